@@ -1,0 +1,92 @@
+"""What an engine must offer to be searched: the `Backend` and `Session` protocols.
+
+A backend's module is imported by the parent, so it imports its engine inside functions only. `prepare`
+runs in a child process, once per artifact; `load` and `run` run in the pinned workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from autotune.spec.configuration import Precision
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from autotune.model.sources import ResolvedModel
+
+
+@dataclass(frozen=True)
+class EngineReport:
+    """What a loaded engine says of itself, read back and not assumed.
+
+    Attributes:
+        precision: the real precision of the weights that dominate the arithmetic.
+        threads: intra-op threads in use.
+    """
+
+    engine: str
+    version: str
+    precision: str
+    threads: int
+
+
+class Session(Protocol):
+    """One loaded model in one worker process."""
+
+    def run(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+        """Run one batch; the answer is the model's first output, first axis = batch.
+
+        Args:
+            inputs: int64 arrays `(batch, tokens)` by name, as `autotune.model.inputs` makes them.
+        """
+        ...
+
+    def report(self) -> EngineReport:
+        """Say what really runs."""
+        ...
+
+    def close(self) -> None:
+        """Release the engine's threads and memory."""
+        ...
+
+
+class Backend(Protocol):
+    """One engine. Stateless; constructed without arguments; importing its module imports no engine."""
+
+    name: ClassVar[str]
+    """As written in study files: `pytorch`, `onnxruntime`."""
+    precisions: ClassVar[tuple[Precision, ...]]
+    """Every precision it can have anywhere."""
+    packages: ClassVar[tuple[str, ...]]
+    """Distributions whose versions decide its speed; recorded with every artifact, study and plan."""
+    install_hint: ClassVar[str]
+    """The command that installs it."""
+
+    def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
+        """Say why this precision (for a model source of this kind) is no use on this ISA; None if it is.
+
+        Args:
+            isa: flags as in `Machine.isa`.
+            model_kind: the source's prefix: `random`, `path`, `hf`, `fake`.
+        """
+        ...
+
+    def environment(self, threads: int) -> Mapping[str, str]:
+        """Variables that the engine must see from its start; `threads` 0 = the engine's default."""
+        ...
+
+    def prepare(self, model: ResolvedModel, precision: Precision, directory: Path) -> None:
+        """Write everything that `load` needs into the empty `directory`. Runs in a child process.
+
+        Raises:
+            UnsupportedError: this engine cannot take this architecture or precision; in its own words.
+        """
+        ...
+
+    def load(self, directory: Path, precision: Precision, threads: int) -> Session:
+        """Load a prepared artifact with `threads` intra-op threads (0 = the engine's default)."""
+        ...

@@ -1,0 +1,101 @@
+"""Every error that autotune raises on purpose.
+
+```
+AutotuneError                what happened, the offending value, what to do next
+├── MachineError             the machine cannot be read, or offers nothing to run on
+├── StudyFileError           a study file is wrong; knows the path of the value in the file
+├── ModelError               a model source cannot be resolved, downloaded or loaded
+├── PreparationError         an artifact cannot be made (export, quantisation) or the cache is unusable
+├── BackendError             an engine is unknown or not installed
+│   └── UnsupportedError     the engine cannot do what is asked here (precision, architecture)
+├── PlacementError           no legal placement, or the kernel refused one
+├── StudyError               a study cannot go on
+│   ├── ResumeError          the stored study was made on another machine, model or library version
+│   └── NoPlanError          no trial succeeded, or none meets the limits
+├── StoreError               the database is corrupt, foreign, read-only, newer, or lacks what is asked for
+├── PlanError                a plan document is wrong or of an unknown version
+└── ExportError              a target is unknown, or its files cannot be written
+```
+
+The map to exit codes stands in `autotune.cli.exits`. A failed *configuration* is not an error but an
+answer: see `autotune.trial.measurement.Failure`.
+"""
+
+from __future__ import annotations
+
+
+class AutotuneError(Exception):
+    """Root of the tree: one sentence of what happened, and one of what to do next.
+
+    Attributes:
+        problem: what happened, with the offending value in it.
+        remedy: what the user can do next; empty when there is nothing to do.
+    """
+
+    def __init__(self, problem: str, *, remedy: str = "") -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem}\n  {self.remedy}" if self.remedy else self.problem
+
+
+class MachineError(AutotuneError):
+    """The machine cannot be read, or offers nothing to run on."""
+
+
+class StudyFileError(AutotuneError):
+    """A study file is wrong.
+
+    Attributes:
+        path: where in the file, as in `search.instances[2]`; empty for the whole file.
+    """
+
+    def __init__(self, problem: str, *, path: str = "", remedy: str = "") -> None:
+        super().__init__(f"{path}: {problem}" if path else problem, remedy=remedy)
+        self.path = path
+
+
+class ModelError(AutotuneError):
+    """A model source cannot be resolved, downloaded or loaded."""
+
+
+class PreparationError(AutotuneError):
+    """An artifact cannot be made (export, quantisation), or the cache is unusable."""
+
+
+class BackendError(AutotuneError):
+    """An engine is unknown or not installed."""
+
+
+class UnsupportedError(BackendError):
+    """The engine cannot do what is asked here: this precision, this architecture, this ISA."""
+
+
+class PlacementError(AutotuneError):
+    """There is no legal placement, or the kernel refused one."""
+
+
+class StudyError(AutotuneError):
+    """A study cannot go on."""
+
+
+class ResumeError(StudyError):
+    """The stored study was made on another machine, model or library version."""
+
+
+class NoPlanError(StudyError):
+    """No trial succeeded, or none meets the limits."""
+
+
+class StoreError(AutotuneError):
+    """The database is corrupt, foreign, read-only, newer, or lacks what is asked for."""
+
+
+class PlanError(AutotuneError):
+    """A plan document is wrong or of an unknown version."""
+
+
+class ExportError(AutotuneError):
+    """A target is unknown, or its files cannot be written."""

@@ -1,0 +1,1 @@
+"""Reads what a machine is and what this process may use of it."""

@@ -1,0 +1,44 @@
+"""Sets of cpus as the kernel writes them: `0-3,8,10-11`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from autotune.errors import MachineError
+
+MAX_CPU = 65_535
+"""Largest cpu number accepted; the kernel's own bound is CONFIG_NR_CPUS <= 8192 on every architecture."""
+
+
+def parse_cpu_list(text: str) -> frozenset[int]:
+    """Read a kernel cpu list (`cpulist`, `Cpus_allowed_list`); empty text is the empty set.
+
+    Raises:
+        MachineError: the text is not a cpu list.
+    """
+    cpus: set[int] = set()
+    for part in text.strip().split(","):
+        if not part.strip():
+            continue
+        first, dash, last = part.strip().partition("-")
+        if not (first.isascii() and first.isdigit() and (not dash or (last.isascii() and last.isdigit()))):
+            raise MachineError(f"{text!r} is not a cpu list", remedy="write it as the kernel does: 0-3,8")
+        low, high = int(first), int(last) if dash else int(first)
+        if low > high or high > MAX_CPU:
+            raise MachineError(
+                f"{text!r} is not a cpu list: {part.strip()!r} is not an ascending range up to {MAX_CPU}",
+                remedy="write it as the kernel does: 0-3,8",
+            )
+        cpus.update(range(low, high + 1))
+    return frozenset(cpus)
+
+
+def format_cpu_list(cpus: Iterable[int]) -> str:
+    """Write cpus (or node numbers) in kernel notation, ascending, runs joined."""
+    runs: list[list[int]] = []
+    for cpu in sorted(set(cpus)):
+        if runs and cpu == runs[-1][1] + 1:
+            runs[-1][1] = cpu
+        else:
+            runs.append([cpu, cpu])
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)

@@ -1,0 +1,1 @@
+"""The deployment plan: what to run, why, and where that was shown."""

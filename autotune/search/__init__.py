@@ -1,0 +1,1 @@
+"""The legal space and the Optuna study over it."""

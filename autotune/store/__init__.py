@@ -1,0 +1,1 @@
+"""The study store: one database for Optuna's tables and ours."""

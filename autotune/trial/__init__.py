@@ -1,0 +1,1 @@
+"""Runs one configuration in pinned processes and measures it."""
