@@ -33,7 +33,8 @@ class NumaNode:
     """One NUMA node; `cpus` (online ones) is empty for a memory-only node.
 
     Attributes:
-        distances: (node number, distance) to every node, itself included (10 = local), ascending; empty if unknown.
+        distances: (node number, distance) to every node, itself included (10 = local), ascending;
+            empty if unknown.
     """
 
     number: int

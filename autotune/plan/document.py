@@ -43,7 +43,8 @@ class Estimate(Document):
 
     Attributes:
         throughput_sps: samples per second, summed over instances.
-        latency_p50_s, latency_p90_s, latency_p95_s, latency_p99_s: None where the number of requests does not support the percentile.
+        latency_p50_s, latency_p90_s, latency_p95_s, latency_p99_s: None where the number of requests
+            does not support the percentile.
         requests: how many latencies these are computed from.
         memory_bytes: proportional set size, summed over instances.
     """

@@ -18,7 +18,7 @@ Scenario = Literal["offline", "single_stream"]
 
 @dataclass(frozen=True, order=True)
 class Configuration:
-    """Instances, threads, placement, engine and precision of one trial; the fields are the named Optuna parameters.
+    """What one trial runs; the fields are the named Optuna parameters.
 
     Attributes:
         instances: worker processes, at least 1.
@@ -50,4 +50,5 @@ class Configuration:
     def __str__(self) -> str:
         threads = self.threads_per_instance or "default"
         where = self.placement + ("+smt" if self.smt else "")
-        return f"{self.instances} x {threads} threads, {where}, sockets {self.sockets}, {self.backend} {self.precision}"
+        engine = f"{self.backend} {self.precision}"
+        return f"{self.instances} x {threads} threads, {where}, sockets {self.sockets}, {engine}"

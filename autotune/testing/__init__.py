@@ -1,1 +1,1 @@
-"""Shipped doubles and contract tests, for autotune's own tests and for other people's backends and exporters."""
+"""Shipped doubles and contract tests, for our own tests and for other people's backends and exporters."""
