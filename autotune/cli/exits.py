@@ -1,0 +1,58 @@
+"""The one map from errors to exit codes."""
+
+from __future__ import annotations
+
+from autotune import errors
+
+BUG = 70
+"""An unexpected exception: a bug in autotune. Source: EX_SOFTWARE of sysexits.h."""
+INTERRUPTED = 130
+"""Stopped by SIGINT or SIGTERM; what was found is kept. Source: 128 + SIGINT, as shells report it."""
+
+EXIT_CODES: dict[type[errors.AutotuneError], int] = {
+    errors.AutotuneError: 1,
+    errors.MachineError: 3,
+    errors.StudyFileError: 4,
+    errors.ModelError: 5,
+    errors.PreparationError: 6,
+    errors.BackendError: 7,
+    errors.UnsupportedError: 7,
+    errors.PlacementError: 8,
+    errors.StudyError: 9,
+    errors.ResumeError: 10,
+    errors.NoPlanError: 11,
+    errors.StoreError: 12,
+    errors.PlanError: 13,
+    errors.ExportError: 14,
+}
+
+MEANINGS: dict[int, str] = {
+    0: "done",
+    1: "any other error",
+    2: "wrong command line",
+    3: "the machine cannot be read",
+    4: "the study file is wrong",
+    5: "the model cannot be found or loaded",
+    6: "the model cannot be prepared, or the cache is unusable",
+    7: "the engine is unknown, not installed, or cannot do what is asked",
+    8: "no legal placement",
+    9: "the study cannot go on",
+    10: "the stored study was made on another machine, model, library version or study file",
+    11: "no trial succeeded, or none meets the limits",
+    12: "the study store cannot be used, or lacks what is asked for",
+    13: "the plan document is wrong",
+    14: "the plan cannot be exported",
+    BUG: "a bug in autotune",
+    INTERRUPTED: "interrupted; every finished trial is kept",
+}
+"""What each exit code means, as `autotune --help` prints it."""
+
+
+def exit_code(error: errors.AutotuneError) -> int:
+    """The exit code of an error: its own class's, else that of its nearest listed base."""
+    return next(EXIT_CODES[cls] for cls in type(error).__mro__ if cls in EXIT_CODES)
+
+
+def help_epilog() -> str:
+    """The exit codes as a paragraph for `--help`."""
+    return "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in MEANINGS.items()) + "."
