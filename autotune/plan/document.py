@@ -2,46 +2,69 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import from_json
 
-from autotune.spec.configuration import PlacementPolicy, Precision, Scenario
+from autotune.errors import PlanError
+from autotune.machine.cpus import MAX_CPU
+from autotune.placement.placement import Command
+from autotune.spec.configuration import Configuration, Scenario
 
-SCHEMA: Literal["autotune.plan/1"] = "autotune.plan/1"
+SCHEMA: Final = "autotune.plan/1"
+
+Cpu = Annotated[int, Field(ge=0, le=MAX_CPU)]
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+"""An argument or a variable's value: no process can be given a NUL."""
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class Document(BaseModel):
-    """Base of every part of the plan document: frozen, unknown keys refused."""
+    """Base of every part of the plan document: frozen, unknown keys refused, finite numbers only."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class PlanConfiguration(Document):
-    """The winner, in the words of `autotune.spec.configuration.Configuration`."""
-
-    instances: int
-    threads_per_instance: int
-    placement: PlacementPolicy
-    sockets: str
-    smt: bool
-    backend: str
-    precision: Precision
+def _known_keys(value: object) -> object:
+    """Refuse unknown keys: a dataclass, unlike a `Document`, would drop them in silence."""
+    known = {field.name for field in fields(Configuration)}
+    unknown = sorted(set(value) - known) if isinstance(value, Mapping) else []
+    if unknown:
+        raise ValueError(f"unknown keys {', '.join(map(str, unknown))}")
+    return value
 
 
 class PlanInstance(Document):
-    """One process to start; the fields of `autotune.placement.placement.Command`."""
+    """One process to start: a `Command` in the document's words."""
 
-    cpus: tuple[int, ...]
-    memory_nodes: tuple[int, ...]
-    argv: tuple[str, ...]
-    env: dict[str, str]
+    cpus: tuple[Cpu, ...]
+    memory_nodes: tuple[Annotated[int, Field(ge=0)], ...]
+    argv: Annotated[tuple[Text, ...], Field(min_length=1)]
+    env: dict[VariableName, Text]
+
+    @classmethod
+    def of(cls, command: Command) -> Self:
+        """The instance that this command starts."""
+        return cls(
+            cpus=command.cpus,
+            memory_nodes=command.memory_nodes,
+            argv=command.argv,
+            env=dict(command.environment),
+        )
+
+    def command(self) -> Command:
+        """The inverse of `of`."""
+        return Command(argv=self.argv, environment=self.env, cpus=self.cpus, memory_nodes=self.memory_nodes)
 
 
 class Estimate(Document):
     """Figures of one configuration, computed from its raw values.
 
     Attributes:
+        objective_value: of the plan's objective, in samples per second or seconds.
         throughput_sps: samples per second, summed over instances.
         latency_p50_s, latency_p90_s, latency_p95_s, latency_p99_s: None where the number of requests
             does not support the percentile.
@@ -49,6 +72,7 @@ class Estimate(Document):
         memory_bytes: proportional set size, summed over instances.
     """
 
+    objective_value: float
     throughput_sps: float
     latency_p50_s: float | None
     latency_p90_s: float | None
@@ -59,23 +83,30 @@ class Estimate(Document):
 
 
 class Plan(Document):
-    """What to deploy, and the evidence for it.
+    """What to deploy, and the evidence for it; self-contained.
 
     Attributes:
+        id: the study's name and six hex digits of the rest's digest.
+        created_s: Unix time.
         objective: `throughput`, or `latency_pNN`.
+        configuration: the winner.
+        instances: what starts it, in the order of the placement.
+        baseline: of the out-of-box configuration; None where it failed.
         gain: of the objective over the baseline; more than 1 is better; None where the baseline failed.
         machine: what `autotune machine --json` prints, with the fingerprint.
         versions: of autotune, Python, kernel and every library that decides speed.
-        model: source and digest. study: name, spec and limits.
-        trial: number of the winning trial. created_s: Unix time.
+        model: its `source`, `digest`, and the `artifact` folder that the instances load.
+        study: its `name` and `spec`, the study file's values.
+        trial: number of the winning trial.
+        warnings: sentences on what weakens the evidence.
     """
 
-    schema_: Literal["autotune.plan/1"]
-    id: str
+    schema_: Literal["autotune.plan/1"] = Field(default=SCHEMA, alias="schema")
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
     created_s: float
     objective: str
     scenario: Scenario
-    configuration: PlanConfiguration
+    configuration: Annotated[Configuration, BeforeValidator(_known_keys)]
     instances: tuple[PlanInstance, ...]
     estimate: Estimate
     baseline: Estimate | None
@@ -86,3 +117,58 @@ class Plan(Document):
     study: dict[str, Any]
     trial: int
     warnings: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_every_instance(self) -> Self:
+        if len(self.instances) != self.configuration.instances:
+            raise ValueError(
+                f"{len(self.instances)} instances, but its configuration has {self.configuration.instances}"
+            )
+        return self
+
+    def commands(self) -> tuple[Command, ...]:
+        """What starts the plan: every exporter renders exactly these."""
+        return tuple(instance.command() for instance in self.instances)
+
+
+def plan_values(plan: Plan) -> dict[str, Any]:
+    """The document as JSON values."""
+    return plan.model_dump(mode="json", by_alias=True)
+
+
+def format_plan(plan: Plan) -> str:
+    """Write the document, indented, with a final newline; `parse_plan(format_plan(plan)) == plan`."""
+    return plan.model_dump_json(by_alias=True, indent=2) + "\n"
+
+
+def parse_plan(text: str | bytes) -> Plan:
+    """Read a plan document.
+
+    Raises:
+        PlanError: it is not JSON, of an unknown version, or wrong; with the path of the value in it.
+    """
+    try:
+        values = from_json(text, allow_inf_nan=False)
+    except ValueError as error:
+        raise PlanError(f"the plan is not a JSON document: {error}", remedy=_REMEDY) from error
+    _check_schema(values)
+    try:
+        return Plan.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = ".".join(str(part) for part in first["loc"]) or "plan"
+        words = first["msg"].removeprefix("Value error, ")
+        raise PlanError(f"{path}: {words}, not {first['input']!r:.80}", remedy=_REMEDY) from error
+
+
+_REMEDY = "give a file that `autotune export --to json` wrote, or a plan of the store"
+
+
+def _check_schema(values: object) -> None:
+    if not isinstance(values, dict) or "schema" not in values:
+        raise PlanError("the document is not a plan: it has no `schema`", remedy=_REMEDY)
+    if values["schema"] != SCHEMA:
+        raise PlanError(
+            f"the plan has the schema {values['schema']!r:.80}; this autotune reads {SCHEMA!r}",
+            remedy="read it with the version of autotune that wrote it, or tune again",
+        )

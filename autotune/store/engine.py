@@ -1,0 +1,114 @@
+"""Engines for writing and for reading, and the one place where a database's errors become ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from autotune.errors import StoreError
+from autotune.store.location import Location
+
+BUSY_TIMEOUT_S = 30.0
+"""How long a lock that another process holds is waited for; writers hold one for milliseconds."""
+
+WRITING_PRAGMAS = ("foreign_keys = ON", "journal_mode = DELETE")
+"""The rollback journal keeps a store one file to copy; the write-ahead log could lose data before 3.51.3.
+
+Source: https://www.sqlite.org/releaselog/3_51_3.html
+"""
+
+
+def writing_engine(location: Location, timeout_s: float) -> Engine:
+    """An engine whose transactions take the write lock at their start, so that waiting for it can work.
+
+    A deferred transaction that finds another writer at its first write fails at once, whatever the timeout.
+    Source: https://www.sqlite.org/lang_transaction.html
+    """
+    engine = create_engine(location.url, poolclass=NullPool, connect_args=connect_args(location, timeout_s))
+    if location.path is not None:
+        _take_over_transactions(engine, "BEGIN IMMEDIATE", WRITING_PRAGMAS)
+    return engine
+
+
+def reading_engine(location: Location, timeout_s: float) -> Engine:
+    """An engine that can change nothing: an SQLite file is opened read-only, and never made."""
+    if location.path is None:
+        return writing_engine(location, timeout_s)
+    return sqlite_reading_engine(location.path, timeout_s)
+
+
+def sqlite_reading_engine(path: Path, timeout_s: float, *, immutable: bool = False) -> Engine:
+    """An engine on an SQLite file opened read-only.
+
+    Args:
+        immutable: promise that nobody writes the file, so that no lock and no side file is touched.
+    """
+    query = {"mode": "ro", "uri": "true"} | ({"immutable": "1"} if immutable else {})
+    url = URL.create("sqlite", database=f"file:{quote(str(path.absolute()))}", query=query)
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": timeout_s})
+    _take_over_transactions(engine, "BEGIN", ())
+    return engine
+
+
+def connect_args(location: Location, timeout_s: float) -> dict[str, Any]:
+    """Arguments of the driver's `connect`: the busy timeout, where the driver knows one."""
+    return {"timeout": timeout_s} if location.path is not None else {}
+
+
+def _take_over_transactions(engine: Engine, begin: str, pragmas: Iterable[str]) -> None:
+    """Say `begin` ourselves: the driver begins none before DDL, and a half-done migration could remain."""
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _: object) -> None:
+        connection.isolation_level = None
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+
+@contextmanager
+def translated(location: Location, timeout_s: float) -> Iterator[None]:
+    """Turn what the database refuses into a `StoreError` that says what to do."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _store_error(error, location, timeout_s) from error
+
+
+def sqlite_code(error: DBAPIError) -> str:
+    """SQLite's name of the error, such as `SQLITE_BUSY`; empty for another database's."""
+    return str(getattr(error.orig, "sqlite_errorname", "") or "")
+
+
+def _store_error(error: DBAPIError, location: Location, timeout_s: float) -> StoreError:
+    reasons = {
+        "SQLITE_BUSY": (
+            f"is locked by another process, for more than {timeout_s:g} s",
+            "wait for the other autotune to end, or use another --store",
+        ),
+        "SQLITE_READONLY": ("is read-only", "make the file and its folder writable, or use another --store"),
+        "SQLITE_CORRUPT": (
+            "is corrupt",
+            "restore a copy of it, or move it away and run `autotune tune` again",
+        ),
+        "SQLITE_NOTADB": ("is not an SQLite database", "give the store's own file with --store"),
+        "SQLITE_FULL": ("cannot grow: the disk is full", "free some space and run the command again"),
+    }
+    code = sqlite_code(error)
+    for known, (what, remedy) in reasons.items():
+        if code == known or code.startswith(f"{known}_"):
+            return StoreError(f"the store {location} {what}", remedy=remedy)
+    words = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+    return StoreError(
+        f"the store {location} cannot be used: {words}", remedy="check the database, or use another --store"
+    )

@@ -1,0 +1,1 @@
+"""One file per schema version; once released, a file is never changed."""

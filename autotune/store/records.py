@@ -1,0 +1,95 @@
+"""What the store keeps, as frozen values: studies, trials, and the summaries that listings show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from autotune.spec.configuration import Configuration
+from autotune.trial.measurement import TrialResult
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """One study: what was asked, and where it is measured.
+
+    Attributes:
+        name: unique in a store; the Optuna study has the same.
+        created_s: Unix time.
+        spec: the study file's values.
+        machine: what `autotune machine --json` prints, with the fingerprint.
+        versions: of autotune, Python, kernel and every library that decides speed.
+        model_digest: hex SHA-256 of what decides the model's outputs.
+        model_source: the model as written in the study file.
+    """
+
+    name: str
+    created_s: float
+    spec: dict[str, Any]
+    machine: dict[str, Any]
+    versions: dict[str, str]
+    model_digest: str
+    model_source: str
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One finished trial with its raw values.
+
+    Attributes:
+        study: name of its study.
+        number: Optuna's number of the trial, unique in the study.
+        baseline: whether it measured the out-of-box configuration.
+        started_s, ended_s: Unix time.
+        score: what the study was told, in the objective's unit; None for a failure.
+        violations: by limit, how far it is exceeded; at most 0 where it is met.
+    """
+
+    study: str
+    number: int
+    configuration: Configuration
+    baseline: bool
+    started_s: float
+    ended_s: float
+    result: TrialResult
+    score: float | None
+    violations: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrialSummary:
+    """A `TrialRecord` without its raw values.
+
+    Attributes:
+        failure: a `FailureKind`'s value; None for a measurement.
+    """
+
+    study: str
+    number: int
+    configuration: Configuration
+    baseline: bool
+    started_s: float
+    ended_s: float
+    failure: str | None
+    score: float | None
+    violations: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class PlanSummary:
+    """One line of `autotune plans`.
+
+    Attributes:
+        score: the objective's value, in samples per second or seconds.
+        gain: over the baseline, more than 1 is better; None where the baseline failed.
+        created_s: Unix time.
+    """
+
+    id: str
+    study: str
+    objective: str
+    configuration: Configuration
+    score: float
+    gain: float | None
+    created_s: float

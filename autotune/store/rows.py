@@ -1,0 +1,128 @@
+"""Values ↔ rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Row
+
+from autotune.spec.configuration import Configuration
+from autotune.store.records import PlanSummary, StudyRecord, TrialRecord, TrialSummary
+from autotune.trial.measurement import Failure, TrialResult
+
+if TYPE_CHECKING:
+    from autotune.plan.document import Plan
+
+
+def study_row(record: StudyRecord) -> dict[str, Any]:
+    """The columns of a study but its id."""
+    return {
+        "name": record.name,
+        "created_s": record.created_s,
+        "model_source": record.model_source,
+        "model_digest": record.model_digest,
+        "spec": record.spec,
+        "machine": record.machine,
+        "versions": record.versions,
+    }
+
+
+def study_record(row: Row[Any]) -> StudyRecord:
+    """The inverse of `study_row`."""
+    return StudyRecord(
+        name=row.name,
+        created_s=row.created_s,
+        spec=row.spec,
+        machine=row.machine,
+        versions=row.versions,
+        model_digest=row.model_digest,
+        model_source=row.model_source,
+    )
+
+
+def trial_row(record: TrialRecord, study_id: int) -> dict[str, Any]:
+    """The columns of a trial but its id."""
+    return {
+        "study_id": study_id,
+        "number": record.number,
+        "baseline": record.baseline,
+        "configuration": record.configuration.parameters(),
+        "started_s": record.started_s,
+        "ended_s": record.ended_s,
+        "failure": record.result.kind.value if isinstance(record.result, Failure) else None,
+        "score": record.score,
+        "violations": dict(record.violations),
+        "result": _result_document(record.result),
+    }
+
+
+def trial_record(row: Row[Any], study: str) -> TrialRecord:
+    """The inverse of `trial_row`; needs every column."""
+    return TrialRecord(
+        study=study,
+        number=row.number,
+        configuration=Configuration.from_parameters(row.configuration),
+        baseline=row.baseline,
+        started_s=row.started_s,
+        ended_s=row.ended_s,
+        result=_result(row.result, failed=row.failure is not None),
+        score=row.score,
+        violations=row.violations,
+    )
+
+
+def trial_summary(row: Row[Any], study: str) -> TrialSummary:
+    """A trial from every column but `result`."""
+    return TrialSummary(
+        study=study,
+        number=row.number,
+        configuration=Configuration.from_parameters(row.configuration),
+        baseline=row.baseline,
+        started_s=row.started_s,
+        ended_s=row.ended_s,
+        failure=row.failure,
+        score=row.score,
+        violations=row.violations,
+    )
+
+
+def plan_row(plan: Plan, study_id: int) -> dict[str, Any]:
+    """All columns of a plan."""
+    from autotune.plan.document import format_plan
+
+    return {
+        "id": plan.id,
+        "study_id": study_id,
+        "trial": plan.trial,
+        "created_s": plan.created_s,
+        "objective": plan.objective,
+        "configuration": plan.configuration.parameters(),
+        "score": plan.estimate.objective_value,
+        "gain": plan.gain,
+        "document": format_plan(plan),
+    }
+
+
+def plan_summary(row: Row[*tuple[Any, ...]]) -> PlanSummary:
+    """A plan from the columns that listings read, and its study's name."""
+    return PlanSummary(
+        id=row.id,
+        study=row.name,
+        objective=row.objective,
+        configuration=Configuration.from_parameters(row.configuration),
+        score=row.score,
+        gain=row.gain,
+        created_s=row.created_s,
+    )
+
+
+def _result_document(result: TrialResult) -> dict[str, Any]:
+    from autotune.trial.codec import failure_to_json, measurement_to_json
+
+    return failure_to_json(result) if isinstance(result, Failure) else measurement_to_json(result)
+
+
+def _result(document: object, *, failed: bool) -> TrialResult:
+    from autotune.trial.codec import failure_from_json, measurement_from_json
+
+    return failure_from_json(document) if failed else measurement_from_json(document)

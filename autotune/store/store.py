@@ -1,0 +1,249 @@
+"""The study store: studies, trials and plans in one database with Optuna's own tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from autotune.errors import StoreError
+from autotune.store.engine import BUSY_TIMEOUT_S, reading_engine, translated, writing_engine
+from autotune.store.inspection import check_place, inspect_file, recover
+from autotune.store.location import Location, parse_location
+from autotune.store.lookup import LATEST, find_plan, nearest
+from autotune.store.records import PlanSummary, StudyRecord, TrialRecord, TrialSummary
+from autotune.store.rows import (
+    plan_row,
+    plan_summary,
+    study_record,
+    study_row,
+    trial_record,
+    trial_row,
+    trial_summary,
+)
+from autotune.store.schema import Contents, check_contents, check_readable, read_contents, upgrade
+from autotune.store.tables import plans, studies, trials
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+    from autotune.plan.document import Plan
+
+DEFAULT_URL = "sqlite:///autotune.db"
+
+
+def open_store(url: str = DEFAULT_URL, *, timeout_s: float = BUSY_TIMEOUT_S) -> StudyStore:
+    """Open a store for writing; make it, or bring its tables up to date, where needed.
+
+    Everything is checked first, reading only: a refused database is left byte for byte as it was. A database
+    with nothing but Optuna's tables is accepted, and gets ours beside them.
+
+    Args:
+        timeout_s: how long a lock that another process holds is waited for.
+
+    Raises:
+        StoreError: the URL is wrong, or the database corrupt, foreign, read-only, newer or locked.
+    """
+    location = parse_location(url)
+    with translated(location, timeout_s):
+        _check(location, timeout_s, writing=True)
+        store = StudyStore(location, writing_engine(location, timeout_s), timeout_s)
+        with store.transaction() as connection:
+            upgrade(connection)
+    return store
+
+
+def read_store(url: str = DEFAULT_URL, *, timeout_s: float = BUSY_TIMEOUT_S) -> StudyStore:
+    """Open a store that is there, for reading only: nothing is made or changed.
+
+    Raises:
+        StoreError: as for `open_store`; or there is no store, or one of an older version.
+    """
+    location = parse_location(url)
+    with translated(location, timeout_s):
+        _check(location, timeout_s, writing=False)
+        return StudyStore(location, reading_engine(location, timeout_s), timeout_s)
+
+
+class StudyStore:
+    """One open database; a context manager. Made by `open_store` and `read_store`."""
+
+    def __init__(self, location: Location, engine: Engine, timeout_s: float) -> None:
+        self.location = location
+        self._engine = engine
+        self._timeout_s = timeout_s
+        self._optuna: RDBStorage | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release every connection, Optuna's too."""
+        if self._optuna is not None:
+            from autotune.store.optuna_storage import close_optuna
+
+            close_optuna(self._optuna)
+            self._optuna = None
+        self._engine.dispose()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction: committed at its end, rolled back by an exception."""
+        with translated(self.location, self._timeout_s), self._engine.begin() as connection:
+            yield connection
+
+    def optuna_storage(self) -> RDBStorage:
+        """Optuna's storage in the same database; the same one at every call.
+
+        Raises:
+            StoreError: Optuna cannot use the database.
+        """
+        if self._optuna is None:
+            from autotune.store.optuna_storage import open_optuna
+
+            self._optuna = open_optuna(self.location, self._timeout_s)
+        return self._optuna
+
+    def create_study(self, record: StudyRecord) -> None:
+        """Add a study.
+
+        Raises:
+            StoreError: there is one of this name.
+        """
+        with self.transaction() as connection:
+            try:
+                connection.execute(insert(studies).values(study_row(record)))
+            except IntegrityError as error:
+                raise StoreError(
+                    f"the store {self.location} already holds a study {record.name!r}",
+                    remedy="give the study another name, or use another --store",
+                ) from error
+
+    def find_study(self, name: str) -> StudyRecord | None:
+        """The study of this name, if there is one."""
+        with self.transaction() as connection:
+            row = connection.execute(select(studies).where(studies.c.name == name)).one_or_none()
+            return None if row is None else study_record(row)
+
+    def studies(self) -> tuple[str, ...]:
+        """The names of all studies, oldest first."""
+        with self.transaction() as connection:
+            return tuple(connection.scalars(select(studies.c.name).order_by(studies.c.id)))
+
+    def record_trial(self, record: TrialRecord) -> None:
+        """Keep one finished trial with its raw values, at once and as a whole.
+
+        Raises:
+            StoreError: the study is unknown, or has a trial of this number.
+        """
+        with self.transaction() as connection:
+            row = trial_row(record, self._study_id(connection, record.study))
+            try:
+                connection.execute(insert(trials).values(row))
+            except IntegrityError as error:
+                raise StoreError(
+                    f"the study {record.study!r} already has a trial {record.number}",
+                    remedy="is another `autotune tune` running this study?",
+                ) from error
+
+    def trials(self, study: str) -> tuple[TrialRecord, ...]:
+        """Every trial of a study with its raw values, by number.
+
+        Raises:
+            StoreError: the study is unknown, or a stored result is damaged.
+        """
+        with self.transaction() as connection:
+            mine = trials.c.study_id == self._study_id(connection, study)
+            rows = connection.execute(select(trials).where(mine).order_by(trials.c.number))
+            return tuple(trial_record(row, study) for row in rows)
+
+    def trial_summaries(self, study: str) -> tuple[TrialSummary, ...]:
+        """Every trial of a study without its raw values, by number.
+
+        Raises:
+            StoreError: the study is unknown.
+        """
+        listed = [column for column in trials.c if column.name != "result"]
+        with self.transaction() as connection:
+            mine = trials.c.study_id == self._study_id(connection, study)
+            rows = connection.execute(select(*listed).where(mine).order_by(trials.c.number))
+            return tuple(trial_summary(row, study) for row in rows)
+
+    def save_plan(self, plan: Plan) -> None:
+        """Keep a plan; keeping the same one again changes nothing.
+
+        Raises:
+            StoreError: its study is unknown, or another plan has its id.
+        """
+        with self.transaction() as connection:
+            row = plan_row(plan, self._study_id(connection, plan.study["name"]))
+            held = connection.scalar(select(plans.c.document).where(plans.c.id == plan.id))
+            if held is None:
+                connection.execute(insert(plans).values(row))
+            elif held != row["document"]:
+                raise StoreError(f"the store {self.location} already holds another plan {plan.id!r}")
+
+    def plans(self, study: str | None = None) -> tuple[PlanSummary, ...]:
+        """What the store holds, newest first; of one study if named.
+
+        Raises:
+            StoreError: the study is unknown.
+        """
+        with self.transaction() as connection:
+            columns = [column for column in plans.c if column.name != "document"]
+            listed = select(*columns, studies.c.name).join_from(plans, studies)
+            if study is not None:
+                listed = listed.where(plans.c.study_id == self._study_id(connection, study))
+            rows = connection.execute(listed.order_by(plans.c.created_s.desc(), plans.c.id))
+            return tuple(plan_summary(row) for row in rows)
+
+    def plan(self, ref: str = LATEST) -> Plan:
+        """The plan that `ref` means: `latest`, an id, a study's name (its newest), or how one id begins.
+
+        Raises:
+            StoreError: nothing, or more than one plan, answers to it; names the near ones.
+        """
+        from autotune.plan.document import parse_plan
+
+        with self.transaction() as connection:
+            plan_id = find_plan(ref, connection, self.location)
+            document = connection.scalars(select(plans.c.document).where(plans.c.id == plan_id)).one()
+        return parse_plan(document)
+
+    def _study_id(self, connection: Connection, name: str) -> int:
+        found = connection.scalar(select(studies.c.id).where(studies.c.name == name))
+        if found is None:
+            names = connection.scalars(select(studies.c.name)).all()
+            raise StoreError(
+                f"the store {self.location} holds no study {name!r}", remedy=nearest(name, names)
+            )
+        return found
+
+
+def _check(location: Location, timeout_s: float, *, writing: bool) -> None:
+    """Refuse a database that cannot be used, before anything in it is changed."""
+    contents = _contents(location, timeout_s, writing=writing)
+    check_contents(contents, location)
+    if not writing:
+        check_readable(contents, location)
+    if contents.abandoned and location.path is not None:
+        recover(location.path, timeout_s)
+
+
+def _contents(location: Location, timeout_s: float, *, writing: bool) -> Contents:
+    if location.path is None:
+        with reading_engine(location, timeout_s).connect() as connection:
+            return read_contents(connection)
+    check_place(location.path, writing=writing)
+    if not location.path.exists():
+        return Contents(frozenset())
+    return inspect_file(location.path, timeout_s, thorough=writing)

@@ -1,0 +1,85 @@
+"""Our tables, as typed columns. Optuna's live in the same database; ours are prefixed `autotune_`.
+
+They are Core tables and not mapped classes: rows become the frozen values of `autotune.store.records`, and a
+second class for each would be one too many (and a tenth of a second in every command that only lists).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Double,
+    ForeignKey,
+    MetaData,
+    Named,
+    String,
+    Table,
+    Text,
+    TypedColumns,
+    UniqueConstraint,
+)
+
+VERSION_TABLE = "autotune_alembic_version"
+"""Ours alone: Optuna owns `alembic_version` and refuses rows that it does not know."""
+REVISIONS: tuple[str, ...] = ("0001",)
+"""Every schema version, oldest first: known without importing Alembic, which only a migration needs."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class StudyColumns(TypedColumns):
+    """One row per study; see `StudyRecord`."""
+
+    id: Named[int] = Column(primary_key=True)
+    name: Named[str] = Column(String(64), unique=True)
+    created_s: Named[float] = Column(Double)
+    model_source: Named[str] = Column(Text)
+    model_digest: Named[str] = Column(String(64))
+    spec: Named[dict[str, Any]] = Column(JSON)
+    machine: Named[dict[str, Any]] = Column(JSON)
+    versions: Named[dict[str, str]] = Column(JSON)
+
+
+class TrialColumns(TypedColumns):
+    """One row per finished trial; `result`, the raw values, comes last and is never read for listings."""
+
+    id: Named[int] = Column(primary_key=True)
+    study_id: Named[int] = Column(ForeignKey("autotune_studies.id", ondelete="CASCADE"))
+    number: Named[int]
+    baseline: Named[bool]
+    configuration: Named[dict[str, Any]] = Column(JSON)
+    started_s: Named[float] = Column(Double)
+    ended_s: Named[float] = Column(Double)
+    failure: Named[str | None] = Column(String(32))
+    score: Named[float | None] = Column(Double)
+    violations: Named[dict[str, float]] = Column(JSON)
+    result: Named[dict[str, Any]] = Column(JSON)
+
+
+class PlanColumns(TypedColumns):
+    """One row per plan; `document` is its JSON text, the other columns repeat what listings show."""
+
+    id: Named[str] = Column(String(80), primary_key=True)
+    study_id: Named[int] = Column(ForeignKey("autotune_studies.id", ondelete="CASCADE"), index=True)
+    trial: Named[int]
+    created_s: Named[float] = Column(Double, index=True)
+    objective: Named[str] = Column(String(32))
+    configuration: Named[dict[str, Any]] = Column(JSON)
+    score: Named[float] = Column(Double)
+    gain: Named[float | None] = Column(Double)
+    document: Named[str] = Column(Text)
+
+
+studies = Table("autotune_studies", metadata, StudyColumns)
+trials = Table("autotune_trials", metadata, TrialColumns, UniqueConstraint("study_id", "number"))
+plans = Table("autotune_plans", metadata, PlanColumns)
