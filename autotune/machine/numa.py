@@ -1,0 +1,84 @@
+"""Reads the NUMA nodes: their cpus, memory and distances."""
+
+from __future__ import annotations
+
+import re
+
+from autotune.machine.machine import NumaNode
+from autotune.machine.sysfs import Tree
+
+NODES = "sys/devices/system/node"
+
+_GPUS = "proc/driver/nvidia/gpus"
+
+
+def read_nodes(tree: Tree, online: frozenset[int], memory_bytes: int | None) -> tuple[NumaNode, ...]:
+    """Give the NUMA nodes, ascending; node 0 with everything where the kernel names none.
+
+    A node whose cpus overlap an earlier node's is a firmware's mistake and is left out, as hwloc does;
+    so is a node that is the memory of a GPU.
+
+    Args:
+        memory_bytes: installed memory of the whole machine, for a machine without nodes.
+    """
+    numbers = _node_numbers(tree)
+    nodes: list[NumaNode] = []
+    taken: frozenset[int] = frozenset()
+    for number in (number for number in numbers if number not in _gpu_nodes(tree)):
+        cpus = _node_cpus(tree, number)
+        if cpus is not None and (not cpus & taken or _has_emulated_nodes(tree)):
+            taken |= cpus
+            nodes.append(_read_node(tree, number, cpus & online, numbers))
+    kept = {node.number for node in nodes}
+    if not kept:
+        return (NumaNode(0, online, memory_bytes),)
+    return tuple(_with_distances_to(node, kept) for node in nodes)
+
+
+def read_memory_bytes(tree: Tree) -> int | None:
+    """Give the installed memory; None when no file says."""
+    return _meminfo_bytes(tree, "proc/meminfo")
+
+
+def _node_numbers(tree: Tree) -> tuple[int, ...]:
+    folders = tree.numbered(NODES, "node")
+    listed = tree.cpu_list(f"{NODES}/online")
+    return tuple(number for number in folders if listed is None or number in listed)
+
+
+def _node_cpus(tree: Tree, number: int) -> frozenset[int] | None:
+    folder = f"{NODES}/node{number}"
+    cpus = tree.cpu_mask(f"{folder}/cpumap")
+    if cpus is None:
+        cpus = tree.cpu_list(f"{folder}/cpulist")
+    if cpus is None:
+        cpus = frozenset(tree.numbered(folder, "cpu")) or None
+    return cpus
+
+
+def _read_node(tree: Tree, number: int, cpus: frozenset[int], numbers: tuple[int, ...]) -> NumaNode:
+    text = tree.text(f"{NODES}/node{number}/distance") or ""
+    values = [int(value) for value in text.split() if re.fullmatch(r"[0-9]{1,9}", value)]
+    # The file has one value per online node, in their order, whatever their numbers.
+    distances = tuple(zip(numbers, values, strict=True)) if len(values) == len(numbers) else ()
+    return NumaNode(number, cpus, _meminfo_bytes(tree, f"{NODES}/node{number}/meminfo"), distances)
+
+
+def _with_distances_to(node: NumaNode, kept: set[int]) -> NumaNode:
+    distances = tuple((number, distance) for number, distance in node.distances if number in kept)
+    return NumaNode(node.number, node.cpus, node.memory_bytes, distances)
+
+
+def _meminfo_bytes(tree: Tree, path: str) -> int | None:
+    found = re.search(r"\bMemTotal:\s+([0-9]{1,15})", tree.text(path) or "")
+    return int(found[1]) * 1024 if found else None
+
+
+def _has_emulated_nodes(tree: Tree) -> bool:
+    return "numa=fake=" in (tree.text("proc/cmdline") or "")
+
+
+def _gpu_nodes(tree: Tree) -> frozenset[int]:
+    statuses = (tree.text(f"{_GPUS}/{name}/numa_status") or "" for name in tree.names(_GPUS))
+    found = (re.search(r"^Node:\s*([0-9]{1,5})", status, re.MULTILINE) for status in statuses)
+    return frozenset(int(match[1]) for match in found if match)
