@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
@@ -32,14 +33,24 @@ def result_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obj
 
 
 def message(text: str) -> None:
-    """Print one message on stderr."""
-    _write(sys.stderr, printable(text) + "\n")
+    """Print one message on stderr; on a terminal it takes the place of a status line."""
+    _write(sys.stderr, f"{_line_start()}{printable(text)}\n")
+
+
+def status(text: str) -> None:
+    """Show one line on a terminal's last line until the next message; elsewhere nothing.
+
+    It is drawn once and never by itself: nothing runs beside the workers that are measured.
+    """
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns - 1
+        _write(sys.stderr, _line_start() + printable(text).replace("\n", " ")[:width])
 
 
 def error(text: str) -> None:
     """Print an error on stderr, marked as one (and red on a terminal)."""
     mark = "\x1b[31merror:\x1b[0m" if sys.stderr.isatty() else "error:"
-    _write(sys.stderr, f"{mark} {printable(text)}\n")
+    _write(sys.stderr, f"{_line_start()}{mark} {printable(text)}\n")
 
 
 def printable(text: str) -> str:
@@ -70,6 +81,11 @@ def _draw_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     for row in rows:
         table.add_row(*map(Text, row))
     Console(file=sys.stdout).print(table)
+
+
+def _line_start() -> str:
+    """What clears a status line: to the first column, erase to the end."""
+    return "\r\x1b[K" if sys.stderr.isatty() else ""
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -1,0 +1,73 @@
+"""What `autotune tune` shows on stderr while it runs: lines between trials, nothing while workers measure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from autotune.cli import output
+from autotune.report.progress import Observer, Progress
+from autotune.report.scores import format_score
+from autotune.spec.configuration import Configuration
+from autotune.spec.study import StudySpec
+from autotune.store.records import TrialRecord
+from autotune.trial.measurement import Failure
+from autotune.units import format_duration
+
+
+class TerminalObserver(Observer):
+    """One line per finished trial, and on a terminal a status line for what runs."""
+
+    def __init__(self, spec: StudySpec) -> None:
+        self._spec = spec
+
+    def surveyed(self, left_out: Sequence[str]) -> None:
+        """Say which engines are not searched."""
+        for reason in left_out:
+            output.message(f"not searched: {reason}")
+
+    def waiting(self, text: str) -> None:
+        """Say that another process measures."""
+        output.message(text)
+
+    def preparing(self, backend: str, precision: str) -> None:
+        """Show what is prepared."""
+        output.status(f"preparing the model for {backend} {precision}")
+
+    def trial_started(self, configuration: Configuration, progress: Progress) -> None:
+        """Show what is about to be measured."""
+        output.status(
+            f"{_position(progress.finished + 1, progress)} {configuration} ... {self._standing(progress)}"
+        )
+
+    def trial_ended(self, record: TrialRecord, progress: Progress) -> None:
+        """Print the trial's outcome, the best so far and the time left."""
+        outcome = self._outcome(record)
+        where = "baseline: " if record.baseline else ""
+        line = f"{_position(progress.finished, progress)} {where}{record.configuration}: {outcome}"
+        output.message(f"{line}; {self._standing(progress)}")
+
+    def stopped(self, reason: str, progress: Progress) -> None:
+        """Say why the search is over."""
+        output.message(f"{reason}: {progress.finished} trials")
+
+    def _outcome(self, record: TrialRecord) -> str:
+        if isinstance(record.result, Failure):
+            return f"{record.result.kind}: {record.result.reason}"
+        score = format_score(self._spec, record.score or 0.0)
+        missed = [f"{name} limit missed by {by:.0%}" for name, by in record.violations.items() if by > 0]
+        return ", ".join([score, *missed])
+
+    def _standing(self, progress: Progress) -> str:
+        parts = ["no best yet" if progress.best is None else f"best {self._best(progress)}"]
+        if progress.left_s is not None:
+            parts.append(f"at most {format_duration(progress.left_s)} left")
+        return ", ".join(parts)
+
+    def _best(self, progress: Progress) -> str:
+        score = 0.0 if progress.best is None else progress.best.score or 0.0
+        gained = "" if progress.gain is None else f" ({progress.gain:.2f}x)"
+        return f"{format_score(self._spec, score)}{gained}"
+
+
+def _position(number: int, progress: Progress) -> str:
+    return f"[{number:>{len(str(progress.total))}}/{progress.total}]"

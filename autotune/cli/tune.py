@@ -1,0 +1,121 @@
+"""`autotune tune`: measure configurations and store the best one as a plan."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from autotune.cli import exits, output
+
+if TYPE_CHECKING:
+    from autotune.plan.document import Plan
+    from autotune.spec.study import StudySpec
+
+
+def tune(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (YAML).")],
+    *,
+    store: Annotated[
+        str, typer.Option(metavar="URL", help="Database of studies, trials and plans.")
+    ] = "sqlite:///autotune.db",
+    name: Annotated[
+        str | None, typer.Option(help="Run the study under another name than the file's.")
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Stop after this many trials of the study, all its runs counted.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Begin no trial later than this; counts from each start.")
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Check all, print what would be tried and for how long; write nothing."
+        ),
+    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never download a model.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan (or the dry run) as JSON.")] = False,
+) -> None:
+    """Find the fastest way to serve a study's model on this machine, by measuring.
+
+    The out-of-box configuration is measured first. Every finished trial is kept: Ctrl-C stores the best so
+    far, and the same command goes on from there.
+    """
+    spec = _asked(study, name, trials, minutes)
+    if dry_run:
+        from autotune.cli.outlook import print_outlook
+
+        print_outlook(spec, base=study.parent, offline=offline, as_json=as_json)
+    else:
+        _tune(spec, base=study.parent, store=store, offline=offline, as_json=as_json)
+
+
+def _asked(path: Path, name: str | None, trials: int | None, minutes: float | None) -> StudySpec:
+    """The study file's values, with those of the command line in their place."""
+    from pydantic import ValidationError
+
+    from autotune.spec.load import load_study
+    from autotune.spec.study import StudySpec
+
+    values = load_study(path).model_dump()
+    values["name"] = name if name is not None else values["name"]
+    given = {"trials": trials, "minutes": minutes}
+    values["budget"] |= {key: value for key, value in given.items() if value is not None}
+    try:
+        return StudySpec.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise typer.BadParameter(
+            f"{first['input']!r}: {first['msg']}", param_hint=f"--{first['loc'][-1]}"
+        ) from None
+
+
+def _tune(spec: StudySpec, *, base: Path, store: str, offline: bool, as_json: bool) -> None:
+    import optuna
+
+    from autotune.cli.progress import TerminalObserver
+    from autotune.tuning import TuningInterrupted, tune
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        with _terminated_like_interrupted():
+            plan = tune(spec, base=base, store=store, offline=offline, observer=TerminalObserver(spec))
+    except TuningInterrupted as stop:
+        if stop.plan is None:
+            output.message(f"interrupted: {stop.reason}")
+        else:
+            _print_result(stop.plan, spec, store, as_json=as_json)
+        output.message("every finished trial is kept; the same command goes on from here")
+        raise typer.Exit(exits.INTERRUPTED) from None
+    _print_result(plan, spec, store, as_json=as_json)
+
+
+def _print_result(plan: Plan, spec: StudySpec, store: str, *, as_json: bool) -> None:
+    from autotune.cli.winner import print_winner
+    from autotune.plan.document import plan_values
+
+    for warning in plan.warnings:
+        output.message(f"warning: {warning}")
+    if as_json:
+        output.result_json(plan_values(plan))
+    else:
+        print_winner(plan, spec, store)
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Make SIGTERM end the search as Ctrl-C does, keeping what there is."""
+
+    def interrupt(_signal: int, _frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,204 @@
+"""Everything that is checked before `tune` measures or writes anything."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from autotune.backends.registry import available_engines, backends, package_versions
+from autotune.errors import BackendError, PlacementError, StudyError
+from autotune.machine.document import machine_differences, machine_document
+from autotune.machine.machine import Machine
+from autotune.machine.read import read_machine
+from autotune.model.sources import ResolvedModel, resolve_model
+from autotune.search.resume import mapping_differences, refuse_differences, study_differences
+from autotune.search.space import SearchSpace, build_space
+from autotune.search.study import Answer, SearchStudy, open_search
+from autotune.spec.configuration import Precision
+from autotune.spec.load import load_study
+from autotune.spec.study import StudySpec
+from autotune.store.location import parse_location
+from autotune.store.records import StudyRecord
+from autotune.store.store import StudyStore
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A study that can be run here.
+
+    Attributes:
+        engines: precisions by backend that can run the model here.
+        versions: of autotune, Python, the kernel and every library that decides speed.
+    """
+
+    spec: StudySpec
+    machine: Machine
+    model: ResolvedModel
+    engines: Mapping[str, tuple[Precision, ...]]
+    space: SearchSpace
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a study would search on this machine.
+
+    Attributes:
+        left_out: engines and precisions that are not searched, and why.
+    """
+
+    spec: StudySpec
+    machine: Machine
+    engines: Mapping[str, tuple[Precision, ...]]
+    space: SearchSpace
+    left_out: tuple[str, ...]
+
+
+def survey(spec: StudySpec) -> Survey:
+    """Read the machine and lay out the legal space; nothing is written.
+
+    Raises:
+        BackendError: no engine can run the study.
+        PlacementError: no configuration within the study's bounds is legal on this machine.
+    """
+    machine = read_machine()
+    engines, left_out = available_engines(spec, machine)
+    space = legal_space(spec, machine, engines, left_out)
+    return Survey(spec, machine, engines, space, tuple(left_out))
+
+
+def set_up(surveyed: Survey, *, base: Path, offline: bool) -> Setup:
+    """Make sure that the model is here; nothing is written but its download."""
+    spec, space = surveyed.spec, surveyed.space
+    model = resolve_model(spec.model, base=base, seed=spec.seed, offline=offline)
+    versions = relevant_versions(surveyed.engines, space)
+    return Setup(spec, surveyed.machine, model, surveyed.engines, space, versions)
+
+
+def read_study(study: StudySpec | Path | str, base: Path | None = None) -> tuple[StudySpec, Path]:
+    """A study's values, and the folder that its relative model path starts from.
+
+    That is `base` if given, else the study file's folder, else the working directory.
+    """
+    if isinstance(study, StudySpec):
+        return study, base or Path()
+    return load_study(Path(study)), base or Path(study).parent
+
+
+def legal_space(
+    spec: StudySpec, machine: Machine, engines: Mapping[str, tuple[Precision, ...]], left_out: list[str]
+) -> SearchSpace:
+    """The space of a study, which must not be empty.
+
+    Raises:
+        BackendError: no engine can run the study.
+        PlacementError: no configuration within the study's bounds is legal on this machine.
+    """
+    if not engines:
+        raise BackendError(
+            f"no engine can run study {spec.name!r}: {'; '.join(left_out)}",
+            remedy="widen search.backends and search.precisions in the study file",
+        )
+    space = build_space(spec, machine, engines)
+    if not space.configurations:
+        raise PlacementError(
+            f"study {spec.name!r} leaves no legal configuration with {machine.thread_budget} threads",
+            remedy="widen search.instances, threads, placements or sockets in the study file",
+        )
+    return space
+
+
+def relevant_versions(engines: Mapping[str, object], space: SearchSpace) -> dict[str, str]:
+    """Versions of everything that decides what a study measures."""
+    used = {*engines, space.baseline.backend}
+    packages = sorted(
+        {package for name, one in backends().items() if name in used for package in one.packages}
+    )
+    return {
+        "autotune": version("autotune"),
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        **package_versions(packages),
+    }
+
+
+def begin_or_resume(setup: Setup, store: StudyStore) -> SearchStudy:
+    """Open the study in the store: a new one, or the stored one where it stopped.
+
+    Raises:
+        ResumeError: the stored study was made on another machine, with another model, other library
+            versions or another study file.
+    """
+    asked = _record(setup)
+    stored = store.find_study(setup.spec.name)
+    if stored is None:
+        store.create_study(asked)
+    else:
+        refuse_differences(setup.spec.name, _differences(stored, asked))
+    search = open_search(setup.spec, setup.space, store.optuna_storage())
+    trials = store.trials(setup.spec.name)
+    search.settle({one.number: Answer(one.result, one.score, one.violations) for one in trials})
+    return search
+
+
+@contextmanager
+def one_run(store: str, study: str) -> Iterator[None]:
+    """Hold the right to run a study of a store on this host; the kernel releases it when the process dies.
+
+    Raises:
+        StudyError: another process holds it.
+    """
+    location = parse_location(store)
+    identity = f"{location.path.resolve() if location.path else location}\n{study}"
+    name = hashlib.sha256(identity.encode()).hexdigest()[:32]
+    path = Path(tempfile.gettempdir()) / f"autotune-study-{os.getuid()}-{name}.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        if not _locked(descriptor):
+            raise StudyError(
+                f"study {study!r} in {location} is being tuned by another process",
+                remedy="wait for it to end, or give this study another name (--name NEW)",
+            )
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _record(setup: Setup) -> StudyRecord:
+    return StudyRecord(
+        name=setup.spec.name,
+        created_s=time.time(),
+        spec=setup.spec.model_dump(mode="json"),
+        machine=machine_document(setup.machine),
+        versions=setup.versions,
+        model_digest=setup.model.digest,
+        model_source=setup.model.source,
+    )
+
+
+def _differences(stored: StudyRecord, asked: StudyRecord) -> list[str]:
+    """What differs between two studies of one name, as sentences; empty when they may be mixed."""
+    model = {f"model {stored.model_source}": stored.model_digest}
+    return [
+        *machine_differences(stored.machine, asked.machine),
+        *mapping_differences(model, {next(iter(model)): asked.model_digest}),
+        *mapping_differences(stored.versions, asked.versions),
+        *study_differences(stored.spec, asked.spec),
+    ]

@@ -1,0 +1,54 @@
+"""What a running study tells whoever watches it, between trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autotune.spec.configuration import Configuration
+from autotune.store.records import TrialRecord
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a study stands.
+
+    Attributes:
+        finished: trials that gave a result, over all runs of the study.
+        total: how many there will be at most: the budget's, or the whole space.
+        best: the best trial that meets the limits.
+        gain: of the best over the baseline; None without both.
+        left_s: seconds left at most, judged by the trials of this run; None before the first.
+    """
+
+    finished: int
+    total: int
+    best: TrialRecord | None
+    gain: float | None
+    left_s: float | None
+
+
+class Observer:
+    """Hears what a study does and does nothing; override what is wanted.
+
+    Every method is called between trials, or before the workers of one are started: whatever it does
+    disturbs no measurement, but delays the next one.
+    """
+
+    def surveyed(self, left_out: Sequence[str]) -> None:
+        """The space is laid out; `left_out` says which engines and precisions are not in it, and why."""
+
+    def waiting(self, text: str) -> None:
+        """Another process measures on this machine; this one waits."""
+
+    def preparing(self, backend: str, precision: str) -> None:
+        """The model is about to be prepared for an engine."""
+
+    def trial_started(self, configuration: Configuration, progress: Progress) -> None:
+        """A trial is about to be launched."""
+
+    def trial_ended(self, record: TrialRecord, progress: Progress) -> None:
+        """A trial ended and is in the store."""
+
+    def stopped(self, reason: str, progress: Progress) -> None:
+        """The search is over, and why."""

@@ -1,0 +1,105 @@
+"""Which trials are best, and how far the nearest is from the limits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from autotune.errors import NoPlanError
+from autotune.search.score import direction, ratio
+from autotune.spec.study import StudySpec
+from autotune.store.records import TrialRecord
+from autotune.trial.measurement import Failure
+from autotune.units import format_bytes, format_latency
+
+
+class Scored(Protocol):
+    """A finished trial, with or without its raw values: `TrialRecord` or `TrialSummary`."""
+
+    @property
+    def number(self) -> int:
+        """Optuna's number."""
+        ...
+
+    @property
+    def baseline(self) -> bool:
+        """Whether it measured the out-of-box configuration."""
+        ...
+
+    @property
+    def score(self) -> float | None:
+        """In the objective's unit; None for a failure."""
+        ...
+
+    @property
+    def violations(self) -> Mapping[str, float]:
+        """By limit, how far it is exceeded."""
+        ...
+
+
+T = TypeVar("T", bound=Scored)
+
+
+def ranked(records: Iterable[T], spec: StudySpec) -> list[T]:
+    """The measured trials that meet every limit, best first; of equal ones the earlier first."""
+    feasible = [record for record in records if record.score is not None and not _excess(record)]
+    sign = -1 if direction(spec) == "maximize" else 1
+    return sorted(feasible, key=lambda record: (sign * _score(record), record.number))
+
+
+def best(records: Iterable[T], spec: StudySpec) -> T | None:
+    """The winner so far; None when no measured trial meets the limits."""
+    return next(iter(ranked(records, spec)), None)
+
+
+def measured_baseline(records: Iterable[T]) -> T | None:
+    """The baseline's trial; None when it was not measured."""
+    return next((record for record in records if record.baseline and record.score is not None), None)
+
+
+def gain(record: Scored, baseline: Scored | None, spec: StudySpec) -> float | None:
+    """How many times better than the baseline a measured trial is; None without a measured baseline."""
+    return None if baseline is None else ratio(spec, _score(record), _score(baseline))
+
+
+def no_plan_error(records: Sequence[TrialRecord], spec: StudySpec) -> NoPlanError:
+    """Why there is no plan: what failed, or which configuration is nearest to the limits and by how much."""
+    measured = [record for record in records if record.score is not None]
+    if not measured:
+        return _nothing_measured(records, spec)
+    nearest = min(measured, key=lambda record: (_excess(record), record.number))
+    missed = [f"{_limit(name, spec)} by {by:.1%}" for name, by in nearest.violations.items() if by > 0]
+    return NoPlanError(
+        f"study {spec.name!r}: none of {len(measured)} measured configurations meets the limits; "
+        f"the nearest, trial {nearest.number} ({nearest.configuration}), misses {' and '.join(missed)}",
+        remedy="relax the limits in the study file (and rename the study), or widen its search",
+    )
+
+
+def _nothing_measured(records: Sequence[TrialRecord], spec: StudySpec) -> NoPlanError:
+    failures = [record.result for record in records if isinstance(record.result, Failure)]
+    kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(str(one.kind) for one in failures).items())
+    last = f" ({kinds}); the last one: {failures[-1].reason}" if failures else ""
+    return NoPlanError(
+        f"study {spec.name!r}: none of {len(records)} trials succeeded{last}",
+        remedy="see `autotune tune --dry-run` for what would be tried, and check the model and the engines",
+    )
+
+
+def _limit(name: str, spec: StudySpec) -> str:
+    latency = spec.limits.latency
+    if name == "latency" and latency is not None:
+        return f"the limit of {format_latency(latency.max_s)} on p{latency.percentile:g} latency"
+    return f"the limit of {format_bytes(spec.limits.memory_bytes or 0)} on memory"
+
+
+def _excess(record: Scored) -> float:
+    """The sum of the relative misses, as Optuna ranks infeasible trials; 0 when every limit is met."""
+    return sum(by for by in record.violations.values() if by > 0)
+
+
+def _score(record: Scored) -> float:
+    if record.score is None:
+        raise ValueError(f"trial {record.number} was not measured")
+    return record.score

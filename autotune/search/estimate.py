@@ -1,0 +1,32 @@
+"""How long a study will take, before anything is measured."""
+
+from __future__ import annotations
+
+from autotune.search.order import pair
+from autotune.search.space import SearchSpace
+from autotune.spec.study import StudySpec
+
+START_UP_S = 6.0
+"""Launch and load of one configuration's workers. Source: import torch 1.6 s, loading 1-2 s per process,
+measured on a 2-core Xeon where instances load at once on few cores."""
+PREPARATION_S = 20.0
+"""One artifact that is not in the cache yet. Source: exporting DistilBERT to ONNX 7 s, BERT 15 s, plus
+importing torch and transformers 4 s."""
+
+
+def estimated_trials(spec: StudySpec, space: SearchSpace) -> int:
+    """How many trials a study has at most: every configuration and the baseline, or the budget."""
+    everything = len(space.configurations) + 1
+    return everything if spec.budget.trials is None else min(spec.budget.trials, everything)
+
+
+def estimated_s(spec: StudySpec, space: SearchSpace) -> float:
+    """Seconds that a study takes at most from an empty cache, but for very slow models and waiting.
+
+    Per trial `START_UP_S`, the whole warm-up and every block; `PREPARATION_S` per (backend, precision);
+    never more than the budget's minutes and one trial.
+    """
+    trial_s = START_UP_S + spec.measure.warmup_s + spec.measure.blocks * spec.measure.block_s
+    artifacts = {pair(one) for one in (space.baseline, *space.configurations)}
+    total_s = estimated_trials(spec, space) * trial_s + len(artifacts) * PREPARATION_S
+    return total_s if spec.budget.minutes is None else min(total_s, spec.budget.minutes * 60 + trial_s)

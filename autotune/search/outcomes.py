@@ -1,0 +1,70 @@
+"""What earlier trials rule out. Optuna's samplers ignore failed trials, so this is ours to remember."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from optuna.trial import FrozenTrial, TrialState
+
+from autotune.search.distributions import NAMES
+from autotune.search.order import pair
+from autotune.spec.configuration import Configuration
+from autotune.trial.measurement import FailureKind
+
+FAILURE = "failure"
+"""User attribute of a trial whose configuration failed: the failure's kind. A failed Optuna trial without
+it was interrupted, and says nothing of its configuration."""
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What is known of the configurations tried so far.
+
+    Attributes:
+        tried: every configuration that gave a measurement or a failure.
+        unsupported: (backend, precision) pairs that cannot run here.
+        memory_bounds: by pair, the fewest instances that ran out of memory.
+    """
+
+    tried: frozenset[Configuration]
+    unsupported: frozenset[tuple[str, str]]
+    memory_bounds: dict[tuple[str, str], int]
+
+    def rules_out(self, configuration: Configuration) -> bool:
+        """Whether the configuration was tried, or is sure to fail as a tried one did.
+
+        - `unsupported` is a property of backend and precision: the pair is dropped everywhere.
+        - `out_of_memory` at n instances: n or more instances of the same backend and precision are dropped.
+        - Every other failure speaks for its own configuration alone.
+        """
+        key = pair(configuration)
+        return (
+            configuration in self.tried
+            or key in self.unsupported
+            or configuration.instances >= self.memory_bounds.get(key, configuration.instances + 1)
+        )
+
+
+def outcomes(trials: Iterable[FrozenTrial]) -> Outcomes:
+    """Read what Optuna's trials say; running and interrupted ones say nothing."""
+    tried: dict[Configuration, str] = {
+        configuration_of(trial): trial.user_attrs.get(FAILURE, "") for trial in trials if _is_answer(trial)
+    }
+    unsupported = frozenset(pair(one) for one, kind in tried.items() if kind == FailureKind.UNSUPPORTED)
+    bounds: dict[tuple[str, str], int] = {}
+    for one, kind in tried.items():
+        if kind == FailureKind.OUT_OF_MEMORY:
+            bounds[pair(one)] = min(one.instances, bounds.get(pair(one), one.instances))
+    return Outcomes(frozenset(tried), unsupported, bounds)
+
+
+def configuration_of(trial: FrozenTrial) -> Configuration:
+    """The configuration that a trial's named parameters stand for."""
+    return Configuration.from_parameters({name: trial.params[name] for name in NAMES})
+
+
+def _is_answer(trial: FrozenTrial) -> bool:
+    return trial.state == TrialState.COMPLETE or (
+        trial.state == TrialState.FAIL and FAILURE in trial.user_attrs
+    )

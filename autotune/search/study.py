@@ -1,0 +1,121 @@
+"""The Optuna study: what is proposed next, and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import optuna
+from optuna.pruners import NopPruner
+from optuna.storages import BaseStorage
+from optuna.trial import Trial, TrialState
+
+from autotune.search.outcomes import FAILURE, configuration_of
+from autotune.search.sampler import LegalSampler
+from autotune.search.score import direction
+from autotune.search.space import SearchSpace
+from autotune.spec.configuration import Configuration
+from autotune.spec.study import StudySpec
+from autotune.trial.measurement import Failure, TrialResult
+
+SUMMARY = "summary"
+"""User attribute of every told trial: its configuration and outcome, for people."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a trial gave: its result, and score and violations if that is a measurement."""
+
+    result: TrialResult
+    score: float | None
+    violations: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A configuration to run, and the number of its trial."""
+
+    number: int
+    configuration: Configuration
+
+
+class SearchStudy:
+    """An Optuna study over the legal configurations; Optuna's own tools work on it.
+
+    Parameters are the fields of `Configuration`; the value is the score; limits are constraints
+    (`Trial.set_constraint`), which Optuna's TPE and `best_trial` respect. A failed configuration is a FAIL
+    trial with the user attribute `failure`; an interrupted one is FAIL without it and may be proposed again.
+    """
+
+    def __init__(self, study: optuna.Study, sampler: LegalSampler) -> None:
+        self._study = study
+        self._sampler = sampler
+
+    def untried(self) -> int:
+        """How many configurations may still be proposed; 0 when the space is exhausted."""
+        return len(self._sampler.untried(self._study.get_trials(deepcopy=False)))
+
+    def ask(self) -> Proposal:
+        """Take the next configuration; the first is the baseline. Ask only while `untried` is not 0."""
+        trial = self._study.ask(fixed_distributions=self._sampler.distributions)
+        return Proposal(trial.number, Configuration.from_parameters(trial.params))
+
+    def tell(self, number: int, answer: Answer) -> None:
+        """Finish a trial: COMPLETE with its score and constraints, or FAIL with the failure's kind."""
+        trial = self._running()[number]
+        self._describe(trial, answer)
+        if answer.score is None:
+            self._study.tell(number, state=TrialState.FAIL)
+        else:
+            self._study.tell(number, answer.score)
+
+    def drop(self, configuration: Configuration) -> None:
+        """Propose its backend and precision no more in this run."""
+        self._sampler.drop(configuration)
+
+    def settle(self, answers: Mapping[int, Answer]) -> None:
+        """Finish the trials that a stopped run left running.
+
+        One whose answer was kept is told so; any other is interrupted (FAIL), and its configuration may
+        be run again.
+        """
+        for number in self._running():
+            if number in answers:
+                self.tell(number, answers[number])
+            else:
+                self._study.tell(number, state=TrialState.FAIL)
+
+    def _running(self) -> dict[int, Trial]:
+        """The running trials by number, writable."""
+        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return {frozen.number: Trial(self._study, frozen._trial_id) for frozen in running}
+
+    def _describe(self, trial: Trial, answer: Answer) -> None:
+        frozen = self._study.get_trials(deepcopy=False)[trial.number]
+        trial.set_user_attr(SUMMARY, f"{configuration_of(frozen)}: {outcome_in_words(answer)}")
+        if isinstance(answer.result, Failure):
+            trial.set_user_attr(FAILURE, str(answer.result.kind))
+        for name in sorted(answer.violations.keys() - frozen.constraints.keys()):
+            trial.set_constraint(name, answer.violations[name])
+
+
+def open_search(spec: StudySpec, space: SearchSpace, storage: BaseStorage) -> SearchStudy:
+    """Create the Optuna study in the storage, or go on with the one of that name."""
+    sampler = LegalSampler(space, seed=spec.seed, budget=spec.budget.trials)
+    study = optuna.create_study(
+        storage=storage,
+        sampler=sampler,
+        pruner=NopPruner(),
+        study_name=spec.name,
+        direction=direction(spec),
+        load_if_exists=True,
+    )
+    return SearchStudy(study, sampler)
+
+
+def outcome_in_words(answer: Answer) -> str:
+    """An answer as one line without the configuration."""
+    if isinstance(answer.result, Failure):
+        return f"{answer.result.kind}: {answer.result.reason}"
+    missed = [f"{name} limit missed by {by:.1%}" for name, by in answer.violations.items() if by > 0]
+    return ", ".join([f"score {answer.score:.6g}", *missed])
