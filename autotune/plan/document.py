@@ -25,7 +25,7 @@ VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 class Document(BaseModel):
     """Base of every part of the plan document: frozen, unknown keys refused, finite numbers only."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
 
 
 def _known_keys(value: object) -> object:
@@ -133,12 +133,12 @@ class Plan(Document):
 
 def plan_values(plan: Plan) -> dict[str, Any]:
     """The document as JSON values."""
-    return plan.model_dump(mode="json", by_alias=True)
+    return plan.model_dump(mode="json")
 
 
 def format_plan(plan: Plan) -> str:
     """Write the document, indented, with a final newline; `parse_plan(format_plan(plan)) == plan`."""
-    return plan.model_dump_json(by_alias=True, indent=2) + "\n"
+    return plan.model_dump_json(indent=2) + "\n"
 
 
 def parse_plan(text: str | bytes) -> Plan:

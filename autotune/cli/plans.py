@@ -1,0 +1,51 @@
+"""`autotune plans`: what the store holds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autotune.cli import output
+
+if TYPE_CHECKING:
+    from autotune.store.records import PlanSummary
+
+COLUMNS = ("id", "study", "objective", "configuration", "score", "gain", "created")
+
+
+def plans(
+    study: Annotated[
+        str | None, typer.Option(metavar="NAME", help="List only the plans of this study.")
+    ] = None,
+    store: Annotated[
+        str, typer.Option(metavar="URL", help="Database of studies, trials and plans.")
+    ] = "sqlite:///autotune.db",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+) -> None:
+    """List the plans that the store holds, newest first."""
+    from autotune.store.store import read_store
+
+    with read_store(store) as opened:
+        listed = opened.plans(study)
+    if as_json:
+        output.result_json([asdict(plan) for plan in listed])
+    elif listed:
+        output.result_table("", COLUMNS, map(_row, listed))
+    else:
+        output.message("there are no plans yet: run `autotune tune STUDY.yaml`")
+
+
+def _row(plan: PlanSummary) -> tuple[str, ...]:
+    from autotune.plan.describe import format_gain, format_objective_value, format_time
+
+    return (
+        plan.id,
+        plan.study,
+        plan.objective,
+        str(plan.configuration),
+        format_objective_value(plan.objective, plan.score),
+        format_gain(plan.gain),
+        format_time(plan.created_s),
+    )
