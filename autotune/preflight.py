@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from autotune.backends.registry import available_engines, backends, package_versions
-from autotune.errors import BackendError, PlacementError, StudyError
+from autotune.backends.availability import available_engines
+from autotune.backends.registry import get_backend, package_versions
+from autotune.errors import PlacementError, StudyError
 from autotune.machine.document import machine_differences, machine_document
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
@@ -67,12 +68,12 @@ def survey(spec: StudySpec) -> Survey:
     """Read the machine and lay out the legal space; nothing is written.
 
     Raises:
-        BackendError: no engine can run the study.
+        BackendError: no engine can run the study, or one that it names is not there.
         PlacementError: no configuration within the study's bounds is legal on this machine.
     """
     machine = read_machine()
     engines, left_out = available_engines(spec, machine)
-    space = legal_space(spec, machine, engines, left_out)
+    space = legal_space(spec, machine, engines)
     return Survey(spec, machine, engines, space, tuple(left_out))
 
 
@@ -95,19 +96,13 @@ def read_study(study: StudySpec | Path | str, base: Path | None = None) -> tuple
 
 
 def legal_space(
-    spec: StudySpec, machine: Machine, engines: Mapping[str, tuple[Precision, ...]], left_out: list[str]
+    spec: StudySpec, machine: Machine, engines: Mapping[str, tuple[Precision, ...]]
 ) -> SearchSpace:
     """The space of a study, which must not be empty.
 
     Raises:
-        BackendError: no engine can run the study.
         PlacementError: no configuration within the study's bounds is legal on this machine.
     """
-    if not engines:
-        raise BackendError(
-            f"no engine can run study {spec.name!r}: {'; '.join(left_out)}",
-            remedy="widen search.backends and search.precisions in the study file",
-        )
     space = build_space(spec, machine, engines)
     if not space.configurations:
         raise PlacementError(
@@ -120,9 +115,7 @@ def legal_space(
 def relevant_versions(engines: Mapping[str, object], space: SearchSpace) -> dict[str, str]:
     """Versions of everything that decides what a study measures."""
     used = {*engines, space.baseline.backend}
-    packages = sorted(
-        {package for name, one in backends().items() if name in used for package in one.packages}
-    )
+    packages = sorted({package for name in used for package in get_backend(name).packages})
     return {
         "autotune": version("autotune"),
         "python": platform.python_version(),

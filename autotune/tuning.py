@@ -133,8 +133,7 @@ class _Run:
             spec=self.setup.spec,
             machine=self.setup.machine,
             winner=winner,
-            baseline=measured_baseline(self.records)
-            or next((one for one in self.records if one.baseline), None),
+            baseline=measured_baseline(self.records) or _baseline(self.records),
             commands=self._commands(winner.configuration),
             versions=self.setup.versions,
             model=self.setup.model,
@@ -248,13 +247,16 @@ class _Run:
 def keep_plan(store: StudyStore, plan: Plan) -> Plan:
     """Store a plan, unless the study's newest one says the same; gives the stored one."""
     summaries = store.plans(plan.study["name"])
-    newest = store.plan(summaries[0].id) if summaries else None
-    if newest is not None and newest == plan.model_copy(
-        update={"id": newest.id, "created_s": newest.created_s}
-    ):
-        return newest
+    if summaries:
+        newest = store.plan(summaries[0].id)
+        if newest == plan.model_copy(update={"id": newest.id, "created_s": newest.created_s}):
+            return newest
     store.save_plan(plan)
     return plan
+
+
+def _baseline(records: Sequence[TrialRecord]) -> TrialRecord | None:
+    return next((record for record in records if record.baseline), None)
 
 
 def _answer(record: TrialRecord) -> Answer:
