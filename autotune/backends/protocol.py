@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from autotune.spec.configuration import Precision
 
@@ -82,6 +82,12 @@ class Backend(Protocol):
     def prepare(self, model: ResolvedModel, precision: Precision, directory: Path) -> None:
         """Write everything that `load` needs into the empty `directory`. Runs in a child process.
 
+        What describes the inputs (`inputs.json`) is added by the caller.
+
+        Args:
+            model: its `path` is a transformers folder at fp32 (`config.json`, `model.safetensors`)
+                whatever the source's kind; of a fake model, its file.
+
         Raises:
             UnsupportedError: this engine cannot take this architecture or precision; in its own words.
         """
@@ -89,4 +95,24 @@ class Backend(Protocol):
 
     def load(self, directory: Path, precision: Precision, threads: int) -> Session:
         """Load a prepared artifact with `threads` intra-op threads (0 = the engine's default)."""
+        ...
+
+
+@runtime_checkable
+class DerivesPrecisions(Protocol):
+    """A backend that makes some precisions from its own artifact of another, to export only once."""
+
+    derived: ClassVar[Mapping[Precision, Precision]]
+    """From a precision to the one that it is made from; `prepare` is not asked for these."""
+
+    def derive(self, base: Path, precision: Precision, directory: Path, isa: frozenset[str]) -> None:
+        """Write everything that `load` needs into the empty `directory`. Runs in a child process.
+
+        Args:
+            base: the finished artifact of the precision that this one is made from.
+            isa: flags as in `Machine.isa`.
+
+        Raises:
+            UnsupportedError: this engine cannot take this precision; in its own words.
+        """
         ...

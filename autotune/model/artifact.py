@@ -1,11 +1,26 @@
-"""An artifact: everything that one engine needs to load one model at one precision."""
+"""An artifact: everything that one engine needs to load one model at one precision, and how it is named."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.spec.configuration import Precision
+
+ARTIFACT_FORMAT = 1
+"""Raised whenever what is written into artifacts changes; part of the key."""
+
+DECIDING_ISA = frozenset(
+    (
+        *("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16"),
+        *("amx_tile", "amx_int8", "amx_bf16"),
+        *("asimddp", "i8mm", "bf16", "sve", "sve2"),
+    )
+)
+"""Flags that engines choose kernels and weight layouts by; as in /proc/cpuinfo."""
 
 
 @dataclass(frozen=True)
@@ -24,3 +39,36 @@ class Artifact:
     precision: Precision
     model_digest: str
     size_bytes: int
+
+
+@dataclass(frozen=True)
+class ArtifactName:
+    """All that decides what is in an artifact; equal names have equal content.
+
+    Attributes:
+        versions: of the distributions that make and load it.
+        isa: the flags of `DECIDING_ISA` that the machine has, ascending.
+    """
+
+    model_digest: str
+    backend: str
+    precision: Precision
+    versions: Mapping[str, str]
+    isa: tuple[str, ...] = ()
+
+    def key(self) -> str:
+        """The hex digest that the artifact is found by."""
+        content = {
+            "format": ARTIFACT_FORMAT,
+            "model": self.model_digest,
+            "backend": self.backend,
+            "precision": self.precision,
+            "versions": dict(self.versions),
+            "isa": self.isa,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def deciding_isa(isa: frozenset[str]) -> tuple[str, ...]:
+    """Those of the machine's flags that an artifact may depend on."""
+    return tuple(sorted(isa & DECIDING_ISA))

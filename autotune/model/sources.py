@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
+import hashlib
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from autotune.errors import ModelError
+from autotune.model.architectures import ARCHITECTURES
+from autotune.model.digests import digest_files
+from autotune.model.folder import folder_digest
+from autotune.model.hub import download
+
+RANDOM_WEIGHTS_VERSION = 1
+"""Raised whenever the same seed would give other weights; part of the digest."""
+
+KINDS = ("random", "path", "hf", "fake")
 
 
 @dataclass(frozen=True)
@@ -25,3 +40,68 @@ class ResolvedModel:
     path: Path | None
     architecture: str = ""
     seed: int = 0
+
+
+def resolve_model(source: str, *, base: Path, seed: int, offline: bool) -> ResolvedModel:
+    """Find the model on this machine, downloading it if it comes from the hub, and take its digest.
+
+    Args:
+        base: folder that relative paths start from (the study file's).
+        seed: seed of random weights.
+        offline: never ask the hub.
+
+    Raises:
+        ModelError: the source is malformed, absent, unsafe to load, or cannot be downloaded.
+    """
+    kind, colon, rest = source.partition(":")
+    resolvers: dict[str, Callable[[], ResolvedModel]] = {
+        "random": lambda: _resolve_random(source, rest, seed),
+        "path": lambda: _resolve_folder(source, "path", _locate(rest, base)),
+        "hf": lambda: _resolve_folder(source, "hf", download(rest, offline=offline)),
+        "fake": lambda: _resolve_fake(source, _locate(rest, base)),
+    }
+    if not colon or kind not in resolvers or not rest:
+        raise ModelError(
+            f"{source!r} is not a model source",
+            remedy="write random:NAME, path:DIR, hf:ORG/NAME@REVISION or fake:FILE",
+        )
+    return resolvers[kind]()
+
+
+def _resolve_random(source: str, name: str, seed: int) -> ResolvedModel:
+    if name not in ARCHITECTURES:
+        near = difflib.get_close_matches(name, ARCHITECTURES, n=1)
+        hint = f"did you mean random:{near[0]}? " if near else ""
+        raise ModelError(
+            f"{name!r} is not an architecture that random: knows",
+            remedy=f"{hint}known: {', '.join(ARCHITECTURES)}",
+        )
+    architecture = ARCHITECTURES[name]
+    content = {
+        "random_weights": RANDOM_WEIGHTS_VERSION,
+        "class": architecture.class_name,
+        "model_type": architecture.model_type,
+        "config": dict(architecture.config),
+        "seed": seed,
+    }
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return ResolvedModel(source, "random", digest, None, architecture=name, seed=seed)
+
+
+def _resolve_folder(source: str, kind: str, directory: Path) -> ResolvedModel:
+    return ResolvedModel(source, kind, folder_digest(directory), directory)
+
+
+def _resolve_fake(source: str, file: Path) -> ResolvedModel:
+    if not file.is_file():
+        raise ModelError(f"{file} is not a file", remedy="fake: takes the JSON file of a fake model")
+    try:
+        return ResolvedModel(source, "fake", digest_files([file]), file)
+    except OSError as error:
+        raise ModelError(
+            f"{file} cannot be read: {error.strerror}", remedy="check its permissions"
+        ) from error
+
+
+def _locate(text: str, base: Path) -> Path:
+    return (base / Path(text).expanduser()).resolve()

@@ -1,0 +1,135 @@
+"""The child that makes one artifact; started by `autotune.backends.preparation`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+from autotune.backends.protocol import DerivesPrecisions
+from autotune.backends.reference import REFERENCE, read_reference_outputs, reference_requests, write_reference
+from autotune.backends.registry import get_backend
+from autotune.errors import AutotuneError, PreparationError, UnsupportedError
+from autotune.model.agreement import Agreement, measure_agreement
+from autotune.model.cache import unusable
+from autotune.model.child import answer_parent
+from autotune.model.inputs import INPUTS_FILE
+from autotune.model.sources import ResolvedModel
+from autotune.spec.configuration import Precision
+
+WANT_OF_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "Failed to allocate")
+"""How torch's and ONNX Runtime's allocators say so, in RuntimeErrors."""
+WANT_OF_SPACE = ("No space left on device", "os error 28")
+"""How libraries that are not Python's say ENOSPC."""
+
+
+def handle(request: dict[str, Any]) -> dict[str, Any]:
+    """Make the artifact, load it, compare it; answer with what was found.
+
+    Raises:
+        AutotuneError: it cannot be made; in one sentence.
+    """
+    with _explained(request):
+        if request["name"]["backend"] == REFERENCE:
+            write_reference(_model(request), Path(request["directory"]))
+            return {"observed_precision": "fp32", "agreement": None}
+        _write_artifact(request)
+        if "reference" not in request:
+            return {"observed_precision": request["name"]["precision"], "agreement": None}
+        return _verify(request)
+
+
+def _write_artifact(request: dict[str, Any]) -> None:
+    backend = get_backend(request["name"]["backend"])
+    precision = _precision(request)
+    directory = Path(request["directory"])
+    if "base" in request:
+        deriving = cast(DerivesPrecisions, backend)
+        deriving.derive(Path(request["base"]), precision, directory, frozenset(request["isa"]))
+    else:
+        backend.prepare(_model(request), precision, directory)
+    if "reference" in request:
+        shutil.copy(Path(request["reference"]) / INPUTS_FILE, directory / INPUTS_FILE)
+
+
+def _verify(request: dict[str, Any]) -> dict[str, Any]:
+    """Load the artifact as a worker would; its precision must be what was asked, its answers near.
+
+    Raises:
+        UnsupportedError: they are not.
+    """
+    directory, precision = Path(request["directory"]), _precision(request)
+    session = get_backend(request["name"]["backend"]).load(directory, precision, threads=1)
+    outputs = [session.run(inputs) for inputs in reference_requests(directory)]
+    report = session.report()
+    session.close()
+    if report.precision != precision:
+        raise UnsupportedError(
+            f"{report.engine} runs this model at {report.precision} when asked for {precision}",
+            remedy=f"leave {precision} out of search.precisions",
+        )
+    agreement = _compare(request, outputs)
+    return {"observed_precision": report.precision, "agreement": asdict(agreement)}
+
+
+def _compare(request: dict[str, Any], outputs: list[Any]) -> Agreement:
+    try:
+        return measure_agreement(read_reference_outputs(Path(request["reference"])), outputs)
+    except ValueError as error:
+        name = request["name"]
+        raise UnsupportedError(
+            f"{name['backend']} answers wrongly at {name['precision']}: {error}",
+            remedy=f"leave {name['backend']} or {name['precision']} out of the study",
+        ) from error
+
+
+@contextmanager
+def _explained(request: dict[str, Any]) -> Iterator[None]:
+    """Turn whatever an engine raises into an error of ours; the traceback goes to stderr."""
+    try:
+        yield
+    except AutotuneError:
+        raise
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        raise _explain(error, request) from error
+
+
+def _explain(error: Exception, request: dict[str, Any]) -> PreparationError:
+    words = str(error)
+    if isinstance(error, MemoryError) or any(phrase in words for phrase in WANT_OF_MEMORY):
+        return PreparationError(
+            f"not enough memory to prepare {request['model']['source']}",
+            remedy="stop other programs, raise the memory limit, or use a smaller model",
+        )
+    if any(phrase in words for phrase in WANT_OF_SPACE):
+        error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        return unusable(Path(request["root"]), error)
+    first = next(iter(words.splitlines()), "")
+    return PreparationError(
+        f"{request['name']['backend']} cannot prepare {request['model']['source']}:"
+        f" {type(error).__name__}: {first}",
+        remedy="this is most likely a bug in the engine or in autotune; leave the engine out to go on",
+    )
+
+
+def _model(request: dict[str, Any]) -> ResolvedModel:
+    described = request["model"]
+    path = described["path"]
+    return ResolvedModel(**{**described, "path": None if path is None else Path(path)})
+
+
+def _precision(request: dict[str, Any]) -> Precision:
+    return cast(Precision, request["name"]["precision"])
+
+
+if __name__ == "__main__":
+    answer_parent(handle)

@@ -1,0 +1,57 @@
+"""How closely an engine's outputs follow those of the fp32 reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+REFERENCE_SHAPES = ((1, 1), (2, 16), (3, 9))
+"""`(batch, tokens)` of the requests compared: more than one, so that a shape baked in at export shows."""
+
+REFERENCE_SEED = 20_221
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The worst of all requests compared.
+
+    Attributes:
+        cosine: least cosine similarity of one sequence's output to the reference.
+        max_abs_difference: greatest difference of one number.
+    """
+
+    cosine: float
+    max_abs_difference: float
+
+
+def measure_agreement(
+    references: Sequence[np.ndarray[Any, Any]], outputs: Sequence[np.ndarray[Any, Any]]
+) -> Agreement:
+    """Compare outputs `(batch, ...)` with the reference's, request by request; shapes must be equal.
+
+    Raises:
+        ValueError: a shape differs, or an output is not finite.
+    """
+    cosines: list[float] = []
+    differences: list[float] = []
+    for reference, output in zip(references, outputs, strict=True):
+        if output.shape != reference.shape:
+            raise ValueError(f"an output has the shape {output.shape}, not {reference.shape}")
+        if not np.isfinite(output).all():
+            raise ValueError("an output has numbers that are not finite")
+        cosines.append(_least_cosine(reference, output))
+        differences.append(float(np.abs(reference - output).max()))
+    return Agreement(cosine=min(cosines), max_abs_difference=max(differences))
+
+
+def _least_cosine(reference: np.ndarray[Any, Any], output: np.ndarray[Any, Any]) -> float:
+    a = reference.reshape(len(reference), -1).astype(np.float64)
+    b = output.reshape(len(output), -1).astype(np.float64)
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    products = (a * b).sum(axis=1)
+    # Two zero outputs agree; a zero against anything else has no direction, hence no agreement.
+    cosines = np.where(lengths > 0, products / np.maximum(lengths, 1e-300), (a == b).all(axis=1))
+    return float(cosines.min())

@@ -1,0 +1,87 @@
+"""The child that asks the hub; started by `autotune.model.hub`, progress on stderr."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from autotune.errors import AutotuneError, ModelError
+from autotune.model.child import answer_parent
+from autotune.model.folder import weight_files
+
+ALLOWED_FILES = (
+    "config.json",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "model-*-of-*.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+)
+
+
+def fetch(request: dict[str, Any]) -> dict[str, Any]:
+    """Answer with the folder of the snapshot.
+
+    Raises:
+        ModelError: in one sentence, why there is none.
+    """
+    directory = _cached(request["name"], request["revision"])
+    if directory is None and request["offline_because"]:
+        raise ModelError(
+            f"hf:{request['name']}@{request['revision']} is not in the local cache,"
+            f" and {request['offline_because']}",
+            remedy=f"download it first: hf download {request['name']} --revision {request['revision']}",
+        )
+    return {"directory": directory or _downloaded(request["name"], request["revision"])}
+
+
+def _cached(name: str, revision: str) -> str | None:
+    """The snapshot's folder, if it has a configuration and all of its weights, whoever fetched them."""
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(name, "config.json", revision=revision)
+    if not isinstance(config, str):
+        return None
+    try:
+        weight_files(Path(config).parent)
+    except ModelError:
+        return None
+    return str(Path(config).parent)
+
+
+def _downloaded(name: str, revision: str) -> str:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return str(snapshot_download(name, revision=revision, allow_patterns=list(ALLOWED_FILES)))
+    except Exception as error:
+        raise _explain(error, name, revision) from error
+
+
+def _explain(error: Exception, name: str, revision: str) -> AutotuneError:
+    """One sentence for what the client raised; its classes differ between versions, their names do not."""
+    source = f"hf:{name}@{revision}"
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if "GatedRepoError" in kinds:
+        return ModelError(
+            f"{source} is gated", remedy="accept its terms on the hub, then log in with: hf auth login"
+        )
+    if "RepositoryNotFoundError" in kinds:
+        return ModelError(
+            f"{source} does not exist, or is private",
+            remedy="check the name; for a private one: hf auth login",
+        )
+    if "RevisionNotFoundError" in kinds:
+        return ModelError(
+            f"{source} has no revision {revision!r}", remedy="name a branch, tag or commit of it"
+        )
+    reason = next(iter(str(error).splitlines()), "").removeprefix("Got: ") or type(error).__name__
+    return ModelError(
+        f"{source} cannot be downloaded: {reason}",
+        remedy="check the connection, or use a local folder with path:DIR",
+    )
+
+
+if __name__ == "__main__":
+    answer_parent(fetch)

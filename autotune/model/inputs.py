@@ -1,0 +1,152 @@
+"""What goes into a model: `inputs.json` describes it, `make_inputs` makes requests of any size from that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from autotune.errors import ModelError
+
+INPUTS_FILE = "inputs.json"
+FORMAT = "autotune.inputs/1"
+
+ArrayKind = Literal["tokens", "ones", "zeros"]
+
+OFFSET_MODEL_TYPES = frozenset(
+    (
+        *("camembert", "data2vec-text", "longformer", "mpnet", "roberta", "roberta-prelayernorm"),
+        *("xlm-roberta", "xlm-roberta-xl", "xmod"),
+    )
+)
+"""Models that number positions from pad_token_id + 1, so that their table has that many rows too many.
+
+Source: transformers, create_position_ids_from_input_ids of each.
+"""
+
+SPECIAL_TOKENS = tuple(f"{name}_token_id" for name in ("pad", "bos", "eos", "cls", "sep", "mask", "unk"))
+
+
+@dataclass(frozen=True)
+class InputsDescription:
+    """What a model takes.
+
+    Attributes:
+        vocabulary: token ids are less than this.
+        reserved: ids with a meaning of their own (padding, separators), which random requests avoid.
+        max_sequence_length: the most tokens of one sequence; None = no bound.
+        arrays: name and content of every input, all int64 `(batch, tokens)`.
+    """
+
+    vocabulary: int
+    reserved: tuple[int, ...]
+    max_sequence_length: int | None
+    arrays: Mapping[str, ArrayKind]
+
+
+def describe_inputs(
+    config: Mapping[str, Any], parameters: Iterable[str], special_ids: Iterable[int]
+) -> InputsDescription:
+    """Derive what a transformers encoder takes.
+
+    Args:
+        config: its `config.json`.
+        parameters: names that its forward method takes.
+        special_ids: of its tokenizer, where one is known.
+    """
+    vocabulary = int(config["vocab_size"])
+    configured = (config.get(name) for name in SPECIAL_TOKENS)
+    reserved = {*special_ids, *(token for token in configured if isinstance(token, int))}
+    arrays: dict[str, ArrayKind] = {"input_ids": "tokens", "attention_mask": "ones"}
+    if "token_type_ids" in set(parameters) and config.get("type_vocab_size", 0) > 1:
+        arrays["token_type_ids"] = "zeros"
+    return InputsDescription(
+        vocabulary=vocabulary,
+        reserved=tuple(sorted(token for token in reserved if 0 <= token < vocabulary)),
+        max_sequence_length=_max_sequence_length(config),
+        arrays=arrays,
+    )
+
+
+def _max_sequence_length(config: Mapping[str, Any]) -> int | None:
+    rows = config.get("max_position_embeddings")
+    if not isinstance(rows, int) or rows <= 0:
+        return None
+    pad = config.get("pad_token_id")
+    offset = pad + 1 if config.get("model_type") in OFFSET_MODEL_TYPES and isinstance(pad, int) else 0
+    return rows - offset
+
+
+def write_inputs(directory: Path, description: InputsDescription) -> None:
+    """Write `inputs.json` into `directory`."""
+    document = {"format": FORMAT, **asdict(description)}
+    (directory / INPUTS_FILE).write_text(json.dumps(document, indent=2) + "\n")
+
+
+def read_inputs(directory: Path) -> InputsDescription:
+    """Read `inputs.json` of a prepared model.
+
+    Raises:
+        ModelError: there is none, or not one of ours.
+    """
+    file = directory / INPUTS_FILE
+    try:
+        document = json.loads(file.read_bytes())
+        if document.pop("format") != FORMAT:
+            raise ValueError("another format")
+        description = InputsDescription(**document)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"{file} does not describe a model's inputs: {error}", remedy="prepare the model again"
+        ) from error
+    return description
+
+
+def make_inputs(
+    directory: Path, batch_size: int, sequence_length: int, seed: int
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Make one request for the model in `directory`; the same arguments make the same request.
+
+    Returns:
+        int64 arrays `(batch_size, sequence_length)` by name; token ids are random, never special ones.
+
+    Raises:
+        ModelError: the model takes no sequence of this length.
+    """
+    description = read_inputs(directory)
+    check_sequence_length(description, sequence_length)
+    shape = (batch_size, sequence_length)
+    makers: dict[ArrayKind, Callable[[], np.ndarray[Any, Any]]] = {
+        "tokens": lambda: _random_tokens(description, shape, seed),
+        "ones": lambda: np.ones(shape, dtype=np.int64),
+        "zeros": lambda: np.zeros(shape, dtype=np.int64),
+    }
+    return {name: makers[kind]() for name, kind in description.arrays.items()}
+
+
+def check_sequence_length(description: InputsDescription, sequence_length: int) -> None:
+    """Refuse a sequence that the model has no positions for.
+
+    Raises:
+        ModelError: it is longer than the model's longest.
+    """
+    longest = description.max_sequence_length
+    if longest is not None and sequence_length > longest:
+        raise ModelError(
+            f"sequence_length {sequence_length} is more than the model takes",
+            remedy=f"choose at most {longest}",
+        )
+
+
+def _random_tokens(
+    description: InputsDescription, shape: tuple[int, int], seed: int
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    ordinary = np.setdiff1d(
+        np.arange(description.vocabulary, dtype=np.int64), np.array(description.reserved, dtype=np.int64)
+    )
+    drawn = np.random.default_rng(seed).integers(len(ordinary), size=shape)
+    return np.asarray(ordinary[drawn], dtype=np.int64)

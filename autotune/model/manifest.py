@@ -1,0 +1,89 @@
+"""The manifest of an artifact: what it is, and what its files looked like when it was complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from autotune.spec.configuration import Precision
+
+MANIFEST_FILE = "manifest.json"
+
+
+class FileRecord(BaseModel):
+    """One file of an artifact; its size and time tell whether it has been touched since."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    size_bytes: int
+    mtime_ns: int
+
+
+class AgreementRecord(BaseModel):
+    """The fields of `autotune.model.agreement.Agreement`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cosine: float
+    max_abs_difference: float
+
+
+class Manifest(BaseModel):
+    """What an artifact is; written last, so that only a complete artifact has one.
+
+    Attributes:
+        agreement: with the fp32 reference; None where there is none (a fake model).
+        observed_precision: as the engine read it back after loading.
+        created_s: Unix time.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_: Literal["autotune.artifact/1"] = "autotune.artifact/1"
+    key: str
+    backend: str
+    precision: Precision
+    model_digest: str
+    model_source: str
+    versions: dict[str, str]
+    isa: tuple[str, ...]
+    created_s: float
+    files: tuple[FileRecord, ...]
+    observed_precision: str
+    agreement: AgreementRecord | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all files."""
+        return sum(file.size_bytes for file in self.files)
+
+
+def record_files(directory: Path) -> tuple[FileRecord, ...]:
+    """Every file of a finished artifact but the manifest itself, by name."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST_FILE)
+    return tuple(
+        FileRecord(
+            name=str(path.relative_to(directory)),
+            size_bytes=path.stat().st_size,
+            mtime_ns=path.stat().st_mtime_ns,
+        )
+        for path in files
+    )
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` into `directory`."""
+    (directory / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n")
+
+
+def read_manifest(directory: Path) -> Manifest | None:
+    """The manifest, if the artifact is complete and its files are as they were; else None."""
+    try:
+        manifest = Manifest.model_validate_json((directory / MANIFEST_FILE).read_bytes())
+        complete = record_files(directory) == manifest.files
+    except (OSError, ValidationError):
+        return None
+    return manifest if complete else None
