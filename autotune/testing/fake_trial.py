@@ -1,0 +1,116 @@
+"""Trials of the fake backend, with commands written by hand: for tests of what launches and measures."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from autotune.placement.placement import Command
+from autotune.spec.configuration import Configuration, Precision, Scenario
+from autotune.spec.study import Measure
+from autotune.testing.fake_backend import ARTIFACT_FILE
+from autotune.testing.fake_model import SCHEMA
+from autotune.trial.measurement import TrialResult
+from autotune.trial.run import run_trial
+
+QUICK = Measure(warmup_s=2.0, block_s=0.1, blocks=2, trial_timeout_s=30.0)
+"""Short windows for requests of about 10 ms."""
+
+
+class FakeTrial:
+    """Runs real workers of one fake model.
+
+    Attributes:
+        folder: the artifact's folder; its name in the workers' command lines tells them from others.
+        instances, threads, batch_size, precision, scenario: what is asked of the workers.
+        cpus: of each instance; empty = unpinned.
+        memory_nodes: of every instance.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        model: Mapping[str, Any],
+        *,
+        instances: int = 1,
+        threads: int = 1,
+        batch_size: int = 1,
+        precision: Precision = "fp32",
+        scenario: Scenario = "offline",
+        cpus: Sequence[tuple[int, ...]] = (),
+        memory_nodes: tuple[int, ...] = (),
+    ) -> None:
+        self.folder = folder
+        self.instances = instances
+        self.threads = threads
+        self.batch_size = batch_size
+        self.precision: Precision = precision
+        self.scenario: Scenario = scenario
+        self.cpus = cpus or [()] * instances
+        self.memory_nodes = memory_nodes
+        document = {"schema": SCHEMA, "serial_s": 0.01, **model}
+        (folder / ARTIFACT_FILE).write_text(json.dumps(document))
+
+    @property
+    def configuration(self) -> Configuration:
+        """What the workers are to prove to be."""
+        return Configuration(
+            instances=self.instances,
+            threads_per_instance=self.threads,
+            placement="close",
+            sockets="0",
+            smt=False,
+            backend="fake",
+            precision=self.precision,
+        )
+
+    def commands(self) -> tuple[Command, ...]:
+        """A command for each instance."""
+        return tuple(
+            Command(self._argv(instance), _environment(), self.cpus[instance], self.memory_nodes)
+            for instance in range(self.instances)
+        )
+
+    def run(self, measure: Measure = QUICK, percentile: float | None = None) -> TrialResult:
+        """Run the trial."""
+        return run_trial(
+            self.commands(),
+            configuration=self.configuration,
+            scenario=self.scenario,
+            measure=measure,
+            percentile=percentile,
+        )
+
+    def _argv(self, instance: int) -> tuple[str, ...]:
+        share, rest = divmod(self.batch_size, self.instances)
+        size = self.batch_size if self.scenario == "offline" else share + (instance < rest)
+        return (
+            *(sys.executable, "-P", "-m", "autotune.trial.worker", "--backend", "fake"),
+            *("--precision", self.precision, "--artifact", str(self.folder)),
+            *("--batch-size", str(size), "--sequence-length", "16", "--threads", str(self.threads)),
+            *("--seed", "0", "--warmup-s", "2.0"),
+            *("--instance", str(instance), "--instances", str(self.instances)),
+        )
+
+
+def _environment() -> dict[str, str]:
+    return {"PATH": os.defpath, "LANG": "C.UTF-8"}
+
+
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """The processes on this host that have this folder in their command line, zombies excepted."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+        except psutil.Error:
+            continue
+        if any(str(folder) in word for word in words):
+            found.append(process)
+    return found

@@ -1,0 +1,81 @@
+"""Measurements and failures as versioned JSON documents; `from_json(to_json(x)) == x`."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from autotune.errors import StoreError
+from autotune.trial.measurement import Failure, Measurement, Observation
+
+MEASUREMENT_SCHEMA = "autotune.measurement/1"
+FAILURE_SCHEMA = "autotune.failure/1"
+
+Value = TypeVar("Value")
+
+_MEASUREMENT = TypeAdapter(Measurement)
+_FAILURE = TypeAdapter(Failure)
+_OBSERVATION = TypeAdapter(Observation)
+
+
+def measurement_to_json(measurement: Measurement) -> dict[str, Any]:
+    """Write a measurement with all its raw values."""
+    return _document(_MEASUREMENT, measurement, MEASUREMENT_SCHEMA)
+
+
+def measurement_from_json(document: object) -> Measurement:
+    """The inverse of `measurement_to_json`.
+
+    Raises:
+        StoreError: the document is wrong or of an unknown version.
+    """
+    return _value(_MEASUREMENT, document, MEASUREMENT_SCHEMA)
+
+
+def failure_to_json(failure: Failure) -> dict[str, Any]:
+    """Write a failure."""
+    return _document(_FAILURE, failure, FAILURE_SCHEMA)
+
+
+def failure_from_json(document: object) -> Failure:
+    """The inverse of `failure_to_json`.
+
+    Raises:
+        StoreError: the document is wrong or of an unknown version.
+    """
+    return _value(_FAILURE, document, FAILURE_SCHEMA)
+
+
+def observation_from_json(document: object) -> Observation:
+    """Read what a worker says of itself (`dataclasses.asdict` writes it).
+
+    Raises:
+        StoreError: the document is wrong.
+    """
+    return _validated(_OBSERVATION, document)
+
+
+def _document(adapter: TypeAdapter[Value], value: Value, schema: str) -> dict[str, Any]:
+    return {"schema": schema, **cast(dict[str, Any], adapter.dump_python(value, mode="json"))}
+
+
+def _value(adapter: TypeAdapter[Value], document: object, schema: str) -> Value:
+    if not isinstance(document, dict) or document.get("schema") != schema:
+        found = document.get("schema") if isinstance(document, dict) else document
+        raise StoreError(
+            f"a stored result has the schema {str(found)[:80]!r} instead of {schema!r}",
+            remedy="read it with the version of autotune that wrote it",
+        )
+    return _validated(adapter, document)
+
+
+def _validated(adapter: TypeAdapter[Value], document: object) -> Value:
+    try:
+        return adapter.validate_python(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = ".".join(str(part) for part in first["loc"])
+        raise StoreError(
+            f"a trial's result is damaged at {path or 'its top'}: {first['msg']}, not {first['input']!r:.80}"
+        ) from error

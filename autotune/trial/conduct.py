@@ -1,0 +1,161 @@
+"""Measures the workers of an exported launch script: `python -P -m autotune.trial.conduct`.
+
+The conductor is the one of the trials; the connections are fifos. In the folder given lie `commands.json`
+(`autotune.trial.asked`) and, for every instance I, the fifos `I.in` and `I.out`. The script starts this
+program and the workers in any order, each worker with `<I.in >I.out`, and holds no fifo open itself: a
+worker's end is noticed by the end of its `I.out`.
+
+Prints a line for each instance (process id, cpus, memory policy, median latency, throughput), then the sum.
+Exit status: 0, or 1 with the reason on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from autotune.errors import AutotuneError, PlanError
+from autotune.machine.cpus import format_cpu_list
+from autotune.trial.asked import Asked, asked_from_json
+from autotune.trial.conductor import Channel, Exchange, Schedule, conduct
+from autotune.trial.failures import InstanceError
+from autotune.trial.measurement import Measurement, Observation
+from autotune.trial.messages import Stop
+from autotune.trial.statistics import (
+    instance_latencies_s,
+    instance_throughput_sps,
+    latencies_s,
+    percentile_s,
+    throughput_sps,
+)
+
+START_S = 600.0
+"""Time given to load and warm up: a launch script may load from a cold disk."""
+
+STRETCH = 10
+"""After so many times the measuring time asked for, a worker counts as hung."""
+
+
+@dataclass(frozen=True)
+class InstanceResult:
+    """What one instance turned out to be, and to do."""
+
+    pid: int
+    cpus: str
+    memory_policy: str
+    memory_nodes: str
+    latency_p50_s: float
+    throughput_sps: float
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, and tell the workers to end."""
+    parser = argparse.ArgumentParser(prog="autotune.trial.conduct", allow_abbrev=False)
+    parser.add_argument("--workers", required=True, type=Path, help="folder of commands.json and the fifos")
+    parser.add_argument("--seconds", required=True, type=float, help="length of the measuring window")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
+    options = parser.parse_args(arguments)
+    try:
+        asked = _read_asked(options.workers / "commands.json")
+        measurement = _measure(options.workers, asked, options.seconds)
+    except InstanceError as error:
+        which = "" if error.instance is None else f"instance {error.instance} "
+        sys.stderr.write(f"{which}failed ({error.kind}): {error.reason}\n")
+        return 1
+    except (AutotuneError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(_as_json(measurement) if options.json else _as_lines(measurement))
+    return 0
+
+
+def _read_asked(path: Path) -> Asked:
+    try:
+        return asked_from_json(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise PlanError(f"{path} is not JSON: {error}", remedy="export the plan again") from error
+
+
+def _measure(folder: Path, asked: Asked, seconds: float) -> Measurement:
+    """Drive the workers through one window."""
+    deadline_s = time.monotonic() + START_S + STRETCH * seconds
+    schedule = Schedule(seconds, blocks=1, percentile=None, deadline_s=deadline_s)
+    with _channels(folder, len(asked.instances)) as channels, Exchange(channels, (), deadline_s) as exchange:
+        measurement = conduct(exchange, schedule, asked)
+        exchange.tell(Stop())
+    return measurement
+
+
+@contextmanager
+def _channels(folder: Path, instances: int) -> Iterator[list[Channel]]:
+    """Open the fifos, without waiting for the workers to open theirs.
+
+    The end that is read is opened for reading alone, so that the last writer's end is seen; the end that is
+    written is opened for both, because a fifo without a reader cannot be opened for writing alone.
+    """
+    with ExitStack() as stack:
+        channels = []
+        for instance in range(instances):
+            reader = os.open(folder / f"{instance}.out", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            stack.callback(os.close, reader)
+            writer = os.open(folder / f"{instance}.in", os.O_RDWR | os.O_CLOEXEC)
+            stack.callback(os.close, writer)
+            channels.append(Channel(instance, reader, writer))
+        yield channels
+
+
+def _results(measurement: Measurement) -> list[InstanceResult]:
+    block = measurement.blocks[0]
+    return [
+        _result(observation, instance_latencies_s(part), instance_throughput_sps(part, block.start_s))
+        for observation, part in zip(measurement.observations, block.instances, strict=True)
+    ]
+
+
+def _result(observation: Observation, latencies: Sequence[float], samples_per_s: float) -> InstanceResult:
+    return InstanceResult(
+        pid=observation.pid,
+        cpus=format_cpu_list(observation.cpus),
+        memory_policy=observation.memory_policy,
+        memory_nodes=format_cpu_list(observation.memory_nodes),
+        latency_p50_s=percentile_s(latencies, 50),
+        throughput_sps=samples_per_s,
+    )
+
+
+def _as_json(measurement: Measurement) -> str:
+    document = {
+        "instances": [asdict(result) for result in _results(measurement)],
+        "throughput_sps": throughput_sps(measurement),
+        "latency_p50_s": percentile_s(latencies_s(measurement), 50),
+        "memory_binding": measurement.memory_binding,
+    }
+    return json.dumps(document) + "\n"
+
+
+def _as_lines(measurement: Measurement) -> str:
+    lines = [
+        f"instance {index}: process {result.pid} on cpus {result.cpus}, "
+        f"memory {result.memory_policy} {result.memory_nodes}".rstrip()
+        + f", p50 {result.latency_p50_s * 1e3:.2f} ms, {result.throughput_sps:.1f} samples/s"
+        for index, result in enumerate(_results(measurement))
+    ]
+    if measurement.memory_binding == "refused":
+        lines.append("the kernel did not permit memory to be bound to nodes")
+    if measurement.scenario == "single_stream":
+        lines.append(
+            f"latency of a whole request: p50 {percentile_s(latencies_s(measurement), 50) * 1e3:.2f} ms"
+        )
+    lines.append(f"throughput: {throughput_sps(measurement):.1f} samples/s")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

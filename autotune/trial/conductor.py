@@ -1,0 +1,272 @@
+"""Drives the workers of one trial from start to last block, over pipes or over a launch script's fifos.
+
+Blocks in one `select` over everything there is to read, with a deadline; never polls, so that it takes no
+cpu from those it measures.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, TypeVar
+
+from autotune.spec.configuration import Scenario
+from autotune.trial.asked import Asked
+from autotune.trial.board import shared_board
+from autotune.trial.counters import throttled_periods
+from autotune.trial.failures import MAX_REASON_CHARS, InstanceError, readable
+from autotune.trial.measurement import Block, FailureKind, InstanceBlock, Measurement
+from autotune.trial.messages import (
+    Failed,
+    LineBuffer,
+    Message,
+    ProtocolError,
+    Ready,
+    Window,
+    format_message,
+    parse_message,
+)
+from autotune.trial.proof import memory_binding, prove
+from autotune.trial.statistics import supports
+
+LEAD_S = 0.02
+"""From the order to measure to the start of the window: an idle worker wakes and maps the board meanwhile."""
+
+LEAD_PER_INSTANCE_S = 0.001
+"""More of it for each instance, as they are told one after the other."""
+
+REQUESTS_PER_WINDOW = 1.5
+"""A window lasts at least so many requests, so that each instance completes two or more in it."""
+
+MAX_REQUESTS_PER_BLOCK = 100_000
+"""A window is shortened to hold no more: tiny requests need no more and their times must fit a message."""
+
+MAX_STRETCH = 10
+"""Measuring for the sake of a percentile ends after so many times the planned measuring time."""
+
+_READ_BYTES = 2**20
+
+Reply = TypeVar("Reply", Ready, InstanceBlock)
+
+
+class Drain(Protocol):
+    """Another stream to keep empty while waiting, such as a worker's stderr."""
+
+    def fileno(self) -> int:
+        """What to wait on."""
+        ...
+
+    def drain(self) -> bool:
+        """Read what there is; False at the end of the stream."""
+        ...
+
+
+class Channel:
+    """The connection to one worker, over two file descriptors that somebody else closes."""
+
+    def __init__(self, instance: int, reader: int, writer: int) -> None:
+        self.instance = instance
+        self._reader = reader
+        self._writer = writer
+        self._lines = LineBuffer()
+
+    def fileno(self) -> int:
+        """What to wait on."""
+        return self._reader
+
+    def send(self, message: Message) -> None:
+        """Write a message; if the worker is gone, reading will tell."""
+        try:
+            os.write(self._writer, format_message(message))
+        except BrokenPipeError:
+            return
+
+    def receive(self) -> list[Message]:
+        """Read what there is, at least one byte.
+
+        Raises:
+            InstanceError: the worker closed its end, or wrote what is no message.
+        """
+        data = os.read(self._reader, _READ_BYTES)
+        if not data:
+            raise InstanceError(FailureKind.CRASH, "ended", instance=self.instance, ended=True)
+        try:
+            return [parse_message(line) for line in self._lines.feed(data)]
+        except ProtocolError as error:
+            reason = f"wrote something else than messages: {error}"
+            raise InstanceError(FailureKind.CRASH, reason, instance=self.instance) from error
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What to measure.
+
+    Attributes:
+        block_s: shortest length of a window.
+        percentile: the percentile of latency that must be supported by enough requests; None = none.
+        deadline_s: CLOCK_MONOTONIC; the end of everything.
+    """
+
+    block_s: float
+    blocks: int
+    percentile: float | None
+    deadline_s: float
+
+
+class Exchange:
+    """Speaks with all workers at once; a context manager that closes its selector."""
+
+    def __init__(self, channels: Sequence[Channel], drains: Sequence[Drain], deadline_s: float) -> None:
+        self.channels = channels
+        self.deadline_s = deadline_s
+        self._selector = selectors.DefaultSelector()
+        sources: list[Channel | Drain] = [*channels, *drains]
+        for source in sources:
+            self._selector.register(source.fileno(), selectors.EVENT_READ, source)
+
+    def __enter__(self) -> Exchange:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._selector.close()
+
+    def tell(self, message: Message) -> None:
+        """Send one message to every worker."""
+        for channel in self.channels:
+            channel.send(message)
+
+    def gather(self, wanted: type[Reply]) -> list[Reply]:
+        """Block until every worker has sent a message of this type; give them in order of instances.
+
+        Raises:
+            InstanceError: a worker failed, ended, said something else, or the deadline came.
+        """
+        replies: dict[int, Reply] = {}
+        while len(replies) < len(self.channels):
+            for source in self._wait(replies, wanted):
+                if isinstance(source, Channel):
+                    for message in source.receive():
+                        replies[source.instance] = _accept(message, source.instance, wanted, replies)
+                elif not source.drain():
+                    self._selector.unregister(source.fileno())
+        return [replies[channel.instance] for channel in self.channels]
+
+    def _wait(self, replies: dict[int, Reply], wanted: type[Reply]) -> list[Channel | Drain]:
+        left_s = self.deadline_s - time.monotonic()
+        events = self._selector.select(left_s) if left_s > 0 else []
+        if not events:
+            missing = [channel.instance for channel in self.channels if channel.instance not in replies]
+            stage = "loading and warm-up" if wanted is Ready else "measuring"
+            raise InstanceError(
+                FailureKind.TIMEOUT,
+                f"the time limit was reached during {stage}, waiting for {_name(missing)}",
+                instance=missing[0],
+            )
+        return [key.data for key, _ in events]
+
+
+def _accept(message: Message, instance: int, wanted: type[Reply], replies: dict[int, Reply]) -> Reply:
+    """Take a message for an answer, or say why it is none."""
+    if isinstance(message, wanted) and instance not in replies:
+        return message
+    if isinstance(message, Failed):
+        reason = readable(message.reason)[:MAX_REASON_CHARS]
+        raise InstanceError(message.failure, reason, instance=instance)
+    raise InstanceError(FailureKind.CRASH, f"sent {type(message).__name__} out of turn", instance=instance)
+
+
+def _name(instances: Sequence[int]) -> str:
+    """`instance 1`, or `3 instances, the first being 1`."""
+    if len(instances) == 1:
+        return f"instance {instances[0]}"
+    return f"{len(instances)} instances, the first being {instances[0]}"
+
+
+def conduct(exchange: Exchange, schedule: Schedule, asked: Asked) -> Measurement:
+    """Wait for all to be ready, prove that they are what was asked, and measure block after block.
+
+    Raises:
+        InstanceError: a worker failed, is not what was asked, or a window was disturbed.
+    """
+    started_s = time.monotonic()
+    ready = exchange.gather(Ready)
+    observations = tuple(reply.observation for reply in ready)
+    prove(asked, observations)
+    window_s = plan_window_s(schedule, max(reply.request_s for reply in ready))
+    blocks: list[Block] = []
+    while _wants_more(blocks, schedule, asked.scenario, window_s):
+        blocks.append(_measure_block(exchange, asked.scenario, window_s))
+    return Measurement(
+        scenario=asked.scenario,
+        blocks=tuple(blocks),
+        observations=observations,
+        memory_binding=memory_binding(asked, observations),
+        wall_s=time.monotonic() - started_s,
+        measuring_s=sum(block_seconds(block) for block in blocks),
+        warmup_s=max(observation.warmup_s for observation in observations),
+    )
+
+
+def plan_window_s(schedule: Schedule, request_s: float) -> float:
+    """Length of the windows, from the slowest instance's request: enough requests, but not too many."""
+    enough_s = max(schedule.block_s, REQUESTS_PER_WINDOW * request_s)
+    return min(enough_s, max(MAX_REQUESTS_PER_BLOCK * request_s, REQUESTS_PER_WINDOW * request_s))
+
+
+def block_seconds(block: Block) -> float:
+    """Real length of a block: from the common start to the last completion of all."""
+    return max(instance.ends_s[-1] for instance in block.instances) - block.start_s
+
+
+def _wants_more(blocks: Sequence[Block], schedule: Schedule, scenario: Scenario, window_s: float) -> bool:
+    """Whether another block is asked for, and still fits before the deadline."""
+    if not blocks:
+        return True
+    longest_s = max(block_seconds(block) for block in blocks)
+    if time.monotonic() + 1.25 * longest_s > schedule.deadline_s:
+        return False
+    if len(blocks) < schedule.blocks:
+        return True
+    if schedule.percentile is None or supports(_latencies(blocks, scenario), schedule.percentile):
+        return False
+    measured_s = sum(block_seconds(block) for block in blocks)
+    return measured_s < MAX_STRETCH * schedule.blocks * window_s
+
+
+def _latencies(blocks: Sequence[Block], scenario: Scenario) -> int:
+    """How many latencies these blocks give: one a request, or one a split query."""
+    counts = [[len(instance.ends_s) for instance in block.instances] for block in blocks]
+    return sum(sum(count) if scenario == "offline" else min(count) for count in counts)
+
+
+def _measure_block(exchange: Exchange, scenario: Scenario, window_s: float) -> Block:
+    """Have all instances measure over one common window."""
+    instances = len(exchange.channels)
+    throttled = throttled_periods()
+    with shared_board(instances) if instances > 1 else nullcontext("") as board:
+        start_s = time.monotonic() + LEAD_S + LEAD_PER_INSTANCE_S * instances
+        exchange.tell(Window(scenario, start_s, start_s + window_s, exchange.deadline_s, board))
+        block = Block(start_s, tuple(exchange.gather(InstanceBlock)))
+    _check_block(block, scenario, throttled_periods() - throttled)
+    return block
+
+
+def _check_block(block: Block, scenario: Scenario, throttled: int) -> None:
+    """Refuse a block that is no measurement."""
+    if throttled > 0:
+        raise InstanceError(
+            FailureKind.DISTURBED, f"the CPU quota of the cgroup throttled the trial {throttled} times"
+        )
+    early = [index for index, part in enumerate(block.instances) if part.starts_s[0] < block.start_s]
+    if early:
+        raise InstanceError(FailureKind.CRASH, "began before the common start", instance=early[0])
+    counts = {len(part.ends_s) for part in block.instances}
+    if scenario == "single_stream" and len(counts) > 1:
+        raise InstanceError(FailureKind.CRASH, f"the instances ran different numbers of queries: {counts}")

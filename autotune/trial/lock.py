@@ -1,0 +1,87 @@
+"""One trial at a time on this host, across users and programs."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from autotune.errors import StudyError
+
+FOLDERS = (Path("/dev/shm"), Path("/tmp"))
+"""Where the lock may lie: places that every user of the host sees as the same. The first that works is it."""
+
+NAME = "autotune-host.lock"
+
+_EVERYONE = 0o666
+
+
+@contextmanager
+def host_lock(on_wait: Callable[[str], None], folders: Sequence[Path] = FOLDERS) -> Iterator[None]:
+    """Hold the host's lock; wait for it in the kernel, without polling, as long as it takes.
+
+    The kernel gives it back when the process ends, however it ends. The file stays: to remove it would let
+    a third process lock another file of the same name.
+
+    Args:
+        on_wait: told once, in a sentence with the holder's process id, if there is somebody to wait for.
+        folders: where the lock may lie.
+
+    Raises:
+        StudyError: there is no place for the lock.
+    """
+    descriptor = _open_lock(folders)
+    try:
+        _acquire(descriptor, on_wait)
+        _sign(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, on_wait: Callable[[str], None]) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+        on_wait(f"another trial runs on this host (process {holder}); waiting for it to end")
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _sign(descriptor: int) -> None:
+    """Write this process's id for others to read; a file that only its owner may write stays as it is."""
+    with suppress(OSError):
+        os.pwrite(descriptor, f"{os.getpid():<31}\n".encode(), 0)
+
+
+def _open_lock(folders: Sequence[Path]) -> int:
+    refusals = []
+    for folder in folders:
+        try:
+            return _open_in(folder / NAME)
+        except OSError as error:
+            refusals.append(str(error))
+    raise StudyError(
+        f"the lock that keeps trials apart cannot be opened: {'; '.join(refusals)}",
+        remedy="make /dev/shm or /tmp writable",
+    )
+
+
+def _open_in(path: Path) -> int:
+    """Open the file, or make it for all users.
+
+    It is opened without O_CREAT first: in a sticky folder `fs.protected_regular` refuses O_CREAT on a file
+    of somebody else. A lock needs no right to write.
+    """
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW
+    for mode in (os.O_RDWR, os.O_RDONLY):
+        with suppress(FileNotFoundError, PermissionError):
+            return os.open(path, flags | mode)
+    try:
+        descriptor = os.open(path, flags | os.O_RDWR | os.O_CREAT | os.O_EXCL, _EVERYONE)
+    except FileExistsError:
+        return os.open(path, flags | os.O_RDONLY)
+    os.fchmod(descriptor, _EVERYONE)  # whatever the umask says
+    return descriptor

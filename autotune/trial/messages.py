@@ -1,0 +1,169 @@
+"""What conductor and workers say to each other: one JSON object per line, on the worker's stdin and stdout.
+
+```
+worker     ready {observation, request_s}                    once, after warm-up
+conductor  measure {scenario, start_s, end_s, deadline_s, board}   any number of times
+worker     block {samples_per_request, starts_s, ends_s}     the answer to each
+worker     failed {failure, reason}                          instead of any answer; the last word
+conductor  stop {}                                           or the end of stdin
+```
+
+Times are CLOCK_MONOTONIC seconds. Workers import this module, so it loads pydantic only to read `ready`,
+which only the conductor does.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, cast, get_args
+
+from autotune.errors import AutotuneError
+from autotune.spec.configuration import Scenario
+from autotune.trial.measurement import FailureKind, InstanceBlock, Observation
+
+MAX_LINE_BYTES = 16 * 2**20
+"""Longest line accepted. A block of `conductor.MAX_REQUESTS_PER_BLOCK` requests takes a quarter of it."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The worker has loaded and warmed up.
+
+    Attributes:
+        request_s: time of one request at the end of the warm-up.
+    """
+
+    observation: Observation
+    request_s: float
+
+
+@dataclass(frozen=True)
+class Window:
+    """Run requests over this stretch of time.
+
+    Attributes:
+        deadline_s: when to give up waiting for other instances.
+        board: path of the `Board` that the instances share; empty for a single instance.
+    """
+
+    scenario: Scenario
+    start_s: float
+    end_s: float
+    deadline_s: float
+    board: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The worker could not go on."""
+
+    failure: FailureKind
+    reason: str
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Nothing more to do."""
+
+
+Message = Ready | Window | InstanceBlock | Failed | Stop
+_KINDS: dict[type, str] = {
+    Ready: "ready",
+    Window: "measure",
+    InstanceBlock: "block",
+    Failed: "failed",
+    Stop: "stop",
+}
+
+
+class ProtocolError(Exception):
+    """What came is not a message."""
+
+
+def format_message(message: Message) -> bytes:
+    """Write a message as one line."""
+    fields = {"message": _KINDS[type(message)], **asdict(message)}
+    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+
+
+def parse_message(line: bytes) -> Message:
+    """Read a message.
+
+    Raises:
+        ProtocolError: the line is none; the text quotes its beginning.
+    """
+    try:
+        fields = json.loads(line)
+        return _PARSERS[fields.pop("message")](fields)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, AutotuneError) as error:
+        raise ProtocolError(f"{line[:80]!r} is not a message ({type(error).__name__}: {error})") from error
+
+
+def _ready(fields: dict[str, Any]) -> Ready:
+    from autotune.trial.codec import observation_from_json
+
+    return Ready(observation_from_json(fields["observation"]), _seconds(fields["request_s"]))
+
+
+def _window(fields: dict[str, Any]) -> Window:
+    if fields["scenario"] not in get_args(Scenario):
+        raise ValueError(f"unknown scenario {fields['scenario']!r}")
+    start_s, end_s, deadline_s = (_seconds(fields[name]) for name in ("start_s", "end_s", "deadline_s"))
+    return Window(cast(Scenario, fields["scenario"]), start_s, end_s, deadline_s, str(fields["board"]))
+
+
+def _block(fields: dict[str, Any]) -> InstanceBlock:
+    starts_s = tuple(map(_seconds, fields["starts_s"]))
+    ends_s = tuple(map(_seconds, fields["ends_s"]))
+    if not starts_s or len(starts_s) != len(ends_s):
+        raise ValueError(f"{len(starts_s)} starts and {len(ends_s)} ends")
+    if any(end < start for start, end in zip(starts_s, ends_s, strict=True)):
+        raise ValueError("a request that ends before it starts")
+    return InstanceBlock(int(fields["samples_per_request"]), starts_s, ends_s)
+
+
+def _failed(fields: dict[str, Any]) -> Failed:
+    return Failed(FailureKind(fields["failure"]), str(fields["reason"]))
+
+
+def _stop(_: dict[str, Any]) -> Stop:
+    return Stop()
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is not a time")
+    return float(value)
+
+
+_PARSERS: dict[str, Callable[[dict[str, Any]], Message]] = {
+    "ready": _ready,
+    "measure": _window,
+    "block": _block,
+    "failed": _failed,
+    "stop": _stop,
+}
+
+
+class LineBuffer:
+    """Cuts a stream of bytes into lines, and refuses a line that never ends."""
+
+    def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+        self._max = max_line_bytes
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Add what was read; give the lines that are now complete, without their ends.
+
+        Raises:
+            ProtocolError: the line under way is longer than allowed.
+        """
+        self._rest += data
+        *lines, rest = self._rest.split(b"\n") if b"\n" in data else (self._rest,)
+        self._rest = rest
+        if len(rest) > self._max:
+            raise ProtocolError(f"a line of more than {self._max} bytes, beginning {bytes(rest[:80])!r}")
+        return [bytes(line) for line in lines]

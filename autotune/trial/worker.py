@@ -1,0 +1,145 @@
+"""One instance: loads the engine, warms up, says what it got, and measures when told to.
+
+Started as `PYTHON -P -m autotune.trial.worker ARGS`, by a trial's launcher or by an exported launch script;
+driven over stdin and stdout (see `autotune.trial.messages`).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from typing import Any, BinaryIO
+
+from autotune.backends.protocol import Session
+from autotune.backends.registry import get_backend
+from autotune.trial.assignment import Assignment, parse_assignment
+from autotune.trial.board import Board
+from autotune.trial.failures import InstanceError, kind_of_exception, reason_of_exception
+from autotune.trial.measurement import FailureKind, InstanceBlock
+from autotune.trial.messages import Failed, Message, Ready, Window, format_message, parse_message
+from autotune.trial.observe import observe, process_age_s
+from autotune.trial.scenarios import run_window
+from autotune.trial.warmup import warm_up
+
+
+class Line:
+    """The connection to the conductor."""
+
+    def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
+
+    @classmethod
+    def take_over_stdio(cls) -> Line:
+        """Keep stdin and stdout for messages, and send what anyone else prints to stderr."""
+        incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+        os.dup2(2, 1)
+        with open(os.devnull, "rb") as nothing:  # noqa: PTH123
+            os.dup2(nothing.fileno(), 0)
+        return cls(incoming, outgoing)
+
+    def send(self, message: Message) -> None:
+        """Write one message; a conductor that is gone is no reason to complain."""
+        try:
+            self._outgoing.write(format_message(message))
+            self._outgoing.flush()
+        except BrokenPipeError:
+            raise SystemExit(0) from None
+
+    def windows(self) -> Iterator[Window]:
+        """The windows to measure, until `stop` or the end of the stream."""
+        for line in self._incoming:
+            message = parse_message(line)
+            if not isinstance(message, Window):
+                return
+            yield message
+
+
+class Requests:
+    """The same request, again and again.
+
+    Raises:
+        InstanceError: (`check`) the last output is not one finite row per sequence.
+    """
+
+    def __init__(self, session: Session, inputs: Mapping[str, Any], batch_size: int) -> None:
+        self._session = session
+        self._inputs = inputs
+        self._batch_size = batch_size
+        self._output: Any = None
+
+    def __call__(self) -> None:
+        """Run one request."""
+        self._output = self._session.run(self._inputs)
+
+    def check(self) -> None:
+        """Look at the last output; outside of timing."""
+        shape = tuple(self._output.shape)
+        if not shape or shape[0] != self._batch_size:
+            raise InstanceError(
+                FailureKind.WRONG_OUTPUT,
+                f"the output has the shape {shape}; its first axis should be {self._batch_size}",
+            )
+        extremes = (float(self._output.min()), float(self._output.max()))
+        if not all(map(math.isfinite, extremes)):
+            raise InstanceError(
+                FailureKind.WRONG_OUTPUT, f"the output contains {extremes[0]} and {extremes[1]}"
+            )
+
+
+def main() -> int:
+    """Serve until told to stop; the exit status is 0 unless something failed."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    line = Line.take_over_stdio()
+    assignment = parse_assignment(sys.argv[1:])
+    try:
+        serve(assignment, line)
+    except Exception as error:
+        traceback.print_exc()
+        line.send(Failed(kind_of_exception(error), reason_of_exception(error)))
+        return 1
+    return 0
+
+
+def serve(assignment: Assignment, line: Line) -> None:
+    """Load, warm up, report, and answer every window with a block."""
+    backend = get_backend(assignment.backend)
+    session = backend.load(assignment.artifact, assignment.precision, assignment.threads)
+    load_s = process_age_s()
+    requests = Requests(session, _inputs(assignment), assignment.batch_size)
+    warm = warm_up(requests, assignment.warmup_s)
+    requests.check()
+    line.send(Ready(observe(session.report(), load_s=load_s, warmup_s=warm.seconds), warm.request_s))
+    for window in line.windows():
+        block = _measure(assignment, requests, window)
+        requests.check()
+        line.send(block)
+    session.close()
+
+
+def _measure(assignment: Assignment, requests: Requests, window: Window) -> InstanceBlock:
+    board = Board(window.board, assignment.instance, assignment.instances) if window.board else nullcontext()
+    with board as shared:
+        starts_s, ends_s = run_window(requests, window, shared)
+    return InstanceBlock(assignment.batch_size, starts_s, ends_s)
+
+
+def _inputs(assignment: Assignment) -> Mapping[str, Any]:
+    """The model's inputs; none for an artifact that describes none."""
+    if not (assignment.artifact / "inputs.json").exists():
+        return {}
+    from autotune.model.inputs import make_inputs
+
+    return make_inputs(
+        assignment.artifact, assignment.batch_size, assignment.sequence_length, assignment.seed
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,158 @@
+"""Trials of the fake backend in real processes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autotune.spec.study import Measure
+from autotune.testing.fake_backend import FakeModel, request_seconds
+from autotune.testing.fake_trial import QUICK, FakeTrial
+from autotune.trial.measurement import FailureKind, Measurement, TrialResult
+from autotune.trial.run import run_trial
+from autotune.trial.statistics import latencies_s, percentile_s, throughput_sps
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+TWO_CPUS = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cpus")
+
+
+def measured(result: TrialResult) -> Measurement:
+    assert isinstance(result, Measurement), result
+    return result
+
+
+def test_a_trial_gives_the_raw_times_of_every_block(tmp_path: Path) -> None:
+    measurement = measured(FakeTrial(tmp_path, {"serial_s": 0.01}, batch_size=4).run())
+    assert len(measurement.blocks) == 2
+    for block in measurement.blocks:
+        (part,) = block.instances
+        assert part.samples_per_request == 4
+        assert part.starts_s[0] >= block.start_s
+        assert all(end - start >= 0.01 for start, end in zip(part.starts_s, part.ends_s, strict=True))
+        assert all(end <= later for end, later in zip(part.ends_s, part.starts_s[1:], strict=False))
+        assert part.ends_s[-1] >= block.start_s + 0.1 > part.ends_s[-2]
+
+
+def test_throughput_is_the_sum_of_what_each_instance_completed_over_its_real_time(tmp_path: Path) -> None:
+    slow = {"fault": "slow", "factor": 3, "instance": 1}
+    measurement = measured(
+        FakeTrial(tmp_path, {"serial_s": 0.01, "faults": [slow]}, instances=2, batch_size=5).run()
+    )
+    by_hand = sorted(
+        sum(5 * len(part.ends_s) / (part.ends_s[-1] - block.start_s) for part in block.instances)
+        for block in measurement.blocks
+    )
+    assert throughput_sps(measurement) == pytest.approx(sum(by_hand) / 2)
+    fast_part, slow_part = measurement.blocks[0].instances
+    assert len(fast_part.ends_s) > len(slow_part.ends_s)
+    # Neither can be faster than the closed form.
+    assert throughput_sps(measurement) <= 5 / 0.01 + 5 / 0.03
+
+
+def test_latency_follows_the_closed_form(tmp_path: Path) -> None:
+    model = {"serial_s": 0.005, "parallel_s_per_token": 0.001, "contention": 0.5}
+    measurement = measured(FakeTrial(tmp_path, model, instances=2, threads=2, batch_size=2).run())
+    expected_s = request_seconds(
+        FakeModel(serial_s=0.005, parallel_s_per_token=0.001, contention=0.5), 2, 16, 2, 2, "fp32"
+    )
+    assert expected_s == pytest.approx((0.005 + 0.001 * 2 * 16 / 2) * 1.5)
+    latencies = latencies_s(measurement)
+    assert min(latencies) >= expected_s
+    assert percentile_s(latencies, 10) < 2 * expected_s
+
+
+def test_single_stream_splits_every_request_and_takes_the_slowest_part(tmp_path: Path) -> None:
+    slow = {"fault": "slow", "factor": 4, "instance": 1}
+    measurement = measured(
+        FakeTrial(tmp_path, {"faults": [slow]}, instances=3, batch_size=8, scenario="single_stream").run()
+    )
+    for block in measurement.blocks:
+        assert [part.samples_per_request for part in block.instances] == [3, 3, 2]
+        starts = list(zip(*(part.starts_s for part in block.instances), strict=True))
+        ends = list(zip(*(part.ends_s for part in block.instances), strict=True))
+        # Nobody begins a query before everybody has ended the one before.
+        assert all(max(end) <= min(start) for end, start in zip(ends, starts[1:], strict=False))
+        assert all(end[1] == max(end) for end in ends)
+    latencies = latencies_s(measurement)
+    assert min(latencies) >= 0.04
+    assert len(latencies) == sum(len(block.instances[0].ends_s) for block in measurement.blocks)
+
+
+def test_single_stream_of_one_instance_is_its_own_latency(tmp_path: Path) -> None:
+    measurement = measured(FakeTrial(tmp_path, {}, batch_size=2, scenario="single_stream").run())
+    (part,) = measurement.blocks[0].instances
+    assert latencies_s(measurement)[0] == part.ends_s[0] - part.starts_s[0]
+
+
+@TWO_CPUS
+def test_every_worker_proves_its_own_cpus_and_its_memory_nodes(tmp_path: Path) -> None:
+    first, second = sorted(os.sched_getaffinity(0))[:2]
+    measurement = measured(
+        FakeTrial(tmp_path, {}, instances=2, cpus=((first,), (second,)), memory_nodes=(0,)).run()
+    )
+    assert [observation.cpus for observation in measurement.observations] == [(first,), (second,)]
+    for observation in measurement.observations:
+        assert {thread.cpus for thread in observation.threads} == {observation.cpus}
+        assert observation.memory_bytes > 0
+        assert observation.peak_memory_bytes >= observation.memory_bytes
+        assert observation.load_s > 0
+        assert observation.warmup_s > 0
+    assert len({observation.pid for observation in measurement.observations}) == 2
+    if measurement.memory_binding == "bind":
+        assert {observation.memory_nodes for observation in measurement.observations} == {(0,)}
+    else:
+        assert measurement.memory_binding == "refused"
+
+
+def test_memory_held_by_the_model_is_observed(tmp_path: Path) -> None:
+    size = 50_000_000
+    measurement = measured(FakeTrial(tmp_path, {"memory_bytes": size}).run())
+    assert measurement.observations[0].memory_bytes > size
+    assert measurement.memory_binding == "none"
+
+
+def test_long_requests_lengthen_the_window_so_that_each_has_two(tmp_path: Path) -> None:
+    measurement = measured(FakeTrial(tmp_path, {"serial_s": 0.3}, instances=2).run())
+    assert all(len(part.ends_s) >= 2 for block in measurement.blocks for part in block.instances)
+
+
+def test_blocks_are_added_until_the_percentile_is_supported(tmp_path: Path) -> None:
+    measurement = measured(FakeTrial(tmp_path, {"serial_s": 0.005}).run(percentile=90.0))
+    assert len(measurement.blocks) > 2
+    assert len(latencies_s(measurement)) >= 64
+
+
+def test_measuring_for_a_percentile_is_bounded(tmp_path: Path) -> None:
+    measure = Measure(warmup_s=1.0, block_s=0.02, blocks=1, trial_timeout_s=30.0)
+    measurement = measured(FakeTrial(tmp_path, {}).run(measure, percentile=99.9))
+    assert 1 < len(measurement.blocks) <= 11
+
+
+def test_no_block_is_begun_that_does_not_fit_into_the_time_limit(tmp_path: Path) -> None:
+    measure = Measure(warmup_s=0.1, block_s=1.0, blocks=100, trial_timeout_s=5.0)
+    measurement = measured(FakeTrial(tmp_path, {}).run(measure))
+    assert 1 <= len(measurement.blocks) < 5
+
+
+def test_the_times_spent_add_up(tmp_path: Path) -> None:
+    measurement = measured(FakeTrial(tmp_path, {"load_s": 0.2}).run())
+    spent = measurement.measuring_s + measurement.warmup_s + measurement.observations[0].load_s
+    assert 0.2 + 0.2 < spent <= measurement.wall_s + 0.02
+
+
+def test_an_interpreter_that_does_not_exist_is_a_failure(tmp_path: Path) -> None:
+    trial = FakeTrial(tmp_path, {})
+    (command,) = trial.commands()
+    result = run_trial(
+        [replace(command, argv=("/nonexistent/python",))],
+        configuration=trial.configuration,
+        scenario="offline",
+        measure=QUICK,
+        percentile=None,
+    )
+    assert not isinstance(result, Measurement)
+    assert result.kind is FailureKind.CRASH
