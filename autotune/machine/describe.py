@@ -43,10 +43,8 @@ def _facts(m: Machine) -> Iterator[tuple[str, str]]:
 
 def _cores(m: Machine) -> str:
     sizes = sorted({len(core.cpus) for core in m.cores})
-    threads = "-".join(str(size) for size in ({sizes[0], sizes[-1]} if len(sizes) > 1 else sizes))
-    text = (
-        f"{len(m.cores)} with {threads} cpu{'s' if sizes[-1] > 1 else ''} each, {len(m.online)} cpus online"
-    )
+    each = _count(sizes[0], "cpu") if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]} cpus"
+    text = f"{len(m.cores)} with {each} each, {_count(len(m.online), 'cpu')} online"
     kinds = sorted({core.kind for core in m.cores if core.kind}, reverse=True)
     counts = (f"{sum(core.kind == kind for core in m.cores)} {kind}" for kind in kinds)
     return f"{text} ({', '.join(counts)})" if kinds else text

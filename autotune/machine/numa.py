@@ -26,7 +26,7 @@ def read_nodes(tree: Tree, online: frozenset[int], memory_bytes: int | None) -> 
     taken: frozenset[int] = frozenset()
     for number in (number for number in numbers if number not in _gpu_nodes(tree)):
         cpus = _node_cpus(tree, number)
-        if cpus is not None and (not cpus & taken or _has_emulated_nodes(tree)):
+        if cpus is not None and not cpus & taken:
             taken |= cpus
             nodes.append(_read_node(tree, number, cpus & online, numbers))
     kept = {node.number for node in nodes}
@@ -72,10 +72,6 @@ def _with_distances_to(node: NumaNode, kept: set[int]) -> NumaNode:
 def _meminfo_bytes(tree: Tree, path: str) -> int | None:
     found = re.search(r"\bMemTotal:\s+([0-9]{1,15})", tree.text(path) or "")
     return int(found[1]) * 1024 if found else None
-
-
-def _has_emulated_nodes(tree: Tree) -> bool:
-    return "numa=fake=" in (tree.text("proc/cmdline") or "")
 
 
 def _gpu_nodes(tree: Tree) -> frozenset[int]:

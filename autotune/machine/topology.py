@@ -152,8 +152,15 @@ class Topology:
         for cpu in self._online:
             core = self._id(cpu, "core_id")
             core = told.get(cpu) if core is None else core
-            keys[cpu] = ("cpu", cpu) if core is None else (self._package_keys[cpu], core)
+            known = core is not None and self._may_have_smt
+            keys[cpu] = (self._package_keys[cpu], core) if known else ("cpu", cpu)
         return keys
+
+    @property
+    def _may_have_smt(self) -> bool:
+        """False where /proc/cpuinfo counts as many cores as cpus: core ids may then repeat in a package."""
+        fields = self._cpuinfo.fields
+        return "siblings" not in fields or fields["siblings"] != fields.get("cpu cores")
 
     @cached_property
     def _package_keys(self) -> Mapping[int, Hashable]:
