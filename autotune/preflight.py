@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import hashlib
-import os
 import platform
-import tempfile
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -145,31 +144,31 @@ def begin_or_resume(setup: Setup, store: StudyStore) -> SearchStudy:
 
 @contextmanager
 def one_run(store: str, study: str) -> Iterator[None]:
-    """Hold the right to run a study of a store on this host; the kernel releases it when the process dies.
+    """Hold the right to run a study of a store on this host; the kernel takes it back when the process dies.
+
+    An abstract socket's name: taken by one process at a time, and nothing is left behind.
 
     Raises:
         StudyError: another process holds it.
     """
     location = parse_location(store)
     identity = f"{location.path.resolve() if location.path else location}\n{study}"
-    name = hashlib.sha256(identity.encode()).hexdigest()[:32]
-    path = Path(tempfile.gettempdir()) / f"autotune-study-{os.getuid()}-{name}.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        if not _locked(descriptor):
+    name = f"\0autotune-study-{hashlib.sha256(identity.encode()).hexdigest()}"
+    with socket.socket(socket.AF_UNIX) as held:
+        if not _is_bound(held, name):
             raise StudyError(
                 f"study {study!r} in {location} is being tuned by another process",
                 remedy="wait for it to end, or give this study another name (--name NEW)",
             )
         yield
-    finally:
-        os.close(descriptor)
 
 
-def _locked(descriptor: int) -> bool:
+def _is_bound(unbound: socket.socket, name: str) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        unbound.bind(name)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
         return False
     return True
 

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import optuna
+import pytest
+from autotune.search.space import SearchSpace, build_space
+from autotune.testing.machines import build_machine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autotune.machine.machine import Machine
+from autotune.search.order import pair, promising_order
+from autotune.search.sampler import DISTANCE_WEIGHTS, distance, nearest
+from autotune.search.score import score
+from autotune.search.study import Answer, SearchStudy, open_search
+from autotune.spec.configuration import Configuration, Precision
+from autotune.spec.study import Budget, Objective, Problem, Search, StudySpec
+from autotune.testing.fake_model import FakeModel
+from autotune.testing.simulation import simulated_measurement
+from autotune.trial.measurement import Failure, FailureKind
+
+MODEL = FakeModel(
+    serial_s=0.002,
+    parallel_s_per_token=1e-5,
+    thread_efficiency=0.6,
+    contention=0.02,
+    speed={"fp32": 1.0, "bf16": 0.4, "int8-dynamic": 2.2},
+)
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8-dynamic")
+ENGINES: Mapping[str, tuple[Precision, ...]] = {"fake": PRECISIONS}
+SMALL = build_machine(packages=1, nodes_per_package=1, cores_per_node=4)
+LARGE = build_machine(packages=2, nodes_per_package=2, cores_per_node=16)
+
+Outcome = Callable[[Configuration], Answer]
+
+
+def a_spec(*, seed: int = 0, trials: int | None = None, search: Search | None = None) -> StudySpec:
+    return StudySpec(
+        name="s",
+        model="fake:m.json",
+        problem=Problem(batch_size=8, sequence_length=128),
+        objective=Objective(kind="throughput"),
+        search=search or Search(),
+        budget=Budget(trials=trials, minutes=None),
+        seed=seed,
+    )
+
+
+def a_space(spec: StudySpec, machine: Machine = SMALL) -> SearchSpace:
+    return build_space(spec, machine, ENGINES)
+
+
+def a_study(
+    spec: StudySpec, machine: Machine = SMALL, storage: optuna.storages.BaseStorage | None = None
+) -> SearchStudy:
+    return open_search(spec, a_space(spec, machine), storage or optuna.storages.InMemoryStorage())
+
+
+def measured(spec: StudySpec, configuration: Configuration) -> Answer:
+    measurement = simulated_measurement(MODEL, configuration, spec.problem)
+    return Answer(measurement, score(spec, measurement), {})
+
+
+def failed(kind: FailureKind) -> Answer:
+    return Answer(Failure(kind, "because"), None, {})
+
+
+def proposals(study: SearchStudy, outcome: Outcome, count: int = 10_000) -> list[Configuration]:
+    """Up to `count` configurations in the order in which they are proposed and answered."""
+    seen: list[Configuration] = []
+    while len(seen) < count and study.untried():
+        proposal = study.ask()
+        study.tell(proposal.number, outcome(proposal.configuration))
+        seen.append(proposal.configuration)
+    return seen
+
+
+def all_measured(spec: StudySpec) -> Outcome:
+    return lambda configuration: measured(spec, configuration)
+
+
+def test_the_baseline_is_trial_0_and_the_recipes_follow() -> None:
+    spec = a_spec()
+    space = a_space(spec, LARGE)
+    first = proposals(a_study(spec, LARGE), all_measured(spec), 1 + len(space.recipes))
+    assert space.recipes
+    assert first == [space.baseline, *space.recipes]
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    seed=st.integers(0, 1000),
+    kinds=st.lists(st.sampled_from([None, *FailureKind]), min_size=1, max_size=8),
+)
+def test_only_legal_configurations_are_proposed_each_once_whatever_fails(
+    seed: int, kinds: list[FailureKind | None]
+) -> None:
+    spec = a_spec(seed=seed, trials=20)
+    space = a_space(spec, LARGE)
+    turns = iter(range(10_000))
+
+    def outcome(configuration: Configuration) -> Answer:
+        kind = kinds[next(turns) % len(kinds)]
+        return measured(spec, configuration) if kind is None else failed(kind)
+
+    proposed = proposals(a_study(spec, LARGE), outcome, 30)
+    assert len(set(proposed)) == len(proposed)
+    assert set(proposed) <= {space.baseline, *space.recipes, *space.configurations}
+
+
+def test_a_small_space_is_tried_completely() -> None:
+    spec = a_spec(trials=10_000)
+    space = a_space(spec)
+    proposed = proposals(a_study(spec), all_measured(spec))
+    assert len(proposed) == len(set(proposed))
+    assert set(proposed) == {space.baseline, *space.recipes, *space.configurations}
+
+
+def test_asking_an_exhausted_space_is_refused() -> None:
+    spec = a_spec()
+    study = a_study(spec)
+    proposals(study, all_measured(spec))
+    with pytest.raises(ValueError, match="every legal configuration"):
+        study.ask()
+
+
+def test_in_the_first_order_engines_take_turns_and_full_machines_come_first() -> None:
+    space = a_space(a_spec(), LARGE)
+    ordered = promising_order(space.configurations, seed=1)
+    pairs = {pair(one) for one in ordered}
+    most = max(one.instances * one.threads_per_instance for one in ordered)
+    assert sorted(ordered) == sorted(space.configurations)
+    assert {pair(one) for one in ordered[: len(pairs)]} == pairs
+    assert all(one.instances * one.threads_per_instance == most for one in ordered[: 3 * len(pairs)])
+
+
+def test_an_unsupported_pair_is_dropped_everywhere() -> None:
+    spec = a_spec()
+
+    def outcome(configuration: Configuration) -> Answer:
+        if configuration.precision == "bf16":
+            return failed(FailureKind.UNSUPPORTED)
+        return measured(spec, configuration)
+
+    proposed = proposals(a_study(spec), outcome)
+    assert [one.precision for one in proposed].count("bf16") == 1
+    assert [one.precision for one in proposed].count("int8-dynamic") > 1
+
+
+def test_what_ran_out_of_memory_is_not_tried_with_as_many_or_more_instances() -> None:
+    spec = a_spec()
+
+    def outcome(configuration: Configuration) -> Answer:
+        if configuration.precision == "bf16" and configuration.instances >= 2:
+            return failed(FailureKind.OUT_OF_MEMORY)
+        return measured(spec, configuration)
+
+    proposed = proposals(a_study(spec), outcome)
+    bf16 = [one.instances for one in proposed if one.precision == "bf16"]
+    too_many = [instances for instances in bf16 if instances >= 2]
+    assert 1 in bf16
+    # each that failed had fewer instances than the one before
+    assert too_many == sorted(set(too_many), reverse=True), (
+        "each that failed had fewer instances than the last"
+    )
+    assert any(one.instances >= 2 for one in proposed if one.precision == "int8-dynamic")
+
+
+@pytest.mark.parametrize(
+    "kind", sorted(set(FailureKind) - {FailureKind.UNSUPPORTED, FailureKind.OUT_OF_MEMORY})
+)
+def test_any_other_failure_speaks_for_its_own_configuration_alone(kind: FailureKind) -> None:
+    spec = a_spec()
+    space = a_space(spec)
+    proposed = proposals(a_study(spec), lambda _: failed(kind))
+    assert set(proposed) == {space.baseline, *space.recipes, *space.configurations}
+
+
+def test_a_dropped_pair_is_proposed_no_more_in_this_run_but_again_in_the_next() -> None:
+    spec, storage = a_spec(), optuna.storages.InMemoryStorage()
+    study = a_study(spec, storage=storage)
+    baseline = study.ask()
+    study.tell(baseline.number, failed(FailureKind.CRASH))
+    study.drop(baseline.configuration)
+    assert {one.precision for one in proposals(study, all_measured(spec))} == {"bf16", "int8-dynamic"}
+    resumed = a_study(spec, storage=storage)
+    assert {one.precision for one in proposals(resumed, all_measured(spec))} == {"fp32"}
+
+
+def test_the_same_seed_and_measurements_give_the_same_proposals() -> None:
+    spec = a_spec(seed=7, trials=30)
+    runs = [proposals(a_study(spec, LARGE), all_measured(spec), 30) for _ in range(2)]
+    assert runs[0] == runs[1]
+    other = a_spec(seed=8, trials=30)
+    assert proposals(a_study(other, LARGE), all_measured(other), 30) != runs[0]
+
+
+def test_a_resumed_study_proposes_what_an_uninterrupted_one_does() -> None:
+    spec, storage = a_spec(seed=3, trials=30), optuna.storages.InMemoryStorage()
+    whole = proposals(a_study(spec, LARGE), all_measured(spec), 30)
+    parts = [proposals(a_study(spec, LARGE, storage), all_measured(spec), count) for count in (4, 13, 13)]
+    assert [one for part in parts for one in part] == whole
+
+
+def test_a_large_space_is_sampled_towards_its_optimum() -> None:
+    spec = a_spec(seed=1, trials=50)
+    space = a_space(spec, LARGE)
+    values = {one: measured(spec, one).score or 0.0 for one in space.configurations}
+    proposed = proposals(a_study(spec, LARGE), all_measured(spec), 50)
+    late = [values[one] for one in proposed[25:]]
+    early = [values[one] for one in proposed[1 + len(space.recipes) : 25]]
+    assert len(space.configurations) > 100
+    assert max(map(values.get, proposed[1:])) >= 0.95 * max(values.values())  # type: ignore[type-var, operator]
+    assert sum(late) / len(late) > sum(early) / len(early)
+
+
+A_CONFIGURATION = Configuration(2, 4, "close", "0", False, "fake", "fp32")
+
+
+@pytest.mark.parametrize("name", sorted(DISTANCE_WEIGHTS))
+def test_a_differing_category_is_as_far_as_its_weight(name: str) -> None:
+    there = {**A_CONFIGURATION.parameters(), name: "another"}
+    assert distance(A_CONFIGURATION, A_CONFIGURATION.parameters()) == 0
+    assert distance(A_CONFIGURATION, there) == DISTANCE_WEIGHTS[name]
+
+
+@given(st.integers(1, 512), st.integers(1, 512))
+def test_a_factor_of_two_in_instances_or_threads_is_as_far_as_1(one: int, other: int) -> None:
+    for name in ("instances", "threads_per_instance"):
+        here = Configuration.from_parameters({**A_CONFIGURATION.parameters(), name: one})
+        assert math.isclose(distance(here, {name: 2 * one}), 1)
+        assert math.isclose(distance(here, {name: other}), abs(math.log2(one / other)))
+
+
+def test_the_nearest_keeps_the_engine_and_gives_up_the_thread_count() -> None:
+    int8 = Configuration(1, 1, "spread", "0-1", False, "fake", "int8-dynamic")
+    wanted = {**A_CONFIGURATION.parameters(), "precision": "int8-dynamic"}
+    assert nearest([A_CONFIGURATION, int8], wanted) == int8

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+from autotune.search.space import SearchSpace, build_space
+from autotune.testing.machines import build_machine
+from optuna.storages import BaseStorage
+from optuna.trial import TrialState
+
+from autotune.errors import ResumeError
+from autotune.search.resume import refuse_differences, study_differences
+from autotune.search.score import direction, needed_percentile, ratio, score, violations
+from autotune.search.study import Answer, SearchStudy, open_search
+from autotune.spec.configuration import Configuration, Precision
+from autotune.spec.study import Budget, LatencyLimit, Limits, Objective, Problem, StudySpec
+from autotune.store.store import open_store
+from autotune.testing.fake_model import FakeModel
+from autotune.testing.simulation import simulated_measurement
+from autotune.trial.measurement import Failure, FailureKind, Measurement
+from autotune.trial.statistics import memory_bytes
+
+MACHINE = build_machine(packages=1, nodes_per_package=1, cores_per_node=4)
+ENGINES: Mapping[str, tuple[Precision, ...]] = {"fake": ("fp32", "int8-dynamic")}
+MODEL = FakeModel(
+    serial_s=0.001,
+    parallel_s_per_token=1e-5,
+    thread_efficiency=0.5,
+    memory_bytes=1000,
+    speed={"fp32": 1.0, "int8-dynamic": 2.0},
+)
+SPEC = StudySpec(
+    name="a-study",
+    model="fake:m.json",
+    problem=Problem(batch_size=8, sequence_length=128),
+    objective=Objective(kind="throughput"),
+    budget=Budget(trials=None, minutes=None),
+)
+LATENCY = SPEC.model_copy(update={"objective": Objective(kind="latency", percentile=90.0)})
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[BaseStorage]:
+    with open_store(f"sqlite:///{tmp_path}/autotune.db") as store:
+        yield store.optuna_storage()
+
+
+def a_space(spec: StudySpec = SPEC) -> SearchSpace:
+    return build_space(spec, MACHINE, ENGINES)
+
+
+def answer_to(spec: StudySpec, configuration: Configuration) -> Answer:
+    measurement = simulated_measurement(MODEL, configuration, spec.problem)
+    return Answer(measurement, score(spec, measurement), violations(spec, measurement))
+
+
+def run(study: SearchStudy, spec: StudySpec, count: int = 1000) -> dict[int, Configuration]:
+    told: dict[int, Configuration] = {}
+    while len(told) < count and study.untried():
+        proposal = study.ask()
+        study.tell(proposal.number, answer_to(spec, proposal.configuration))
+        told[proposal.number] = proposal.configuration
+    return told
+
+
+def in_optuna(storage: BaseStorage, name: str = SPEC.name) -> optuna.Study:
+    return optuna.load_study(study_name=name, storage=storage)
+
+
+def test_optuna_holds_the_named_parameters_and_a_readable_summary(storage: BaseStorage) -> None:
+    told = run(open_search(SPEC, a_space(), storage), SPEC, 5)
+    for trial in in_optuna(storage).trials:
+        assert trial.state == TrialState.COMPLETE
+        assert trial.params == told[trial.number].parameters()
+        assert trial.user_attrs["summary"].startswith(f"{told[trial.number]}: score ")
+
+
+def test_the_baseline_lies_within_the_distributions_of_trial_0(storage: BaseStorage) -> None:
+    run(open_search(SPEC, a_space(), storage), SPEC, 1)
+    (trial,) = in_optuna(storage).trials
+    assert trial.params == a_space().baseline.parameters()
+    assert trial.params["placement"] == "unpinned"
+    assert trial.params["threads_per_instance"] == 0
+    assert set(trial.distributions) == set(trial.params)
+
+
+@pytest.mark.parametrize("spec", [SPEC, LATENCY], ids=["throughput", "latency"])
+def test_optunas_best_trial_is_the_best_for_the_objective(storage: BaseStorage, spec: StudySpec) -> None:
+    run(open_search(spec, a_space(spec), storage), spec)
+    study = in_optuna(storage)
+    best = max if spec is SPEC else min
+    assert study.direction.name.lower() == direction(spec)
+    assert study.best_value == best(trial.value for trial in study.trials if trial.value is not None)
+
+
+def test_optunas_importances_speak_of_our_parameters(storage: BaseStorage) -> None:
+    run(open_search(SPEC, a_space(), storage), SPEC)
+    importances = optuna.importance.get_param_importances(in_optuna(storage))
+    assert {"instances", "threads_per_instance", "precision"} <= set(importances)
+    assert set(importances) <= set(SPEC_PARAMETERS)
+
+
+SPEC_PARAMETERS = Configuration(1, 1, "close", "0", False, "fake", "fp32").parameters()
+
+
+def test_limits_are_constraints_that_optunas_best_trial_respects(storage: BaseStorage) -> None:
+    free = {one: answer_to(SPEC, one) for one in a_space().configurations}
+    fastest = max(free.values(), key=lambda one: one.score or 0.0)
+    assert isinstance(fastest.result, Measurement)
+    spec = SPEC.model_copy(update={"limits": Limits(memory_bytes=memory_bytes(fastest.result) - 1)})
+    run(open_search(spec, a_space(spec), storage), spec)
+    best = in_optuna(storage).best_trial
+    assert best.value is not None
+    assert best.value < (fastest.score or 0.0)
+    assert best.constraints["memory"] <= 0
+    assert any(trial.constraints["memory"] > 0 for trial in in_optuna(storage).trials)
+
+
+def test_a_failed_configuration_is_a_fail_trial_that_says_why(storage: BaseStorage) -> None:
+    study = open_search(SPEC, a_space(), storage)
+    proposal = study.ask()
+    study.tell(proposal.number, Answer(Failure(FailureKind.CRASH, "exit status 70"), None, {}))
+    (trial,) = in_optuna(storage).trials
+    assert trial.state == TrialState.FAIL
+    assert trial.user_attrs["failure"] == "crash"
+    assert "exit status 70" in trial.user_attrs["summary"]
+
+
+def test_an_interrupted_trial_is_told_fail_and_its_configuration_proposed_again(storage: BaseStorage) -> None:
+    first = open_search(SPEC, a_space(), storage)
+    run(first, SPEC, 2)
+    lost = first.ask()
+    resumed = open_search(SPEC, a_space(), storage)
+    resumed.settle({})
+    assert in_optuna(storage).trials[lost.number].state == TrialState.FAIL
+    assert resumed.ask().configuration == lost.configuration
+
+
+def test_a_trial_that_was_kept_but_not_told_is_told_and_never_repeated(storage: BaseStorage) -> None:
+    first = open_search(SPEC, a_space(), storage)
+    lost = first.ask()
+    answer = replace(answer_to(SPEC, lost.configuration), violations={"memory": 0.5})
+    resumed = open_search(SPEC, a_space(), storage)
+    resumed.settle({lost.number: answer})
+    told = in_optuna(storage).trials[lost.number]
+    assert (told.state, told.value, told.constraints) == (TrialState.COMPLETE, answer.score, {"memory": 0.5})
+    assert lost.configuration not in run(resumed, SPEC).values()
+
+
+def test_settling_a_study_that_ended_well_changes_nothing(storage: BaseStorage) -> None:
+    study = open_search(SPEC, a_space(), storage)
+    run(study, SPEC, 3)
+    before = in_optuna(storage).trials
+    study.settle({})
+    assert in_optuna(storage).trials == before
+
+
+def test_violations_are_relative_and_signed() -> None:
+    configuration = Configuration(2, 1, "close", "0", False, "fake", "fp32")
+    measurement = simulated_measurement(MODEL, configuration, SPEC.problem)
+    seconds = score(LATENCY, measurement)
+    limits = Limits(latency=LatencyLimit(percentile=50.0, max_s=seconds / 1.5), memory_bytes=4000)
+    found = violations(SPEC.model_copy(update={"limits": limits}), measurement)
+    assert found == {"latency": pytest.approx(0.5), "memory": pytest.approx(-0.5)}
+    assert violations(SPEC, measurement) == {}
+
+
+def test_the_needed_percentile_is_the_highest_that_objective_or_limit_asks_for() -> None:
+    limit = Limits(latency=LatencyLimit(percentile=99.0, max_s=1.0))
+    assert needed_percentile(SPEC) is None
+    assert needed_percentile(LATENCY) == 90.0
+    assert needed_percentile(LATENCY.model_copy(update={"limits": limit})) == 99.0
+    assert needed_percentile(SPEC.model_copy(update={"limits": limit})) == 99.0
+
+
+def test_a_ratio_above_1_is_better_for_both_objectives() -> None:
+    assert ratio(SPEC, 30.0, 10.0) == pytest.approx(3)
+    assert ratio(LATENCY, 0.01, 0.03) == pytest.approx(3)
+
+
+def test_a_changed_study_is_refused_with_old_and_new_value() -> None:
+    old = SPEC.model_dump(mode="json")
+    new = LATENCY.model_dump(mode="json")
+    differences = study_differences(old, new)
+    assert "objective.kind: throughput -> latency" in differences
+    with pytest.raises(ResumeError, match=r"objective\.percentile: 50\.0 -> 90\.0") as caught:
+        refuse_differences("a-study", differences)
+    assert "--name" in caught.value.remedy
+
+
+def test_a_changed_budget_is_no_other_study() -> None:
+    changed = SPEC.model_copy(update={"budget": Budget(trials=3, minutes=1.0)})
+    differences = study_differences(SPEC.model_dump(mode="json"), changed.model_dump(mode="json"))
+    assert differences == []
+    refuse_differences("a-study", differences)

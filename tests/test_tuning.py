@@ -1,0 +1,476 @@
+"""The main job with the fake backend, in real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from autotune.cli import exits
+from autotune.errors import BackendError, NoPlanError, ResumeError, StudyError, StudyFileError
+from autotune.plan.document import Plan, parse_plan
+from autotune.store.records import TrialRecord
+from autotune.store.store import open_store, read_store
+from autotune.testing.fake_model import SCHEMA
+from autotune.testing.fake_trial import processes_of
+from autotune.trial.measurement import Failure
+
+pytestmark = pytest.mark.skipif(
+    len(os.sched_getaffinity(0)) < 2, reason="a search over one cpu has nothing to choose"
+)
+
+MODEL: dict[str, Any] = {
+    "schema": SCHEMA,
+    "serial_s": 0.002,
+    "parallel_s_per_token": 1e-4,
+    "thread_efficiency": 0.5,
+    "speed": {"fp32": 1.0, "bf16": 0.5, "int8-dynamic": 2.0},
+}
+STUDY: dict[str, Any] = {
+    "name": "small",
+    "model": "fake:model.json",
+    "problem": {"batch_size": 2, "sequence_length": 32},
+    "objective": {"kind": "throughput"},
+    "search": {
+        "placements": ["close"],
+        "instances": [1, 2],
+        "threads": [1, 2],
+        "precisions": ["fp32", "int8-dynamic"],
+    },
+    "measure": {"warmup_s": 0.2, "block_s": 0.05, "blocks": 2, "trial_timeout_s": 20.0},
+    "budget": {"trials": 50, "minutes": 10.0},
+}
+ON_ONE_CPU = (
+    "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); os.execv(sys.argv[2], sys.argv[2:])"
+)
+WAIT_S = 60.0
+"""How long these tests wait for something that must happen."""
+
+
+class Folder:
+    """A folder with a study, its model, its cache and its store."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.database = path / "autotune.db"
+        self.url = f"sqlite:///{self.database}"
+        self.write()
+
+    def write(self, *, model: Mapping[str, Any] | None = None, **study: Any) -> None:
+        """Write model and study, with these values in the place of the usual ones (JSON is YAML)."""
+        (self.path / "model.json").write_text(json.dumps({**MODEL, **(model or {})}))
+        (self.path / "study.yaml").write_text(json.dumps({**STUDY, **study}))
+
+    def start(self, *arguments: str, cpu: int | None = None) -> subprocess.Popen[str]:
+        """Start `autotune tune` in a process group of its own, allowed on one cpu if given."""
+        prefix = () if cpu is None else (sys.executable, "-c", ON_ONE_CPU, str(cpu))
+        environment = {**os.environ, "AUTOTUNE_CACHE": str(self.path / "cache")}
+        return subprocess.Popen(
+            [*prefix, sys.executable, "-m", "autotune", "tune", "study.yaml", *arguments],
+            cwd=self.path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,
+        )
+
+    def tune(self, *arguments: str, status: int = 0, cpu: int | None = None) -> tuple[str, str]:
+        """Run `autotune tune` to its end; gives what it wrote on stdout and stderr."""
+        with self.start(*arguments, cpu=cpu) as process:
+            out, err = process.communicate(timeout=WAIT_S * 4)
+        assert process.returncode == status, err
+        return out, err
+
+    def trials(self) -> tuple[TrialRecord, ...]:
+        with read_store(self.url) as store:
+            return store.trials("small")
+
+    def plan(self, ref: str = "latest") -> Plan:
+        with read_store(self.url) as store:
+            return store.plan(ref)
+
+    def optuna_states(self) -> list[TrialState]:
+        with open_store(self.url) as store:
+            study = optuna.load_study(study_name="small", storage=store.optuna_storage())
+            return [trial.state for trial in study.trials]
+
+    def files(self) -> set[Path]:
+        return set(self.path.rglob("*"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+@pytest.fixture
+def started() -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that the test started; those that are left are killed."""
+    processes: list[subprocess.Popen[str]] = []
+    yield processes
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def wait_until(happened: Callable[[], object], within_s: float = WAIT_S) -> bool:
+    """Poll until something happens; whether it did."""
+    end_s = time.monotonic() + within_s
+    while time.monotonic() < end_s:
+        if happened():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def lines_until(process: subprocess.Popen[str], text: str) -> list[str]:
+    """Read stderr up to and including the line with this text."""
+    assert process.stderr is not None
+    lines: list[str] = []
+    for line in process.stderr:
+        lines.append(line)
+        if text in line:
+            return lines
+    raise AssertionError(f"{text!r} never came: {lines}")
+
+
+def exit_of(error: type[Any]) -> int:
+    return exits.EXIT_CODES[error]
+
+
+def test_a_study_ends_with_the_best_configuration_as_a_plan_in_the_store(folder: Folder) -> None:
+    out, err = folder.tune()
+    plan, trials = folder.plan(), folder.trials()
+    best = max(trials, key=lambda trial: trial.score or 0.0)
+    assert plan.trial == best.number
+    assert plan.configuration == best.configuration
+    assert plan.configuration.precision == "int8-dynamic"
+    assert plan.gain is not None
+    assert plan.gain > 2
+    assert plan.baseline is not None
+    assert plan.id in out
+    assert f"autotune show {plan.id}" in out
+    assert f"autotune export {plan.id}" in out
+    assert "0 (baseline)" in out
+    assert f"[{len(trials)}/{len(trials)}]" in err
+
+
+def test_the_baseline_is_always_the_first_trial(folder: Folder) -> None:
+    folder.tune("--trials", "3")
+    trials = folder.trials()
+    assert [trial.number for trial in trials] == [0, 1, 2]
+    assert [trial.baseline for trial in trials] == [True, False, False]
+    assert trials[0].configuration.placement == "unpinned"
+
+
+def test_every_configuration_is_measured_once_and_a_second_run_measures_nothing(folder: Folder) -> None:
+    folder.tune()
+    before, plan = folder.trials(), folder.plan()
+    _, err = folder.tune()
+    assert len({trial.configuration for trial in before}) == len(before)
+    assert folder.trials() == before
+    assert folder.plan() == plan
+    assert "every configuration has been tried" in err
+
+
+def test_a_budget_of_trials_counts_over_all_runs(folder: Folder) -> None:
+    folder.tune("--trials", "2")
+    assert len(folder.trials()) == 2
+    _, err = folder.tune("--trials", "4")
+    assert len(folder.trials()) == 4
+    assert "the budget of 4 trials is used up" in err
+
+
+def test_a_budget_of_minutes_still_measures_the_baseline(folder: Folder) -> None:
+    _, err = folder.tune("--minutes", "0.0001")
+    assert [trial.baseline for trial in folder.trials()] == [True]
+    assert folder.plan().gain == 1
+    assert "the budget of 0.0001 minutes is used up" in err
+
+
+def test_json_prints_the_stored_plan_and_nothing_else_on_stdout(folder: Folder) -> None:
+    out, _ = folder.tune("--json", "--trials", "2")
+    assert parse_plan(out) == folder.plan()
+
+
+def test_a_dry_run_writes_nothing_and_says_what_would_be_tried(folder: Folder) -> None:
+    before = folder.files()
+    out, _ = folder.tune("--dry-run")
+    document = json.loads(folder.tune("--dry-run", "--json")[0])
+    assert folder.files() == before
+    assert f"baseline: {document_configuration(document['baseline'])}" in out
+    assert document["configurations"] <= document["configurations_before_symmetry"]
+    assert document["trials_at_most"] == document["configurations"] + 1
+    assert document["estimate_s"] > 0
+    assert document["engines"] == {"fake": ["fp32", "int8-dynamic"]}
+
+
+def document_configuration(values: dict[str, Any]) -> str:
+    from autotune.spec.configuration import Configuration
+
+    return str(Configuration.from_parameters(values))
+
+
+def test_a_dry_run_speaks_of_the_trials_that_a_real_one_makes(folder: Folder) -> None:
+    document = json.loads(folder.tune("--dry-run", "--json")[0])
+    folder.tune()
+    assert len(folder.trials()) == document["trials_at_most"]
+
+
+def test_another_name_is_another_study(folder: Folder) -> None:
+    folder.tune("--trials", "1")
+    folder.tune("--trials", "1", "--name", "other")
+    with read_store(folder.url) as store:
+        assert set(store.studies()) == {"small", "other"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(("--trials", "0"), "--trials"), (("--minutes", "-1"), "--minutes"), (("--name", "a/b"), "--name")],
+)
+def test_a_wrong_option_is_refused_before_anything_is_written(
+    folder: Folder, arguments: tuple[str, ...], named: str
+) -> None:
+    before = folder.files()
+    _, err = folder.tune(*arguments, status=2)
+    assert named in err
+    assert folder.files() == before
+
+
+@pytest.mark.parametrize(
+    ("study", "error"),
+    [
+        ({"problem": {"batch_size": 0, "sequence_length": 1}}, StudyFileError),
+        ({"search": {"backends": ["no-such-engine"]}}, BackendError),
+    ],
+)
+def test_a_study_that_cannot_run_is_refused_before_anything_is_written(
+    folder: Folder, study: dict[str, Any], error: type[Any]
+) -> None:
+    folder.write(**study)
+    before = folder.files()
+    folder.tune(status=exit_of(error))
+    assert folder.files() == before
+
+
+FAULTS: list[dict[str, Any]] = [
+    {"fault": "crash", "at": "measure", "when": {"instances": 1, "threads": 1, "precision": "fp32"}},
+    {"fault": "hang_ignoring_sigterm", "at": "measure", "when": {"threads": 2, "precision": "fp32"}},
+    {"fault": "nan", "when": {"instances": 2, "precision": "fp32"}},
+    {"fault": "unsupported", "when": {"precision": "bf16"}},
+    {"fault": "memory_error", "when": {"instances": 2, "precision": "int8-dynamic"}},
+    {"fault": "wrong_threads", "when": {"threads": 2, "precision": "int8-dynamic"}},
+]
+
+
+def test_failing_configurations_of_every_kind_do_not_stop_the_study(folder: Folder) -> None:
+    folder.write(
+        model={"faults": FAULTS},
+        search={**STUDY["search"], "precisions": ["fp32", "bf16", "int8-dynamic"]},
+        measure={**STUDY["measure"], "trial_timeout_s": 3.0},
+    )
+    folder.tune()
+    trials = folder.trials()
+    kinds = [str(trial.result.kind) for trial in trials if isinstance(trial.result, Failure)]
+    assert set(kinds) >= {"crash", "timeout", "wrong_output", "unsupported", "out_of_memory", "placement"}
+    assert kinds.count("unsupported") == 1, "the pair is dropped after its first failure"
+    assert folder.plan().configuration.precision == "int8-dynamic"
+    assert folder.optuna_states().count(TrialState.FAIL) == len(kinds)
+    assert processes_of(folder.path) == []
+
+
+def test_a_precision_that_cannot_be_prepared_is_an_unsupported_configuration(folder: Folder) -> None:
+    folder.write(model={"speed": {"fp32": 1.0}})
+    folder.tune()
+    failures = [trial for trial in folder.trials() if isinstance(trial.result, Failure)]
+    assert [str(trial.result.kind) for trial in failures if isinstance(trial.result, Failure)] == [
+        "unsupported"
+    ]
+    assert failures[0].configuration.precision == "int8-dynamic"
+    assert folder.plan().configuration.precision == "fp32"
+
+
+def test_a_failing_baseline_leaves_the_gain_unknown_and_says_so(folder: Folder) -> None:
+    folder.write(model={"faults": [{"fault": "crash", "when": {"threads": 0}}]})
+    out, err = folder.tune()
+    plan = folder.plan()
+    assert plan.gain is None
+    assert plan.baseline is None
+    assert any("baseline" in warning for warning in plan.warnings)
+    assert "warning: " in err
+    assert "unknown" in out
+
+
+def test_a_study_in_which_nothing_succeeds_says_what_failed(folder: Folder) -> None:
+    folder.write(model={"faults": [{"fault": "crash"}]})
+    _, err = folder.tune(status=exit_of(NoPlanError))
+    assert "crash" in err
+    with read_store(folder.url) as store:
+        assert store.plans() == ()
+
+
+def test_the_best_configuration_within_the_limits_wins(folder: Folder) -> None:
+    folder.tune()
+    free = folder.plan()
+    assert free.configuration.instances == 2
+    folder.write(name="limited", limits={"memory_bytes": free.estimate.memory_bytes * 3 // 4})
+    folder.tune()
+    limited = folder.plan("limited")
+    assert limited.configuration.instances == 1
+    assert limited.estimate.memory_bytes < free.estimate.memory_bytes
+
+
+def test_when_nothing_meets_the_limits_the_nearest_is_named_with_its_miss(folder: Folder) -> None:
+    folder.write(limits={"latency": {"percentile": 50.0, "max_s": 1e-4}})
+    out, err = folder.tune(status=exit_of(NoPlanError))
+    nearest = min(folder.trials(), key=lambda trial: trial.violations["latency"])
+    assert out == ""
+    assert str(nearest.configuration) in err
+    assert f"{nearest.violations['latency']:.1%}" in err
+    assert "p50 latency" in err
+
+
+def test_a_latency_objective_is_minimised(folder: Folder) -> None:
+    folder.write(objective={"kind": "latency", "percentile": 50.0})
+    folder.tune()
+    plan = folder.plan()
+    assert plan.objective == "latency_p50"
+    assert plan.configuration.threads_per_instance == 2
+    assert plan.gain is not None
+    assert plan.gain > 1
+
+
+def test_after_kill_9_no_child_lives_and_the_next_run_repeats_no_finished_trial(
+    folder: Folder, started: list[subprocess.Popen[str]]
+) -> None:
+    process = folder.start()
+    started.append(process)
+    lines_until(process, "[2/")
+    assert wait_until(lambda: processes_of(folder.path / "cache"))
+    process.kill()
+    assert wait_until(lambda: not processes_of(folder.path), within_s=5)
+    kept = folder.trials()
+    folder.tune()
+    trials = folder.trials()
+    states = folder.optuna_states()
+    assert len(kept) >= 2
+    assert trials[: len(kept)] == kept
+    assert len({trial.configuration for trial in trials}) == len(trials)
+    assert TrialState.RUNNING not in states
+    assert states.count(TrialState.COMPLETE) == len(trials)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_an_interrupted_run_stores_and_prints_the_plan_of_the_best_so_far(
+    folder: Folder, started: list[subprocess.Popen[str]], number: signal.Signals
+) -> None:
+    process = folder.start("--json")
+    started.append(process)
+    lines_until(process, "[2/")
+    os.killpg(process.pid, number)
+    out, err = process.communicate(timeout=WAIT_S)
+    assert process.returncode == exits.INTERRUPTED, err
+    assert "Traceback" not in err
+    assert parse_plan(out) == folder.plan()
+    assert TrialState.RUNNING not in folder.optuna_states()
+    assert processes_of(folder.path) == []
+    folder.tune()
+    assert len({trial.configuration for trial in folder.trials()}) == len(folder.trials())
+
+
+def test_an_interruption_before_any_result_says_that_there_is_no_plan(
+    folder: Folder, started: list[subprocess.Popen[str]]
+) -> None:
+    folder.write(model={"load_s": 30.0})
+    process = folder.start()
+    started.append(process)
+    assert wait_until(lambda: processes_of(folder.path / "cache"))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=WAIT_S)
+    assert process.returncode == exits.INTERRUPTED
+    assert out == ""
+    assert "interrupted" in err
+    assert "Traceback" not in err
+
+
+def change_study(folder: Folder) -> None:
+    folder.write(objective={"kind": "latency", "percentile": 99.0})
+
+
+def change_model(folder: Folder) -> None:
+    folder.write(model={"serial_s": 0.003})
+
+
+def change_versions(folder: Folder) -> None:
+    with sqlite3.connect(folder.database) as connection:
+        connection.execute("UPDATE autotune_studies SET versions = json_set(versions, '$.python', '3.0.1')")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        (change_study, "objective.kind: throughput -> latency"),
+        (change_model, "model fake:model.json: "),
+        (change_versions, "python: 3.0.1 -> "),
+    ],
+)
+def test_a_study_made_with_something_else_is_refused_with_old_and_new(
+    folder: Folder, change: Callable[[Folder], None], difference: str
+) -> None:
+    folder.tune("--trials", "1")
+    change(folder)
+    before = folder.trials()
+    _, err = folder.tune(status=exit_of(ResumeError))
+    assert difference in err
+    assert "--name" in err
+    assert folder.trials() == before
+
+
+def test_a_study_made_on_another_machine_is_refused_with_old_and_new(folder: Folder) -> None:
+    folder.write(search={**STUDY["search"], "instances": [1], "threads": [1]})
+    folder.tune("--trials", "1")
+    _, err = folder.tune(status=exit_of(ResumeError), cpu=min(os.sched_getaffinity(0)))
+    assert "allowed" in err
+
+
+def test_a_second_run_of_the_same_study_at_once_is_refused(
+    folder: Folder, started: list[subprocess.Popen[str]]
+) -> None:
+    folder.write(model={"load_s": 1.0})
+    started.append(folder.start())
+    assert wait_until(lambda: processes_of(folder.path / "cache"))
+    _, err = folder.tune(status=exit_of(StudyError))
+    assert "is being tuned by another process" in err
+
+
+def test_the_parent_maps_no_engine_and_python_gets_the_plan(folder: Folder) -> None:
+    program = (
+        "import sys, autotune\n"
+        "assert not {'optuna', 'pydantic', 'sqlalchemy'} & set(sys.modules), 'import autotune is light'\n"
+        "plan = autotune.tune('study.yaml', store=sys.argv[1])\n"
+        "engines = ('torch', 'transformers', 'onnxruntime', 'onnx')\n"
+        "maps = open('/proc/self/maps').read()\n"
+        "assert not set(engines) & set(sys.modules), sys.modules.keys()\n"
+        "assert not any(f'/{engine}/' in maps for engine in engines), maps\n"
+        "print(plan.id)\n"
+    )
+    environment = {**os.environ, "AUTOTUNE_CACHE": str(folder.path / "cache")}
+    command = [sys.executable, "-W", "error", "-c", program, folder.url]
+    ended = subprocess.run(
+        command, cwd=folder.path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.strip() == folder.plan().id
