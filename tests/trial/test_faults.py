@@ -139,7 +139,7 @@ def test_another_precision_is_unsupported(tmp_path: Path) -> None:
         ("print('{}')", "something else than messages"),
         ("while True: print('[' * 100000)", "something else than messages"),
         ("import os\nwhile True: os.write(1, b'x' * 65536)", "a line of more than"),
-        ("""print('{"message": "stop"}'); import time; time.sleep(60)""", "out of turn"),
+        ("""print('{"message": "stop"}', flush=True); import time; time.sleep(60)""", "out of turn"),
         ("import os, time; os.close(1); time.sleep(60)", "lives on"),
         ("pass", "exit status 0 without a result"),
     ],

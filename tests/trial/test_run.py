@@ -133,9 +133,9 @@ def test_measuring_for_a_percentile_is_bounded(tmp_path: Path) -> None:
 
 
 def test_no_block_is_begun_that_does_not_fit_into_the_time_limit(tmp_path: Path) -> None:
-    measure = Measure(warmup_s=0.1, block_s=1.0, blocks=100, trial_timeout_s=5.0)
+    measure = Measure(warmup_s=0.1, block_s=0.3, blocks=100, trial_timeout_s=2.0)
     measurement = measured(FakeTrial(tmp_path, {}).run(measure))
-    assert 1 <= len(measurement.blocks) < 5
+    assert 1 <= len(measurement.blocks) < 7
 
 
 def test_the_times_spent_add_up(tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from autotune.errors import StoreError
+from autotune.trial.codec import (
+    failure_from_json,
+    failure_to_json,
+    measurement_from_json,
+    measurement_to_json,
+)
+from autotune.trial.measurement import Failure, Measurement
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+MEASUREMENTS = st.builds(Measurement, wall_s=FINITE, measuring_s=FINITE, warmup_s=FINITE)
+"""Built from the types' own annotations, down to every raw value."""
+
+
+def through_text(document: dict[str, Any]) -> Any:
+    return json.loads(json.dumps(document))
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=50)
+@given(st.data())
+def test_a_measurement_survives_its_document(data: st.DataObject) -> None:
+    st.register_type_strategy(float, FINITE)
+    measurement = data.draw(MEASUREMENTS)
+    assert measurement_from_json(through_text(measurement_to_json(measurement))) == measurement
+
+
+@given(st.builds(Failure))
+def test_a_failure_survives_its_document(failure: Failure) -> None:
+    assert failure_from_json(through_text(failure_to_json(failure))) == failure
+
+
+@pytest.mark.parametrize("document", [None, [], {}, {"schema": "autotune.measurement/99"}, "text"])
+def test_a_document_of_another_version_is_refused(document: object) -> None:
+    with pytest.raises(StoreError, match=r"autotune\.measurement/1"):
+        measurement_from_json(document)
+
+
+def test_a_damaged_document_says_where() -> None:
+    document = measurement_to_json(Measurement("offline", (), (), "none", 1.0, 1.0, 1.0))
+    document["wall_s"] = "long"
+    with pytest.raises(StoreError, match=r"damaged at wall_s: .*'long'"):
+        measurement_from_json(document)
+
+
+def test_an_unknown_failure_kind_is_refused() -> None:
+    with pytest.raises(StoreError, match="kind"):
+        failure_from_json({"schema": "autotune.failure/1", "kind": "bad luck", "reason": ""})
