@@ -53,7 +53,7 @@ def _cores(m: Machine) -> str:
 def _node(m: Machine, index: int) -> str:
     node = m.nodes[index]
     cpus = format_cpu_list(node.cpus) or "no cpus"
-    return f"{node.number}: {cpus} ({_bytes(node.memory_bytes)})"
+    return f"{node.number}: {cpus}, {_bytes(node.memory_bytes)}"
 
 
 def _l3(m: Machine) -> str:
@@ -67,7 +67,7 @@ def _allowed(m: Machine) -> str:
         limits.append(f"a CPU quota of {m.quota_cpus:g}")
     if m.memory_limit_bytes is not None:
         limits.append(f"a memory limit of {_bytes(m.memory_limit_bytes)}")
-    return ", ".join((*limits, f"at most {_count(m.thread_budget, 'computing thread')}"))
+    return f"{', '.join(limits)}; at most {_count(m.thread_budget, 'computing thread')}"
 
 
 def _notes(m: Machine) -> Iterator[str]:

@@ -13,14 +13,16 @@ from autotune.machine.machine import Machine
 SCHEMA = "autotune.machine/1"
 
 _GIB = 1 << 30
+_SHOWN_ENTRIES = 8
+"""Of a long list only so many entries go into a sentence."""
 
 _DECISIVE: Mapping[str, str] = {
     "architecture": "the architecture",
     "model_name": "the cpu model",
     "isa": "the ISA features",
-    "online": "the online cpus",
-    "allowed": "the allowed cpus",
-    "allowed_nodes": "the allowed memory nodes",
+    "online": "the set of online cpus",
+    "allowed": "the set of allowed cpus",
+    "allowed_nodes": "the set of allowed memory nodes",
     "packages": "the packages",
     "nodes": "the NUMA nodes",
     "distances": "the NUMA distances",
@@ -113,29 +115,26 @@ _STABLE: Mapping[str, Callable[[Any], Any]] = {
 
 
 def _difference(name: str, title: str, old: Any, new: Any) -> str:
-    verb = "differs" if name in _SINGULAR else "differ"
-    if name == "isa":
-        return f"{title} {verb}: {_flag_changes(old or [], new or [])}"
+    before, after = _entries(old), _entries(new)
+    if isinstance(old, list | Mapping) or isinstance(new, list | Mapping):
+        gone = _cut([entry for entry in before if entry not in after], "gone")
+        come = _cut([entry for entry in after if entry not in before], "new")
+        return f"{title} differ: {', '.join(part for part in (gone, come) if part) or 'another order'}"
     unit = " GiB" if name in _STABLE else ""
-    return f"{title} {verb}: {_shown(old)}{unit} then, {_shown(new)}{unit} now"
+    then, now = (f"{entries[0]}{unit}" if entries else "none" for entries in (before, after))
+    return f"{title} differs: {then} then, {now} now"
 
 
-_SINGULAR = frozenset(
-    ("architecture", "model_name", "quota_cpus", "memory_limit_bytes", "memory_bytes", "node_memory_bytes")
-)
-
-
-def _flag_changes(old: list[str], new: list[str]) -> str:
-    gone, come = sorted(set(old) - set(new)), sorted(set(new) - set(old))
-    parts = [f"{' '.join(flags)} {what}" for flags, what in ((gone, "gone"), (come, "new")) if flags]
-    return ", ".join(parts)
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, list):
-        return f"{len(value)} ({' | '.join(map(str, value))})"
+def _entries(value: Any) -> list[str]:
     if isinstance(value, Mapping):
-        return " ".join(f"{name}:{_shown(part)}" for name, part in value.items()) or "none"
-    return str(value) or "none"
+        return [f"{name}: {part}" for name, part in value.items()]
+    if isinstance(value, list):
+        return [str(part) for part in value]
+    return [] if value is None or value == "" else [str(value)]
+
+
+def _cut(entries: list[str], what: str) -> str:
+    if not entries:
+        return ""
+    more = f" and {len(entries) - _SHOWN_ENTRIES} more" if len(entries) > _SHOWN_ENTRIES else ""
+    return f"{' | '.join(entries[:_SHOWN_ENTRIES])}{more} {what}"

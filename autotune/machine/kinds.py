@@ -34,9 +34,11 @@ def _listed_efficient(tree: Tree, online: frozenset[int]) -> frozenset[int]:
 
 
 def _slow(tree: Tree, online: frozenset[int], name: str) -> frozenset[int]:
-    speeds = {cpu: tree.integer(f"{CPUS}/cpu{cpu}/{name}") for cpu in online}
-    known = {cpu: speed for cpu, speed in speeds.items() if speed and speed > 0}
-    if len(known) != len(online):
-        return frozenset()
-    fastest = max(known.values())
-    return frozenset(cpu for cpu, speed in known.items() if speed < _SAME_TYPE * fastest)
+    speeds: dict[int, int] = {}
+    for cpu in online:
+        speed = tree.integer(f"{CPUS}/cpu{cpu}/{name}")
+        if speed is None or speed <= 0:
+            return frozenset()
+        speeds[cpu] = speed
+    fastest = max(speeds.values())
+    return frozenset(cpu for cpu, speed in speeds.items() if speed < _SAME_TYPE * fastest)

@@ -124,10 +124,13 @@ class Tree:
     def _read(self, path: str) -> bytes:
         # A pipe or a device among the files must neither block nor be drained.
         descriptor = os.open(self._inside(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+        try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return b""
-            return file.read(MAX_FILE_BYTES)
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read(MAX_FILE_BYTES)
+        finally:
+            os.close(descriptor)
 
     def _inside(self, path: str) -> str:
         joined = os.path.join(self._root, path.lstrip("/"))  # noqa: PTH118 - thousands of calls per machine

@@ -67,6 +67,7 @@ class Topology:
         self._tree = tree
         self._cpuinfo = cpuinfo
         self._online = online
+        self._folders = frozenset(tree.numbered(CPUS, "cpu"))
 
     @cached_property
     def cores(self) -> Groups:
@@ -92,14 +93,16 @@ class Topology:
     def _core_siblings(self, cpu: int) -> frozenset[int]:
         siblings = self._siblings(cpu, "core_cpus", "thread_siblings")
         if siblings is None:
-            return self._same(cpu, self._core_keys)
+            return self._core_mates[cpu]
         return frozenset((cpu,)) if self._is_module(cpu, siblings) else siblings
 
     def _package_siblings(self, cpu: int) -> frozenset[int]:
         siblings = self._siblings(cpu, "package_cpus", "core_siblings")
-        return self._same(cpu, self._package_keys) if siblings is None else siblings
+        return self._package_mates[cpu] if siblings is None else siblings
 
     def _siblings(self, cpu: int, *names: str) -> frozenset[int] | None:
+        if cpu not in self._folders:
+            return None
         folder = f"{CPUS}/cpu{cpu}/topology"
         for name in names:
             found = self._tree.cpu_mask(f"{folder}/{name}") or self._tree.cpu_list(f"{folder}/{name}_list")
@@ -115,7 +118,8 @@ class Topology:
 
     def _l3_sharing(self, cpu: int) -> frozenset[int] | None:
         folder = f"{CPUS}/cpu{cpu}/cache"
-        for index in self._tree.numbered(folder, "index"):
+        indices = self._tree.numbered(folder, "index") if cpu in self._folders else ()
+        for index in indices:
             if self._is_l3(f"{folder}/index{index}"):
                 return self._sharing(cpu, f"{folder}/index{index}")
         return None
@@ -141,12 +145,14 @@ class Topology:
         return info.vendor == "GenuineIntel" and info.family == "6" and model in _KNIGHTS_MODELS
 
     def _id(self, cpu: int, name: str) -> int | None:
+        if cpu not in self._folders:
+            return None
         number = self._tree.integer(f"{CPUS}/cpu{cpu}/topology/{name}")
         return None if number is None or number < 0 else number
 
     @cached_property
-    def _core_keys(self) -> Mapping[int, Hashable]:
-        """Per cpu, what its core is called; its own number where the kernel does not say."""
+    def _core_mates(self) -> Mapping[int, frozenset[int]]:
+        """Per cpu, the cpus with its core id in its package; itself alone where the kernel does not say."""
         told = {processor.number: processor.core_id for processor in self._cpuinfo.processors}
         keys: dict[int, Hashable] = {}
         for cpu in self._online:
@@ -154,7 +160,7 @@ class Topology:
             core = told.get(cpu) if core is None else core
             known = core is not None and self._may_have_smt
             keys[cpu] = (self._package_keys[cpu], core) if known else ("cpu", cpu)
-        return keys
+        return _mates(keys)
 
     @property
     def _may_have_smt(self) -> bool:
@@ -163,14 +169,23 @@ class Topology:
         return "siblings" not in fields or fields["siblings"] != fields.get("cpu cores")
 
     @cached_property
+    def _package_mates(self) -> Mapping[int, frozenset[int]]:
+        return _mates(self._package_keys)
+
+    @cached_property
     def _package_keys(self) -> Mapping[int, Hashable]:
         """Per cpu, what its package is called; None for all where the kernel does not say."""
         told = {processor.number: processor.package_id for processor in self._cpuinfo.processors}
         ids = {cpu: self._id(cpu, "physical_package_id") for cpu in self._online}
         return {cpu: told.get(cpu) if number is None else number for cpu, number in ids.items()}
 
-    def _same(self, cpu: int, keys: Mapping[int, Hashable]) -> frozenset[int]:
-        return frozenset(other for other in self._online if keys[other] == keys[cpu])
+
+def _mates(keys: Mapping[int, Hashable]) -> Mapping[int, frozenset[int]]:
+    groups: dict[Hashable, set[int]] = {}
+    for cpu, key in keys.items():
+        groups.setdefault(key, set()).add(cpu)
+    frozen = {key: frozenset(group) for key, group in groups.items()}
+    return {cpu: frozen[key] for cpu, key in keys.items()}
 
 
 def partition(cpus: Iterable[int], siblings_of: Callable[[int], frozenset[int]]) -> Groups:
