@@ -12,7 +12,7 @@ FILE_SUFFIX = ".json"
 
 
 def find_plan(ref: str, store: str) -> Plan:
-    """Read a plan from its file if `ref` looks like a path (ends with .json, or has a slash), else from the store.
+    """Read a plan: from a file if `ref` ends with .json or has a slash, else from the store.
 
     Raises:
         PlanError: the file cannot be read, or is no plan.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from autotune.errors import ExportError
 from autotune.machine.cpus import format_cpu_list
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
+from autotune.trial.asked import ask, asked_to_json
 
 SCRIPT = "launch.sh"
 
@@ -35,6 +37,7 @@ class NumactlExporter:
         text = _template().render(
             plan=plan,
             interpreter=commands[0].argv[0],
+            asked=json.dumps(asked_to_json(ask(commands, plan.configuration, plan.scenario))),
             artifact=plan.model.get("artifact") or "",
             instances=[_instance(command) for command in commands],
         )
@@ -62,6 +65,11 @@ def _escaped(char: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in char.encode())
 
 
+def _words(values: Iterable[object]) -> _Shell:
+    """Quote each, and put blanks between."""
+    return _Shell(" ".join(map(_quoted, values)))
+
+
 def _comment(value: object) -> _Shell:
     """Make text safe behind a `#`: one line, nothing that steers a terminal."""
     return _Shell("".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in str(value)))
@@ -75,11 +83,13 @@ def _template() -> Template:
         finalize=_quoted,
         undefined=StrictUndefined,
         autoescape=False,
+        comment_start_string="{##",  # bash writes `${#array[@]}`
+        comment_end_string="##}",
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["comment"] = _comment
+    environment.filters |= {"comment": _comment, "words": _words}
     return environment.get_template(f"{SCRIPT}.j2")
 
 

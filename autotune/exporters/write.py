@@ -84,13 +84,9 @@ def _check_target(target: Path, written: str | None, *, force: bool) -> None:
     if target.is_dir():
         raise ExportError(f"{str(target)!r} is a folder", remedy="move it away, or give another one with -o")
     if not force and (target.is_symlink() or written is None or written != _file_digest(target)):
-        was = (
-            "is not a file that `autotune export` wrote"
-            if written is None
-            else "was changed since its export"
-        )
+        was = "is none that `autotune export` wrote" if written is None else "was changed since its export"
         raise ExportError(
-            f"{str(target)!r} {was}", remedy="give --force to replace it, or another folder with -o"
+            f"the file {str(target)!r} {was}", remedy="give --force to replace it, or another folder with -o"
         )
 
 

@@ -46,9 +46,10 @@ def format_time(unix_s: float) -> str:
 
 def _configuration(plan: Plan) -> Iterator[tuple[str, str]]:
     chosen, spec = plan.configuration, plan.study.get("spec", {})
-    threads = chosen.threads_per_instance or "the engine's default number of"
+    threads = chosen.threads_per_instance or "the engine's default"
     smt = ", both SMT siblings" if chosen.smt else ""
-    yield "instances", f"{chosen.instances} of {threads} threads"
+    yield "instances", str(chosen.instances)
+    yield "threads", f"{threads} per instance"
     yield "placement", f"{chosen.placement} on sockets {chosen.sockets}{smt}"
     yield "engine", f"{chosen.backend}, {chosen.precision}"
     yield "model", str(plan.model.get("source", "unknown"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.pool import NullPool
 
 from autotune.errors import StoreError
@@ -31,7 +32,12 @@ def writing_engine(location: Location, timeout_s: float) -> Engine:
     A deferred transaction that finds another writer at its first write fails at once, whatever the timeout.
     Source: https://www.sqlite.org/lang_transaction.html
     """
-    engine = create_engine(location.url, poolclass=NullPool, connect_args=connect_args(location, timeout_s))
+    engine = create_engine(
+        location.url,
+        poolclass=NullPool,
+        connect_args=connect_args(location, timeout_s),
+        json_serializer=_strict_json,
+    )
     if location.path is not None:
         _take_over_transactions(engine, "BEGIN IMMEDIATE", WRITING_PRAGMAS)
     return engine
@@ -76,6 +82,11 @@ def _take_over_transactions(engine: Engine, begin: str, pragmas: Iterable[str]) 
         connection.exec_driver_sql(begin)
 
 
+def _strict_json(value: object) -> str:
+    """Refuse NaN and infinities, which are no JSON: SQLite would keep them, other databases would not."""
+    return json.dumps(value, allow_nan=False)
+
+
 @contextmanager
 def translated(location: Location, timeout_s: float) -> Iterator[None]:
     """Turn what the database refuses into a `StoreError` that says what to do."""
@@ -83,6 +94,8 @@ def translated(location: Location, timeout_s: float) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise _store_error(error, location, timeout_s) from error
+    except StatementError as error:
+        raise StoreError(f"a value cannot be kept in the store {location}: {error.orig}") from error
 
 
 def sqlite_code(error: DBAPIError) -> str:

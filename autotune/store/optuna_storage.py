@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
-from sqlalchemy.exc import DBAPIError
 
 from autotune.errors import StoreError
 from autotune.store.engine import connect_args, translated
 from autotune.store.location import Location
-
-CREATION_ATTEMPTS = 5
-"""Optuna makes the tables that it misses without a lock, so two processes that start on one new store can
-collide; who loses finds them made at the next attempt."""
 
 
 def open_optuna(location: Location, timeout_s: float) -> RDBStorage:
@@ -21,13 +21,20 @@ def open_optuna(location: Location, timeout_s: float) -> RDBStorage:
     Raises:
         StoreError: the database cannot be used.
     """
-    with translated(location, timeout_s):
+    engine_kwargs = {"connect_args": connect_args(location, timeout_s)}
+    with translated(location, timeout_s), _one_at_a_time(location):
         try:
-            return _open(location, timeout_s)
+            return RDBStorage(location.optuna_url, engine_kwargs=engine_kwargs)
         except (StorageInternalError, RuntimeError) as error:
             raise StoreError(
                 f"Optuna cannot use the store {location}: {error}", remedy="use another --store"
             ) from error
+
+
+def close_optuna(storage: RDBStorage) -> None:
+    """Release its connections."""
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 def optuna_versions() -> tuple[frozenset[str], str]:
@@ -42,18 +49,18 @@ def optuna_versions() -> tuple[frozenset[str], str]:
         close_optuna(storage)
 
 
-def close_optuna(storage: RDBStorage) -> None:
-    """Release its connections."""
-    storage.remove_session()
-    storage.engine.dispose()
+@contextmanager
+def _one_at_a_time(location: Location) -> Iterator[None]:
+    """Keep other processes from making Optuna's tables meanwhile, which it does step by step without a lock.
 
-
-def _open(location: Location, timeout_s: float) -> RDBStorage:
-    engine_kwargs = {"connect_args": connect_args(location, timeout_s)}
-    for _ in range(CREATION_ATTEMPTS - 1):
-        try:
-            return RDBStorage(location.optuna_url, engine_kwargs=engine_kwargs)
-        except DBAPIError as error:
-            if "already exists" not in str(error.orig):
-                raise
-    return RDBStorage(location.optuna_url, engine_kwargs=engine_kwargs)
+    Locks the folder: a lock file would stay behind, and a lock on the database itself would be SQLite's own.
+    """
+    if location.path is None:
+        yield
+        return
+    descriptor = os.open(location.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote
+
+import optuna
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event
+
+from autotune.errors import StoreError
+from autotune.spec.configuration import POLICIES, PRECISIONS, Configuration
+from autotune.store.records import StudyRecord, TrialRecord
+from autotune.store.store import StudyStore, open_store, read_store
+from autotune.testing.plans import build_plan
+from autotune.trial.measurement import Failure, FailureKind
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def test_a_study_comes_back_as_it_was(url: str, study: StudyRecord) -> None:
+    with open_store(url) as store:
+        store.create_study(study)
+    with read_store(url) as store:
+        assert store.find_study(study.name) == study
+        assert store.find_study("other") is None
+        assert store.studies() == (study.name,)
+
+
+def test_a_second_study_of_the_same_name_is_refused(url: str, study: StudyRecord) -> None:
+    with open_store(url) as store:
+        store.create_study(study)
+        with pytest.raises(StoreError, match="already holds a study 'quickstart'"):
+            store.create_study(replace(study, created_s=0.0))
+        assert store.find_study(study.name) == study
+
+
+def test_trials_come_back_with_their_raw_values_by_number(
+    url: str, study: StudyRecord, measured: TrialRecord, failed: TrialRecord
+) -> None:
+    with open_store(url) as store:
+        store.create_study(study)
+        store.record_trial(failed)
+        store.record_trial(measured)
+    with read_store(url) as store:
+        assert store.trials(study.name) == (measured, failed)
+
+
+def test_summaries_are_the_trials_without_their_raw_values(
+    url: str, study: StudyRecord, measured: TrialRecord, failed: TrialRecord
+) -> None:
+    with open_store(url) as store:
+        store.create_study(study)
+        store.record_trial(measured)
+        store.record_trial(failed)
+        first, second = store.trial_summaries(study.name)
+    assert (first.score, first.failure, first.violations) == (160.0, None, {"latency_p99_s": -0.5})
+    assert (second.score, second.failure, second.baseline) == (None, "crash", True)
+    assert first.configuration == measured.configuration
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    configuration=st.builds(
+        Configuration,
+        st.integers(1, 512),
+        st.integers(0, 512),
+        st.sampled_from([*POLICIES, "unpinned"]),
+        st.sampled_from(["0", "0-1", "0,2"]),
+        st.booleans(),
+        st.text(min_size=1),
+        st.sampled_from(PRECISIONS),
+    ),
+    times=st.tuples(finite, finite),
+    score=st.none() | finite,
+    violations=st.dictionaries(st.text(), finite, max_size=3),
+    result=st.builds(Failure, st.sampled_from(FailureKind), st.text(), st.text()),
+)
+def test_any_trial_comes_back_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory,
+    configuration: Configuration,
+    times: tuple[float, float],
+    score: float | None,
+    violations: dict[str, float],
+    result: Failure,
+) -> None:
+    trial = TrialRecord("s", 0, configuration, False, *times, result, score, violations)
+    with open_store(f"sqlite:///{tmp_path_factory.mktemp('any')}/x.db") as store:
+        store.create_study(StudyRecord("s", 0.0, {}, {}, {}, "d", "m"))
+        store.record_trial(trial)
+        assert store.trials("s") == (trial,)
+
+
+def test_a_trial_is_recorded_once(url: str, study: StudyRecord, measured: TrialRecord) -> None:
+    with open_store(url) as store:
+        store.create_study(study)
+        store.record_trial(measured)
+        with pytest.raises(StoreError, match="already has a trial 0"):
+            store.record_trial(replace(measured, score=1.0))
+        assert store.trials(study.name) == (measured,)
+
+
+def test_a_trial_of_an_unknown_study_names_the_near_one(
+    url: str, study: StudyRecord, measured: TrialRecord
+) -> None:
+    with open_store(url) as store:
+        store.create_study(study)
+        with pytest.raises(StoreError, match="did you mean quickstart"):
+            store.record_trial(replace(measured, study="quikstart"))
+
+
+def test_a_damaged_result_is_refused(url: str, path: Path, study: StudyRecord, measured: TrialRecord) -> None:
+    import sqlite3
+
+    with open_store(url) as store:
+        store.create_study(study)
+        store.record_trial(measured)
+    connection = sqlite3.connect(path)
+    connection.execute(
+        "UPDATE autotune_trials SET result = ?", [json.dumps({"schema": "autotune.measurement/9"})]
+    )
+    connection.commit()
+    connection.close()
+    with read_store(url) as store, pytest.raises(StoreError, match="autotune.measurement/9"):
+        store.trials(study.name)
+
+
+def test_optuna_and_our_tables_share_the_file(url: str, path: Path, study: StudyRecord) -> None:
+    with open_store(url) as store:
+        store.create_study(study)
+        proposed = optuna.create_study(storage=store.optuna_storage(), study_name=study.name)
+        proposed.tell(proposed.ask({"x": optuna.distributions.IntDistribution(1, 4)}), 1.0)
+        assert store.optuna_storage() is store.optuna_storage()
+    with open_store(url) as store:
+        loaded = optuna.load_study(storage=store.optuna_storage(), study_name=study.name)
+        assert [trial.value for trial in loaded.trials] == [1.0]
+        assert store.studies() == (study.name,)
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_a_database_with_optunas_tables_only_gets_ours(url: str, study: StudyRecord) -> None:
+    storage = optuna.storages.RDBStorage(url)
+    optuna.create_study(storage=storage, study_name="theirs")
+    storage.remove_session()
+    storage.engine.dispose()
+    with open_store(url) as store:
+        store.create_study(study)
+        assert [found.study_name for found in optuna.get_all_study_summaries(store.optuna_storage())] == [
+            "theirs"
+        ]
+
+
+@pytest.mark.parametrize("name", ["{}.db", "{SCHEMA_VERSION}.db", "a b%20é'.db", "100%.db", "#x", "a%3Fb%23"])
+def test_optuna_and_we_mean_the_same_file_whatever_its_name(tmp_path: Path, name: str) -> None:
+    url = f"sqlite:///{tmp_path / name}"
+    with open_store(url) as store:
+        optuna.create_study(storage=store.optuna_storage(), study_name="s")
+    with read_store(url) as store:
+        assert store.studies() == ()
+    assert [entry.name for entry in tmp_path.iterdir()] == [unquote(name)]
+
+
+def test_a_relative_url_is_relative_to_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_store().close()
+    assert (tmp_path / "autotune.db").is_file()
+
+
+def save_three_plans(store: StudyStore, study: StudyRecord) -> None:
+    store.create_study(study)
+    store.create_study(replace(study, name="other"))
+    store.save_plan(build_plan(id="quickstart-aaa111", created_s=1.0))
+    store.save_plan(build_plan(id="quickstart-aab222", created_s=3.0, gain=None, baseline=None))
+    store.save_plan(build_plan(id="other-ccc333", created_s=2.0, study={"name": "other", "spec": {}}))
+
+
+def test_plans_are_listed_newest_first_with_what_a_table_shows(url: str, study: StudyRecord) -> None:
+    with open_store(url) as store:
+        save_three_plans(store, study)
+    with read_store(url) as store:
+        listed = store.plans()
+        assert [plan.id for plan in listed] == ["quickstart-aab222", "other-ccc333", "quickstart-aaa111"]
+        assert [plan.study for plan in listed] == ["quickstart", "other", "quickstart"]
+        assert [plan.gain for plan in listed] == [None, 3.0, 3.0]
+        assert {plan.score for plan in listed} == {30.0}
+        assert listed[0].configuration == build_plan().configuration
+        assert [plan.id for plan in store.plans("other")] == ["other-ccc333"]
+        with pytest.raises(StoreError, match="no study 'othr'"):
+            store.plans("othr")
+
+
+@pytest.mark.parametrize(
+    ("ref", "expected"),
+    [
+        ("latest", "quickstart-aab222"),
+        ("quickstart-aaa111", "quickstart-aaa111"),
+        ("quickstart-aaa", "quickstart-aaa111"),
+        ("oth", "other-ccc333"),
+        ("other", "other-ccc333"),
+        ("quickstart", "quickstart-aab222"),
+    ],
+)
+def test_a_plan_is_found_by_every_kind_of_reference(
+    url: str, study: StudyRecord, ref: str, expected: str
+) -> None:
+    with open_store(url) as store:
+        save_three_plans(store, study)
+        assert store.plan(ref).id == expected
+
+
+@pytest.mark.parametrize(
+    ("ref", "message"),
+    [
+        ("quickstart-aa", "2 plans begin with"),
+        ("quickstart-aaa112", "did you mean quickstart-aaa111"),
+        ("quickstat", "did you mean quickstart"),
+        ("%", "no plan '%'"),
+        ("", "no plan ''"),
+    ],
+)
+def test_a_reference_without_one_answer_names_the_near_ones(
+    url: str, study: StudyRecord, ref: str, message: str
+) -> None:
+    with open_store(url) as store:
+        save_three_plans(store, study)
+        with pytest.raises(StoreError, match=message):
+            store.plan(ref)
+
+
+def test_an_empty_store_says_so(url: str) -> None:
+    with open_store(url) as store, pytest.raises(StoreError, match="holds no plans"):
+        store.plan("latest")
+
+
+def test_a_plan_comes_back_as_it_was_and_can_be_saved_again(url: str, study: StudyRecord) -> None:
+    plan = build_plan()
+    with open_store(url) as store:
+        store.create_study(study)
+        store.save_plan(plan)
+        store.save_plan(plan)
+        assert store.plan(plan.id) == plan
+        with pytest.raises(StoreError, match="another plan"):
+            store.save_plan(build_plan(trial=8))
+        with pytest.raises(StoreError, match="no study"):
+            store.save_plan(build_plan(id="x-1", study={"name": "unknown"}))
+
+
+def test_listings_never_read_raw_values(url: str, study: StudyRecord, measured: TrialRecord) -> None:
+    with open_store(url) as store:
+        store.create_study(study)
+        store.record_trial(measured)
+        store.save_plan(build_plan())
+        statements: list[str] = []
+
+        with store.transaction() as connection:
+            event.listen(connection.engine, "before_cursor_execute", lambda *seen: statements.append(seen[2]))
+        assert store.plans()
+        assert store.trial_summaries(study.name)
+    assert statements
+    assert not any(".result" in statement or ".document" in statement for statement in statements)
+
+
+def test_a_failing_transaction_leaves_nothing(url: str, study: StudyRecord, measured: TrialRecord) -> None:
+    with open_store(url) as store:
+        store.create_study(study)
+        with pytest.raises(StoreError, match="a value cannot be kept"):
+            store.record_trial(replace(measured, violations={"x": math.nan}))
+        assert store.trials(study.name) == ()
+
+
+def test_a_reader_cannot_write(url: str, study: StudyRecord) -> None:
+    open_store(url).close()
+    with read_store(url) as store, pytest.raises(StoreError, match="read-only"):
+        store.create_study(study)
