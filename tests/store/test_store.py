@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-import json
 import math
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -63,32 +64,33 @@ def test_summaries_are_the_trials_without_their_raw_values(
     assert first.configuration == measured.configuration
 
 
-@settings(max_examples=30, deadline=None)
-@given(
-    configuration=st.builds(
-        Configuration,
-        st.integers(1, 512),
-        st.integers(0, 512),
-        st.sampled_from([*POLICIES, "unpinned"]),
-        st.sampled_from(["0", "0-1", "0,2"]),
-        st.booleans(),
-        st.text(min_size=1),
-        st.sampled_from(PRECISIONS),
-    ),
-    times=st.tuples(finite, finite),
+configurations = st.builds(
+    Configuration,
+    instances=st.integers(1, 512),
+    threads_per_instance=st.integers(0, 512),
+    placement=st.sampled_from([*POLICIES, "unpinned"]),
+    sockets=st.sampled_from(["0", "0-1", "0,2"]),
+    smt=st.booleans(),
+    backend=st.text(min_size=1),
+    precision=st.sampled_from(PRECISIONS),
+)
+trials = st.builds(
+    TrialRecord,
+    study=st.just("s"),
+    number=st.integers(0, 2**31 - 1),
+    configuration=configurations,
+    baseline=st.booleans(),
+    started_s=finite,
+    ended_s=finite,
+    result=st.builds(Failure, st.sampled_from(FailureKind), st.text(), st.text()),
     score=st.none() | finite,
     violations=st.dictionaries(st.text(), finite, max_size=3),
-    result=st.builds(Failure, st.sampled_from(FailureKind), st.text(), st.text()),
 )
-def test_any_trial_comes_back_as_it_was(
-    tmp_path_factory: pytest.TempPathFactory,
-    configuration: Configuration,
-    times: tuple[float, float],
-    score: float | None,
-    violations: dict[str, float],
-    result: Failure,
-) -> None:
-    trial = TrialRecord("s", 0, configuration, False, *times, result, score, violations)
+
+
+@settings(max_examples=30, deadline=None)
+@given(trial=trials)
+def test_any_trial_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, trial: TrialRecord) -> None:
     with open_store(f"sqlite:///{tmp_path_factory.mktemp('any')}/x.db") as store:
         store.create_study(StudyRecord("s", 0.0, {}, {}, {}, "d", "m"))
         store.record_trial(trial)
@@ -114,18 +116,13 @@ def test_a_trial_of_an_unknown_study_names_the_near_one(
 
 
 def test_a_damaged_result_is_refused(url: str, path: Path, study: StudyRecord, measured: TrialRecord) -> None:
-    import sqlite3
-
     with open_store(url) as store:
         store.create_study(study)
         store.record_trial(measured)
-    connection = sqlite3.connect(path)
-    connection.execute(
-        "UPDATE autotune_trials SET result = ?", [json.dumps({"schema": "autotune.measurement/9"})]
-    )
-    connection.commit()
-    connection.close()
-    with read_store(url) as store, pytest.raises(StoreError, match="autotune.measurement/9"):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE autotune_trials SET result = ?", ['{"schema": "autotune.measurement/9"}'])
+        connection.commit()
+    with read_store(url) as store, pytest.raises(StoreError, match=r"autotune\.measurement/9"):
         store.trials(study.name)
 
 
