@@ -53,15 +53,15 @@ class Cgroups:
 
     def quota_cpus(self) -> float | None:
         """Give the smallest CPU bandwidth along the path, in cpus; None when unlimited."""
-        quotas = [self._quota_v2(folder) for folder in self._folders(2, "cpu")]
-        quotas += [self._quota_v1(folder) for folder in self._folders(1, "cpu")]
+        quotas = [self._quota_v2(folder) for folder in self.folders(2, "cpu")]
+        quotas += [self._quota_v1(folder) for folder in self.folders(1, "cpu")]
         return min((quota for quota in quotas if quota is not None), default=None)
 
     def memory_limit_bytes(self) -> int | None:
         """Give the smallest memory limit along the path; None when unlimited."""
-        limits = [self._tree.integer(f"{folder}/memory.max") for folder in self._folders(2, "memory")]
+        limits = [self._tree.integer(f"{folder}/memory.max") for folder in self.folders(2, "memory")]
         limits += [
-            self._tree.integer(f"{folder}/memory.limit_in_bytes") for folder in self._folders(1, "memory")
+            self._tree.integer(f"{folder}/memory.limit_in_bytes") for folder in self.folders(1, "memory")
         ]
         return min((limit for limit in limits if limit and 0 < limit < _UNLIMITED_BYTES), default=None)
 
@@ -87,7 +87,8 @@ class Cgroups:
     def _cpuset_mounts(self) -> Iterable[_Mount]:
         return (mount for mount in self._mounts if mount.version == 2 or "cpuset" in mount.controllers)
 
-    def _folders(self, version: int, controller: str) -> Iterable[str]:
+    def folders(self, version: int, controller: str) -> Iterable[str]:
+        """Folders of the process's cgroup path for a controller, from its own up to the mount points."""
         for mount in self._mounts:
             if mount.version == version and (version == 2 or controller in mount.controllers):
                 yield from self._path_up(mount, controller)

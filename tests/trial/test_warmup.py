@@ -8,7 +8,7 @@ from autotune.trial.warmup import warm_up
 
 
 class Engine:
-    """An engine on a clock of its own, whose successive requests take the times given, the last one for ever."""
+    """An engine on a clock of its own: its requests take the times given, the last one for ever."""
 
     def __init__(self, *seconds: float) -> None:
         self.now = 100.0

@@ -1,0 +1,145 @@
+"""However a trial's parent ends, its workers end; and limits of the kernel have their failure kinds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autotune.testing.fake_trial import processes_of
+
+PARENT = """
+import json, pathlib, sys
+from autotune.spec.study import Measure
+from autotune.testing.fake_trial import FakeTrial
+folder, model, cgroup = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
+if cgroup:
+    pathlib.Path(cgroup, "cgroup.procs").write_text("0")
+measure = Measure(warmup_s=1.0, block_s=0.3, blocks=int(sys.argv[4]), trial_timeout_s=60.0)
+try:
+    result = FakeTrial(folder, model, instances=int(sys.argv[5])).run(measure)
+except KeyboardInterrupt:
+    print("interrupted")
+    raise SystemExit(130)
+print(json.dumps([type(result).__name__, getattr(result, "kind", ""), getattr(result, "reason", "")]))
+"""
+
+
+def start_parent(
+    folder: Path, model: dict[str, Any], *, cgroup: str = "", blocks: int = 1, instances: int = 1
+) -> subprocess.Popen[str]:
+    arguments = [str(folder), json.dumps(model), cgroup, str(blocks), str(instances)]
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", PARENT, *arguments], stdout=subprocess.PIPE, text=True
+    )
+
+
+def workers_of(parent: subprocess.Popen[str], folder: Path, count: int) -> list[int]:
+    """The process ids of a parent's workers, once there are so many and all have mapped their own program."""
+    for _ in range(600):
+        workers = [process.pid for process in processes_of(folder) if process.pid != parent.pid]
+        if len(workers) == count:
+            return workers
+        time.sleep(0.05)
+    raise AssertionError(f"{len(workers)} workers instead of {count}")
+
+
+def assert_gone(folder: Path) -> None:
+    give_up = time.monotonic() + 5
+    while time.monotonic() < give_up and processes_of(folder):
+        time.sleep(0.05)
+    assert processes_of(folder) == []
+
+
+@pytest.mark.parametrize("fault", [None, "hang_ignoring_sigterm"])
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path, fault: str | None) -> None:
+    model = {"faults": [{"fault": fault}]} if fault else {}
+    with start_parent(tmp_path, model, blocks=100, instances=2) as parent:
+        workers_of(parent, tmp_path, 2)
+        parent.kill()
+    assert_gone(tmp_path)
+
+
+@pytest.mark.parametrize("fault", [None, "hang_ignoring_sigterm"])
+def test_workers_end_with_a_parent_that_is_interrupted(tmp_path: Path, fault: str | None) -> None:
+    model = {"faults": [{"fault": fault}]} if fault else {}
+    with start_parent(tmp_path, model, blocks=100, instances=2) as parent:
+        workers_of(parent, tmp_path, 2)
+        parent.send_signal(signal.SIGINT)
+        output, _ = parent.communicate(timeout=30)
+        assert processes_of(tmp_path) == []
+    assert (parent.returncode, output) == (130, "interrupted\n")
+
+
+def test_a_worker_that_is_killed_from_outside_is_a_crash(tmp_path: Path) -> None:
+    with start_parent(tmp_path, {"load_s": 60.0}) as parent:
+        (worker,) = workers_of(parent, tmp_path, 1)
+        os.kill(worker, signal.SIGKILL)
+        output, _ = parent.communicate(timeout=30)
+    assert json.loads(output) == ["Failure", "crash", "was killed by SIGKILL without a result"]
+
+
+def own_cgroup(controller: str) -> Path:
+    """The cgroup of this process, as a folder in which we may make another; skips where there is none."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to make a cgroup")
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, names, path = line.split(":", 2)
+        folder = Path("/sys/fs/cgroup", controller, path.lstrip("/"))
+        if controller in names.split(",") and folder.is_dir():
+            return folder
+    unified = Path("/sys/fs/cgroup/cgroup.subtree_control")
+    if unified.exists() and controller in unified.read_text().split():
+        return unified.parent
+    pytest.skip(f"no {controller} cgroup is mounted at its usual place")
+
+
+@pytest.fixture
+def cgroup(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A cgroup of the controller that the test names."""
+    folder = own_cgroup(request.param) / f"autotune-test-{os.getpid()}"
+    try:
+        folder.mkdir()
+    except OSError as error:
+        pytest.skip(f"no cgroup can be made here: {error}")
+    yield folder
+    folder.rmdir()
+
+
+def limit(folder: Path, **values: str) -> None:
+    """Write the first of the files that exists."""
+    for name, value in values.items():
+        file = folder / name.replace("__", ".")
+        if file.exists():
+            file.write_text(value)
+            return
+    pytest.skip(f"none of {', '.join(values)} can be set")
+
+
+@pytest.mark.parametrize("cgroup", ["memory"], indirect=True)
+def test_a_worker_that_is_killed_by_the_memory_limit_is_out_of_memory(tmp_path: Path, cgroup: Path) -> None:
+    limit(cgroup, memory__max="300000000", memory__limit_in_bytes="300000000")
+    model = {"faults": [{"fault": "allocate_bytes", "bytes": 2_000_000_000, "instance": 1}]}
+    with start_parent(tmp_path, model, cgroup=str(cgroup), instances=2) as parent:
+        output, _ = parent.communicate(timeout=60)
+    kind, failure, reason = json.loads(output)
+    assert (kind, failure) == ("Failure", "out_of_memory"), reason
+    assert "instance 1 of 2: killed by the kernel" in reason
+
+
+@pytest.mark.parametrize("cgroup", ["cpu"], indirect=True)
+def test_a_window_in_which_the_quota_throttled_is_disturbed(tmp_path: Path, cgroup: Path) -> None:
+    limit(cgroup, cpu__max="30000 100000", cpu__cfs_quota_us="30000")
+    with start_parent(tmp_path, {"timing": "busy"}, cgroup=str(cgroup)) as parent:
+        output, _ = parent.communicate(timeout=60)
+    kind, failure, reason = json.loads(output)
+    assert (kind, failure) == ("Failure", "disturbed"), reason
+    assert "throttled" in reason
