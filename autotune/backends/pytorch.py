@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from autotune.backends.protocol import EngineReport, Session
-from autotune.backends.transformers_model import OFFLINE_AND_QUIET, collector_paused, load_model
+from autotune.backends.transformers_model import OFFLINE_AND_QUIET, load_model
 from autotune.spec.configuration import Precision
 
 if TYPE_CHECKING:
@@ -61,15 +62,14 @@ class PyTorchBackend:
 
     def load(self, directory: Path, precision: Precision, threads: int) -> Session:
         """See `Backend.load`."""
-        with collector_paused():
-            import torch
+        model = load_model(directory, _TORCH_DTYPES[precision])
+        import torch
 
-            if threads:
-                torch.set_num_threads(threads)
-            model = load_model(directory, _TORCH_DTYPES[precision])
-            if precision == "int8-dynamic":
-                _quantize(model)
-            _own_weights(model)
+        if threads:
+            torch.set_num_threads(threads)
+        _own_weights(model)
+        if precision == "int8-dynamic":
+            _quantize(model)
         return PyTorchSession(model)
 
 
@@ -109,9 +109,11 @@ def _quantize(model: Any) -> None:
     import torch
 
     with warnings.catch_warnings():
-        # torch.ao.quantization announces its end; the supported range of torch versions still has it.
-        warnings.simplefilter("ignore", DeprecationWarning)
+        # Eager quantisation announces its end; the supported range of torch versions still has it.
+        warnings.simplefilter("ignore")
         torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)
+    # The modules that were replaced hold their fp32 weights in reference cycles.
+    gc.collect()
 
 
 def _own_weights(model: Any) -> None:

@@ -24,7 +24,11 @@ app = typer.Typer(
 
 for _name in COMMANDS:
     if importlib.util.find_spec(f"autotune.cli.{_name}") is not None:
-        app.command(_name)(getattr(importlib.import_module(f"autotune.cli.{_name}"), _name))
+        _command = getattr(importlib.import_module(f"autotune.cli.{_name}"), _name)
+        if isinstance(_command, typer.Typer):
+            app.add_typer(_command, name=_name)
+        else:
+            app.command(_name)(_command)
 
 
 def _print_version(wanted: bool) -> None:

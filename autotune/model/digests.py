@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from autotune.model.location import cache_root
@@ -67,4 +68,5 @@ def _remember(memory: Path, state: list[int], digest: str) -> None:
         unfinished.write_text(json.dumps({"state": state, "sha256": digest}))
         unfinished.replace(memory)
     except OSError:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()

@@ -42,7 +42,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_: Literal["autotune.artifact/1"] = "autotune.artifact/1"
+    format: Literal["autotune.artifact/1"] = "autotune.artifact/1"
     key: str
     backend: str
     precision: Precision

@@ -1,0 +1,75 @@
+"""Which engines and precisions a study can search here, and why not the others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from autotune.backends.availability import available_engines
+from autotune.errors import BackendError
+from autotune.machine.machine import Machine
+from autotune.machine.read import read_machine
+from autotune.spec.study import Problem, Search, StudySpec
+
+
+def machine_with(*flags: str) -> Machine:
+    return replace(read_machine(), isa=frozenset(flags))
+
+
+def study(model: str = "random:bert-base", **search: Any) -> StudySpec:
+    problem = Problem(batch_size=1, sequence_length=8)
+    return StudySpec(name="s", model=model, problem=problem, scenario="offline", search=Search(**search))
+
+
+def test_a_real_model_runs_in_every_real_engine() -> None:
+    engines, _ = available_engines(study(), machine_with("avx2", "avx512_bf16"))
+    assert engines["pytorch"] == ("fp32", "bf16", "int8-dynamic")
+    assert engines["onnxruntime"] == ("fp32", "int8-dynamic")
+    assert "fake" not in engines
+
+
+def test_a_fake_model_runs_in_the_fake_engine_alone() -> None:
+    engines, _ = available_engines(study("fake:model.json"), machine_with())
+    assert set(engines) == {"fake"}
+
+
+@pytest.mark.parametrize("flag", ["avx512_bf16", "amx_bf16", "bf16"])
+def test_bf16_is_offered_where_the_isa_has_it(flag: str) -> None:
+    engines, reasons = available_engines(study(backends=("pytorch",)), machine_with(flag))
+    assert "bf16" in engines["pytorch"]
+    assert reasons == []
+
+
+def test_bf16_is_left_out_with_a_reason_where_the_isa_lacks_it() -> None:
+    engines, reasons = available_engines(study(backends=("pytorch",)), machine_with("avx2"))
+    assert engines["pytorch"] == ("fp32", "int8-dynamic")
+    assert len(reasons) == 1
+    assert "bf16" in reasons[0]
+
+
+def test_only_the_precisions_asked_for_are_offered() -> None:
+    engines, reasons = available_engines(study(precisions=("int8-dynamic",)), machine_with())
+    assert engines["pytorch"] == engines["onnxruntime"] == ("int8-dynamic",)
+    assert reasons == []
+
+
+def test_an_engine_that_is_not_known_is_refused() -> None:
+    with pytest.raises(BackendError, match="did you mean onnxruntime"):
+        available_engines(study(backends=("onnxruntme",)), machine_with())
+
+
+@pytest.mark.parametrize(
+    ("model", "search"),
+    [
+        ("random:bert-base", {"backends": ("fake",)}),
+        ("fake:model.json", {"backends": ("pytorch",)}),
+        ("random:bert-base", {"backends": ("onnxruntime",), "precisions": ("bf16",)}),
+    ],
+)
+def test_a_study_that_no_engine_can_serve_is_refused_with_the_reasons(
+    model: str, search: dict[str, Any]
+) -> None:
+    with pytest.raises(BackendError, match=r"no engine can run .*(real|fake|bf16)"):
+        available_engines(study(model, **search), machine_with("avx2"))

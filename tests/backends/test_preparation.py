@@ -1,0 +1,213 @@
+"""Preparing in child processes: once, atomically, and with a clear end whatever happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+PREPARE = """
+import json, sys
+from pathlib import Path
+from autotune.backends.preparation import prepare_artifact
+from autotune.errors import AutotuneError
+from autotune.model.cache import ArtifactCache
+from autotune.model.manifest import read_manifest
+from autotune.model.sources import resolve_model
+
+model = resolve_model(f"fake:{sys.argv[1]}", base=Path("/"), seed=0, offline=True)
+try:
+    artifact = prepare_artifact(
+        model, sys.argv[2], "fp32", frozenset(), ArtifactCache(), timeout_s=float(sys.argv[3])
+    )
+except AutotuneError as error:
+    print(json.dumps({"error": type(error).__name__, "text": str(error)}))
+else:
+    made = read_manifest(artifact.directory)
+    print(json.dumps({"directory": str(artifact.directory), "made": made.created_s}))
+"""
+
+SLOWPOKE = '''
+import json, os, time
+from pathlib import Path
+from autotune.errors import UnsupportedError
+
+class Backend:
+    name = "slowpoke"
+    precisions = ("fp32",)
+    packages = ("slowpoke",)
+    install_hint = "pip install slowpoke"
+
+    def unsupported(self, precision, isa, model_kind):
+        return None
+
+    def environment(self, threads):
+        return {}
+
+    def prepare(self, model, precision, directory):
+        """Does what the model file says."""
+        told = json.loads(model.path.read_text())
+        (directory / "weights").write_text("w" * 1000)
+        (model.path.parent / f"prepared-by-{os.getpid()}").touch()
+        while told.get("wait_for") and not Path(told["wait_for"]).exists():
+            time.sleep(0.01)
+        if "signal" in told:
+            os.kill(os.getpid(), told["signal"])
+        if "exit" in told:
+            print("last line of the engine", flush=True)
+            os._exit(told["exit"])
+        if "raise" in told:
+            raise eval(told["raise"])
+
+    def load(self, directory, precision, threads):
+        raise AssertionError("nobody loads it")
+'''
+"""A backend that prepares fake models as their files tell it to."""
+
+
+class Host:
+    """Starts processes that prepare a model whose file says what the engine does."""
+
+    def __init__(self, folder: Path, plugins: Path) -> None:
+        self.folder = folder
+        self.cache = folder / "cache"
+        self.model = folder / "model.json"
+        self.environment = {**os.environ, "PYTHONPATH": str(plugins), "AUTOTUNE_CACHE": str(self.cache)}
+
+    def start(self, timeout_s: float = 60, **told: Any) -> subprocess.Popen[bytes]:
+        self.model.write_text(json.dumps(told))
+        arguments = [str(self.model), "slowpoke", str(timeout_s)]
+        return subprocess.Popen(
+            [sys.executable, "-P", "-c", PREPARE, *arguments], env=self.environment, stdout=subprocess.PIPE
+        )
+
+    def prepare(self, **told: Any) -> dict[str, Any]:
+        return self.finish(self.start(**told))
+
+    def finish(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+        output, _ = process.communicate(timeout=120)
+        answer = json.loads(output)
+        assert isinstance(answer, dict)
+        return answer
+
+    def children(self) -> list[int]:
+        """The processes that have prepared this model so far."""
+        return [int(file.name.rpartition("-")[2]) for file in self.folder.glob("prepared-by-*")]
+
+    def leftovers(self) -> list[Path]:
+        return list((self.cache / "staging").glob("*"))
+
+
+@pytest.fixture
+def plugins(install_backend: Callable[[str, str, str], Path]) -> Path:
+    return install_backend("slowpoke", "slowpoke", SLOWPOKE)
+
+
+@pytest.fixture
+def host(tmp_path: Path, plugins: Path) -> Host:
+    return Host(tmp_path, plugins)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_an_artifact_is_made_once_and_found_afterwards(host: Host) -> None:
+    first, second = host.prepare(), host.prepare()
+    assert first == second
+    assert len(host.children()) == 1
+    assert host.leftovers() == []
+
+
+def test_processes_that_prepare_the_same_model_at_once_make_it_once(host: Host) -> None:
+    go = host.folder / "go"
+    processes = [host.start(wait_for=str(go)) for _ in range(4)]
+    wait_until(lambda: len(host.children()) > 0)
+    go.touch()
+    answers = [host.finish(process) for process in processes]
+    assert answers == [answers[0]] * 4
+    assert len(host.children()) == 1
+
+
+def test_killing_the_parent_leaves_nothing_alive_and_the_next_run_works(host: Host) -> None:
+    go = host.folder / "go"
+    parent = host.start(wait_for=str(go))
+    wait_until(lambda: len(host.children()) == 1)
+    child = host.children()[0]
+    parent.kill()
+    parent.communicate()
+    wait_until(lambda: not is_alive(child))
+    assert len(host.leftovers()) == 1
+    go.touch()
+    assert Path(host.prepare(wait_for=str(go))["directory"]).is_dir()
+    assert host.leftovers() == []
+
+
+def test_an_artifact_that_has_been_touched_is_made_again(host: Host) -> None:
+    weights = Path(host.prepare()["directory"]) / "weights"
+    weights.chmod(0o644)
+    weights.write_text("w")
+    assert Path(host.prepare()["directory"]) == weights.parent
+    assert weights.stat().st_size == 1000
+
+
+def test_another_version_of_the_engine_has_another_artifact(host: Host, plugins: Path) -> None:
+    first = host.prepare()
+    metadata = plugins / "slowpoke-1.0.dist-info" / "METADATA"
+    metadata.write_text(metadata.read_text().replace("Version: 1.0", "Version: 1.1"))
+    assert host.prepare()["directory"] != first["directory"]
+
+
+def test_a_preparation_that_takes_too_long_is_ended(host: Host) -> None:
+    answer = host.prepare(timeout_s=2, wait_for="/nowhere")
+    assert answer["error"] == "PreparationError"
+    assert "took longer than 2 s" in answer["text"]
+    assert not any(map(is_alive, host.children()))
+    assert host.leftovers() == []
+
+
+@pytest.mark.parametrize(
+    ("told", "error", "words"),
+    [
+        ({"raise": "UnsupportedError('no such operator')"}, "UnsupportedError", "no such operator"),
+        ({"raise": "MemoryError()"}, "PreparationError", "not enough memory"),
+        ({"raise": "RuntimeError('std::bad_alloc')"}, "PreparationError", "not enough memory"),
+        ({"raise": "OSError(28, 'No space left on device')"}, "PreparationError", "AUTOTUNE_CACHE"),
+        ({"raise": "RuntimeError('os error 28')"}, "PreparationError", "autotune cache prune"),
+        ({"raise": "KeyError('layer')"}, "PreparationError", "KeyError: 'layer'"),
+        ({"signal": int(signal.SIGKILL)}, "PreparationError", "for want of memory"),
+        ({"signal": int(signal.SIGSEGV)}, "PreparationError", "crashed with SIGSEGV"),
+        ({"exit": 3}, "PreparationError", "last line of the engine"),
+    ],
+)
+def test_a_preparation_that_fails_says_why(host: Host, told: dict[str, Any], error: str, words: str) -> None:
+    answer = host.prepare(**told)
+    assert answer["error"] == error
+    assert words in answer["text"]
+    assert host.leftovers() == []
+
+
+def test_a_cache_that_cannot_be_written_says_what_to_do(host: Host) -> None:
+    host.cache.write_text("in the way")
+    answer = host.prepare()
+    assert answer["error"] == "PreparationError"
+    assert "AUTOTUNE_CACHE" in answer["text"]
