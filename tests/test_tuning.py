@@ -346,8 +346,9 @@ def test_a_latency_objective_is_minimised(folder: Folder) -> None:
     folder.write(objective={"kind": "latency", "percentile": 50.0})
     folder.tune()
     plan = folder.plan()
-    assert plan.objective == "latency_p50"
-    assert plan.configuration.threads_per_instance == 2
+    best = min(folder.trials(), key=lambda trial: trial.score or 0.0)
+    assert (plan.objective, plan.scenario) == ("latency_p50", "single_stream")
+    assert plan.configuration == best.configuration
     assert plan.gain is not None
     assert plan.gain > 1
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 
 from autotune.cli import output
+from autotune.plan.describe import format_gain
 from autotune.plan.document import Plan
-from autotune.report.scores import format_ratio
 from autotune.report.top import TOP_COLUMNS, top_rows
 from autotune.spec.study import StudySpec
 from autotune.store.location import parse_location
@@ -18,7 +18,7 @@ def print_winner(plan: Plan, spec: StudySpec, store: str) -> None:
     with read_store(store) as opened:
         rows = top_rows(opened.trial_summaries(spec.name), spec)
     output.result_table(f"study {spec.name}: best configurations", TOP_COLUMNS, rows)
-    gained = "unknown, the baseline was not measured" if plan.gain is None else format_ratio(plan.gain)
+    gained = format_gain(plan.gain)
     url = "" if store == DEFAULT_URL else f" --store {shlex.quote(str(parse_location(store)))}"
     output.result_text(
         f"\nplan {plan.id}: {plan.configuration}\n"

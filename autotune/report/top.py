@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from autotune.plan.describe import format_gain
 from autotune.report.ranking import gain, measured_baseline, ranked
-from autotune.report.scores import format_ratio, format_score
+from autotune.report.scores import format_score
 from autotune.spec.study import StudySpec
 from autotune.store.records import TrialSummary
 
@@ -42,5 +43,5 @@ def _row(trial: TrialSummary, baseline: TrialSummary | None, spec: StudySpec) ->
         one.backend,
         one.precision,
         format_score(spec, trial.score or 0.0),
-        format_ratio(gain(trial, baseline, spec)),
+        format_gain(gain(trial, baseline, spec)),
     )

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 import optuna
 import pytest
 from autotune.search.space import SearchSpace, build_space
-from autotune.testing.machines import build_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from autotune.search.study import Answer, SearchStudy, open_search
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.study import Budget, Objective, Problem, Search, StudySpec
 from autotune.testing.fake_model import FakeModel
+from autotune.testing.machines import build_machine
 from autotune.testing.simulation import simulated_measurement
 from autotune.trial.measurement import Failure, FailureKind
 
@@ -42,6 +42,7 @@ def a_spec(*, seed: int = 0, trials: int | None = None, search: Search | None = 
         model="fake:m.json",
         problem=Problem(batch_size=8, sequence_length=128),
         objective=Objective(kind="throughput"),
+        scenario="offline",
         search=search or Search(),
         budget=Budget(trials=trials, minutes=None),
         seed=seed,

@@ -7,7 +7,6 @@ from pathlib import Path
 import optuna
 import pytest
 from autotune.search.space import SearchSpace, build_space
-from autotune.testing.machines import build_machine
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
@@ -19,6 +18,7 @@ from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.study import Budget, LatencyLimit, Limits, Objective, Problem, StudySpec
 from autotune.store.store import open_store
 from autotune.testing.fake_model import FakeModel
+from autotune.testing.machines import build_machine
 from autotune.testing.simulation import simulated_measurement
 from autotune.trial.measurement import Failure, FailureKind, Measurement
 from autotune.trial.statistics import memory_bytes
@@ -37,6 +37,7 @@ SPEC = StudySpec(
     model="fake:m.json",
     problem=Problem(batch_size=8, sequence_length=128),
     objective=Objective(kind="throughput"),
+    scenario="offline",
     budget=Budget(trials=None, minutes=None),
 )
 LATENCY = SPEC.model_copy(update={"objective": Objective(kind="latency", percentile=90.0)})
