@@ -1,10 +1,54 @@
-"""Figures as people read them; inside, everything is in seconds, samples per second and bytes."""
+"""Figures as people read and write them; inside, everything is in seconds, samples per second and bytes."""
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
+from decimal import Decimal
 
+_NUMBER = r"[0-9]{1,15}(\.[0-9]{1,15})?"
+
+# U+00B5 and U+03BC, which look alike, are both typed for micro.
+DURATION_PATTERN = rf"^{_NUMBER} ?(us|\u00b5s|\u03bcs|ms|s|min|h)$"
+SIZE_PATTERN = rf"^{_NUMBER} ?([kKmMgGtT][iI]?)?[bB]$"
+"""What `parse_duration_s` and `parse_bytes` read, as regular expressions that JSON Schema shares."""
+
+_SECONDS = {
+    "us": Decimal("1e-6"),
+    "\u00b5s": Decimal("1e-6"),
+    "\u03bcs": Decimal("1e-6"),
+    "ms": Decimal("1e-3"),
+    "s": Decimal(1),
+    "min": Decimal(60),
+    "h": Decimal(3600),
+}
+_BYTES = {f"{prefix}b": 1000**power for power, prefix in enumerate(("", "k", "m", "g", "t"))} | {
+    f"{prefix}ib": 1024**power for power, prefix in enumerate(("k", "m", "g", "t"), start=1)
+}
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def parse_duration_s(text: str) -> float:
+    """Seconds of a duration with its unit: `50ms`, `0.05 s`, `2min`.
+
+    Raises:
+        ValueError: the text is none.
+    """
+    if not re.fullmatch(DURATION_PATTERN, text):
+        raise ValueError(f"{text!r} is not a duration: write a number and us, ms, s, min or h, such as 50ms")
+    return float(_scaled(text, _SECONDS))
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes of a size with its unit, rounded down: `4GiB` (of 1024**3 bytes), `512 MB` (of 1000**2).
+
+    Raises:
+        ValueError: the text is none.
+    """
+    if not re.fullmatch(SIZE_PATTERN, text):
+        raise ValueError(f"{text!r} is not a size: write a number and its unit, such as 4GiB or 512MB")
+    return int(_scaled(text.lower(), _BYTES))
 
 
 def format_duration(seconds: float) -> str:
@@ -32,6 +76,13 @@ def format_bytes(count: int) -> str:
     """A size in binary units: `1.5 GiB`."""
     power = min(len(_BINARY) - 1, max(0, (count.bit_length() - 1) // 10))
     return f"{count / 1024**power:.1f} {_BINARY[power]}" if power else f"{count} B"
+
+
+def _scaled(text: str, units: Mapping[str, Decimal | int]) -> Decimal:
+    """Number times unit, in decimal so that `50ms` and `0.05s` are one value."""
+    number = re.match(_NUMBER, text)
+    assert number is not None
+    return Decimal(number[0]) * units[text[number.end() :].strip()]
 
 
 def _significant(value: float) -> str:

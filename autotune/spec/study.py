@@ -1,73 +1,178 @@
-"""The study file's values: `StudySpec` and its parts."""
+"""The study file's values: `StudySpec` and its parts, valid by construction.
+
+`autotune.spec.load` reads them from a study file, whose shorthands are in `autotune.spec.shorthand`.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
-from autotune.spec.configuration import PlacementPolicy, Precision, Scenario
+from autotune.errors import MachineError
+from autotune.machine.cpus import format_cpu_list, parse_cpu_list
+from autotune.spec.configuration import Precision, Scenario
+from autotune.spec.model_source import max_tokens, model_fault
+
+FAULT = "autotune"
+"""Type of the validation errors raised here; their context tells the place within the value (`at`)."""
+WORD, LIST = "<word>", "<list>"
+"""Names of the two forms of a `Choices` in the locations of validation errors."""
+
+MAX_CHOICES = 1_000
+MAX_COUNT = 65_536
+MAX_SOCKETS = 1_024
+
+T = TypeVar("T")
+
+
+def _refuse(fault: str, *at: str | int) -> NoReturn:
+    raise PydanticCustomError(FAULT, "{fault}", {"fault": fault, "at": at})
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            _refuse(f"{value!r} is there twice: name each choice once", index)
+    return values
+
+
+def _known_model(source: str) -> str:
+    fault = model_fault(source)
+    if fault is not None:
+        _refuse(fault)
+    return source
+
+
+def _socket_list(text: str) -> str:
+    """The list as the kernel would write it, so that equal sets are equal texts."""
+    try:
+        sockets = parse_cpu_list(text) if len(text) <= 100 else frozenset()
+    except MachineError:
+        sockets = frozenset()
+    if not sockets or max(sockets) >= MAX_SOCKETS:
+        _refuse(f'{text!r} is not a list of sockets: write 0, "0-1" or "0,2", up to {MAX_SOCKETS - 1}')
+    return format_cpu_list(sockets)
+
+
+def _backend_name(name: str) -> str:
+    if name == "auto":
+        _refuse("auto stands alone: write `auto`, or name the backends")
+    return name
+
 
 Auto = Literal["auto"]
+SearchedPolicy = Literal["close", "spread", "per-node", "per-l3"]
+"""`autotune.spec.configuration.POLICIES` as a type."""
+
+Choices = Annotated[
+    Annotated[Auto, Tag(WORD)]
+    | Annotated[
+        tuple[T, ...],
+        Field(min_length=1, max_length=MAX_CHOICES),
+        BeforeValidator(_as_tuple),
+        AfterValidator(_distinct),
+        Tag(LIST),
+    ],
+    Discriminator(lambda value: WORD if isinstance(value, str) else LIST),
+]
+"""`auto`, or the values to choose from, each once."""
+
+Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+Percentile = Annotated[float, Field(ge=1, le=99.99)]
+Seconds = Annotated[float, Field(gt=0)]
+BackendName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$"), AfterValidator(_backend_name)]
 
 
 class Part(BaseModel):
     """Base of every part of a study file: frozen, unknown keys refused, no coercion between types."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Problem(Part):
     """The request to serve: `[batch_size, sequence_length]` token ids."""
 
-    batch_size: Annotated[int, Field(ge=1, le=65_536)]
+    batch_size: Count
+    """Sequences per request."""
     sequence_length: Annotated[int, Field(ge=1, le=131_072)]
+    """Tokens per sequence, padding included."""
 
 
 class Objective(Part):
     """What is optimised: throughput up, or one percentile of latency down."""
 
     kind: Literal["throughput", "latency"]
-    percentile: Annotated[float, Field(gt=0, lt=100)] = 50.0
+    percentile: Percentile = 50.0
+    """Of latency; without meaning for throughput."""
 
 
 class LatencyLimit(Part):
     """The percentile of latency must not exceed `max_s`."""
 
-    percentile: Annotated[float, Field(gt=0, lt=100)]
-    max_s: Annotated[float, Field(gt=0)]
+    percentile: Percentile
+    max_s: Annotated[Seconds, Field(le=3_600)]
 
 
 class Limits(Part):
     """What a plan must meet; None = no limit."""
 
     latency: LatencyLimit | None = None
-    memory_bytes: Annotated[int, Field(gt=0)] | None = None
+    memory_bytes: Annotated[int, Field(ge=1, le=2**50)] | None = None
 
 
 class Search(Part):
     """Bounds of the space; `auto` = everything legal on this machine."""
 
-    backends: Auto | tuple[str, ...] = "auto"
-    precisions: Auto | tuple[Precision, ...] = "auto"
-    instances: Auto | tuple[int, ...] = "auto"
-    threads: Auto | tuple[int, ...] = "auto"
-    placements: Auto | tuple[PlacementPolicy, ...] = "auto"
-    sockets: Auto | tuple[str, ...] = "auto"
-    """Sets of package indices as kernel lists, such as `0` or `0-1`."""
-    smt: tuple[bool, ...] = (False,)
+    backends: Choices[BackendName] = "auto"
+    """Engines to try, such as `pytorch` and `onnxruntime`."""
+    precisions: Choices[Precision] = "auto"
+    """Precisions of weights and arithmetic to try, where an engine has them."""
+    instances: Choices[Count] = "auto"
+    """Numbers of worker processes to try."""
+    threads: Choices[Count] = "auto"
+    """Numbers of threads of each instance to try."""
+    placements: Choices[SearchedPolicy] = "auto"
+    """Ways to give instances their cores."""
+    sockets: Choices[Annotated[str, AfterValidator(_socket_list)]] = "auto"
+    """Sets of sockets to try, as kernel lists: `0` is the first alone, `0-1` the first two together."""
+    smt: Annotated[
+        tuple[bool, ...],
+        Field(min_length=1, max_length=2),
+        BeforeValidator(_as_tuple),
+        AfterValidator(_distinct),
+    ] = (False,)
     """Whether to use both SMT siblings of a core; both values to try both."""
 
 
 class Measure(Part):
     """How long one configuration is measured."""
 
-    warmup_s: Annotated[float, Field(gt=0, le=600)] = 5.0
+    warmup_s: Annotated[Seconds, Field(le=600)] = 5.0
     """Upper bound of the warm-up; it ends earlier when successive requests agree."""
-    block_s: Annotated[float, Field(gt=0, le=600)] = 1.5
+    block_s: Annotated[Seconds, Field(le=600)] = 1.5
     """Shortest length of one measuring window."""
     blocks: Annotated[int, Field(ge=1, le=100)] = 3
-    trial_timeout_s: Annotated[float, Field(gt=0, le=86_400)] = 180.0
+    """Measuring windows of one configuration."""
+    trial_timeout_s: Annotated[Seconds, Field(le=86_400)] = 180.0
     """A trial that takes longer, start to end, fails with `timeout`."""
 
 
@@ -75,20 +180,83 @@ class Budget(Part):
     """When the search ends, whichever comes first; None = no such bound."""
 
     trials: Annotated[int, Field(ge=1, le=100_000)] | None = 60
+    """Configurations to measure, the baseline among them."""
     minutes: Annotated[float, Field(gt=0, le=10_080)] | None = 30.0
+    """After which no further configuration is begun."""
+
+
+def _usual_scenario(data: Mapping[str, Any]) -> Scenario:
+    objective = data.get("objective")
+    return "single_stream" if objective is not None and objective.kind == "latency" else "offline"
 
 
 class StudySpec(Part):
     """One study: the model, the problem, what is wanted, and where to look for it."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    model: str
+    """What the study is called in the store."""
+    model: Annotated[str, Field(max_length=4_096), AfterValidator(_known_model)]
     """`random:NAME`, `path:DIR`, `hf:ORG/NAME@REVISION` or `fake:FILE` (a closed-form double)."""
     problem: Problem
     objective: Objective = Objective(kind="throughput")
-    scenario: Scenario = "offline"
+    scenario: Annotated[Scenario, Field(default_factory=_usual_scenario)]
+    """`offline`: every instance works through its own requests. `single_stream`: one request at a time,
+    split over the instances. By default what the objective suggests: `offline` for throughput."""
+    measure: Measure = Measure()
     limits: Limits = Limits()
     search: Search = Search()
-    measure: Measure = Measure()
     budget: Budget = Budget()
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    """Of random weights, inputs and the sampler."""
+
+    @field_validator("problem")
+    @classmethod
+    def _model_takes_the_sequence(cls, problem: Problem, info: ValidationInfo) -> Problem:
+        model = info.data.get("model", "")
+        longest = max_tokens(model)
+        if longest is not None and problem.sequence_length > longest:
+            _refuse(
+                f"{problem.sequence_length} tokens are more than {model} takes: at most {longest}",
+                "sequence_length",
+            )
+        return problem
+
+    @field_validator("measure")
+    @classmethod
+    def _a_trial_can_end_in_time(cls, measure: Measure) -> Measure:
+        if measure.blocks * measure.block_s >= measure.trial_timeout_s:
+            _refuse(
+                f"{measure.trial_timeout_s:g} s are over before {measure.blocks} blocks of "
+                f"{measure.block_s:g} s: raise it, or measure less",
+                "trial_timeout_s",
+            )
+        return measure
+
+    @field_validator("limits")
+    @classmethod
+    def _a_trial_can_show_that_a_limit_is_met(cls, limits: Limits, info: ValidationInfo) -> Limits:
+        measure = info.data.get("measure")
+        if measure is not None and limits.latency and limits.latency.max_s >= measure.trial_timeout_s:
+            _refuse(
+                f"{limits.latency.max_s:g} s are longer than a trial may take, which is "
+                f"{measure.trial_timeout_s:g} s: lower it, or raise measure.trial_timeout",
+                "latency",
+                "max_s",
+            )
+        return limits
+
+    @field_validator("search")
+    @classmethod
+    def _every_instance_gets_a_part(cls, search: Search, info: ValidationInfo) -> Search:
+        problem, scenario = info.data.get("problem"), info.data.get("scenario")
+        if problem is None or scenario != "single_stream" or search.instances == "auto":
+            return search
+        for index, instances in enumerate(search.instances):
+            if instances > problem.batch_size:
+                _refuse(
+                    f"{instances} instances cannot share a request of batch_size {problem.batch_size}: "
+                    "in scenario single_stream each gets at least one sequence of it",
+                    "instances",
+                    index,
+                )
+        return search

@@ -1,0 +1,230 @@
+"""The JSON Schema of a study file as users write it, shorthands included; for editors and for messages.
+
+Bounds and most descriptions come from `autotune.spec.study`; what is written here is how the file's form
+differs from those values. What a schema cannot say (bounds of durations, fields that contradict each other)
+the loader checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from autotune.spec.model_source import FORMS, PATTERNS
+from autotune.spec.study import MAX_CHOICES, StudySpec
+from autotune.units import DURATION_PATTERN, SIZE_PATTERN, format_duration
+
+Schema = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+PERCENTILE_PATTERN = r"^p[1-9][0-9]?(\.[0-9]{1,2})?$"
+"""`p50`, `p99.9`: every percentile that `autotune.spec.study.Percentile` admits, to two decimals."""
+UNLIMITED = "unlimited"
+DURATIONS: Mapping[str, str] = {
+    "warmup": "warmup_s",
+    "block": "block_s",
+    "trial_timeout": "trial_timeout_s",
+}
+"""Keys of `measure` that are durations with a unit, and the values' names inside."""
+
+_MAY_BE_EMPTY = ("limits", "search", "measure", "budget")
+"""Sections that may stand with nothing below them, as when all of it is commented out."""
+
+
+def study_schema() -> Schema:
+    """The schema as a new dictionary, without references, that a caller may change."""
+    plain = _plain(StudySpec.model_json_schema())
+    sections: Mapping[str, Schema] = plain["properties"]
+    properties = dict(sections) | {
+        "name": _name(sections["name"]),
+        "model": _model(sections["model"]),
+        "objective": _objective(sections["objective"]),
+        "limits": _limits(sections["limits"]),
+        "search": _search(sections["search"]),
+        "measure": _measure(sections["measure"]),
+        "budget": _budget(sections["budget"]),
+    }
+    for name in _MAY_BE_EMPTY:
+        properties[name]["type"] = ["object", "null"]
+        del properties[name]["default"]  # in the values' words, not the file's
+    return {
+        "$schema": DIALECT,
+        "title": "autotune study",
+        "description": plain["description"],
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["model", "problem"],
+        "properties": properties,
+    }
+
+
+def _name(value: Schema) -> Schema:
+    allowed = "1 to 64 letters, digits, `.`, `_` and `-`, the first a letter or digit"
+    return value | {"title": allowed, "description": f"{value['description']} By default the file's name."}
+
+
+def _model(value: Schema) -> Schema:
+    pattern = "|".join(f"{prefix}:{rest}" for prefix, rest in PATTERNS.items())
+    return value | {"title": FORMS, "pattern": f"^({pattern})$", "examples": ["random:distilbert-base"]}
+
+
+def _objective(value: Schema) -> Schema:
+    percentile = {**value["properties"]["percentile"]}
+    del percentile["default"], percentile["description"]
+    chosen = {
+        "title": "a percentile such as p99, or {percentile: 99}",
+        "anyOf": [{"type": "string", "pattern": PERCENTILE_PATTERN}, _object({"percentile": percentile})],
+    }
+    return {
+        "title": "throughput, latency (its p50), or a percentile of latency such as {latency: p99}",
+        "description": value["description"],
+        "anyOf": [{"enum": ["throughput", "latency"]}, _object({"latency": chosen})],
+    }
+
+
+def _limits(value: Schema) -> Schema:
+    latency, size = _present(value["properties"]["latency"]), _present(value["properties"]["memory_bytes"])
+    longest = _duration(latency["properties"]["max_s"], "50ms")
+    latency_forms = [
+        _object({})
+        | {"patternProperties": {PERCENTILE_PATTERN: longest}, "minProperties": 1, "maxProperties": 1},
+        _object({"percentile": latency["properties"]["percentile"], "max": longest}),
+    ]
+    memory = {
+        "title": f"a size with its unit, such as 4GiB or 512MB, at most {size['maximum'] // 2**40} TiB",
+        "description": "Memory of all instances together.",
+        "type": "string",
+        "pattern": SIZE_PATTERN,
+    }
+    return value | {
+        "description": "What a plan must meet.",
+        "properties": {
+            "latency": {
+                "title": "one percentile and its bound, such as {p99: 50ms} or {percentile: 99, max: 50ms}",
+                "description": "Longest latency of one percentile of requests.",
+                "anyOf": latency_forms,
+            },
+            "memory": memory,
+        },
+    }
+
+
+def _search(value: Schema) -> Schema:
+    properties = {name: _choices(choices) for name, choices in value["properties"].items()}
+    socket = {
+        "title": 'a socket\'s number, or several as text such as "0-1"',
+        "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^[0-9]+([-,][0-9]+)*$"}],
+    }
+    properties["backends"] = _one_or_list(
+        properties["backends"], {"title": "a backend's name"} | _backend(value)
+    )
+    properties["sockets"] = _one_or_list(properties["sockets"], socket)
+    properties["smt"] = _one_or_list(value["properties"]["smt"], {"type": "boolean"}) | {"default": False}
+    return value | {"properties": properties}
+
+
+def _backend(search: Schema) -> Schema:
+    return {**_items(search["properties"]["backends"]), "not": {"const": "auto"}}
+
+
+def _choices(choices: Schema) -> Schema:
+    return choices if "items" in choices else _one_or_list(choices, _items(choices))
+
+
+def _items(choices: Schema) -> Schema:
+    """Of the list among a value's forms."""
+    (items,) = (form["items"] for form in choices["oneOf"] if "items" in form)
+    return dict(items)
+
+
+def _one_or_list(value: Schema, item: Schema) -> Schema:
+    """`auto`, one value, or a list of several; in place of the pydantic forms of `value`."""
+    several = {
+        "type": "array",
+        "items": item,
+        "minItems": 1,
+        "maxItems": MAX_CHOICES,
+        "uniqueItems": True,
+    }
+    return {
+        "description": value["description"],
+        "default": value["default"],
+        "anyOf": [{"const": "auto"}, item, several],
+    }
+
+
+def _measure(value: Schema) -> Schema:
+    inside = value["properties"]
+    shown = {name: written for written, name in DURATIONS.items()}
+    properties = {
+        shown.get(name, name): _duration(schema, "1.5s") if name in shown else schema
+        for name, schema in inside.items()
+    }
+    return value | {"properties": properties}
+
+
+def _duration(seconds: Schema, example: str) -> Schema:
+    """A duration as text, in place of a number of seconds."""
+    longest = format_duration(seconds["maximum"]).replace(" ", "")
+    default = {"default": f"{seconds['default']:g}s"} if "default" in seconds else {}
+    described = {"description": seconds["description"]} if "description" in seconds else {}
+    return {
+        "title": f"a duration with its unit, such as {example}, at most {longest}",
+        "type": "string",
+        "pattern": DURATION_PATTERN,
+        **described,
+        **default,
+    }
+
+
+def _budget(value: Schema) -> Schema:
+    properties = {
+        name: {
+            "description": schema["description"],
+            "default": schema["default"],
+            "anyOf": [_present(schema), {"const": UNLIMITED}],
+        }
+        for name, schema in value["properties"].items()
+    }
+    return value | {
+        "description": "When the search ends, whichever comes first.",
+        "properties": properties,
+    }
+
+
+def _object(properties: Schema) -> Schema:
+    """A mapping with exactly these keys."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(properties),
+        "properties": properties,
+    }
+
+
+def _present(optional: Schema) -> Schema:
+    """The form of an optional value that is not null."""
+    (form,) = (form for form in optional["anyOf"] if form.get("type") != "null")
+    return dict(form)
+
+
+def _plain(schema: Schema) -> Schema:
+    """Pydantic's schema without references and without its titles, which repeat the keys."""
+    definitions = schema.get("$defs", {})
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, list):
+            return [plain(element) for element in value]
+        if not isinstance(value, dict):
+            return value
+        if "$ref" in value:
+            target = definitions[value["$ref"].rpartition("/")[2]]
+            return plain({**target, **{key: kept for key, kept in value.items() if key != "$ref"}})
+        return {key: plain(kept) for key, kept in _untitled(value)}
+
+    inlined: Schema = plain({key: value for key, value in schema.items() if key != "$defs"})
+    return inlined
+
+
+def _untitled(schema: Schema) -> Iterator[tuple[str, Any]]:
+    return ((key, value) for key, value in schema.items() if not (key == "title" and isinstance(value, str)))

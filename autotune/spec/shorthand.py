@@ -1,0 +1,186 @@
+"""Turns a study file's shorthands into the values of `StudySpec`: `{p99: 50ms}`, `4GiB`, `instances: 4`.
+
+Only forms are handled here; `StudySpec` checks the values, and `Expansion.places` leads from its names back
+to what stands in the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from autotune.spec.allowed import known_keys, not_allowed, unknown_key
+from autotune.spec.reading import Document
+from autotune.spec.refusal import Place, Refusal
+from autotune.spec.schema import DURATIONS, PERCENTILE_PATTERN, UNLIMITED
+from autotune.units import parse_bytes, parse_duration_s
+
+T = TypeVar("T")
+
+Values = dict[str, Any]
+
+
+@dataclass
+class Expansion:
+    """A study file in the names of `StudySpec`.
+
+    Attributes:
+        values: for `StudySpec.model_validate`; without what was refused.
+        places: where a value comes from in the file, if not from the place of the same name.
+    """
+
+    document: Document
+    values: Values = field(default_factory=dict)
+    places: dict[Place, Place] = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
+
+    def refuse(self, place: Place, fault: str | None = None) -> None:
+        """Note a fault; by default that the value is not one of those allowed at its place."""
+        if fault is None:
+            fault = not_allowed(self.document.written[place].text, place)
+        self.refusals.append(Refusal(place, self.document.line(place), fault))
+
+    def written_place(self, place: Place) -> Place:
+        """The place in the file of a value of `StudySpec`."""
+        return self.places.get(place, place)
+
+
+def expand(document: Document, name: str) -> Expansion:
+    """Expand every shorthand; `name` is the study's if the file gives none."""
+    expansion = Expansion(document, {"name": name})
+    for key, value in _known(expansion, (), document.data).items():
+        _SECTIONS.get(key, _as_it_is)(expansion, (key,), value)
+    return expansion
+
+
+def _as_it_is(expansion: Expansion, place: Place, value: Any) -> None:
+    expansion.values[str(place[-1])] = value
+
+
+def _objective(expansion: Expansion, place: Place, value: Any) -> None:
+    if value in ("throughput", "latency"):
+        expansion.values["objective"] = {"kind": value}
+    elif not isinstance(value, dict) or list(value) != ["latency"]:
+        expansion.refuse(place)
+    else:
+        percentile = _percentile(expansion, (*place, "latency"), value["latency"])
+        expansion.values["objective"] = {"kind": "latency", "percentile": percentile}
+
+
+def _percentile(expansion: Expansion, place: Place, value: Any) -> Any:
+    """The number of `p99` or `{percentile: 99}`; of anything else a stand-in, once it is refused."""
+    if isinstance(value, str) and (number := _percentile_number(value)) is not None:
+        return number
+    if isinstance(value, dict) and list(value) == ["percentile"]:
+        expansion.places["objective", "percentile"] = (*place, "percentile")
+        return value["percentile"]
+    expansion.refuse(place)
+    return 50.0
+
+
+def _percentile_number(text: str) -> float | None:
+    return float(text[1:]) if re.fullmatch(PERCENTILE_PATTERN, text) else None
+
+
+def _limits(expansion: Expansion, place: Place, value: Any) -> None:
+    given = _known(expansion, place, value)
+    limits: Values = {}
+    if "memory" in given:
+        expansion.places[*place, "memory_bytes"] = (*place, "memory")
+        limits["memory_bytes"] = _quantity(expansion, (*place, "memory"), given["memory"], parse_bytes)
+    if "latency" in given:
+        limits["latency"] = _latency_limit(expansion, (*place, "latency"), given["latency"])
+    expansion.values["limits"] = limits
+
+
+def _latency_limit(expansion: Expansion, place: Place, value: Any) -> Values | None:
+    """Percentile and bound in seconds; None once it is refused."""
+    keys = list(value) if isinstance(value, dict) else []
+    if set(keys) == {"percentile", "max"}:
+        percentile, bound = value["percentile"], "max"
+    elif len(keys) == 1 and (number := _percentile_number(keys[0])) is not None:
+        percentile, bound = number, keys[0]
+    else:
+        expansion.refuse(place)
+        return None
+    max_s = _quantity(expansion, (*place, bound), value[bound], parse_duration_s)
+    expansion.places[*place, "max_s"] = (*place, bound)
+    return None if max_s is None else {"percentile": percentile, "max_s": max_s}
+
+
+def _quantity(expansion: Expansion, place: Place, value: Any, parse: Callable[[str], T]) -> T | None:
+    """A number with its unit; None once it is refused."""
+    try:
+        return parse(value if isinstance(value, str) else "")
+    except ValueError:
+        expansion.refuse(place)
+        return None
+
+
+def _search(expansion: Expansion, place: Place, value: Any) -> None:
+    search: Values = {}
+    for key, choices in _known(expansion, place, value).items():
+        if key == "smt" and choices == "auto":
+            search[key] = [False, True]
+        elif choices == "auto":
+            search[key] = choices
+        else:
+            search[key] = _choices(expansion, (*place, key), choices)
+    expansion.values["search"] = search
+
+
+def _choices(expansion: Expansion, place: Place, value: Any) -> list[Any]:
+    """A list of choices; a single one stands for a list of one."""
+    if not isinstance(value, list):
+        expansion.places[*place, 0] = place
+        value = [value]
+    return [_socket_text(choice) for choice in value] if place[-1] == "sockets" else value
+
+
+def _socket_text(choice: Any) -> Any:
+    return str(choice) if isinstance(choice, int) and not isinstance(choice, bool) else choice
+
+
+def _measure(expansion: Expansion, place: Place, value: Any) -> None:
+    given = _known(expansion, place, value)
+    measure = {key: entry for key, entry in given.items() if key not in DURATIONS}
+    for key, name in DURATIONS.items():
+        expansion.places[*place, name] = (*place, key)
+        if key in given:
+            measure[name] = _quantity(expansion, (*place, key), given[key], parse_duration_s)
+    expansion.values["measure"] = {name: entry for name, entry in measure.items() if entry is not None}
+
+
+def _budget(expansion: Expansion, place: Place, value: Any) -> None:
+    budget: Values = {}
+    for key, bound in _known(expansion, place, value).items():
+        if bound is None:
+            expansion.refuse((*place, key))
+        else:
+            budget[key] = None if bound == UNLIMITED else bound
+    expansion.values["budget"] = budget
+
+
+_SECTIONS: dict[str, Callable[[Expansion, Place, Any], None]] = {
+    "objective": _objective,
+    "limits": _limits,
+    "search": _search,
+    "measure": _measure,
+    "budget": _budget,
+}
+
+
+def _known(expansion: Expansion, place: Place, value: Any) -> Values:
+    """The entries of a section that exist; an empty section has none, other keys are refused."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        expansion.refuse(place)
+        return {}
+    known = known_keys(place)
+    for key in value:
+        if key not in known:
+            expansion.refuse((*place, key), unknown_key(place, key))
+    return {key: entry for key, entry in value.items() if key in known}
