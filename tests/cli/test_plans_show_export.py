@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autotune.cli.exits import EXIT_CODES
+from autotune.errors import ExportError, PlanError, StoreError
+from autotune.plan.document import format_plan, parse_plan, plan_values
+from autotune.store.records import StudyRecord
+from autotune.store.store import open_store
+from autotune.testing.plans import build_plan
+
+FIRST = build_plan(id="quickstart-aaa111", created_s=1_790_000_000.0)
+LAST = build_plan(id="quickstart-bbb222", created_s=1_790_000_100.0, gain=None, baseline=None)
+
+
+def autotune(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "autotune", *arguments],
+        cwd=folder,
+        env={**os.environ, "TZ": "UTC", "COLUMNS": "80", "TERM": "dumb"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder whose default store holds two plans."""
+    folder = tmp_path_factory.mktemp("plans")
+    with open_store(f"sqlite:///{folder}/autotune.db") as store:
+        store.create_study(StudyRecord("quickstart", 0.0, {}, {}, {}, "d", "m"))
+        store.create_study(StudyRecord("unfinished", 0.0, {}, {}, {}, "d", "m"))
+        store.save_plan(FIRST)
+        store.save_plan(LAST)
+    return folder
+
+
+def test_plans_lists_what_the_store_holds_newest_first(folder: Path) -> None:
+    ended = autotune(folder, "plans")
+    assert ended.returncode == 0, ended.stderr
+    heading, last, first = ended.stdout.splitlines()
+    assert heading.split() == ["id", "study", "objective", "configuration", "score", "gain", "created"]
+    assert last.startswith("quickstart-bbb222")
+    assert " unknown " in last
+    assert first.startswith("quickstart-aaa111")
+    assert first.endswith("30.0 samples/s  3.00x  2026-09-21 14:13")
+    assert "2 x 1 threads, close" in first
+
+
+def test_plans_prints_json(folder: Path) -> None:
+    listed = json.loads(autotune(folder, "plans", "--json").stdout)
+    assert [plan["id"] for plan in listed] == [LAST.id, FIRST.id]
+    assert listed[1]["configuration"] == FIRST.configuration.parameters()
+    assert (listed[0]["gain"], listed[1]["gain"]) == (None, 3.0)
+
+
+def test_plans_of_a_study_without_any_are_an_empty_list(folder: Path) -> None:
+    ended = autotune(folder, "plans", "--study", "unfinished")
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert "no plans yet" in ended.stderr
+    assert json.loads(autotune(folder, "plans", "--study", "unfinished", "--json").stdout) == []
+
+
+@pytest.mark.parametrize("command", [["plans"], ["show"], ["export", "--to", "json"]])
+def test_a_store_that_is_not_there_is_not_made(tmp_path: Path, command: list[str]) -> None:
+    ended = autotune(tmp_path, *command)
+    assert ended.returncode == EXIT_CODES[StoreError]
+    assert "there is no store at 'autotune.db'" in ended.stderr
+    assert "autotune tune" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_show_means_the_latest_unless_told(folder: Path) -> None:
+    shown = autotune(folder, "show").stdout
+    assert shown.startswith("plan quickstart-bbb222\n")
+    assert autotune(folder, "show", "latest").stdout == shown
+    assert autotune(folder, "show", "quickstart-a").stdout.startswith("plan quickstart-aaa111\n")
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_show_prints_the_document(folder: Path) -> None:
+    shown = autotune(folder, "show", "latest", "--json").stdout
+    assert json.loads(shown) == plan_values(LAST)
+    assert parse_plan(shown) == LAST
+
+
+def test_an_unknown_plan_names_the_near_one(folder: Path) -> None:
+    ended = autotune(folder, "show", "quikstart-aaa111")
+    assert ended.returncode == EXIT_CODES[StoreError]
+    assert "did you mean quickstart-aaa111" in ended.stderr
+
+
+def test_reading_leaves_the_store_as_it_is(folder: Path) -> None:
+    before = (folder / "autotune.db").read_bytes()
+    for command in (["plans"], ["show"], ["export", "--to", "json"]):
+        assert autotune(folder, *command).returncode == 0
+    assert (folder / "autotune.db").read_bytes() == before
+
+
+def test_export_writes_the_files_of_a_target(folder: Path, tmp_path: Path) -> None:
+    ended = autotune(folder, "export", "latest", "--to", "numactl", "-o", f"{tmp_path}/launch/")
+    assert ended.returncode == 0, ended.stderr
+    script = tmp_path / "launch" / "launch.sh"
+    assert ended.stdout == f"{script}\n"
+    assert os.access(script, os.X_OK)
+    assert LAST.id in script.read_text()
+
+
+def test_export_prints_a_single_file_on_stdout(folder: Path, tmp_path: Path) -> None:
+    printed = autotune(folder, "export", "--to", "numactl").stdout
+    autotune(folder, "export", "--to", "numactl", "-o", str(tmp_path))
+    assert printed == (tmp_path / "launch.sh").read_text()
+    assert autotune(folder, "export", "--to", "json", "-o", "-").stdout == format_plan(LAST)
+
+
+def test_an_exported_document_can_be_shown_and_exported_again(folder: Path, tmp_path: Path) -> None:
+    written = json.loads(autotune(folder, "export", "--to", "json", "-o", str(tmp_path), "--json").stdout)
+    assert written == [str(tmp_path / "plan.json")]
+    assert autotune(tmp_path, "show", "plan.json").stdout == autotune(folder, "show").stdout
+    again = autotune(tmp_path, "export", "./plan.json", "--to", "numactl")
+    assert again.stdout == autotune(folder, "export", "--to", "numactl").stdout
+
+
+def test_export_replaces_somebody_elses_file_only_when_forced(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "launch.sh").write_text("mine")
+    arguments = ["export", "--to", "numactl", "-o", str(tmp_path)]
+    refused = autotune(folder, *arguments)
+    assert refused.returncode == EXIT_CODES[ExportError]
+    assert "--force" in refused.stderr
+    assert (tmp_path / "launch.sh").read_text() == "mine"
+    assert autotune(folder, *arguments, "--force").returncode == 0
+    assert (tmp_path / "launch.sh").read_text().startswith("#!")
+
+
+def test_an_unknown_target_names_the_known_ones(folder: Path) -> None:
+    ended = autotune(folder, "export", "--to", "kubernets")
+    assert ended.returncode == EXIT_CODES[ExportError]
+    assert "json, numactl" in ended.stderr
+
+
+@pytest.mark.parametrize(("content", "words"), [(None, "cannot be read"), ("{}", "has no `schema`")])
+def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, content: str | None, words: str) -> None:
+    if content is not None:
+        (tmp_path / "x.json").write_text(content)
+    ended = autotune(tmp_path, "show", "x.json")
+    assert ended.returncode == EXIT_CODES[PlanError]
+    assert words in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["plans", "show", "export"])
+def test_every_option_is_in_the_help(folder: Path, command: str) -> None:
+    shown = autotune(folder, command, "--help").stdout
+    assert "--store" in shown
+    assert "--json" in shown

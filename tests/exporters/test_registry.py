@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from autotune.errors import ExportError
+from autotune.exporters.json import JsonExporter
+from autotune.exporters.registry import exporter_names, exporters, get_exporter
+
+
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    """Put somebody else's distribution with one exporter, `theirs`, on the import path."""
+    information = folder / "theirs-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[autotune.exporters]\ntheirs = their_module:Theirs\n")
+    (folder / "their_module.py").write_text(module)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "their_module", raising=False)
+
+
+def test_the_built_in_targets_are_found() -> None:
+    assert {"json", "numactl"} <= set(exporter_names())
+    assert {"json", "numactl"} <= set(exporters())
+    assert isinstance(get_exporter("json"), JsonExporter)
+
+
+@pytest.mark.parametrize(("name", "remedy"), [("numctl", "did you mean numactl"), ("xyz", "json, numactl")])
+def test_an_unknown_target_names_the_known_ones(name: str, remedy: str) -> None:
+    with pytest.raises(ExportError, match=repr(name)) as caught:
+        get_exporter(name)
+    assert remedy in caught.value.remedy
+
+
+def test_somebody_elses_exporter_comes_through_the_same_door(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, "class Theirs:\n    name = 'theirs'\n")
+    assert get_exporter("theirs").name == "theirs"
+    assert "theirs" in exporter_names()
+
+
+def test_an_exporter_that_cannot_be_loaded_is_named_and_hinders_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, "import no_such_module\n")
+    with pytest.raises(ExportError, match=r"'theirs' of theirs .*no_such_module"):
+        get_exporter("theirs")
+    assert get_exporter("json").name == "json"

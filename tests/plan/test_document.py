@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autotune.errors import PlanError
+from autotune.placement.placement import Command
+from autotune.plan.document import SCHEMA, Plan, format_plan, parse_plan, plan_values
+from autotune.testing.plans import build_commands, build_plan
+
+ASSETS = sorted((Path(__file__).parent / "assets").glob("plan-*.json"))
+
+words = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
+names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True)
+commands = st.builds(
+    Command,
+    argv=st.lists(words, min_size=1, max_size=4).map(tuple),
+    environment=st.dictionaries(names, words, max_size=3),
+    cpus=st.lists(st.integers(0, 65_535), max_size=4).map(tuple),
+    memory_nodes=st.lists(st.integers(0, 1_000), max_size=2).map(tuple),
+)
+
+
+def changed(path: str, value: object) -> str:
+    """A plan document with one value replaced; `path` as in `instances.0.cpus`."""
+    values: Any = plan_values(build_plan())
+    *parents, last = path.split(".")
+    part = values
+    for name in parents:
+        part = part[int(name) if isinstance(part, list) else name]
+    part[last] = value
+    return json.dumps(values)
+
+
+@given(st.lists(commands, min_size=1, max_size=3))
+def test_any_commands_come_back_as_they_were(started: list[Command]) -> None:
+    plan = build_plan(started)
+    parsed = parse_plan(format_plan(plan))
+    assert parsed == plan
+    assert parsed.commands() == tuple(started)
+
+
+def test_the_document_has_what_others_rely_on() -> None:
+    values = plan_values(build_plan())
+    assert values["schema"] == SCHEMA == json.loads(format_plan(build_plan()))["schema"]
+    assert set(values["configuration"]) >= {
+        "instances",
+        "threads_per_instance",
+        "placement",
+        "backend",
+        "precision",
+    }
+    assert set(values["instances"][0]) == {"cpus", "memory_nodes", "argv", "env"}
+    for figures in (values["estimate"], values["baseline"]):
+        assert set(figures) >= {"throughput_sps", "latency_p50_s"}
+    assert set(values) >= {"objective", "gain", "machine", "versions", "model", "study", "trial"}
+
+
+@pytest.mark.parametrize("asset", ASSETS, ids=lambda path: path.stem)
+def test_a_document_of_every_version_is_read(asset: Path) -> None:
+    plan = parse_plan(asset.read_bytes())
+    assert plan.id == "quickstart-7f3a9c"
+    assert plan.commands() == build_commands()
+    assert plan.warnings == ("It was noisy.",)
+
+
+def test_the_newest_version_is_among_the_assets() -> None:
+    assert ASSETS[-1].stem == SCHEMA.removeprefix("autotune.").replace("/", "-")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("trail", 3, "trail: Extra inputs are not permitted"),
+        ("configuration.thread", 3, "configuration: unknown keys thread"),
+        ("configuration.instances", 5, "2 instances, but its configuration has 5"),
+        ("configuration.instances", "2", "configuration.instances: "),
+        ("configuration.precision", "fp8", "configuration.precision: "),
+        ("configuration.smt", 1, "configuration.smt: "),
+        ("instances.1.argv", [], "instances.1.argv: "),
+        ("instances.1.cpus", [-1], "instances.1.cpus.0: "),
+        ("instances.0.argv", ["a\x00b"], "instances.0.argv.0: "),
+        ("instances.0.env", {"A=B": "c"}, "instances.0.env"),
+        ("instances.0.env", {"-u": "c"}, "instances.0.env"),
+        ("instances.0.env", {"A": "\x00"}, "instances.0.env.A: "),
+        ("estimate.throughput_sps", "fast", "estimate.throughput_sps: "),
+        ("gain", None, ""),
+        ("id", "../../etc/passwd", "id: "),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_path(path: str, value: object, message: str) -> None:
+    if not message:
+        assert parse_plan(changed(path, value)).gain is None
+        return
+    with pytest.raises(PlanError) as caught:
+        parse_plan(changed(path, value))
+    assert caught.value.problem.startswith(message) or message in caught.value.problem
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not a JSON document"),
+        ("{", "not a JSON document"),
+        ("[" * 100_000, "not a JSON document"),
+        (b"\xff\xfe", "not a JSON document"),
+        ('{"schema": NaN}', "not a JSON document"),
+        ("[]", "has no `schema`"),
+        ("{}", "has no `schema`"),
+        ('{"schema": "autotune.plan/2"}', "autotune.plan/2"),
+        ('{"schema": ["autotune.plan/1"]}', "this autotune reads"),
+        ('{"schema": "autotune.plan/1"}', "id: Field required"),
+    ],
+)
+def test_text_that_is_no_plan_is_refused(text: str | bytes, message: str) -> None:
+    with pytest.raises(PlanError, match=message) as caught:
+        parse_plan(text)
+    assert caught.value.remedy
+
+
+def test_a_missing_key_is_named() -> None:
+    values = plan_values(build_plan())
+    del values["estimate"]
+    with pytest.raises(PlanError, match="estimate: Field required"):
+        parse_plan(json.dumps(values))
+
+
+def test_a_plan_cannot_be_changed() -> None:
+    plan: Plan = build_plan()
+    with pytest.raises(ValueError, match="frozen"):
+        plan.trial = 9  # type: ignore[misc]
