@@ -217,7 +217,7 @@ def conduct(exchange: Exchange, schedule: Schedule, asked: Asked) -> Measurement
 def plan_window_s(schedule: Schedule, request_s: float) -> float:
     """Length of the windows, from the slowest instance's request: enough requests, but not too many."""
     enough_s = max(schedule.block_s, REQUESTS_PER_WINDOW * request_s)
-    return min(enough_s, max(MAX_REQUESTS_PER_BLOCK * request_s, REQUESTS_PER_WINDOW * request_s))
+    return min(enough_s, MAX_REQUESTS_PER_BLOCK * request_s)
 
 
 def block_seconds(block: Block) -> float:
