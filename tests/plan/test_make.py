@@ -36,11 +36,8 @@ CRASH = Failure(FailureKind.CRASH, "ended with exit status 70")
 
 
 def spec(**changes: Any) -> StudySpec:
-    fields = {
-        "name": "quick.start",
-        "model": MODEL.source,
-        "problem": Problem(batch_size=8, sequence_length=16),
-    }
+    problem = Problem(batch_size=8, sequence_length=16)
+    fields: dict[str, Any] = {"name": "quick.start", "model": MODEL.source, "problem": problem}
     return StudySpec(**(fields | changes))
 
 
