@@ -34,7 +34,7 @@ ROOMS = (
 
 DOUBLES = "testing"
 """May import whatever a plug-in may, and is imported by nobody: it comes in through its entry point."""
-DOUBLES_MAY_IMPORT = ROOMS[: ROOMS.index("search") + 1]
+DOUBLES_MAY_IMPORT = ROOMS[: ROOMS.index("exporters") + 1]
 
 ENGINES = {"torch", "transformers", "onnxruntime", "onnx", "onnxscript", "safetensors", "huggingface_hub"}
 

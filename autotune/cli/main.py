@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import traceback
 from typing import Annotated, NoReturn
 
 import typer
 
 from autotune.cli import exits, output
+from autotune.cli.cache import cache
+from autotune.cli.export import export
+from autotune.cli.machine import machine
+from autotune.cli.plans import plans
+from autotune.cli.schema import schema
+from autotune.cli.show import show
+from autotune.cli.tune import tune
 from autotune.errors import AutotuneError
-
-COMMANDS = ("machine", "tune", "plans", "show", "export", "cache", "schema")
 
 app = typer.Typer(
     name="autotune",
@@ -22,13 +25,10 @@ app = typer.Typer(
     epilog=exits.help_epilog(),
 )
 
-for _name in COMMANDS:
-    if importlib.util.find_spec(f"autotune.cli.{_name}") is not None:
-        _command = getattr(importlib.import_module(f"autotune.cli.{_name}"), _name)
-        if isinstance(_command, typer.Typer):
-            app.add_typer(_command, name=_name)
-        else:
-            app.command(_name)(_command)
+for _command in (machine, tune, plans, show, export):
+    app.command()(_command)
+app.add_typer(cache, name="cache")
+app.command()(schema)
 
 
 def _print_version(wanted: bool) -> None:

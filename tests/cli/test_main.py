@@ -11,6 +11,8 @@ from autotune import errors
 from autotune.cli import exits, main, output
 from autotune.errors import AutotuneError
 
+COMMANDS = ("machine", "tune", "plans", "show", "export", "cache", "schema")
+
 
 def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "autotune", *arguments]
@@ -51,7 +53,7 @@ def test_no_error_looks_like_success_or_a_wrong_command_line() -> None:
 def test_help_names_every_command_and_every_exit_code() -> None:
     ended = run("--help", env={**os.environ, "COLUMNS": "200", "TERM": "dumb"})
     assert ended.returncode == 0
-    assert all(f" {name} " in ended.stdout for name in main.COMMANDS)
+    assert all(f" {name} " in ended.stdout for name in COMMANDS)
     assert all(
         f"{code} {meaning}" in " ".join(ended.stdout.split()) for code, meaning in exits.MEANINGS.items()
     )
@@ -120,3 +122,14 @@ def test_a_plain_table_is_aligned_and_never_cut() -> None:
 
 def test_text_from_outside_cannot_drive_the_terminal() -> None:
     assert output.printable("a\x1b[2Jb\tc\nd\x9b") == "a\\x1b[2Jb\tc\nd\\x9b"
+
+
+def test_every_command_uses_the_same_store_unless_told_otherwise() -> None:
+    import typer.main
+
+    from autotune.store.store import DEFAULT_URL
+
+    commands = getattr(typer.main.get_command(main.app), "commands", {})
+    options = [option for command in commands.values() for option in command.params if option.name == "store"]
+    assert len(options) >= 2
+    assert {option.default for option in options} == {DEFAULT_URL}
