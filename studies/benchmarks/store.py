@@ -2,8 +2,8 @@
 
     python studies/benchmarks/store.py [--trials 10000] [--plans 100]
 
-The store is built in a temporary folder: studies of 100 trials with 100 raw latencies each. Timed is the whole
-process that a user starts, from its start to its end, five times.
+The store is built in a temporary folder: studies of 100 trials with 100 raw latencies each. Timed is the
+whole process that a user starts, from its start to its end, five times.
 """
 
 from __future__ import annotations

@@ -1,0 +1,133 @@
+"""The launch script with the real worker and conductor: the fake backend in real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from autotune.backends.registry import get_backend
+from autotune.exporters.numactl import SCRIPT, NumactlExporter
+from autotune.exporters.write import write_export
+from autotune.machine.cpus import format_cpu_list
+from autotune.machine.read import read_machine
+from autotune.model.artifact import Artifact
+from autotune.model.sources import resolve_model
+from autotune.placement.command import worker_commands
+from autotune.placement.place import place
+from autotune.placement.placement import Command
+from autotune.spec.configuration import Configuration
+from autotune.spec.study import Measure, Problem
+from autotune.testing.plans import build_plan
+from autotune.trial.measurement import Measurement
+from autotune.trial.run import run_trial
+
+pytestmark = pytest.mark.skipif(shutil.which("numactl") is None, reason="numactl is not installed")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A configuration of the fake backend that fits this machine, its commands and its exported script."""
+
+    configuration: Configuration
+    commands: Sequence[Command]
+    script: Path
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Launch:
+    machine = read_machine()
+    instances = min(2, machine.thread_budget, len(machine.allowed_cores))
+    configuration = Configuration(instances, 1, "close", "0", False, "fake", "fp32")
+    (tmp_path / "model.json").write_text(json.dumps({"schema": "autotune.fake/1", "serial_s": 0.005}))
+    model = resolve_model("fake:model.json", base=tmp_path, seed=0, offline=True)
+    backend, directory = get_backend("fake"), tmp_path / "artifact $(x) 'y'"
+    directory.mkdir()
+    backend.prepare(model, "fp32", directory)
+    commands = worker_commands(
+        configuration,
+        place(configuration, machine),
+        Artifact("key", directory, "fake", "fp32", model.digest, 0),
+        Problem(batch_size=4, sequence_length=16),
+        "offline",
+        0,
+        0.1,
+        backend,
+    )
+    plan = build_plan(
+        commands, configuration=configuration, model={"source": "fake:model.json", "artifact": str(directory)}
+    )
+    exporter = NumactlExporter()
+    write_export(exporter.render(plan), tmp_path / "launch", executable=exporter.executable)
+    return Launch(configuration, commands, tmp_path / "launch" / SCRIPT)
+
+
+def run(launch: Launch, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", str(launch.script), *arguments], capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_it_prints_each_instances_latency_and_the_summed_throughput(launch: Launch) -> None:
+    ended = run(launch, "--seconds", "0.5")
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert len([line for line in lines if line.startswith("instance ")]) == launch.configuration.instances
+    assert lines[-1].startswith("throughput: ")
+
+
+def test_its_processes_are_placed_as_the_trials_were(launch: Launch) -> None:
+    measure = Measure(warmup_s=0.1, block_s=0.2, blocks=1)
+    trial = run_trial(
+        launch.commands,
+        configuration=launch.configuration,
+        scenario="offline",
+        measure=measure,
+        percentile=None,
+    )
+    assert isinstance(trial, Measurement), trial
+    ended = run(launch, "--seconds", "0.2", "--json")
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert found["memory_binding"] == trial.memory_binding
+    assert [
+        (instance["cpus"], instance["memory_policy"], instance["memory_nodes"])
+        for instance in found["instances"]
+    ] == [
+        (format_cpu_list(seen.cpus), seen.memory_policy, format_cpu_list(seen.memory_nodes))
+        for seen in trial.observations
+    ]
+
+
+def test_its_processes_have_the_plans_arguments_and_environment_and_end_with_it(launch: Launch) -> None:
+    with subprocess.Popen(
+        ["bash", str(launch.script), "--seconds", "60"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as running:
+        try:
+            pids = [wait_for_process(command) for command in launch.commands]
+            for pid, command in zip(pids, launch.commands, strict=True):
+                variables = os.fsdecode(Path(f"/proc/{pid}/environ").read_bytes()).split("\0")[:-1]
+                assert dict(variable.split("=", 1) for variable in variables) == command.environment
+                assert os.sched_getaffinity(pid) == set(command.cpus)
+        finally:
+            running.terminate()
+    assert running.returncode == 143
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def wait_for_process(command: Command) -> int:
+    """The process that runs exactly this command line, once there is one."""
+    wanted = "\0".join(command.argv).encode() + b"\0"
+    while True:
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if (folder / "cmdline").read_bytes() == wanted:
+                    return int(folder.name)
+            except OSError:
+                continue
