@@ -44,9 +44,12 @@ def writing_engine(location: Location, timeout_s: float) -> Engine:
 
 
 def reading_engine(location: Location, timeout_s: float) -> Engine:
-    """An engine that can change nothing: an SQLite file is opened read-only, and never made."""
+    """An engine that changes nothing: an SQLite file is opened read-only, and never made.
+
+    Of the servers, PostgreSQL is told so; another one relies on readers not to write.
+    """
     if location.path is None:
-        return writing_engine(location, timeout_s)
+        return writing_engine(location, timeout_s).execution_options(postgresql_readonly=True)
     return sqlite_reading_engine(location.path, timeout_s)
 
 
