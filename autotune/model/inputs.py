@@ -57,8 +57,15 @@ def describe_inputs(
         config: its `config.json`.
         parameters: names that its forward method takes.
         special_ids: of its tokenizer, where one is known.
+
+    Raises:
+        ModelError: it has no vocabulary, hence takes no token ids.
     """
-    vocabulary = int(config["vocab_size"])
+    vocabulary = config.get("vocab_size")
+    if not isinstance(vocabulary, int):
+        raise ModelError(
+            f"a {config.get('model_type')} model takes no token ids", remedy="choose an encoder of text"
+        )
     configured = (config.get(name) for name in SPECIAL_TOKENS)
     reserved = {*special_ids, *(token for token in configured if isinstance(token, int))}
     arrays: dict[str, ArrayKind] = {"input_ids": "tokens", "attention_mask": "ones"}

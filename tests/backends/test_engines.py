@@ -19,11 +19,20 @@ class TestPyTorch(BackendContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def contract_model(cls, tiny_classifier: Path) -> str:
-        return f"path:{tiny_classifier}"
+    def contract_model(cls, tiny_models: Path) -> str:
+        return f"path:{tiny_models / 'classifier'}"
 
     def test_a_classifier_answers_with_its_logits(self, probes: Mapping[Precision, Probe]) -> None:
         assert probes["fp32"].runs[1]["shape"] == [2, 3]
+
+    def test_a_sharded_model_in_half_precision_becomes_one_file_at_fp32(
+        self, probes: Mapping[Precision, Probe], tiny_models: Path
+    ) -> None:
+        shards = [file.stat().st_size for file in (tiny_models / "classifier").glob("*.safetensors")]
+        weights = probes["fp32"].artifact.directory / "model.safetensors"
+        assert len(shards) > 1
+        assert weights.stat().st_size > 1.8 * sum(shards)
+        assert probes["fp32"].report["precision"] == "fp32"
 
     def test_precisions_share_one_copy_of_the_weights(self, probes: Mapping[Precision, Probe]) -> None:
         files = [probe.artifact.directory / "model.safetensors" for probe in probes.values()]
@@ -36,8 +45,8 @@ class TestOnnxRuntime(BackendContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def contract_model(cls, tiny_classifier: Path) -> str:
-        return f"path:{tiny_classifier}"
+    def contract_model(cls, tiny_models: Path) -> str:
+        return f"path:{tiny_models / 'classifier'}"
 
     def test_a_classifier_answers_with_its_logits(self, probes: Mapping[Precision, Probe]) -> None:
         assert probes["fp32"].runs[1]["shape"] == [2, 3]

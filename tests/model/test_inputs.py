@@ -100,6 +100,11 @@ def test_a_description_is_read_as_it_was_written(directory: Path) -> None:
     assert (read.max_sequence_length, read.arrays) == (description.max_sequence_length, description.arrays)
 
 
+def test_a_model_without_a_vocabulary_is_no_encoder_of_text() -> None:
+    with pytest.raises(ModelError, match="a vit model takes no token ids"):
+        describe_inputs({"model_type": "vit", "hidden_size": 64}, ("pixel_values",), ())
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"format": "autotune.inputs/2"}', '{"format": "autotune.inputs/1"}']
 )
