@@ -9,6 +9,7 @@ import re
 import signal
 
 from autotune.errors import PlacementError, UnsupportedError
+from autotune.placement.pin import REFUSED_STATUS
 from autotune.trial.measurement import FailureKind
 
 MAX_REASON_CHARS = 2_000
@@ -24,6 +25,9 @@ Source: std::bad_alloc of libstdc++; CPython; PyTorch's c10/core/impl/alloc_cpu.
 you tried to allocate"); strerror(ENOMEM); ONNX Runtime's bfc_arena.cc ("Failed to allocate memory for
 requested buffer").
 """
+
+_PIN_WORDS = re.compile(r"^pin: (.*)$", re.MULTILINE)
+"""What `autotune.placement.pin` says, on stderr, when it does not start the worker."""
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 """A terminal's control sequence. Source: ECMA-48, 5.4."""
@@ -79,11 +83,15 @@ def sort_exit(returncode: int | None, stderr: str, *, oom_killed: bool) -> tuple
     """
     if returncode is None:
         return FailureKind.CRASH, "closed its channel without a result, and lives on"
+    pin_words = _PIN_WORDS.search(stderr)
+    if returncode == REFUSED_STATUS and pin_words:
+        return FailureKind.PLACEMENT, pin_words[1]
     if returncode == -signal.SIGKILL and oom_killed:
         return FailureKind.OUT_OF_MEMORY, "killed by the kernel because the memory limit was reached"
     if returncode != 0 and OUT_OF_MEMORY.search(stderr):
         return FailureKind.OUT_OF_MEMORY, f"{_exit_words(returncode)} after an allocation failed"
-    return FailureKind.CRASH, f"{_exit_words(returncode)} without a result"
+    because = f": {pin_words[1]}" if pin_words else ""
+    return FailureKind.CRASH, f"{_exit_words(returncode)} without a result{because}"
 
 
 def _exit_words(returncode: int) -> str:

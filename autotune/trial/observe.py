@@ -20,6 +20,8 @@ _GET_MEMPOLICY: Mapping[str, int] = {
     "x86_64": 239,
     "aarch64": 236,
     "riscv64": 236,
+    "loongarch64": 236,
+    "ppc64": 260,
     "ppc64le": 260,
     "s390x": 269,
 }

@@ -115,6 +115,13 @@ def test_a_thread_outside_the_instances_cpus_is_a_placement_failure(tmp_path: Pa
     assert f"not within {cpu}" in failure.reason
 
 
+def test_cpus_that_may_not_be_used_are_a_placement_failure(tmp_path: Path) -> None:
+    cpu = max(os.sched_getaffinity(0)) + 1
+    failure = failed(FakeTrial(tmp_path, {}, cpus=[(cpu,)]).run())
+    assert failure.kind is FailureKind.PLACEMENT
+    assert f"affinity to cpus [{cpu}] refused" in failure.reason
+
+
 def test_another_number_of_threads_is_a_placement_failure(tmp_path: Path) -> None:
     failure = run_with({"fault": "wrong_threads"}, tmp_path, threads=3)
     assert failure.kind is FailureKind.PLACEMENT
