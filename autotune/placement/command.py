@@ -1,0 +1,149 @@
+"""The command of every instance: argv, environment, cpus and memory nodes. Nobody else decides these."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+
+from autotune.backends.protocol import Backend
+from autotune.errors import PlacementError
+from autotune.machine.cpus import format_cpu_list
+from autotune.model.artifact import Artifact
+from autotune.placement.placement import Command, InstancePlacement, Placement
+from autotune.spec.configuration import Configuration, Scenario
+from autotune.spec.study import Problem
+
+PASSED_ON = (
+    *("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH"),
+    *("LANG", "LC_ALL", "LC_CTYPE", "XDG_CACHE_HOME"),
+)
+"""Variables of the caller that workers see: where programs, libraries and the home are, and the encoding.
+
+Everything else stays behind; above all the caller's OMP_*, KMP_* and GOMP_* variables, which change masks
+and thread counts.
+"""
+
+SINGLE_THREADED: Mapping[str, str] = {"OPENBLAS_NUM_THREADS": "1"}
+"""NumPy's own pool, which no engine computes with, would hold a thread for every cpu."""
+
+_PIN = str(Path(__file__).with_name("pin.py"))
+
+
+def worker_commands(
+    configuration: Configuration,
+    placement: Placement,
+    artifact: Artifact,
+    problem: Problem,
+    scenario: Scenario,
+    seed: int,
+    warmup_s: float,
+    backend: Backend,
+) -> tuple[Command, ...]:
+    """The command of every instance, in the order of the placement.
+
+    `offline` instances each serve requests of the whole batch; for `single_stream` the batch is split as
+    evenly as it goes, larger shares first.
+
+    Args:
+        warmup_s: upper bound of the warm-up.
+
+    Raises:
+        PlacementError: a batch of a `single_stream` has fewer sequences than there are instances.
+    """
+    threads = configuration.threads_per_instance
+    environment = worker_environment(os.environ, backend.environment(threads), pinned=threads > 0)
+    interpreter = _interpreter()
+    fixed = {
+        "backend": configuration.backend,
+        "precision": configuration.precision,
+        "artifact": str(artifact.directory),
+        "sequence-length": str(problem.sequence_length),
+        "threads": str(threads),
+        "seed": str(seed),
+        "warmup-s": f"{warmup_s:g}",
+        "instances": str(configuration.instances),
+    }
+    shares = batch_shares(problem.batch_size, configuration.instances, scenario)
+    return tuple(
+        _command(interpreter, {**fixed, "batch-size": str(share), "instance": str(index)}, environment, place)
+        for index, (place, share) in enumerate(zip(placement.instances, shares, strict=True))
+    )
+
+
+def batch_shares(batch_size: int, instances: int, scenario: Scenario) -> tuple[int, ...]:
+    """How many sequences of a request each instance gets.
+
+    Raises:
+        PlacementError: an instance would get none.
+    """
+    if scenario == "offline":
+        return (batch_size,) * instances
+    if instances > batch_size:
+        raise PlacementError(
+            f"a request of {batch_size} sequences cannot be split over {instances} instances",
+            remedy=f"use at most {batch_size} instances, or the scenario offline",
+        )
+    share, left = divmod(batch_size, instances)
+    return tuple(share + (index < left) for index in range(instances))
+
+
+def worker_environment(
+    caller: Mapping[str, str], engine: Mapping[str, str], *, pinned: bool
+) -> dict[str, str]:
+    """A worker's whole environment: what is passed on, what bounds stray pools, and the engine's own.
+
+    PYTHONPATH is made absolute, and leads to this autotune where it is not installed: workers have
+    another working directory.
+    """
+    passed_on = {name: caller[name] for name in PASSED_ON if name in caller}
+    if import_path := _import_path(caller.get("PYTHONPATH", "")):
+        passed_on["PYTHONPATH"] = import_path
+    return {**passed_on, **(SINGLE_THREADED if pinned else {}), **engine}
+
+
+def pinned_argv(command: Command) -> tuple[str, ...]:
+    """The command line that a trial starts: `pin.py`, which becomes the worker. Ends with this process."""
+    options: list[str] = ["--parent", str(os.getpid())]
+    if command.cpus:
+        options += ["--cpus", format_cpu_list(command.cpus)]
+    if command.memory_nodes:
+        options += ["--membind", format_cpu_list(command.memory_nodes)]
+    return (_interpreter(), "-I", "-S", _PIN, *options, "--", *command.argv)
+
+
+def _interpreter() -> str:
+    """This interpreter, absolute; links stay as they are, because a virtual environment is known by its link.
+
+    Raises:
+        PlacementError: Python does not know where it lies.
+    """
+    if not sys.executable:
+        raise PlacementError("this Python does not know its own path", remedy="start it by an absolute path")
+    return os.path.abspath(sys.executable)  # noqa: PTH100 - Path.absolute keeps `..`
+
+
+def _import_path(callers: str) -> str:
+    """The caller's PYTHONPATH, and before it this package's folder unless that is a site-packages folder."""
+    folders = [os.path.abspath(entry) for entry in callers.split(os.pathsep) if entry]  # noqa: PTH100
+    own = str(Path(__file__).absolute().parents[2])
+    if own not in (*map(sysconfig.get_path, ("purelib", "platlib")), *folders):
+        folders.insert(0, own)
+    return os.pathsep.join(folders)
+
+
+def _command(
+    interpreter: str,
+    arguments: Mapping[str, str],
+    environment: Mapping[str, str],
+    place: InstancePlacement,
+) -> Command:
+    options = [word for name, value in arguments.items() for word in (f"--{name}", value)]
+    return Command(
+        argv=(interpreter, "-P", "-m", "autotune.trial.worker", *options),
+        environment=environment,
+        cpus=place.cpus,
+        memory_nodes=place.memory_nodes,
+    )
