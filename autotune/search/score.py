@@ -35,12 +35,14 @@ def violations(spec: StudySpec, measurement: Measurement) -> dict[str, float]:
     return found
 
 
-def needed_percentile(spec: StudySpec) -> float | None:
-    """The highest percentile that the objective or a limit asks for; None when neither does."""
-    asked = [spec.objective.percentile] if spec.objective.kind == "latency" else []
+def needed_percentile(spec: StudySpec) -> float:
+    """The highest percentile that the objective or a limit asks for; at least the median, which plans state."""
+    asked = [50.0]
+    if spec.objective.kind == "latency":
+        asked.append(spec.objective.percentile)
     if spec.limits.latency is not None:
         asked.append(spec.limits.latency.percentile)
-    return max(asked, default=None)
+    return max(asked)
 
 
 def ratio(spec: StudySpec, one: float, baseline: float) -> float:
