@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -41,14 +42,14 @@ STUDY: dict[str, Any] = {
     "name": "small",
     "model": "fake:model.json",
     "problem": {"batch_size": 2, "sequence_length": 32},
-    "objective": {"kind": "throughput"},
+    "objective": "throughput",
     "search": {
         "placements": ["close"],
         "instances": [1, 2],
         "threads": [1, 2],
-        "precisions": ["fp32", "int8-dynamic"],
+        "precisions": ["int8-dynamic"],
     },
-    "measure": {"warmup_s": 0.2, "block_s": 0.05, "blocks": 2, "trial_timeout_s": 20.0},
+    "measure": {"warmup": "200ms", "block": "50ms", "blocks": 2, "trial_timeout": "20s"},
     "budget": {"trials": 50, "minutes": 10.0},
 }
 ON_ONE_CPU = (
@@ -115,6 +116,20 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def after_one_trial(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """A folder whose study has its baseline; copy it."""
+    begun = Folder(tmp_path_factory.mktemp("begun"))
+    begun.tune("--trials", "1")
+    return begun
+
+
+@pytest.fixture
+def begun(after_one_trial: Folder, tmp_path: Path) -> Folder:
+    """A folder of this test's own whose study has its baseline."""
+    return Folder(Path(shutil.copytree(after_one_trial.path, tmp_path / "begun")))
+
+
 @pytest.fixture
 def started() -> Iterator[list[subprocess.Popen[str]]]:
     """Processes that the test started; those that are left are killed."""
@@ -150,9 +165,10 @@ def exit_of(error: type[Any]) -> int:
     return exits.EXIT_CODES[error]
 
 
-def test_a_study_ends_with_the_best_configuration_as_a_plan_in_the_store(folder: Folder) -> None:
+def test_a_study_measures_every_configuration_once_and_stores_the_best_as_a_plan(folder: Folder) -> None:
     out, err = folder.tune()
     plan, trials = folder.plan(), folder.trials()
+    assert len({trial.configuration for trial in trials}) == len(trials)
     best = max(trials, key=lambda trial: trial.score or 0.0)
     assert plan.trial == best.number
     assert plan.configuration == best.configuration
@@ -165,32 +181,19 @@ def test_a_study_ends_with_the_best_configuration_as_a_plan_in_the_store(folder:
     assert f"autotune export {plan.id}" in out
     assert "0 (baseline)" in out
     assert f"[{len(trials)}/{len(trials)}]" in err
-
-
-def test_the_baseline_is_always_the_first_trial(folder: Folder) -> None:
-    folder.tune("--trials", "3")
-    trials = folder.trials()
-    assert [trial.number for trial in trials] == [0, 1, 2]
-    assert [trial.baseline for trial in trials] == [True, False, False]
-    assert trials[0].configuration.placement == "unpinned"
-
-
-def test_every_configuration_is_measured_once_and_a_second_run_measures_nothing(folder: Folder) -> None:
-    folder.tune()
-    before, plan = folder.trials(), folder.plan()
     _, err = folder.tune()
-    assert len({trial.configuration for trial in before}) == len(before)
-    assert folder.trials() == before
-    assert folder.plan() == plan
     assert "every configuration has been tried" in err
+    assert (folder.trials(), folder.plan()) == (trials, plan)
 
 
-def test_a_budget_of_trials_counts_over_all_runs(folder: Folder) -> None:
-    folder.tune("--trials", "2")
-    assert len(folder.trials()) == 2
-    _, err = folder.tune("--trials", "4")
-    assert len(folder.trials()) == 4
-    assert "the budget of 4 trials is used up" in err
+def test_a_budget_of_trials_counts_over_all_runs(begun: Folder) -> None:
+    (baseline,) = begun.trials()
+    assert baseline.baseline
+    assert baseline.configuration.placement == "unpinned"
+    _, err = begun.tune("--trials", "2")
+    assert begun.trials()[0] == baseline
+    assert [trial.number for trial in begun.trials()] == [0, 1]
+    assert "the budget of 2 trials is used up" in err
 
 
 def test_a_budget_of_minutes_still_measures_the_baseline(folder: Folder) -> None:
@@ -200,21 +203,22 @@ def test_a_budget_of_minutes_still_measures_the_baseline(folder: Folder) -> None
     assert "the budget of 0.0001 minutes is used up" in err
 
 
-def test_json_prints_the_stored_plan_and_nothing_else_on_stdout(folder: Folder) -> None:
-    out, _ = folder.tune("--json", "--trials", "2")
-    assert parse_plan(out) == folder.plan()
+def test_json_prints_the_stored_plan_and_nothing_else_on_stdout(begun: Folder) -> None:
+    out, _ = begun.tune("--json", "--trials", "1")
+    assert parse_plan(out) == begun.plan()
 
 
-def test_a_dry_run_writes_nothing_and_says_what_would_be_tried(folder: Folder) -> None:
+def test_a_dry_run_makes_no_store_and_no_artifact_and_says_what_would_be_tried(folder: Folder) -> None:
     before = folder.files()
     out, _ = folder.tune("--dry-run")
     document = json.loads(folder.tune("--dry-run", "--json")[0])
-    assert folder.files() == before
+    written = {path for path in folder.files() - before if path.is_file()}
+    assert written <= set((folder.path / "cache" / "digests").iterdir())
     assert f"baseline: {document_configuration(document['baseline'])}" in out
     assert document["configurations"] <= document["configurations_before_symmetry"]
-    assert document["trials_at_most"] == document["configurations"] + 1
+    assert document["trials_at_most"] == document["configurations"] + 1 == 4
     assert document["estimate_s"] > 0
-    assert document["engines"] == {"fake": ["fp32", "int8-dynamic"]}
+    assert document["engines"] == {"fake": ["int8-dynamic"]}
 
 
 def document_configuration(values: dict[str, Any]) -> str:
@@ -223,16 +227,9 @@ def document_configuration(values: dict[str, Any]) -> str:
     return str(Configuration.from_parameters(values))
 
 
-def test_a_dry_run_speaks_of_the_trials_that_a_real_one_makes(folder: Folder) -> None:
-    document = json.loads(folder.tune("--dry-run", "--json")[0])
-    folder.tune()
-    assert len(folder.trials()) == document["trials_at_most"]
-
-
-def test_another_name_is_another_study(folder: Folder) -> None:
-    folder.tune("--trials", "1")
-    folder.tune("--trials", "1", "--name", "other")
-    with read_store(folder.url) as store:
+def test_another_name_is_another_study(begun: Folder) -> None:
+    begun.tune("--trials", "1", "--name", "other")
+    with read_store(begun.url) as store:
         assert set(store.studies()) == {"small", "other"}
 
 
@@ -279,7 +276,7 @@ def test_failing_configurations_of_every_kind_do_not_stop_the_study(folder: Fold
     folder.write(
         model={"faults": FAULTS},
         search={**STUDY["search"], "precisions": ["fp32", "bf16", "int8-dynamic"]},
-        measure={**STUDY["measure"], "trial_timeout_s": 3.0},
+        measure={**STUDY["measure"], "trial_timeout": "3s"},
     )
     folder.tune()
     trials = folder.trials()
@@ -292,7 +289,8 @@ def test_failing_configurations_of_every_kind_do_not_stop_the_study(folder: Fold
 
 
 def test_a_precision_that_cannot_be_prepared_is_an_unsupported_configuration(folder: Folder) -> None:
-    folder.write(model={"speed": {"fp32": 1.0}})
+    both = {**STUDY["search"], "precisions": ["fp32", "int8-dynamic"]}
+    folder.write(model={"speed": {"fp32": 1.0}}, search=both)
     folder.tune()
     failures = [trial for trial in folder.trials() if isinstance(trial.result, Failure)]
     assert [str(trial.result.kind) for trial in failures if isinstance(trial.result, Failure)] == [
@@ -304,7 +302,7 @@ def test_a_precision_that_cannot_be_prepared_is_an_unsupported_configuration(fol
 
 def test_a_failing_baseline_leaves_the_gain_unknown_and_says_so(folder: Folder) -> None:
     folder.write(model={"faults": [{"fault": "crash", "when": {"threads": 0}}]})
-    out, err = folder.tune()
+    out, err = folder.tune("--trials", "2")
     plan = folder.plan()
     assert plan.gain is None
     assert plan.baseline is None
@@ -325,7 +323,7 @@ def test_the_best_configuration_within_the_limits_wins(folder: Folder) -> None:
     folder.tune()
     free = folder.plan()
     assert free.configuration.instances == 2
-    folder.write(name="limited", limits={"memory_bytes": free.estimate.memory_bytes * 3 // 4})
+    folder.write(name="limited", limits={"memory": f"{free.estimate.memory_bytes * 3 // 4}B"})
     folder.tune()
     limited = folder.plan("limited")
     assert limited.configuration.instances == 1
@@ -333,7 +331,7 @@ def test_the_best_configuration_within_the_limits_wins(folder: Folder) -> None:
 
 
 def test_when_nothing_meets_the_limits_the_nearest_is_named_with_its_miss(folder: Folder) -> None:
-    folder.write(limits={"latency": {"percentile": 50.0, "max_s": 1e-4}})
+    folder.write(limits={"latency": {"p50": "100us"}})
     out, err = folder.tune(status=exit_of(NoPlanError))
     nearest = min(folder.trials(), key=lambda trial: trial.violations["latency"])
     assert out == ""
@@ -343,7 +341,7 @@ def test_when_nothing_meets_the_limits_the_nearest_is_named_with_its_miss(folder
 
 
 def test_a_latency_objective_is_minimised(folder: Folder) -> None:
-    folder.write(objective={"kind": "latency", "percentile": 50.0})
+    folder.write(objective="latency")
     folder.tune()
     plan = folder.plan()
     best = min(folder.trials(), key=lambda trial: trial.score or 0.0)
@@ -407,7 +405,7 @@ def test_an_interruption_before_any_result_says_that_there_is_no_plan(
 
 
 def change_study(folder: Folder) -> None:
-    folder.write(objective={"kind": "latency", "percentile": 99.0})
+    folder.write(objective={"latency": "p99"})
 
 
 def change_model(folder: Folder) -> None:
@@ -429,22 +427,20 @@ def change_versions(folder: Folder) -> None:
     ],
 )
 def test_a_study_made_with_something_else_is_refused_with_old_and_new(
-    folder: Folder, change: Callable[[Folder], None], difference: str
+    begun: Folder, change: Callable[[Folder], None], difference: str
 ) -> None:
-    folder.tune("--trials", "1")
-    change(folder)
-    before = folder.trials()
-    _, err = folder.tune(status=exit_of(ResumeError))
+    before = begun.trials()
+    change(begun)
+    _, err = begun.tune(status=exit_of(ResumeError))
     assert difference in err
     assert "--name" in err
-    assert folder.trials() == before
+    assert begun.trials() == before
 
 
-def test_a_study_made_on_another_machine_is_refused_with_old_and_new(folder: Folder) -> None:
-    folder.write(search={**STUDY["search"], "instances": [1], "threads": [1]})
-    folder.tune("--trials", "1")
-    _, err = folder.tune(status=exit_of(ResumeError), cpu=min(os.sched_getaffinity(0)))
+def test_a_study_made_on_another_machine_is_refused_with_what_differs(begun: Folder) -> None:
+    _, err = begun.tune(status=exit_of(ResumeError), cpu=min(os.sched_getaffinity(0)))
     assert "allowed" in err
+    assert len(begun.trials()) == 1
 
 
 def test_a_second_run_of_the_same_study_at_once_is_refused(

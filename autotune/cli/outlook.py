@@ -14,7 +14,7 @@ from autotune.units import format_duration
 
 
 def print_outlook(spec: StudySpec, *, base: Path, offline: bool, as_json: bool) -> None:
-    """Check the study and print its space and an estimate of its time; nothing is written or measured."""
+    """Check the study and print its space and an estimate of its time; nothing is measured or stored."""
     surveyed = survey(spec)
     notes = [f"not searched: {reason}" for reason in surveyed.left_out]
     notes += _model_notes(spec, base=base, offline=offline)

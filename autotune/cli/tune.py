@@ -35,7 +35,8 @@ def tune(
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Check all, print what would be tried and for how long; write nothing."
+            "--dry-run",
+            help="Check all and print what would be tried, and for how long; measure nothing.",
         ),
     ] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Never download a model.")] = False,

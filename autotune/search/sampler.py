@@ -128,8 +128,7 @@ def distance(configuration: Configuration, parameters: Mapping[str, Any]) -> flo
     The sum of |log2 of the ratio| of instances and of threads (the engine's default, 0, counts as 1) and
     of `DISTANCE_WEIGHTS` for each categorical parameter that differs.
     """
-    own = configuration.parameters()
-    return sum(_difference(name, own[name], value) for name, value in parameters.items())
+    return sum(_difference(name, getattr(configuration, name), value) for name, value in parameters.items())
 
 
 def _difference(name: str, one: Any, other: Any) -> float:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import optuna
 import pytest
@@ -49,8 +50,14 @@ def a_spec(*, seed: int = 0, trials: int | None = None, search: Search | None = 
     )
 
 
-def a_space(spec: StudySpec, machine: Machine = SMALL) -> SearchSpace:
+@cache
+def built(search: Search, machine: Machine) -> SearchSpace:
+    spec = a_spec(search=search)
     return build_space(spec, machine, ENGINES)
+
+
+def a_space(spec: StudySpec, machine: Machine = SMALL) -> SearchSpace:
+    return built(spec.search, machine)
 
 
 def a_study(
