@@ -1,0 +1,217 @@
+"""The legal configurations of a study on a machine, each with its placement."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autotune.errors import PlacementError, StudyFileError
+from autotune.machine.cpus import format_cpu_list, parse_cpu_list
+from autotune.machine.machine import Machine
+from autotune.placement.place import place, placement_of
+from autotune.placement.placement import Placement
+from autotune.placement.policies import Ground, Taken
+from autotune.search.bounds import (
+    Engine,
+    chosen_engines,
+    grounds,
+    instance_counts,
+    policies,
+    thread_counts,
+)
+from autotune.search.recipes import recipe_engines, recipe_shapes
+from autotune.search.symmetry import Symmetry
+from autotune.spec.configuration import Configuration, PlacementPolicy, Precision
+from autotune.spec.study import StudySpec
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What a study searches on a machine.
+
+    Attributes:
+        configurations: all legal ones; of those whose placements are the same but for names, one.
+        placements: of each of them.
+        size_before_symmetry: how many names they have together.
+        baseline: one instance as it comes out of the box; not among the configurations.
+        recipes: those of the configurations that are known to do well.
+    """
+
+    configurations: tuple[Configuration, ...]
+    placements: Mapping[Configuration, Placement]
+    size_before_symmetry: int
+    baseline: Configuration
+    recipes: tuple[Configuration, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """All of a configuration but its engine, and the slots that its instances take."""
+
+    instances: int
+    threads: int
+    policy: PlacementPolicy
+    sockets: str
+    smt: bool
+    slots: Taken
+
+    def with_engine(self, engine: Engine) -> Configuration:
+        return Configuration(
+            self.instances, self.threads, self.policy, self.sockets, self.smt, engine[0], engine[1]
+        )
+
+
+def build_space(
+    spec: StudySpec, machine: Machine, engines: Mapping[str, tuple[Precision, ...]]
+) -> SearchSpace:
+    """Enumerate and place every legal configuration within the study's bounds.
+
+    Each layout is placed once and shared by all engines and precisions. Of equal placements
+    (`autotune.search.symmetry`) the first name is kept: without SMT before with it, fewest sockets first,
+    then by `POLICY_ORDER`.
+
+    Args:
+        engines: the precisions of every backend that can be used on this machine.
+
+    Raises:
+        StudyFileError: a value that the study lists can never be legal here; says why, and what could.
+    """
+    pairs = chosen_engines(spec.search, engines)
+    searched = list(grounds(spec.search, machine))
+    legal = [layout for ground in searched for layout in _layouts(spec, machine, *ground)]
+    _refuse_unused(spec, machine, legal)
+    symmetry = Symmetry(machine)
+    keys = [symmetry.key(layout.threads, layout.slots) for layout in legal]
+    kept: dict[Hashable, _Layout] = {}
+    for key, layout in zip(keys, legal, strict=True):
+        kept.setdefault(key, layout)
+    names = {id(layout): kept[key] for key, layout in zip(keys, legal, strict=True)}
+    placements = _placements(kept.values(), pairs)
+    return SearchSpace(
+        configurations=tuple(placements),
+        placements=placements,
+        size_before_symmetry=len(legal) * len(pairs),
+        baseline=_baseline(spec, machine),
+        recipes=_recipes(legal, names, searched, machine.thread_budget, pairs),
+    )
+
+
+def _layouts(spec: StudySpec, machine: Machine, sockets: str, smt: bool, ground: Ground) -> Iterator[_Layout]:
+    """Every legal layout on one ground."""
+    budget = machine.thread_budget
+    parts = spec.problem.batch_size if spec.scenario == "single_stream" else budget
+    for threads in thread_counts(spec.search, ground, budget):
+        most = min(budget // threads, parts)
+        for instances in instance_counts(spec.search, ground, threads, budget):
+            for policy in policies(spec.search) if instances <= most else ():
+                slots = ground.take(policy, instances, threads)
+                if slots is not None:
+                    yield _Layout(instances, threads, policy, sockets, smt, slots)
+
+
+def _placements(layouts: Iterable[_Layout], engines: Sequence[Engine]) -> dict[Configuration, Placement]:
+    """Engine by engine; all share the placements."""
+    placed = [(layout, placement_of(layout.slots)) for layout in layouts]
+    return {layout.with_engine(engine): placement for engine in engines for layout, placement in placed}
+
+
+def _baseline(spec: StudySpec, machine: Machine) -> Configuration:
+    return Configuration(
+        instances=1,
+        threads_per_instance=0,
+        placement="unpinned",
+        sockets=_all_sockets(machine),
+        smt=False,
+        backend="fake" if spec.model.startswith("fake:") else "pytorch",
+        precision="fp32",
+    )
+
+
+def _recipes(
+    legal: Sequence[_Layout],
+    names: Mapping[int, _Layout],
+    searched: Sequence[tuple[str, bool, Ground]],
+    budget: int,
+    engines: Sequence[Engine],
+) -> tuple[Configuration, ...]:
+    """The recipes on the most sockets, instances as far apart as they go, under the names that were kept."""
+    smt = searched[0][1]
+    sockets, _, ground = next(one for one in reversed(searched) if one[1] == smt)
+    of_shape = {
+        (layout.instances, layout.threads): layout
+        for layout in legal
+        if (layout.sockets, layout.smt) == (sockets, smt)
+    }
+    shapes = [shape for shape in recipe_shapes(ground, budget) if shape in of_shape]
+    layouts = dict.fromkeys(names[id(of_shape[shape])] for shape in shapes)
+    return tuple(layout.with_engine(engine) for engine in recipe_engines(engines) for layout in layouts)
+
+
+def _refuse_unused(spec: StudySpec, machine: Machine, legal: Sequence[_Layout]) -> None:
+    """Refuse listed values that no legal layout has."""
+    search = spec.search
+    fields: tuple[tuple[str, str, Any], ...] = (
+        ("smt", "smt", search.smt if search.smt == (True,) else "auto"),
+        ("sockets", "sockets", search.sockets),
+        ("threads", "threads", search.threads),
+        ("instances", "instances", search.instances),
+        ("placements", "policy", search.placements),
+    )
+    for field, attribute, listed in fields:
+        used = {getattr(layout, attribute) for layout in legal}
+        for index, value in enumerate(listed if listed != "auto" else ()):
+            if value not in used:
+                raise _never_legal(spec, machine, field, index, value)
+    if not legal:
+        raise StudyFileError(
+            f"no configuration is legal with {machine.thread_budget} threads",
+            path="search",
+            remedy="widen the bounds: auto allows everything that is legal",
+        )
+
+
+def _never_legal(spec: StudySpec, machine: Machine, field: str, index: int, value: Any) -> StudyFileError:
+    """Why a listed value is never legal, told of the easiest configuration that has it."""
+    path = f"search.{field}[{index}]"
+    easiest = _easiest(spec, machine, **{field: value})
+    if spec.scenario == "single_stream" and easiest.instances > spec.problem.batch_size:
+        most = spec.problem.batch_size
+        return StudyFileError(
+            f"{easiest.instances} instances cannot share a request of {most} sequences",
+            path=path,
+            remedy=f"list at most {most} instances, or raise problem.batch_size",
+        )
+    try:
+        place(easiest, machine)
+    except PlacementError as error:
+        return StudyFileError(f"{value}: {error.problem}", path=path, remedy=error.remedy)
+    return StudyFileError(
+        f"{value} is never legal together with the study's other bounds",
+        path=path,
+        remedy="widen the other bounds, or leave it out",
+    )
+
+
+def _easiest(spec: StudySpec, machine: Machine, **fixed: Any) -> Configuration:
+    """The configuration within the study's bounds that needs the least."""
+    search = spec.search
+    choice: dict[str, Any] = {
+        "instances": 1 if search.instances == "auto" else min(search.instances),
+        "threads": 1 if search.threads == "auto" else min(search.threads),
+        "placements": policies(search)[0],
+        "sockets": _all_sockets(machine) if search.sockets == "auto" else max(search.sockets, key=_extent),
+        "smt": min(search.smt),
+    } | fixed
+    return Configuration(
+        choice["instances"], choice["threads"], choice["placements"], choice["sockets"], choice["smt"],
+        backend="", precision="fp32",
+    )  # fmt: skip
+
+
+def _all_sockets(machine: Machine) -> str:
+    return format_cpu_list(range(len(machine.packages)))
+
+
+def _extent(sockets: str) -> int:
+    return len(parse_cpu_list(sockets))
