@@ -22,7 +22,7 @@ from autotune.machine.read import read_machine
 from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.search.resume import mapping_differences, refuse_differences, study_differences
 from autotune.search.space import SearchSpace, build_space
-from autotune.search.study import Answer, SearchStudy, open_search
+from autotune.search.study import Answer, SearchStudy, open_search, refuse_foreign
 from autotune.spec.configuration import Precision
 from autotune.spec.load import load_study
 from autotune.spec.study import StudySpec
@@ -129,10 +129,12 @@ def begin_or_resume(setup: Setup, store: StudyStore) -> SearchStudy:
     Raises:
         ResumeError: the stored study was made on another machine, with another model, other library
             versions or another study file.
+        StudyError: Optuna has a study of this name in the store that is not ours.
     """
     asked = _record(setup)
     stored = store.find_study(setup.spec.name)
     if stored is None:
+        refuse_foreign(setup.spec.name, store.optuna_storage())
         store.create_study(asked)
     else:
         refuse_differences(setup.spec.name, _differences(stored, asked))

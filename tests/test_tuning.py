@@ -443,6 +443,15 @@ def test_a_study_made_on_another_machine_is_refused_with_what_differs(begun: Fol
     assert len(begun.trials()) == 1
 
 
+def test_an_optuna_study_of_the_same_name_that_is_not_ours_is_left_alone(folder: Folder) -> None:
+    with open_store(folder.url) as store:
+        optuna.create_study(study_name="small", storage=store.optuna_storage())
+    _, err = folder.tune(status=exit_of(StudyError))
+    assert "autotune did not make" in err
+    with read_store(folder.url) as store:
+        assert store.studies() == ()
+
+
 def test_a_second_run_of_the_same_study_at_once_is_refused(
     folder: Folder, started: list[subprocess.Popen[str]]
 ) -> None:

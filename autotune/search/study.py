@@ -10,6 +10,7 @@ from optuna.pruners import NopPruner
 from optuna.storages import BaseStorage
 from optuna.trial import Trial, TrialState
 
+from autotune.errors import StudyError
 from autotune.search.outcomes import FAILURE, configuration_of
 from autotune.search.sampler import LegalSampler
 from autotune.search.score import direction
@@ -111,6 +112,19 @@ def open_search(spec: StudySpec, space: SearchSpace, storage: BaseStorage) -> Se
         load_if_exists=True,
     )
     return SearchStudy(study, sampler)
+
+
+def refuse_foreign(name: str, storage: BaseStorage) -> None:
+    """Refuse to begin a study of a name that Optuna already has in the storage.
+
+    Raises:
+        StudyError: there is one.
+    """
+    if any(study.study_name == name for study in storage.get_all_studies()):
+        raise StudyError(
+            f"the store holds an Optuna study {name!r} that autotune did not make",
+            remedy="give this study another name (--name NEW), or use another store (--store URL)",
+        )
 
 
 def outcome_in_words(answer: Answer) -> str:

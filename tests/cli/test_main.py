@@ -120,6 +120,12 @@ def test_a_plain_table_is_aligned_and_never_cut() -> None:
     assert text.splitlines() == ["title", "a   wide column", f"1   {long}", "22  y"]
 
 
+def test_a_status_line_is_for_terminals_only(capsys: pytest.CaptureFixture[str]) -> None:
+    output.status("measuring")
+    output.message("measured")
+    assert capsys.readouterr().err == "measured\n"
+
+
 def test_text_from_outside_cannot_drive_the_terminal() -> None:
     assert output.printable("a\x1b[2Jb\tc\nd\x9b") == "a\\x1b[2Jb\tc\nd\\x9b"
 
