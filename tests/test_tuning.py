@@ -437,10 +437,12 @@ def test_a_study_made_with_something_else_is_refused_with_old_and_new(
     assert begun.trials() == before
 
 
-def test_a_study_made_on_another_machine_is_refused_with_what_differs(begun: Folder) -> None:
-    _, err = begun.tune(status=exit_of(ResumeError), cpu=min(os.sched_getaffinity(0)))
+def test_a_study_made_on_another_machine_is_refused_with_what_differs(folder: Folder) -> None:
+    folder.write(search={**STUDY["search"], "instances": [1], "threads": [1]})
+    folder.tune("--trials", "1")
+    _, err = folder.tune(status=exit_of(ResumeError), cpu=min(os.sched_getaffinity(0)))
     assert "allowed" in err
-    assert len(begun.trials()) == 1
+    assert len(folder.trials()) == 1
 
 
 def test_an_optuna_study_of_the_same_name_that_is_not_ours_is_left_alone(folder: Folder) -> None:
