@@ -12,17 +12,36 @@ from autotune.spec.configuration import Configuration
 def promising_order(configurations: Sequence[Configuration], seed: int) -> tuple[Configuration, ...]:
     """All configurations, ordered so that stopping early is still a good answer.
 
-    The (backend, precision) pairs take turns, in the order in which they are given; within a pair the
-    configurations that fill more of the machine come first, and equally full ones are shuffled by `seed`.
+    The (backend, precision) pairs take turns, in the order in which they are given. Within a pair two of
+    those that fill most of the machine are followed by one from anywhere, because small problems can run
+    fastest on a part of it; equally full ones are shuffled by `seed`.
     """
     shuffled = list(configurations)
     random.Random(seed).shuffle(shuffled)
     cpus = _most_threads(configurations)
-    shuffled.sort(key=lambda one: _threads(one) / cpus[one.smt], reverse=True)
-    groups: dict[tuple[str, str], list[Configuration]] = {pair(one): [] for one in configurations}
+    turns = [
+        _two_to_one(sorted(group, key=lambda one: _threads(one) / cpus[one.smt], reverse=True), group)
+        for group in _by_pair(configurations, shuffled)
+    ]
+    return _taking_turns(*turns)
+
+
+def _by_pair(given: Sequence[Configuration], shuffled: Sequence[Configuration]) -> list[list[Configuration]]:
+    """The shuffled configurations of each pair, the pairs as they are first given."""
+    groups: dict[tuple[str, str], list[Configuration]] = {pair(one): [] for one in given}
     for one in shuffled:
         groups[pair(one)].append(one)
-    return tuple(one for one in chain.from_iterable(zip_longest(*groups.values())) if one is not None)
+    return list(groups.values())
+
+
+def _two_to_one(many: Sequence[Configuration], few: Sequence[Configuration]) -> tuple[Configuration, ...]:
+    """Two of the one, then one of the other, each configuration once."""
+    return _taking_turns(many[0::2], many[1::2], few)
+
+
+def _taking_turns(*sequences: Sequence[Configuration]) -> tuple[Configuration, ...]:
+    turns = chain.from_iterable(zip_longest(*sequences))
+    return tuple(dict.fromkeys(one for one in turns if one is not None))
 
 
 def pair(configuration: Configuration) -> tuple[str, str]:
