@@ -15,7 +15,7 @@ from pathlib import Path
 
 from autotune.backends.availability import available_engines
 from autotune.backends.registry import get_backend, package_versions
-from autotune.errors import PlacementError, StudyError
+from autotune.errors import StudyError
 from autotune.machine.document import machine_differences, machine_document
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
@@ -68,11 +68,11 @@ def survey(spec: StudySpec) -> Survey:
 
     Raises:
         BackendError: no engine can run the study, or one that it names is not there.
-        PlacementError: no configuration within the study's bounds is legal on this machine.
+        StudyFileError: a bound, or all of them together, leave nothing that is legal on this machine.
     """
     machine = read_machine()
     engines, left_out = available_engines(spec, machine)
-    space = legal_space(spec, machine, engines)
+    space = build_space(spec, machine, engines)
     return Survey(spec, machine, engines, space, tuple(left_out))
 
 
@@ -92,23 +92,6 @@ def read_study(study: StudySpec | Path | str, base: Path | None = None) -> tuple
     if isinstance(study, StudySpec):
         return study, base or Path()
     return load_study(Path(study)), base or Path(study).parent
-
-
-def legal_space(
-    spec: StudySpec, machine: Machine, engines: Mapping[str, tuple[Precision, ...]]
-) -> SearchSpace:
-    """The space of a study, which must not be empty.
-
-    Raises:
-        PlacementError: no configuration within the study's bounds is legal on this machine.
-    """
-    space = build_space(spec, machine, engines)
-    if not space.configurations:
-        raise PlacementError(
-            f"study {spec.name!r} leaves no legal configuration with {machine.thread_budget} threads",
-            remedy="widen search.instances, threads, placements or sockets in the study file",
-        )
-    return space
 
 
 def relevant_versions(engines: Mapping[str, object], space: SearchSpace) -> dict[str, str]:

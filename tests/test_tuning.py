@@ -251,6 +251,7 @@ def test_a_wrong_option_is_refused_before_anything_is_written(
     [
         ({"problem": {"batch_size": 0, "sequence_length": 1}}, StudyFileError),
         ({"search": {"backends": ["no-such-engine"]}}, BackendError),
+        ({"search": {"instances": [60_000]}}, StudyFileError),
     ],
 )
 def test_a_study_that_cannot_run_is_refused_before_anything_is_written(

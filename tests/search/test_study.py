@@ -6,13 +6,13 @@ from pathlib import Path
 
 import optuna
 import pytest
-from autotune.search.space import SearchSpace, build_space
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from autotune.errors import ResumeError
 from autotune.search.resume import refuse_differences, study_differences
 from autotune.search.score import direction, needed_percentile, ratio, score, violations
+from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.study import Budget, LatencyLimit, Limits, Objective, Problem, StudySpec
