@@ -36,7 +36,7 @@ def violations(spec: StudySpec, measurement: Measurement) -> dict[str, float]:
 
 
 def needed_percentile(spec: StudySpec) -> float:
-    """The highest percentile that the objective or a limit asks for; at least the median, which plans state."""
+    """The highest percentile that objective or limit ask for; at least the median, which plans state."""
     asked = [50.0]
     if spec.objective.kind == "latency":
         asked.append(spec.objective.percentile)

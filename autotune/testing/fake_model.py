@@ -106,7 +106,7 @@ class FakeModel:
     faults: tuple[Fault, ...] = ()
 
 
-def request_seconds(  # noqa: PLR0917
+def request_seconds(
     model: FakeModel, batch: int, tokens: int, threads: int, instances: int, precision: Precision
 ) -> float:
     """The closed form: seconds of one instance's request, for simulations without processes.

@@ -41,10 +41,11 @@ def run(label: str, folder: Path, cache: Path) -> None:
     measured = [result for result in results if isinstance(result, Measurement)]
     windows_s = sum(result.measuring_s for result in measured)
     warmup_s = sum(result.warmup_s for result in measured)
+    before, after = plan["baseline"]["throughput_sps"], plan["estimate"]["throughput_sps"]
     print(
         f"{label}: wall {wall_s:.1f} s, of it windows {windows_s:.1f} s + warm-up {warmup_s:.1f} s"
         f" = {(windows_s + warmup_s) / wall_s:.0%}; {len(results)} trials,"
-        f" {len(results) - len(measured)} failed; {plan['baseline']['throughput_sps']:.1f} -> {plan['estimate']['throughput_sps']:.1f} samples/s,"
+        f" {len(results) - len(measured)} failed; {before:.1f} -> {after:.1f} samples/s,"
         f" gain {plan['gain']:.2f}",
         flush=True,
     )
