@@ -149,10 +149,9 @@ def test_no_instance_shares_a_core_or_leaves_its_node_without_need(tuned: tuple[
             assert trial.configuration.smt or len(seen.cpus) == len(own), "two siblings of one core, unasked"
 
 
+@pytest.mark.parametrize("tuned", ["split"], indirect=True)
 def test_the_exported_script_starts_instances_where_the_plan_says(tuned: tuple[str, Path]) -> None:
-    numbering, folder = tuned
-    if LAUNCH not in SCRIPTS[numbering]:
-        return
+    _, folder = tuned
     with open_store(f"sqlite:///{folder}/autotune.db") as store:
         plan = store.plan("latest")
     assert plan.configuration.placement != "unpinned"
