@@ -39,9 +39,11 @@ def unknown_key(place: Place, key: str) -> str:
 
 
 def _nearest(key: str, known: Iterable[str], cutoff: float) -> str | None:
-    """The known key, or path of a key, that ends most alike."""
+    """The known key, or path of a key, whose last word is most alike, or begins the key."""
     by_key = {path.rpartition(".")[2]: path for path in known}
-    near = difflib.get_close_matches(key.lower().replace("-", "_"), by_key, n=1, cutoff=cutoff)
+    plain = key.lower().replace("-", "_")
+    near = [word for word in by_key if plain.startswith(f"{word}_")]
+    near += difflib.get_close_matches(plain, by_key, n=1, cutoff=cutoff)
     return by_key[near[0]] if near else None
 
 

@@ -28,7 +28,7 @@ MAX_DIGITS = 18
 _NULL = re.compile(r"~|null|Null|NULL|")
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INTEGER = re.compile(r"[-+]?[0-9]+")
-_LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
+_LEADING_ZERO = re.compile(r"([-+]?)0+([0-9]+)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _SPECIAL_FLOAT = re.compile(r"([-+]?)\.(inf|Inf|INF|nan|NaN|NAN)")
 """Source of these: YAML 1.2.2, section 10.3.2, less hexadecimal and octal numbers."""
@@ -43,7 +43,7 @@ class Written:
 
     Attributes:
         line: counted from 1.
-        text: a single value as it is written, in quotes if it is quoted; else `a list of 3 values`, `a mapping`.
+        text: a single value as it is written, quotes included; else `a list`, `an empty list`, `a mapping`.
     """
 
     line: int
@@ -171,8 +171,8 @@ class _Reader:
         values: list[Any] = []
         while not isinstance(event := self._next(), yaml.SequenceEndEvent):
             values.append(self._value(event, (*place, len(values))))
-        text = f"a list of {len(values)} values" if values else "an empty list"
-        self.written[place] = Written(self.written[place].line, text)
+        if not values:
+            self.written[place] = Written(_line_of(start), "an empty list")
         return values
 
     def _scalar(self, event: Any, place: Place) -> Any:
@@ -227,9 +227,9 @@ def _plain_fault(text: str) -> str | None:
     """Why an unquoted value is refused before anybody asks what it is for."""
     if _AMBIGUOUS.fullmatch(text):
         return f"{text} is a boolean to some readers and text to others: write true or false, or quote it"
-    if _LEADING_ZERO.fullmatch(text):
-        return f"{text} is octal to some readers: write {text.lstrip('+-').lstrip('0') or '0'}, or quote it"
-    if _INTEGER.fullmatch(text) and len(text) > MAX_DIGITS:
+    if zeros := _LEADING_ZERO.fullmatch(text):
+        return f"{_shortened(text)} is octal to some readers: write {zeros[1]}{zeros[2]}, or quote it"
+    if _INTEGER.fullmatch(text) and len(text.lstrip("+-")) > MAX_DIGITS:
         return f"{_shortened(text)} is too large a number"
     return None
 
