@@ -54,7 +54,7 @@ def cpus_of(instances: Iterable[InstancePlacement]) -> list[set[int]]:
     return [set(instance.cpus) for instance in instances]
 
 
-configurations = st.builds(
+configurations: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict,
     instances=st.integers(1, 8),
     threads=st.integers(1, 8),
