@@ -45,7 +45,7 @@ def read_contents(connection: Connection) -> Contents:
 
 
 def check_contents(contents: Contents, location: Location) -> None:
-    """Refuse a database that is somebody else's, or newer than we are.
+    """Refuse a database that is somebody else's, or whose tables of ours are newer than we are.
 
     An SQLite file must be empty, ours, or Optuna's; a server's database may hold anything beside our tables.
 
@@ -65,8 +65,6 @@ def check_contents(contents: Contents, location: Location) -> None:
             f"this autotune knows versions up to {REVISIONS[-1]}",
             remedy="update autotune, or use another --store",
         )
-    if contents.optuna_revision is not None:
-        _check_optuna(contents.optuna_revision, location)
 
 
 def check_readable(contents: Contents, location: Location) -> None:
@@ -100,7 +98,16 @@ def _revision(connection: Connection, version_table: str) -> str | None:
     return found
 
 
-def _check_optuna(revision: str, location: Location) -> None:
+def check_optuna(contents: Contents, location: Location) -> None:
+    """Refuse a database whose Optuna tables the installed Optuna cannot write; readers need only ours.
+
+    Raises:
+        StoreError: they are older or newer.
+    """
+    revision = contents.optuna_revision
+    if revision is None:
+        return
+    # Importing Optuna takes longer than all that a reading command does.
     from autotune.store.optuna_storage import optuna_versions
 
     known, head = optuna_versions()

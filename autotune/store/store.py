@@ -25,7 +25,14 @@ from autotune.store.rows import (
     trial_row,
     trial_summary,
 )
-from autotune.store.schema import Contents, check_contents, check_readable, read_contents, upgrade
+from autotune.store.schema import (
+    Contents,
+    check_contents,
+    check_optuna,
+    check_readable,
+    read_contents,
+    upgrade,
+)
 from autotune.store.tables import plans, studies, trials
 
 if TYPE_CHECKING:
@@ -233,7 +240,9 @@ def _check(location: Location, timeout_s: float, *, writing: bool) -> None:
     """Refuse a database that cannot be used, before anything in it is changed."""
     contents = _contents(location, timeout_s, writing=writing)
     check_contents(contents, location)
-    if not writing:
+    if writing:
+        check_optuna(contents, location)
+    else:
         check_readable(contents, location)
     if contents.abandoned and location.path is not None:
         recover(location.path, timeout_s)
