@@ -59,6 +59,10 @@ def _as_it_is(expansion: Expansion, place: Place, value: Any) -> None:
     expansion.values[str(place[-1])] = value
 
 
+def _problem(expansion: Expansion, place: Place, value: Any) -> None:
+    expansion.values["problem"] = _known(expansion, place, value) if isinstance(value, dict) else value
+
+
 def _objective(expansion: Expansion, place: Place, value: Any) -> None:
     if value in ("throughput", "latency"):
         expansion.values["objective"] = {"kind": value}
@@ -164,6 +168,7 @@ def _budget(expansion: Expansion, place: Place, value: Any) -> None:
 
 
 _SECTIONS: dict[str, Callable[[Expansion, Place, Any], None]] = {
+    "problem": _problem,
     "objective": _objective,
     "limits": _limits,
     "search": _search,

@@ -201,6 +201,18 @@ def test_a_wrong_value_is_refused_with_its_path_itself_and_what_is_allowed(
         ("{batch_size: 8}", "problem.sequence_length", "missing", "1 to 131072"),
         ("{batch_size: 8, sequence_length: 513}", "problem.sequence_length", "513 tokens", "at most 512"),
         ("[8, 128]", "problem", "a list", "batch_size, sequence_length"),
+        (
+            "{batch_size: 8, sequence_length: 9, tokens: 3}",
+            "problem.tokens",
+            "'tokens'",
+            "known are batch_size",
+        ),
+        (
+            "{batch: 8, batch_size: 8, sequence_length: 9}",
+            "problem.batch",
+            "'batch'",
+            "did you mean batch_size?",
+        ),
         ("", "problem", "no value", "batch_size, sequence_length"),
     ],
 )
@@ -377,33 +389,43 @@ def test_any_text_is_a_study_or_refused_in_words_that_can_be_printed(text: str) 
 
 
 SCALARS = st.sampled_from(
-    [
-        *(
-            "auto",
-            "1",
-            "0",
-            "-3",
-            "1.5",
-            "true",
-            "",
-            "~",
-            "p99",
-            "50ms",
-            "4GiB",
-            "close",
-            "[]",
-            "{}",
-            "[1, 1]",
-        ),
-        *("{p99: 50ms}", "[auto]", "{latency: p90}", "unlimited", "'\"'", "9" * 20, "!!int 3", "x"),
-    ]
+    (
+        "auto",
+        "1",
+        "0",
+        "-3",
+        "1.5",
+        "true",
+        "",
+        "~",
+        "p99",
+        "50ms",
+        "4GiB",
+        "close",
+        "[]",
+        "{}",
+        "[1, 1]",
+        "x",
+    )
+) | st.sampled_from(
+    ("{p99: 50ms}", "[auto]", "{latency: p90}", "unlimited", "'\"'", "99999999999999999999", "!!int 3")
 )
 KEYS = st.sampled_from(
-    [
-        *("name", "objective", "scenario", "limits", "search", "measure", "budget", "seed", "latency"),
-        *("memory", "backends", "instances", "sockets", "smt", "blocks", "warmup", "trials", "minutes"),
-        *("percentile", "?"),
-    ]
+    (
+        "name",
+        "objective",
+        "scenario",
+        "limits",
+        "search",
+        "measure",
+        "budget",
+        "seed",
+        "latency",
+        "memory",
+        "?",
+    )
+) | st.sampled_from(
+    ("backends", "instances", "sockets", "smt", "blocks", "warmup", "trials", "minutes", "percentile", "max")
 )
 VALUES = st.one_of(
     SCALARS,

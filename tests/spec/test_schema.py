@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from autotune.errors import StudyFileError
+from autotune.spec.load import parse_study
+from autotune.spec.reading import read_document
+from autotune.spec.schema import study_schema
+from autotune.spec.study import StudySpec
+
+REPOSITORY = Path(__file__).parents[2]
+LEAST: dict[str, Any] = {
+    "model": "random:bert-base",
+    "problem": {"batch_size": 8, "sequence_length": 128},
+}
+VALIDATOR = Draft202012Validator(study_schema())
+
+
+def loader_takes(data: Any) -> bool:
+    try:
+        parse_study(json.dumps(data), name="x")
+    except StudyFileError:
+        return False
+    return True
+
+
+def schema_takes(data: Any) -> bool:
+    return VALIDATOR.is_valid(data)
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(study_schema())
+
+
+def test_a_caller_may_change_the_schema_that_it_was_given() -> None:
+    study_schema()["properties"].clear()
+    assert study_schema()["properties"]
+
+
+@pytest.mark.parametrize("path", sorted(REPOSITORY.glob("studies/*.yaml")), ids=lambda path: path.name)
+def test_every_shipped_study_meets_the_schema(path: Path) -> None:
+    VALIDATOR.validate(read_document(path.read_text(encoding="utf-8"), file=path.name).data)
+
+
+VALID: list[dict[str, Any]] = [
+    {},
+    {"name": "a.b-c_d"},
+    {"model": "hf:org/name@v1"},
+    {"model": "path:a b/c"},
+    {"model": "fake:m.json"},
+    {"objective": "latency"},
+    {"objective": {"latency": "p99.9"}},
+    {"objective": {"latency": {"percentile": 99}}},
+    {"scenario": "single_stream"},
+    {"limits": None},
+    {"limits": {"latency": {"p99": "50 ms"}, "memory": "4gib"}},
+    {"limits": {"latency": {"percentile": 99.9, "max": "1min"}}},
+    {"search": {"backends": "pytorch", "precisions": ["fp32"], "instances": 3, "threads": "auto"}},
+    {"search": {"placements": ["close", "per-l3"], "sockets": [0, "0-1", "2,3"], "smt": "auto"}},
+    {"search": {"sockets": "0", "smt": [True, False]}},
+    {"measure": {"warmup": "1s", "block": "250\u00b5s", "blocks": 1, "trial_timeout": "1h"}},
+    {"budget": {"trials": "unlimited", "minutes": 0.5}},
+    {"search": None, "measure": None, "budget": None},
+    {"seed": 2**31 - 1},
+]
+
+INVALID: list[dict[str, Any]] = [
+    {"name": ""},
+    {"name": 3},
+    {"name": None},
+    {"model": "bert-base"},
+    {"model": "random:gpt"},
+    {"model": "path:"},
+    {"model": "hf:a/b/c"},
+    {"model": None},
+    {"problem": None},
+    {"problem": [8, 128]},
+    {"problem": {"batch_size": 8}},
+    {"problem": {"batch_size": True, "sequence_length": 8}},
+    {"problem": {"batch_size": 0, "sequence_length": 8}},
+    {"problem": {"batch_size": 8, "sequence_length": 8, "tokens": 1}},
+    {"objective": "speed"},
+    {"objective": None},
+    {"objective": {"latency": 99}},
+    {"objective": {"latency": "p100"}},
+    {"objective": {"latency": "p0.5"}},
+    {"objective": {"latency": {"percentile": 0}}},
+    {"objective": {"latency": {"percentile": 99, "max": "1s"}}},
+    {"objective": {"latency": "p50", "throughput": 1}},
+    {"scenario": "server"},
+    {"limits": []},
+    {"limits": {"latency": {}}},
+    {"limits": {"latency": None}},
+    {"limits": {"latency": "50ms"}},
+    {"limits": {"latency": {"p99": 50}}},
+    {"limits": {"latency": {"p99": "50"}}},
+    {"limits": {"latency": {"p99": "1s", "p50": "1s"}}},
+    {"limits": {"latency": {"percentile": 99}}},
+    {"limits": {"latency": {"percentile": 100, "max": "1s"}}},
+    {"limits": {"memory": 4096}},
+    {"limits": {"memory": "4G"}},
+    {"search": {"backends": []}},
+    {"search": {"backends": ["auto"]}},
+    {"search": {"backends": "Not A Name"}},
+    {"search": {"precisions": ["fp16"]}},
+    {"search": {"instances": 0}},
+    {"search": {"instances": [1, 1]}},
+    {"search": {"instances": ["auto"]}},
+    {"search": {"instances": None}},
+    {"search": {"threads": list(range(1, 1002))}},
+    {"search": {"placements": "unpinned"}},
+    {"search": {"sockets": [-1]}},
+    {"search": {"sockets": "a"}},
+    {"search": {"sockets": True}},
+    {"search": {"smt": 1}},
+    {"search": {"smt": []}},
+    {"search": {"cores": 1}},
+    {"measure": {"warmup": 5}},
+    {"measure": {"warmup_s": 5}},
+    {"measure": {"blocks": 0}},
+    {"budget": {"trials": None}},
+    {"budget": {"trials": 1.5}},
+    {"budget": {"minutes": 0}},
+    {"budget": {"minutes": "30"}},
+    {"seed": -1},
+    {"seed": 2**31},
+    {"sed": 1},
+]
+
+BEYOND_THE_SCHEMA: list[dict[str, Any]] = [
+    {"problem": {"batch_size": 8, "sequence_length": 1024}},
+    {"objective": "latency", "search": {"instances": [16]}},
+    {"limits": {"latency": {"p99": "2h"}}},
+    {"limits": {"memory": "0GiB"}},
+    {"measure": {"warmup": "0s"}},
+    {"measure": {"trial_timeout": "1s"}},
+    {"search": {"sockets": [0, "0"]}},
+    {"search": {"sockets": ["1-0"]}},
+]
+
+
+@pytest.mark.parametrize("changes", VALID, ids=str)
+def test_schema_and_loader_take_what_is_right(changes: dict[str, Any]) -> None:
+    VALIDATOR.validate(LEAST | changes)
+    parse_study(json.dumps(LEAST | changes), name="x")
+
+
+@pytest.mark.parametrize("changes", INVALID, ids=lambda changes: str(changes)[:60])
+def test_schema_and_loader_refuse_what_is_wrong(changes: dict[str, Any]) -> None:
+    assert not schema_takes(LEAST | changes)
+    assert not loader_takes(LEAST | changes)
+
+
+@pytest.mark.parametrize("changes", BEYOND_THE_SCHEMA, ids=str)
+def test_the_loader_refuses_what_a_schema_cannot_express(changes: dict[str, Any]) -> None:
+    assert schema_takes(LEAST | changes)
+    assert not loader_takes(LEAST | changes)
+
+
+def test_schema_and_loader_ask_for_the_same_keys() -> None:
+    for key in LEAST:
+        rest = {other: value for other, value in LEAST.items() if other != key}
+        assert not schema_takes(rest)
+        assert not loader_takes(rest)
+
+
+FRAGMENTS = [changes for changes in (*VALID, *INVALID) if changes]
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=4))
+def test_whatever_the_schema_refuses_the_loader_refuses(fragments: list[dict[str, Any]]) -> None:
+    data = dict(LEAST)
+    for changes in fragments:
+        data |= changes
+    assert schema_takes(data) or not loader_takes(data)
+
+
+def objects(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(schema, dict):
+        if "properties" in schema:
+            yield path, schema
+        for key, inner in schema.items():
+            yield from objects(inner, f"{path}/{key}")
+    elif isinstance(schema, list):
+        for index, inner in enumerate(schema):
+            yield from objects(inner, f"{path}/{index}")
+
+
+def test_every_mapping_of_the_schema_refuses_unknown_keys() -> None:
+    assert [path for path, schema in objects(study_schema()) if schema["additionalProperties"]] == []
+
+
+def test_every_key_of_a_study_has_a_description() -> None:
+    sections = study_schema()["properties"]
+    undescribed = [name for name, section in sections.items() if not section.get("description")]
+    for name in ("problem", "limits", "search", "measure", "budget"):
+        keys = sections[name]["properties"].items()
+        undescribed += [f"{name}.{key}" for key, schema in keys if not schema.get("description")]
+    assert undescribed == []
+
+
+def test_the_schema_knows_every_section_of_a_study() -> None:
+    assert set(study_schema()["properties"]) == set(StudySpec.model_fields)
+
+
+def defaults(section: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: schema["default"] for key, schema in section.get("properties", {}).items() if "default" in schema
+    }
+
+
+def test_the_defaults_in_the_schema_are_those_of_the_loader() -> None:
+    sections = study_schema()["properties"]
+    written = {name: defaults(section) for name, section in sections.items() if defaults(section)}
+    assert set(written) == {"search", "measure", "budget"}
+    assert parse_study(json.dumps(LEAST | written), name="x") == parse_study(json.dumps(LEAST), name="x")
+
+
+def test_the_command_prints_the_schema() -> None:
+    command = [sys.executable, "-m", "autotune", "schema"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == study_schema()
+    assert done.stderr == ""
