@@ -32,7 +32,7 @@ _DECISIVE: Mapping[str, str] = {
     "quota_cpus": "the CPU quota",
     "memory_limit_bytes": "the memory limit",
     "memory_bytes": "the installed memory",
-    "node_memory_bytes": "the memory of the NUMA nodes",
+    "node_memory_bytes": "which NUMA nodes have memory",
 }
 """The parts that decide speed or placement, each with its name in a sentence."""
 
@@ -103,14 +103,17 @@ def _same(value: Any) -> Any:
 
 def _whole_gib(value: Any) -> Any:
     """Memory in GiB, rounded: what a kernel keeps for itself changes from boot to boot."""
-    if isinstance(value, Mapping):
-        return {name: _whole_gib(part) for name, part in value.items()}
     return round(value / _GIB) if isinstance(value, int) else None
+
+
+def _with_memory(value: Any) -> Any:
+    """Which nodes have memory: how much of it they show changes on virtual machines while they run."""
+    return [name for name, size in value.items() if size] if isinstance(value, Mapping) else None
 
 
 _STABLE: Mapping[str, Callable[[Any], Any]] = {
     "memory_bytes": _whole_gib,
-    "node_memory_bytes": _whole_gib,
+    "node_memory_bytes": _with_memory,
 }
 
 
@@ -120,7 +123,7 @@ def _difference(name: str, title: str, old: Any, new: Any) -> str:
         gone = _cut([entry for entry in before if entry not in after], "gone")
         come = _cut([entry for entry in after if entry not in before], "new")
         return f"{title} differ: {', '.join(part for part in (gone, come) if part) or 'another order'}"
-    unit = " GiB" if name in _STABLE else ""
+    unit = " GiB" if name == "memory_bytes" else ""
     then, now = (f"{entries[0]}{unit}" if entries else "none" for entries in (before, after))
     return f"{title} differs: {then} then, {now} now"
 

@@ -73,6 +73,13 @@ def test_what_changes_from_boot_to_boot_leaves_the_fingerprint(two_sockets: Mach
     assert machine_differences(machine_document(two_sockets), machine_document(rebooted)) == []
 
 
+def test_a_node_that_shows_more_memory_than_before_is_the_same_machine(two_sockets: Machine) -> None:
+    nodes = tuple(replace(node, memory_bytes=5 * GIB) for node in two_sockets.nodes)
+    assert fingerprint(replace(two_sockets, nodes=nodes)) == fingerprint(two_sockets)
+    empty = (replace(two_sockets.nodes[0], memory_bytes=0), *two_sockets.nodes[1:])
+    assert fingerprint(replace(two_sockets, nodes=empty)) != fingerprint(two_sockets)
+
+
 def test_a_document_survives_json_and_differs_from_itself_in_nothing(two_sockets: Machine) -> None:
     document = machine_document(two_sockets)
     stored = json.loads(json.dumps(document, allow_nan=False))
