@@ -179,7 +179,7 @@ def test_a_study_measures_every_configuration_once_and_stores_the_best_as_a_plan
     assert plan.id in out
     assert f"autotune show {plan.id}" in out
     assert f"autotune export {plan.id}" in out
-    assert "0 (baseline)" in out
+    assert "\nbaseline " in out
     assert f"[{len(trials)}/{len(trials)}]" in err
     _, err = folder.tune()
     assert "every configuration has been tried" in err

@@ -10,34 +10,31 @@ from autotune.report.scores import format_score
 from autotune.spec.study import StudySpec
 from autotune.store.records import TrialSummary
 
-TOP_COLUMNS = (
-    "trial",
-    "instances",
-    "threads",
-    "placement",
-    "sockets",
-    "engine",
-    "precision",
-    "score",
-    "gain",
-)
+TOP_COLUMNS = ("trial", "instances x threads", "placement", "sockets", "engine", "precision", "score", "gain")
 
 
-def top_rows(trials: Sequence[TrialSummary], spec: StudySpec, count: int = 10) -> list[tuple[str, ...]]:
-    """The `count` best configurations that meet the limits, best first; the baseline is always among them."""
+def top_table(
+    trials: Sequence[TrialSummary], spec: StudySpec, count: int = 10
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Columns and rows of the `count` best configurations that meet the limits, best first.
+
+    The baseline is always among them. Sockets are left out where all rows have the same.
+    """
     baseline = measured_baseline(trials)
     shown = ranked(trials, spec)[:count]
     if baseline is not None and baseline not in shown:
         shown.append(baseline)
-    return [_row(trial, baseline, spec) for trial in shown]
+    one_set = len({trial.configuration.sockets for trial in shown}) <= 1
+    kept = [column for column in TOP_COLUMNS if not (one_set and column == "sockets")]
+    cells = [dict(zip(TOP_COLUMNS, _row(trial, baseline, spec), strict=True)) for trial in shown]
+    return tuple(kept), [tuple(row[column] for column in kept) for row in cells]
 
 
 def _row(trial: TrialSummary, baseline: TrialSummary | None, spec: StudySpec) -> tuple[str, ...]:
     one = trial.configuration
     return (
-        f"{trial.number} (baseline)" if trial.baseline else str(trial.number),
-        str(one.instances),
-        str(one.threads_per_instance or "default"),
+        "baseline" if trial.baseline else str(trial.number),
+        f"{one.instances} x {one.threads_per_instance or 'default'}",
         one.placement + ("+smt" if one.smt else ""),
         one.sockets,
         one.backend,

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.errors import NoPlanError
 from autotune.report.ranking import best, gain, measured_baseline, no_plan_error, ranked
 from autotune.report.scores import format_score
-from autotune.report.top import TOP_COLUMNS, top_rows
+from autotune.report.top import top_table
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import LatencyLimit, Limits, Objective, Problem, StudySpec
 from autotune.store.records import TrialRecord, TrialSummary
@@ -107,15 +109,23 @@ def test_without_any_measurement_the_failures_are_counted_and_the_last_is_told()
 
 def test_the_table_ends_with_the_baseline_where_it_is_not_among_the_best() -> None:
     trials = [a_trial(number, number + 1.0) for number in range(20)]
-    rows = top_rows(trials, THROUGHPUT, count=3)
-    assert [row[0] for row in rows] == ["19", "18", "17", "0 (baseline)"]
+    columns, rows = top_table(trials, THROUGHPUT, count=3)
+    assert [row[0] for row in rows] == ["19", "18", "17", "baseline"]
     assert [row[-1] for row in rows] == ["20.00x", "19.00x", "18.00x", "1.00x"]
-    assert {len(row) for row in rows} == {len(TOP_COLUMNS)}
+    assert {len(row) for row in rows} == {len(columns)}
 
 
 def test_a_baseline_that_is_the_best_stands_once_in_the_table() -> None:
-    rows = top_rows([a_trial(0, 9.0), a_trial(1, 1.0)], THROUGHPUT)
-    assert [row[0] for row in rows] == ["0 (baseline)", "1"]
+    _, rows = top_table([a_trial(0, 9.0), a_trial(1, 1.0)], THROUGHPUT)
+    assert [row[0] for row in rows] == ["baseline", "1"]
+
+
+def test_sockets_are_shown_where_they_tell_configurations_apart() -> None:
+    one, other = a_trial(0, 9.0), a_trial(1, 1.0)
+    assert "sockets" not in top_table([one, other], THROUGHPUT)[0]
+    elsewhere = replace(other, configuration=replace(other.configuration, sockets="0-1"))
+    columns, rows = top_table([one, elsewhere], THROUGHPUT)
+    assert [row[columns.index("sockets")] for row in rows] == ["0", "0-1"]
 
 
 def test_a_score_names_its_unit_and_percentile() -> None:
