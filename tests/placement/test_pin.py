@@ -105,3 +105,39 @@ def is_alive(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return status.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def test_the_environment_is_passed_on_in_the_c_locale_too_which_python_would_change() -> None:
+    done = run("--", "/usr/bin/env", env={"LANG": "C", "EMPTY": ""})
+    assert sorted(done.stdout.splitlines()) == ["EMPTY=", "LANG=C"]
+
+
+FORBIDDING = """
+import ctypes, os, struct, sys
+def step(code, yes, no, value):
+    return struct.pack("HBBI", code, yes, no, value)
+load, equal, answer = 0x20, 0x15, 0x06
+steps = [step(load, 0, 0, 0), step(equal, 0, 1, 238),
+         step(answer, 0, 0, 0x50001), step(answer, 0, 0, 0x7fff0000)]
+program = ctypes.create_string_buffer(b"".join(steps))
+filter = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(program))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, filter, 0, 0) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Becomes another program, for which seccomp has system call 238 (set_mempolicy on x86-64) fail with EPERM."""
+
+
+@on_x86_64
+def test_where_memory_policies_are_forbidden_the_program_starts_without_and_that_is_said() -> None:
+    program = [sys.executable, "-I", "-c", REPORT]
+    done = subprocess.run(
+        [sys.executable, "-c", FORBIDDING, *PIN, "--membind", "0", "--", *program],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "pin: memory policy bind:0 refused: Operation not permitted; going on without\n"
+    assert json.loads(done.stdout)["mode"] == 0
