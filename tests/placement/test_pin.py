@@ -126,7 +126,7 @@ assert libc.prctl(38, 1, 0, 0, 0) == 0
 assert libc.prctl(22, 2, filter, 0, 0) == 0
 os.execv(sys.argv[1], sys.argv[1:])
 """
-"""Becomes another program, for which seccomp has system call 238 (set_mempolicy on x86-64) fail with EPERM."""
+"""Becomes another program, for which seccomp makes system call 238 (set_mempolicy on x86-64) fail: EPERM."""
 
 
 @on_x86_64
