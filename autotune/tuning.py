@@ -74,7 +74,7 @@ def tune(
         AutotuneError: anything in the study file, model, engines, store or space is wrong (before anything
             is measured); ResumeError when the stored study was made with something else; NoPlanError when no
             trial succeeds or meets the limits.
-        TuningInterrupted: on KeyboardInterrupt while searching.
+        TuningInterrupted: on KeyboardInterrupt, or because the observer wants to stop, while searching.
     """
     watcher = observer or Observer()
     spec, folder = read_study(study, base)
@@ -111,6 +111,8 @@ class _Run:
     def measure_until_done(self) -> None:
         """Ask, measure, keep and tell, until a bound is reached."""
         while not (reason := self._stop_reason()):
+            if self.observer.wants_to_stop():
+                raise KeyboardInterrupt
             proposal = self.search.ask()
             self.observer.trial_started(proposal.configuration, self._progress())
             record = self._record(proposal)

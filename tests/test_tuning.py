@@ -372,7 +372,9 @@ def test_after_kill_9_no_child_lives_and_the_next_run_repeats_no_finished_trial(
     assert states.count(TrialState.COMPLETE) == len(trials)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["ctrl-c", "sigterm", "closed terminal"]
+)
 def test_an_interrupted_run_stores_and_prints_the_plan_of_the_best_so_far(
     folder: Folder, started: list[subprocess.Popen[str]], number: signal.Signals
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from autotune.cli import output
+from autotune.cli.interruption import Interruption
 from autotune.report.progress import Observer, Progress
 from autotune.report.scores import format_score
 from autotune.spec.configuration import Configuration
@@ -17,8 +18,13 @@ from autotune.units import format_duration
 class TerminalObserver(Observer):
     """One line per finished trial, and on a terminal a status line for what runs."""
 
-    def __init__(self, spec: StudySpec) -> None:
+    def __init__(self, spec: StudySpec, interruption: Interruption) -> None:
         self._spec = spec
+        self._interruption = interruption
+
+    def wants_to_stop(self) -> bool:
+        """Whether a signal has come that was only remembered."""
+        return self._interruption.came
 
     def surveyed(self, left_out: Sequence[str]) -> None:
         """Say which engines are not searched."""

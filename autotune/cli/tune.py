@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -79,13 +76,15 @@ def _asked(path: Path, name: str | None, trials: int | None, minutes: float | No
 def _tune(spec: StudySpec, *, base: Path, store: str, offline: bool, as_json: bool) -> None:
     import optuna
 
+    from autotune.cli.interruption import Interruption
     from autotune.cli.progress import TerminalObserver
     from autotune.tuning import TuningInterrupted, tune
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        with _terminated_like_interrupted():
-            plan = tune(spec, base=base, store=store, offline=offline, observer=TerminalObserver(spec))
+        with Interruption() as interruption:
+            observer = TerminalObserver(spec, interruption)
+            plan = tune(spec, base=base, store=store, offline=offline, observer=observer)
     except TuningInterrupted as stop:
         if stop.plan is None:
             output.message(f"interrupted: {stop.reason}")
@@ -106,17 +105,3 @@ def _print_result(plan: Plan, spec: StudySpec, store: str, *, as_json: bool) -> 
         output.result_json(plan_values(plan))
     else:
         print_winner(plan, spec, store)
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Make SIGTERM end the search as Ctrl-C does, keeping what there is."""
-
-    def interrupt(_signal: int, _frame: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

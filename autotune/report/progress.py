@@ -50,5 +50,9 @@ class Observer:
     def trial_ended(self, record: TrialRecord, progress: Progress) -> None:
         """A trial ended and is in the store."""
 
+    def wants_to_stop(self) -> bool:
+        """Asked between trials: True ends the search as KeyboardInterrupt does."""
+        return False
+
     def stopped(self, reason: str, progress: Progress) -> None:
         """The search is over, and why."""
