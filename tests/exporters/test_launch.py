@@ -82,6 +82,25 @@ def test_it_prints_each_instances_latency_and_the_summed_throughput(launch: Laun
     assert lines[-1].startswith("throughput: ")
 
 
+def test_without_a_temporary_folder_it_starts_nothing_and_deletes_nothing(
+    launch: Launch, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "data").write_text("kept")
+    done = subprocess.run(
+        ["bash", str(launch.script), "--seconds", "1"],
+        cwd=precious,
+        env={**os.environ, "TMPDIR": str(tmp_path / "nowhere")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "no temporary folder can be made" in done.stderr
+    assert (precious / "data").read_text() == "kept"
+
+
 def test_its_processes_are_placed_as_the_trials_were(launch: Launch) -> None:
     measure = Measure(warmup_s=0.1, block_s=0.2, blocks=1)
     trial = run_trial(
