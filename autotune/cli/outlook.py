@@ -6,8 +6,9 @@ from pathlib import Path
 
 from autotune.cli import output
 from autotune.errors import ModelError
+from autotune.model.hub import offline_reason
 from autotune.model.sources import resolve_model
-from autotune.preflight import Survey, survey
+from autotune.preflight import Survey, refuse_longer_than, survey
 from autotune.search.estimate import estimated_s, estimated_trials
 from autotune.spec.study import StudySpec
 from autotune.units import format_duration
@@ -64,9 +65,10 @@ def _model_notes(spec: StudySpec, *, base: Path, offline: bool) -> list[str]:
         ModelError: it is not here, and a real run would not download it either.
     """
     try:
-        resolve_model(spec.model, base=base, seed=spec.seed, offline=True)
-    except ModelError as error:
-        if offline or not spec.model.startswith("hf:"):
+        model = resolve_model(spec.model, base=base, seed=spec.seed, offline=True)
+    except ModelError:
+        if offline or offline_reason() or not spec.model.startswith("hf:"):
             raise
-        return [f"the model would be downloaded first: {error.problem}"]
+        return [f"the model {spec.model} is not in the hub's cache and would be downloaded first"]
+    refuse_longer_than(model, spec.problem)
     return []

@@ -12,6 +12,8 @@ from autotune.model.digests import digest_files
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 SAVE_REMEDY = "save it again with transformers: model.save_pretrained(DIR), which writes safetensors"
+MAX_HEADER_BYTES = 100_000_000
+"""Source: safetensors, MAX_HEADER_SIZE."""
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -24,7 +26,11 @@ def folder_digest(directory: Path) -> str:
     try:
         config = _read_config(directory)
         _refuse_foreign_code(directory, config)
-        return digest_files([directory / "config.json", *weight_files(directory)])
+        weights = weight_files(directory)
+        for file in weights:
+            if file.suffix == ".safetensors":
+                _refuse_damaged(file)
+        return digest_files([directory / "config.json", *weights])
     except OSError as error:
         raise ModelError(
             f"{directory} cannot be read: {error.strerror}", remedy="check its permissions"
@@ -43,7 +49,7 @@ def _read_config(directory: Path) -> dict[str, Any]:
 def _read_object(file: Path) -> dict[str, Any]:
     try:
         value = json.loads(file.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{file} is not JSON: {error}", remedy=SAVE_REMEDY) from error
     if not isinstance(value, dict):
         raise ModelError(f"{file} is not a JSON object", remedy=SAVE_REMEDY)
@@ -96,3 +102,25 @@ def _shards(directory: Path) -> list[Path]:
         if not (directory / name).is_file():
             raise ModelError(f"{directory} lacks {name}, which {WEIGHTS_INDEX} names", remedy=SAVE_REMEDY)
     return [directory / name for name in names]
+
+
+def _refuse_damaged(file: Path) -> None:
+    """Refuse a safetensors file whose length is not what its header says, such as half a download.
+
+    Source: the safetensors format: 8 bytes of header length, little-endian; the header, JSON; the tensors.
+    """
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        header = stream.read(length) if length <= min(size, MAX_HEADER_BYTES) else b""
+    try:
+        entries = json.loads(header)
+        ends = [entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"]
+        whole = 8 + length + max(ends, default=0)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        raise ModelError(f"{file} is not a safetensors file", remedy=SAVE_REMEDY) from error
+    if whole != size:
+        raise ModelError(
+            f"{file} is damaged: it has {size} bytes, its header speaks of {whole}",
+            remedy="copy or download it again",
+        )

@@ -135,13 +135,25 @@ def make_inputs(
     return {name: makers[kind]() for name, kind in description.arrays.items()}
 
 
+def check_model_takes(folder: Path, sequence_length: int) -> None:
+    """Refuse a sequence that a transformers folder's model has no positions for.
+
+    Raises:
+        ModelError: it is longer than the model's longest.
+    """
+    _refuse_longer(_max_sequence_length(json.loads((folder / "config.json").read_bytes())), sequence_length)
+
+
 def check_sequence_length(description: InputsDescription, sequence_length: int) -> None:
     """Refuse a sequence that the model has no positions for.
 
     Raises:
         ModelError: it is longer than the model's longest.
     """
-    longest = description.max_sequence_length
+    _refuse_longer(description.max_sequence_length, sequence_length)
+
+
+def _refuse_longer(longest: int | None, sequence_length: int) -> None:
     if longest is not None and sequence_length > longest:
         raise ModelError(
             f"sequence_length {sequence_length} is more than the model takes",

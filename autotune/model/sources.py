@@ -93,9 +93,9 @@ def _resolve_folder(source: str, kind: str, directory: Path) -> ResolvedModel:
 
 
 def _resolve_fake(source: str, file: Path) -> ResolvedModel:
-    if not file.is_file():
-        raise ModelError(f"{file} is not a file", remedy="fake: takes the JSON file of a fake model")
     try:
+        if not file.is_file():
+            raise ModelError(f"{file} is not a file", remedy="fake: takes the JSON file of a fake model")
         return ResolvedModel(source, "fake", digest_files([file]), file)
     except OSError as error:
         raise ModelError(
@@ -104,4 +104,12 @@ def _resolve_fake(source: str, file: Path) -> ResolvedModel:
 
 
 def _locate(text: str, base: Path) -> Path:
-    return (base / Path(text).expanduser()).resolve()
+    """The absolute path.
+
+    Raises:
+        ModelError: it leads nowhere: a user that does not exist, or links in a circle.
+    """
+    try:
+        return (base / Path(text).expanduser()).resolve()
+    except (OSError, RuntimeError) as error:
+        raise ModelError(f"{text} leads nowhere: {error}", remedy="check the path") from error

@@ -33,8 +33,15 @@ def folder(tmp_path: Path) -> Path:
 def write_folder(directory: Path) -> Path:
     directory.mkdir(parents=True)
     (directory / "config.json").write_text('{"model_type": "bert"}')
-    (directory / "model.safetensors").write_bytes(b"weights")
+    (directory / "model.safetensors").write_bytes(safetensors(b"weights"))
     return directory
+
+
+def safetensors(data: bytes) -> bytes:
+    """A file of one tensor of these bytes."""
+    entry = {"dtype": "U8", "shape": [len(data)], "data_offsets": [0, len(data)]}
+    header = json.dumps({"__metadata__": {"format": "pt"}, "w": entry}).encode()
+    return len(header).to_bytes(8, "little") + header + data
 
 
 def resolve(source: str, base: Path = Path("/"), *, seed: int = 0, offline: bool = True) -> ResolvedModel:
@@ -82,7 +89,7 @@ def test_a_file_put_in_the_place_of_another_of_equal_size_and_time_is_read_again
     weights = folder / "model.safetensors"
     status = weights.stat()
     other = folder / "other"
-    other.write_bytes(b"WEIGHTS")
+    other.write_bytes(safetensors(b"WEIGHTS"))
     os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
     other.replace(weights)
     assert resolve(f"path:{folder}").digest != before
@@ -90,13 +97,13 @@ def test_a_file_put_in_the_place_of_another_of_equal_size_and_time_is_read_again
 
 def test_sharded_weights_are_digested_shard_by_shard(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
-    shards = {f"model-0000{n}-of-00002.safetensors": f"shard {n}" for n in (1, 2)}
+    shards = {f"model-0000{n}-of-00002.safetensors": safetensors(b"shard %d" % n) for n in (1, 2)}
     for name, content in shards.items():
-        (folder / name).write_text(content)
+        (folder / name).write_bytes(content)
     index = {"weight_map": {f"w{n}": name for n, name in enumerate(shards)}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     before = resolve(f"path:{folder}").digest
-    (folder / "model-00002-of-00002.safetensors").write_text("shard 3")
+    (folder / "model-00002-of-00002.safetensors").write_bytes(safetensors(b"shard 3"))
     assert resolve(f"path:{folder}").digest != before
 
 
@@ -134,6 +141,19 @@ def without_shard(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
+def with_half_a_download(folder: Path) -> None:
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[:-3])
+
+
+def with_other_weights(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"\xff" * 64)
+
+
+def with_a_deep_config(folder: Path) -> None:
+    (folder / "config.json").write_text("[" * 100_000)
+
+
 def with_shard_elsewhere(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "model.safetensors.index.json")
     (folder / "model.safetensors.index.json").write_text('{"weight_map": {"w": "../secret.safetensors"}}')
@@ -149,6 +169,9 @@ def with_shard_elsewhere(folder: Path) -> None:
         (with_broken_config, "is not JSON"),
         (with_config_of_another_kind, "not a JSON object"),
         (without_config, "has no config.json"),
+        (with_half_a_download, "is damaged"),
+        (with_other_weights, "is not a safetensors file"),
+        (with_a_deep_config, "is not JSON"),
         (without_shard, "lacks model-00001-of-00001.safetensors"),
         (with_shard_elsewhere, "'../secret.safetensors', not a safetensors file beside it"),
     ],
@@ -226,3 +249,18 @@ def test_a_model_of_which_the_hubs_cache_has_a_part_is_not_used(tmp_path: Path) 
     (snapshot / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="not in the local cache"):
         resolve(f"hf:org/model@{'0' * 40}")
+
+
+@pytest.mark.parametrize(
+    "source", ["path:~nobody-of-this-name/model", "fake:~nobody-of-this-name/model.json"]
+)
+def test_a_path_that_leads_nowhere_is_refused(source: str) -> None:
+    with pytest.raises(ModelError, match="leads nowhere"):
+        resolve(source)
+
+
+def test_links_in_a_circle_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(ModelError, match="leads nowhere"):
+        resolve("path:a", tmp_path)
