@@ -5,7 +5,8 @@ AutotuneError                what happened, the offending value, what to do next
 ├── MachineError             the machine cannot be read, or offers nothing to run on
 ├── StudyFileError           a study file is wrong; knows the path of the value in the file
 ├── ModelError               a model source cannot be resolved, downloaded or loaded
-├── PreparationError         an artifact cannot be made (export, quantisation) or the cache is unusable
+├── PreparationError         an artifact cannot be made (export, quantisation)
+│   └── CacheError           the cache cannot be written
 ├── BackendError             an engine is unknown or not installed
 │   └── UnsupportedError     the engine cannot do what is asked here (precision, architecture)
 ├── PlacementError           no legal placement, or the kernel refused one
@@ -62,7 +63,11 @@ class ModelError(AutotuneError):
 
 
 class PreparationError(AutotuneError):
-    """An artifact cannot be made (export, quantisation), or the cache is unusable."""
+    """An artifact cannot be made (export, quantisation)."""
+
+
+class CacheError(PreparationError):
+    """The cache cannot be written: says nothing of any configuration."""
 
 
 class BackendError(AutotuneError):

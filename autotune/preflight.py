@@ -15,17 +15,18 @@ from pathlib import Path
 
 from autotune.backends.availability import available_engines
 from autotune.backends.registry import get_backend, package_versions
-from autotune.errors import StudyError
+from autotune.errors import PlacementError, StudyError
 from autotune.machine.document import machine_differences, machine_document
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
+from autotune.model.inputs import check_model_takes
 from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.search.resume import mapping_differences, refuse_differences, study_differences
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search, refuse_foreign
 from autotune.spec.configuration import Precision
 from autotune.spec.load import load_study
-from autotune.spec.study import StudySpec
+from autotune.spec.study import Problem, StudySpec
 from autotune.store.location import parse_location
 from autotune.store.records import StudyRecord
 from autotune.store.store import StudyStore
@@ -69,8 +70,14 @@ def survey(spec: StudySpec) -> Survey:
     Raises:
         BackendError: no engine can run the study, or one that it names is not there.
         StudyFileError: a bound, or all of them together, leave nothing that is legal on this machine.
+        PlacementError: the CPU quota is less than one cpu.
     """
     machine = read_machine()
+    if machine.quota_cpus is not None and machine.quota_cpus < 1:
+        raise PlacementError(
+            f"the CPU quota of {machine.quota_cpus:g} cpus is too small for one thread",
+            remedy="raise the quota of the cgroup or container to at least 1 cpu",
+        )
     engines, left_out = available_engines(spec, machine)
     space = build_space(spec, machine, engines)
     return Survey(spec, machine, engines, space, tuple(left_out))
@@ -80,8 +87,19 @@ def set_up(surveyed: Survey, *, base: Path, offline: bool) -> Setup:
     """Make sure that the model is here; nothing is written but its download."""
     spec, space = surveyed.spec, surveyed.space
     model = resolve_model(spec.model, base=base, seed=spec.seed, offline=offline)
+    refuse_longer_than(model, spec.problem)
     versions = relevant_versions(surveyed.engines, space)
     return Setup(spec, surveyed.machine, model, surveyed.engines, space, versions)
+
+
+def refuse_longer_than(model: ResolvedModel, problem: Problem) -> None:
+    """Refuse sequences that the model has no positions for.
+
+    Raises:
+        ModelError: they are longer than its longest.
+    """
+    if model.path is not None and model.kind != "fake":
+        check_model_takes(model.path, problem.sequence_length)
 
 
 def read_study(study: StudySpec | Path | str, base: Path | None = None) -> tuple[StudySpec, Path]:
@@ -123,6 +141,7 @@ def begin_or_resume(setup: Setup, store: StudyStore) -> SearchStudy:
         refuse_differences(setup.spec.name, _differences(stored, asked))
     search = open_search(setup.spec, setup.space, store.optuna_storage())
     trials = store.trials(setup.spec.name)
+    search.expect([one.number for one in trials])
     search.settle({one.number: Answer(one.result, one.score, one.violations) for one in trials})
     return search
 

@@ -9,7 +9,13 @@ from pathlib import Path
 
 from autotune.backends.preparation import prepare_artifact
 from autotune.backends.registry import get_backend
-from autotune.errors import NoPlanError, PreparationError, UnsupportedError
+from autotune.errors import (
+    AutotuneError,
+    CacheError,
+    PlanError,
+    PreparationError,
+    UnsupportedError,
+)
 from autotune.model.artifact import Artifact
 from autotune.model.cache import ArtifactCache
 from autotune.placement.command import worker_commands
@@ -103,7 +109,7 @@ class _Run:
     records: list[TrialRecord]
     started_s: float = field(default_factory=time.monotonic)
     resumed_with: int = field(init=False)
-    artifacts: dict[tuple[str, str], Artifact] = field(default_factory=dict)
+    prepared: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.resumed_with = len(self.records)
@@ -123,7 +129,7 @@ class _Run:
         self.observer.stopped(reason, self._progress())
 
     def conclude(self) -> Plan:
-        """Make the best trial's plan and store it.
+        """Make the best trial's plan and store it, unless it is the newest one already.
 
         Raises:
             NoPlanError: no trial succeeded, or none meets the limits.
@@ -131,6 +137,9 @@ class _Run:
         winner = best(self.records, self.setup.spec)
         if winner is None:
             raise no_plan_error(self.records, self.setup.spec)
+        stored = newest_plan(self.store, self.setup.spec.name)
+        if stored is not None and stored.trial == winner.number:
+            return stored
         plan = make_plan(
             spec=self.setup.spec,
             machine=self.setup.machine,
@@ -140,14 +149,15 @@ class _Run:
             versions=self.setup.versions,
             model=self.setup.model,
         )
-        return keep_plan(self.store, plan)
+        self.store.save_plan(plan)
+        return plan
 
     def interrupted(self) -> TuningInterrupted:
         """What an interrupted search has to show: the best so far, stored as a plan."""
         self.records = list(self.store.trials(self.setup.spec.name))
         try:
             return TuningInterrupted(self.conclude())
-        except NoPlanError as error:
+        except AutotuneError as error:
             return TuningInterrupted(None, error.problem)
 
     def _record(self, proposal: Proposal) -> TrialRecord:
@@ -175,6 +185,8 @@ class _Run:
                 commands = self._commands(configuration)
             except UnsupportedError as error:
                 return Failure(FailureKind.UNSUPPORTED, error.problem)
+            except CacheError:
+                raise
             except PreparationError as error:
                 self.search.drop(configuration)
                 return Failure(FailureKind.CRASH, error.problem)
@@ -200,18 +212,19 @@ class _Run:
         )
 
     def _artifact(self, configuration: Configuration) -> Artifact:
+        """From the cache each time, as somebody may have pruned it since the last trial."""
         key = pair(configuration)
-        if key not in self.artifacts:
+        if key not in self.prepared:
             self.observer.preparing(*key)
-            self.artifacts[key] = prepare_artifact(
-                self.setup.model,
-                configuration.backend,
-                configuration.precision,
-                self.setup.machine.isa,
-                ArtifactCache(),
-                timeout_s=PREPARATION_TIMEOUT_S,
-            )
-        return self.artifacts[key]
+            self.prepared.add(key)
+        return prepare_artifact(
+            self.setup.model,
+            configuration.backend,
+            configuration.precision,
+            self.setup.machine.isa,
+            ArtifactCache(),
+            timeout_s=PREPARATION_TIMEOUT_S,
+        )
 
     def _stop_reason(self) -> str:
         """Why no further trial is started; empty while there is none. The baseline is always measured."""
@@ -246,15 +259,13 @@ class _Run:
         return time.monotonic() - self.started_s
 
 
-def keep_plan(store: StudyStore, plan: Plan) -> Plan:
-    """Store a plan, unless the study's newest one says the same; gives the stored one."""
-    summaries = store.plans(plan.study["name"])
-    if summaries:
-        newest = store.plan(summaries[0].id)
-        if newest == plan.model_copy(update={"id": newest.id, "created_s": newest.created_s}):
-            return newest
-    store.save_plan(plan)
-    return plan
+def newest_plan(store: StudyStore, study: str) -> Plan | None:
+    """The study's newest plan; None where there is none that can be read."""
+    summaries = store.plans(study)
+    try:
+        return store.plan(summaries[0].id) if summaries else None
+    except PlanError:
+        return None
 
 
 def _baseline(records: Sequence[TrialRecord]) -> TrialRecord | None:

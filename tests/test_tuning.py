@@ -372,6 +372,34 @@ def test_after_kill_9_no_child_lives_and_the_next_run_repeats_no_finished_trial(
     assert states.count(TrialState.COMPLETE) == len(trials)
 
 
+def test_an_unusable_cache_ends_the_run_and_costs_no_configuration(folder: Folder) -> None:
+    (folder.path / "cache").write_text("a file where a folder should be")
+    _, err = folder.tune(status=6)
+    assert "cannot be written" in err
+    assert folder.trials() == ()
+    (folder.path / "cache").unlink()
+    folder.tune()
+    assert folder.plan().gain is not None
+
+
+def test_a_pruned_artifact_is_made_again(folder: Folder, started: list[subprocess.Popen[str]]) -> None:
+    process = folder.start()
+    started.append(process)
+    lines_until(process, "[2/")
+    for artifact in (folder.path / "cache" / "artifacts").iterdir():
+        artifact.rename(folder.path / artifact.name)
+    _, err = process.communicate(timeout=WAIT_S * 4)
+    assert process.returncode == 0, err
+    crashed = [trial for trial in folder.trials() if isinstance(trial.result, Failure)]
+    assert len(crashed) <= 1, "only the trial that was running may have missed it"
+
+
+def test_a_study_whose_trials_optuna_lost_is_refused(begun: Folder) -> None:
+    optuna.delete_study(study_name="small", storage=begun.url)
+    _, err = begun.tune(status=9)
+    assert "it was deleted or replaced" in err
+
+
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["ctrl-c", "sigterm", "closed terminal"]
 )

@@ -14,14 +14,17 @@ WAITING_MODULES = frozenset(
 )
 """Where the process waits for workers, children and locks; it spends nearly all of its time there."""
 
+INSISTENCE = 5
+"""So many signals mean that somebody wants it to end at any price."""
+
 
 class Interruption:
     """While it is entered, each of `SIGNALS` raises KeyboardInterrupt where the process waits.
 
     Elsewhere it is only remembered, for the search to ask before its next trial: Python loses an exception
-    that is raised while it collects garbage, and a library may be halfway through a change. A second signal
-    raises wherever it comes. One that the process was started to ignore (as `nohup` does with SIGHUP) stays
-    ignored.
+    that is raised while it collects garbage, and a library may be halfway through a change. It is raised
+    once, so that a second Ctrl-C does not break into keeping what there is; every fifth raises wherever it
+    comes. A signal that the process was started to ignore (as `nohup` does with SIGHUP) stays ignored.
 
     Attributes:
         came: whether a signal has come.
@@ -29,6 +32,8 @@ class Interruption:
 
     def __init__(self) -> None:
         self.came = False
+        self._raised = False
+        self._count = 0
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interruption:
@@ -44,6 +49,9 @@ class Interruption:
             signal.signal(number, handler)
 
     def _interrupt(self, _number: int, frame: FrameType | None) -> None:
-        again, self.came = self.came, True
-        if again or (frame is not None and frame.f_globals.get("__name__") in WAITING_MODULES):
+        self.came = True
+        self._count += 1
+        waits = frame is not None and frame.f_globals.get("__name__") in WAITING_MODULES
+        if (waits and not self._raised) or self._count % INSISTENCE == 0:
+            self._raised = True
             raise KeyboardInterrupt

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import traceback
+from contextlib import suppress
 from typing import Annotated, NoReturn
 
 import typer
@@ -60,11 +63,31 @@ def run() -> int:
         app()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
-    except AutotuneError as error:
+    except (Exception, KeyboardInterrupt) as error:
+        return _explain(error)
+    return 0
+
+
+def _explain(error: BaseException) -> int:
+    """Say what ended the command, and give its exit code."""
+    if isinstance(error, AutotuneError):
         output.error(str(error))
         return exits.exit_code(error)
-    except Exception:
-        output.message(traceback.format_exc().rstrip())
-        output.error("this is a bug in autotune; please report it with the lines above")
-        return exits.BUG
-    return 0
+    if isinstance(error, KeyboardInterrupt):
+        output.message("interrupted")
+        return exits.INTERRUPTED
+    if isinstance(error, OSError | UnicodeError):
+        # A file or folder that cannot be used, a full disk, text that cannot be encoded, a closed pipe.
+        if not isinstance(error, BrokenPipeError):
+            output.error(str(error))
+        _detach_stdout()
+        return exits.EXIT_CODES[AutotuneError]
+    output.message("".join(traceback.format_exception(error)).rstrip())
+    output.error("this is a bug in autotune; please report it with the lines above")
+    return exits.BUG
+
+
+def _detach_stdout() -> None:
+    """Point stdout where Python's last flush cannot fail."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -90,5 +90,10 @@ def _line_start() -> str:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    stream.write(text)
-    stream.flush()
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError:
+        # Nobody can read messages any more (a closed terminal, a full disk); what runs goes on.
+        if stream is not sys.stderr:
+            raise

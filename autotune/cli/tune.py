@@ -60,7 +60,7 @@ def _asked(path: Path, name: str | None, trials: int | None, minutes: float | No
     from autotune.spec.load import load_study
     from autotune.spec.study import StudySpec
 
-    values = load_study(path).model_dump()
+    values = load_study(path, name=name).model_dump()
     values["name"] = name if name is not None else values["name"]
     given = {"trials": trials, "minutes": minutes}
     values["budget"] |= {key: value for key, value in given.items() if value is not None}

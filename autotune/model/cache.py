@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from autotune.errors import PreparationError
+from autotune.errors import CacheError
 from autotune.model.artifact import Artifact
 from autotune.model.location import cache_root
 from autotune.model.manifest import MANIFEST_FILE, Manifest, read_manifest, write_manifest
@@ -70,7 +70,7 @@ class ArtifactCache:
         """Hold the key's lock, waiting for whoever has it.
 
         Raises:
-            PreparationError: the cache cannot be written.
+            CacheError: the cache cannot be written.
         """
         with self._lock_file(key) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -81,7 +81,7 @@ class ArtifactCache:
         """An empty folder to make the key's artifact in, gone afterwards; needs the key's lock.
 
         Raises:
-            PreparationError: the cache cannot be written.
+            CacheError: the cache cannot be written.
         """
         self._sweep(key)
         with self._writing():
@@ -97,7 +97,7 @@ class ArtifactCache:
         """Turn a finished staging folder into the key's artifact, in one step; needs the key's lock.
 
         Raises:
-            PreparationError: the cache cannot be written.
+            CacheError: the cache cannot be written.
         """
         target = self._artifact(manifest.key)
         with self._writing():
@@ -115,7 +115,7 @@ class ArtifactCache:
             The keys that are gone.
 
         Raises:
-            PreparationError: the cache cannot be written.
+            CacheError: the cache cannot be written.
         """
         with self._writing():
             return tuple(key for key in keys if self._remove(key))
@@ -176,9 +176,9 @@ class ArtifactCache:
         return self.root / "artifacts" / key
 
 
-def unusable(root: Path, error: OSError) -> PreparationError:
+def unusable(root: Path, error: OSError) -> CacheError:
     """The error for a cache that cannot be written: no space, no permission, no such disk."""
-    return PreparationError(
+    return CacheError(
         f"the cache {root} cannot be written: {error.strerror or error}",
         remedy="make room with `autotune cache prune`, or set AUTOTUNE_CACHE to a folder on another disk",
     )

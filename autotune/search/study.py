@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import optuna
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.pruners import NopPruner
 from optuna.storages import BaseStorage
 from optuna.trial import Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
-from autotune.errors import StudyError
+from autotune.errors import StoreError, StudyError
 from autotune.search.outcomes import FAILURE, configuration_of
 from autotune.search.sampler import LegalSampler
 from autotune.search.score import direction
@@ -40,6 +44,32 @@ class Proposal:
     configuration: Configuration
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _storage_trouble(method: Callable[P, T]) -> Callable[P, T]:
+    """Have a method say what is wrong with the store, where Optuna speaks of its internals."""
+
+    @wraps(method)
+    def translated(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(*args, **kwargs)
+        except (StorageInternalError, SQLAlchemyError) as error:
+            cause = error.__cause__ or error
+            raise StoreError(
+                f"the study store cannot be used any more: {str(cause).splitlines()[0]}",
+                remedy="see whether it is locked or was deleted; the same command goes on with what it holds",
+            ) from error
+        except (UpdateFinishedTrialError, KeyError) as error:
+            raise StudyError(
+                "another process has changed the study meanwhile",
+                remedy="run it once at a time; the same command goes on from the trials that are stored",
+            ) from error
+
+    return translated
+
+
 class SearchStudy:
     """An Optuna study over the legal configurations; Optuna's own tools work on it.
 
@@ -52,15 +82,18 @@ class SearchStudy:
         self._study = study
         self._sampler = sampler
 
+    @_storage_trouble
     def untried(self) -> int:
         """How many configurations may still be proposed; 0 when the space is exhausted."""
         return len(self._sampler.untried(self._study.get_trials(deepcopy=False)))
 
+    @_storage_trouble
     def ask(self) -> Proposal:
         """Take the next configuration; the first is the baseline. Ask only while `untried` is not 0."""
         trial = self._study.ask(fixed_distributions=self._sampler.distributions)
         return Proposal(trial.number, Configuration.from_parameters(trial.params))
 
+    @_storage_trouble
     def tell(self, number: int, answer: Answer) -> None:
         """Finish a trial: COMPLETE with its score and constraints, or FAIL with the failure's kind."""
         trial = self._running()[number]
@@ -74,6 +107,21 @@ class SearchStudy:
         """Propose its backend and precision no more in this run."""
         self._sampler.drop(configuration)
 
+    def expect(self, numbers: Sequence[int]) -> None:
+        """Check that Optuna still has the trials of these numbers.
+
+        Raises:
+            StudyError: it has not; somebody deleted its study.
+        """
+        missing = set(numbers) - {trial.number for trial in self._study.get_trials(deepcopy=False)}
+        if missing:
+            raise StudyError(
+                f"Optuna's study {self._study.study_name!r} lacks {len(missing)} of the study's trials;"
+                " it was deleted or replaced in the store",
+                remedy="give this study another name (--name NEW), or use another store (--store URL)",
+            )
+
+    @_storage_trouble
     def settle(self, answers: Mapping[int, Answer]) -> None:
         """Finish the trials that a stopped run left running.
 

@@ -18,13 +18,13 @@ from autotune.spec.study import FAULT, LIST, WORD, StudySpec
 MAX_BYTES = 2**20
 
 
-def load_study(path: Path) -> StudySpec:
-    """Load a study file; without a `name` in it, the study is called as the file without its suffix.
+def load_study(path: Path, *, name: str | None = None) -> StudySpec:
+    """Load a study file; without a `name` in it, the study is called `name`, or else as the file's stem.
 
     Raises:
         StudyFileError: the file cannot be read, or is not a study.
     """
-    return _parse(_read_text(path), name=path.stem, file=str(path))
+    return _parse(_read_text(path), name=name or path.stem, file=str(path))
 
 
 def parse_study(text: str, *, name: str) -> StudySpec:

@@ -72,7 +72,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (AutotuneError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(_as_json(measurement) if options.json else _as_lines(measurement))
+    return _print(_as_json(measurement) if options.json else _as_lines(measurement))
+
+
+def _print(text: str) -> int:
+    """Print the result; 1 where nobody can read it any more."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stderr.write(f"the result cannot be written: {error.strerror}\n")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python's last flush must not fail again
+        return 1
     return 0
 
 
