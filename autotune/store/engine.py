@@ -99,6 +99,15 @@ def translated(location: Location, timeout_s: float) -> Iterator[None]:
         raise _store_error(error, location, timeout_s) from error
     except StatementError as error:
         raise StoreError(f"a value cannot be kept in the store {location}: {error.orig}") from error
+    except json.JSONDecodeError as error:
+        raise StoreError(
+            f"the store {location} is damaged: it holds a document that is not JSON ({error})",
+            remedy="restore a copy of it, or use another --store",
+        ) from error
+    except UnicodeEncodeError as error:
+        raise StoreError(
+            f"{error.object!r} is not text that a store can hold", remedy="write it in UTF-8"
+        ) from error
 
 
 def sqlite_code(error: DBAPIError) -> str:

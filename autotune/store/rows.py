@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row
 
+from autotune.errors import StoreError
 from autotune.spec.configuration import Configuration
 from autotune.store.records import PlanSummary, StudyRecord, TrialRecord, TrialSummary
 from autotune.trial.measurement import Failure, TrialResult
@@ -28,7 +29,17 @@ def study_row(record: StudyRecord) -> dict[str, Any]:
 
 
 def study_record(row: Row[Any]) -> StudyRecord:
-    """The inverse of `study_row`."""
+    """The inverse of `study_row`.
+
+    Raises:
+        StoreError: a document in it is none.
+    """
+    for column in ("spec", "machine", "versions"):
+        if not isinstance(getattr(row, column), dict):
+            raise StoreError(
+                f"study {row.name!r} is damaged in the store: its {column} is not an object",
+                remedy="run it under another name (--name NEW), or use another store (--store URL)",
+            )
     return StudyRecord(
         name=row.name,
         created_s=row.created_s,

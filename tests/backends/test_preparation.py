@@ -191,8 +191,8 @@ def test_a_preparation_that_takes_too_long_is_ended(host: Host) -> None:
         ({"raise": "UnsupportedError('no such operator')"}, "UnsupportedError", "no such operator"),
         ({"raise": "MemoryError()"}, "PreparationError", "not enough memory"),
         ({"raise": "RuntimeError('std::bad_alloc')"}, "PreparationError", "not enough memory"),
-        ({"raise": "OSError(28, 'No space left on device')"}, "PreparationError", "AUTOTUNE_CACHE"),
-        ({"raise": "RuntimeError('os error 28')"}, "PreparationError", "autotune cache prune"),
+        ({"raise": "OSError(28, 'No space left on device')"}, "CacheError", "AUTOTUNE_CACHE"),
+        ({"raise": "RuntimeError('os error 28')"}, "CacheError", "autotune cache prune"),
         ({"raise": "KeyError('layer')"}, "PreparationError", "KeyError: 'layer'"),
         ({"signal": int(signal.SIGKILL)}, "PreparationError", "for want of memory"),
         ({"signal": int(signal.SIGSEGV)}, "PreparationError", "crashed with SIGSEGV"),
@@ -209,5 +209,5 @@ def test_a_preparation_that_fails_says_why(host: Host, told: dict[str, Any], err
 def test_a_cache_that_cannot_be_written_says_what_to_do(host: Host) -> None:
     host.cache.write_text("in the way")
     answer = host.prepare()
-    assert answer["error"] == "PreparationError"
+    assert answer["error"] == "CacheError"
     assert "AUTOTUNE_CACHE" in answer["text"]

@@ -250,3 +250,22 @@ def test_a_copied_store_is_a_store(path: Path, url: str, study: StudyRecord) -> 
     shutil.copyfile(path, copy)
     with read_store(f"sqlite:///{copy}") as store:
         assert store.find_study(study.name) == study
+
+
+@pytest.mark.parametrize("column", ["spec", "machine", "versions"])
+@pytest.mark.parametrize("value", ["garbage", "[]", "3"])
+def test_a_study_whose_documents_are_damaged_is_refused(
+    path: Path, url: str, study: StudyRecord, column: str, value: str
+) -> None:
+    with open_store(url) as store:
+        store.create_study(study)
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"UPDATE autotune_studies SET {column} = ?", (value,))
+    connection.close()
+    with read_store(url) as store, pytest.raises(StoreError, match="damaged"):
+        store.find_study(study.name)
+
+
+def test_text_that_is_no_unicode_is_refused(url: str) -> None:
+    with open_store(url) as store, pytest.raises(StoreError, match="not text that a store can hold"):
+        store.find_study("\udcff")
