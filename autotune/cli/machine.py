@@ -15,6 +15,7 @@ def machine(
         Path,
         typer.Option(
             metavar="DIR",
+            readable=False,  # what cannot be read is told by the reader, with its own exit code
             help="Read DIR/sys and DIR/proc instead of this host's: a recording of another machine.",
         ),
     ] = Path("/"),

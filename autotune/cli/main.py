@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -59,6 +60,8 @@ def main() -> NoReturn:
 
 def run() -> int:
     """Run the command line of `sys.argv` and give its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: no terminal shows every text
     try:
         app()
     except SystemExit as end:

@@ -89,8 +89,10 @@ def _line_start() -> str:
     return "\r\x1b[K" if sys.stderr.isatty() else ""
 
 
-def _write(stream: TextIO, text: str) -> None:
+def _write(stream: TextIO | None, text: str) -> None:
     try:
+        if stream is None:
+            raise OSError("the output is closed")
         stream.write(text)
         stream.flush()
     except OSError:

@@ -35,7 +35,7 @@ class Tree:
         try:
             self._root = os.path.realpath(root, strict=True)
             os.listdir(self._root)  # noqa: PTH208 - the folder is opened, not walked
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise MachineError(
                 f"cannot read a machine from {str(root)!r}: {reason}", remedy=_REMEDY
@@ -136,7 +136,10 @@ class Tree:
         joined = os.path.join(self._root, path.lstrip("/"))  # noqa: PTH118 - thousands of calls per machine
         if self.is_host:
             return joined
-        resolved = os.path.realpath(joined)
+        try:
+            resolved = os.path.realpath(joined)
+        except RecursionError:  # a long chain of links, at which the kernel would give up long before
+            raise FileNotFoundError(path) from None
         if not resolved.startswith(self._root + "/"):
             raise FileNotFoundError(path)
         return resolved

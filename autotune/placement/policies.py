@@ -43,8 +43,8 @@ per-node    illegal
 * `per-l3` deals the instances in turn to the L3 groups, the first ones. Illegal when an instance needs more
   than one.
 
-All of them use performance cores before efficiency cores, and never mix the two in an instance that either
-could hold.
+On a machine of one NUMA node all of them use performance cores before efficiency cores, and never mix the
+two in an instance that either could hold; with more nodes, staying within a node comes first.
 """
 
 from __future__ import annotations

@@ -130,8 +130,11 @@ def _domain(level: Level, seats: Sequence[Seat]) -> Domain:
         return Domain(level, (), tuple(sorted(seats, key=lambda seat: (-len(seat.cpus), seat.cpus))))
     below = LEVELS[LEVELS.index(level) + 1]
 
+    # Core kinds are kept apart within a node only: else instances would cross nodes for the sake of a kind.
+    mixes = below == "kind" and len({seat.core.node for seat in seats}) > 1
+
     def number(seat: Seat) -> int:
-        return _KEYS[below](seat.core)
+        return 0 if mixes else _KEYS[below](seat.core)
 
     groups = groupby(sorted(seats, key=number), key=number)
     children = tuple(_domain(below, list(group)) for _, group in groups)

@@ -58,3 +58,10 @@ def test_masks_are_words_of_32_bits_with_the_highest_first(text: str, cpus: list
 @pytest.mark.parametrize("text", ["", "xyz", "1,,2", "-1", "1" + ",00000000" * 4096, "1 2"])
 def test_what_is_no_mask_of_possible_cpus_is_refused(text: str) -> None:
     assert parse_cpu_mask(text) is None
+
+
+@pytest.mark.parametrize("text", ["1" * 5_000, "0-" + "9" * 5_000, "0-65535," * 100_000])
+def test_a_list_without_measure_is_refused_at_once(text: str) -> None:
+    with pytest.raises(MachineError, match="is not a cpu list") as refused:
+        parse_cpu_list(text)
+    assert len(refused.value.problem) < 300

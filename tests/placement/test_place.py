@@ -204,6 +204,16 @@ def test_performance_cores_come_first_and_kinds_are_not_mixed() -> None:
         assert kinds[0] == {"performance"}
 
 
+def test_a_node_is_not_left_for_the_sake_of_a_core_kind() -> None:
+    machine = build_machine(
+        packages=1, nodes_per_package=2, cores_per_node=2, threads_per_core=1, efficiency_cores_per_node=2
+    )
+    for policy in POLICIES:
+        placed = place(configuration(2, 4, policy), machine) if policy != "per-l3" else None
+        if placed is not None:
+            assert sorted(instance.memory_nodes for instance in placed.instances) == [(0,), (1,)], policy
+
+
 def test_memory_of_cores_without_any_is_bound_to_the_nearest_node_that_has_some() -> None:
     machine = build_machine(**NODES, nodes_without_memory=[1])
     placed = place(configuration(2, 4, "close"), machine)
