@@ -97,7 +97,7 @@ def search_path(*folders: Path) -> dict[str, str]:
 def tools_without_numactl(folder: Path) -> dict[str, str]:
     """A search path with everything that the script needs, but numactl."""
     folder.mkdir()
-    for tool in ("bash", "env", "mktemp", "mkfifo", "rm", "sleep", "true"):
+    for tool in ("bash", "env", "mktemp", "mkfifo", "rm", "rmdir", "sleep", "true"):
         found = shutil.which(tool)
         assert found is not None
         (folder / tool).symlink_to(found)
