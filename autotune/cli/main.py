@@ -92,5 +92,5 @@ def _explain(error: BaseException) -> int:
 
 def _detach_stdout() -> None:
     """Point stdout where Python's last flush cannot fail."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
