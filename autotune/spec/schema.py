@@ -27,7 +27,7 @@ DURATIONS: Mapping[str, str] = {
 }
 """Keys of `measure` that are durations with a unit, and the values' names inside."""
 
-_MAY_BE_EMPTY = ("limits", "search", "measure", "budget")
+_MAY_BE_EMPTY = ("limits", "search", "measure", "confirm", "budget")
 """Sections that may stand with nothing below them, as when all of it is commented out."""
 
 
@@ -42,6 +42,7 @@ def study_schema() -> Schema:
         "limits": _limits(sections["limits"]),
         "search": _search(sections["search"]),
         "measure": _measure(sections["measure"]),
+        "confirm": dict(sections["confirm"]),
         "budget": _budget(sections["budget"]),
     }
     for name in _MAY_BE_EMPTY:
@@ -187,7 +188,7 @@ def _budget(value: Schema) -> Schema:
         for name, schema in value["properties"].items()
     }
     return value | {
-        "description": "When the search ends, whichever comes first.",
+        "description": "When the study ends, whichever comes first.",
         "properties": properties,
     }
 

@@ -157,6 +157,10 @@ def _measure(expansion: Expansion, place: Place, value: Any) -> None:
     expansion.values["measure"] = {name: entry for name, entry in measure.items() if entry is not None}
 
 
+def _confirm(expansion: Expansion, place: Place, value: Any) -> None:
+    expansion.values["confirm"] = _known(expansion, place, value)
+
+
 def _budget(expansion: Expansion, place: Place, value: Any) -> None:
     budget: Values = {}
     for key, bound in _known(expansion, place, value).items():
@@ -173,6 +177,7 @@ _SECTIONS: dict[str, Callable[[Expansion, Place, Any], None]] = {
     "limits": _limits,
     "search": _search,
     "measure": _measure,
+    "confirm": _confirm,
     "budget": _budget,
 }
 

@@ -168,12 +168,25 @@ class Measure(Part):
 
     warmup_s: Annotated[Seconds, Field(le=600)] = 5.0
     """Upper bound of the warm-up; it ends earlier when successive requests agree."""
-    block_s: Annotated[Seconds, Field(le=600)] = 1.5
+    block_s: Annotated[Seconds, Field(le=600)] = 1.0
     """Shortest length of one measuring window."""
     blocks: Annotated[int, Field(ge=1, le=100)] = 3
-    """Measuring windows of one configuration."""
+    """Measuring windows of one configuration, at least; one that is clearly worse than the best has fewer."""
+    max_blocks: Annotated[int, Field(ge=1, le=1_000)] = 8
+    """Measuring windows at most, where they do not agree; never fewer than `blocks`."""
     trial_timeout_s: Annotated[Seconds, Field(le=86_400)] = 180.0
     """A trial that takes longer, start to end, fails with `timeout`."""
+
+
+class Confirm(Part):
+    """How the winner is confirmed: on fresh data, in fresh processes, beside the baseline."""
+
+    finalists: Annotated[int, Field(ge=1, le=10)] = 3
+    """Best configurations of the search that run again; the baseline and a twin of the best run beside them."""
+    rounds: Annotated[int, Field(ge=3, le=100)] = 8
+    """Rounds at most; in each, every one of them is started anew, in random order. Three are run at least."""
+    tie: Annotated[float, Field(gt=0, le=0.5)] = 0.02
+    """The indifference zone: configurations whose scores differ by no more than this share are equally good."""
 
 
 class Budget(Part):
@@ -182,7 +195,7 @@ class Budget(Part):
     trials: Annotated[int, Field(ge=1, le=100_000)] | None = 60
     """Configurations to measure, the baseline among them."""
     minutes: Annotated[float, Field(gt=0, le=10_080)] | None = 30.0
-    """After which no further configuration is begun."""
+    """In which search and confirmation are to fit; what is begun is ended, and three rounds are always run."""
 
 
 def _usual_scenario(data: Mapping[str, Any]) -> Scenario:
@@ -205,6 +218,7 @@ class StudySpec(Part):
     measure: Measure = Measure()
     limits: Limits = Limits()
     search: Search = Search()
+    confirm: Confirm = Confirm()
     budget: Budget = Budget()
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """Of random weights, inputs and the sampler."""

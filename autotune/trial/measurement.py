@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from autotune.spec.configuration import Scenario
 
@@ -53,16 +54,75 @@ class InstanceBlock:
 
 
 @dataclass(frozen=True)
+class Conditions:
+    """What the host did to one block, on the trial's cpus; None = not readable here.
+
+    Attributes:
+        window_s: over which the counters ran.
+        speed: of the slowest cpu, probed before and after, against the fastest that was ever seen; 1 = as fast.
+        steal: share of the cpus' time that the hypervisor gave to others, of the instance that lost most.
+        waited: share of the time in which the workers' threads were ready to run and did not, likewise.
+        others_cpus: CPU time of other processes on an instance's cpus per second, likewise.
+        throttled_s: for which the cgroup's CPU quota stopped the trial; throttled_periods: how often.
+        cpu_pressure, memory_pressure, io_pressure: share of the time in which some task of the host stalled.
+        frequency_hz: mean over the cpus; temperature_c: of the hottest sensor, both at the end.
+        thermal_throttles: how often a core slowed down because of heat.
+        involuntary_switches, migrations: of the workers' threads; major_faults: of the workers.
+        culprits: other processes that were running on the cpus, where they can be seen.
+    """
+
+    window_s: float
+    speed: float | None = None
+    steal: float | None = None
+    waited: float | None = None
+    others_cpus: float | None = None
+    throttled_periods: int = 0
+    throttled_s: float = 0.0
+    cpu_pressure: float | None = None
+    memory_pressure: float | None = None
+    io_pressure: float | None = None
+    frequency_hz: float | None = None
+    temperature_c: float | None = None
+    thermal_throttles: int | None = None
+    involuntary_switches: int | None = None
+    major_faults: int | None = None
+    migrations: int | None = None
+    culprits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Block:
     """One common window over all instances.
 
     Attributes:
         start_s: when all instances began.
         instances: in the order of the placement.
+        conditions: what the host did meanwhile; None where nobody looked.
     """
 
     start_s: float
     instances: tuple[InstanceBlock, ...]
+    conditions: Conditions | None = None
+
+
+@dataclass(frozen=True)
+class DroppedBlock:
+    """A block that was disturbed, and measured again.
+
+    Attributes:
+        score: the block's own, in the objective's unit.
+        reason: what disturbed it, as a part of a sentence.
+    """
+
+    conditions: Conditions
+    score: float
+    reason: str
+
+
+StopReason = Literal["planned", "precise", "worse", "blocks", "percentile", "time"]
+"""Why no further block was measured: the planned number was reached; the blocks agree; the configuration is
+clearly worse than the best; `max_blocks` were reached without agreement; the needed percentile was reached;
+the trial's time was over."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +167,8 @@ class Measurement:
     """All of a trial: raw values, from which every figure is computed.
 
     Attributes:
+        dropped: the blocks that were disturbed, in order.
+        stopped: why it was not measured for longer.
         memory_binding: `bind` (as asked), `none` (not asked) or `refused` (the kernel did not permit it).
         wall_s: from the launch to the end of the last worker.
         measuring_s: the part of it inside measuring windows; warmup_s: the part inside warm-up.
@@ -119,6 +181,8 @@ class Measurement:
     wall_s: float
     measuring_s: float
     warmup_s: float
+    dropped: tuple[DroppedBlock, ...] = ()
+    stopped: StopReason = "planned"
 
 
 TrialResult = Measurement | Failure
