@@ -68,9 +68,7 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> In
     )
 
 
-def paired_ratio(
-    ones: Sequence[float], others: Sequence[float], confidence: float = CONFIDENCE
-) -> Interval:
+def paired_ratio(ones: Sequence[float], others: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
     """How many times as large the ones are as the others beside which they were measured, value by value.
 
     Raises:

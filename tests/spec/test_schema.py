@@ -203,7 +203,7 @@ def test_every_mapping_of_the_schema_refuses_unknown_keys() -> None:
 def test_every_key_of_a_study_has_a_description() -> None:
     sections = study_schema()["properties"]
     undescribed = [name for name, section in sections.items() if not section.get("description")]
-    for name in ("problem", "limits", "search", "measure", "budget"):
+    for name in ("problem", "limits", "search", "measure", "confirm", "budget"):
         keys = sections[name]["properties"].items()
         undescribed += [f"{name}.{key}" for key, schema in keys if not schema.get("description")]
     assert undescribed == []
@@ -222,7 +222,7 @@ def defaults(section: dict[str, Any]) -> dict[str, Any]:
 def test_the_defaults_in_the_schema_are_those_of_the_loader() -> None:
     sections = study_schema()["properties"]
     written = {name: defaults(section) for name, section in sections.items() if defaults(section)}
-    assert set(written) == {"search", "measure", "budget"}
+    assert set(written) == {"search", "measure", "confirm", "budget"}
     assert parse_study(json.dumps(LEAST | written), name="x") == parse_study(json.dumps(LEAST), name="x")
 
 

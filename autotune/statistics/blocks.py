@@ -1,0 +1,109 @@
+"""The randomised block design: several treatments, each run in every round, compared within the rounds.
+
+The model is log(value) = treatment + round + error, the errors independent and equally spread. What a whole
+round has in common (drift, a neighbour that came for a while) cancels, and the spread is estimated from all
+treatments together, so that few rounds say more than pairs alone would. Rounds may lack treatments.
+
+Source: G. E. P. Box, J. S. Hunter, W. G. Hunter, Statistics for Experimenters, chapter 4 (randomized blocks).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotune.statistics.paired import CONFIDENCE, Interval, t_quantile, t_tail
+
+Treatment = TypeVar("Treatment", bound=Hashable)
+
+_Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Observed(Generic[Treatment]):
+    """One positive value of a treatment in a round; several of one treatment in a round are replicates."""
+
+    round: int
+    treatment: Treatment
+    value: float
+
+
+class BlockDesign(Generic[Treatment]):
+    """The least-squares fit of the model to what was observed."""
+
+    def __init__(self, observed: Iterable[Observed[Treatment]]) -> None:
+        self._observed = tuple(observed)
+        treatments = dict.fromkeys(one.treatment for one in self._observed)
+        rounds = dict.fromkeys(one.round for one in self._observed)
+        self._column = {treatment: index for index, treatment in enumerate(treatments)}
+        self._round_column = {number: len(treatments) + index for index, number in enumerate(rounds)}
+
+    @cached_property
+    def _design(self) -> _Matrix:
+        """A row for each value: 1 in its treatment's column and in its round's."""
+        matrix = np.zeros((len(self._observed), len(self._column) + len(self._round_column)))
+        for row, one in enumerate(self._observed):
+            matrix[row, self._column[one.treatment]] = 1.0
+            matrix[row, self._round_column[one.round]] = 1.0
+        return matrix
+
+    @cached_property
+    def _covariance(self) -> _Matrix:
+        """Of the coefficients, but for the errors' variance; contrasts are unique although these are not."""
+        inverse: _Matrix = np.linalg.pinv(self._design.T @ self._design)
+        return inverse
+
+    @cached_property
+    def _effects(self) -> _Matrix:
+        logs = np.log([one.value for one in self._observed])
+        effects: _Matrix = self._covariance @ self._design.T @ logs
+        return effects
+
+    @cached_property
+    def freedom(self) -> int:
+        """Degrees of freedom of the spread."""
+        return len(self._observed) - int(np.linalg.matrix_rank(self._design))
+
+    @cached_property
+    def spread(self) -> float:
+        """Standard deviation of one value's logarithm within its round; infinite without freedom."""
+        if self.freedom < 1:
+            return math.inf
+        rest = np.log([one.value for one in self._observed]) - self._design @ self._effects
+        return math.sqrt(float(rest @ rest) / self.freedom)
+
+    def ratio(self, one: Treatment, other: Treatment, confidence: float = CONFIDENCE) -> Interval:
+        """How many times as large one treatment is as the other, with Student's interval."""
+        center, error = self._contrast(one, other)
+        count = min(self._count(one), self._count(other))
+        if self.freedom < 1:
+            return Interval(math.exp(center), 0.0, math.inf, confidence, count)
+        reach = t_quantile((1 + confidence) / 2, self.freedom) * error
+        return Interval(
+            math.exp(center), math.exp(center - reach), math.exp(center + reach), confidence, count
+        )
+
+    def chance(self, one: Treatment, other: Treatment) -> float:
+        """The one-sided p-value of `one` being no larger than `other`."""
+        center, error = self._contrast(one, other)
+        if self.freedom < 1:
+            return 1.0
+        return t_tail(center / error, self.freedom) if error > 0 else float(center <= 0)
+
+    def _contrast(self, one: Treatment, other: Treatment) -> tuple[float, float]:
+        """The log-ratio and its standard error."""
+        direction = np.zeros(self._design.shape[1])
+        direction[self._column[one]] += 1.0
+        direction[self._column[other]] -= 1.0
+        variance = float(direction @ self._covariance @ direction)
+        spread = self.spread if self.freedom >= 1 else 0.0
+        return float(direction @ self._effects), spread * math.sqrt(max(0.0, variance))
+
+    def _count(self, treatment: Treatment) -> int:
+        return sum(one.treatment == treatment for one in self._observed)
