@@ -29,6 +29,7 @@ from autotune.testing.fake_model import (
     read_fake_model,
     request_seconds,
 )
+from autotune.testing.noise import NoiseSource
 from autotune.trial.assignment import Assignment, parse_assignment
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Effects:
 
 
 class FakeSession:
-    """A loaded fake model; its requests take what the closed form says."""
+    """A loaded fake model; its requests take what the closed form and the noise say."""
 
     def __init__(self, model: FakeModel, assignment: Assignment, precision: Precision, threads: int) -> None:
         self._model = model
@@ -129,15 +130,16 @@ class FakeSession:
             assignment.instances,
             precision,
         )
+        self._noise = NoiseSource(model.noise, assignment.seed, launch=os.getpid())
         self._next: FaultPoint | None = "warmup"
 
     def run(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:  # noqa: ARG002
-        """Take the closed form's time."""
+        """Take the closed form's time, as the noise of this moment stretches it."""
         if self._next is not None:
             self.strike(self._next)
             self._next = None
         take = _burn if self._model.timing == "busy" else time.sleep
-        take(self._seconds * self._effects.slowness)
+        take(self._seconds * self._effects.slowness * self._noise.factor(time.monotonic()))
         rows = self._assignment.batch_size + self._effects.extra_rows
         return cast("np.ndarray[Any, Any]", FakeOutput((rows, 1), self._effects.value))
 

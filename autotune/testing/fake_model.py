@@ -15,6 +15,10 @@ A JSON object; every key is optional but `schema`:
   "default_threads": 1,           what `threads` 0 stands for
   "load_s": 0.0,
   "memory_bytes": 0,              held by every loaded session
+  "noise": {                      every key is optional; absent = none
+    "launch": 0.03, "block": 0.03, "block_s": 1.0, "request": 0.01, "drift": 0.05, "drift_period_s": 60.0,
+    "spikes": {"share": 0.02, "factor": 2.0, "mean_s": 0.5}
+  },
   "faults": [
     {"fault": "crash", "at": "load", "instance": 0, "when": {"instances": 2, "precision": "fp32"}}
   ]
@@ -27,6 +31,10 @@ One request of `[batch, tokens]` takes
      + parallel_s_per_token * batch * tokens / (speed[precision] * (1 + thread_efficiency * (threads - 1)))
      + sync_s_per_thread * (threads - 1)
     ) * (1 + contention * (instances - 1))
+
+times the factor of `autotune.testing.noise`, whose `Noise` and `Spikes` say what the keys of `noise` are.
+Block, drift and spikes strike all workers of a seed alike, by CLOCK_MONOTONIC; launch and request are each
+worker's own.
 
 A fault strikes the worker `instance` (absent: every one) when all of `when` holds (of `instances`,
 `threads`, `batch_size`, `sequence_length`, `precision`), at one of `FaultPoint`: `load` (the default),
@@ -45,6 +53,7 @@ from typing import Any, Literal, cast, get_args
 
 from autotune.errors import ModelError
 from autotune.spec.configuration import PRECISIONS, Precision
+from autotune.testing.noise import Noise, Spikes
 
 SCHEMA = "autotune.fake/1"
 
@@ -103,6 +112,7 @@ class FakeModel:
     default_threads: int = 1
     load_s: float = 0.0
     memory_bytes: int = 0
+    noise: Noise = field(default_factory=Noise)
     faults: tuple[Fault, ...] = ()
 
 
@@ -190,6 +200,20 @@ def _faults(value: object, path: str) -> tuple[Fault, ...]:
     return tuple(_fault(item, f"{path}[{index}]") for index, item in enumerate(value))
 
 
+def _noise(value: object, path: str) -> Noise:
+    return Noise(**_fields(value, path, _NOISE))
+
+
+def _spikes(value: object, path: str) -> Spikes:
+    return Spikes(**_fields(value, path, _SPIKES))
+
+
+def _fields(value: object, path: str, known: Mapping[str, Callable[[object, str], Any]]) -> dict[str, Any]:
+    fields = _object(value, path)
+    _refuse_unknown(fields, known, path)
+    return {key: known[key](entry, f"{path}.{key}") for key, entry in fields.items()}
+
+
 def _when(value: object, path: str) -> dict[str, int | str]:
     conditions = _object(value, path)
     _refuse_unknown(conditions, _CONDITIONS, path)
@@ -239,6 +263,18 @@ def _positive(value: object, path: str) -> float:
     return _number(value, path)
 
 
+def _share(value: object, path: str) -> float:
+    if _number(value, path) >= 1:
+        raise _WrongError(f"{path} must be less than 1, not {value!r:.80}")
+    return _number(value, path)
+
+
+def _slowdown(value: object, path: str) -> float:
+    if _number(value, path) < 1:
+        raise _WrongError(f"{path} must be at least 1, as spikes slow down, not {value!r:.80}")
+    return _number(value, path)
+
+
 def _whole(value: object, path: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise _WrongError(f"{path} must be a whole number of at least 0, not {value!r:.80}")
@@ -255,6 +291,20 @@ def _threads(value: object, path: str) -> int:
     return _whole(value, path)
 
 
+_SPIKES: Mapping[str, Callable[[object, str], Any]] = {
+    "share": _share,
+    "factor": _slowdown,
+    "mean_s": _positive,
+}
+_NOISE: Mapping[str, Callable[[object, str], Any]] = {
+    "launch": _number,
+    "block": _number,
+    "block_s": _positive,
+    "request": _number,
+    "drift": _number,
+    "drift_period_s": _positive,
+    "spikes": _spikes,
+}
 _FIELDS: Mapping[str, Callable[[object, str], Any]] = {
     "timing": _timing,
     "serial_s": _number,
@@ -266,5 +316,6 @@ _FIELDS: Mapping[str, Callable[[object, str], Any]] = {
     "default_threads": _threads,
     "load_s": _number,
     "memory_bytes": _whole,
+    "noise": _noise,
     "faults": _faults,
 }
