@@ -22,7 +22,8 @@ from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
-from autotune.plan.make import make_plan
+from autotune.plan.evidence import Confirmation
+from autotune.plan.make import Measured, make_plan
 from autotune.preflight import Setup, begin_or_resume, one_run, read_study, set_up, survey
 from autotune.report.progress import Observer, Progress
 from autotune.report.ranking import best, gain, measured_baseline, no_plan_error
@@ -140,11 +141,14 @@ class _Run:
         stored = newest_plan(self.store, self.setup.spec.name)
         if stored is not None and stored.trial == winner.number:
             return stored
+        baseline = measured_baseline(self.records)
         plan = make_plan(
             spec=self.setup.spec,
             machine=self.setup.machine,
-            winner=winner,
-            baseline=measured_baseline(self.records) or _baseline(self.records),
+            winner=_measured(winner),
+            baseline=None if baseline is None else _measured(baseline),
+            gain=None,
+            confirmation=Confirmation(verdict="unconfirmed"),
             commands=self._commands(winner.configuration),
             versions=self.setup.versions,
             model=self.setup.model,
@@ -268,8 +272,9 @@ def newest_plan(store: StudyStore, study: str) -> Plan | None:
         return None
 
 
-def _baseline(records: Sequence[TrialRecord]) -> TrialRecord | None:
-    return next((record for record in records if record.baseline), None)
+def _measured(record: TrialRecord) -> Measured:
+    runs = () if isinstance(record.result, Failure) else (record.result,)
+    return Measured(record.configuration, record.number, runs)
 
 
 def _answer(record: TrialRecord) -> Answer:

@@ -11,10 +11,10 @@ from autotune.machine.cpus import format_cpu_list
 from autotune.units import format_bytes, format_latency, format_throughput
 
 if TYPE_CHECKING:
-    from autotune.plan.document import Estimate, Plan
+    from autotune.plan.document import Plan
+    from autotune.plan.evidence import LatencyPercentile, Range
 
 WIDTH = 80
-PERCENTILES = (50, 90, 95, 99)
 
 
 def describe(plan: Plan) -> str:
@@ -23,6 +23,8 @@ def describe(plan: Plan) -> str:
         [f"plan {plan.id}", *_facts(_configuration(plan))],
         ["placement", *_table(_placement(plan))],
         ["evidence", *_table(_evidence(plan))],
+        ["confirmation", *_confirmation(plan)],
+        *([["other finalists", *_table(_rivals(plan))]] if plan.confirmation.rivals else []),
         ["provenance", *_facts(_provenance(plan))],
         *([["warnings", *_warnings(plan)]] if plan.warnings else []),
     )
@@ -64,8 +66,21 @@ def _configuration(plan: Plan) -> Iterator[tuple[str, str]]:
 def _against_baseline(plan: Plan) -> str:
     if plan.baseline is None:
         return "no baseline to compare with"
+    if plan.confirmation.verdict == "baseline":
+        return "which is the baseline: nothing was shown to beat it"
     before = format_objective_value(plan.objective, plan.baseline.objective_value)
-    return f"{format_gain(plan.gain)} better than the baseline's {before}"
+    sure = f" (95 %: {format_range(plan.gain_range)})" if plan.gain_range else ""
+    return f"{format_gain(plan.gain)}{sure} better than the baseline's {before}"
+
+
+def format_range(span: Range) -> str:
+    """An interval of ratios: `2.71x to 3.12x`."""
+    return f"{span.low:.2f}x to {span.high:.2f}x"
+
+
+def format_percent(share: float) -> str:
+    """A signed share: `+2.1 %`."""
+    return f"{share * 100:+.1f} %"
 
 
 def _placement(plan: Plan) -> Iterator[tuple[str, str, str]]:
@@ -78,16 +93,75 @@ def _placement(plan: Plan) -> Iterator[tuple[str, str, str]]:
 def _evidence(plan: Plan) -> Iterator[tuple[str, ...]]:
     columns = [plan.estimate] if plan.baseline is None else [plan.estimate, plan.baseline]
     yield ("", "plan", "baseline")[: len(columns) + 1]
+    if any(column.objective_range for column in columns):
+        yield "95 % interval", *(_span(plan.objective, column.objective_range) for column in columns)
     yield "throughput", *(format_throughput(column.throughput_sps) for column in columns)
-    for percentile in PERCENTILES:
-        yield f"latency p{percentile}", *(_latency(column, percentile) for column in columns)
+    for latency in plan.estimate.latencies:
+        shown = (column.latency(latency.percentile) for column in columns)
+        yield f"latency p{latency.percentile:g}", *map(format_percentile, shown)
     yield "requests", *(str(column.requests) for column in columns)
+    yield "runs", *(str(column.runs) for column in columns)
     yield "memory", *(format_bytes(column.memory_bytes) for column in columns)
 
 
-def _latency(estimate: Estimate, percentile: int) -> str:
-    value: float | None = getattr(estimate, f"latency_p{percentile}_s")
-    return "too few requests" if value is None else format_latency(value)
+def _span(objective: str, span: Range | None) -> str:
+    if span is None:
+        return "unknown"
+    low, high = (format_objective_value(objective, value) for value in (span.low, span.high))
+    return f"{low.split()[0]} to {high}"
+
+
+def format_percentile(latency: LatencyPercentile | None) -> str:
+    """A percentile with its 95 % upper bound: `12.3 ms (<= 13.1 ms)`; or how many requests it would take."""
+    if latency is None:
+        return "unknown"
+    if latency.value_s is None:
+        return f"needs {latency.needed} requests"
+    bound = "" if latency.upper_s is None else f" (<= {format_latency(latency.upper_s)})"
+    return f"{format_latency(latency.value_s)}{bound}"
+
+
+def _confirmation(plan: Plan) -> Iterator[str]:
+    for sentence in confirmation_sentences(plan):
+        yield from textwrap.wrap(sentence, WIDTH, initial_indent="  ", subsequent_indent="  ")
+
+
+def confirmation_sentences(plan: Plan) -> Iterator[str]:
+    """How the plan was chosen and how sure that is, in plain sentences."""
+    done = plan.confirmation
+    yield _VERDICTS[done.verdict].format(rounds=done.rounds)
+    if done.optimism is not None and done.search_value is not None:
+        value = format_objective_value(plan.objective, done.search_value)
+        yield f"The search had measured {value}: {format_percent(done.optimism)} against what was confirmed."
+    if done.twin_ratio is not None:
+        sure = f" (95 %: {format_range(done.twin_range)})" if done.twin_range else ""
+        yield f"The best configuration's twin, which is the same, reached {done.twin_ratio:.3f}x of it{sure}."
+    if done.quietness:
+        yield done.quietness
+
+
+_VERDICTS = {
+    "better": "It beats the baseline with 95 % confidence, in {rounds} rounds of fresh processes.",
+    "baseline": "Nothing was shown to beat the baseline with 95 % confidence in {rounds} rounds: "
+    "the baseline is the plan.",
+    "unopposed": "There was no baseline to beat: it failed or misses a limit. Confirmed in {rounds} rounds.",
+    "unconfirmed": "Not confirmed: the figures are the search's own, which flatter the best of many. "
+    "Run the same command again to confirm it.",
+}
+
+
+def _rivals(plan: Plan) -> Iterator[tuple[str, ...]]:
+    yield "trial", "instances x threads", "placement", "engine", "goodness", "standing"
+    for rival in plan.confirmation.rivals:
+        one = rival.configuration
+        yield (
+            str(rival.trial),
+            f"{one.instances} x {one.threads_per_instance or 'default'}",
+            one.placement + ("+smt" if one.smt else ""),
+            f"{one.backend} {one.precision}",
+            "" if rival.ratio is None else f"{rival.ratio:.3f}x",
+            rival.standing,
+        )
 
 
 def _provenance(plan: Plan) -> Iterator[tuple[str, str]]:

@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import from_json
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import from_json, to_json
 
 from autotune.errors import PlanError
 from autotune.machine.cpus import MAX_CPU
 from autotune.placement.placement import Command
-from autotune.spec.configuration import Configuration, Scenario
+from autotune.plan.evidence import Confirmation, Document, Estimate, Range, StrictConfiguration
+from autotune.plan.upgrade import UPGRADES
+from autotune.spec.configuration import Scenario
 
-SCHEMA: Final = "autotune.plan/1"
+SCHEMA: Final = "autotune.plan/2"
 
 Cpu = Annotated[int, Field(ge=0, le=MAX_CPU)]
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 """An argument or a variable's value: no process can be given a NUL."""
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-
-
-class Document(BaseModel):
-    """Base of every part of the plan document: frozen, unknown keys refused, finite numbers only."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
-
-
-def _known_keys(value: object) -> object:
-    """Refuse unknown keys: a dataclass, unlike a `Document`, would drop them in silence."""
-    known = {field.name for field in fields(Configuration)}
-    unknown = sorted(set(value) - known) if isinstance(value, Mapping) else []
-    if unknown:
-        raise ValueError(f"unknown keys {', '.join(map(str, unknown))}")
-    return value
 
 
 class PlanInstance(Document):
@@ -60,28 +45,6 @@ class PlanInstance(Document):
         return Command(argv=self.argv, environment=self.env, cpus=self.cpus, memory_nodes=self.memory_nodes)
 
 
-class Estimate(Document):
-    """Figures of one configuration, computed from its raw values.
-
-    Attributes:
-        objective_value: of the plan's objective, in samples per second or seconds.
-        throughput_sps: samples per second, summed over instances.
-        latency_p50_s, latency_p90_s, latency_p95_s, latency_p99_s: None where the number of requests
-            does not support the percentile.
-        requests: how many latencies these are computed from.
-        memory_bytes: proportional set size, summed over instances.
-    """
-
-    objective_value: float
-    throughput_sps: float
-    latency_p50_s: float | None
-    latency_p90_s: float | None
-    latency_p95_s: float | None
-    latency_p99_s: float | None
-    requests: int
-    memory_bytes: int
-
-
 class Plan(Document):
     """What to deploy, and the evidence for it; self-contained.
 
@@ -91,8 +54,10 @@ class Plan(Document):
         objective: `throughput`, or `latency_pNN`.
         configuration: the winner.
         instances: what starts it, in the order of the placement.
-        baseline: of the out-of-box configuration; None where it failed.
+        baseline: of the out-of-box configuration, in the same rounds; None where it failed.
         gain: of the objective over the baseline; more than 1 is better; None where the baseline failed.
+        gain_range: its 95 % interval; None where there is no gain, or the baseline itself is the plan.
+        confirmation: how it was chosen, and against whom.
         machine: what `autotune machine --json` prints, with the fingerprint.
         versions: of autotune, Python, kernel and every library that decides speed.
         model: its `source`, `digest`, and the `artifact` folder that the instances load.
@@ -101,16 +66,18 @@ class Plan(Document):
         warnings: sentences on what weakens the evidence.
     """
 
-    schema_: Literal["autotune.plan/1"] = Field(default=SCHEMA, alias="schema")
+    schema_: Literal["autotune.plan/2"] = Field(default=SCHEMA, alias="schema")
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
     created_s: float
     objective: str
     scenario: Scenario
-    configuration: Annotated[Configuration, BeforeValidator(_known_keys)]
+    configuration: StrictConfiguration
     instances: tuple[PlanInstance, ...]
     estimate: Estimate
     baseline: Estimate | None
     gain: float | None
+    gain_range: Range | None = None
+    confirmation: Confirmation
     machine: dict[str, Any]
     versions: dict[str, str]
     model: dict[str, Any]
@@ -151,9 +118,11 @@ def parse_plan(text: str | bytes) -> Plan:
         values = from_json(text, allow_inf_nan=False)
     except ValueError as error:
         raise PlanError(f"the plan is not a JSON document: {error}", remedy=_REMEDY) from error
-    _check_schema(values)
+    schema = _check_schema(values)
     try:
-        return Plan.model_validate_json(text, strict=True)
+        if schema == SCHEMA:
+            return Plan.model_validate_json(text, strict=True)
+        return Plan.model_validate_json(to_json(UPGRADES[schema](values)), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = ".".join(str(part) for part in first["loc"]) or "plan"
@@ -164,11 +133,14 @@ def parse_plan(text: str | bytes) -> Plan:
 _REMEDY = "give a file that `autotune export --to json` wrote, or a plan of the store"
 
 
-def _check_schema(values: object) -> None:
+def _check_schema(values: object) -> str:
+    """Give the document's schema, which is one that is read here."""
     if not isinstance(values, dict) or "schema" not in values:
         raise PlanError("the document is not a plan: it has no `schema`", remedy=_REMEDY)
-    if values["schema"] != SCHEMA:
+    schema = values["schema"]
+    if schema != SCHEMA and (not isinstance(schema, str) or schema not in UPGRADES):
         raise PlanError(
-            f"the plan has the schema {values['schema']!r:.80}; this autotune reads {SCHEMA!r}",
+            f"the plan has the schema {schema!r:.80}; this autotune reads {SCHEMA!r} and older",
             remedy="read it with the version of autotune that wrote it, or tune again",
         )
+    return str(schema)

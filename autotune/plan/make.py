@@ -1,34 +1,59 @@
-"""From the winning trial to the plan."""
+"""From a confirmed winner to the plan."""
 
 from __future__ import annotations
 
 import hashlib
+import statistics
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from autotune.errors import PlanError
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
 from autotune.model.sources import ResolvedModel
 from autotune.placement.placement import Command
-from autotune.plan.document import Estimate, Plan, PlanInstance, format_plan
+from autotune.plan.document import Plan, PlanInstance, format_plan
+from autotune.plan.evidence import Confirmation, Estimate, LatencyPercentile, Range
+from autotune.plan.histogram import latency_histogram
+from autotune.search.score import ratio, score
+from autotune.spec.configuration import Configuration
 from autotune.spec.study import Objective, StudySpec
-from autotune.trial.measurement import Failure, Measurement, TrialResult
-from autotune.trial.statistics import latencies_s, memory_bytes, percentile_s, supports, throughput_sps
-
-if TYPE_CHECKING:
-    from autotune.store.records import TrialRecord
+from autotune.statistics.paired import Interval
+from autotune.statistics.quantiles import needed_count, percentile_of, supports, upper_bound
+from autotune.trial.measurement import Measurement
+from autotune.trial.statistics import latencies_s, memory_bytes, throughput_sps
 
 ID_DIGITS = 6
+PERCENTILES = (50.0, 90.0, 95.0, 99.0)
+"""What every plan states, as far as the requests support it."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A configuration and all that was measured of it.
+
+    Attributes:
+        trial: its number in the search.
+        runs: one measurement for each launch, in order; at least one.
+        objective: the interval of the objective's value over the runs; None = computed from a single run.
+    """
+
+    configuration: Configuration
+    trial: int
+    runs: tuple[Measurement, ...]
+    objective: Interval | None = None
 
 
 def make_plan(
     *,
     spec: StudySpec,
     machine: Machine,
-    winner: TrialRecord,
-    baseline: TrialRecord | None,
+    winner: Measured,
+    baseline: Measured | None,
+    gain: Interval | None,
+    confirmation: Confirmation,
     commands: Sequence[Command],
     versions: dict[str, str],
     model: ResolvedModel,
@@ -37,15 +62,13 @@ def make_plan(
     """Make the plan that deploys the winner; reads the clock, touches nothing else.
 
     Args:
+        baseline: None where it failed.
+        gain: of the objective over the baseline, as the rounds showed it; None = as the two estimates say.
         commands: what started the winner's instances, in order.
         warnings: sentences to put before those that the plan's own figures call for.
-
-    Raises:
-        PlanError: the winner is a failure.
     """
-    measurement, reference = _measured(winner), None if baseline is None else baseline.result
-    estimate = estimate_from(measurement, spec.objective)
-    against = estimate_from(reference, spec.objective) if isinstance(reference, Measurement) else None
+    estimate = estimate_from(winner, spec)
+    against = None if baseline is None else estimate_from(baseline, spec)
     plan = Plan(
         id=spec.name,
         created_s=time.time(),
@@ -55,13 +78,15 @@ def make_plan(
         instances=tuple(PlanInstance.of(command) for command in commands),
         estimate=estimate,
         baseline=against,
-        gain=None if against is None else gain(estimate, against, spec.objective),
+        gain=_gain(spec, estimate, against, gain),
+        gain_range=range_of(gain),
+        confirmation=confirmation,
         machine=machine_document(machine),
         versions=versions,
-        model={"source": model.source, "digest": model.digest, "artifact": _artifact(commands[0])},
+        model={"source": model.source, "digest": model.digest, "artifact": artifact_of(commands)},
         study={"name": spec.name, "spec": spec.model_dump(mode="json")},
-        trial=winner.number,
-        warnings=(*warnings, *_warnings(measurement, reference, spec, machine)),
+        trial=winner.trial,
+        warnings=(*warnings, *_warnings(winner.runs, spec, machine)),
     )
     return plan.model_copy(update={"id": f"{spec.name}-{_digest(plan)}"})
 
@@ -71,69 +96,98 @@ def objective_name(objective: Objective) -> str:
     return "throughput" if objective.kind == "throughput" else f"latency_p{objective.percentile:g}"
 
 
-def estimate_from(measurement: Measurement, objective: Objective) -> Estimate:
-    """Compute the figures; a percentile that the number of requests does not support is None."""
-    latencies = latencies_s(measurement)
-    throughput = throughput_sps(measurement)
-    is_throughput = objective.kind == "throughput"
+def estimate_from(measured: Measured, spec: StudySpec) -> Estimate:
+    """Compute the figures of all runs together.
+
+    Raises:
+        PlanError: there are no runs.
+    """
+    runs = measured.runs
+    if not runs:
+        raise PlanError(f"trial {measured.trial} cannot be a plan: nothing was measured of it")
+    latencies = [latency for run in runs for latency in latencies_s(run)]
+    values = [score(spec, run) for run in runs]
     return Estimate(
-        objective_value=throughput if is_throughput else percentile_s(latencies, objective.percentile),
-        throughput_sps=throughput,
-        latency_p50_s=_supported(latencies, 50),
-        latency_p90_s=_supported(latencies, 90),
-        latency_p95_s=_supported(latencies, 95),
-        latency_p99_s=_supported(latencies, 99),
+        objective_value=measured.objective.estimate if measured.objective else geometric_mean(values),
+        objective_range=range_of(measured.objective),
+        throughput_sps=geometric_mean([throughput_sps(run) for run in runs]),
+        latencies=latency_percentiles(latencies, percentiles_of(spec)),
         requests=len(latencies),
-        memory_bytes=memory_bytes(measurement),
+        runs=len(runs),
+        memory_bytes=max(memory_bytes(run) for run in runs),
+        histogram=latency_histogram(latencies),
     )
 
 
-def gain(estimate: Estimate, baseline: Estimate, objective: Objective) -> float:
-    """How many times better the objective is than the baseline's."""
-    ratio = estimate.objective_value / baseline.objective_value
-    return ratio if objective.kind == "throughput" else 1 / ratio
+def percentiles_of(spec: StudySpec) -> tuple[float, ...]:
+    """What a plan of this study states: the usual percentiles, and those that the study asks for."""
+    return tuple(sorted({*PERCENTILES, *_asked_percentiles(spec)}))
 
 
-def _measured(winner: TrialRecord) -> Measurement:
-    if isinstance(winner.result, Failure):
-        raise PlanError(f"trial {winner.number} cannot be a plan: it failed ({_words(winner.result)})")
-    return winner.result
+def latency_percentiles(
+    latencies: Sequence[float], percentiles: Iterable[float]
+) -> tuple[LatencyPercentile, ...]:
+    """Each percentile with its upper bound where there are enough latencies, and how many it takes."""
+    return tuple(_latency_percentile(latencies, percentile) for percentile in percentiles)
 
 
-def _supported(latencies: Sequence[float], percentile: float) -> float | None:
-    return percentile_s(latencies, percentile) if supports(len(latencies), percentile) else None
+def range_of(interval: Interval | None) -> Range | None:
+    """The interval in the document's words; None where it says nothing."""
+    if interval is None or interval.low <= 0:
+        return None
+    return Range(low=interval.low, high=interval.high)
 
 
-def _warnings(
-    measurement: Measurement, reference: TrialResult | None, spec: StudySpec, machine: Machine
-) -> Iterator[str]:
+def geometric_mean(values: Sequence[float]) -> float:
+    """The mean of what varies by factors."""
+    return statistics.geometric_mean(values)
+
+
+def _latency_percentile(latencies: Sequence[float], percentile: float) -> LatencyPercentile:
+    needed = needed_count(percentile)
+    if not supports(len(latencies), percentile):
+        return LatencyPercentile(percentile=percentile, value_s=None, upper_s=None, needed=needed)
+    return LatencyPercentile(
+        percentile=percentile,
+        value_s=percentile_of(latencies, percentile),
+        upper_s=upper_bound(latencies, percentile),
+        needed=needed,
+    )
+
+
+def _gain(
+    spec: StudySpec, estimate: Estimate, against: Estimate | None, gain: Interval | None
+) -> float | None:
+    if against is None:
+        return None
+    return gain.estimate if gain else ratio(spec, estimate.objective_value, against.objective_value)
+
+
+def _warnings(runs: Sequence[Measurement], spec: StudySpec, machine: Machine) -> Iterator[str]:
     """Sentences on what weakens the evidence."""
-    if isinstance(reference, Failure):
-        yield f"The baseline failed ({_words(reference)}), so there is no gain to report."
-    if measurement.memory_binding == "refused":
+    if any(run.memory_binding == "refused" for run in runs):
         yield "The kernel refused to bind memory to nodes, so it was measured without."
     if machine.quota_cpus is not None:
         yield f"A quota of {machine.quota_cpus:g} cpus was in force; another quota gives other figures."
-    asked, count = _asked_percentile(spec), len(latencies_s(measurement))
+    asked, count = max(_asked_percentiles(spec), default=None), sum(len(latencies_s(run)) for run in runs)
     if asked is not None and not supports(count, asked):
-        yield f"{count} requests are too few to be sure of the p{asked:g} latency; measure longer."
+        yield (
+            f"{count} requests are too few to be sure of the p{asked:g} latency, which takes "
+            f"{needed_count(asked)}; measure longer."
+        )
 
 
-def _words(failure: Failure) -> str:
-    return f"{failure.kind}: {failure.reason}"
-
-
-def _asked_percentile(spec: StudySpec) -> float | None:
-    """The highest percentile that the objective or the limits speak of."""
+def _asked_percentiles(spec: StudySpec) -> list[float]:
+    """The percentiles that the objective or the limits speak of."""
     asked = [spec.objective.percentile] if spec.objective.kind == "latency" else []
     if spec.limits.latency is not None:
         asked.append(spec.limits.latency.percentile)
-    return max(asked, default=None)
+    return asked
 
 
-def _artifact(command: Command) -> str | None:
-    """The folder that the worker loads: the argument after `--artifact`."""
-    arguments: dict[str, Any] = dict(zip(command.argv, command.argv[1:], strict=False))
+def artifact_of(commands: Sequence[Command]) -> str | None:
+    """The folder that the workers load: the argument after `--artifact`."""
+    arguments: dict[str, Any] = dict(zip(commands[0].argv, commands[0].argv[1:], strict=False))
     return arguments.get("--artifact")
 
 

@@ -8,9 +8,9 @@ processes, in random order. The search's own figures have no part in it. What ma
   its configuration in every round.
 - The *leader* has the highest lower bound of the ratio to the baseline.
 
-Every family of tests keeps the probability of any wrong claim at or below `ALPHA` / 2, whichever finalist turns
-out to lead and however often one looks: its level is divided by the number of its comparisons (Bonferroni) and
-by the number of looks, which are at 3, 6, 12, ... rounds and at the last.
+Every family of tests keeps the probability of any wrong claim at or below `ALPHA` / 2, whichever finalist
+turns out to lead and however often one looks: its level is divided by the number of its comparisons
+(Bonferroni) and by the number of looks, which are at 3, 6, 12, ... rounds and at the last.
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ class Contest:
         return [name for name in self._finalists if name not in self._failed and self._values(name)]
 
     def _rank(self, name: str) -> float:
-        """The lower bound of the ratio to the baseline; without one, or from one round, the plain estimate."""
+        """The lower bound of the ratio to the baseline; without one, or after one round, the estimate."""
         interval = self._over_baseline(name) if self._has_baseline() else mean_interval(self._values(name))
         return interval.low or interval.estimate
 

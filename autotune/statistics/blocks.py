@@ -56,14 +56,16 @@ class BlockDesign(Generic[Treatment]):
     @cached_property
     def _covariance(self) -> _Matrix:
         """Of the coefficients, but for the errors' variance; contrasts are unique although these are not."""
-        inverse: _Matrix = np.linalg.pinv(self._design.T @ self._design)
-        return inverse
+        return np.asarray(np.linalg.pinv(self._design.T @ self._design), dtype=np.float64)
 
     @cached_property
     def _effects(self) -> _Matrix:
-        logs = np.log([one.value for one in self._observed])
-        effects: _Matrix = self._covariance @ self._design.T @ logs
+        effects: _Matrix = self._covariance @ self._design.T @ self._logs
         return effects
+
+    @cached_property
+    def _logs(self) -> _Matrix:
+        return np.array([math.log(one.value) for one in self._observed])
 
     @cached_property
     def freedom(self) -> int:
@@ -75,7 +77,7 @@ class BlockDesign(Generic[Treatment]):
         """Standard deviation of one value's logarithm within its round; infinite without freedom."""
         if self.freedom < 1:
             return math.inf
-        rest = np.log([one.value for one in self._observed]) - self._design @ self._effects
+        rest = self._logs - self._design @ self._effects
         return math.sqrt(float(rest @ rest) / self.freedom)
 
     def ratio(self, one: Treatment, other: Treatment, confidence: float = CONFIDENCE) -> Interval:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from autotune.machine.cpus import format_cpu_list
 from autotune.placement.placement import Command
-from autotune.plan.document import Estimate, Plan, PlanInstance
+from autotune.plan.document import Plan, PlanInstance
+from autotune.plan.evidence import Confirmation, Estimate, LatencyPercentile, Range, Rival
 from autotune.spec.configuration import Configuration
 from autotune.trial.measurement import Block, InstanceBlock, Measurement, Observation, ThreadMask
 
@@ -53,6 +55,8 @@ def build_plan(commands: Sequence[Command] | None = None, **changes: Any) -> Pla
         "estimate": build_estimate(30.0),
         "baseline": build_estimate(10.0),
         "gain": 3.0,
+        "gain_range": Range(low=2.8, high=3.2),
+        "confirmation": build_confirmation(configuration),
         "machine": _machine(started),
         "versions": {"autotune": "0.1.0", "python": "3.11.9"},
         "model": {"source": "fake:model.json", "digest": "5e" * 32, "artifact": None},
@@ -63,16 +67,62 @@ def build_plan(commands: Sequence[Command] | None = None, **changes: Any) -> Pla
 
 
 def build_estimate(throughput_sps: float) -> Estimate:
-    """Figures of a hundred requests; the slowest percentiles are not supported."""
+    """Figures of a hundred requests; the highest percentiles are not supported."""
+    values = {50.0: 8 / throughput_sps, 90.0: 9 / throughput_sps, 95.0: None, 99.0: None}
+    needed = {50.0: 11, 90.0: 64, 95.0: 130, 99.0: 662}
     return Estimate(
         objective_value=throughput_sps,
+        objective_range=Range(low=throughput_sps * 0.98, high=throughput_sps * 1.02),
         throughput_sps=throughput_sps,
-        latency_p50_s=8 / throughput_sps,
-        latency_p90_s=9 / throughput_sps,
-        latency_p95_s=None,
-        latency_p99_s=None,
+        latencies=tuple(
+            LatencyPercentile(
+                percentile=percentile,
+                value_s=value,
+                upper_s=None if value is None else 1.1 * value,
+                needed=needed[percentile],
+            )
+            for percentile, value in values.items()
+        ),
         requests=100,
+        runs=3,
         memory_bytes=300 * 2**20,
+    )
+
+
+def build_confirmation(configuration: Configuration) -> Confirmation:
+    """Three rounds that the configuration won, one rival tied with it and one worse."""
+    rivals = (
+        Rival(
+            configuration=replace(configuration, placement="spread"),
+            trial=3,
+            standing="tied",
+            ratio=0.99,
+            ratio_range=Range(low=0.97, high=1.01),
+            cores=2,
+            memory_bytes=320 * 2**20,
+        ),
+        Rival(
+            configuration=replace(configuration, threads_per_instance=7),
+            trial=5,
+            standing="worse",
+            ratio=0.8,
+            ratio_range=Range(low=0.77, high=0.83),
+            cores=2,
+            memory_bytes=320 * 2**20,
+        ),
+    )
+    return Confirmation(
+        verdict="better",
+        rounds=3,
+        search_value=30.9,
+        optimism=0.03,
+        twin_ratio=1.004,
+        twin_range=Range(low=0.98, high=1.03),
+        spread=0.012,
+        rivals=rivals,
+        blocks=45,
+        dropped_blocks=2,
+        quietness="The machine was quiet: 2 of 47 blocks were disturbed and measured again.",
     )
 
 

@@ -57,7 +57,7 @@ def test_the_document_has_what_others_rely_on() -> None:
     }
     assert set(values["instances"][0]) == {"cpus", "memory_nodes", "argv", "env"}
     for figures in (values["estimate"], values["baseline"]):
-        assert set(figures) >= {"throughput_sps", "latency_p50_s"}
+        assert set(figures) >= {"throughput_sps", "latencies", "objective_range"}
     assert set(values) >= {"objective", "gain", "machine", "versions", "model", "study", "trial"}
 
 
@@ -113,9 +113,9 @@ def test_a_wrong_value_is_refused_with_its_path(path: str, value: object, messag
         ('{"schema": NaN}', "not a JSON document"),
         ("[]", "has no `schema`"),
         ("{}", "has no `schema`"),
-        ('{"schema": "autotune.plan/2"}', "autotune.plan/2"),
+        ('{"schema": "autotune.plan/3"}', "autotune.plan/3"),
         ('{"schema": ["autotune.plan/1"]}', "this autotune reads"),
-        ('{"schema": "autotune.plan/1"}', "id: Field required"),
+        ('{"schema": "autotune.plan/2"}', "id: Field required"),
     ],
 )
 def test_text_that_is_no_plan_is_refused(text: str | bytes, message: str) -> None:

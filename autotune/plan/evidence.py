@@ -1,0 +1,125 @@
+"""The evidence in a plan: figures with their bounds, who else ran, and under what conditions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from autotune.plan.strictness import known_configuration_keys
+from autotune.spec.configuration import Configuration
+
+
+class Document(BaseModel):
+    """Base of every part of the plan document: frozen, unknown keys refused, finite numbers only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
+
+
+StrictConfiguration = Annotated[Configuration, BeforeValidator(known_configuration_keys)]
+"""A configuration in which unknown keys are refused."""
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Range(Document):
+    """The 95 % interval of a figure."""
+
+    low: float
+    high: float
+
+
+class LatencyPercentile(Document):
+    """One percentile of latency and how far it may be believed.
+
+    Attributes:
+        value_s: None where the requests are too few to speak of it.
+        upper_s: what the true percentile does not exceed, with 95 % confidence.
+        needed: how many requests it takes.
+    """
+
+    percentile: float
+    value_s: float | None
+    upper_s: float | None
+    needed: int
+
+
+class Estimate(Document):
+    """Figures of one configuration, computed from the raw values of its runs.
+
+    Attributes:
+        objective_value: of the plan's objective, in samples per second or seconds: the geometric mean over runs.
+        objective_range: its 95 % interval; None where fewer than two runs say nothing of their spread.
+        throughput_sps: samples per second, summed over instances, likewise.
+        latencies: ascending by percentile.
+        requests: how many latencies these are computed from.
+        runs: in how many launches of fresh processes they were measured.
+        memory_bytes: proportional set size, summed over instances.
+        histogram: all latencies in microseconds as an HdrHistogram of three significant digits, in its
+            compressed base64 form; None where there are none to show.
+    """
+
+    objective_value: float
+    objective_range: Range | None = None
+    throughput_sps: float
+    latencies: tuple[LatencyPercentile, ...]
+    requests: int
+    runs: int
+    memory_bytes: int
+    histogram: str | None = None
+
+    def latency(self, percentile: float) -> LatencyPercentile | None:
+        """One of `latencies`."""
+        return next((one for one in self.latencies if one.percentile == percentile), None)
+
+
+class Rival(Document):
+    """A finalist that is not the plan.
+
+    Attributes:
+        trial: its number in the search.
+        standing: `tied`: not distinguishable from the plan's configuration; `worse`: shown to be worse than
+            a finalist, with 95 % confidence; `failed`: it did not run reliably, or misses a limit.
+        ratio: of its goodness (throughput, or 1 / latency) to the plan's; None where it failed.
+        cores: that its instances occupy.
+        reason: of the failure.
+    """
+
+    configuration: StrictConfiguration
+    trial: int
+    standing: Literal["tied", "worse", "failed"]
+    ratio: Positive | None
+    ratio_range: Range | None
+    cores: int
+    memory_bytes: int
+    reason: str = ""
+
+
+class Confirmation(Document):
+    """How the plan was chosen and what it stands on.
+
+    Attributes:
+        verdict: `better`: it beats the baseline, with 95 % confidence; `baseline`: nothing does, so that the
+            baseline is the plan; `unopposed`: the baseline failed or misses a limit; `unconfirmed`: the study
+            was stopped before, and the figures are the search's own, which flatter the best of many.
+        rounds: in which each contender was run once, in random order.
+        search_value: what the search had measured of this configuration.
+        optimism: by which share that was better than what was confirmed; negative where it was worse.
+        twin_ratio: goodness of the second run of the leader's configuration over the first: the same thing
+            twice, so that 1 says how well the rounds repeat.
+        spread: standard deviation of one run within its round, as a share.
+        blocks, dropped_blocks: measured in all, and of them disturbed and measured again.
+        quietness: a sentence on how quiet the machine was, and what would help.
+    """
+
+    verdict: Literal["better", "baseline", "unopposed", "unconfirmed"]
+    rounds: int = 0
+    search_value: float | None = None
+    optimism: float | None = None
+    twin_ratio: Positive | None = None
+    twin_range: Range | None = None
+    spread: float | None = None
+    rivals: tuple[Rival, ...] = ()
+    blocks: int = 0
+    dropped_blocks: int = 0
+    quietness: str = ""

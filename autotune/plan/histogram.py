@@ -1,0 +1,35 @@
+"""Latency distributions that keep their resolution in a kilobyte: HdrHistogram."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+LOWEST_US, HIGHEST_US = 1, 3_600_000_000
+"""From a microsecond to an hour; what is longer counts as an hour."""
+DIGITS = 3
+"""Significant decimal digits that every latency keeps."""
+
+
+def latency_histogram(latencies_s: Iterable[float]) -> str | None:
+    """The latencies in microseconds, as every HdrHistogram library reads them; None for no latencies."""
+    from hdrh.histogram import HdrHistogram
+
+    histogram = HdrHistogram(LOWEST_US, HIGHEST_US, DIGITS)
+    for latency_s in latencies_s:
+        histogram.record_value(min(HIGHEST_US, max(LOWEST_US, round(latency_s * 1e6))))
+    return histogram.encode().decode() if histogram.get_total_count() else None
+
+
+def histogram_percentiles_s(histogram: str, percentiles: Sequence[float]) -> tuple[float, ...]:
+    """The percentiles of an encoded histogram, in seconds.
+
+    Raises:
+        ValueError: the text is no histogram.
+    """
+    from hdrh.histogram import HdrHistogram
+
+    try:
+        decoded = HdrHistogram.decode(histogram)
+    except Exception as error:  # the library has no root of its own: zlib, base64, struct and index errors
+        raise ValueError(f"{histogram[:40]!r} is no HdrHistogram") from error
+    return tuple(decoded.get_value_at_percentile(percentile) / 1e6 for percentile in percentiles)

@@ -1,0 +1,17 @@
+"""What pydantic would let pass in a plan document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+from autotune.spec.configuration import Configuration
+
+
+def known_configuration_keys(value: object) -> object:
+    """Refuse unknown keys of a configuration: a dataclass, unlike a model, would drop them in silence."""
+    known = {field.name for field in fields(Configuration)}
+    unknown = sorted(set(value) - known) if isinstance(value, Mapping) else []
+    if unknown:
+        raise ValueError(f"unknown keys {', '.join(map(str, unknown))}")
+    return value

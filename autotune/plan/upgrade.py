@@ -1,0 +1,38 @@
+"""Older plan documents in today's form: what they did not know stays unsaid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from autotune.statistics.quantiles import needed_count
+
+_PERCENTILES = (50, 90, 95, 99)
+
+
+def from_version_1(old: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of version 1 were the search's own: one launch, no bounds, no confirmation."""
+    figures = {key: _estimate(old[key]) for key in ("estimate", "baseline") if key in old}
+    return {**old, **figures, "schema": "autotune.plan/2", "confirmation": {"verdict": "unconfirmed"}}
+
+
+def _estimate(old: Any) -> Any:
+    if not isinstance(old, dict):
+        return old
+    kept = {key: value for key, value in old.items() if not key.startswith("latency_p")}
+    latencies = [
+        {
+            "percentile": float(percentile),
+            "value_s": old.get(f"latency_p{percentile}_s"),
+            "upper_s": None,
+            "needed": needed_count(percentile),
+        }
+        for percentile in _PERCENTILES
+    ]
+    return {**kept, "latencies": latencies, "runs": 1}
+
+
+UPGRADES: Final[Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
+    "autotune.plan/1": from_version_1,
+}
+"""By the schema that they read."""
