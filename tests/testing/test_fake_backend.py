@@ -14,6 +14,7 @@ from autotune.errors import ModelError, UnsupportedError
 from autotune.model.sources import ResolvedModel
 from autotune.testing.fake_backend import FakeBackend, FakeModel, parse_fake_model, request_seconds
 from autotune.testing.fake_model import FAULTS, Fault
+from autotune.testing.noise import Noise, Spikes
 
 
 def document(**fields: Any) -> str:
@@ -43,6 +44,15 @@ def test_every_key_is_read() -> None:
             default_threads=4,
             load_s=0.2,
             memory_bytes=1000,
+            noise={
+                "launch": 0.01,
+                "block": 0.02,
+                "block_s": 2,
+                "request": 0.03,
+                "drift": 0.04,
+                "drift_period_s": 5,
+                "spikes": {"share": 0.1, "factor": 3, "mean_s": 0.5},
+            },
             faults=[
                 {"fault": "crash"},
                 {"fault": "slow", "factor": 2, "at": "measure", "instance": 0, "when": {"precision": "fp32"}},
@@ -61,6 +71,7 @@ def test_every_key_is_read() -> None:
         default_threads=4,
         load_s=0.2,
         memory_bytes=1000,
+        noise=Noise(0.01, 0.02, 2.0, 0.03, 0.04, 5.0, Spikes(0.1, 3.0, 0.5)),
         faults=(Fault("crash"), Fault("slow", "measure", 0, {"precision": "fp32"}, 2.0)),
     )
 
@@ -122,6 +133,14 @@ def test_more_work_and_more_company_never_take_less(data: st.DataObject) -> None
         (document(speed={}), "speed must name at least one"),
         (document(speed={"fp32": 0}), "speed.fp32 must be more than 0"),
         (document(speed={"fp64": 1}), "no key 'fp64'"),
+        (document(noise=0.03), "noise must be an object"),
+        (document(noise={"hum": 1}), "noise has no key 'hum'; allowed are launch, block"),
+        (document(noise={"launch": -0.1}), "noise.launch must be a number of at least 0, not -0.1"),
+        (document(noise={"block_s": 0}), "noise.block_s must be more than 0"),
+        (document(noise={"drift_period_s": "1 s"}), "noise.drift_period_s must be a number"),
+        (document(noise={"spikes": {"share": 1}}), "noise.spikes.share must be less than 1, not 1"),
+        (document(noise={"spikes": {"factor": 0.5}}), "noise.spikes.factor must be at least 1"),
+        (document(noise={"spikes": {"height": 2}}), "noise.spikes has no key 'height'"),
         (document(faults={}), "faults must be a list"),
         (document(faults=[{}]), "faults[0].fault must be one of crash"),
         (document(faults=[{"fault": "crash", "at": "noon"}]), "faults[0].at must be one of load, warmup"),
