@@ -1,4 +1,4 @@
-"""What the store keeps, as frozen values: studies, trials, and the summaries that listings show."""
+"""What the store keeps, as frozen values: studies, trials, confirmations, and what listings show."""
 
 from __future__ import annotations
 
@@ -74,6 +74,35 @@ class TrialSummary:
     failure: str | None
     score: float | None
     violations: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class ConfirmationRecord:
+    """One run of a confirmation with its raw values.
+
+    Attributes:
+        study: name of its study.
+        series: numbers the confirmations of a study; one with other finalists is another.
+        round: within the series; position: within the round, in the order in which it was run.
+        contender: its name in the contest: `baseline`, `trial 7`, `twin`.
+        trial: number of the trial whose configuration it runs again.
+        started_s, ended_s: Unix time.
+        score: in the objective's unit; None for a failure.
+        violations: by limit, how far it is exceeded; at most 0 where it is met.
+    """
+
+    study: str
+    series: int
+    round: int
+    position: int
+    contender: str
+    trial: int
+    configuration: Configuration
+    started_s: float
+    ended_s: float
+    result: TrialResult
+    score: float | None
+    violations: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,13 @@ from sqlalchemy import Row
 
 from autotune.errors import StoreError
 from autotune.spec.configuration import Configuration
-from autotune.store.records import PlanSummary, StudyRecord, TrialRecord, TrialSummary
+from autotune.store.records import (
+    ConfirmationRecord,
+    PlanSummary,
+    StudyRecord,
+    TrialRecord,
+    TrialSummary,
+)
 from autotune.trial.measurement import Failure, TrialResult
 
 if TYPE_CHECKING:
@@ -60,7 +66,7 @@ def trial_row(record: TrialRecord, study_id: int) -> dict[str, Any]:
         "configuration": record.configuration.parameters(),
         "started_s": record.started_s,
         "ended_s": record.ended_s,
-        "failure": record.result.kind.value if isinstance(record.result, Failure) else None,
+        "failure": _failure_kind(record.result),
         "score": record.score,
         "violations": dict(record.violations),
         "result": _result_document(record.result),
@@ -97,6 +103,43 @@ def trial_summary(row: Row[Any], study: str) -> TrialSummary:
     )
 
 
+def confirmation_row(record: ConfirmationRecord, study_id: int) -> dict[str, Any]:
+    """The columns of a confirmation's run but its id."""
+    return {
+        "study_id": study_id,
+        "series": record.series,
+        "round": record.round,
+        "position": record.position,
+        "contender": record.contender,
+        "trial": record.trial,
+        "configuration": record.configuration.parameters(),
+        "started_s": record.started_s,
+        "ended_s": record.ended_s,
+        "failure": _failure_kind(record.result),
+        "score": record.score,
+        "violations": dict(record.violations),
+        "result": _result_document(record.result),
+    }
+
+
+def confirmation_record(row: Row[Any], study: str) -> ConfirmationRecord:
+    """The inverse of `confirmation_row`; needs every column."""
+    return ConfirmationRecord(
+        study=study,
+        series=row.series,
+        round=row.round,
+        position=row.position,
+        contender=row.contender,
+        trial=row.trial,
+        configuration=Configuration.from_parameters(row.configuration),
+        started_s=row.started_s,
+        ended_s=row.ended_s,
+        result=_result(row.result, failed=row.failure is not None),
+        score=row.score,
+        violations=row.violations,
+    )
+
+
 def plan_row(plan: Plan, study_id: int) -> dict[str, Any]:
     """All columns of a plan."""
     from autotune.plan.document import format_plan
@@ -125,6 +168,10 @@ def plan_summary(row: Row[*tuple[Any, ...]]) -> PlanSummary:
         gain=row.gain,
         created_s=row.created_s,
     )
+
+
+def _failure_kind(result: TrialResult) -> str | None:
+    return result.kind.value if isinstance(result, Failure) else None
 
 
 def _result_document(result: TrialResult) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 
 from autotune.errors import StoreError
 from autotune.store.location import Location
-from autotune.store.tables import REVISIONS, VERSION_TABLE
+from autotune.store.tables import REVISIONS, TABLES_SINCE, VERSION_TABLE
 
 OPTUNA_TABLES = frozenset({"studies", "trials", "version_info"})
 """Tables that every version of Optuna makes. Source: `optuna.storages._rdb.models`."""
@@ -45,12 +45,12 @@ def read_contents(connection: Connection) -> Contents:
 
 
 def check_contents(contents: Contents, location: Location) -> None:
-    """Refuse a database that is somebody else's, or whose tables of ours are newer than we are.
+    """Refuse a database that is somebody else's, or whose tables of ours are newer than we are or missing.
 
     An SQLite file must be empty, ours, or Optuna's; a server's database may hold anything beside our tables.
 
     Raises:
-        StoreError: with the version, or with a table that is not ours.
+        StoreError: with the version, with a table that is not ours, or with those that are missing.
     """
     ours = VERSION_TABLE in contents.tables or contents.tables >= OPTUNA_TABLES
     if location.path is not None and contents.tables and not ours:
@@ -65,6 +65,7 @@ def check_contents(contents: Contents, location: Location) -> None:
             f"this autotune knows versions up to {REVISIONS[-1]}",
             remedy="update autotune, or use another --store",
         )
+    _check_complete(contents, location)
 
 
 def check_readable(contents: Contents, location: Location) -> None:
@@ -78,6 +79,17 @@ def check_readable(contents: Contents, location: Location) -> None:
         raise StoreError(
             f"the store {location} has the older schema version {contents.revision}",
             remedy=f"run `autotune tune STUDY.yaml --store {location}` once, which brings it up to date",
+        )
+
+
+def _check_complete(contents: Contents, location: Location) -> None:
+    """Refuse a database that lacks a table of its own version."""
+    due = REVISIONS[: REVISIONS.index(contents.revision) + 1] if contents.revision is not None else ()
+    missing = set().union(*(TABLES_SINCE[revision] for revision in due)) - contents.tables
+    if missing:
+        raise StoreError(
+            f"the store {location} is damaged: it lacks {', '.join(sorted(missing))}",
+            remedy="restore a copy of it, or use another --store",
         )
 
 

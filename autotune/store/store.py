@@ -1,4 +1,4 @@
-"""The study store: studies, trials and plans in one database with Optuna's own tables."""
+"""The study store: studies, trials, confirmations and plans in one database with Optuna's own tables."""
 
 from __future__ import annotations
 
@@ -15,8 +15,16 @@ from autotune.store.engine import BUSY_TIMEOUT_S, reading_engine, translated, wr
 from autotune.store.inspection import check_place, inspect_file, recover
 from autotune.store.location import Location, parse_location
 from autotune.store.lookup import LATEST, find_plan, nearest
-from autotune.store.records import PlanSummary, StudyRecord, TrialRecord, TrialSummary
+from autotune.store.records import (
+    ConfirmationRecord,
+    PlanSummary,
+    StudyRecord,
+    TrialRecord,
+    TrialSummary,
+)
 from autotune.store.rows import (
+    confirmation_record,
+    confirmation_row,
     plan_row,
     plan_summary,
     study_record,
@@ -33,7 +41,7 @@ from autotune.store.schema import (
     read_contents,
     upgrade,
 )
-from autotune.store.tables import plans, studies, trials
+from autotune.store.tables import confirmations, plans, studies, trials
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -184,6 +192,39 @@ class StudyStore:
             mine = trials.c.study_id == self._study_id(connection, study)
             rows = connection.execute(select(*listed).where(mine).order_by(trials.c.number))
             return tuple(trial_summary(row, study) for row in rows)
+
+    def record_confirmation(self, record: ConfirmationRecord) -> None:
+        """Keep one run of a confirmation with its raw values, at once and as a whole.
+
+        Raises:
+            StoreError: the study is unknown, or has a run at this place.
+        """
+        with self.transaction() as connection:
+            row = confirmation_row(record, self._study_id(connection, record.study))
+            try:
+                connection.execute(insert(confirmations).values(row))
+            except IntegrityError as error:
+                raise StoreError(
+                    f"confirmation {record.series} of the study {record.study!r} already has a run "
+                    f"{record.position} in round {record.round}",
+                    remedy="is another `autotune tune` running this study?",
+                ) from error
+
+    def confirmations(self, study: str, series: int | None = None) -> tuple[ConfirmationRecord, ...]:
+        """Every run of a study's confirmations, or of one of them, by series, round and position.
+
+        Raises:
+            StoreError: the study is unknown, or a stored result is damaged.
+        """
+        order = (confirmations.c.series, confirmations.c.round, confirmations.c.position)
+        with self.transaction() as connection:
+            listed = select(confirmations).where(
+                confirmations.c.study_id == self._study_id(connection, study)
+            )
+            if series is not None:
+                listed = listed.where(confirmations.c.series == series)
+            rows = connection.execute(listed.order_by(*order))
+            return tuple(confirmation_record(row, study) for row in rows)
 
     def save_plan(self, plan: Plan) -> None:
         """Keep a plan; keeping the same one again changes nothing.

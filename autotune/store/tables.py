@@ -6,6 +6,7 @@ second class for each would be one too many (and a tenth of a second in every co
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -24,8 +25,15 @@ from sqlalchemy import (
 
 VERSION_TABLE = "autotune_alembic_version"
 """Ours alone: Optuna owns `alembic_version` and refuses rows that it does not know."""
-REVISIONS: tuple[str, ...] = ("0001",)
-"""Every schema version, oldest first: known without importing Alembic, which only a migration needs."""
+TABLES_SINCE: Mapping[str, frozenset[str]] = {
+    "0001": frozenset({"autotune_studies", "autotune_trials", "autotune_plans"}),
+    "0002": frozenset({"autotune_confirmations"}),
+}
+"""By schema version, oldest first, the tables that came with it.
+
+Known without importing Alembic, which only a migration needs.
+"""
+REVISIONS = tuple(TABLES_SINCE)
 
 metadata = MetaData(
     naming_convention={
@@ -66,6 +74,25 @@ class TrialColumns(TypedColumns):
     result: Named[dict[str, Any]] = Column(JSON)
 
 
+class ConfirmationColumns(TypedColumns):
+    """One row per run of a confirmation; see `ConfirmationRecord`."""
+
+    id: Named[int] = Column(primary_key=True)
+    study_id: Named[int] = Column(ForeignKey("autotune_studies.id", ondelete="CASCADE"))
+    series: Named[int]
+    round: Named[int]
+    position: Named[int]
+    contender: Named[str] = Column(String(64))
+    trial: Named[int]
+    configuration: Named[dict[str, Any]] = Column(JSON)
+    started_s: Named[float] = Column(Double)
+    ended_s: Named[float] = Column(Double)
+    failure: Named[str | None] = Column(String(32))
+    score: Named[float | None] = Column(Double)
+    violations: Named[dict[str, float]] = Column(JSON)
+    result: Named[dict[str, Any]] = Column(JSON)
+
+
 class PlanColumns(TypedColumns):
     """One row per plan; `document` is its JSON text, the other columns repeat what listings show."""
 
@@ -82,4 +109,10 @@ class PlanColumns(TypedColumns):
 
 studies = Table("autotune_studies", metadata, StudyColumns)
 trials = Table("autotune_trials", metadata, TrialColumns, UniqueConstraint("study_id", "number"))
+confirmations = Table(
+    "autotune_confirmations",
+    metadata,
+    ConfirmationColumns,
+    UniqueConstraint("study_id", "series", "round", "position"),
+)
 plans = Table("autotune_plans", metadata, PlanColumns)

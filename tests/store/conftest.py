@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from autotune.spec.configuration import Configuration
-from autotune.store.records import StudyRecord, TrialRecord
+from autotune.store.records import ConfirmationRecord, StudyRecord, TrialRecord
 from autotune.testing.plans import build_measurement
 from autotune.trial.measurement import Failure, FailureKind
 
@@ -64,4 +64,22 @@ def failed(configuration: Configuration) -> TrialRecord:
         ended_s=1_790_000_011.0,
         result=Failure(FailureKind.CRASH, "ended with exit status 70", "Traceback: \u2028 \x00 é"),
         score=None,
+    )
+
+
+@pytest.fixture
+def confirmed(configuration: Configuration) -> ConfirmationRecord:
+    return ConfirmationRecord(
+        study="quickstart",
+        series=1,
+        round=1,
+        position=1,
+        contender="trial 0",
+        trial=0,
+        configuration=configuration,
+        started_s=1_790_000_020.0,
+        ended_s=1_790_000_029.0,
+        result=build_measurement(instances=2, request_s=0.1),
+        score=158.0,
+        violations={"latency_p99_s": -0.4},
     )

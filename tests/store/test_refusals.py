@@ -17,6 +17,7 @@ import pytest
 from autotune.errors import StoreError
 from autotune.store.records import StudyRecord
 from autotune.store.store import StudyStore, open_store, read_store
+from autotune.store.tables import metadata
 
 Open = Callable[..., StudyStore]
 both = pytest.mark.parametrize("opening", [open_store, read_store])
@@ -96,6 +97,16 @@ def test_a_newer_store_is_refused(path: Path, url: str, opening: Open) -> None:
     assert "update autotune" in refused(opening, path, "schema version 9999").remedy
 
 
+@both
+@pytest.mark.parametrize("table", [table.name for table in metadata.sorted_tables])
+def test_a_store_that_lacks_a_table_of_ours_is_refused(
+    path: Path, url: str, opening: Open, table: str
+) -> None:
+    open_store(url).close()
+    execute(path, f"DROP TABLE {table}")
+    refused(opening, path, f"damaged: it lacks {table}")
+
+
 def test_newer_optuna_tables_are_refused(path: Path, url: str) -> None:
     with open_store(url) as store:
         store.optuna_storage()
@@ -114,6 +125,15 @@ def test_an_older_store_is_not_read_but_by_who_may_bring_it_up_to_date(path: Pat
     open_store(url).close()
     execute(path, "DELETE FROM autotune_alembic_version")
     refused(read_store, path, "holds no autotune studies")
+
+
+def test_a_store_of_an_older_version_is_read_after_it_was_brought_up_to_date(path: Path, url: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((Path(__file__).parent / "assets" / "v1.sql").read_text())
+    assert "autotune tune" in refused(read_store, path, "older schema version 0001").remedy
+    open_store(url).close()
+    with read_store(url) as store:
+        assert store.confirmations("quickstart") == ()
 
 
 def test_an_empty_file_becomes_a_store_but_is_not_read_as_one(path: Path, url: str) -> None:

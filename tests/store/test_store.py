@@ -15,7 +15,7 @@ from sqlalchemy import event
 
 from autotune.errors import StoreError
 from autotune.spec.configuration import POLICIES, PRECISIONS, Configuration
-from autotune.store.records import StudyRecord, TrialRecord
+from autotune.store.records import ConfirmationRecord, StudyRecord, TrialRecord
 from autotune.store.store import StudyStore, open_store, read_store
 from autotune.testing.plans import build_plan
 from autotune.trial.measurement import Failure, FailureKind
@@ -124,6 +124,46 @@ def test_a_damaged_result_is_refused(url: str, path: Path, study: StudyRecord, m
         connection.commit()
     with read_store(url) as store, pytest.raises(StoreError, match=r"autotune\.measurement/9"):
         store.trials(study.name)
+
+
+def test_runs_of_confirmations_come_back_in_the_order_in_which_they_were_run(
+    url: str, study: StudyRecord, confirmed: ConfirmationRecord, failed: TrialRecord
+) -> None:
+    second = replace(confirmed, position=2, contender="baseline", result=failed.result, score=None)
+    later_round = replace(confirmed, round=2)
+    later_series = replace(confirmed, series=2)
+    with open_store(url) as store:
+        store.create_study(study)
+        store.create_study(replace(study, name="other"))
+        for record in (later_series, later_round, second, confirmed):
+            store.record_confirmation(record)
+    with read_store(url) as store:
+        assert store.confirmations(study.name) == (confirmed, second, later_round, later_series)
+        assert store.confirmations(study.name, series=2) == (later_series,)
+        assert store.confirmations(study.name, series=3) == ()
+        assert store.confirmations("other") == ()
+
+
+def test_a_run_of_a_confirmation_is_recorded_once(
+    url: str, study: StudyRecord, confirmed: ConfirmationRecord
+) -> None:
+    with open_store(url) as store:
+        store.create_study(study)
+        store.record_confirmation(confirmed)
+        with pytest.raises(StoreError, match="already has a run 1 in round 1"):
+            store.record_confirmation(replace(confirmed, contender="twin"))
+        assert store.confirmations(study.name) == (confirmed,)
+
+
+def test_confirmations_of_an_unknown_study_name_the_near_one(
+    url: str, study: StudyRecord, confirmed: ConfirmationRecord
+) -> None:
+    with open_store(url) as store:
+        store.create_study(study)
+        with pytest.raises(StoreError, match="did you mean quickstart"):
+            store.record_confirmation(replace(confirmed, study="quikstart"))
+        with pytest.raises(StoreError, match="did you mean quickstart"):
+            store.confirmations("quikstart")
 
 
 def test_optuna_and_our_tables_share_the_file(url: str, path: Path, study: StudyRecord) -> None:
