@@ -7,47 +7,40 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autotune.backends.preparation import prepare_artifact
-from autotune.backends.registry import get_backend
-from autotune.errors import (
-    AutotuneError,
-    CacheError,
-    PlanError,
-    PreparationError,
-    UnsupportedError,
-)
-from autotune.model.artifact import Artifact
-from autotune.model.cache import ArtifactCache
-from autotune.placement.command import worker_commands
-from autotune.placement.place import place
-from autotune.placement.placement import Command
+from autotune.concluding import too_noisy, unconfirmed
+from autotune.confirming import Confirming, choose_finalists
+from autotune.errors import AutotuneError, PlanError
+from autotune.measuring import Bench
 from autotune.plan.document import Plan
-from autotune.plan.evidence import Confirmation
-from autotune.plan.make import Measured, make_plan
 from autotune.preflight import Setup, begin_or_resume, one_run, read_study, set_up, survey
 from autotune.report.progress import Observer, Progress
 from autotune.report.ranking import best, gain, measured_baseline, no_plan_error
+from autotune.rounds import is_disturbed
+from autotune.search.contest import MIN_ROUNDS
 from autotune.search.estimate import estimated_trials
-from autotune.search.order import pair
-from autotune.search.score import needed_percentile, score, violations
+from autotune.search.score import score, violations
 from autotune.search.study import Answer, Proposal, SearchStudy
-from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 from autotune.store.records import TrialRecord
 from autotune.store.store import DEFAULT_URL, StudyStore, open_store
-from autotune.trial.lock import host_lock
-from autotune.trial.measurement import Failure, FailureKind, TrialResult
-from autotune.trial.run import run_trial
+from autotune.trial.measurement import Failure, Measurement
+from autotune.trial.stopping import Rival, scores_of, spread
 
-PREPARATION_TIMEOUT_S = 1800.0
-"""Longest preparation of one artifact. Source: 100 times what BERT-base takes on a 2-core Xeon, 15 s."""
+CONFIRMATION_SHARE = 0.5
+"""At most this share of the budget's minutes is kept for the confirmation, whatever it may take."""
+
+SPARE_ROUNDS = 1
+"""Rounds of confirmation that time is kept for, beyond those that are always run."""
+
+TRIAL_SHARE = 0.1
+"""Longest measuring time of one trial of the search, as a share of the budget's minutes."""
 
 
 class TuningInterrupted(KeyboardInterrupt):
-    """The search was interrupted; every finished trial is kept, and the same call goes on from there.
+    """The study was interrupted; every finished trial is kept, and the same call goes on from there.
 
     Attributes:
-        plan: of the best so far, already in the store; None when no trial meets the limits yet.
+        plan: of the best so far, not confirmed, already in the store; None when no trial meets the limits yet.
         reason: why there is no plan; empty when there is one.
     """
 
@@ -65,10 +58,10 @@ def tune(
     base: Path | None = None,
     observer: Observer | None = None,
 ) -> Plan:
-    """Measure configurations until the budget or the space is used up, and store the best one's plan.
+    """Measure configurations until the budget or the space is used up, confirm the best, and store the plan.
 
     A study of that name in the store is resumed: finished trials count towards `budget.trials` and are
-    never repeated; `budget.minutes` counts from this call.
+    never repeated, but for those that were disturbed; `budget.minutes` counts from this call.
 
     Args:
         study: a study file, or its values.
@@ -80,8 +73,8 @@ def tune(
     Raises:
         AutotuneError: anything in the study file, model, engines, store or space is wrong (before anything
             is measured); ResumeError when the stored study was made with something else; NoPlanError when no
-            trial succeeds or meets the limits.
-        TuningInterrupted: on KeyboardInterrupt, or because the observer wants to stop, while searching.
+            trial succeeds or meets the limits; NoisyMachineError when too much was disturbed.
+        TuningInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
     """
     watcher = observer or Observer()
     spec, folder = read_study(study, base)
@@ -93,10 +86,10 @@ def tune(
         run = _Run(setup, opened, search, watcher, records=list(opened.trials(spec.name)))
         try:
             run.measure_until_done()
+            return run.confirm()
         except KeyboardInterrupt:
             search.settle(_answers(opened.trials(spec.name)))
             raise run.interrupted() from None
-        return run.conclude()
 
 
 @dataclass
@@ -110,10 +103,11 @@ class _Run:
     records: list[TrialRecord]
     started_s: float = field(default_factory=time.monotonic)
     resumed_with: int = field(init=False)
-    prepared: set[tuple[str, str]] = field(default_factory=set)
+    bench: Bench = field(init=False)
 
     def __post_init__(self) -> None:
         self.resumed_with = len(self.records)
+        self.bench = Bench(self.setup, self.observer)
 
     def measure_until_done(self) -> None:
         """Ask, measure, keep and tell, until a bound is reached."""
@@ -126,48 +120,75 @@ class _Run:
             self.store.record_trial(record)
             self.records.append(record)
             self.search.tell(record.number, _answer(record))
+            if is_disturbed(record.result):
+                self.search.disturbed(record.configuration)
             self.observer.trial_ended(record, self._progress())
         self.observer.stopped(reason, self._progress())
 
-    def conclude(self) -> Plan:
-        """Make the best trial's plan and store it, unless it is the newest one already.
+    def confirm(self) -> Plan:
+        """Confirm the best of the search and store the plan, unless that of all these trials is stored.
 
         Raises:
-            NoPlanError: no trial succeeded, or none meets the limits.
+            NoPlanError: no trial succeeded, none meets the limits, or no finalist was confirmed.
+            NoisyMachineError: too much was disturbed.
         """
-        winner = best(self.records, self.setup.spec)
-        if winner is None:
-            raise no_plan_error(self.records, self.setup.spec)
+        self._refuse_no_winner()
         stored = newest_plan(self.store, self.setup.spec.name)
-        if stored is not None and stored.trial == winner.number:
+        if stored is not None and self._is_up_to_date(stored):
             return stored
-        baseline = measured_baseline(self.records)
-        plan = make_plan(
-            spec=self.setup.spec,
-            machine=self.setup.machine,
-            winner=_measured(winner),
-            baseline=None if baseline is None else _measured(baseline),
-            gain=None,
-            confirmation=Confirmation(verdict="unconfirmed"),
-            commands=self._commands(winner.configuration),
-            versions=self.setup.versions,
-            model=self.setup.model,
-        )
+        plan = Confirming(self.bench, self.store, tuple(self.records), self._has_time).run()
         self.store.save_plan(plan)
         return plan
 
     def interrupted(self) -> TuningInterrupted:
-        """What an interrupted search has to show: the best so far, stored as a plan."""
+        """What an interrupted study has to show: the best so far, stored as a plan."""
         self.records = list(self.store.trials(self.setup.spec.name))
         try:
-            return TuningInterrupted(self.conclude())
+            return TuningInterrupted(self._best_so_far())
         except AutotuneError as error:
             return TuningInterrupted(None, error.problem)
+
+    def _best_so_far(self) -> Plan:
+        winner = best(self.records, self.setup.spec)
+        if winner is None:
+            raise no_plan_error(self.records, self.setup.spec)
+        stored = newest_plan(self.store, self.setup.spec.name)
+        if stored is not None and stored.created_s >= self._searched_s():
+            return stored
+        commands = self.bench.commands(winner.configuration)
+        baseline = measured_baseline(self.records)
+        plan = unconfirmed(self.setup, winner, baseline, commands, self.records)
+        self.store.save_plan(plan)
+        return plan
+
+    def _refuse_no_winner(self) -> None:
+        """Refuse to confirm what was not found: nothing that meets the limits, or mostly disturbances."""
+        measured = [record for record in self.records if record.score is not None]
+        configurations = {record.configuration for record in measured}
+        disturbed = {one.configuration for one in self.records if is_disturbed(one.result)} - configurations
+        is_blind = self.setup.space.baseline in disturbed or len(disturbed) > len(configurations)
+        if disturbed and is_blind:
+            raise too_noisy(self.setup.spec, [record.result for record in self.records])
+        if best(self.records, self.setup.spec) is None:
+            raise no_plan_error(self.records, self.setup.spec)
+
+    def _is_up_to_date(self, plan: Plan) -> bool:
+        is_confirmed = plan.confirmation.verdict != "unconfirmed"
+        return is_confirmed and plan.created_s >= self._searched_s()
+
+    def _searched_s(self) -> float:
+        """When the last trial ended, in Unix time."""
+        return max((record.ended_s for record in self.records), default=0.0)
 
     def _record(self, proposal: Proposal) -> TrialRecord:
         spec, configuration = self.setup.spec, proposal.configuration
         started_s = time.time()
-        result = self._measure(configuration)
+        result = self.bench.search(
+            configuration,
+            rival=self._rival(),
+            max_measuring_s=None if spec.budget.minutes is None else spec.budget.minutes * 60 * TRIAL_SHARE,
+            unprepared=lambda: self.search.drop(configuration),
+        )
         measured = None if isinstance(result, Failure) else result
         return TrialRecord(
             study=spec.name,
@@ -181,63 +202,35 @@ class _Run:
             violations={} if measured is None else violations(spec, measured),
         )
 
-    def _measure(self, configuration: Configuration) -> TrialResult:
-        """Prepare and run one configuration, alone on the machine; preparing would disturb others too."""
+    def _rival(self) -> Rival | None:
+        """The best so far, for a trial to race against; none before the baseline and one more are measured."""
         spec = self.setup.spec
-        with host_lock(self.observer.waiting):
-            try:
-                commands = self._commands(configuration)
-            except UnsupportedError as error:
-                return Failure(FailureKind.UNSUPPORTED, error.problem)
-            except CacheError:
-                raise
-            except PreparationError as error:
-                self.search.drop(configuration)
-                return Failure(FailureKind.CRASH, error.problem)
-            return run_trial(
-                commands,
-                configuration=configuration,
-                scenario=spec.scenario,
-                measure=spec.measure,
-                percentile=needed_percentile(spec),
-            )
-
-    def _commands(self, configuration: Configuration) -> Sequence[Command]:
-        spec = self.setup.spec
-        return worker_commands(
-            configuration,
-            place(configuration, self.setup.machine),
-            self._artifact(configuration),
-            spec.problem,
-            spec.scenario,
-            spec.seed,
-            spec.measure.warmup_s,
-            get_backend(configuration.backend),
-        )
-
-    def _artifact(self, configuration: Configuration) -> Artifact:
-        """From the cache each time, as somebody may have pruned it since the last trial."""
-        key = pair(configuration)
-        if key not in self.prepared:
-            self.observer.preparing(*key)
-            self.prepared.add(key)
-        return prepare_artifact(
-            self.setup.model,
-            configuration.backend,
-            configuration.precision,
-            self.setup.machine.isa,
-            ArtifactCache(),
-            timeout_s=PREPARATION_TIMEOUT_S,
-        )
+        measured = [record.result for record in self.records if isinstance(record.result, Measurement)]
+        leader = best(self.records, spec)
+        if leader is None or not isinstance(leader.result, Measurement) or len(measured) < 2:
+            return None
+        return Rival(scores_of(leader.result, spec.objective), *spread(measured, spec.objective))
 
     def _stop_reason(self) -> str:
         """Why no further trial is started; empty while there is none. The baseline is always measured."""
         budget = self.setup.spec.budget
         if budget.trials is not None and len(self.records) >= budget.trials:
             return f"the budget of {budget.trials} trials is used up"
-        if self.records and budget.minutes is not None and self._elapsed_s() >= budget.minutes * 60:
-            return f"the budget of {budget.minutes:g} minutes is used up"
+        if self.records and budget.minutes is not None and self._elapsed_s() >= self._search_s():
+            return f"the rest of the budget of {budget.minutes:g} minutes is for the confirmation"
         return "" if self.search.untried() else "every configuration has been tried"
+
+    def _search_s(self) -> float:
+        """How long this call may search; the rest of the minutes is for confirming what it has found."""
+        total_s = (self.setup.spec.budget.minutes or 0.0) * 60
+        round_s = choose_finalists(self.records, self.setup.spec).round_s
+        return total_s - min(CONFIRMATION_SHARE * total_s, (MIN_ROUNDS + SPARE_ROUNDS) * round_s)
+
+    def _has_time(self) -> bool:
+        """Whether another round still fits into the budget's minutes."""
+        minutes = self.setup.spec.budget.minutes
+        round_s = choose_finalists(self.records, self.setup.spec).round_s
+        return minutes is None or self._elapsed_s() + round_s <= minutes * 60
 
     def _progress(self) -> Progress:
         spec, leader = self.setup.spec, best(self.records, self.setup.spec)
@@ -256,7 +249,7 @@ class _Run:
         trials_left = estimated_trials(spec, self.setup.space) - len(self.records)
         by_trials_s = max(0, trials_left) * self._elapsed_s() / done
         minutes = spec.budget.minutes
-        by_time_s = float("inf") if minutes is None else minutes * 60 - self._elapsed_s()
+        by_time_s = float("inf") if minutes is None else self._search_s() - self._elapsed_s()
         return max(0.0, min(by_trials_s, by_time_s))
 
     def _elapsed_s(self) -> float:
@@ -270,11 +263,6 @@ def newest_plan(store: StudyStore, study: str) -> Plan | None:
         return store.plan(summaries[0].id) if summaries else None
     except PlanError:
         return None
-
-
-def _measured(record: TrialRecord) -> Measured:
-    runs = () if isinstance(record.result, Failure) else (record.result,)
-    return Measured(record.configuration, record.number, runs)
 
 
 def _answer(record: TrialRecord) -> Answer:

@@ -13,14 +13,18 @@ import psutil
 
 from autotune.placement.placement import Command
 from autotune.spec.configuration import Configuration, Precision, Scenario
-from autotune.spec.study import Measure
+from autotune.spec.study import Measure, Objective
 from autotune.testing.fake_backend import ARTIFACT_FILE
 from autotune.testing.fake_model import SCHEMA
 from autotune.trial.measurement import TrialResult
 from autotune.trial.run import run_trial
+from autotune.trial.stopping import Rival
+from autotune.trial.watch import Watch
 
-QUICK = Measure(warmup_s=2.0, block_s=0.1, blocks=2, trial_timeout_s=30.0)
-"""Short windows for requests of about 10 ms."""
+QUICK = Measure(warmup_s=2.0, block_s=0.1, blocks=2, max_blocks=2, trial_timeout_s=30.0)
+"""Two short windows for requests of about 10 ms."""
+
+THROUGHPUT = Objective(kind="throughput")
 
 
 class FakeTrial:
@@ -77,14 +81,27 @@ class FakeTrial:
             for instance in range(self.instances)
         )
 
-    def run(self, measure: Measure = QUICK, percentile: float | None = None) -> TrialResult:
+    def run(
+        self,
+        measure: Measure = QUICK,
+        percentile: float | None = None,
+        *,
+        objective: Objective = THROUGHPUT,
+        rival: Rival | None = None,
+        watch: Watch | None = None,
+        max_measuring_s: float | None = None,
+    ) -> TrialResult:
         """Run the trial."""
         return run_trial(
             self.commands(),
             configuration=self.configuration,
             scenario=self.scenario,
             measure=measure,
+            objective=objective,
             percentile=percentile,
+            rival=rival,
+            watch=watch,
+            max_measuring_s=max_measuring_s,
         )
 
     def _argv(self, instance: int) -> tuple[str, ...]:

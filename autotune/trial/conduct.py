@@ -23,6 +23,8 @@ from pathlib import Path
 
 from autotune.errors import AutotuneError, PlanError
 from autotune.machine.cpus import format_cpu_list
+from autotune.spec.study import Objective
+from autotune.statistics.quantiles import percentile_of
 from autotune.trial.asked import Asked, asked_from_json
 from autotune.trial.conductor import Channel, Exchange, Schedule, conduct
 from autotune.trial.failures import InstanceError
@@ -32,9 +34,9 @@ from autotune.trial.statistics import (
     instance_latencies_s,
     instance_throughput_sps,
     latencies_s,
-    percentile_s,
     throughput_sps,
 )
+from autotune.trial.stopping import Rule
 
 START_S = 600.0
 """Time given to load and warm up: a launch script may load from a cold disk."""
@@ -97,7 +99,8 @@ def _read_asked(path: Path) -> Asked:
 def _measure(folder: Path, asked: Asked, seconds: float) -> Measurement:
     """Drive the workers through one window."""
     deadline_s = time.monotonic() + START_S + STRETCH * seconds
-    schedule = Schedule(seconds, blocks=1, percentile=None, deadline_s=deadline_s)
+    rule = Rule(asked.scenario, Objective(kind="throughput"), blocks=1, max_blocks=1)
+    schedule = Schedule(seconds, rule, deadline_s)
     with _channels(folder, len(asked.instances)) as channels, Exchange(channels, (), deadline_s) as exchange:
         measurement = conduct(exchange, schedule, asked)
         exchange.tell(Stop())
@@ -136,7 +139,7 @@ def _result(observation: Observation, latencies: Sequence[float], samples_per_s:
         cpus=format_cpu_list(observation.cpus),
         memory_policy=observation.memory_policy,
         memory_nodes=format_cpu_list(observation.memory_nodes),
-        latency_p50_s=percentile_s(latencies, 50),
+        latency_p50_s=percentile_of(latencies, 50),
         throughput_sps=samples_per_s,
     )
 
@@ -145,7 +148,7 @@ def _as_json(measurement: Measurement) -> str:
     document = {
         "instances": [asdict(result) for result in _results(measurement)],
         "throughput_sps": throughput_sps(measurement),
-        "latency_p50_s": percentile_s(latencies_s(measurement), 50),
+        "latency_p50_s": percentile_of(latencies_s(measurement), 50),
         "memory_binding": measurement.memory_binding,
     }
     return json.dumps(document) + "\n"
@@ -162,7 +165,7 @@ def _as_lines(measurement: Measurement) -> str:
         lines.append("the kernel did not permit memory to be bound to nodes")
     if measurement.scenario == "single_stream":
         lines.append(
-            f"latency of a whole request: p50 {percentile_s(latencies_s(measurement), 50) * 1e3:.2f} ms"
+            f"latency of a whole request: p50 {percentile_of(latencies_s(measurement), 50) * 1e3:.2f} ms"
         )
     lines.append(f"throughput: {throughput_sps(measurement):.1f} samples/s")
     return "\n".join(lines) + "\n"

@@ -11,14 +11,15 @@ import selectors
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Protocol, TypeVar
 
+from autotune.machine.counters import throttled_periods
 from autotune.spec.configuration import Scenario
 from autotune.trial.asked import Asked
 from autotune.trial.board import shared_board
-from autotune.trial.counters import throttled_periods
+from autotune.trial.collect import collect
 from autotune.trial.failures import MAX_REASON_CHARS, InstanceError, readable
 from autotune.trial.measurement import Block, FailureKind, InstanceBlock, Measurement
 from autotune.trial.messages import (
@@ -32,7 +33,8 @@ from autotune.trial.messages import (
     parse_message,
 )
 from autotune.trial.proof import memory_binding, prove
-from autotune.trial.statistics import supports
+from autotune.trial.stopping import Rule
+from autotune.trial.watch import Observer
 
 LEAD_S = 0.02
 """From the order to measure to the start of the window: an idle worker wakes and maps the board meanwhile."""
@@ -45,9 +47,6 @@ REQUESTS_PER_WINDOW = 1.5
 
 MAX_REQUESTS_PER_BLOCK = 100_000
 """A window is shortened to hold no more: tiny requests need no more and their times must fit a message."""
-
-MAX_STRETCH = 10
-"""Measuring for the sake of a percentile ends after so many times the planned measuring time."""
 
 _READ_BYTES = 2**20
 
@@ -108,13 +107,11 @@ class Schedule:
 
     Attributes:
         block_s: shortest length of a window.
-        percentile: the percentile of latency that must be supported by enough requests; None = none.
         deadline_s: CLOCK_MONOTONIC; the end of everything.
     """
 
     block_s: float
-    blocks: int
-    percentile: float | None
+    rule: Rule
     deadline_s: float
 
 
@@ -189,28 +186,37 @@ def _name(instances: Sequence[int]) -> str:
     return f"{len(instances)} instances, the first being {instances[0]}"
 
 
-def conduct(exchange: Exchange, schedule: Schedule, asked: Asked) -> Measurement:
+def conduct(
+    exchange: Exchange, schedule: Schedule, asked: Asked, observer: Observer | None = None
+) -> Measurement:
     """Wait for all to be ready, prove that they are what was asked, and measure block after block.
 
+    Args:
+        observer: looks at the host around every block; None = nobody does, and throttling alone is noticed.
+
     Raises:
-        InstanceError: a worker failed, is not what was asked, or a window was disturbed.
+        InstanceError: a worker failed, is not what was asked, or the host disturbed too many blocks.
     """
     started_s = time.monotonic()
     ready = exchange.gather(Ready)
     observations = tuple(reply.observation for reply in ready)
     prove(asked, observations)
     window_s = plan_window_s(schedule, max(reply.request_s for reply in ready))
-    blocks: list[Block] = []
-    while _wants_more(blocks, schedule, asked.scenario, window_s):
-        blocks.append(_measure_block(exchange, asked.scenario, window_s))
+
+    def measure_block() -> Block:
+        return _measure_block(exchange, asked.scenario, window_s, observer)
+
+    collection = collect(measure_block, schedule.rule, deadline_s=schedule.deadline_s)
     return Measurement(
         scenario=asked.scenario,
-        blocks=tuple(blocks),
+        blocks=collection.blocks,
         observations=observations,
         memory_binding=memory_binding(asked, observations),
         wall_s=time.monotonic() - started_s,
-        measuring_s=sum(block_seconds(block) for block in blocks),
+        measuring_s=collection.measuring_s,
         warmup_s=max(observation.warmup_s for observation in observations),
+        dropped=collection.dropped,
+        stopped=collection.stopped,
     )
 
 
@@ -220,50 +226,40 @@ def plan_window_s(schedule: Schedule, request_s: float) -> float:
     return min(enough_s, MAX_REQUESTS_PER_BLOCK * request_s)
 
 
-def block_seconds(block: Block) -> float:
-    """Real length of a block: from the common start to the last completion of all."""
-    return max(instance.ends_s[-1] for instance in block.instances) - block.start_s
+def _measure_block(
+    exchange: Exchange, scenario: Scenario, window_s: float, observer: Observer | None
+) -> Block:
+    """Have all instances measure over one common window, and look at the host before and after it."""
+    if observer is None:
+        return _measure_unobserved(exchange, scenario, window_s)
+    observer.before()
+    block = _run_block(exchange, scenario, window_s)
+    return replace(block, conditions=observer.after())
 
 
-def _wants_more(blocks: Sequence[Block], schedule: Schedule, scenario: Scenario, window_s: float) -> bool:
-    """Whether another block is asked for, and still fits before the deadline."""
-    if not blocks:
-        return True
-    longest_s = max(block_seconds(block) for block in blocks)
-    if time.monotonic() + 1.25 * longest_s > schedule.deadline_s:
-        return False
-    if len(blocks) < schedule.blocks:
-        return True
-    if schedule.percentile is None or supports(_latencies(blocks, scenario), schedule.percentile):
-        return False
-    measured_s = sum(block_seconds(block) for block in blocks)
-    return measured_s < MAX_STRETCH * schedule.blocks * window_s
-
-
-def _latencies(blocks: Sequence[Block], scenario: Scenario) -> int:
-    """How many latencies these blocks give: one a request, or one a split query."""
-    counts = [[len(instance.ends_s) for instance in block.instances] for block in blocks]
-    return sum(sum(count) if scenario == "offline" else min(count) for count in counts)
-
-
-def _measure_block(exchange: Exchange, scenario: Scenario, window_s: float) -> Block:
-    """Have all instances measure over one common window."""
-    instances = len(exchange.channels)
-    throttled = throttled_periods()
-    with shared_board(instances) if instances > 1 else nullcontext("") as board:
-        start_s = time.monotonic() + LEAD_S + LEAD_PER_INSTANCE_S * instances
-        exchange.tell(Window(scenario, start_s, start_s + window_s, exchange.deadline_s, board))
-        block = Block(start_s, tuple(exchange.gather(InstanceBlock)))
-    _check_block(block, scenario, throttled_periods() - throttled)
-    return block
-
-
-def _check_block(block: Block, scenario: Scenario, throttled: int) -> None:
-    """Refuse a block that is no measurement."""
+def _measure_unobserved(exchange: Exchange, scenario: Scenario, window_s: float) -> Block:
+    throttled_before = throttled_periods()
+    block = _run_block(exchange, scenario, window_s)
+    throttled = throttled_periods() - throttled_before
     if throttled > 0:
         raise InstanceError(
             FailureKind.DISTURBED, f"the CPU quota of the cgroup throttled the trial {throttled} times"
         )
+    return block
+
+
+def _run_block(exchange: Exchange, scenario: Scenario, window_s: float) -> Block:
+    instances = len(exchange.channels)
+    with shared_board(instances) if instances > 1 else nullcontext("") as board:
+        start_s = time.monotonic() + LEAD_S + LEAD_PER_INSTANCE_S * instances
+        exchange.tell(Window(scenario, start_s, start_s + window_s, exchange.deadline_s, board))
+        block = Block(start_s, tuple(exchange.gather(InstanceBlock)))
+    _check_block(block, scenario)
+    return block
+
+
+def _check_block(block: Block, scenario: Scenario) -> None:
+    """Refuse a block that is no measurement."""
     early = [index for index, part in enumerate(block.instances) if part.starts_s[0] < block.start_s]
     if early:
         raise InstanceError(FailureKind.CRASH, "began before the common start", instance=early[0])

@@ -15,6 +15,7 @@ from autotune.placement.command import pinned_argv
 from autotune.placement.placement import Command
 from autotune.trial.conductor import Channel
 from autotune.trial.failures import InstanceError, readable
+from autotune.trial.interrupts import interrupts_held
 from autotune.trial.measurement import FailureKind
 
 MAX_STDERR_BYTES = 64 * 2**20
@@ -74,6 +75,7 @@ class Worker:
     """One started worker.
 
     Attributes:
+        pid: its process id, which it keeps when `pin.py` becomes the worker.
         channel: its messages.
         stderr: what it prints.
     """
@@ -89,6 +91,7 @@ class Worker:
             bufsize=0,
             start_new_session=True,
         )
+        self.pid = self._process.pid
         stdin, stdout, stderr = self._pipes = _pipes(self._process)
         self.channel = Channel(instance, stdout.fileno(), stdin.fileno())
         self.stderr = StderrTail(instance, stderr.fileno())
@@ -139,23 +142,13 @@ def launched(commands: Sequence[Command]) -> Iterator[list[Worker]]:
     """
     workers: list[Worker] = []
     try:
-        with _interrupts_held():
+        with interrupts_held():
             for instance, command in enumerate(commands):
                 workers.append(_start(instance, command))
         yield workers
     finally:
-        with _interrupts_held():
+        with interrupts_held():
             _end_all(workers)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Let a Ctrl-C wait until a worker is on the list, or off it. Workers lift this from themselves."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start(instance: int, command: Command) -> Worker:

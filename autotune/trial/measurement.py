@@ -59,7 +59,7 @@ class Conditions:
 
     Attributes:
         window_s: over which the counters ran.
-        speed: of the slowest cpu, probed before and after, against the fastest that was ever seen; 1 = as fast.
+        speed: of the slowest cpu, probed before and after, against the fastest that was seen; 1 = as fast.
         steal: share of the cpus' time that the hypervisor gave to others, of the instance that lost most.
         waited: share of the time in which the workers' threads were ready to run and did not, likewise.
         others_cpus: CPU time of other processes on an instance's cpus per second, likewise.
@@ -119,10 +119,10 @@ class DroppedBlock:
     reason: str
 
 
-StopReason = Literal["planned", "precise", "worse", "blocks", "percentile", "time"]
+StopReason = Literal["planned", "precise", "worse", "blocks", "percentile", "time", "disturbed"]
 """Why no further block was measured: the planned number was reached; the blocks agree; the configuration is
 clearly worse than the best; `max_blocks` were reached without agreement; the needed percentile was reached;
-the trial's time was over."""
+the trial's time was over; as many blocks were disturbed as a trial may lose."""
 
 
 @dataclass(frozen=True)

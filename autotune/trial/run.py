@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
+from autotune.machine.counters import oom_kills
 from autotune.placement.placement import Command
 from autotune.spec.configuration import Configuration, Scenario
-from autotune.spec.study import Measure
+from autotune.spec.study import Measure, Objective
 from autotune.trial.asked import Asked, ask
 from autotune.trial.conductor import Exchange, Schedule, conduct
-from autotune.trial.counters import oom_kills
 from autotune.trial.failures import InstanceError, sort_exit
 from autotune.trial.launcher import Worker, launched
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
+from autotune.trial.stopping import Rival, Rule
+from autotune.trial.watch import Observer, Watch
 
 _EXIT_S = 1.0
 """How long a worker that has closed its channel may take to exit."""
@@ -26,7 +29,11 @@ def run_trial(
     configuration: Configuration,
     scenario: Scenario,
     measure: Measure,
+    objective: Objective,
     percentile: float | None,
+    rival: Rival | None = None,
+    watch: Watch | None = None,
+    max_measuring_s: float | None = None,
 ) -> TrialResult:
     """Start the instances, measure them over common windows, and end them.
 
@@ -36,17 +43,26 @@ def run_trial(
         commands: one for each instance.
         configuration: what they are to prove to be.
         scenario: what they run in the windows.
-        measure: lengths of warm-up and windows, and the time limit.
+        measure: lengths of warm-up and windows, how many windows, and the time limit.
+        objective: whose value in a block is the block's score, by which it is decided how many there are.
         percentile: the percentile of latency that the objective or a limit needs; more blocks are measured
-            until the number of requests supports it, within ten times the planned measuring time.
+            until the number of requests supports it, up to ten times `measure.blocks`.
+        rival: the best configuration so far; the trial ends early when it is clearly worse. None = no race.
+        watch: looks at the host around every block, so that disturbed ones are measured again; None = blocks
+            have no conditions, and the trial fails when the CPU quota throttles it.
+        max_measuring_s: no further block is begun after so long, once there are `measure.blocks`; None = as
+            long as it takes.
     """
     started_s = time.monotonic()
-    schedule = Schedule(measure.block_s, measure.blocks, percentile, started_s + measure.trial_timeout_s)
+    rule = Rule(scenario, objective, measure.blocks, measure.max_blocks, percentile, rival, max_measuring_s)
+    schedule = Schedule(measure.block_s, rule, started_s + measure.trial_timeout_s)
     kills = oom_kills()
     try:
         with launched(commands) as workers:
             try:
-                measurement = _measure(workers, schedule, ask(commands, configuration, scenario))
+                with _observed(watch, workers, commands) as observer:
+                    asked = ask(commands, configuration, scenario)
+                    measurement = _measure(workers, schedule, asked, observer)
             except InstanceError as error:
                 return _explain(error, workers, oom_killed=oom_kills() > kills)
     except InstanceError as error:  # a worker that could not even be started
@@ -54,11 +70,22 @@ def run_trial(
     return replace(measurement, wall_s=time.monotonic() - started_s)
 
 
-def _measure(workers: Sequence[Worker], schedule: Schedule, asked: Asked) -> Measurement:
+def _observed(
+    watch: Watch | None, workers: Sequence[Worker], commands: Sequence[Command]
+) -> AbstractContextManager[Observer | None]:
+    """Have the workers watched, while they load already."""
+    if watch is None:
+        return nullcontext()
+    return watch.over([worker.pid for worker in workers], [command.cpus for command in commands])
+
+
+def _measure(
+    workers: Sequence[Worker], schedule: Schedule, asked: Asked, observer: Observer | None
+) -> Measurement:
     channels = [worker.channel for worker in workers]
     drains = [worker.stderr for worker in workers]
     with Exchange(channels, drains, schedule.deadline_s) as exchange:
-        return conduct(exchange, schedule, asked)
+        return conduct(exchange, schedule, asked, observer)
 
 
 def _explain(error: InstanceError, workers: Sequence[Worker], *, oom_killed: bool) -> Failure:

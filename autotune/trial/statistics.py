@@ -1,18 +1,15 @@
-"""Figures from a measurement's raw values.
-
-Percentiles are nearest-rank, so each is a latency that was really seen.
-"""
+"""Figures from a measurement's raw values."""
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from autotune.spec.configuration import Scenario
+from autotune.spec.study import Objective
+from autotune.statistics.quantiles import USUAL, needed_count, percentile_of, supports, upper_bound
 from autotune.trial.measurement import Block, InstanceBlock, Measurement
-
-CONFIDENCE = 0.99
-"""Confidence at which a percentile counts as supported. Source: MLPerf LoadGen, early stopping."""
 
 
 def throughput_sps(measurement: Measurement) -> float:
@@ -39,12 +36,16 @@ def latencies_s(measurement: Measurement) -> tuple[float, ...]:
     `offline`: of every request of every instance. `single_stream`: of every query, from its first part's
     start to its last part's end.
     """
-    per_block = _request_latencies_s if measurement.scenario == "offline" else _query_latencies_s
-    return tuple(latency for block in measurement.blocks for latency in per_block(block))
+    return tuple(
+        latency for block in measurement.blocks for latency in block_latencies_s(block, measurement.scenario)
+    )
 
 
-def _request_latencies_s(block: Block) -> list[float]:
-    return [latency for instance in block.instances for latency in instance_latencies_s(instance)]
+def block_latencies_s(block: Block, scenario: Scenario) -> list[float]:
+    """The latencies of one block, as `latencies_s` counts them."""
+    if scenario == "offline":
+        return [latency for instance in block.instances for latency in instance_latencies_s(instance)]
+    return _query_latencies_s(block)
 
 
 def instance_latencies_s(instance: InstanceBlock) -> list[float]:
@@ -58,34 +59,57 @@ def _query_latencies_s(block: Block) -> list[float]:
     return [max(end) - min(start) for start, end in zip(starts, ends, strict=True)]
 
 
-def percentile_s(latencies: Sequence[float], percentile: float) -> float:
-    """The smallest latency that at least `percentile` % of all latencies do not exceed.
+def latency_count(block: Block, scenario: Scenario) -> int:
+    """How many latencies a block gives: one a request, or one a split query."""
+    counts = [len(instance.ends_s) for instance in block.instances]
+    return sum(counts) if scenario == "offline" else min(counts)
 
-    Raises:
-        ValueError: there are no latencies, or the percentile is not within (0, 100].
+
+def block_score(block: Block, scenario: Scenario, objective: Objective) -> float:
+    """The objective's value in one block: samples per second, or seconds at the objective's percentile."""
+    if objective.kind == "throughput":
+        return block_throughput_sps(block)
+    return percentile_of(block_latencies_s(block, scenario), objective.percentile)
+
+
+def block_seconds(block: Block) -> float:
+    """Real length of a block: from the common start to the last completion of all."""
+    return max(instance.ends_s[-1] for instance in block.instances) - block.start_s
+
+
+@dataclass(frozen=True)
+class LatencyBound:
+    """One percentile of latency, and how far it may be believed.
+
+    Attributes:
+        value_s: nearest-rank; None where the latencies are too few to speak of this percentile.
+        upper_s: what the true percentile does not exceed, with 95 % confidence; None where they are too few
+            even for that.
+        needed: how many latencies it takes to speak of it.
     """
-    if not latencies or not 0 < percentile <= 100:
-        raise ValueError(f"no percentile {percentile} of {len(latencies)} latencies")
-    # 1e-9 keeps products such as 0.07 * 100 = 7.000000000000001 from skipping a rank.
-    rank = math.ceil(percentile / 100 * len(latencies) - 1e-9)
-    return sorted(latencies)[max(rank, 1) - 1]
+
+    percentile: float
+    value_s: float | None
+    upper_s: float | None
+    needed: int
 
 
-def supports(count: int, percentile: float) -> bool:
-    """Whether `count` latencies are enough to speak of this percentile at `CONFIDENCE`.
+def latency_percentiles(
+    measurements: Sequence[Measurement], percentiles: Sequence[float] = USUAL
+) -> tuple[LatencyBound, ...]:
+    """The percentiles of all latencies of these measurements together, ascending, each once."""
+    latencies = sorted(latency for measurement in measurements for latency in latencies_s(measurement))
+    return tuple(_latency_bound(latencies, percentile) for percentile in sorted(set(percentiles)))
 
-    They are if, were the true percentile worse than the estimate, two or more of them would have shown it:
-    P(Binomial(count, 1 - p) <= 1) <= 1 - CONFIDENCE. That asks for 11 latencies at p50, 64 at p90, 130 at
-    p95 and 662 at p99.
 
-    Source: MLPerf LoadGen, early_stopping.cc (MinPassingQueriesFinder with one query over the latency).
-    """
-    if count < 1:
-        return False
-    under = percentile / 100
-    none_over = under**count
-    one_over = count * (1 - under) * under ** (count - 1)
-    return none_over + one_over <= 1 - CONFIDENCE + 1e-12
+def _latency_bound(latencies: Sequence[float], percentile: float) -> LatencyBound:
+    is_supported = supports(len(latencies), percentile)
+    return LatencyBound(
+        percentile,
+        percentile_of(latencies, percentile) if is_supported else None,
+        upper_bound(latencies, percentile),
+        needed_count(percentile),
+    )
 
 
 def memory_bytes(measurement: Measurement) -> int:

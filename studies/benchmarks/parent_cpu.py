@@ -26,9 +26,10 @@ from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.spec.configuration import Configuration
-from autotune.spec.study import Measure, Problem
+from autotune.spec.study import Measure, Objective, Problem
 from autotune.trial.measurement import Measurement
 from autotune.trial.run import run_trial
+from autotune.trial.watch import Watch
 
 ENGINE_LIBRARIES = ("libtorch", "onnxruntime", "libmkl", "libdnnl")
 
@@ -88,9 +89,15 @@ def prepare(subject: Subject, configuration: Configuration, machine: Machine) ->
 def run(commands: Sequence[Command], configuration: Configuration, seconds: float) -> tuple[float, float]:
     """Run one window; give the parent's CPU time of the whole trial, and the window's length."""
     before_s = cpu_s()
-    measure = Measure(warmup_s=2.0, block_s=seconds, blocks=1, trial_timeout_s=seconds + 120)
+    measure = Measure(warmup_s=2.0, block_s=seconds, blocks=1, max_blocks=1, trial_timeout_s=seconds + 120)
     result = run_trial(
-        commands, configuration=configuration, scenario="offline", measure=measure, percentile=None
+        commands,
+        configuration=configuration,
+        scenario="offline",
+        measure=measure,
+        objective=Objective(kind="throughput"),
+        percentile=None,
+        watch=Watch(),
     )
     if not isinstance(result, Measurement):
         raise SystemExit(f"the trial failed: {result.reason}\n{result.stderr_tail}")

@@ -23,7 +23,7 @@ from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.spec.configuration import Configuration
-from autotune.spec.study import Measure, Problem
+from autotune.spec.study import Measure, Objective, Problem
 from autotune.testing.plans import build_plan
 from autotune.trial.measurement import Measurement
 from autotune.trial.run import run_trial
@@ -108,6 +108,7 @@ def test_its_processes_are_placed_as_the_trials_were(launch: Launch) -> None:
         configuration=launch.configuration,
         scenario="offline",
         measure=measure,
+        objective=Objective(kind="throughput"),
         percentile=None,
     )
     assert isinstance(trial, Measurement), trial

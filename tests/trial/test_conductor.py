@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 
 from autotune.placement.placement import InstancePlacement
-from autotune.testing.fake_trial import FakeTrial
+from autotune.spec.configuration import Scenario
+from autotune.testing.fake_trial import THROUGHPUT, FakeTrial
 from autotune.trial.asked import Asked
 from autotune.trial.conductor import Channel, Exchange, Schedule, conduct, plan_window_s
 from autotune.trial.failures import InstanceError
 from autotune.trial.measurement import FailureKind, InstanceBlock, Measurement, Observation, ThreadMask
 from autotune.trial.messages import MAX_LINE_BYTES, Message, Ready, Window, format_message, parse_message
+from autotune.trial.stopping import Rule
 
 SEEN = Observation(
     pid=1,
@@ -79,8 +81,11 @@ def run(folder: Path, plays: list[Play], schedule: Schedule, **asked: object) ->
         return conduct(exchange, schedule, wanted)
 
 
-def schedule(blocks: int = 1, percentile: float | None = None, within_s: float = 30) -> Schedule:
-    return Schedule(0.01, blocks, percentile, time.monotonic() + within_s)
+def schedule(
+    blocks: int = 1, percentile: float | None = None, within_s: float = 30, scenario: Scenario = "offline"
+) -> Schedule:
+    rule = Rule(scenario, THROUGHPUT, blocks, blocks, percentile)
+    return Schedule(0.01, rule, time.monotonic() + within_s)
 
 
 def requests(count: int) -> Play:
@@ -124,7 +129,9 @@ def test_a_window_that_begins_before_the_common_start_is_refused(tmp_path: Path)
 
 def test_split_queries_of_different_number_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InstanceError, match="different numbers of queries"):
-        run(tmp_path, [requests(2), requests(3)], schedule(), scenario="single_stream")
+        run(
+            tmp_path, [requests(2), requests(3)], schedule(scenario="single_stream"), scenario="single_stream"
+        )
 
 
 def test_nothing_is_measured_where_the_proof_fails(tmp_path: Path) -> None:
@@ -148,14 +155,14 @@ def test_a_worker_that_does_not_answer_is_named_at_the_deadline(tmp_path: Path) 
         places = (InstancePlacement((), ()),) * 2
         asked = Asked("offline", FakeTrial(tmp_path, {}).configuration, places)
         with pytest.raises(InstanceError, match="during measuring, waiting for instance 1") as caught:
-            conduct(exchange, Schedule(0.01, 1, None, exchange.deadline_s), asked)
+            conduct(exchange, replace(schedule(), deadline_s=exchange.deadline_s), asked)
         answer.set()
     assert caught.value.kind is FailureKind.TIMEOUT
 
 
 @pytest.mark.parametrize(("request_s", "window_s"), [(0.001, 1.5), (1.0, 1.5), (4.0, 6.0), (1e-6, 0.1)])
 def test_a_window_holds_enough_requests_but_not_too_many(request_s: float, window_s: float) -> None:
-    planned = plan_window_s(Schedule(1.5, 3, None, 0.0), request_s)
+    planned = plan_window_s(replace(schedule(), block_s=1.5), request_s)
     assert planned == pytest.approx(window_s)
 
 

@@ -11,13 +11,13 @@ import pytest
 
 from autotune.placement.placement import Command
 from autotune.spec.study import Measure
-from autotune.testing.fake_trial import QUICK, FakeTrial
+from autotune.testing.fake_trial import QUICK, THROUGHPUT, FakeTrial
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.trial.run import run_trial
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
-IMPATIENT = Measure(warmup_s=1.0, block_s=0.1, blocks=1, trial_timeout_s=2.0)
+IMPATIENT = Measure(warmup_s=1.0, block_s=0.1, blocks=1, max_blocks=1, trial_timeout_s=2.0)
 
 
 def failed(result: TrialResult) -> Failure:
@@ -159,6 +159,7 @@ def test_a_program_that_is_no_worker_is_a_crash(tmp_path: Path, program: str, wo
             configuration=FakeTrial(tmp_path, {}).configuration,
             scenario="offline",
             measure=QUICK,
+            objective=THROUGHPUT,
             percentile=None,
         )
     )

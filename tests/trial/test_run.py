@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from autotune.spec.study import Measure
+from autotune.statistics.quantiles import percentile_of
 from autotune.testing.fake_backend import FakeModel, request_seconds
-from autotune.testing.fake_trial import QUICK, FakeTrial
+from autotune.testing.fake_trial import QUICK, THROUGHPUT, FakeTrial
 from autotune.trial.measurement import FailureKind, Measurement, TrialResult
 from autotune.trial.run import run_trial
-from autotune.trial.statistics import latencies_s, percentile_s, throughput_sps
+from autotune.trial.statistics import latencies_s, throughput_sps
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -62,7 +63,7 @@ def test_latency_follows_the_closed_form(tmp_path: Path) -> None:
     assert expected_s == pytest.approx((0.005 + 0.001 * 2 * 16 / 2) * 1.5)
     latencies = latencies_s(measurement)
     assert min(latencies) >= expected_s
-    assert percentile_s(latencies, 10) < 2 * expected_s
+    assert percentile_of(latencies, 10) < 2 * expected_s
 
 
 def test_single_stream_splits_every_request_and_takes_the_slowest_part(tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ def test_blocks_are_added_until_the_percentile_is_supported(tmp_path: Path) -> N
 
 
 def test_measuring_for_a_percentile_is_bounded(tmp_path: Path) -> None:
-    measure = Measure(warmup_s=1.0, block_s=0.02, blocks=1, trial_timeout_s=30.0)
+    measure = Measure(warmup_s=1.0, block_s=0.02, blocks=1, max_blocks=1, trial_timeout_s=30.0)
     measurement = measured(FakeTrial(tmp_path, {}).run(measure, percentile=99.9))
     assert 1 < len(measurement.blocks) <= 11
 
@@ -152,6 +153,7 @@ def test_an_interpreter_that_does_not_exist_is_a_failure(tmp_path: Path) -> None
         configuration=trial.configuration,
         scenario="offline",
         measure=QUICK,
+        objective=THROUGHPUT,
         percentile=None,
     )
     assert not isinstance(result, Measurement)

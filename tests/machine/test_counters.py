@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.trial.counters import oom_kills, throttled_periods
+from autotune.machine.counters import oom_kills, throttled_periods
 
 V2 = {
     "proc/self/cgroup": "0::/app/worker\n",

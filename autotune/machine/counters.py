@@ -1,0 +1,48 @@
+"""Counters of this process's cgroups that tell whether the kernel interfered with what ran.
+
+Every level of the path is read, because a limit acts at the level that has it. A counter that does not
+exist counts as 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from autotune.machine.cgroup import Cgroups
+from autotune.machine.sysfs import Tree
+
+
+def throttled_periods(root: Path = Path("/")) -> int:
+    """How often this process's cgroup path has run out of CPU quota."""
+    return throttling(Tree(root))[0]
+
+
+def throttling(tree: Tree) -> tuple[int, float]:
+    """How often this process's cgroup path has run out of CPU quota, and for how many seconds in all.
+
+    Version 2 counts microseconds, version 1 nanoseconds.
+    """
+    texts = _along_path(tree, "cpu", ("cpu.stat",))
+    seconds = _total(texts, "throttled_usec") / 1e6 + _total(texts, "throttled_time") / 1e9
+    return _total(texts, "nr_throttled"), seconds
+
+
+def oom_kills(root: Path = Path("/")) -> int:
+    """How many processes have been killed for memory, in this process's cgroup path and on the host."""
+    tree = Tree(root)
+    texts = _along_path(tree, "memory", ("memory.events", "memory.oom_control"))
+    return _total([*texts, tree.text("proc/vmstat")], "oom_kill")
+
+
+def _along_path(tree: Tree, controller: str, files: Sequence[str]) -> list[str | None]:
+    cgroups = Cgroups(tree)
+    folders = [folder for version in (1, 2) for folder in cgroups.folders(version, controller)]
+    return [tree.text(f"{folder}/{file}") for folder in folders for file in files]
+
+
+def _total(texts: Sequence[str | None], name: str) -> int:
+    """Sum of the numbers after a name, in texts of `name number` lines."""
+    found = (re.search(rf"^{name} ([0-9]{{1,20}})$", text or "", re.MULTILINE) for text in texts)
+    return sum(int(match[1]) for match in found if match)

@@ -1,0 +1,190 @@
+"""Judges what the host did to a block: what counts as a disturbance, and what would help.
+
+Bounds are for a window of about a second and above the resolution of what is counted: the kernel's counters
+of CPU time have steps of 10 ms, and the trial's own parent is at work for a few of them between windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from autotune.trial.measurement import Conditions
+
+MAX_OTHERS_CPUS = 0.07
+"""Of an instance's cpus: its threads wait for each other, so that it loses about this share of one of them.
+What an idle host does on the side (timers, logs, the kernel's own threads) is a tenth of it."""
+
+MAX_STEAL = 0.02
+"""Share of the cpus' time: as much as a tie between configurations is wide."""
+
+NOISE_S = 0.03
+"""On top of both, in each window: three steps of the kernel's counters."""
+
+MIN_SPEED = 0.8
+"""Against the fastest that was seen: a probe of a millisecond varies by up to 14 % on a quiet virtual
+machine, and a busy neighbour on its cores slows one down to between 0.5 and 0.7 (both measured)."""
+
+MIN_HOT_SPEED = 0.95
+"""The same where cores say that heat slowed them; one that stays fast has only been counted."""
+
+MAX_WAITED = 0.1
+"""Share of the time in which threads waited for a cpu, where nobody says what others took."""
+
+MAX_MAJOR_FAULTS_PER_S = 20.0
+"""A page from a disk takes about a millisecond: 2 % of the time, which is as wide as a tie."""
+
+MAX_MEMORY_PRESSURE = 0.05
+"""Share of the time in which some task waited for memory; it may have been somebody else's."""
+
+Kind = Literal["quota", "steal", "others", "waiting", "heat", "speed", "memory"]
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """One disturbance.
+
+    Attributes:
+        size: to tell the worst of several blocks.
+    """
+
+    kind: Kind
+    size: float
+    phrase: str
+
+
+def disturbance(conditions: Conditions) -> str:
+    """What disturbed the block, as a part of a sentence; empty when nothing did."""
+    return " and ".join(finding.phrase for finding in _findings(conditions))
+
+
+def have_others_disturbed(conditions: Conditions) -> bool:
+    """Whether other processes took more of the cpus than a quiet host does."""
+    return _others(conditions) is not None
+
+
+def what_disturbed(conditions: Sequence[Conditions]) -> str:
+    """What disturbed these blocks: the worst of each kind, and how many blocks had it."""
+    found: dict[Kind, list[_Finding]] = {}
+    for finding in (finding for one in conditions for finding in _findings(one)):
+        found.setdefault(finding.kind, []).append(finding)
+    often = sorted(found.values(), key=len, reverse=True)
+    return "; ".join(f"{max(same, key=lambda one: one.size).phrase} ({_times(len(same))})" for same in often)
+
+
+def quietness(kept: Sequence[Conditions], dropped: Sequence[Conditions]) -> str:
+    """How quiet the machine was while these blocks were measured, and what would help, in plain sentences."""
+    total = len(kept) + len(dropped)
+    if not total:
+        return "Nobody looked at how quiet the machine was."
+    if not dropped:
+        return f"The machine was quiet: none of {_blocks(total)} was disturbed.{_blind_spots(kept)}"
+    kinds = {finding.kind for one in dropped for finding in _findings(one)}
+    remedies = ", ".join(_REMEDIES[kind] for kind in _REMEDIES if kind in kinds)
+    was = "was" if len(dropped) == 1 else "were"
+    return (
+        f"{len(dropped)} of {_blocks(total)} {was} disturbed and not counted: {what_disturbed(dropped)}. "
+        f"What would help: {remedies}."
+    )
+
+
+_REMEDIES: dict[Kind, str] = {
+    "others": "stop other work, or give autotune cpus of its own with a cgroup cpuset",
+    "waiting": "stop other work, or give autotune cpus of its own with a cgroup cpuset",
+    "steal": "move to dedicated cpus, off shared or burstable instances",
+    "speed": "fix the frequency (governor `performance`), or move off shared or burstable instances",
+    "quota": "raise the CPU quota or let autotune use fewer cpus",
+    "heat": "cool the machine, or lower its highest frequency",
+    "memory": "free memory, or turn swap off",
+}
+"""By kind, in the order in which they are told."""
+
+
+def _findings(conditions: Conditions) -> list[_Finding]:
+    found = (look(conditions) for look in _LOOKS)
+    return [finding for finding in found if finding is not None]
+
+
+def _quota(one: Conditions) -> _Finding | None:
+    if not one.throttled_periods:
+        return None
+    phrase = f"the CPU quota throttled the trial {_times(one.throttled_periods)}"
+    return _Finding("quota", one.throttled_periods, phrase)
+
+
+def _steal(one: Conditions) -> _Finding | None:
+    if one.steal is None or one.steal <= MAX_STEAL + NOISE_S / one.window_s:
+        return None
+    return _Finding("steal", one.steal, f"the hypervisor took {_percent(one.steal)} of the cpus")
+
+
+def _others(one: Conditions) -> _Finding | None:
+    taken = one.others_cpus
+    if taken is None or taken <= MAX_OTHERS_CPUS + NOISE_S / one.window_s:
+        return None
+    who = f" ({', '.join(one.culprits)})" if one.culprits else ""
+    return _Finding("others", taken, f"other processes took {taken:.2f} cpus{who}")
+
+
+def _waiting(one: Conditions) -> _Finding | None:
+    if one.others_cpus is not None or one.waited is None or one.waited <= MAX_WAITED:
+        return None
+    return _Finding("waiting", one.waited, f"the workers waited for a cpu {_percent(one.waited)} of the time")
+
+
+def _heat(one: Conditions) -> _Finding | None:
+    if not one.thermal_throttles or (one.speed or 0.0) >= MIN_HOT_SPEED:
+        return None
+    degrees = "" if one.temperature_c is None else f" at {one.temperature_c:.0f} °C"
+    return _Finding(
+        "heat", one.thermal_throttles, f"heat slowed the cpus {_times(one.thermal_throttles)}{degrees}"
+    )
+
+
+def _speed(one: Conditions) -> _Finding | None:
+    if one.speed is None or one.speed >= MIN_SPEED:
+        return None
+    return _Finding("speed", 1 / max(one.speed, 1e-9), f"the cpus ran at {one.speed:.2f} of their speed")
+
+
+def _memory(one: Conditions) -> _Finding | None:
+    faults, pressure = (one.major_faults or 0) / one.window_s, one.memory_pressure or 0.0
+    if faults > MAX_MAJOR_FAULTS_PER_S:
+        return _Finding("memory", faults, f"the workers read {one.major_faults} pages back from the disk")
+    if pressure > MAX_MEMORY_PRESSURE:
+        return _Finding("memory", pressure, f"memory was short {_percent(pressure)} of the time")
+    return None
+
+
+_LOOKS: tuple[Callable[[Conditions], _Finding | None], ...] = (
+    _quota,
+    _steal,
+    _others,
+    _waiting,
+    _heat,
+    _speed,
+    _memory,
+)
+
+
+def _blind_spots(kept: Sequence[Conditions]) -> str:
+    """What could not be seen on this machine, where that matters."""
+    unseen = {
+        "the cpus' time": all(one.others_cpus is None for one in kept),
+        "the cpus' speed": all(one.speed is None for one in kept),
+    }
+    names = [name for name, is_unseen in unseen.items() if is_unseen]
+    return f" What could not be read here: {', '.join(names)}." if names else ""
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _blocks(count: int) -> str:
+    return "1 block" if count == 1 else f"{count} blocks"
