@@ -12,7 +12,8 @@ AutotuneError                what happened, the offending value, what to do next
 ├── PlacementError           no legal placement, or the kernel refused one
 ├── StudyError               a study cannot go on
 │   ├── ResumeError          the stored study was made on another machine, model or library version
-│   └── NoPlanError          no trial succeeded, or none meets the limits
+│   ├── NoPlanError          no trial succeeded, or none meets the limits
+│   └── NoisyMachineError    the machine was too noisy to measure what a plan needs
 ├── StoreError               the database is corrupt, foreign, read-only, newer, or lacks what is asked for
 ├── PlanError                a plan document is wrong or of an unknown version
 └── ExportError              a target is unknown, or its files cannot be written
@@ -92,6 +93,10 @@ class ResumeError(StudyError):
 
 class NoPlanError(StudyError):
     """No trial succeeded, or none meets the limits."""
+
+
+class NoisyMachineError(StudyError):
+    """The machine was too noisy to measure what a plan needs."""
 
 
 class StoreError(AutotuneError):

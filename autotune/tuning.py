@@ -40,7 +40,7 @@ class TuningInterrupted(KeyboardInterrupt):
     """The study was interrupted; every finished trial is kept, and the same call goes on from there.
 
     Attributes:
-        plan: of the best so far, not confirmed, already in the store; None when no trial meets the limits yet.
+        plan: of the best so far, already in the store; None when no trial meets the limits yet.
         reason: why there is no plan; empty when there is one.
     """
 
@@ -203,7 +203,7 @@ class _Run:
         )
 
     def _rival(self) -> Rival | None:
-        """The best so far, for a trial to race against; none before the baseline and one more are measured."""
+        """The best so far, for a trial to race against; none before two are measured."""
         spec = self.setup.spec
         measured = [record.result for record in self.records if isinstance(record.result, Measurement)]
         leader = best(self.records, spec)

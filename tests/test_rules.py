@@ -26,8 +26,12 @@ ROOMS = (
     "plan",
     "exporters",
     "store",
+    "rounds",
     "report",
     "preflight",
+    "measuring",
+    "concluding",
+    "confirming",
     "tuning",
     "cli",
 )

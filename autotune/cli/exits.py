@@ -22,6 +22,7 @@ EXIT_CODES: dict[type[errors.AutotuneError], int] = {
     errors.StudyError: 9,
     errors.ResumeError: 10,
     errors.NoPlanError: 11,
+    errors.NoisyMachineError: 15,
     errors.StoreError: 12,
     errors.PlanError: 13,
     errors.ExportError: 14,
@@ -43,6 +44,7 @@ MEANINGS: dict[int, str] = {
     12: "the study store cannot be used, or lacks what is asked for",
     13: "the plan document is wrong",
     14: "the plan cannot be exported",
+    15: "the machine was too noisy to measure what a plan needs",
     BUG: "a bug in autotune",
     INTERRUPTED: "interrupted; every finished trial is kept",
 }

@@ -8,6 +8,8 @@ from autotune.cli import output
 from autotune.cli.interruption import Interruption
 from autotune.report.progress import Observer, Progress
 from autotune.report.scores import format_score
+from autotune.rounds import Run
+from autotune.search.score import score
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 from autotune.store.records import TrialRecord
@@ -52,6 +54,18 @@ class TerminalObserver(Observer):
         line = f"{_position(progress.finished, progress)} {where}{record.configuration}: {outcome}"
         output.message(f"{line}; {self._standing(progress)}")
 
+    def round_started(self, number: int, names: Sequence[str]) -> None:
+        """Show that a round of the confirmation begins."""
+        output.status(f"confirming, round {number}: {', '.join(names)}")
+
+    def run_ended(self, run: Run) -> None:
+        """Print what a run of the confirmation gave."""
+        if isinstance(run.result, Failure):
+            outcome = f"{run.result.kind}: {run.result.reason}"
+        else:
+            outcome = format_score(self._spec, score(self._spec, run.result))
+        output.message(f"[round {run.round}] {run.entrant.name}: {run.entrant.configuration}: {outcome}")
+
     def stopped(self, reason: str, progress: Progress) -> None:
         """Say why the search is over."""
         output.message(f"{reason}: {progress.finished} trials")
@@ -59,9 +73,9 @@ class TerminalObserver(Observer):
     def _outcome(self, record: TrialRecord) -> str:
         if isinstance(record.result, Failure):
             return f"{record.result.kind}: {record.result.reason}"
-        score = format_score(self._spec, record.score or 0.0)
+        value = format_score(self._spec, record.score or 0.0)
         missed = [f"{name} limit missed by {by:.0%}" for name, by in record.violations.items() if by > 0]
-        return ", ".join([score, *missed])
+        return ", ".join([value, *missed])
 
     def _standing(self, progress: Progress) -> str:
         parts = ["no best yet" if progress.best is None else f"best {self._best(progress)}"]
@@ -70,9 +84,9 @@ class TerminalObserver(Observer):
         return ", ".join(parts)
 
     def _best(self, progress: Progress) -> str:
-        score = 0.0 if progress.best is None else progress.best.score or 0.0
+        value = 0.0 if progress.best is None else progress.best.score or 0.0
         gained = "" if progress.gain is None else f" ({progress.gain:.2f}x)"
-        return f"{format_score(self._spec, score)}{gained}"
+        return f"{format_score(self._spec, value)}{gained}"
 
 
 def _position(number: int, progress: Progress) -> str:

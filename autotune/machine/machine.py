@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -93,3 +94,10 @@ class Machine:
         """The largest number of threads that may compute at once: allowed cpus, floored quota, at least 1."""
         allowed = len(self.allowed)
         return allowed if self.quota_cpus is None else max(1, min(allowed, int(self.quota_cpus)))
+
+    def cores_of(self, cpus: Sequence[int]) -> int:
+        """How many cores these cpus belong to; every allowed core for none, which stands for unpinned."""
+        if not cpus:
+            return len(self.allowed_cores)
+        wanted = set(cpus)
+        return sum(not wanted.isdisjoint(core.cpus) for core in self.cores)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autotune.rounds import Run
 from autotune.spec.configuration import Configuration
 from autotune.store.records import TrialRecord
 
@@ -49,6 +50,12 @@ class Observer:
 
     def trial_ended(self, record: TrialRecord, progress: Progress) -> None:
         """A trial ended and is in the store."""
+
+    def round_started(self, number: int, names: Sequence[str]) -> None:
+        """A round of the confirmation begins; `names` are run in this order, each in fresh processes."""
+
+    def run_ended(self, run: Run) -> None:
+        """A run of the confirmation ended and is in the store."""
 
     def wants_to_stop(self) -> bool:
         """Asked between trials: True ends the search as KeyboardInterrupt does."""

@@ -22,7 +22,7 @@ class Outcomes:
     """What is known of the configurations tried so far.
 
     Attributes:
-        tried: every configuration that gave a measurement or a failure.
+        tried: every configuration that gave a measurement or failed of itself.
         unsupported: (backend, precision) pairs that cannot run here.
         memory_bounds: by pair, the fewest instances that ran out of memory.
     """
@@ -36,6 +36,7 @@ class Outcomes:
 
         - `unsupported` is a property of backend and precision: the pair is dropped everywhere.
         - `out_of_memory` at n instances: n or more instances of the same backend and precision are dropped.
+        - `disturbed` says nothing of the configuration: it may be tried again.
         - Every other failure speaks for its own configuration alone.
         """
         key = pair(configuration)
@@ -65,6 +66,9 @@ def configuration_of(trial: FrozenTrial) -> Configuration:
 
 
 def _is_answer(trial: FrozenTrial) -> bool:
-    return trial.state == TrialState.COMPLETE or (
-        trial.state == TrialState.FAIL and FAILURE in trial.user_attrs
+    if trial.state == TrialState.COMPLETE:
+        return True
+    return trial.state == TrialState.FAIL and trial.user_attrs.get(FAILURE) not in (
+        None,
+        FailureKind.DISTURBED,
     )

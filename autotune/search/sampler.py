@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ STARTUP_TRIALS = 10
 """Measured trials before TPE proposes. Source: Optuna's default, `n_startup_trials`."""
 CANDIDATES = 24
 """Draws that TPE compares. Source: Optuna's default, `n_ei_candidates`."""
+ATTEMPTS = 2
+"""Trials of one configuration in one run of a study, when the host disturbed the first."""
 DISTANCE_WEIGHTS: dict[str, float] = {
     "backend": 8.0,
     "precision": 8.0,
@@ -52,6 +55,11 @@ class LegalSampler(BaseSampler):
         self._seed = seed
         self._enumerates = len(self._rest) <= max(ENUMERATE_AT_MOST, (budget or 0) - 1)
         self._dropped: set[tuple[str, str]] = set()
+        self._disturbed: Counter[Configuration] = Counter()
+
+    def disturbed(self, configuration: Configuration) -> None:
+        """Count a trial that the host disturbed: it is proposed once more, after all that is new."""
+        self._disturbed[configuration] += 1
 
     def drop(self, configuration: Configuration) -> None:
         """Propose its backend and precision no more while this sampler lives."""
@@ -60,11 +68,12 @@ class LegalSampler(BaseSampler):
     def untried(self, trials: Sequence[FrozenTrial]) -> tuple[Configuration, ...]:
         """What may still be proposed, most promising first; empty when the space is exhausted."""
         known = outcomes(trials)
-        return tuple(
+        left = [
             one
             for one in dict.fromkeys((*self._queue, *self._rest))
-            if pair(one) not in self._dropped and not known.rules_out(one)
-        )
+            if pair(one) not in self._dropped and not known.rules_out(one) and self._disturbed[one] < ATTEMPTS
+        ]
+        return tuple(sorted(left, key=lambda one: self._disturbed[one]))
 
     def infer_relative_search_space(
         self,

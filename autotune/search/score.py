@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Literal
 
-from autotune.spec.study import StudySpec
+from autotune.spec.study import LatencyLimit, StudySpec
+from autotune.statistics.paired import Interval
+from autotune.statistics.quantiles import percentile_of, upper_bound
 from autotune.trial.measurement import Measurement
-from autotune.trial.statistics import latencies_s, memory_bytes, percentile_s, throughput_sps
+from autotune.trial.statistics import latencies_s, memory_bytes, throughput_sps
+from autotune.units import format_bytes, format_latency
 
 
 def direction(spec: StudySpec) -> Literal["maximize", "minimize"]:
@@ -18,7 +23,7 @@ def score(spec: StudySpec, measurement: Measurement) -> float:
     """The objective's value: samples per second, or seconds at the objective's percentile."""
     if spec.objective.kind == "throughput":
         return throughput_sps(measurement)
-    return percentile_s(latencies_s(measurement), spec.objective.percentile)
+    return percentile_of(latencies_s(measurement), spec.objective.percentile)
 
 
 def violations(spec: StudySpec, measurement: Measurement) -> dict[str, float]:
@@ -28,7 +33,7 @@ def violations(spec: StudySpec, measurement: Measurement) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     if spec.limits.latency is not None:
-        measured_s = percentile_s(latencies_s(measurement), spec.limits.latency.percentile)
+        measured_s = percentile_of(latencies_s(measurement), spec.limits.latency.percentile)
         found["latency"] = measured_s / spec.limits.latency.max_s - 1
     if spec.limits.memory_bytes is not None:
         found["memory"] = memory_bytes(measurement) / spec.limits.memory_bytes - 1
@@ -48,3 +53,54 @@ def needed_percentile(spec: StudySpec) -> float:
 def ratio(spec: StudySpec, one: float, baseline: float) -> float:
     """How many times better one score is than the baseline's; more than 1 is better."""
     return one / baseline if spec.objective.kind == "throughput" else baseline / one
+
+
+def goodness(spec: StudySpec, measurement: Measurement) -> float:
+    """What a measurement is worth, larger is better: samples per second, or 1 / latency."""
+    return goodness_of(spec, score(spec, measurement))
+
+
+def goodness_of(spec: StudySpec, value: float) -> float:
+    """The goodness of a score; it is its own inverse."""
+    return value if spec.objective.kind == "throughput" else 1 / value
+
+
+def value_interval(spec: StudySpec, interval: Interval) -> Interval:
+    """An interval of goodness in the objective's unit."""
+    if spec.objective.kind == "throughput":
+        return interval
+    low = 1 / interval.high if math.isfinite(interval.high) else 0.0
+    high = 1 / interval.low if interval.low > 0 else math.inf
+    return Interval(1 / interval.estimate, low, high, interval.confidence, interval.count)
+
+
+def limits_missed(spec: StudySpec, measurements: Sequence[Measurement]) -> list[str]:
+    """Which limits all runs of a configuration together do not show to be met; nothing of no runs.
+
+    A latency limit is met when the percentile's 95 % upper bound is; where requests are too few for a bound,
+    when the percentile itself is.
+    """
+    if not measurements:
+        return []
+    missed = []
+    if spec.limits.latency is not None and (reason := _latency_missed(spec.limits.latency, measurements)):
+        missed.append(reason)
+    if spec.limits.memory_bytes is not None:
+        most = max(memory_bytes(one) for one in measurements)
+        if most > spec.limits.memory_bytes:
+            missed.append(
+                f"it takes {format_bytes(most)} of memory, more than {format_bytes(spec.limits.memory_bytes)}"
+            )
+    return missed
+
+
+def _latency_missed(limit: LatencyLimit, measurements: Sequence[Measurement]) -> str:
+    latencies = [latency for one in measurements for latency in latencies_s(one)]
+    bound = upper_bound(latencies, limit.percentile)
+    value = percentile_of(latencies, limit.percentile) if bound is None else bound
+    if value <= limit.max_s:
+        return ""
+    return (
+        f"its p{limit.percentile:g} latency is not shown to be within {format_latency(limit.max_s)}: "
+        f"with 95 % confidence it is at most {format_latency(value)}"
+    )

@@ -107,6 +107,10 @@ class SearchStudy:
         """Propose its backend and precision no more in this run."""
         self._sampler.drop(configuration)
 
+    def disturbed(self, configuration: Configuration) -> None:
+        """Propose it once more in this run, after everything that is new."""
+        self._sampler.disturbed(configuration)
+
     def expect(self, numbers: Sequence[int]) -> None:
         """Check that Optuna still has the trials of these numbers.
 

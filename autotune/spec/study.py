@@ -182,11 +182,11 @@ class Confirm(Part):
     """How the winner is confirmed: on fresh data, in fresh processes, beside the baseline."""
 
     finalists: Annotated[int, Field(ge=1, le=10)] = 3
-    """Best configurations of the search that run again; the baseline and a twin of the best run beside them."""
+    """Best configurations of the search that run again, beside the baseline and a twin of the best."""
     rounds: Annotated[int, Field(ge=3, le=100)] = 8
     """Rounds at most; in each, every one of them is started anew, in random order. Three are run at least."""
     tie: Annotated[float, Field(gt=0, le=0.5)] = 0.02
-    """The indifference zone: configurations whose scores differ by no more than this share are equally good."""
+    """The indifference zone: scores that differ by no more than this share are equally good."""
 
 
 class Budget(Part):
@@ -195,7 +195,7 @@ class Budget(Part):
     trials: Annotated[int, Field(ge=1, le=100_000)] | None = 60
     """Configurations to measure, the baseline among them."""
     minutes: Annotated[float, Field(gt=0, le=10_080)] | None = 30.0
-    """In which search and confirmation are to fit; what is begun is ended, and three rounds are always run."""
+    """For search and confirmation; what is begun is ended, and three rounds are always run."""
 
 
 def _usual_scenario(data: Mapping[str, Any]) -> Scenario:

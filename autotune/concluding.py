@@ -1,0 +1,188 @@
+"""From trials and confirmation rounds to the plan, or to why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+from autotune.errors import NoisyMachineError, NoPlanError, StudyError
+from autotune.placement.placement import Command
+from autotune.plan.document import Plan
+from autotune.plan.evidence import Confirmation, Rival
+from autotune.plan.make import Measured, make_plan, range_of
+from autotune.preflight import Setup
+from autotune.rounds import Entrant, Run, is_disturbed
+from autotune.search.contest import RivalVerdict, Verdict
+from autotune.search.score import goodness_of, value_interval
+from autotune.spec.study import StudySpec
+from autotune.statistics.paired import Interval
+from autotune.store.records import TrialRecord
+from autotune.trial.conditions import quietness
+from autotune.trial.measurement import Failure, Measurement, TrialResult
+from autotune.trial.statistics import memory_bytes
+
+
+def conclude(
+    verdict: Verdict,
+    entrants: Sequence[Entrant],
+    runs: Sequence[Run],
+    *,
+    setup: Setup,
+    records: Sequence[TrialRecord],
+) -> Plan:
+    """Make the plan of a confirmation's winner: every figure in it is of the confirmation's runs."""
+    winner = next(entrant for entrant in entrants if entrant.name == verdict.winner)
+    baseline = next((entrant for entrant in entrants if entrant.role == "baseline"), None)
+    spec = setup.spec
+    reference = None
+    if baseline is not None and (own := _measured(baseline, runs, None)).runs:
+        reference = own
+    return make_plan(
+        spec=spec,
+        machine=setup.machine,
+        winner=_measured(winner, runs, value_interval(spec, verdict.estimate)),
+        baseline=reference,
+        gain=verdict.gain,
+        confirmation=_confirmation(verdict, winner, entrants, runs, setup, records),
+        commands=winner.commands,
+        versions=setup.versions,
+        model=setup.model,
+        warnings=tuple(_search_warnings(records)),
+    )
+
+
+def unconfirmed(
+    setup: Setup,
+    winner: TrialRecord,
+    baseline: TrialRecord | None,
+    commands: Sequence[Command],
+    records: Sequence[TrialRecord],
+) -> Plan:
+    """Make the plan of a search that was stopped before its confirmation; it says so."""
+    return make_plan(
+        spec=setup.spec,
+        machine=setup.machine,
+        winner=_of_search(winner),
+        baseline=None if baseline is None else _of_search(baseline),
+        gain=None,
+        confirmation=Confirmation(
+            verdict="unconfirmed",
+            search_value=winner.score,
+            **_conditions_of([record.result for record in records]),
+        ),
+        commands=commands,
+        versions=setup.versions,
+        model=setup.model,
+        warnings=tuple(_search_warnings(records)),
+    )
+
+
+def nothing_confirmed(spec: StudySpec, runs: Sequence[Run]) -> StudyError:
+    """Why a confirmation gave no plan."""
+    failures = [run for run in runs if isinstance(run.result, Failure)]
+    if failures and all(is_disturbed(run.result) for run in failures) and len(failures) == len(runs):
+        return too_noisy(spec, [run.result for run in runs])
+    words = {f"{run.entrant.name}: {_words(run.result)}" for run in failures}
+    detail = f": {'; '.join(sorted(words))}" if words else ": each misses a limit with 95 % confidence"
+    return NoPlanError(
+        f"study {spec.name!r}: none of the finalists was confirmed{detail}",
+        remedy="run the same command again with more trials, relax the limits, or see `autotune plans`",
+    )
+
+
+def too_noisy(spec: StudySpec, results: Sequence[TrialResult]) -> NoisyMachineError:
+    """The machine was too noisy for a plan: how often, and what disturbed it last."""
+    disturbed = [result for result in results if isinstance(result, Failure) and is_disturbed(result)]
+    last = f", the last one because {disturbed[-1].reason}" if disturbed else ""
+    return NoisyMachineError(
+        f"study {spec.name!r}: the machine was too noisy: {len(disturbed)} of {len(results)} trials could not"
+        f" be measured undisturbed{last}",
+        remedy="end what else runs here, or give the study cpus of its own (a cpuset, a dedicated host); "
+        "the same command goes on with what it has",
+    )
+
+
+def _measured(entrant: Entrant, runs: Sequence[Run], objective: Interval | None) -> Measured:
+    own = tuple(
+        run.result
+        for run in runs
+        if run.entrant.configuration == entrant.configuration and isinstance(run.result, Measurement)
+    )
+    return Measured(entrant.configuration, entrant.trial, own, objective)
+
+
+def _of_search(record: TrialRecord) -> Measured:
+    runs = () if isinstance(record.result, Failure) else (record.result,)
+    return Measured(record.configuration, record.number, runs)
+
+
+def _confirmation(
+    verdict: Verdict,
+    winner: Entrant,
+    entrants: Sequence[Entrant],
+    runs: Sequence[Run],
+    setup: Setup,
+    records: Sequence[TrialRecord],
+) -> Confirmation:
+    by_name = {entrant.name: entrant for entrant in entrants}
+    search_value = next((record.score for record in records if record.number == winner.trial), None)
+    return Confirmation(
+        verdict=_word(verdict),
+        rounds=verdict.rounds,
+        search_value=search_value,
+        optimism=_optimism(setup.spec, search_value, verdict.estimate.estimate),
+        twin_ratio=None if verdict.twin is None else verdict.twin.estimate,
+        twin_range=range_of(verdict.twin),
+        spread=verdict.spread,
+        rivals=tuple(_rival(rival, by_name[rival.name], runs, setup) for rival in verdict.rivals),
+        **_conditions_of([*(record.result for record in records), *(run.result for run in runs)]),
+    )
+
+
+def _word(verdict: Verdict) -> Literal["better", "baseline", "unopposed"]:
+    if verdict.beats_baseline is None:
+        return "unopposed"
+    return "better" if verdict.beats_baseline else "baseline"
+
+
+def _optimism(spec: StudySpec, search_value: float | None, confirmed: float) -> float | None:
+    return None if search_value is None else goodness_of(spec, search_value) / confirmed - 1
+
+
+def _rival(rival: RivalVerdict, entrant: Entrant, runs: Sequence[Run], setup: Setup) -> Rival:
+    own = _measured(entrant, runs, None).runs
+    return Rival(
+        configuration=entrant.configuration,
+        trial=entrant.trial,
+        standing=rival.standing,
+        ratio=None if rival.ratio is None else rival.ratio.estimate,
+        ratio_range=range_of(rival.ratio),
+        cores=setup.machine.cores_of([cpu for command in entrant.commands for cpu in command.cpus]),
+        memory_bytes=max((memory_bytes(run) for run in own), default=0),
+        reason=rival.reason,
+    )
+
+
+def _conditions_of(results: Sequence[TrialResult]) -> dict[str, Any]:
+    """How many blocks there were, how many were disturbed, and what that says of the machine."""
+    measured = [result for result in results if isinstance(result, Measurement)]
+    kept = [block.conditions for one in measured for block in one.blocks if block.conditions]
+    dropped = [block.conditions for one in measured for block in one.dropped]
+    return {
+        "blocks": sum(len(one.blocks) for one in measured),
+        "dropped_blocks": len(dropped),
+        "quietness": quietness(kept, dropped),
+    }
+
+
+def _search_warnings(records: Sequence[TrialRecord]) -> Iterator[str]:
+    disturbed = [record for record in records if is_disturbed(record.result)]
+    measured = {record.configuration for record in records if record.score is not None}
+    missing = {record.configuration for record in disturbed} - measured
+    if missing:
+        names = "; ".join(sorted(map(str, missing)))
+        yield f"{len(missing)} configurations could not be measured undisturbed: {names}."
+
+
+def _words(result: TrialResult) -> str:
+    return f"{result.kind}: {result.reason}" if isinstance(result, Failure) else "measured"

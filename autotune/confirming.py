@@ -1,0 +1,186 @@
+"""The confirmation: the best of the search run again beside the baseline; the plan stands on that alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from autotune.concluding import conclude, nothing_confirmed
+from autotune.measuring import Bench
+from autotune.plan.document import Plan
+from autotune.report.ranking import measured_baseline, ranked
+from autotune.rounds import Entrant, Run, run_rounds
+from autotune.search.contest import Contender, Contest, Role
+from autotune.search.score import goodness, goodness_of, limits_missed, score, violations
+from autotune.spec.study import StudySpec
+from autotune.store.records import ConfirmationRecord, TrialRecord
+from autotune.store.store import StudyStore
+from autotune.trial.measurement import Measurement, TrialResult
+from autotune.trial.statistics import memory_bytes
+
+BASELINE, TWIN = "baseline", "twin"
+
+REACH = 1.3
+"""A configuration that the search found worse than the best by more than this factor is no finalist: the
+search's noise does not reach so far, and its rounds are better spent on the close ones."""
+
+
+@dataclass(frozen=True)
+class Finalists:
+    """Who takes part in a confirmation.
+
+    Attributes:
+        best: of the search, best first, without the baseline; may be empty.
+        baseline: None where it was not measured.
+    """
+
+    best: tuple[TrialRecord, ...]
+    baseline: TrialRecord | None
+
+    @property
+    def round_s(self) -> float:
+        """About how long a round takes, by what the trials took; the leader runs twice in it."""
+        baseline = (self.baseline,) if self.baseline else ()
+        entered = (*self.best, *self.best[:1], *baseline)
+        return sum((record.ended_s - record.started_s for record in entered), 0.0)
+
+
+def choose_finalists(records: Sequence[TrialRecord], spec: StudySpec) -> Finalists:
+    """The best few that meet the limits and are within reach of the best, and the baseline."""
+    leading = [record for record in ranked(records, spec) if not record.baseline]
+    values = [goodness_of(spec, record.score or 0.0) for record in leading]
+    close = [one for one, value in zip(leading, values, strict=True) if value * REACH >= values[0]]
+    return Finalists(tuple(close[: spec.confirm.finalists]), measured_baseline(records))
+
+
+@dataclass
+class Confirming:
+    """One confirmation of a study.
+
+    Attributes:
+        records: all trials of the search.
+        may_go_on: asked before every round after the third.
+    """
+
+    bench: Bench
+    store: StudyStore
+    records: Sequence[TrialRecord]
+    may_go_on: Callable[[], bool]
+
+    def run(self) -> Plan:
+        """Run the rounds and make the plan of what they showed.
+
+        Raises:
+            NoPlanError: no finalist runs reliably and meets the limits.
+            NoisyMachineError: nothing could be measured undisturbed.
+        """
+        spec = self.bench.setup.spec
+        entrants = tuple(self._entrants(choose_finalists(self.records, spec)))
+        series, earlier = self._series(entrants)
+        contest = self._contest(entrants, series)
+        runs = run_rounds(
+            contest,
+            entrants,
+            measure=self._measure,
+            goodness=lambda measurement: goodness(spec, measurement),
+            keep=lambda run: self._keep(run, series),
+            may_go_on=self.may_go_on,
+            earlier=earlier,
+            round_begins=self.bench.observer.round_started,
+        )
+        for entrant in entrants:
+            if missed := limits_missed(spec, _measurements(runs, entrant)):
+                contest.fail(entrant.name, " and ".join(missed))
+        verdict = contest.verdict()
+        if verdict is None:
+            raise nothing_confirmed(spec, runs)
+        return conclude(verdict, entrants, runs, setup=self.bench.setup, records=self.records)
+
+    def _entrants(self, finalists: Finalists) -> Iterator[Entrant]:
+        for record in finalists.best:
+            yield self._entrant(f"trial {record.number}", "finalist", record)
+        for record in finalists.best[:1]:
+            yield self._entrant(TWIN, "twin", record)
+        if finalists.baseline is not None:
+            yield self._entrant(BASELINE, "baseline", finalists.baseline)
+
+    def _entrant(self, name: str, role: Role, record: TrialRecord) -> Entrant:
+        one = record.configuration
+        return Entrant(name, role, one, record.number, self.bench.commands(one))
+
+    def _contest(self, entrants: Sequence[Entrant], series: int) -> Contest:
+        setup = self.bench.setup
+        measured = {record.number: record.result for record in self.records}
+        return Contest(
+            [_contender(entrant, setup.machine.cores_of, measured[entrant.trial]) for entrant in entrants],
+            tie=setup.spec.confirm.tie,
+            max_rounds=setup.spec.confirm.rounds,
+            seed=setup.spec.seed + series,
+        )
+
+    def _measure(self, entrant: Entrant) -> TrialResult:
+        if self.bench.observer.wants_to_stop():
+            raise KeyboardInterrupt
+        return self.bench.confirm(entrant)
+
+    def _keep(self, run: Run, series: int) -> None:
+        spec = self.bench.setup.spec
+        measured = run.result if isinstance(run.result, Measurement) else None
+        self.store.record_confirmation(
+            ConfirmationRecord(
+                study=spec.name,
+                series=series,
+                round=run.round,
+                position=run.position,
+                contender=run.entrant.name,
+                trial=run.entrant.trial,
+                configuration=run.entrant.configuration,
+                started_s=run.started_s,
+                ended_s=run.ended_s,
+                result=run.result,
+                score=None if measured is None else score(spec, measured),
+                violations={} if measured is None else violations(spec, measured),
+            )
+        )
+        self.bench.observer.run_ended(run)
+
+    def _series(self, entrants: Sequence[Entrant]) -> tuple[int, tuple[Run, ...]]:
+        """The number of this confirmation, and its runs that an interrupted call has kept."""
+        kept = self.store.confirmations(self.bench.setup.spec.name)
+        last = max((record.series for record in kept), default=0)
+        begun = [record for record in kept if record.series == last]
+        searched_s = max((record.ended_s for record in self.records), default=0.0)
+        by_name = {entrant.name: entrant for entrant in entrants}
+        goes_on = bool(begun) and all(
+            record.contender in by_name
+            and record.configuration == by_name[record.contender].configuration
+            and record.started_s >= searched_s
+            for record in begun
+        )
+        if not goes_on:
+            return last + 1, ()
+        return last, tuple(_run_of(record, by_name[record.contender]) for record in begun)
+
+
+def _contender(entrant: Entrant, cores_of: Callable[[Sequence[int]], int], result: TrialResult) -> Contender:
+    cpus = [cpu for command in entrant.commands for cpu in command.cpus]
+    return Contender(
+        name=entrant.name,
+        role=entrant.role,
+        cores=cores_of(cpus),
+        memory_bytes=memory_bytes(result) if isinstance(result, Measurement) else 0,
+        instances=entrant.configuration.instances,
+    )
+
+
+def _run_of(record: ConfirmationRecord, entrant: Entrant) -> Run:
+    return Run(record.round, record.position, entrant, record.started_s, record.ended_s, record.result)
+
+
+def _measurements(runs: Sequence[Run], entrant: Entrant) -> list[Measurement]:
+    """All of an entrant's configuration: the twin's count for its leader."""
+    return [
+        run.result
+        for run in runs
+        if run.entrant.configuration == entrant.configuration and isinstance(run.result, Measurement)
+    ]

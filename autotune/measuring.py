@@ -1,0 +1,133 @@
+"""Runs single configurations of a study on this machine: prepared, pinned, watched and alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from autotune.backends.preparation import prepare_artifact
+from autotune.backends.registry import get_backend
+from autotune.errors import CacheError, PreparationError, UnsupportedError
+from autotune.model.artifact import Artifact
+from autotune.model.cache import ArtifactCache
+from autotune.placement.command import worker_commands
+from autotune.placement.place import place
+from autotune.placement.placement import Command
+from autotune.preflight import Setup
+from autotune.report.progress import Observer
+from autotune.rounds import Entrant
+from autotune.search.order import pair
+from autotune.search.score import needed_percentile
+from autotune.spec.configuration import Configuration
+from autotune.trial.lock import host_lock
+from autotune.trial.measurement import Failure, FailureKind, TrialResult
+from autotune.trial.run import run_trial
+from autotune.trial.stopping import Rival
+from autotune.trial.watch import Watch
+
+PREPARATION_TIMEOUT_S = 1800.0
+"""Longest preparation of one artifact. Source: 100 times what BERT-base takes on a 2-core Xeon, 15 s."""
+
+
+@dataclass
+class Bench:
+    """What the runs of one call share: the model's prepared artifacts, and what was seen of the host.
+
+    Attributes:
+        watch: remembers how fast this machine can be.
+        prepared: (backend, precision) pairs that the observer has heard of.
+    """
+
+    setup: Setup
+    observer: Observer
+    watch: Watch = field(default_factory=Watch)
+    prepared: set[tuple[str, str]] = field(default_factory=set)
+
+    def search(
+        self,
+        configuration: Configuration,
+        *,
+        rival: Rival | None,
+        max_measuring_s: float | None,
+        unprepared: Callable[[], None],
+    ) -> TrialResult:
+        """Measure a configuration for as long as the decision about it needs.
+
+        Preparing is done under the host's lock too, as it would disturb others.
+
+        Args:
+            unprepared: told when the artifact could not be made.
+
+        Raises:
+            CacheError: the cache is unusable, which says nothing of the configuration.
+        """
+        spec = self.setup.spec
+        with host_lock(self.observer.waiting):
+            try:
+                commands = self.commands(configuration)
+            except UnsupportedError as error:
+                return Failure(FailureKind.UNSUPPORTED, error.problem)
+            except CacheError:
+                raise
+            except PreparationError as error:
+                unprepared()
+                return Failure(FailureKind.CRASH, error.problem)
+            return run_trial(
+                commands,
+                configuration=configuration,
+                scenario=spec.scenario,
+                measure=spec.measure,
+                objective=spec.objective,
+                percentile=needed_percentile(spec),
+                rival=rival,
+                watch=self.watch,
+                max_measuring_s=max_measuring_s,
+            )
+
+    def confirm(self, entrant: Entrant) -> TrialResult:
+        """Measure an entrant for as long as every other one: nothing that it shows decides when to stop."""
+        spec = self.setup.spec
+        with host_lock(self.observer.waiting):
+            return run_trial(
+                entrant.commands,
+                configuration=entrant.configuration,
+                scenario=spec.scenario,
+                measure=spec.measure.model_copy(update={"max_blocks": spec.measure.blocks}),
+                objective=spec.objective,
+                percentile=needed_percentile(spec),
+                watch=self.watch,
+            )
+
+    def commands(self, configuration: Configuration) -> tuple[Command, ...]:
+        """What starts a configuration; its artifact is prepared where it is not in the cache.
+
+        Raises:
+            UnsupportedError: the engine cannot do this.
+            PreparationError: the artifact cannot be made; `CacheError` where the cache is the reason.
+        """
+        spec = self.setup.spec
+        return worker_commands(
+            configuration,
+            place(configuration, self.setup.machine),
+            self._artifact(configuration),
+            spec.problem,
+            spec.scenario,
+            spec.seed,
+            spec.measure.warmup_s,
+            get_backend(configuration.backend),
+        )
+
+    def _artifact(self, configuration: Configuration) -> Artifact:
+        """From the cache each time, as somebody may have pruned it since the last trial."""
+        key = pair(configuration)
+        if key not in self.prepared:
+            self.observer.preparing(*key)
+            self.prepared.add(key)
+        return prepare_artifact(
+            self.setup.model,
+            configuration.backend,
+            configuration.precision,
+            self.setup.machine.isa,
+            ArtifactCache(),
+            timeout_s=PREPARATION_TIMEOUT_S,
+        )

@@ -1,0 +1,118 @@
+"""Runs a contest: round after round, every contender in fresh processes, in random order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from autotune.placement.placement import Command
+from autotune.search.contest import MIN_ROUNDS, Contest, Role
+from autotune.spec.configuration import Configuration
+from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
+
+ATTEMPTS = 2
+"""Launches of one contender in one round, when what the first measured was disturbed."""
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A contender and how it is started.
+
+    Attributes:
+        name: in the contest, such as `baseline`, `trial 7`, `twin`.
+        trial: number of the configuration's trial in the search.
+        commands: one for each instance.
+    """
+
+    name: str
+    role: Role
+    configuration: Configuration
+    trial: int
+    commands: tuple[Command, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One launch of an entrant in a round.
+
+    Attributes:
+        round: from 1.
+        position: in the order of the round, from 0.
+        started_s, ended_s: Unix time.
+    """
+
+    round: int
+    position: int
+    entrant: Entrant
+    started_s: float
+    ended_s: float
+    result: TrialResult
+
+
+def _ignore(number: int, names: Sequence[str]) -> None:
+    """Hear that a round begins and do nothing."""
+
+
+def run_rounds(
+    contest: Contest,
+    entrants: Sequence[Entrant],
+    *,
+    measure: Callable[[Entrant], TrialResult],
+    goodness: Callable[[Measurement], float],
+    keep: Callable[[Run], None],
+    may_go_on: Callable[[], bool] = lambda: True,
+    earlier: Sequence[Run] = (),
+    round_begins: Callable[[int, Sequence[str]], None] = _ignore,
+) -> tuple[Run, ...]:
+    """Run the contest until it is decided, or may not go on; three rounds are always run.
+
+    A disturbed run is repeated once; disturbed again, the contender has no value in that round. Any other
+    failure takes its configuration out of the contest.
+
+    Args:
+        measure: launches, measures and ends an entrant's processes.
+        goodness: of a measurement; larger is better.
+        keep: stores a run, at once.
+        may_go_on: asked before every round after the third.
+        earlier: runs of the same contest that an interrupted call has kept; they are not repeated.
+        round_begins: told the round's number and its order.
+    """
+    by_name = {entrant.name: entrant for entrant in entrants}
+    kept = {(run.round, run.entrant.name): run for run in earlier}
+    runs: list[Run] = []
+    while contest.rounds < MIN_ROUNDS or may_go_on():
+        names = contest.next_round()
+        if names is None:
+            break
+        round_begins(contest.rounds, names)
+        for position, name in enumerate(names):
+            run = kept.get((contest.rounds, name))
+            if run is None:
+                run = _run(by_name[name], contest.rounds, position, measure)
+                keep(run)
+            runs.append(run)
+            _tell(contest, run, goodness)
+    return tuple(runs)
+
+
+def _run(entrant: Entrant, number: int, position: int, measure: Callable[[Entrant], TrialResult]) -> Run:
+    started_s = time.time()
+    result = measure(entrant)
+    for _ in range(1, ATTEMPTS):
+        if not is_disturbed(result):
+            break
+        result = measure(entrant)
+    return Run(number, position, entrant, started_s, time.time(), result)
+
+
+def is_disturbed(result: TrialResult) -> bool:
+    """Whether the host, and not the configuration, kept a run from being a measurement."""
+    return isinstance(result, Failure) and result.kind == FailureKind.DISTURBED
+
+
+def _tell(contest: Contest, run: Run, goodness: Callable[[Measurement], float]) -> None:
+    if isinstance(run.result, Measurement):
+        contest.record(run.entrant.name, goodness(run.result))
+    elif not is_disturbed(run.result):
+        contest.fail(run.entrant.name, f"{run.result.kind}: {run.result.reason}")
