@@ -9,7 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 from autotune.errors import StoreError
 from autotune.trial.measurement import Failure, Measurement, Observation
 
-MEASUREMENT_SCHEMA = "autotune.measurement/1"
+MEASUREMENT_SCHEMA = "autotune.measurement/2"
+OLDER_MEASUREMENTS = ("autotune.measurement/1",)
+"""Still read: what is missing in them has a default. Version 1 had no conditions, dropped blocks or `stopped`."""
+
 FAILURE_SCHEMA = "autotune.failure/1"
 
 Value = TypeVar("Value")
@@ -30,7 +33,7 @@ def measurement_from_json(document: object) -> Measurement:
     Raises:
         StoreError: the document is wrong or of an unknown version.
     """
-    return _value(_MEASUREMENT, document, MEASUREMENT_SCHEMA)
+    return _value(_MEASUREMENT, document, MEASUREMENT_SCHEMA, *OLDER_MEASUREMENTS)
 
 
 def failure_to_json(failure: Failure) -> dict[str, Any]:
@@ -60,8 +63,8 @@ def _document(adapter: TypeAdapter[Value], value: Value, schema: str) -> dict[st
     return {"schema": schema, **cast(dict[str, Any], adapter.dump_python(value, mode="json"))}
 
 
-def _value(adapter: TypeAdapter[Value], document: object, schema: str) -> Value:
-    if not isinstance(document, dict) or document.get("schema") != schema:
+def _value(adapter: TypeAdapter[Value], document: object, schema: str, *older: str) -> Value:
+    if not isinstance(document, dict) or document.get("schema") not in (schema, *older):
         found = document.get("schema") if isinstance(document, dict) else document
         raise StoreError(
             f"a stored result has the schema {str(found)[:80]!r} instead of {schema!r}",

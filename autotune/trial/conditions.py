@@ -22,9 +22,10 @@ MAX_STEAL = 0.02
 NOISE_S = 0.03
 """On top of both, in each window: three steps of the kernel's counters."""
 
-MIN_SPEED = 0.8
+MIN_SPEED = 0.75
 """Against the fastest that was seen: a probe of a millisecond varies by up to 14 % on a quiet virtual
-machine, and a busy neighbour on its cores slows one down to between 0.5 and 0.7 (both measured)."""
+machine, and a busy neighbour on its cores slows one down to between 0.5 and 0.7 (both measured). Clocks that
+fall under a long load stay above it, where cooling suffices."""
 
 MIN_HOT_SPEED = 0.95
 """The same where cores say that heat slowed them; one that stays fast has only been counted."""

@@ -1,4 +1,9 @@
-"""Warms an engine up by rule: until two successive stretches of requests agree."""
+"""Warms an engine up by rule: until stretches of requests get no faster any more.
+
+Warming makes requests faster. So a stretch is compared with the fastest before it: one that agrees with it
+ends the warm-up; one that is slower was disturbed, which is no reason to go on for ever, and the second such
+in a row ends it as well; only one that is clearly faster shows that the engine was still warming.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 AGREEMENT = 0.05
-"""Largest difference between two successive stretches, as a share of the later."""
+"""Largest difference of a stretch that agrees with the fastest before it, as a share of that."""
+
+SLOWER_STRETCHES = 2
+"""So many in a row that are slower show that there is noise, and nothing left to warm."""
 
 MIN_STRETCH_S = 0.05
 """Shortest stretch: short requests are averaged over at least this long."""
@@ -21,7 +29,7 @@ class WarmUp:
         requests: how many were run.
         request_s: mean time of the last stretch's requests.
         seconds: how long it took.
-        settled: it ended by agreement and not by its time limit.
+        settled: it ended by the rule and not by its time limit.
     """
 
     requests: int
@@ -33,20 +41,23 @@ class WarmUp:
 def warm_up(
     request: Callable[[], object], limit_s: float, clock: Callable[[], float] = time.monotonic
 ) -> WarmUp:
-    """Run requests until two successive stretches agree, or `limit_s` has passed.
+    """Run requests until stretches of them get no faster, or `limit_s` has passed.
 
     At least two requests are run however long they take: the first allocates and plans.
     """
     start_s = clock()
-    requests, previous_s = _stretch(request, clock)
+    requests, fastest_s = _stretch(request, clock)
+    slower = 0
     while True:
         count, request_s = _stretch(request, clock)
         requests += count
-        settled = abs(request_s - previous_s) <= AGREEMENT * request_s
+        slower = slower + 1 if request_s > (1 + AGREEMENT) * fastest_s else 0
+        agrees = abs(request_s - fastest_s) <= AGREEMENT * fastest_s
+        settled = agrees or slower == SLOWER_STRETCHES
         seconds = clock() - start_s
         if settled or seconds >= limit_s:
             return WarmUp(requests, request_s, seconds, settled)
-        previous_s = request_s
+        fastest_s = min(fastest_s, request_s)
 
 
 def _stretch(request: Callable[[], object], clock: Callable[[], float]) -> tuple[int, float]:

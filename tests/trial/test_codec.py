@@ -40,7 +40,7 @@ def test_a_failure_survives_its_document(failure: Failure) -> None:
 
 @pytest.mark.parametrize("document", [None, [], {}, {"schema": "autotune.measurement/99"}, "text"])
 def test_a_document_of_another_version_is_refused(document: object) -> None:
-    with pytest.raises(StoreError, match=r"autotune\.measurement/1"):
+    with pytest.raises(StoreError, match=r"autotune\.measurement/2"):
         measurement_from_json(document)
 
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from autotune.trial.warmup import warm_up
 
@@ -45,11 +47,31 @@ def test_short_requests_are_compared_in_stretches_and_not_one_by_one() -> None:
     assert warm.request_s == pytest.approx(0.001)
 
 
-def test_it_ends_at_its_limit_when_nothing_agrees() -> None:
-    engine = Engine(*(1.0, 2.0) * 100)
+def test_it_goes_on_as_long_as_requests_get_faster_and_ends_at_its_limit() -> None:
+    engine = Engine(*(4.0 * 0.9**index for index in range(20)))
     warm = warm_up(engine.request, 10.0, engine.clock)
     assert not warm.settled
-    assert 10.0 <= warm.seconds <= 12.0
+    assert 10.0 <= warm.seconds <= 14.0
+
+
+def test_a_request_that_was_disturbed_does_not_end_it() -> None:
+    engine = Engine(2.0, 3.0, 1.0, 1.0)
+    warm = warm_up(engine.request, 60.0, engine.clock)
+    assert engine.requests == 4
+    assert warm.settled
+
+
+def test_noise_does_not_keep_it_going() -> None:
+    engine = Engine(1.0, *(1.3, 1.7, 2.0, 1.4) * 10)
+    warm = warm_up(engine.request, 60.0, engine.clock)
+    assert engine.requests == 3
+    assert warm.settled
+
+
+@given(st.lists(st.floats(0.9, 1.1), min_size=3, max_size=30))
+def test_whatever_the_noise_is_it_ends_soon_once_the_engine_is_warm(noise: list[float]) -> None:
+    engine = Engine(5.0, *noise)
+    assert warm_up(engine.request, 1_000.0, engine.clock).requests <= 9
 
 
 def test_two_requests_are_run_however_long_they_take() -> None:
