@@ -20,12 +20,12 @@ WIDTH = 80
 def describe(plan: Plan) -> str:
     """Give a compact view for people, section by section, at most `WIDTH` columns wide where words allow."""
     sections = (
-        [f"plan {plan.id}", *_facts(_configuration(plan))],
-        ["placement", *_table(_placement(plan))],
-        ["evidence", *_table(_evidence(plan))],
+        [f"plan {plan.id}", *_facts(configuration_facts(plan))],
+        ["placement", *_table(placement_rows(plan))],
+        ["evidence", *_table(evidence_rows(plan))],
         ["confirmation", *_confirmation(plan)],
-        *([["other finalists", *_table(_rivals(plan))]] if plan.confirmation.rivals else []),
-        ["provenance", *_facts(_provenance(plan))],
+        *([["other finalists", *_table(rival_rows(plan))]] if plan.confirmation.rivals else []),
+        ["provenance", *_facts(provenance_facts(plan))],
         *([["warnings", *_warnings(plan)]] if plan.warnings else []),
     )
     return "\n\n".join("\n".join(section) for section in sections)
@@ -46,7 +46,8 @@ def format_time(unix_s: float) -> str:
     return datetime.fromtimestamp(unix_s).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def _configuration(plan: Plan) -> Iterator[tuple[str, str]]:
+def configuration_facts(plan: Plan) -> Iterator[tuple[str, str]]:
+    """What the plan runs, of what, and how well: names and texts."""
     chosen, spec = plan.configuration, plan.study.get("spec", {})
     threads = chosen.threads_per_instance or "the engine's default"
     smt = ", both SMT siblings" if chosen.smt else ""
@@ -83,14 +84,16 @@ def format_percent(share: float) -> str:
     return f"{share * 100:+.1f} %"
 
 
-def _placement(plan: Plan) -> Iterator[tuple[str, str, str]]:
+def placement_rows(plan: Plan) -> Iterator[tuple[str, str, str]]:
+    """A heading, then where each instance runs."""
     yield "instance", "cpus", "memory nodes"
     for index, instance in enumerate(plan.instances):
         cpus, nodes = format_cpu_list(instance.cpus), format_cpu_list(instance.memory_nodes)
         yield str(index), cpus or "any", nodes or "any"
 
 
-def _evidence(plan: Plan) -> Iterator[tuple[str, ...]]:
+def evidence_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
+    """A heading, then a figure in each row, of the plan and of its baseline."""
     columns = [plan.estimate] if plan.baseline is None else [plan.estimate, plan.baseline]
     yield ("", "plan", "baseline")[: len(columns) + 1]
     if any(column.objective_range for column in columns):
@@ -150,7 +153,8 @@ _VERDICTS = {
 }
 
 
-def _rivals(plan: Plan) -> Iterator[tuple[str, ...]]:
+def rival_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
+    """A heading, then a finalist in each row that is not the plan."""
     yield "trial", "instances x threads", "placement", "engine", "goodness", "standing"
     for rival in plan.confirmation.rivals:
         one = rival.configuration
@@ -164,7 +168,8 @@ def _rivals(plan: Plan) -> Iterator[tuple[str, ...]]:
         )
 
 
-def _provenance(plan: Plan) -> Iterator[tuple[str, str]]:
+def provenance_facts(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Where the plan comes from: names and texts."""
     yield "study", f"{plan.study.get('name', 'unknown')}, trial {plan.trial}"
     yield "created", format_time(plan.created_s)
     machine = plan.machine
