@@ -13,9 +13,8 @@ from autotune.plan.make import Measured, make_plan, range_of
 from autotune.preflight import Setup
 from autotune.rounds import Entrant, Run, is_disturbed
 from autotune.search.contest import RivalVerdict, Verdict
-from autotune.search.score import goodness_of, value_interval
+from autotune.search.score import goodness_of
 from autotune.spec.study import StudySpec
-from autotune.statistics.paired import Interval
 from autotune.store.records import TrialRecord
 from autotune.trial.conditions import quietness
 from autotune.trial.measurement import Failure, Measurement, TrialResult
@@ -35,12 +34,12 @@ def conclude(
     baseline = next((entrant for entrant in entrants if entrant.role == "baseline"), None)
     spec = setup.spec
     reference = None
-    if baseline is not None and (own := _measured(baseline, runs, None)).runs:
+    if baseline is not None and (own := _measured(baseline, runs)).runs:
         reference = own
     return make_plan(
         spec=spec,
         machine=setup.machine,
-        winner=_measured(winner, runs, value_interval(spec, verdict.estimate)),
+        winner=_measured(winner, runs),
         baseline=reference,
         gain=verdict.gain,
         confirmation=_confirmation(verdict, winner, entrants, runs, setup, records),
@@ -102,13 +101,13 @@ def too_noisy(spec: StudySpec, results: Sequence[TrialResult]) -> NoisyMachineEr
     )
 
 
-def _measured(entrant: Entrant, runs: Sequence[Run], objective: Interval | None) -> Measured:
+def _measured(entrant: Entrant, runs: Sequence[Run]) -> Measured:
     own = tuple(
         run.result
         for run in runs
         if run.entrant.configuration == entrant.configuration and isinstance(run.result, Measurement)
     )
-    return Measured(entrant.configuration, entrant.trial, own, objective)
+    return Measured(entrant.configuration, entrant.trial, own)
 
 
 def _of_search(record: TrialRecord) -> Measured:
@@ -150,7 +149,7 @@ def _optimism(spec: StudySpec, search_value: float | None, confirmed: float) -> 
 
 
 def _rival(rival: RivalVerdict, entrant: Entrant, runs: Sequence[Run], setup: Setup) -> Rival:
-    own = _measured(entrant, runs, None).runs
+    own = _measured(entrant, runs).runs
     return Rival(
         configuration=entrant.configuration,
         trial=entrant.trial,

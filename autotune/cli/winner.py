@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 
 from autotune.cli import output
-from autotune.plan.describe import format_gain
+from autotune.plan.describe import WIDTH, confirmation_sentences, format_gain, format_range
 from autotune.plan.document import Plan
 from autotune.report.top import top_table
 from autotune.spec.study import StudySpec
@@ -14,16 +15,36 @@ from autotune.store.store import DEFAULT_URL, read_store
 
 
 def print_winner(plan: Plan, spec: StudySpec, store: str) -> None:
-    """Print the table of the top configurations, then the plan, its gain and the next commands."""
+    """Print the search's top configurations, then the plan, how sure it is, and the next commands."""
     with read_store(store) as opened:
         columns, rows = top_table(opened.trial_summaries(spec.name), spec)
-    output.result_table(f"study {spec.name}: best configurations", columns, rows)
-    gained = format_gain(plan.gain)
+    output.result_table(f"study {spec.name}: best configurations of the search", columns, rows)
     url = "" if store == DEFAULT_URL else f" --store {shlex.quote(str(parse_location(store)))}"
-    output.result_text(
-        f"\nplan {plan.id}: {plan.configuration}\n"
-        f"gain over the baseline: {gained}\n"
-        f"stored in {parse_location(store)}\n"
-        f"next: autotune show {plan.id}{url}\n"
-        f"      autotune export {plan.id} --to numactl -o launch/{url}"
-    )
+    lines = [
+        "",
+        f"plan {plan.id}: {plan.configuration}",
+        f"gain over the baseline: {_gain(plan)}",
+        *(line for sentence in confirmation_sentences(plan) for line in textwrap.wrap(sentence, WIDTH)),
+        *_ties(plan),
+        f"stored in {parse_location(store)}",
+        f"next: autotune show {plan.id}{url}",
+        f"      autotune verify {plan.id}{url}",
+        f"      autotune report {plan.id} -o report.html{url}",
+        f"      autotune export {plan.id} --to numactl -o launch/{url}",
+    ]
+    output.result_text("\n".join(lines))
+
+
+def _gain(plan: Plan) -> str:
+    if plan.confirmation.verdict == "baseline":
+        return "none, it is the baseline"
+    return format_gain(plan.gain) + (f" (95 %: {format_range(plan.gain_range)})" if plan.gain_range else "")
+
+
+def _ties(plan: Plan) -> list[str]:
+    """The finalists that are as good, as far as the rounds can tell."""
+    return [
+        f"not distinguishable from it: {rival.configuration}, at {rival.ratio:.3f}x"
+        for rival in plan.confirmation.rivals
+        if rival.standing == "tied" and rival.ratio is not None
+    ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import statistics
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from autotune.plan.histogram import latency_histogram
 from autotune.search.score import ratio, score
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import Objective, StudySpec
-from autotune.statistics.paired import Interval
+from autotune.statistics.paired import Interval, mean_interval
 from autotune.statistics.quantiles import needed_count, percentile_of, supports, upper_bound
 from autotune.trial.measurement import Measurement
 from autotune.trial.statistics import latencies_s, memory_bytes, throughput_sps
@@ -37,13 +36,11 @@ class Measured:
     Attributes:
         trial: its number in the search.
         runs: one measurement for each launch, in order; at least one.
-        objective: the interval of the objective's value over the runs; None = computed from a single run.
     """
 
     configuration: Configuration
     trial: int
     runs: tuple[Measurement, ...]
-    objective: Interval | None = None
 
 
 def make_plan(
@@ -106,11 +103,11 @@ def estimate_from(measured: Measured, spec: StudySpec) -> Estimate:
     if not runs:
         raise PlanError(f"trial {measured.trial} cannot be a plan: nothing was measured of it")
     latencies = [latency for run in runs for latency in latencies_s(run)]
-    values = [score(spec, run) for run in runs]
+    objective = mean_interval([score(spec, run) for run in runs])
     return Estimate(
-        objective_value=measured.objective.estimate if measured.objective else geometric_mean(values),
-        objective_range=range_of(measured.objective),
-        throughput_sps=geometric_mean([throughput_sps(run) for run in runs]),
+        objective_value=objective.estimate,
+        objective_range=range_of(objective),
+        throughput_sps=mean_interval([throughput_sps(run) for run in runs]).estimate,
         latencies=latency_percentiles(latencies, percentiles_of(spec)),
         requests=len(latencies),
         runs=len(runs),
@@ -136,11 +133,6 @@ def range_of(interval: Interval | None) -> Range | None:
     if interval is None or interval.low <= 0:
         return None
     return Range(low=interval.low, high=interval.high)
-
-
-def geometric_mean(values: Sequence[float]) -> float:
-    """The mean of what varies by factors."""
-    return statistics.geometric_mean(values)
 
 
 def _latency_percentile(latencies: Sequence[float], percentile: float) -> LatencyPercentile:

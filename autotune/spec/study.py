@@ -174,6 +174,9 @@ class Measure(Part):
     """Measuring windows of one configuration, at least; one that is clearly worse than the best has fewer."""
     max_blocks: Annotated[int, Field(ge=1, le=1_000)] = 8
     """Measuring windows at most, where they do not agree; never fewer than `blocks`."""
+    disturbed: Literal["again", "keep"] = "again"
+    """What becomes of a window that other work on the host disturbed: it is measured again, or kept, for
+    hosts that are never quiet; the plan says which."""
     trial_timeout_s: Annotated[Seconds, Field(le=86_400)] = 180.0
     """A trial that takes longer, start to end, fails with `timeout`."""
 

@@ -78,7 +78,7 @@ class _Collecting:
         self.measured_s += seconds
         self.longest_s = max(self.longest_s, seconds)
         reason = disturbance(block.conditions) if block.conditions else ""
-        if block.conditions and reason:
+        if block.conditions and reason and not self.rule.keeps_disturbed:
             score = block_score(block, self.rule.scenario, self.rule.objective)
             self.dropped.append(DroppedBlock(block.conditions, score, reason))
         else:

@@ -79,15 +79,21 @@ def quietness(kept: Sequence[Conditions], dropped: Sequence[Conditions]) -> str:
     total = len(kept) + len(dropped)
     if not total:
         return "Nobody looked at how quiet the machine was."
-    if not dropped:
+    counted = [one for one in kept if _findings(one)]
+    if not dropped and not counted:
         return f"The machine was quiet: none of {_blocks(total)} was disturbed.{_blind_spots(kept)}"
-    kinds = {finding.kind for one in dropped for finding in _findings(one)}
+    sentences = [
+        *([_disturbed(dropped, total, "not counted")] if dropped else []),
+        *([_disturbed(counted, total, "counted all the same, as the study asks")] if counted else []),
+    ]
+    kinds = {finding.kind for one in (*dropped, *counted) for finding in _findings(one)}
     remedies = ", ".join(_REMEDIES[kind] for kind in _REMEDIES if kind in kinds)
-    was = "was" if len(dropped) == 1 else "were"
-    return (
-        f"{len(dropped)} of {_blocks(total)} {was} disturbed and not counted: {what_disturbed(dropped)}. "
-        f"What would help: {remedies}."
-    )
+    return f"{' '.join(sentences)} What would help: {remedies}."
+
+
+def _disturbed(blocks: Sequence[Conditions], total: int, treatment: str) -> str:
+    was = "was" if len(blocks) == 1 else "were"
+    return f"{len(blocks)} of {_blocks(total)} {was} disturbed and {treatment}: {what_disturbed(blocks)}."
 
 
 _REMEDIES: dict[Kind, str] = {

@@ -54,7 +54,16 @@ def run_trial(
             long as it takes.
     """
     started_s = time.monotonic()
-    rule = Rule(scenario, objective, measure.blocks, measure.max_blocks, percentile, rival, max_measuring_s)
+    rule = Rule(
+        scenario,
+        objective,
+        measure.blocks,
+        measure.max_blocks,
+        percentile,
+        rival,
+        max_measuring_s,
+        keeps_disturbed=measure.disturbed == "keep",
+    )
     schedule = Schedule(measure.block_s, rule, started_s + measure.trial_timeout_s)
     kills = oom_kills()
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from autotune.spec.configuration import Scenario
 from autotune.spec.study import Objective
 from autotune.statistics.quantiles import supports
 from autotune.statistics.sequential import is_worse, needed_count
+from autotune.statistics.spread import deviation
 from autotune.trial.measurement import Block, Measurement, StopReason
 from autotune.trial.statistics import block_score, latency_count
 
@@ -43,6 +43,7 @@ class Rule:
         percentile: of latency, that must be supported by enough requests; None = none.
         rival: None = no race.
         max_measuring_s: after which it ends once it has `blocks`; None = never.
+        keeps_disturbed: blocks that the host disturbed count like others.
     """
 
     scenario: Scenario
@@ -52,6 +53,7 @@ class Rule:
     percentile: float | None = None
     rival: Rival | None = None
     max_measuring_s: float | None = None
+    keeps_disturbed: bool = False
 
     def verdict(self, blocks: Sequence[Block]) -> StopReason | None:
         """Why these undisturbed blocks are enough; None = they are not. To be asked after every block."""
@@ -106,7 +108,7 @@ def spread(measurements: Sequence[Measurement], objective: Objective) -> tuple[f
     for measurement in measurements:
         scores = [block_score(block, measurement.scenario, objective) for block in measurement.blocks]
         if len(scores) > 1:
-            squares += (len(scores) - 1) * statistics.variance(map(math.log, scores))
+            squares += (len(scores) - 1) * deviation(map(math.log, scores)) ** 2
             freedom += len(scores) - 1
     return (math.sqrt(squares / freedom), freedom) if freedom else (0.0, 0)
 
