@@ -7,7 +7,7 @@ import hashlib
 import platform
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -88,7 +88,7 @@ def set_up(surveyed: Survey, *, base: Path, offline: bool) -> Setup:
     spec, space = surveyed.spec, surveyed.space
     model = resolve_model(spec.model, base=base, seed=spec.seed, offline=offline)
     refuse_longer_than(model, spec.problem)
-    versions = relevant_versions(surveyed.engines, space)
+    versions = relevant_versions({*surveyed.engines, space.baseline.backend})
     return Setup(spec, surveyed.machine, model, surveyed.engines, space, versions)
 
 
@@ -112,10 +112,13 @@ def read_study(study: StudySpec | Path | str, base: Path | None = None) -> tuple
     return load_study(Path(study)), base or Path(study).parent
 
 
-def relevant_versions(engines: Mapping[str, object], space: SearchSpace) -> dict[str, str]:
-    """Versions of everything that decides what a study measures."""
-    used = {*engines, space.baseline.backend}
-    packages = sorted({package for name in used for package in get_backend(name).packages})
+def relevant_versions(backends: Iterable[str]) -> dict[str, str]:
+    """Versions of everything that decides what is measured with these backends.
+
+    Raises:
+        BackendError: one of them is unknown.
+    """
+    packages = sorted({package for name in backends for package in get_backend(name).packages})
     return {
         "autotune": version("autotune"),
         "python": platform.python_version(),

@@ -1,13 +1,14 @@
-"""Runs a contest: round after round, every contender in fresh processes, in random order."""
+"""Runs a contest or a duel: round after round, every contender in fresh processes, in random order."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from autotune.placement.placement import Command
-from autotune.search.contest import MIN_ROUNDS, Contest, Role
+from autotune.search.contest import MIN_ROUNDS, Role
 from autotune.spec.configuration import Configuration
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
 
@@ -30,6 +31,27 @@ class Entrant:
     configuration: Configuration
     trial: int
     commands: tuple[Command, ...]
+
+
+class Match(Protocol):
+    """Who runs in the next round, and whether there is one: a `Contest`, or a `Duel`."""
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds have begun."""
+        ...
+
+    def next_round(self) -> tuple[str, ...] | None:
+        """Begin a round: the names in the order to run them; None when it is decided."""
+        ...
+
+    def record(self, name: str, goodness: float | None) -> None:
+        """Add what one reached in the round under way."""
+        ...
+
+    def fail(self, name: str, reason: str) -> None:
+        """Take one out that does not run reliably."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -55,7 +77,7 @@ def _ignore(number: int, names: Sequence[str]) -> None:
 
 
 def run_rounds(
-    contest: Contest,
+    contest: Match,
     entrants: Sequence[Entrant],
     *,
     measure: Callable[[Entrant], TrialResult],
@@ -111,7 +133,7 @@ def is_disturbed(result: TrialResult) -> bool:
     return isinstance(result, Failure) and result.kind == FailureKind.DISTURBED
 
 
-def _tell(contest: Contest, run: Run, goodness: Callable[[Measurement], float]) -> None:
+def _tell(contest: Match, run: Run, goodness: Callable[[Measurement], float]) -> None:
     if isinstance(run.result, Measurement):
         contest.record(run.entrant.name, goodness(run.result))
     elif not is_disturbed(run.result):

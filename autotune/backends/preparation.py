@@ -44,7 +44,7 @@ def prepare_artifact(
         PreparationError: it took too long, ran out of memory or disk, or broke.
     """
     engine = get_backend(backend)
-    name = ArtifactName(model.digest, backend, precision, _versions(engine), deciding_isa(isa))
+    name = _name(model.digest, engine, precision, isa)
     found = cache.find(name.key())
     if found is not None:
         return found
@@ -58,6 +58,21 @@ def prepare_artifact(
         made = prepare_artifact(model, backend, base, isa, cache, timeout_s=timeout_s)
         request["base"] = str(made.directory)
     return _make_once(name, model, request, cache, timeout_s)
+
+
+def find_artifact(
+    model_digest: str, backend: str, precision: Precision, isa: frozenset[str], cache: ArtifactCache
+) -> Artifact | None:
+    """The artifact if it is in the cache; needs no model.
+
+    Raises:
+        BackendError: the engine is unknown or not installed.
+    """
+    return cache.find(_name(model_digest, get_backend(backend), precision, isa).key())
+
+
+def _name(model_digest: str, engine: Backend, precision: Precision, isa: frozenset[str]) -> ArtifactName:
+    return ArtifactName(model_digest, engine.name, precision, _versions(engine), deciding_isa(isa))
 
 
 def _prepare_reference(model: ResolvedModel, cache: ArtifactCache, timeout_s: float) -> Artifact:

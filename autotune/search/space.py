@@ -92,7 +92,7 @@ def build_space(
         configurations=tuple(placements),
         placements=placements,
         size_before_symmetry=len(legal) * len(pairs),
-        baseline=_baseline(spec, machine),
+        baseline=baseline_configuration(spec, machine),
         recipes=_recipes(legal, names, searched, machine.thread_budget, pairs),
     )
 
@@ -116,7 +116,8 @@ def _placements(layouts: Iterable[_Layout], engines: Sequence[Engine]) -> dict[C
     return {layout.with_engine(engine): placement for engine in engines for layout, placement in placed}
 
 
-def _baseline(spec: StudySpec, machine: Machine) -> Configuration:
+def baseline_configuration(spec: StudySpec, machine: Machine) -> Configuration:
+    """One instance as it comes out of the box: PyTorch at fp32 (or the fake engine), not pinned."""
     return Configuration(
         instances=1,
         threads_per_instance=0,
