@@ -217,7 +217,7 @@ class _Run:
         if budget.trials is not None and len(self.records) >= budget.trials:
             return f"the budget of {budget.trials} trials is used up"
         if self.records and budget.minutes is not None and self._elapsed_s() >= self._search_s():
-            return f"the rest of the budget of {budget.minutes:g} minutes is for the confirmation"
+            return f"the search's part of the budget of {budget.minutes:g} minutes is used up"
         return "" if self.search.untried() else "every configuration has been tried"
 
     def _search_s(self) -> float:

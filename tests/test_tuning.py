@@ -49,7 +49,15 @@ STUDY: dict[str, Any] = {
         "threads": [1, 2],
         "precisions": ["int8-dynamic"],
     },
-    "measure": {"warmup": "200ms", "block": "50ms", "blocks": 2, "trial_timeout": "20s"},
+    "measure": {
+        "warmup": "200ms",
+        "block": "50ms",
+        "blocks": 2,
+        "max_blocks": 2,
+        "disturbed": "keep",  # other tests may run on this host
+        "trial_timeout": "20s",
+    },
+    "confirm": {"finalists": 1, "rounds": 3},
     "budget": {"trials": 50, "minutes": 10.0},
 }
 ON_ONE_CPU = (
@@ -200,7 +208,7 @@ def test_a_budget_of_minutes_still_measures_the_baseline(folder: Folder) -> None
     _, err = folder.tune("--minutes", "0.0001")
     assert [trial.baseline for trial in folder.trials()] == [True]
     assert folder.plan().gain == 1
-    assert "the budget of 0.0001 minutes is used up" in err
+    assert "the search's part of the budget of 0.0001 minutes is used up" in err
 
 
 def test_json_prints_the_stored_plan_and_nothing_else_on_stdout(begun: Folder) -> None:
