@@ -24,6 +24,7 @@ from typing import Literal
 
 from autotune.statistics.blocks import BlockDesign, Observed
 from autotune.statistics.paired import Interval, mean_interval, paired_ratio, t_tail
+from autotune.statistics.spread import deviation
 
 ALPHA = 0.03
 """Probability of any wrong claim of a difference in one contest. Less than the 5 % that are promised, because
@@ -245,7 +246,7 @@ class Contest:
         logs = [math.log(one / other) for one, other in zip(ones, others, strict=True)]
         if len(logs) < 2:
             return 1.0
-        error = statistics.stdev(logs) / math.sqrt(len(logs))
+        error = deviation(logs) / math.sqrt(len(logs))
         mean = statistics.fmean(logs)
         return t_tail(mean / error, len(logs) - 1) if error > 0 else float(mean <= 0)
 

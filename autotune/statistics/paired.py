@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from scipy.special import stdtr, stdtrit
 
+from autotune.statistics.spread import deviation
+
 CONFIDENCE = 0.95
 """Confidence of an interval, unless something else is said."""
 
@@ -61,7 +63,7 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> In
     center = statistics.fmean(logs)
     if len(logs) < 2:
         return Interval(math.exp(center), 0.0, math.inf, confidence, len(logs))
-    error = statistics.stdev(logs) / math.sqrt(len(logs))
+    error = deviation(logs) / math.sqrt(len(logs))
     reach = t_quantile((1 + confidence) / 2, len(logs) - 1) * error
     return Interval(
         math.exp(center), math.exp(center - reach), math.exp(center + reach), confidence, len(logs)

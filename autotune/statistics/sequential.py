@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Sequence
 
 from autotune.statistics.paired import CONFIDENCE, t_quantile, t_tail
+from autotune.statistics.spread import deviation
 
 PRECISION = 0.02
 """Half the length of the interval that is narrow enough: differences below it are ties for a plan."""
@@ -63,7 +64,7 @@ def needed_count(
     together = freedom + own
     if together < 1:
         return math.inf
-    scatter = statistics.stdev(map(math.log, values)) if own > 0 else 0.0
+    scatter = deviation(map(math.log, values)) if own > 0 else 0.0
     pooled = math.sqrt((freedom * spread**2 + max(own, 0) * scatter**2) / together)
     reach = t_quantile((1 + confidence) / 2, together) * max(pooled, scatter)
     return max(len(values), math.ceil((reach / precision) ** 2))
@@ -99,7 +100,7 @@ def is_worse(
     if not 0 < look <= len(others) or together < 1:
         return False
     losses = [math.log(other / one) for one, other in zip(ones, others, strict=False)]
-    scatter = statistics.stdev(losses) if look > 1 else 0.0
+    scatter = deviation(losses) if look > 1 else 0.0
     error = max(math.sqrt(2) * max(spread, FLOOR), scatter) / math.sqrt(look)
     distance = (statistics.fmean(losses) + math.log(1 - margin)) / error
     if look == 1 and distance < SINGLE:

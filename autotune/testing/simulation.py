@@ -1,14 +1,28 @@
-"""Trials of the fake model without processes: for tests and benchmarks of the search alone."""
+"""Trials without processes, on a clock of their own, which nobody waits for.
+
+What decides how long they are is the product's own: the loop that collects blocks, and its rule.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from autotune.spec.configuration import Configuration
-from autotune.spec.study import Problem
+from autotune.spec.study import Measure, Objective, Problem
 from autotune.testing.fake_model import FakeModel, request_seconds
+from autotune.testing.noise import Noise, NoiseSource
+from autotune.trial.collect import collect
 from autotune.trial.measurement import Block, InstanceBlock, Measurement, Observation
+from autotune.trial.stopping import Rival, Rule
 
 REQUESTS = 4
-"""Requests of each instance; they all take the same time."""
+"""Requests of each instance of `simulated_measurement`; they all take the same time."""
+
+LAUNCH_S = 3.0
+"""From a launch to its first block: an engine's import, load and warm-up."""
+
+THROUGHPUT = Objective(kind="throughput")
+"""What simulated machines are measured for."""
 
 
 def simulated_measurement(model: FakeModel, configuration: Configuration, problem: Problem) -> Measurement:
@@ -30,7 +44,7 @@ def simulated_measurement(model: FakeModel, configuration: Configuration, proble
     return Measurement(
         scenario="offline",
         blocks=(Block(0.0, (instance,) * configuration.instances),),
-        observations=(_observation(model, configuration),) * configuration.instances,
+        observations=(_observation(configuration, model),) * configuration.instances,
         memory_binding="none",
         wall_s=REQUESTS * seconds,
         measuring_s=REQUESTS * seconds,
@@ -38,7 +52,7 @@ def simulated_measurement(model: FakeModel, configuration: Configuration, proble
     )
 
 
-def _observation(model: FakeModel, configuration: Configuration) -> Observation:
+def _observation(configuration: Configuration, model: FakeModel) -> Observation:
     return Observation(
         pid=1,
         cpus=(),
@@ -54,3 +68,67 @@ def _observation(model: FakeModel, configuration: Configuration) -> Observation:
         load_s=0.0,
         warmup_s=0.0,
     )
+
+
+class SimulatedMachine:
+    """A machine whose time passes only when something runs on it.
+
+    Requests are of one sample, and there is nothing else to do than `offline` trials.
+    """
+
+    def __init__(self, truths: Mapping[Configuration, float], noise: Noise, seed: int) -> None:
+        """Begin at 0 s; `truths` are the seconds of one instance's request without noise."""
+        self.clock_s = 0.0
+        self._truths = truths
+        self._noise = noise
+        self._seed = seed
+        self._launches = 0
+
+    def trial(
+        self, configuration: Configuration, measure: Measure, rival: Rival | None = None
+    ) -> Measurement:
+        """Launch a configuration and measure it as a trial for throughput does."""
+        began_s, launch = self.clock_s, self.launch()
+        rule = Rule("offline", THROUGHPUT, measure.blocks, measure.max_blocks, rival=rival)
+        collected = collect(
+            lambda: self.measure_block(configuration, launch, measure.block_s),
+            rule,
+            deadline_s=began_s + measure.trial_timeout_s,
+            clock=lambda: self.clock_s,
+        )
+        return Measurement(
+            scenario="offline",
+            blocks=collected.blocks,
+            observations=(_observation(configuration, FakeModel()),) * configuration.instances,
+            memory_binding="none",
+            wall_s=self.clock_s - began_s,
+            measuring_s=collected.measuring_s,
+            warmup_s=0.0,
+            dropped=collected.dropped,
+            stopped=collected.stopped,
+        )
+
+    def launch(self) -> NoiseSource:
+        """Start anew: what a launch has of its own is drawn, and `LAUNCH_S` pass."""
+        self._launches += 1
+        self.clock_s += LAUNCH_S
+        return NoiseSource(self._noise, self._seed, self._launches)
+
+    def measure_block(self, configuration: Configuration, launch: NoiseSource, block_s: float) -> Block:
+        """Run all instances over one window.
+
+        It begins with a new window of `Noise.block`, so that this is the spread of blocks and not of parts.
+        """
+        start_s = self._noise.block_s * (self.clock_s // self._noise.block_s + 1)
+        seconds = self._truths[configuration]
+        parts = tuple(_instance(seconds, launch, start_s, block_s) for _ in range(configuration.instances))
+        self.clock_s = max(part.ends_s[-1] for part in parts)
+        return Block(start_s, parts)
+
+
+def _instance(seconds: float, launch: NoiseSource, start_s: float, block_s: float) -> InstanceBlock:
+    """Two requests or more, back to back until the first completion at or after the end of the window."""
+    times_s = [start_s]
+    while len(times_s) < 3 or times_s[-1] < start_s + block_s:
+        times_s.append(times_s[-1] + seconds * launch.factor(times_s[-1]))
+    return InstanceBlock(1, tuple(times_s[:-1]), tuple(times_s[1:]))
