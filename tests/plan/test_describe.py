@@ -13,14 +13,43 @@ def test_a_description_shows_configuration_placement_evidence_and_provenance() -
     for expected in (
         "quickstart-7f3a9c",
         "fake, fp32",
-        "30.0 samples/s, 3.00x better than the baseline's 10.0",
+        "throughput 30.0 samples/s, 3.00x (95 %: 2.80x to 3.20x) better than",
+        "29.4 to 30.6 samples/s",
+        "267 ms (<= 293 ms)",
         "1         4-7   0",
-        "latency p99  too few requests",
+        "latency p99    needs 662 requests",
         "300.0 MiB",
         "trial 7",
         "autotune 0.1.0, python 3.11.9",
     ):
         assert expected in text
+
+
+def test_a_description_says_how_the_plan_was_confirmed_and_against_whom() -> None:
+    text = " ".join(describe(build_plan()).split())
+    for expected in (
+        "It beats the baseline with 95 % confidence, in 3 rounds of fresh processes.",
+        "The search had measured 30.9 samples/s: +3.0 % against what was confirmed.",
+        "reached 1.004x of it (95 %: 0.98x to 1.03x)",
+        "The machine was quiet",
+        "spread fake fp32 0.990x tied",
+        "close fake fp32 0.800x worse",
+    ):
+        assert expected in text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        ("baseline", "Nothing was shown to beat the baseline"),
+        ("unopposed", "There was no baseline to beat"),
+        ("unconfirmed", "Not confirmed: the figures are the search's own"),
+    ],
+)
+def test_a_plan_that_beats_nothing_says_so(verdict: str, words: str) -> None:
+    plan = build_plan()
+    changed = plan.confirmation.model_copy(update={"verdict": verdict})
+    assert words in " ".join(describe(plan.model_copy(update={"confirmation": changed})).split())
 
 
 def test_a_description_fits_a_terminal() -> None:

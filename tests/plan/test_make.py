@@ -10,14 +10,16 @@ from autotune.machine.machine import Core, Machine, NumaNode
 from autotune.model.sources import ResolvedModel
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan, format_plan, parse_plan
-from autotune.plan.make import estimate_from, make_plan
+from autotune.plan.evidence import Confirmation
+from autotune.plan.histogram import histogram_percentiles_s
+from autotune.plan.make import Measured, estimate_from, make_plan
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import LatencyLimit, Limits, Objective, Problem, StudySpec
-from autotune.store.records import TrialRecord
+from autotune.statistics.paired import Interval
 from autotune.testing.plans import build_commands, build_measurement
-from autotune.trial.measurement import Failure, FailureKind, TrialResult
+from autotune.trial.measurement import Measurement
 
-THROUGHPUT = Objective(kind="throughput")
+CONFIRMATION = Confirmation(verdict="better", rounds=3)
 CPUS = frozenset({0, 1})
 MACHINE = Machine(
     architecture="x86_64",
@@ -32,7 +34,6 @@ MACHINE = Machine(
     isa=frozenset({"avx2"}),
 )
 MODEL = ResolvedModel("fake:model.json", "fake", "5e" * 32, None)
-CRASH = Failure(FailureKind.CRASH, "ended with exit status 70")
 
 
 def spec(**changes: Any) -> StudySpec:
@@ -41,9 +42,9 @@ def spec(**changes: Any) -> StudySpec:
     return StudySpec(**(fields | changes))
 
 
-def record(result: TrialResult, *, instances: int = 2, number: int = 4) -> TrialRecord:
+def measured(*runs: Measurement, instances: int = 2, number: int = 4) -> Measured:
     configuration = Configuration(instances, 1, "close", "0", False, "fake", "fp32")
-    return TrialRecord("quick.start", number, configuration, False, 1.0, 2.0, result, None)
+    return Measured(configuration, number, runs)
 
 
 def with_artifact(command: Command) -> Command:
@@ -54,8 +55,10 @@ def make(**changes: Any) -> Plan:
     fields: dict[str, Any] = {
         "spec": spec(),
         "machine": MACHINE,
-        "winner": record(build_measurement(instances=2, request_s=0.1)),
-        "baseline": record(build_measurement(request_s=0.2), instances=1, number=0),
+        "winner": measured(build_measurement(instances=2, request_s=0.1)),
+        "baseline": measured(build_measurement(request_s=0.2), instances=1, number=0),
+        "gain": None,
+        "confirmation": CONFIRMATION,
         "commands": tuple(with_artifact(command) for command in build_commands(2)),
         "versions": {"autotune": "0.1.0"},
         "model": MODEL,
@@ -91,16 +94,30 @@ def test_the_gain_in_latency_is_the_baselines_over_the_plans() -> None:
     assert plan.gain == pytest.approx(2.0)
 
 
-def test_a_failed_baseline_leaves_no_gain_and_says_why() -> None:
-    plan = make(baseline=record(CRASH, instances=1))
-    assert plan.baseline is None
-    assert plan.gain is None
-    assert any("ended with exit status 70" in warning for warning in plan.warnings)
+def test_the_gain_is_what_the_rounds_showed_where_there_were_rounds() -> None:
+    plan = make(gain=Interval(3.9, 3.5, 4.4, 0.95, 3))
+    assert plan.gain == 3.9
+    assert plan.gain_range is not None
+    assert (plan.gain_range.low, plan.gain_range.high) == (3.5, 4.4)
+
+
+def test_one_round_has_no_interval() -> None:
+    assert make(gain=Interval(3.9, 0.0, float("inf"), 0.95, 1)).gain_range is None
 
 
 def test_a_study_without_a_baseline_has_no_gain() -> None:
     plan = make(baseline=None)
     assert (plan.baseline, plan.gain, plan.warnings) == (None, None, ())
+
+
+def test_the_figures_of_several_runs_are_put_together_with_their_interval() -> None:
+    runs = [build_measurement(request_s=seconds) for seconds in (0.1, 0.11, 0.09)]
+    estimate = estimate_from(measured(*runs, instances=1), spec())
+    assert (estimate.runs, estimate.requests) == (3, 30)
+    assert estimate.objective_value == pytest.approx((80 * 80 / 1.1 * 80 / 0.9) ** (1 / 3))
+    assert estimate.objective_range is not None
+    assert estimate.objective_range.low < estimate.objective_value < estimate.objective_range.high
+    assert estimate_from(measured(runs[0]), spec()).objective_range is None
 
 
 @pytest.mark.parametrize(
@@ -116,14 +133,31 @@ def test_a_study_without_a_baseline_has_no_gain() -> None:
     ],
 )
 def test_percentiles_are_given_where_the_requests_support_them(requests: int, supported: list[int]) -> None:
-    estimate = estimate_from(build_measurement(requests=requests, request_s=0.1), THROUGHPUT)
-    given = [p for p in (50, 90, 95, 99) if getattr(estimate, f"latency_p{p}_s") is not None]
-    assert given == supported
+    estimate = estimate_from(measured(build_measurement(requests=requests, request_s=0.1)), spec())
+    given = [one for one in estimate.latencies if one.value_s is not None]
+    assert [one.percentile for one in given] == supported
+    assert all(one.upper_s is not None and one.upper_s >= (one.value_s or 0.0) for one in given)
+    assert [one.needed for one in estimate.latencies] == [11, 64, 130, 662]
     assert estimate.requests == requests
 
 
+def test_the_percentiles_that_a_study_asks_for_are_stated_too() -> None:
+    asked = spec(objective=Objective(kind="latency", percentile=75))
+    estimate = estimate_from(measured(build_measurement(requests=50)), asked)
+    assert [one.percentile for one in estimate.latencies] == [50, 75, 90, 95, 99]
+
+
+def test_every_latency_is_in_the_histogram() -> None:
+    runs = (build_measurement(requests=90, request_s=0.1), build_measurement(requests=10, request_s=0.3))
+    histogram = estimate_from(measured(*runs), spec()).histogram
+    assert histogram is not None
+    assert histogram_percentiles_s(histogram, (50, 89, 95)) == pytest.approx((0.1, 0.1, 0.3), rel=1e-3)
+    with pytest.raises(ValueError, match="no HdrHistogram"):
+        histogram_percentiles_s("nonsense", (50,))
+
+
 def test_memory_is_summed_over_the_instances() -> None:
-    assert estimate_from(build_measurement(instances=3), THROUGHPUT).memory_bytes == 300 * 2**20
+    assert estimate_from(measured(build_measurement(instances=3)), spec()).memory_bytes == 300 * 2**20
 
 
 def test_what_weakens_the_evidence_is_said_in_sentences() -> None:
@@ -132,7 +166,7 @@ def test_what_weakens_the_evidence_is_said_in_sentences() -> None:
     plan = make(
         spec=spec(limits=limits),
         machine=replace(MACHINE, quota_cpus=1.5),
-        winner=record(refused),
+        winner=measured(refused),
         warnings=("The governor is powersave.",),
     )
     first, memory, quota, few = plan.warnings
@@ -154,6 +188,6 @@ def test_ids_are_readable_and_differ_with_the_plan() -> None:
     assert one.id != other.id
 
 
-def test_a_failure_is_no_plan() -> None:
+def test_nothing_measured_is_no_plan() -> None:
     with pytest.raises(PlanError, match="trial 4 cannot be a plan"):
-        make(winner=record(CRASH))
+        make(winner=measured())

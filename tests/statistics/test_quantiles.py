@@ -82,3 +82,20 @@ def test_whatever_is_supported_has_a_bound() -> None:
 @pytest.mark.parametrize(("count", "highest"), [(0, None), (10, None), (11, 50), (64, 90), (700, 99)])
 def test_the_highest_percentile_that_a_count_supports(count: int, highest: float | None) -> None:
     assert highest_supported(count) == highest
+
+
+@pytest.mark.parametrize(
+    ("percentile", "value"), [(1, 1.0), (50, 2.0), (51, 3.0), (75, 3.0), (99, 4.0), (100, 4.0)]
+)
+def test_percentiles_are_nearest_rank(percentile: float, value: float) -> None:
+    assert percentile_of([4.0, 2.0, 3.0, 1.0], percentile) == value
+
+
+def test_a_percentile_of_hundredths_is_not_a_rank_too_high() -> None:
+    # 0.07 * 100 is 7.000000000000001 in binary.
+    assert percentile_of([float(rank) for rank in range(1, 101)], 7) == 7.0
+
+
+@given(st.integers(0, 5_000), st.floats(1, 99.9))
+def test_more_values_support_no_less(count: int, percentile: float) -> None:
+    assert supports(count + 1, percentile) or not supports(count, percentile)
