@@ -37,7 +37,8 @@ search:
   threads: [2, 4]
   placements: [close, spread, per-node]
   smt: [false, true]
-measure: {warmup: 1s, block: 200ms, blocks: 1, trial_timeout: 240s}
+measure: {warmup: 1s, block: 200ms, blocks: 1, max_blocks: 1, disturbed: keep, trial_timeout: 240s}
+confirm: {finalists: 1, rounds: 3}
 budget: {trials: 5, minutes: 60}
 """
 TUNE = '"$PYTHON" -P -m autotune tune study.yaml'

@@ -1,0 +1,90 @@
+"""On an emulated machine of two sockets, a study within cgroup v2 limits plans no more than they allow."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autotune.plan.document import Plan
+from autotune.store.store import open_store
+
+REPOSITORY = Path(__file__).parents[2]
+EMULATOR = Path(os.environ.get("AUTOTUNE_NUMA_VM", REPOSITORY.parent / "shared" / "numa-vm" / "numa-vm"))
+
+STUDY = """
+name: NAME
+model: fake:model.json
+problem: {batch_size: 4, sequence_length: 128}
+search: {precisions: [fp32], placements: [close]}
+measure: {warmup: 1s, block: 200ms, blocks: 1, max_blocks: 1, disturbed: keep, trial_timeout: 240s}
+confirm: {finalists: 1, rounds: 3}
+budget: {trials: 3, minutes: 60}
+"""
+SCRIPT = """
+set -e
+limited() { # NAME CONTROLLER=VALUE...
+    name=$1
+    group=/sys/fs/cgroup/$1
+    shift
+    mkdir "$group"
+    for setting; do echo "${setting#*=}" > "$group/${setting%%=*}"; done
+    sh -c 'echo $$ > "$0/cgroup.procs"; exec "$PYTHON" -P -m autotune tune "$1.yaml"' "$group" "$name"
+}
+limited quota "cpu.max=150000 100000"
+limited cpuset cpuset.cpus=3
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two studies inside the emulated machine left: `quota` of 1.5 cpus, and `cpuset` of cpu 3 alone."""
+    if not EMULATOR.is_file():
+        pytest.skip(f"no emulator at {EMULATOR}; AUTOTUNE_NUMA_VM names another")
+    boot = subprocess.run(
+        [EMULATOR, "--sockets=1", "--", "true"], capture_output=True, text=True, check=False
+    )
+    if boot.returncode:
+        pytest.skip(f"the emulator does not start: {boot.stderr.strip()}")
+    path = tmp_path_factory.mktemp("limits")
+    (path / "model.json").write_text(json.dumps({"schema": "autotune.fake/1", "serial_s": 0.02}))
+    for name in ("quota", "cpuset"):
+        (path / f"{name}.yaml").write_text(STUDY.replace("NAME", name))
+    ran = subprocess.run(
+        [EMULATOR, "--sockets=2", "--cores=2", "--threads=1", "--timeout=900", f"--writable={path}",
+         f"--cwd={path}", "--", "sh", "-c", SCRIPT],
+        env={**os.environ, "PYTHON": sys.executable, "AUTOTUNE_CACHE": str(path / "cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
+    return path
+
+
+pytestmark = [pytest.mark.emulator, pytest.mark.timeout(1000)]
+
+
+def planned(folder: Path, name: str) -> tuple[Plan, set[int]]:
+    """The study's plan, and every number of threads that was tried, the baseline's left out."""
+    with open_store(f"sqlite:///{folder}/autotune.db") as store:
+        trials = [trial.configuration for trial in store.trials(name) if not trial.baseline]
+        return store.plan(name), {one.instances * one.threads_per_instance for one in trials}
+
+
+def test_a_quota_of_one_and_a_half_cpus_allows_one_thread(folder: Path) -> None:
+    plan, threads = planned(folder, "quota")
+    assert threads == {1}
+    assert plan.configuration.instances == 1
+    assert plan.machine["quota_cpus"] == 1.5
+
+
+def test_a_cpuset_of_one_cpu_allows_that_cpu(folder: Path) -> None:
+    plan, threads = planned(folder, "cpuset")
+    assert threads == {1}
+    assert plan.machine["allowed"] == "3"
+    assert {cpu for instance in plan.instances for cpu in instance.cpus} <= {3}

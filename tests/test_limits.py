@@ -1,0 +1,93 @@
+"""Inside real cgroups a study never measures or plans more than it may use."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from autotune.plan.document import Plan
+from autotune.spec.configuration import Configuration
+from autotune.store.store import read_store
+from autotune.trial.measurement import Measurement
+
+ROOT = Path("/sys/fs/cgroup")
+JOIN_AND_RUN = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
+STUDY = {
+    "name": "limited",
+    "model": "fake:model.json",
+    "problem": {"batch_size": 2, "sequence_length": 32},
+    "search": {"precisions": ["fp32"]},
+    "measure": {"warmup": "200ms", "block": "50ms", "max_blocks": 3, "disturbed": "keep"},
+    "confirm": {"finalists": 1, "rounds": 3},
+}
+MODEL = {"schema": "autotune.fake/1", "serial_s": 0.005}
+
+pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one cpu is all there is")
+
+
+@contextmanager
+def cgroup(controller: str, **values: str) -> Iterator[Path]:
+    """A cgroup below this process's root with these files set; of either version."""
+    unified = (ROOT / "cgroup.controllers").exists()
+    folder = (ROOT if unified else ROOT / controller) / f"autotune-test-{os.getpid()}"
+    try:
+        folder.mkdir()
+        for name, value in values.items():
+            (folder / f"{controller}.{name}").write_text(value)
+    except OSError as error:
+        with suppress(OSError):
+            folder.rmdir()
+        pytest.skip(f"no cgroup can be made here: {error}")
+    try:
+        yield folder
+    finally:
+        folder.rmdir()
+
+
+def tune_inside(group: Path, folder: Path) -> tuple[Plan, list[Configuration], list[Measurement]]:
+    """Tune in the cgroup; gives the plan, every configuration but the baseline, and what was measured."""
+    (folder / "model.json").write_text(json.dumps(MODEL))
+    (folder / "study.yaml").write_text(json.dumps(STUDY))
+    ran = subprocess.run(
+        ["sh", "-c", JOIN_AND_RUN, group, sys.executable, "-m", "autotune", "tune", "study.yaml"],
+        cwd=folder,
+        env={**os.environ, "AUTOTUNE_CACHE": str(folder / "cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    with read_store(f"sqlite:///{folder}/autotune.db") as store:
+        trials, confirmed = store.trials("limited"), store.confirmations("limited")
+        plan = store.plan("latest")
+    results = [record.result for record in (*trials, *confirmed)]
+    measured = [result for result in results if isinstance(result, Measurement)]
+    assert len(measured) == len(results)
+    return plan, [trial.configuration for trial in trials if not trial.baseline], measured
+
+
+def test_a_quota_of_one_and_a_half_cpus_is_never_exceeded(tmp_path: Path) -> None:
+    unified = (ROOT / "cgroup.controllers").exists()
+    quota = {"max": "150000 100000"} if unified else {"cfs_period_us": "100000", "cfs_quota_us": "150000"}
+    with cgroup("cpu", **quota) as group:
+        plan, tried, _ = tune_inside(group, tmp_path)
+    assert {one.instances * one.threads_per_instance for one in tried} == {1}
+    assert plan.configuration.instances == 1
+    assert plan.configuration.threads_per_instance <= 1
+    assert any("quota of 1.5 cpus" in warning for warning in plan.warnings)
+
+
+def test_a_cpuset_of_one_cpu_is_never_left(tmp_path: Path) -> None:
+    only = max(os.sched_getaffinity(0))
+    with cgroup("cpuset", mems="0", cpus=str(only)) as group:
+        plan, tried, measured = tune_inside(group, tmp_path)
+    assert {one.instances * one.threads_per_instance for one in tried} == {1}
+    assert all(seen.cpus == (only,) for one in measured for seen in one.observations)
+    assert {cpu for instance in plan.instances for cpu in instance.cpus} <= {only}
