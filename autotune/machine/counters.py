@@ -7,7 +7,7 @@ exist counts as 0.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from autotune.machine.cgroup import Cgroups
@@ -16,15 +16,21 @@ from autotune.machine.sysfs import Tree
 
 def throttled_periods(root: Path = Path("/")) -> int:
     """How often this process's cgroup path has run out of CPU quota."""
-    return throttling(Tree(root))[0]
+    tree = Tree(root)
+    return throttling(tree, quota_files(tree))[0]
 
 
-def throttling(tree: Tree) -> tuple[int, float]:
-    """How often this process's cgroup path has run out of CPU quota, and for how many seconds in all.
+def quota_files(tree: Tree) -> tuple[str, ...]:
+    """Where the levels of this process's cgroup path count how often the quota stopped them."""
+    return _along_path(tree, "cpu", "cpu.stat")
+
+
+def throttling(tree: Tree, files: Iterable[str]) -> tuple[int, float]:
+    """How often the quota has stopped somebody according to these files, and for how many seconds in all.
 
     Version 2 counts microseconds, version 1 nanoseconds.
     """
-    texts = _along_path(tree, "cpu", ("cpu.stat",))
+    texts = [tree.text(file) for file in files]
     seconds = _total(texts, "throttled_usec") / 1e6 + _total(texts, "throttled_time") / 1e9
     return _total(texts, "nr_throttled"), seconds
 
@@ -32,17 +38,17 @@ def throttling(tree: Tree) -> tuple[int, float]:
 def oom_kills(root: Path = Path("/")) -> int:
     """How many processes have been killed for memory, in this process's cgroup path and on the host."""
     tree = Tree(root)
-    texts = _along_path(tree, "memory", ("memory.events", "memory.oom_control"))
-    return _total([*texts, tree.text("proc/vmstat")], "oom_kill")
+    files = _along_path(tree, "memory", "memory.events", "memory.oom_control")
+    return _total([tree.text(file) for file in (*files, "proc/vmstat")], "oom_kill")
 
 
-def _along_path(tree: Tree, controller: str, files: Sequence[str]) -> list[str | None]:
+def _along_path(tree: Tree, controller: str, *names: str) -> tuple[str, ...]:
     cgroups = Cgroups(tree)
     folders = [folder for version in (1, 2) for folder in cgroups.folders(version, controller)]
-    return [tree.text(f"{folder}/{file}") for folder in folders for file in files]
+    return tuple(f"{folder}/{name}" for folder in folders for name in names)
 
 
-def _total(texts: Sequence[str | None], name: str) -> int:
+def _total(texts: Iterable[str | None], name: str) -> int:
     """Sum of the numbers after a name, in texts of `name number` lines."""
     found = (re.search(rf"^{name} ([0-9]{{1,20}})$", text or "", re.MULTILINE) for text in texts)
     return sum(int(match[1]) for match in found if match)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from autotune.machine.cgroup import Cgroups
-from autotune.machine.counters import throttling
+from autotune.machine.counters import quota_files, throttling
 from autotune.machine.cpus import MAX_CPU
 from autotune.machine.sysfs import Tree
 
@@ -192,12 +192,13 @@ class StateReader:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._pressure = {resource: self._pressure_file(resource) for resource in RESOURCES}
+        self._quota_files = quota_files(tree)
         self._sensors = tuple(islice(self._sensor_files(), MAX_SENSORS))
 
     def host(self, cpus: Sequence[int]) -> HostState:
         """Read the machine's counters; those of heat for these cpus."""
         stalled = {name: self._stalled_s(file) for name, file in self._pressure.items()}
-        periods, seconds = throttling(self._tree)
+        periods, seconds = throttling(self._tree, self._quota_files)
         return HostState(
             at_s=time.monotonic(),
             cpus=self._cpus(),

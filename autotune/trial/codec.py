@@ -11,7 +11,7 @@ from autotune.trial.measurement import Failure, Measurement, Observation
 
 MEASUREMENT_SCHEMA = "autotune.measurement/2"
 OLDER_MEASUREMENTS = ("autotune.measurement/1",)
-"""Still read: what is missing in them has a default. Version 1 had no conditions, dropped blocks or `stopped`."""
+"""Still read: what is missing in them has a default. Version 1 had no conditions and no dropped blocks."""
 
 FAILURE_SCHEMA = "autotune.failure/1"
 

@@ -87,7 +87,7 @@ def quietness(kept: Sequence[Conditions], dropped: Sequence[Conditions]) -> str:
         *([_disturbed(counted, total, "counted all the same, as the study asks")] if counted else []),
     ]
     kinds = {finding.kind for one in (*dropped, *counted) for finding in _findings(one)}
-    remedies = ", ".join(_REMEDIES[kind] for kind in _REMEDIES if kind in kinds)
+    remedies = ", ".join(dict.fromkeys(_REMEDIES[kind] for kind in _REMEDIES if kind in kinds))
     return f"{' '.join(sentences)} What would help: {remedies}."
 
 

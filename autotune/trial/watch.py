@@ -104,10 +104,13 @@ class Observer:
         self._instances = instances
         self._cpus = frozenset[int]().union(*(instance.cpus for instance in instances))
         self._prober = prober
-        self._own = frozenset((os.getpid(), *(() if prober is None else (prober.pid,))))
-        self._processes = self._own.union(instance.pid for instance in instances)
+        self._own = {os.getpid(), *(() if prober is None else (prober.pid,))}
         self._before: Snapshot | None = None
         self._probe_before: Seconds = {}
+
+    def adopt(self, pid: int) -> None:
+        """Count a process as the trial's own that is no worker, such as a load generator."""
+        self._own.add(pid)
 
     def before(self) -> None:
         """Look at the host; the last thing before the workers are told to measure."""
@@ -123,18 +126,21 @@ class Observer:
         cpus = sorted(self._cpus)
         return replace(
             found,
-            culprits=self._reader.running_on(self._cpus, self._processes) if is_shared else (),
+            culprits=self._reader.running_on(self._cpus, self._processes()) if is_shared else (),
             frequency_hz=self._reader.frequency_hz(cpus),
             temperature_c=self._reader.temperature_c(),
             speed=self._speed(),
         )
 
     def _snapshot(self) -> Snapshot:
-        states = {pid: self._reader.process(pid) for pid in self._processes}
+        states = {pid: self._reader.process(pid) for pid in self._processes()}
         return Snapshot(
             self._reader.host(sorted(self._cpus)),
             {pid: state for pid, state in states.items() if state is not None},
         )
+
+    def _processes(self) -> frozenset[int]:
+        return frozenset((*self._own, *(instance.pid for instance in self._instances)))
 
     def _speed(self) -> float | None:
         if self._prober is None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from autotune.trial.codec import (
     measurement_to_json,
 )
 from autotune.trial.measurement import Failure, Measurement
+
+ASSETS = Path(__file__).with_name("assets")
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 MEASUREMENTS = st.builds(Measurement, wall_s=FINITE, measuring_s=FINITE, warmup_s=FINITE)
@@ -42,6 +45,14 @@ def test_a_failure_survives_its_document(failure: Failure) -> None:
 def test_a_document_of_another_version_is_refused(document: object) -> None:
     with pytest.raises(StoreError, match=r"autotune\.measurement/2"):
         measurement_from_json(document)
+
+
+def test_a_document_of_version_1_is_still_read() -> None:
+    measurement = measurement_from_json(json.loads((ASSETS / "measurement_v1.json").read_text()))
+    assert [len(block.instances) for block in measurement.blocks] == [2, 2]
+    assert [block.conditions for block in measurement.blocks] == [None, None]
+    assert (measurement.dropped, measurement.stopped) == ((), "planned")
+    assert measurement_to_json(measurement)["schema"] == "autotune.measurement/2"
 
 
 def test_a_damaged_document_says_where() -> None:

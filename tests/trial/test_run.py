@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from autotune.spec.study import Measure
+from autotune.spec.study import Measure, Objective
 from autotune.statistics.quantiles import percentile_of
 from autotune.testing.fake_backend import FakeModel, request_seconds
 from autotune.testing.fake_trial import QUICK, THROUGHPUT, FakeTrial
 from autotune.trial.measurement import FailureKind, Measurement, TrialResult
 from autotune.trial.run import run_trial
 from autotune.trial.statistics import latencies_s, throughput_sps
+from autotune.trial.stopping import Rival
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -137,6 +138,36 @@ def test_no_block_is_begun_that_does_not_fit_into_the_time_limit(tmp_path: Path)
     measure = Measure(warmup_s=0.1, block_s=0.3, blocks=100, trial_timeout_s=2.0)
     measurement = measured(FakeTrial(tmp_path, {}).run(measure))
     assert 1 <= len(measurement.blocks) < 7
+
+
+def test_a_trial_that_is_clearly_worse_than_the_best_ends_after_a_block(tmp_path: Path) -> None:
+    measure = QUICK.model_copy(update={"blocks": 3, "max_blocks": 6})
+    rival = Rival(scores=(1e6, 1e6, 1e6), spread=0.02, freedom=10)
+    measurement = measured(FakeTrial(tmp_path, {}).run(measure, percentile=99.0, rival=rival))
+    assert (len(measurement.blocks), measurement.stopped) == (1, "worse")
+
+
+def test_a_latency_that_is_clearly_worse_ends_a_trial_too(tmp_path: Path) -> None:
+    objective = Objective(kind="latency", percentile=50)
+    trial = FakeTrial(tmp_path, {}, scenario="single_stream")
+    rival = Rival(scores=(1e-6, 1e-6, 1e-6), spread=0.02, freedom=10)
+    measurement = measured(trial.run(objective=objective, rival=rival))
+    assert (len(measurement.blocks), measurement.stopped) == (1, "worse")
+
+
+def test_blocks_that_do_not_agree_are_bounded_by_their_number_or_their_time(tmp_path: Path) -> None:
+    noise = {"noise": {"request": 1.0}}
+    measure = QUICK.model_copy(update={"blocks": 2, "max_blocks": 4})
+    many = measured(FakeTrial(tmp_path, noise).run(measure))
+    assert len(many.blocks) <= 4
+    short = measured(FakeTrial(tmp_path, noise).run(measure, max_measuring_s=0.01))
+    assert (len(short.blocks), short.stopped) in {(2, "time"), (2, "precise")}
+
+
+def test_without_a_watch_blocks_have_no_conditions(tmp_path: Path) -> None:
+    measurement = measured(FakeTrial(tmp_path, {}).run())
+    assert [block.conditions for block in measurement.blocks] == [None, None]
+    assert measurement.dropped == ()
 
 
 def test_the_times_spent_add_up(tmp_path: Path) -> None:

@@ -3,8 +3,19 @@ from __future__ import annotations
 import pytest
 
 from autotune.spec.configuration import Scenario
+from autotune.spec.study import Objective
 from autotune.trial.measurement import Block, InstanceBlock, Measurement
-from autotune.trial.statistics import latencies_s, throughput_sps
+from autotune.trial.statistics import (
+    block_score,
+    block_seconds,
+    block_throughput_sps,
+    latencies_s,
+    latency_count,
+    latency_percentiles,
+    throughput_sps,
+)
+
+THROUGHPUT = Objective(kind="throughput")
 
 
 def measurement(scenario: Scenario, *blocks: Block) -> Measurement:
@@ -33,3 +44,28 @@ def test_offline_latencies_are_those_of_all_requests() -> None:
 def test_the_latency_of_a_split_query_is_from_its_first_start_to_its_last_end() -> None:
     latencies = latencies_s(measurement("single_stream", Block(10.0, (FAST, SLOW))))
     assert latencies == (1.0, 1.5, 1.5)
+
+
+def test_a_blocks_score_is_the_objectives_value_in_it() -> None:
+    block = Block(10.0, (FAST, SLOW))
+    assert block_score(block, "offline", THROUGHPUT) == block_throughput_sps(block)
+    assert block_score(block, "offline", Objective(kind="latency", percentile=50)) == 0.5
+    assert block_score(block, "offline", Objective(kind="latency", percentile=99)) == 1.0
+    assert block_score(block, "single_stream", Objective(kind="latency", percentile=99)) == 1.5
+    assert (latency_count(block, "offline"), latency_count(block, "single_stream")) == (6, 3)
+    assert block_seconds(block) == 2.5
+
+
+def test_a_percentile_that_the_latencies_do_not_support_is_no_number_but_a_count() -> None:
+    def one(latency_s: float) -> Measurement:
+        ends = [latency_s * index for index in range(1, 33)]
+        part = InstanceBlock(1, (0.0, *ends[:-1]), tuple(ends))
+        return measurement("offline", Block(0.0, (part,)))
+
+    p50, p90, p99 = latency_percentiles([one(1.0), one(2.0)], (99, 50, 90, 50))
+    assert (p50.percentile, p50.needed) == (50, 11)
+    assert p50.value_s == pytest.approx(1.0)
+    assert p50.upper_s == pytest.approx(2.0)
+    assert p90.value_s == pytest.approx(2.0)
+    assert p90.upper_s == pytest.approx(2.0)
+    assert (p99.value_s, p99.upper_s, p99.needed) == (None, None, 662)

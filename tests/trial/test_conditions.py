@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autotune.trial.conditions import disturbance, have_others_disturbed, quietness, what_disturbed
+from autotune.trial.measurement import Conditions
+
+QUIET = Conditions(
+    window_s=1.0,
+    speed=0.93,
+    steal=0.01,
+    waited=0.01,
+    others_cpus=0.03,
+    cpu_pressure=0.02,
+    memory_pressure=0.0,
+    io_pressure=0.1,
+    thermal_throttles=0,
+    involuntary_switches=20,
+    major_faults=1,
+    migrations=3,
+)
+
+
+@pytest.mark.parametrize(
+    ("what", "phrase"),
+    [
+        ({"others_cpus": 0.52}, "other processes took 0.52 cpus"),
+        (
+            {"others_cpus": 0.52, "culprits": ("stress-ng 1234",)},
+            "other processes took 0.52 cpus (stress-ng 1234)",
+        ),
+        ({"steal": 0.12}, "the hypervisor took 12 % of the cpus"),
+        ({"speed": 0.55}, "the cpus ran at 0.55 of their speed"),
+        ({"throttled_periods": 3}, "the CPU quota throttled the trial 3 times"),
+        ({"throttled_periods": 1}, "the CPU quota throttled the trial once"),
+        (
+            {"thermal_throttles": 2, "speed": 0.9, "temperature_c": 98.4},
+            "heat slowed the cpus 2 times at 98 °C",
+        ),
+        ({"thermal_throttles": 2, "speed": None}, "heat slowed the cpus 2 times"),
+        ({"major_faults": 300}, "the workers read 300 pages back from the disk"),
+        ({"memory_pressure": 0.3}, "memory was short 30 % of the time"),
+        ({"others_cpus": None, "waited": 0.4}, "the workers waited for a cpu 40 % of the time"),
+        (
+            {"steal": 0.12, "speed": 0.55},
+            "the hypervisor took 12 % of the cpus and the cpus ran at 0.55 of their speed",
+        ),
+    ],
+)
+def test_a_disturbance_is_said_in_words(what: dict[str, Any], phrase: str) -> None:
+    assert disturbance(replace(QUIET, **what)) == phrase
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        {},
+        # A neighbour's memory or disk, threads that wait for each other, a core that was only counted.
+        {"io_pressure": 0.9},
+        {"cpu_pressure": 0.9, "waited": 0.5, "involuntary_switches": 5_000, "migrations": 500},
+        {"thermal_throttles": 9, "speed": 0.97},
+        # Three steps of the kernel's clock in a short window.
+        {"window_s": 0.1, "others_cpus": 0.3, "steal": 0.3},
+    ],
+)
+def test_what_does_no_harm_is_no_disturbance(what: dict[str, Any]) -> None:
+    assert disturbance(replace(QUIET, **what)) == ""
+
+
+def test_a_host_that_says_nothing_has_disturbed_nothing() -> None:
+    assert disturbance(Conditions(1.0)) == ""
+
+
+@given(st.builds(Conditions, window_s=st.floats(0.01, 100), speed=st.none() | st.floats(0.01, 1)))
+def test_others_have_disturbed_exactly_when_they_are_said_to(conditions: Conditions) -> None:
+    assert have_others_disturbed(conditions) == ("other processes took" in disturbance(conditions))
+
+
+def test_what_disturbed_is_told_by_its_worst_and_the_most_frequent_first() -> None:
+    blocks = [replace(QUIET, steal=0.2), *(replace(QUIET, others_cpus=taken) for taken in (0.3, 0.9, 0.5))]
+    assert what_disturbed(blocks) == (
+        "other processes took 0.90 cpus (3 times); the hypervisor took 20 % of the cpus (once)"
+    )
+
+
+def test_a_quiet_machine_is_said_to_be_quiet() -> None:
+    assert quietness([QUIET] * 40, []) == "The machine was quiet: none of 40 blocks was disturbed."
+
+
+def test_what_could_not_be_read_is_not_said_to_be_quiet() -> None:
+    said = quietness([Conditions(1.0)] * 3, [])
+    assert said.endswith("What could not be read here: the cpus' time, the cpus' speed.")
+
+
+def test_nobody_looked_is_an_answer() -> None:
+    assert quietness([], []) == "Nobody looked at how quiet the machine was."
+
+
+@pytest.mark.parametrize(
+    ("what", "remedy"),
+    [
+        ({"others_cpus": 1.0}, "cgroup cpuset"),
+        ({"others_cpus": None, "waited": 1.0}, "cgroup cpuset"),
+        ({"steal": 0.5}, "dedicated cpus"),
+        ({"speed": 0.4}, "governor"),
+        ({"throttled_periods": 4}, "raise the CPU quota"),
+        ({"thermal_throttles": 4, "speed": 0.8}, "cool the machine"),
+        ({"major_faults": 900}, "free memory"),
+    ],
+)
+def test_every_disturbance_has_its_remedy(what: dict[str, Any], remedy: str) -> None:
+    said = quietness([QUIET] * 3, [replace(QUIET, **what)])
+    assert said.startswith("1 of 4 blocks was disturbed and not counted: ")
+    assert remedy in said.partition("What would help: ")[2]
+    assert said.endswith(".")

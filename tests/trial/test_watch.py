@@ -1,0 +1,191 @@
+"""The watch over real processes, with a real hog beside them, and over a machine that was written by hand."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from autotune.errors import MachineError
+from autotune.spec.study import Measure
+from autotune.testing.fake_trial import THROUGHPUT, FakeTrial
+from autotune.trial.conditions import disturbance
+from autotune.trial.measurement import Conditions, Failure, FailureKind
+from autotune.trial.statistics import block_score
+from autotune.trial.watch import Observer, Watch
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+CPUS = sorted(os.sched_getaffinity(0))
+TWO_CPUS = pytest.mark.skipif(len(CPUS) < 2, reason="needs two cpus")
+
+BUSY = """
+import os, sys
+os.sched_setaffinity(0, {int(sys.argv[1])})
+print("busy", flush=True)
+while True:
+    pass
+"""
+
+
+@contextmanager
+def busy_on(cpu: int) -> Iterator[int]:
+    """A process that takes all that it gets of one cpu; its process id."""
+    command = [sys.executable, "-I", "-S", "-c", BUSY, str(cpu)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def test_a_hog_on_a_cpu_of_an_instance_is_seen_and_named() -> None:
+    with busy_on(CPUS[0]) as worker, Watch().over([worker], [[CPUS[0]]]) as observer:
+        with busy_on(CPUS[0]) as hog:
+            observer.before()
+            time.sleep(1.0)
+            found = observer.after()
+        assert found.others_cpus is not None
+        assert found.others_cpus >= 0.25
+        assert found.waited is None or found.waited >= 0.25
+        assert "other processes took" in disturbance(found)
+        # Whoever else runs may be named as well, the worker itself never.
+        assert found.culprits
+        assert not any(name.endswith(f" {worker}") for name in found.culprits)
+        assert any(name.endswith(f" {hog}") for name in found.culprits) or len(found.culprits) == 3
+
+
+@TWO_CPUS
+def test_a_hog_on_one_of_the_cpus_of_an_instance_without_its_own_is_seen() -> None:
+    with busy_on(CPUS[0]) as worker, Watch().over([worker], [[]]) as observer, busy_on(CPUS[1]):
+        observer.before()
+        time.sleep(1.0)
+        assert "other processes took" in disturbance(observer.after())
+
+
+def test_conditions_cover_the_window_and_what_is_readable_here() -> None:
+    with busy_on(CPUS[0]) as worker, Watch().over([worker], [[CPUS[0]]]) as observer:
+        observer.before()
+        time.sleep(0.3)
+        found = observer.after()
+        assert found.window_s >= 0.3
+        assert found.steal is not None
+        assert found.major_faults is not None
+        assert found.speed is not None
+        assert 0 < found.speed <= 1
+        # A second block reuses the probe of the one before.
+        observer.before()
+        assert observer.after().speed is not None
+
+
+def test_a_worker_that_has_ended_is_no_reason_to_fail() -> None:
+    with Watch().over([2**22], [[CPUS[0]]]) as observer:
+        observer.before()
+        found = observer.after()
+    assert (found.others_cpus, found.waited, found.major_faults) == (None, None, None)
+
+
+def test_a_machine_that_tells_nothing_leaves_everything_unknown(tmp_path: Path) -> None:
+    with Watch(tmp_path).over([1], [[0]]) as observer:
+        observer.before()
+        found = observer.after()
+    assert found == Conditions(window_s=found.window_s)
+    assert disturbance(found) == ""
+
+
+def test_a_root_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="cannot read a machine"):
+        Watch(tmp_path / "nowhere")
+
+
+def stat_line(name: str, state: str, ticks: int, cpu: int) -> str:
+    fields = [state, *["0"] * 10, str(ticks), *["0"] * 24, str(cpu)]
+    return f"7 ({name}) {' '.join(fields)}\n"
+
+
+def test_a_built_machine_on_which_others_ran_is_seen_through_its_files(tmp_path: Path) -> None:
+    (tmp_path / "proc/7").mkdir(parents=True)
+    (tmp_path / "proc/8").mkdir()
+    (tmp_path / "proc/stat").write_text("cpu0 100 0 0 0 0 0 0 0\ncpu1 0 0 0 100 0 0 0 0\n")
+    (tmp_path / "proc/7/stat").write_text(stat_line("worker", "R", 50, 0))
+    with Watch(tmp_path).over([7], [[]]) as observer:
+        observer.before()
+        time.sleep(0.1)
+        (tmp_path / "proc/stat").write_text("cpu0 400 0 0 0 0 0 0 0\ncpu1 0 0 0 100 0 0 0 0\n")
+        (tmp_path / "proc/7/stat").write_text(stat_line("worker", "R", 60, 0))
+        (tmp_path / "proc/8/stat").write_text(stat_line("hog", "R", 9, 0))
+        found = observer.after()
+    assert found.others_cpus == pytest.approx(2.9 / found.window_s)
+    assert found.culprits == ("hog 8",)
+    assert found.speed is None
+
+
+def noisy(result: object) -> None:
+    assert isinstance(result, Failure), result
+    assert result.kind is FailureKind.DISTURBED
+    assert "4 of 4 blocks were disturbed" in result.reason
+    assert "other processes took" in result.reason
+
+
+def test_a_trial_beside_a_hog_drops_its_blocks_and_ends_as_disturbed(tmp_path: Path) -> None:
+    trial = FakeTrial(tmp_path, {"timing": "busy"}, cpus=[(CPUS[0],)])
+    measure = Measure(warmup_s=1.0, block_s=0.5, blocks=2, max_blocks=2, trial_timeout_s=60.0)
+    with busy_on(CPUS[0]):
+        noisy(trial.run(measure, watch=Watch()))
+
+
+class HogHunter(Watch):
+    """A watch that also ends the hog, once it has looked at so many blocks."""
+
+    def __init__(self, hog: int, blocks: int) -> None:
+        super().__init__()
+        self._hog = hog
+        self._left = blocks
+
+    @contextmanager
+    def over(self, pids: Sequence[int], cpus: Sequence[Sequence[int]]) -> Iterator[Observer]:
+        with super().over(pids, cpus) as observer:
+            look = observer.after
+
+            def after() -> Conditions:
+                conditions = look()
+                self._left -= 1
+                if self._left == 0:
+                    os.kill(self._hog, signal.SIGKILL)
+                return conditions
+
+            observer.after = after  # type: ignore[method-assign]
+            yield observer
+
+
+def test_blocks_beside_a_hog_are_dropped_and_measured_again_when_it_has_gone(tmp_path: Path) -> None:
+    trial = FakeTrial(tmp_path, {"timing": "busy"}, cpus=[(CPUS[0],)])
+    measure = Measure(warmup_s=1.0, block_s=0.5, blocks=4, max_blocks=4, trial_timeout_s=60.0)
+    with busy_on(CPUS[0]) as hog:
+        result = trial.run(measure, watch=HogHunter(hog, 2))
+    if isinstance(result, Failure):  # somebody else keeps this machine busy
+        assert result.kind is FailureKind.DISTURBED
+        pytest.skip(result.reason)
+    assert all("other processes took" in dropped.reason for dropped in result.dropped[:2])
+    assert len(result.dropped) >= 2
+    assert len(result.blocks) == 4
+    assert all(block.conditions and not disturbance(block.conditions) for block in result.blocks)
+    # The worker shared its cpu in the first two.
+    kept = min(block_score(block, "offline", THROUGHPUT) for block in result.blocks)
+    assert result.dropped[0].score < kept
+
+
+def test_the_watch_leaves_nothing_behind_when_the_trial_fails(tmp_path: Path) -> None:
+    result = FakeTrial(tmp_path, {"faults": [{"fault": "crash"}]}).run(watch=Watch())
+    assert isinstance(result, Failure)
+    assert psutil.Process().children() == []
