@@ -9,15 +9,15 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from autotune.rounds import Entrant, run_rounds
 from autotune.search.contest import Contender, Contest, Verdict
-from autotune.search.score import score
+from autotune.search.score import goodness, score
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import Problem, StudySpec
 from autotune.statistics.paired import Interval
 from autotune.testing.noise import Noise
 from autotune.testing.simulation import THROUGHPUT, SimulatedMachine
 from autotune.trial.measurement import Measurement
-from autotune.trial.statistics import throughput_sps
 from autotune.trial.stopping import Rival, scores_of, spread
 
 SPEC = StudySpec(
@@ -83,6 +83,11 @@ class SimulatedOutcome:
         return self.verdict.estimate.estimate / self.truths[self.verdict.winner] - 1
 
     @property
+    def loss(self) -> float:
+        """By which share the plan is slower in truth than the best there is."""
+        return 1 - self.truths[self.verdict.winner] / max(self.truths.values())
+
+    @property
     def search_optimism(self) -> float:
         """By which share the best score of the search is above the truth."""
         best = max(self.searched, key=self.searched.__getitem__)
@@ -127,7 +132,7 @@ def simulated_study(
         searched={str(one): study.score(one) for one in study.searched},
         baseline=str(order[0]),
         seconds=study.machine.clock_s,
-        blocks=study.blocks,
+        blocks=study.machine.blocks,
     )
 
 
@@ -149,44 +154,50 @@ class _Study:
     spec: StudySpec
     baseline: Configuration
     searched: dict[Configuration, Measurement] = field(default_factory=dict)
-    blocks: int = 0
 
     def search(self, configuration: Configuration) -> None:
-        self.searched[configuration] = self._run(configuration, self._rival())
+        measurement = self.machine.trial(configuration, self.spec.measure, self._rival())
+        self.searched[configuration] = measurement
 
     def score(self, configuration: Configuration) -> float:
         return score(self.spec, self.searched[configuration])
 
     def confirm(self, seed: int) -> Verdict:
         """Run the finalists, the leader's twin and the baseline in rounds until it is decided."""
-        runs = self._contenders()
-        rules = self.spec.confirm
-        contest = Contest(list(runs), tie=rules.tie, max_rounds=rules.rounds, seed=seed)
-        by_name = {contender.name: configuration for contender, configuration in runs.items()}
-        while (names := contest.next_round()) is not None:
-            for name in names:
-                contest.record(name, score(self.spec, self._run(by_name[name])))
+        entrants, rules = self._entrants(), self.spec.confirm
+        contest = Contest(
+            [Contender(one.name, one.role, cores=one.configuration.threads_per_instance) for one in entrants],
+            tie=rules.tie,
+            max_rounds=rules.rounds,
+            seed=seed,
+        )
+        fixed = self.spec.measure.model_copy(update={"max_blocks": self.spec.measure.blocks})
+        run_rounds(
+            contest,
+            entrants,
+            measure=lambda entrant: self.machine.trial(entrant.configuration, fixed),
+            goodness=lambda measurement: goodness(self.spec, measurement),
+            keep=lambda _: None,
+        )
         verdict = contest.verdict()
         if verdict is None:
             raise ValueError("the contest ended without any measurement")
         return verdict
 
-    def _run(self, configuration: Configuration, rival: Rival | None = None) -> Measurement:
-        measurement = self.machine.trial(configuration, self.spec.measure, rival)
-        self.blocks += len(measurement.blocks)
-        return measurement
-
     def _rival(self) -> Rival | None:
-        """The best so far; none before the first trial."""
+        """The best so far, as soon as there are two."""
         objective, measurements = self.spec.objective, list(self.searched.values())
-        best = max(measurements, key=throughput_sps, default=None)
-        return None if best is None else Rival(scores_of(best, objective), *spread(measurements, objective))
+        if len(measurements) < 2:
+            return None
+        best = max(measurements, key=lambda measurement: goodness(self.spec, measurement))
+        return Rival(scores_of(best, objective), *spread(measurements, objective))
 
-    def _contenders(self) -> dict[Contender, Configuration]:
+    def _entrants(self) -> list[Entrant]:
+        """The best of the search, the leader again, and the baseline."""
         others = [one for one in self.searched if one != self.baseline]
         finalists = sorted(others, key=self.score, reverse=True)[: self.spec.confirm.finalists]
-        return {
-            Contender(str(self.baseline), "baseline"): self.baseline,
-            **{Contender(str(one), "finalist", cores=one.threads_per_instance): one for one in finalists},
-            Contender(TWIN, "twin"): finalists[0],
-        }
+        return [
+            *(Entrant(str(one), "finalist", one, number, ()) for number, one in enumerate(finalists)),
+            Entrant(TWIN, "twin", finalists[0], 0, ()),
+            Entrant(str(self.baseline), "baseline", self.baseline, 0, ()),
+        ]

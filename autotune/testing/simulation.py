@@ -74,11 +74,15 @@ class SimulatedMachine:
     """A machine whose time passes only when something runs on it.
 
     Requests are of one sample, and there is nothing else to do than `offline` trials.
+
+    Attributes:
+        clock_s: its time; blocks: how many were measured on it.
     """
 
     def __init__(self, truths: Mapping[Configuration, float], noise: Noise, seed: int) -> None:
         """Begin at 0 s; `truths` are the seconds of one instance's request without noise."""
         self.clock_s = 0.0
+        self.blocks = 0
         self._truths = truths
         self._noise = noise
         self._seed = seed
@@ -122,6 +126,7 @@ class SimulatedMachine:
         start_s = self._noise.block_s * (self.clock_s // self._noise.block_s + 1)
         seconds = self._truths[configuration]
         parts = tuple(_instance(seconds, launch, start_s, block_s) for _ in range(configuration.instances))
+        self.blocks += 1
         self.clock_s = max(part.ends_s[-1] for part in parts)
         return Block(start_s, parts)
 

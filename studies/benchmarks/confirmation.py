@@ -1,0 +1,225 @@
+"""Prints how far the figures of a plan may be believed, by studies of known truth on noisy machines.
+
+    python studies/benchmarks/confirmation.py [--studies 200] [--json]
+
+Nothing is started and nobody waits: trials run on a simulated clock (`autotune.testing.simulated_study`), and
+everything that decides is the product's own. Each kind of noise is met by studies of four worlds, each of 20
+configurations and a baseline, measured and confirmed with the defaults:
+
+- `equal`: nothing differs from anything;
+- `mixed`: from 15 % slower than the baseline to 15 % faster;
+- `faster`: up to 30 % faster than the baseline;
+- `worse`: all are 1 to 5 % slower than the baseline.
+
+The truth is the speed without noise, which is the median over time: of slow drift the mean, and with spikes
+the speed between them, as the score is a median over blocks. A spike is not noticed as a disturbance here,
+which it would be on a real machine that shows it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import random
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+
+from autotune.spec.configuration import Configuration
+from autotune.testing.noise import Noise, Spikes
+from autotune.testing.simulated_study import SimulatedOutcome, simulated_study
+
+CONFIGURATIONS = 20
+REQUEST_S = 0.1
+"""Seconds of the baseline's request."""
+
+SPIKES = Spikes(share=0.02, factor=2.0, mean_s=0.5)
+NOISES: Mapping[str, Noise] = {
+    "log-normal 3 % a block": Noise(block=0.03),
+    "log-normal 5 % a block": Noise(block=0.05),
+    "log-normal 3 % a launch": Noise(launch=0.03, request=0.01),
+    "log-normal 5 % a launch": Noise(launch=0.05, request=0.01),
+    "drift 5 % in a minute": Noise(drift=0.05, request=0.01),
+    "spikes, 2 % of the time": Noise(spikes=SPIKES, request=0.01),
+    "all of it together": Noise(launch=0.03, block=0.03, request=0.01, drift=0.05, spikes=SPIKES),
+}
+SLOW_DRIFT = {"drift 5 % in 10 minutes": Noise(drift=0.05, drift_period_s=600.0, request=0.01)}
+"""Slower than the confirmation lasts: what it may say of ratios must hold, but no study of minutes can know
+what the same machine does an hour later."""
+
+WORLDS: Mapping[str, tuple[float, float]] = {
+    "equal": (1.0, 1.0),
+    "mixed": (0.85, 1.15),
+    "faster": (1.0, 1.3),
+    "worse": (0.95, 0.99),
+}
+"""Between which speeds the configurations lie, where the baseline's is 1."""
+
+KINDS = {
+    "gain": "gain over the baseline",
+    "estimate": "the plan's own value",
+    "rivals": "finalists by the winner",
+    "twin": "leader by itself",
+}
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How often intervals held the truth.
+
+    Attributes:
+        error: standard error of the share; the intervals of one study count as dependent.
+    """
+
+    share: float
+    count: int
+    error: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the studies under one kind of noise came to; shares, and by world.
+
+    Attributes:
+        differs: share of the `equal` studies that claim any difference.
+        ships_worse: share of the `mixed` and `worse` studies whose plan is slower than the baseline.
+        optimism: median of stored estimate / truth - 1.
+        search_optimism: median of the best single score of the search / its truth - 1.
+        loss: median of 1 - speed of the plan / speed of the best.
+        coverage: by kind of interval, over all worlds.
+    """
+
+    noise: str
+    studies: int
+    differs: float
+    ships_worse: float
+    optimism: Mapping[str, float]
+    search_optimism: Mapping[str, float]
+    loss: Mapping[str, float]
+    coverage: Mapping[str, Coverage]
+
+
+def world(name: str, seed: int) -> dict[Configuration, float]:
+    """Seconds of a request by configuration; the baseline is the one that is not pinned."""
+    slowest, fastest = WORLDS[name]
+    source = random.Random(f"{name} {seed}")
+    speeds = [1.0, *(source.uniform(slowest, fastest) for _ in range(CONFIGURATIONS))]
+    return {_configuration(index): REQUEST_S / speed for index, speed in enumerate(speeds)}
+
+
+def _configuration(index: int) -> Configuration:
+    return Configuration(1, index, "close" if index else "unpinned", "0", False, "fake", "fp32")
+
+
+def outcomes(pool: ProcessPoolExecutor, noise: Noise, studies: int) -> dict[str, list[SimulatedOutcome]]:
+    """The studies of every world."""
+    return {
+        name: list(pool.map(_study, [(name, noise, seed) for seed in range(studies)], chunksize=10))
+        for name in WORLDS
+    }
+
+
+def _study(arguments: tuple[str, Noise, int]) -> SimulatedOutcome:
+    name, noise, seed = arguments
+    return simulated_study(world(name, seed), noise, seed)
+
+
+def figures(noise: str, found: Mapping[str, Sequence[SimulatedOutcome]]) -> Figures:
+    """Sum the studies up."""
+    everything = [outcome for one in found.values() for outcome in one]
+    doubtful = [*found["mixed"], *found["worse"]]
+    return Figures(
+        noise=noise,
+        studies=len(found["equal"]),
+        differs=statistics.fmean(one.declares_difference for one in found["equal"]),
+        ships_worse=statistics.fmean(one.ships_worse for one in doubtful),
+        optimism={name: statistics.median(one.optimism for one in them) for name, them in found.items()},
+        search_optimism={
+            name: statistics.median(one.search_optimism for one in them) for name, them in found.items()
+        },
+        loss={name: statistics.median(one.loss for one in them) for name, them in found.items()},
+        coverage={kind: _coverage(kind, everything) for kind in KINDS},
+    )
+
+
+def _coverage(kind: str, studies: Sequence[SimulatedOutcome]) -> Coverage:
+    """The share that hold, with the standard error of a ratio of sums over independent studies."""
+    claims = [study.claims()[kind] for study in studies]
+    hits = [sum(claim.holds for claim in one) for one in claims]
+    count = sum(map(len, claims))
+    share = sum(hits) / count
+    squares = sum((hit - share * len(one)) ** 2 for hit, one in zip(hits, claims, strict=True))
+    return Coverage(share, count, math.sqrt(squares) / count)
+
+
+def main() -> None:
+    """Run all studies on all cores."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--studies", type=int, default=200, help="studies of each world under each noise")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    arguments = parser.parse_args()
+    began_s = time.perf_counter()
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        found = [
+            figures(name, outcomes(pool, noise, arguments.studies))
+            for name, noise in {**NOISES, **SLOW_DRIFT}.items()
+        ]
+    if arguments.json:
+        print(json.dumps([asdict(one) for one in found], indent=2))
+        return
+    report(found)
+    print(f"\n{time.perf_counter() - began_s:.0f} s on {len(os.sched_getaffinity(0))} cores")
+
+
+def report(found: Sequence[Figures]) -> None:
+    """Print the tables."""
+    print(f"{found[0].studies} studies of each of {len(WORLDS)} worlds under each kind of noise")
+    table(
+        "Wrong claims, in % of the studies",
+        ("differs: equal <= 5", "ships worse <= 1"),
+        [(one.noise, (f"{100 * one.differs:.1f}", f"{100 * one.ships_worse:.1f}")) for one in found],
+    )
+    table(
+        "Optimism of the stored estimate, median in % (asked: within 1)",
+        tuple(WORLDS),
+        [(one.noise, tuple(f"{100 * value:+.2f}" for value in one.optimism.values())) for one in found],
+    )
+    table(
+        "For contrast: optimism of the search's best score, median in %",
+        tuple(WORLDS),
+        [
+            (one.noise, tuple(f"{100 * value:+.2f}" for value in one.search_optimism.values()))
+            for one in found
+        ],
+    )
+    table(
+        "By how much the plan is slower than the best there is, median in %",
+        tuple(WORLDS),
+        [(one.noise, tuple(f"{100 * value:.2f}" for value in one.loss.values())) for one in found],
+    )
+    table(
+        "Intervals at 95 % that hold the truth, in % +- standard error (number; asked: 93 to 97)",
+        tuple(KINDS.values()),
+        [(one.noise, tuple(_words(one.coverage[kind]) for kind in KINDS)) for one in found],
+    )
+
+
+def _words(coverage: Coverage) -> str:
+    return f"{100 * coverage.share:.1f} +- {100 * coverage.error:.1f} ({coverage.count})"
+
+
+def table(title: str, heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> None:
+    """Print one table, a row for each kind of noise."""
+    widths = [max(len(head), *(len(cells[index]) for _, cells in rows)) for index, head in enumerate(heads)]
+    print(f"\n{title}")
+    for name, cells in [("", heads), *rows]:
+        line = "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+        print(f"  {name:24}  {line}")
+
+
+if __name__ == "__main__":
+    main()
