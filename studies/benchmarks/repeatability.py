@@ -2,8 +2,8 @@
 
     python studies/benchmarks/repeatability.py [--runs 3] [--against CHECKOUT]
 
-Every run is `autotune tune studies/quickstart.yaml` as a process of its own, on a store of its own, with one
-cache for all of them that a first preparation fills. With `--against`, the autotune of another checkout (of an
+Every run is `autotune tune studies/quickstart.yaml` as a process and on a store of its own, with one
+cache for all of them that a first run fills. With `--against`, the autotune of another checkout (of an
 older version, say) takes turns with this one, so that both see the same machine. Nothing else should run
 meanwhile: three runs and their verification take a quarter of an hour.
 """
