@@ -36,6 +36,7 @@ def outlook_document(surveyed: Survey, notes: list[str]) -> dict[str, object]:
         "baseline": space.baseline.parameters(),
         "recipes": [recipe.parameters() for recipe in space.recipes],
         "trials_at_most": estimated_trials(spec, space),
+        "rounds_at_most": spec.confirm.rounds,
         "estimate_s": estimated_s(spec, space),
         "notes": notes,
     }
@@ -53,7 +54,8 @@ def outlook_lines(surveyed: Survey, notes: list[str]) -> list[str]:
         f"space: {space.size_before_symmetry} configurations, {len(space.configurations)} distinct ones",
         f"baseline: {space.baseline}",
         *(f"recipe: {recipe}" for recipe in space.recipes),
-        f"estimate: at most {trials} trials in about {format_duration(estimated_s(spec, space))}",
+        f"estimate: at most {trials} trials and {spec.confirm.rounds} rounds of confirmation in about "
+        f"{format_duration(estimated_s(spec, space))}",
         *notes,
     ]
 

@@ -23,10 +23,16 @@ def estimated_trials(spec: StudySpec, space: SearchSpace) -> int:
 def estimated_s(spec: StudySpec, space: SearchSpace) -> float:
     """Seconds that a study takes at most from an empty cache, but for very slow models and waiting.
 
-    Per trial `START_UP_S`, the whole warm-up and every block; `PREPARATION_S` per (backend, precision);
-    never more than the budget's minutes and one trial.
+    Per trial `START_UP_S`, the whole warm-up and every block that it may have; per round of the confirmation
+    as much for the finalists, the twin and the baseline, with the fewest blocks; `PREPARATION_S` per (backend,
+    precision); never more than the budget's minutes and one trial.
     """
-    trial_s = START_UP_S + spec.measure.warmup_s + spec.measure.blocks * spec.measure.block_s
+    measure, confirm = spec.measure, spec.confirm
+    launch_s = START_UP_S + measure.warmup_s
+    trial_s = launch_s + max(measure.blocks, measure.max_blocks) * measure.block_s
+    round_s = (confirm.finalists + 2) * (launch_s + measure.blocks * measure.block_s)
     artifacts = {pair(one) for one in (space.baseline, *space.configurations)}
-    total_s = estimated_trials(spec, space) * trial_s + len(artifacts) * PREPARATION_S
+    total_s = (
+        estimated_trials(spec, space) * trial_s + confirm.rounds * round_s + len(artifacts) * PREPARATION_S
+    )
     return total_s if spec.budget.minutes is None else min(total_s, spec.budget.minutes * 60 + trial_s)
