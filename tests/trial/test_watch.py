@@ -16,9 +16,9 @@ import pytest
 
 from autotune.errors import MachineError
 from autotune.spec.study import Measure
-from autotune.testing.fake_trial import THROUGHPUT, FakeTrial
+from autotune.testing.fake_trial import QUICK, THROUGHPUT, FakeTrial
 from autotune.trial.conditions import disturbance
-from autotune.trial.measurement import Conditions, Failure, FailureKind
+from autotune.trial.measurement import Conditions, Failure, FailureKind, Measurement
 from autotune.trial.statistics import block_score
 from autotune.trial.watch import Observer, Watch
 
@@ -142,6 +142,34 @@ def test_a_trial_beside_a_hog_drops_its_blocks_and_ends_as_disturbed(tmp_path: P
     measure = Measure(warmup_s=1.0, block_s=0.5, blocks=2, max_blocks=2, trial_timeout_s=60.0)
     with busy_on(CPUS[0]):
         noisy(trial.run(measure, watch=Watch()))
+
+
+def test_a_process_of_the_trial_that_is_no_worker_is_no_other(tmp_path: Path) -> None:
+    for pid in (7, 8):
+        (tmp_path / f"proc/{pid}").mkdir(parents=True)
+        (tmp_path / f"proc/{pid}/stat").write_text(stat_line("ours", "R", 0, 0))
+    (tmp_path / "proc/stat").write_text("cpu0 0 0 0 0 0 0 0 0\n")
+    with Watch(tmp_path).over([7], [[]]) as observer:
+        observer.adopt(8)
+        observer.before()
+        (tmp_path / "proc/stat").write_text("cpu0 900 0 0 0 0 0 0 0\n")
+        (tmp_path / "proc/8/stat").write_text(stat_line("ours", "R", 900, 0))
+        found = observer.after()
+    assert (found.others_cpus, found.culprits) == (0.0, ())
+
+
+def test_where_speed_cannot_be_probed_a_trial_is_measured_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "numpy.py").write_text("raise ImportError('none here')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    measure = QUICK.model_copy(update={"disturbed": "keep"})
+    result = FakeTrial(tmp_path, {}).run(measure, watch=Watch())
+    assert isinstance(result, Measurement), result
+    for block in result.blocks:
+        assert block.conditions is not None
+        assert block.conditions.speed is None
+        assert block.conditions.window_s >= 0.1
 
 
 class HogHunter(Watch):
