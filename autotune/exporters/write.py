@@ -35,9 +35,10 @@ def write_export(
         _check_target(target, written.get(path), force=force)
     try:
         for path, target in targets.items():
-            _write(target, files[path], mode=0o755 if path in executable else 0o644)
+            replace_file(target, files[path].encode(), mode=0o755 if path in executable else 0o644)
         record = written | {path: _digest(text.encode()) for path, text in files.items()}
-        _write(folder / RECORD, json.dumps(record, indent=2, sort_keys=True) + "\n", mode=0o644)
+        text = json.dumps(record, indent=2, sort_keys=True) + "\n"
+        replace_file(folder / RECORD, text.encode(), mode=0o644)
     except OSError as error:
         raise ExportError(
             f"{str(error.filename or folder)!r} cannot be written: {error.strerror}",
@@ -90,13 +91,17 @@ def _check_target(target: Path, written: str | None, *, force: bool) -> None:
         )
 
 
-def _write(target: Path, text: str, *, mode: int) -> None:
-    """Replace a file in one step; a reader sees the old one or the whole new one."""
+def replace_file(target: Path, content: bytes, *, mode: int) -> None:
+    """Write a file and its folders in one step; a reader sees the old one or the whole new one.
+
+    Raises:
+        OSError: it cannot be written; nothing is left behind.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
             file.flush()
             os.fchmod(file.fileno(), mode & ~_umask())
             os.fsync(file.fileno())

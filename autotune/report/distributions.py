@@ -1,0 +1,109 @@
+"""Latency distributions of the plan, its runners-up and the baseline, from raw values or histograms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from autotune.plan.evidence import Estimate, LatencyPercentile
+from autotune.plan.histogram import histogram_percentiles_s
+from autotune.plan.make import PERCENTILES, latency_percentiles
+from autotune.report.dossier import BASELINE, Dossier, measured
+from autotune.spec.configuration import Configuration
+from autotune.trial.measurement import Measurement
+from autotune.trial.statistics import latencies_s
+
+MAX_RUNNERS_UP = 3
+"""More curves than five hide each other."""
+
+MAX_POINTS = 400
+"""Of one curve: a step of a quarter of a per cent is thinner than the line."""
+
+_TAIL = 40
+"""The slowest so many are always points of their own."""
+
+_HISTOGRAM_PERCENTILES = (*(step / 2 for step in range(1, 200)), 99.75, 99.9, 99.99, 100.0)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """The latencies of one configuration.
+
+    Attributes:
+        name: `plan`, `baseline`, or `trial 7` with how it stands.
+        points: (latency in seconds, share of the requests that took at most that), ascending.
+        percentiles: those that the requests support, with their upper bounds.
+        requests: how many there are.
+    """
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+    percentiles: tuple[LatencyPercentile, ...]
+    requests: int
+
+
+def distributions(dossier: Dossier) -> tuple[Distribution, ...]:
+    """The plan's first, then the runners-up, the baseline's last; those that have values."""
+    return tuple(found for found in _all(dossier) if found is not None)
+
+
+def curve(latencies: Iterable[float]) -> tuple[tuple[float, float], ...]:
+    """The empirical distribution, thinned evenly but for the ends to about `MAX_POINTS`."""
+    ordered = sorted(latencies)
+    count = len(ordered)
+    step = max(1, count // MAX_POINTS)
+    ranks = sorted({*range(1, count + 1, step), *range(max(1, count - _TAIL), count + 1)})
+    return tuple((ordered[rank - 1], rank / count) for rank in ranks)
+
+
+def _all(dossier: Dossier) -> Iterator[Distribution | None]:
+    plan = dossier.plan
+    yield _of_measurements(dossier.name, _measurements(dossier, plan.configuration)) or _of_estimate(
+        dossier.name, plan.estimate
+    )
+    for rival in [one for one in plan.confirmation.rivals if one.standing != "failed"][:MAX_RUNNERS_UP]:
+        name = f"trial {rival.trial} ({rival.standing})"
+        yield _of_measurements(name, _measurements(dossier, rival.configuration))
+    if not dossier.is_baseline and plan.baseline is not None:
+        yield _of_measurements(BASELINE, _baseline_measurements(dossier)) or _of_estimate(
+            BASELINE, plan.baseline
+        )
+
+
+def _measurements(dossier: Dossier, configuration: Configuration) -> list[Measurement]:
+    """Those of the confirmation, or else the search's own."""
+    runs = [measured(run.result) for run in dossier.runs if run.configuration == configuration]
+    trials = [measured(trial.result) for trial in dossier.trials if trial.configuration == configuration]
+    return [one for one in runs if one is not None] or [one for one in trials if one is not None]
+
+
+def _baseline_measurements(dossier: Dossier) -> list[Measurement]:
+    own = [run.configuration for run in dossier.runs if run.contender == BASELINE]
+    own += [trial.configuration for trial in dossier.trials if trial.baseline]
+    baseline = next(iter(own), None)
+    return [] if baseline is None else _measurements(dossier, baseline)
+
+
+def _of_measurements(name: str, measurements: Sequence[Measurement]) -> Distribution | None:
+    latencies = [latency for one in measurements for latency in latencies_s(one)]
+    if not latencies:
+        return None
+    percentiles = _supported(latency_percentiles(latencies, PERCENTILES))
+    return Distribution(name, curve(latencies), percentiles, len(latencies))
+
+
+def _of_estimate(name: str, estimate: Estimate) -> Distribution | None:
+    """From the plan's document alone: its histogram, or only the percentiles that it states."""
+    percentiles = _supported(estimate.latencies)
+    if estimate.histogram is None:
+        return Distribution(name, (), percentiles, estimate.requests) if percentiles else None
+    try:
+        latencies = histogram_percentiles_s(estimate.histogram, _HISTOGRAM_PERCENTILES)
+    except ValueError:
+        return Distribution(name, (), percentiles, estimate.requests) if percentiles else None
+    shares = (percentile / 100 for percentile in _HISTOGRAM_PERCENTILES)
+    return Distribution(name, tuple(zip(latencies, shares, strict=True)), percentiles, estimate.requests)
+
+
+def _supported(percentiles: Iterable[LatencyPercentile]) -> tuple[LatencyPercentile, ...]:
+    return tuple(one for one in percentiles if one.value_s is not None)

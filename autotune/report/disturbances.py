@@ -1,0 +1,109 @@
+"""What the host did while the study ran: each block that was kept or dropped, in the order of the runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from autotune.report.dossier import Dossier, measured
+from autotune.report.outcome import outcome
+from autotune.store.records import ConfirmationRecord, TrialRecord
+from autotune.trial.measurement import Conditions, Measurement
+
+
+@dataclass(frozen=True)
+class Watched:
+    """One launch of the study.
+
+    Attributes:
+        name: `trial 7`, or `round 2, baseline`.
+        kept: conditions of its blocks that were counted; None where nobody looked.
+        dropped: conditions and reason of those that were disturbed and measured again.
+        is_disturbed: whether it gave no measurement for that.
+    """
+
+    name: str
+    started_s: float
+    kept: tuple[Conditions | None, ...]
+    dropped: tuple[tuple[Conditions, str], ...]
+    is_disturbed: bool
+
+
+@dataclass(frozen=True)
+class Sign:
+    """One of the conditions, as a number that is drawn.
+
+    Attributes:
+        name: its axis, with the unit.
+        quiet: what it is on a machine that does nothing else.
+    """
+
+    name: str
+    value: Callable[[Conditions], float | None]
+    quiet: float
+
+
+SIGNS: Final[Mapping[str, Sign]] = {
+    "speed": Sign("speed of the\nslowest cpu", lambda one: one.speed, 1.0),
+    "others": Sign("cpus taken\nby others", lambda one: one.others_cpus, 0.0),
+    "steal": Sign("share taken by\nthe hypervisor", lambda one: one.steal, 0.0),
+    "waited": Sign("share of time\nwaited for a cpu", lambda one: one.waited, 0.0),
+    "throttled": Sign("throttled by\nthe quota, s", lambda one: one.throttled_s, 0.0),
+    "memory": Sign("memory\npressure", lambda one: one.memory_pressure, 0.0),
+}
+"""What is drawn of the conditions, by a short name."""
+
+
+def watched_runs(dossier: Dossier) -> tuple[Watched, ...]:
+    """Every trial and every run of the confirmation, in the order in which they were started."""
+    records: list[TrialRecord | ConfirmationRecord] = [*dossier.trials, *dossier.runs]
+    records.sort(key=lambda record: record.started_s)
+    return tuple(_watched(record, dossier) for record in records)
+
+
+def visible_signs(runs: tuple[Watched, ...]) -> tuple[str, ...]:
+    """The signs that were readable and ever differed from those of a quiet machine."""
+    seen = [one for run in runs for one in _conditions(run)]
+    return tuple(name for name, sign in SIGNS.items() if any(_differs(sign, one) for one in seen))
+
+
+def reasons(runs: tuple[Watched, ...]) -> list[tuple[str, str, int]]:
+    """For each run that lost blocks, in order: its name, what disturbed it, and how many blocks."""
+    return [
+        (run.name, reason, count)
+        for run in runs
+        for reason, count in Counter(reason for _, reason in run.dropped).items()
+    ]
+
+
+def _watched(record: TrialRecord | ConfirmationRecord, dossier: Dossier) -> Watched:
+    result = measured(record.result) or _NOTHING
+    return Watched(
+        name=_name(record, dossier),
+        started_s=record.started_s,
+        kept=tuple(block.conditions for block in result.blocks),
+        dropped=tuple((block.conditions, block.reason) for block in result.dropped),
+        is_disturbed=outcome(record) == "disturbed",
+    )
+
+
+def _name(record: TrialRecord | ConfirmationRecord, dossier: Dossier) -> str:
+    if isinstance(record, ConfirmationRecord):
+        return f"round {record.round}, {dossier.contender(record)}"
+    return f"trial {record.number}"
+
+
+def _conditions(run: Watched) -> Iterator[Conditions]:
+    yield from (one for one in run.kept if one is not None)
+    yield from (one for one, _ in run.dropped)
+
+
+def _differs(sign: Sign, conditions: Conditions) -> bool:
+    value = sign.value(conditions)
+    return value is not None and value != sign.quiet
+
+
+_NOTHING = Measurement("offline", (), (), "none", 0.0, 0.0, 0.0)
+"""What a failure has measured."""

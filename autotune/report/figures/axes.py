@@ -1,0 +1,75 @@
+"""What the pictures' axes have in common: units, scales and names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+from autotune.report.dossier import Dossier
+from autotune.spec.configuration import Configuration
+
+LOG_SPAN = 8.0
+"""Values that differ by more than this factor are drawn on a logarithmic axis."""
+MANY_TICKS = 12
+"""More distinct values than this are not all named on an axis."""
+
+
+def score_label(dossier: Dossier) -> str:
+    """The objective with its unit, and which way it is better."""
+    if dossier.is_maximized:
+        return "throughput, samples/s (higher is better)"
+    percentile = dossier.plan.objective.removeprefix("latency_")
+    return f"{percentile} latency, ms (lower is better)"
+
+
+def shown_score(dossier: Dossier, score: float) -> float:
+    """The score in the unit of `score_label`."""
+    return score if dossier.is_maximized else score * 1000
+
+
+def pair_of(configuration: Configuration) -> str:
+    """Engine and precision, which are told apart by colour and marker."""
+    return f"{configuration.backend} {configuration.precision}"
+
+
+def scale_values(axis: Axis, values: Iterable[float]) -> None:
+    """A logarithmic axis where the values span factors, else a linear one; plain numbers either way."""
+    positive = [value for value in values if value > 0]
+    if positive and max(positive) / min(positive) > LOG_SPAN:
+        _set_scale(axis, "log")
+        axis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=20))
+        axis.set_minor_locator(NullLocator())
+        axis.set_minor_formatter(NullFormatter())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def scale_counts(axis: Axis, counts: Sequence[int]) -> None:
+    """An axis of numbers of things, by factors of two, that names each where there are not too many."""
+    _set_scale(axis, "log", base=2)
+    distinct = sorted(set(counts))
+    if len(distinct) <= MANY_TICKS:
+        axis.set_major_locator(FixedLocator(distinct))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
+def whole_numbers(axis: Axis) -> None:
+    """Ticks at whole numbers only."""
+    axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def clear_of_edges(axes: Axes, margin: float = 0.04) -> None:
+    """Keep markers off the frame."""
+    axes.margins(x=margin, y=0.08)
+
+
+def _set_scale(axis: Axis, scale: str, **options: float) -> None:
+    axes = axis.axes
+    assert isinstance(axes, Axes)
+    if axis is axes.xaxis:
+        axes.set_xscale(scale, **options)
+    else:
+        axes.set_yscale(scale, **options)

@@ -1,0 +1,117 @@
+"""How long requests took: the distribution of each contender, its percentiles and their upper bounds."""
+
+from __future__ import annotations
+
+from itertools import cycle
+
+from matplotlib.axes import Axes
+
+from autotune.plan.describe import format_percentile
+from autotune.report.distributions import Distribution, distributions
+from autotune.report.dossier import Dossier, mapping
+from autotune.report.figures.axes import scale_values
+from autotune.report.figures.picture import (
+    HUES,
+    MARKERS,
+    RED,
+    Missing,
+    Picture,
+    drawing,
+    legend_above,
+    new_figure,
+)
+from autotune.units import format_latency
+
+NAME, TITLE = "latency", "How long requests took"
+
+_Dash = str | tuple[float, tuple[float, ...]]
+_DASHES: tuple[_Dash, ...] = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
+
+
+def picture(dossier: Dossier) -> Picture | Missing:
+    """Draw the share of the requests that were answered within each time."""
+    found = distributions(dossier)
+    if not found:
+        return Missing(NAME, TITLE, "The plan has too few requests to speak of their latencies.")
+    with drawing():
+        figure = new_figure(4.2)
+        axes = figure.add_subplot()
+        for index, (one, dash) in enumerate(zip(found, cycle(_DASHES), strict=False)):
+            _draw(axes, one, HUES[index % len(HUES)], MARKERS[index % len(MARKERS)], dash)
+        _draw_limit(axes, dossier)
+        axes.set_xlabel("latency, ms")
+        axes.set_ylabel("share of the requests")
+        axes.set_ylim(0, 1.03)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        scale_values(axes.xaxis, [1000 * value for one in found for value in _values_s(one)])
+        legend_above(axes, columns=3)
+    return Picture(NAME, TITLE, _description(found), figure)
+
+
+def _draw(axes: Axes, one: Distribution, colour: str, marker: str, dash: _Dash) -> None:
+    label = f"{one.name}, {one.requests} requests"
+    if one.points:
+        latencies, shares = zip(*one.points, strict=True)
+        milliseconds = [1000 * latency for latency in latencies]
+        axes.step(
+            [milliseconds[0], *milliseconds],
+            [0.0, *shares],
+            where="post",
+            color=colour,
+            linestyle=dash,
+            label=label,
+            gid=f"latency-{_word(one.name)}",
+        )
+    for percentile in one.percentiles:
+        value = 1000 * (percentile.value_s or 0.0)
+        upper = value if percentile.upper_s is None else max(value, 1000 * percentile.upper_s)
+        axes.errorbar(
+            [value],
+            [percentile.percentile / 100],
+            xerr=[[0.0], [upper - value]],
+            color=colour,
+            marker=marker,
+            capsize=3,
+            linewidth=1.2,
+            linestyle="none",
+            label=None if one.points or percentile is not one.percentiles[0] else label,
+            gid=f"percentile-{_word(one.name)}-p{percentile.percentile:g}",
+        )
+
+
+def _draw_limit(axes: Axes, dossier: Dossier) -> None:
+    """The study's limit on a percentile, as the corner that the curve must pass on the left."""
+    limit = mapping(mapping(dossier.spec.get("limits")).get("latency"))
+    percentile, max_s = limit.get("percentile"), limit.get("max_s")
+    if isinstance(percentile, int | float) and isinstance(max_s, int | float):
+        axes.plot(
+            [1000 * max_s] * 2,
+            [0, percentile / 100],
+            color=RED,
+            linestyle=":",
+            label=f"limit: p{percentile:g} within {format_latency(max_s)}",
+            gid="latency-limit",
+        )
+        axes.plot([1000 * max_s], [percentile / 100], color=RED, marker="4", markersize=12, linestyle="none")
+
+
+def _values_s(one: Distribution) -> list[float]:
+    return [latency for latency, _ in one.points] + [p.value_s for p in one.percentiles if p.value_s]
+
+
+def _description(found: tuple[Distribution, ...]) -> str:
+    told = "; ".join(f"{one.name}: {_percentiles_in_words(one)}" for one in found)
+    return (
+        "The share of the requests that were answered within each time; markers are percentiles, and "
+        f"whiskers lead to their upper bounds (95 %). {told}."
+    )
+
+
+def _percentiles_in_words(one: Distribution) -> str:
+    told = ", ".join(f"p{each.percentile:g} {format_percentile(each)}" for each in one.percentiles)
+    return told or f"too few requests ({one.requests}) for a percentile"
+
+
+def _word(name: str) -> str:
+    """The name without its standing, as a part of an id."""
+    return name.partition(" (")[0].replace(" ", "-")

@@ -1,0 +1,96 @@
+"""A report as one page of HTML that needs nothing else: no script, no network, pictures inlined."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any, Final
+
+import jinja2
+from markupsafe import Markup
+
+from autotune.plan.describe import configuration_facts, confirmation_sentences, provenance_facts
+from autotune.report.dossier import Dossier
+from autotune.report.figures.picture import MARK, Missing, Picture, inlined
+from autotune.report.tables import (
+    disturbances_table,
+    evidence_table,
+    finalists_table,
+    parameters_table,
+    placement_table,
+    runs_table,
+    study_text,
+    trials_table,
+)
+from autotune.report.verdict import headline, tie_sentence
+
+LONG_TABLE: Final = 24
+"""A table of more rows is folded, with the number of its rows in its heading."""
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What HTML does not permit; engines write such characters."""
+
+
+def page(dossier: Dossier, pictures: Sequence[Picture | Missing]) -> str:
+    """Render the report.
+
+    Args:
+        pictures: all those of the catalogue, drawn or missing.
+    """
+    plan = dossier.plan
+    text = (
+        _environment()
+        .get_template("report.html")
+        .render(
+            mark=MARK,
+            version=version("autotune"),
+            plan=plan,
+            headline=headline(plan),
+            figures=_figures(pictures),
+            configuration=list(configuration_facts(plan)),
+            placement=placement_table(plan),
+            evidence=evidence_table(plan),
+            confirmation=list(confirmation_sentences(plan)),
+            ties=tie_sentence(plan),
+            finalists=finalists_table(plan),
+            runs=runs_table(dossier),
+            parameters=parameters_table(dossier),
+            trials=trials_table(dossier),
+            disturbances=disturbances_table(dossier),
+            later=dossier.later,
+            provenance=list(provenance_facts(plan)),
+            study=study_text(plan),
+            long_table=LONG_TABLE,
+        )
+    )
+    return f"{text.rstrip()}\n"
+
+
+def _figures(pictures: Sequence[Picture | Missing]) -> Mapping[str, dict[str, Any]]:
+    return {one.name: _figure(one) for one in pictures}
+
+
+def _figure(picture: Picture | Missing) -> dict[str, Any]:
+    if isinstance(picture, Missing):
+        return {"title": picture.title, "missing": picture.reason}
+    svg = Markup(inlined(picture))  # matplotlib and ElementTree have escaped every text in it
+    return {"title": picture.title, "svg": svg, "description": picture.description}
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("autotune.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_printable,
+    )
+
+
+def _printable(value: object) -> object:
+    """Text without characters that HTML does not permit; they are shown as `\\x1b` and the like."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", value)

@@ -1,0 +1,197 @@
+"""The tables of a report, as text; whoever renders them escapes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from autotune.plan.describe import (
+    evidence_rows,
+    format_gain,
+    format_objective_value,
+    format_range,
+    format_time,
+    placement_rows,
+)
+from autotune.plan.document import Plan
+from autotune.plan.evidence import Rival
+from autotune.report.disturbances import reasons, watched_runs
+from autotune.report.dossier import Dossier
+from autotune.report.effects import ParameterEffect, parameter_effects
+from autotune.report.figures.parameters import shown_value, title_of
+from autotune.report.outcome import outcome, outcome_in_words
+from autotune.spec.configuration import Configuration
+from autotune.store.records import ConfirmationRecord, TrialRecord
+from autotune.trial.measurement import Failure
+from autotune.units import format_bytes
+
+TAIL_CHARACTERS = 2_000
+"""Of a failed worker's stderr that a report shows."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row.
+
+    Attributes:
+        cells: the first names the row.
+        mark: why it stands out: `plan`, `baseline`, `failed`, ...; empty = it does not.
+        more: long text that is shown on demand.
+    """
+
+    cells: tuple[str, ...]
+    mark: str = ""
+    more: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A heading and rows."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def placement_table(plan: Plan) -> Table:
+    """Where each instance runs."""
+    return _plain(placement_rows(plan))
+
+
+def evidence_table(plan: Plan) -> Table:
+    """Each figure of the plan and of the baseline, with intervals and bounds."""
+    return _plain(evidence_rows(plan))
+
+
+def finalists_table(plan: Plan) -> Table:
+    """The finalists that are not the plan, with what decides between equally good ones."""
+    columns = (
+        "trial",
+        "configuration",
+        "standing",
+        "against the plan",
+        "95 % interval",
+        "cores",
+        "memory",
+        "",
+    )
+    return Table(columns, tuple(_finalist(rival) for rival in plan.confirmation.rivals))
+
+
+def trials_table(dossier: Dossier) -> Table:
+    """Every trial of the search by number."""
+    baseline = next((one.score for one in dossier.trials if one.baseline and one.score), None)
+    columns = ("trial", *CONFIGURATION, "score", "gain", "outcome")
+    return Table(columns, tuple(_trial(trial, baseline, dossier) for trial in dossier.trials))
+
+
+def runs_table(dossier: Dossier) -> Table:
+    """Every run of the confirmation, in the order in which it was run."""
+    columns = ("round", "contender", "started", "score", "outcome")
+    return Table(columns, tuple(_run(run, dossier) for run in dossier.runs))
+
+
+def parameters_table(dossier: Dossier) -> Table:
+    """What each parameter was worth, in the three ways of `autotune.report.effects`."""
+    effects = parameter_effects(dossier)
+    columns = ("parameter", "best value", "worth", "worst value reaches", "paired", "importance")
+    kept = len(columns) if any(effect.importance is not None for effect in effects) else len(columns) - 1
+    return Table(columns[:kept], tuple(Row(_effect(effect)[:kept]) for effect in effects))
+
+
+def disturbances_table(dossier: Dossier) -> Table:
+    """What disturbed each run that lost blocks, and each that was given up."""
+    lost = [Row((name, str(count), reason)) for name, reason, count in reasons(watched_runs(dossier))]
+    given_up = [
+        Row((f"trial {trial.number}", "all", outcome_in_words(trial)), mark="disturbed")
+        for trial in dossier.trials
+        if outcome(trial) == "disturbed"
+    ]
+    return Table(("run", "blocks", "what disturbed them"), (*lost, *given_up))
+
+
+CONFIGURATION = ("instances x threads", "placement", "sockets", "engine", "precision")
+
+
+def configuration_cells(one: Configuration) -> tuple[str, ...]:
+    """A configuration in the columns of `CONFIGURATION`."""
+    threads = one.threads_per_instance or "default"
+    where = one.placement + ("+smt" if one.smt else "")
+    return f"{one.instances} x {threads}", where, one.sockets, one.backend, one.precision
+
+
+def study_text(plan: Plan) -> str:
+    """The study file's values, as they were asked for and filled in."""
+    return json.dumps(plan.study.get("spec", {}), indent=2, ensure_ascii=False, default=str)
+
+
+def _plain(rows: Iterator[Sequence[str]]) -> Table:
+    """Columns from the first row."""
+    columns = tuple(next(rows))
+    return Table(columns, tuple(Row(tuple(row)) for row in rows))
+
+
+def _finalist(rival: Rival) -> Row:
+    ratio = "" if rival.ratio is None else f"{rival.ratio:.3f}x"
+    span = "" if rival.ratio_range is None else format_range(rival.ratio_range)
+    memory = format_bytes(rival.memory_bytes) if rival.memory_bytes else ""
+    one = str(rival.configuration)
+    cells = (str(rival.trial), one, rival.standing, ratio, span, str(rival.cores), memory, rival.reason)
+    return Row(cells, mark=rival.standing)
+
+
+def _trial(trial: TrialRecord, baseline: float | None, dossier: Dossier) -> Row:
+    gain = None
+    if trial.score and baseline:
+        gain = dossier.goodness(trial.score) / dossier.goodness(baseline)
+    return Row(
+        (
+            str(trial.number),
+            *configuration_cells(trial.configuration),
+            _score(trial.score, dossier),
+            "" if gain is None else format_gain(gain),
+            outcome_in_words(trial),
+        ),
+        mark=_mark(trial, dossier),
+        more=trial.result.stderr_tail[-TAIL_CHARACTERS:] if isinstance(trial.result, Failure) else "",
+    )
+
+
+def _mark(trial: TrialRecord, dossier: Dossier) -> str:
+    if trial.configuration == dossier.plan.configuration and trial.score is not None:
+        return "plan"
+    if trial.baseline and trial.score is not None:
+        return "baseline"
+    return "" if outcome(trial) == "measured" else outcome(trial).replace(" ", "-")
+
+
+def _run(run: ConfirmationRecord, dossier: Dossier) -> Row:
+    cells = (
+        str(run.round),
+        dossier.contender(run),
+        format_time(run.started_s),
+        _score(run.score, dossier),
+        outcome_in_words(run),
+    )
+    return Row(cells, mark="" if run.score is not None else "failed")
+
+
+def _effect(effect: ParameterEffect) -> tuple[str, ...]:
+    worst = min(effect.values, key=lambda value: value.best)
+    paired = "" if effect.paired is None else f"{effect.paired:.2f}x in {_pairs(effect.pairs)}"
+    return (
+        title_of(effect.parameter),
+        shown_value(effect.best_value.value),
+        f"{effect.worth:.1%}",
+        f"{worst.best:.1%} of the best ({shown_value(worst.value)})",
+        paired,
+        "" if effect.importance is None else f"{effect.importance:.0%}",
+    )
+
+
+def _pairs(count: int) -> str:
+    return "1 comparison" if count == 1 else f"{count} comparisons"
+
+
+def _score(score: float | None, dossier: Dossier) -> str:
+    return "" if score is None else format_objective_value(dossier.plan.objective, score)

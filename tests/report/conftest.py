@@ -1,0 +1,255 @@
+"""Studies as `tune` stores them, of a simulated machine: the product's own trials, rounds and conclusion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from autotune.concluding import conclude, unconfirmed
+from autotune.machine.document import machine_document
+from autotune.machine.machine import Machine
+from autotune.model.sources import ResolvedModel
+from autotune.placement.place import place
+from autotune.placement.placement import Command
+from autotune.plan.document import Plan
+from autotune.preflight import Setup
+from autotune.report.dossier import Dossier, gather
+from autotune.report.ranking import best, measured_baseline, ranked
+from autotune.rounds import Entrant, Run, run_rounds
+from autotune.search.contest import Contender, Contest
+from autotune.search.score import goodness, score, violations
+from autotune.search.space import SearchSpace, build_space
+from autotune.spec.configuration import Configuration
+from autotune.spec.study import StudySpec
+from autotune.store.records import ConfirmationRecord, StudyRecord, TrialRecord
+from autotune.store.store import StudyStore, open_store, read_store
+from autotune.testing.machines import build_machine
+from autotune.testing.noise import Noise
+from autotune.testing.simulation import SimulatedMachine
+from autotune.trial.measurement import (
+    Conditions,
+    DroppedBlock,
+    Failure,
+    FailureKind,
+    Measurement,
+    TrialResult,
+)
+
+SPEED: Mapping[str, float] = {"fp32": 1.0, "int8-dynamic": 2.6}
+NOISE = Noise(launch=0.01, block=0.015, request=0.05)
+QUIET = Conditions(window_s=1.0, speed=0.99, steal=0.0, others_cpus=0.01, waited=0.0)
+NOISY = Conditions(window_s=1.0, speed=0.71, steal=0.08, others_cpus=0.6, culprits=("stress-ng 4711",))
+START_S = 1_790_000_000.0
+
+Broken = Callable[[int, Configuration], TrialResult | None]
+"""What a trial gives instead of its measurement, by its number; None = its measurement."""
+
+
+def unbroken(number: int, configuration: Configuration) -> TrialResult | None:
+    return None
+
+
+@dataclass
+class Studio:
+    """Makes one study in one store.
+
+    Attributes:
+        disturbed_every: every so many trials, one block was dropped before.
+    """
+
+    url: str
+    machine: Machine = field(default_factory=lambda: build_machine(packages=1, nodes_per_package=1))
+    spec_values: Mapping[str, Any] = field(default_factory=dict)
+    broken: Broken = unbroken
+    noise: Noise = NOISE
+    disturbed_every: int = 5
+    trials: int = 24
+    baseline_seconds: float | None = None
+    confirms: bool = True
+
+    def run(self) -> Plan:
+        """Measure, confirm and store; the plan is the newest of the store."""
+        with open_store(self.url) as store:
+            store.create_study(
+                StudyRecord(
+                    self.spec.name,
+                    START_S,
+                    self.spec.model_dump(mode="json"),
+                    machine_document(self.machine),
+                    self.setup.versions,
+                    self.setup.model.digest,
+                    self.setup.model.source,
+                )
+            )
+            records = [self._trial(number, one) for number, one in enumerate(self._order())]
+            for record in records:
+                store.record_trial(record)
+            plan = self._confirmed(store, records) if self.confirms else self._unconfirmed(records)
+            store.save_plan(plan)
+        return plan
+
+    def __post_init__(self) -> None:
+        self.spec = StudySpec.model_validate(
+            {
+                "name": "encoder",
+                "model": "random:distilbert-base",
+                "problem": {"batch_size": 1, "sequence_length": 128},
+                "measure": {"block_s": 0.5, "blocks": 3, "max_blocks": 5},
+                **self.spec_values,
+            }
+        )
+        self.space: SearchSpace = build_space(
+            self.spec,
+            self.machine,
+            {"onnxruntime": ("fp32", "int8-dynamic"), "pytorch": ("fp32", "int8-dynamic")},
+        )
+        self.setup = Setup(
+            spec=self.spec,
+            machine=self.machine,
+            model=ResolvedModel("random:distilbert-base", "random", "5e" * 32, None, "distilbert-base", 0),
+            engines={"onnxruntime": ("fp32", "int8-dynamic"), "pytorch": ("fp32", "int8-dynamic")},
+            space=self.space,
+            versions={"autotune": "0.1.0", "python": "3.11.9", "torch": "2.13.0"},
+        )
+        truths = {one: self._seconds(one) for one in (self.space.baseline, *self.space.configurations)}
+        self.simulated = SimulatedMachine(truths, self.noise, seed=7)
+
+    def _order(self) -> list[Configuration]:
+        space = self.space.configurations
+        step = max(1, len(space) // self.trials)
+        return [self.space.baseline, *space[::step]][: self.trials]
+
+    def _seconds(self, one: Configuration) -> float:
+        """Of a request: threads help less and less, instances slow each other down."""
+        if one.placement == "unpinned":
+            return self.baseline_seconds or 0.2
+        speed = SPEED[one.precision] * (1.15 if one.backend == "onnxruntime" else 1.0)
+        threads = one.threads_per_instance**0.8
+        return 0.25 / (speed * threads) * (1 + 0.03 * (one.instances - 1))
+
+    def _trial(self, number: int, one: Configuration) -> TrialRecord:
+        began_s = START_S + self.simulated.clock_s
+        result = self.broken(number, one) or self._measured(number, one)
+        measured = result if isinstance(result, Measurement) else None
+        return TrialRecord(
+            study=self.spec.name,
+            number=number,
+            configuration=one,
+            baseline=one == self.space.baseline,
+            started_s=began_s,
+            ended_s=START_S + self.simulated.clock_s,
+            result=result,
+            score=None if measured is None else score(self.spec, measured),
+            violations={} if measured is None else violations(self.spec, measured),
+        )
+
+    def _measured(self, number: int, one: Configuration) -> Measurement:
+        """A simulated trial under made-up conditions."""
+        measured = self.simulated.trial(one, self.spec.measure)
+        blocks = tuple(replace(block, conditions=QUIET) for block in measured.blocks)
+        lost = (DroppedBlock(NOISY, 12.0, "other processes took 0.60 cpus (stress-ng 4711)"),)
+        is_disturbed = number % self.disturbed_every == self.disturbed_every - 1
+        return replace(
+            measured,
+            blocks=blocks,
+            dropped=lost if is_disturbed else (),
+            stopped="worse" if number % 6 == 5 else "precise",
+        )
+
+    def _commands(self, one: Configuration) -> tuple[Command, ...]:
+        return tuple(
+            Command(("/usr/bin/python", "--artifact", "/cache/a"), {}, spot.cpus, spot.memory_nodes)
+            for spot in place(one, self.machine).instances
+        )
+
+    def _unconfirmed(self, records: Sequence[TrialRecord]) -> Plan:
+        winner = best(records, self.spec)
+        assert winner is not None
+        commands = self._commands(winner.configuration)
+        return unconfirmed(self.setup, winner, measured_baseline(records), commands, records)
+
+    def _confirmed(self, store: StudyStore, records: Sequence[TrialRecord]) -> Plan:
+        entrants = self._entrants(records)
+        contest = Contest(
+            [
+                Contender(one.name, one.role, self.machine.cores_of([c for x in one.commands for c in x.cpus]))
+                for one in entrants
+            ],
+            tie=self.spec.confirm.tie,
+            max_rounds=self.spec.confirm.rounds,
+            seed=3,
+        )
+        runs = run_rounds(
+            contest,
+            entrants,
+            measure=lambda entrant: self._measured(0, entrant.configuration),
+            goodness=lambda measurement: goodness(self.spec, measurement),
+            keep=lambda run: store.record_confirmation(self._kept(run)),
+        )
+        verdict = contest.verdict()
+        assert verdict is not None
+        return conclude(verdict, entrants, runs, setup=self.setup, records=records)
+
+    def _entrants(self, records: Sequence[TrialRecord]) -> list[Entrant]:
+        leading = [one for one in ranked(records, self.spec) if not one.baseline]
+        baseline = measured_baseline(records)
+        assert baseline is not None
+
+        def entrant(name: str, role: Any, record: TrialRecord) -> Entrant:
+            one = record.configuration
+            return Entrant(name, role, one, record.number, self._commands(one))
+
+        finalists = [entrant(f"trial {one.number}", "finalist", one) for one in leading[:4]]
+        twin = [entrant("twin", "twin", one) for one in leading[:1]]
+        return [*finalists, *twin, entrant("baseline", "baseline", baseline)]
+
+    def _kept(self, run: Run) -> ConfirmationRecord:
+        measured = run.result if isinstance(run.result, Measurement) else None
+        at_s = START_S + self.simulated.clock_s
+        return ConfirmationRecord(
+            study=self.spec.name,
+            series=1,
+            round=run.round,
+            position=run.position,
+            contender=run.entrant.name,
+            trial=run.entrant.trial,
+            configuration=run.entrant.configuration,
+            started_s=at_s - 5.0,
+            ended_s=at_s,
+            result=run.result,
+            score=None if measured is None else score(self.spec, measured),
+            violations={},
+        )
+
+
+class MakesStudies(Protocol):
+    def __call__(self, **changes: Any) -> Dossier: ...
+
+
+@pytest.fixture
+def dossier_of(tmp_path: Path) -> MakesStudies:
+    """Makes a study of these `Studio` values in a store, and reads back what a report needs of it."""
+
+    def made(**changes: Any) -> Dossier:
+        url = f"sqlite:///{tmp_path}/autotune.db"
+        plan = Studio(url, **changes).run()
+        with read_store(url) as store:
+            return gather(plan, store)
+
+    return made
+
+
+def failing_but_the_baseline(number: int, configuration: Configuration) -> TrialResult | None:
+    """Every other configuration fails, each kind in turn."""
+    if number == 0:
+        return None
+    kinds = tuple(FailureKind)
+    return Failure(
+        kinds[number % len(kinds)],
+        f"the engine said <script>alert({number})</script> and a very long word: {'x' * 300}",
+        stderr_tail="Traceback\n  \x1b[31m<b>boom</b>\x00 " + "y" * 400,
+    )
