@@ -115,4 +115,4 @@ def test_what_is_asked_survives_its_document(tmp_path: Path) -> None:
     asked = ask(trial.commands(), trial.configuration, "single_stream")
     assert asked_from_json(json.loads(json.dumps(asked_to_json(asked)))) == asked
     with pytest.raises(PlanError):
-        asked_from_json({**asked_to_json(asked), "scenario": "server"})
+        asked_from_json({**asked_to_json(asked), "scenario": "burst"})

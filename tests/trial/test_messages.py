@@ -77,7 +77,7 @@ def changed(message: Message, **fields: object) -> bytes:
         b'{"message": "ready"}',
         changed(MESSAGES[0], request_s="fast"),
         changed(MESSAGES[0], observation={"pid": 1}),
-        changed(MESSAGES[1], scenario="server"),
+        changed(MESSAGES[1], scenario="burst"),
         changed(MESSAGES[1], start_s=True),
         changed(MESSAGES[2], starts_s=[], ends_s=[]),
         changed(MESSAGES[2], ends_s=[1.5]),
