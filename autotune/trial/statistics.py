@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 from autotune.spec.configuration import Scenario
 from autotune.spec.study import Objective
-from autotune.statistics.quantiles import USUAL, needed_count, percentile_of, supports, upper_bound
+from autotune.statistics.quantiles import percentile_of
 from autotune.trial.measurement import Block, InstanceBlock, Measurement
 
 
@@ -75,41 +73,6 @@ def block_score(block: Block, scenario: Scenario, objective: Objective) -> float
 def block_seconds(block: Block) -> float:
     """Real length of a block: from the common start to the last completion of all."""
     return max(instance.ends_s[-1] for instance in block.instances) - block.start_s
-
-
-@dataclass(frozen=True)
-class LatencyBound:
-    """One percentile of latency, and how far it may be believed.
-
-    Attributes:
-        value_s: nearest-rank; None where the latencies are too few to speak of this percentile.
-        upper_s: what the true percentile does not exceed, with 95 % confidence; None where they are too few
-            even for that.
-        needed: how many latencies it takes to speak of it.
-    """
-
-    percentile: float
-    value_s: float | None
-    upper_s: float | None
-    needed: int
-
-
-def latency_percentiles(
-    measurements: Sequence[Measurement], percentiles: Sequence[float] = USUAL
-) -> tuple[LatencyBound, ...]:
-    """The percentiles of all latencies of these measurements together, ascending, each once."""
-    latencies = sorted(latency for measurement in measurements for latency in latencies_s(measurement))
-    return tuple(_latency_bound(latencies, percentile) for percentile in sorted(set(percentiles)))
-
-
-def _latency_bound(latencies: Sequence[float], percentile: float) -> LatencyBound:
-    is_supported = supports(len(latencies), percentile)
-    return LatencyBound(
-        percentile,
-        percentile_of(latencies, percentile) if is_supported else None,
-        upper_bound(latencies, percentile),
-        needed_count(percentile),
-    )
 
 
 def memory_bytes(measurement: Measurement) -> int:

@@ -11,7 +11,6 @@ from autotune.trial.statistics import (
     block_throughput_sps,
     latencies_s,
     latency_count,
-    latency_percentiles,
     throughput_sps,
 )
 
@@ -54,18 +53,3 @@ def test_a_blocks_score_is_the_objectives_value_in_it() -> None:
     assert block_score(block, "single_stream", Objective(kind="latency", percentile=99)) == 1.5
     assert (latency_count(block, "offline"), latency_count(block, "single_stream")) == (6, 3)
     assert block_seconds(block) == 2.5
-
-
-def test_a_percentile_that_the_latencies_do_not_support_is_no_number_but_a_count() -> None:
-    def one(latency_s: float) -> Measurement:
-        ends = [latency_s * index for index in range(1, 33)]
-        part = InstanceBlock(1, (0.0, *ends[:-1]), tuple(ends))
-        return measurement("offline", Block(0.0, (part,)))
-
-    p50, p90, p99 = latency_percentiles([one(1.0), one(2.0)], (99, 50, 90, 50))
-    assert (p50.percentile, p50.needed) == (50, 11)
-    assert p50.value_s == pytest.approx(1.0)
-    assert p50.upper_s == pytest.approx(2.0)
-    assert p90.value_s == pytest.approx(2.0)
-    assert p90.upper_s == pytest.approx(2.0)
-    assert (p99.value_s, p99.upper_s, p99.needed) == (None, None, 662)
