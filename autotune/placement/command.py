@@ -44,8 +44,8 @@ def worker_commands(
 ) -> tuple[Command, ...]:
     """The command of every instance, in the order of the placement.
 
-    `offline` instances each serve requests of the whole batch; for `single_stream` the batch is split as
-    evenly as it goes, larger shares first.
+    `offline` and `server` instances each serve requests of the whole batch; for `single_stream` the batch is
+    split as evenly as it goes, larger shares first.
 
     Args:
         warmup_s: upper bound of the warm-up.
@@ -79,7 +79,7 @@ def batch_shares(batch_size: int, instances: int, scenario: Scenario) -> tuple[i
     Raises:
         PlacementError: an instance would get none.
     """
-    if scenario == "offline":
+    if scenario != "single_stream":
         return (batch_size,) * instances
     if instances > batch_size:
         raise PlacementError(

@@ -13,7 +13,7 @@ POLICIES: tuple[PlacementPolicy, ...] = ("close", "spread", "per-node", "per-l3"
 Precision = Literal["fp32", "bf16", "int8-dynamic"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8-dynamic")
 
-Scenario = Literal["offline", "single_stream"]
+Scenario = Literal["offline", "single_stream", "server"]
 
 
 @dataclass(frozen=True, order=True)

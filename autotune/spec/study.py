@@ -217,9 +217,11 @@ class StudySpec(Part):
     objective: Objective = Objective(kind="throughput")
     scenario: Annotated[Scenario, Field(default_factory=_usual_scenario)]
     """`offline`: every instance works through its own requests. `single_stream`: one request at a time,
-    split over the instances. By default what the objective suggests: `offline` for throughput."""
+    split over the instances. `server`: requests arrive at random, whichever instance is free takes the next,
+    and the highest rate is sought at which `limits.latency` is met. By default what the objective suggests:
+    `offline` for throughput."""
     measure: Measure = Measure()
-    limits: Limits = Limits()
+    limits: Annotated[Limits, Field(validate_default=True)] = Limits()
     search: Search = Search()
     confirm: Confirm = Confirm()
     budget: Budget = Budget()
@@ -237,6 +239,18 @@ class StudySpec(Part):
                 "sequence_length",
             )
         return problem
+
+    @field_validator("scenario")
+    @classmethod
+    def _a_server_seeks_throughput(cls, scenario: Scenario, info: ValidationInfo) -> Scenario:
+        objective = info.data.get("objective")
+        if scenario == "server" and objective is not None and objective.kind != "throughput":
+            percentile = f"p{objective.percentile:g}"
+            _refuse(
+                f"server seeks the highest rate, not the lowest {percentile} latency: write `objective: "
+                f"throughput`, and the latency to keep to as `limits: {{latency: {{{percentile}: ...}}}}`"
+            )
+        return scenario
 
     @field_validator("measure")
     @classmethod
@@ -259,6 +273,17 @@ class StudySpec(Part):
                 f"{measure.trial_timeout_s:g} s: lower it, or raise measure.trial_timeout",
                 "latency",
                 "max_s",
+            )
+        return limits
+
+    @field_validator("limits")
+    @classmethod
+    def _a_server_has_a_latency_to_keep_to(cls, limits: Limits, info: ValidationInfo) -> Limits:
+        if info.data.get("scenario") == "server" and limits.latency is None:
+            _refuse(
+                "missing: scenario server seeks the highest rate at which a latency is kept to; "
+                "write one, such as {p99: 50ms}",
+                "latency",
             )
         return limits
 

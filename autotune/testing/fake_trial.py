@@ -18,6 +18,7 @@ from autotune.testing.fake_backend import ARTIFACT_FILE
 from autotune.testing.fake_model import SCHEMA
 from autotune.trial.measurement import TrialResult
 from autotune.trial.run import run_trial
+from autotune.trial.server import Demand
 from autotune.trial.stopping import Rival
 from autotune.trial.watch import Watch
 
@@ -90,6 +91,7 @@ class FakeTrial:
         rival: Rival | None = None,
         watch: Watch | None = None,
         max_measuring_s: float | None = None,
+        demand: Demand | None = None,
     ) -> TrialResult:
         """Run the trial."""
         return run_trial(
@@ -102,11 +104,12 @@ class FakeTrial:
             rival=rival,
             watch=watch,
             max_measuring_s=max_measuring_s,
+            demand=demand,
         )
 
     def _argv(self, instance: int) -> tuple[str, ...]:
         share, rest = divmod(self.batch_size, self.instances)
-        size = self.batch_size if self.scenario == "offline" else share + (instance < rest)
+        size = self.batch_size if self.scenario != "single_stream" else share + (instance < rest)
         return (
             *(sys.executable, "-P", "-m", "autotune.trial.worker", "--backend", "fake"),
             *("--precision", self.precision, "--artifact", str(self.folder)),

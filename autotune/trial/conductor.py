@@ -28,6 +28,7 @@ from autotune.trial.messages import (
     Message,
     ProtocolError,
     Ready,
+    Served,
     Window,
     format_message,
     parse_message,
@@ -50,7 +51,7 @@ MAX_REQUESTS_PER_BLOCK = 100_000
 
 _READ_BYTES = 2**20
 
-Reply = TypeVar("Reply", Ready, InstanceBlock)
+Reply = TypeVar("Reply", Ready, InstanceBlock, Served)
 
 
 class Drain(Protocol):

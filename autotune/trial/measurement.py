@@ -40,17 +40,19 @@ class Failure:
 
 @dataclass(frozen=True)
 class InstanceBlock:
-    """One instance's requests in one block, in order; requests follow each other back to back.
+    """One instance's requests in one block, in order; but for `server`, they follow each other back to back.
 
     Attributes:
         samples_per_request: sequences in each of its requests.
-        starts_s: when each request was sent.
+        starts_s: when each request was sent; `server`: was to be sent, by the block in which that was.
         ends_s: when each was answered.
+        begun_s: `server`: when each left the queue; of other scenarios none.
     """
 
     samples_per_request: int
     starts_s: tuple[float, ...]
     ends_s: tuple[float, ...]
+    begun_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,10 @@ class Conditions:
         speed: of the slowest cpu, probed before and after, against the fastest that was seen; 1 = as fast.
         steal: share of the cpus' time that the hypervisor gave to others, of the instance that lost most.
         waited: share of the time in which the workers' threads were ready to run and did not, likewise.
-        others_cpus: CPU time of other processes on an instance's cpus per second, likewise.
+        others_cpus: CPU time of other processes on an instance's cpus per second, at least, likewise.
         throttled_s: for which the cgroup's CPU quota stopped the trial; throttled_periods: how often.
-        cpu_pressure, memory_pressure, io_pressure: share of the time in which some task of the host stalled.
+        cpu_pressure, memory_pressure, io_pressure: share of the time in which some task of the host stalled,
+            or of this cgroup where the kernel counts it by itself.
         frequency_hz: mean over the cpus; temperature_c: of the hottest sensor, both at the end.
         thermal_throttles: how often a core slowed down because of heat.
         involuntary_switches, migrations: of the workers' threads; major_faults: of the workers.
@@ -97,12 +100,18 @@ class Block:
     Attributes:
         start_s: when all instances began.
         instances: in the order of the placement.
-        conditions: what the host did meanwhile; None where nobody looked.
+        conditions: what the host did meanwhile; None where nobody looked. `server`: during the whole run at
+            this rate, of which the block is a part.
+        end_s: `server`: when the block was over; None = with its last answer.
+        waiting_s: `server`: for how long each request had waited that was not begun when the run was given
+            up, which is longer than the limit.
     """
 
     start_s: float
     instances: tuple[InstanceBlock, ...]
     conditions: Conditions | None = None
+    end_s: float | None = None
+    waiting_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,6 +132,51 @@ StopReason = Literal["planned", "precise", "worse", "blocks", "percentile", "tim
 """Why no further block was measured: the planned number was reached; the blocks agree; the configuration is
 clearly worse than the best; `max_blocks` were reached without agreement; the needed percentile was reached;
 the trial's time was over; as many blocks were disturbed as a trial may lose."""
+
+
+@dataclass(frozen=True)
+class RateStep:
+    """One run of the `server` scenario at one arrival rate.
+
+    Attributes:
+        rate_per_s: requests per second that were sent.
+        requests: how many counted; waiting: how many of them were not begun when the run was given up.
+        percentile: of latency, that is limited; latency_s: its value in the long run; upper_s: what it does
+            not exceed, with 95 % confidence (`autotune.statistics.queueing`).
+        late_s: by how much the load generator was late, at the 99th percentile; delay_s: by how much that
+            delayed requests, likewise.
+        met: the upper bound meets the limit, and there are requests enough to say so.
+        kept: the measurement's blocks are those of this run.
+    """
+
+    rate_per_s: float
+    requests: int
+    waiting: int
+    percentile: float
+    latency_s: float
+    upper_s: float
+    late_s: float
+    delay_s: float
+    met: bool
+    kept: bool = False
+
+
+@dataclass(frozen=True)
+class Generator:
+    """The process that sent the requests of the `server` scenario.
+
+    Attributes:
+        cpus: where it ran, apart from all instances; empty = wherever the kernel put it, among them.
+        realtime: it preempted whatever ran where it was to run.
+        late_s: by how much it was late in the run that is kept, at the 99th percentile; late_max_s: at most.
+        late_runs: runs that were measured again because it was too late.
+    """
+
+    cpus: tuple[int, ...]
+    realtime: bool
+    late_s: float
+    late_max_s: float
+    late_runs: int
 
 
 @dataclass(frozen=True)
@@ -172,6 +226,7 @@ class Measurement:
         memory_binding: `bind` (as asked), `none` (not asked) or `refused` (the kernel did not permit it).
         wall_s: from the launch to the end of the last worker.
         measuring_s: the part of it inside measuring windows; warmup_s: the part inside warm-up.
+        rates: `server`: the arrival rates that were tried, in order; generator: who sent the requests.
     """
 
     scenario: Scenario
@@ -183,6 +238,8 @@ class Measurement:
     warmup_s: float
     dropped: tuple[DroppedBlock, ...] = ()
     stopped: StopReason = "planned"
+    rates: tuple[RateStep, ...] = ()
+    generator: Generator | None = None
 
 
 TrialResult = Measurement | Failure

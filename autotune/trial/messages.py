@@ -4,8 +4,17 @@
 worker     ready {observation, request_s}                    once, after warm-up
 conductor  measure {scenario, start_s, end_s, deadline_s, board}   any number of times
 worker     block {samples_per_request, starts_s, ends_s}     the answer to each
+conductor  serve {queue, end_s}                         any number of times, instead of `measure`
+worker     served {samples_per_request, requests, begun_s, ends_s}   the answer to each
 worker     failed {failure, reason}                          instead of any answer; the last word
 conductor  stop {}                                           or the end of stdin
+```
+
+and to the load generator, over the same kind of line:
+
+```
+conductor  send {queue, times_s, instances}             any number of times
+generator  sent {sent_s, realtime}                      the answer to each
 ```
 
 Times are CLOCK_MONOTONIC seconds. Workers import this module, so it loads pydantic only to read `ready`,
@@ -57,6 +66,62 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Serve:
+    """Take requests from a queue that all instances share, until it says that no more will come.
+
+    Attributes:
+        queue: path of the pipe (`autotune.trial.queue`).
+        end_s: after which no further request is begun.
+    """
+
+    queue: str
+    end_s: float
+
+
+@dataclass(frozen=True)
+class Served:
+    """What an instance took from the queue.
+
+    Attributes:
+        samples_per_request: sequences in each of its requests.
+        requests: their numbers, in order; begun_s: when each left the queue; ends_s: when it was answered.
+    """
+
+    samples_per_request: int
+    requests: tuple[int, ...]
+    begun_s: tuple[float, ...]
+    ends_s: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Send:
+    """Put the requests 0, 1, ... into a queue, each at its time.
+
+    Attributes:
+        queue: path of the pipe.
+        times_s: ascending.
+        instances: how many take from it.
+    """
+
+    queue: str
+    times_s: tuple[float, ...]
+    instances: int
+
+
+@dataclass(frozen=True)
+class Sent:
+    """When the requests 0, 1, ... were in the queue.
+
+    Attributes:
+        sent_s: of all but those from the first on for which the queue was full.
+        realtime: the kernel permitted the generator to preempt others.
+    """
+
+    sent_s: tuple[float, ...]
+    realtime: bool
+
+
+@dataclass(frozen=True)
 class Failed:
     """The worker could not go on."""
 
@@ -69,11 +134,15 @@ class Stop:
     """Nothing more to do."""
 
 
-Message = Ready | Window | InstanceBlock | Failed | Stop
+Message = Ready | Window | InstanceBlock | Serve | Served | Send | Sent | Failed | Stop
 _KINDS: dict[type, str] = {
     Ready: "ready",
     Window: "measure",
     InstanceBlock: "block",
+    Serve: "serve",
+    Served: "served",
+    Send: "send",
+    Sent: "sent",
     Failed: "failed",
     Stop: "stop",
 }
@@ -125,6 +194,29 @@ def _block(fields: dict[str, Any]) -> InstanceBlock:
     return InstanceBlock(int(fields["samples_per_request"]), starts_s, ends_s)
 
 
+def _serve(fields: dict[str, Any]) -> Serve:
+    return Serve(str(fields["queue"]), _seconds(fields["end_s"]))
+
+
+def _served(fields: dict[str, Any]) -> Served:
+    requests = tuple(map(_count, fields["requests"]))
+    begun_s = tuple(map(_seconds, fields["begun_s"]))
+    ends_s = tuple(map(_seconds, fields["ends_s"]))
+    if not len(requests) == len(begun_s) == len(ends_s):
+        raise ValueError(f"{len(requests)} requests, {len(begun_s)} begun and {len(ends_s)} ended")
+    if any(end < begun for begun, end in zip(begun_s, ends_s, strict=True)):
+        raise ValueError("a request that ends before it begins")
+    return Served(_count(fields["samples_per_request"]), requests, begun_s, ends_s)
+
+
+def _send(fields: dict[str, Any]) -> Send:
+    return Send(str(fields["queue"]), tuple(map(_seconds, fields["times_s"])), _count(fields["instances"]))
+
+
+def _sent(fields: dict[str, Any]) -> Sent:
+    return Sent(tuple(map(_seconds, fields["sent_s"])), bool(fields["realtime"]))
+
+
 def _failed(fields: dict[str, Any]) -> Failed:
     return Failed(FailureKind(fields["failure"]), str(fields["reason"]))
 
@@ -139,10 +231,20 @@ def _seconds(value: object) -> float:
     return float(value)
 
 
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is not a number of something")
+    return value
+
+
 _PARSERS: dict[str, Callable[[dict[str, Any]], Message]] = {
     "ready": _ready,
     "measure": _window,
     "block": _block,
+    "serve": _serve,
+    "served": _served,
+    "send": _send,
+    "sent": _sent,
     "failed": _failed,
     "stop": _stop,
 }

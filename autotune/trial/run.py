@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 from autotune.machine.counters import oom_kills
+from autotune.machine.sysfs import Tree
 from autotune.placement.placement import Command
 from autotune.spec.configuration import Configuration, Scenario
 from autotune.spec.study import Measure, Objective
 from autotune.trial.asked import Asked, ask
-from autotune.trial.conductor import Exchange, Schedule, conduct
+from autotune.trial.conductor import Drain, Exchange, Schedule, conduct
 from autotune.trial.failures import InstanceError, sort_exit
 from autotune.trial.launcher import Worker, launched
+from autotune.trial.load import LoadGenerator, generator_site, load_generator
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
+from autotune.trial.server import Demand, conduct_server
 from autotune.trial.stopping import Rival, Rule
 from autotune.trial.watch import Observer, Watch
 
@@ -34,6 +39,7 @@ def run_trial(
     rival: Rival | None = None,
     watch: Watch | None = None,
     max_measuring_s: float | None = None,
+    demand: Demand | None = None,
 ) -> TrialResult:
     """Start the instances, measure them over common windows, and end them.
 
@@ -52,7 +58,13 @@ def run_trial(
             have no conditions, and the trial fails when the CPU quota throttles it.
         max_measuring_s: no further block is begun after so long, once there are `measure.blocks`; None = as
             long as it takes.
+        demand: what the scenario `server` asks, which needs it and does not race; others take no notice.
+
+    Raises:
+        ValueError: the scenario is `server` and there is no demand.
     """
+    if scenario == "server" and demand is None:
+        raise ValueError("the scenario server needs a demand")
     started_s = time.monotonic()
     rule = Rule(
         scenario,
@@ -67,11 +79,14 @@ def run_trial(
     schedule = Schedule(measure.block_s, rule, started_s + measure.trial_timeout_s)
     kills = oom_kills()
     try:
-        with launched(commands) as workers:
+        with _loaded(scenario, commands) as generator, launched(commands) as workers:
             try:
                 with _observed(watch, workers, commands) as observer:
                     asked = ask(commands, configuration, scenario)
-                    measurement = _measure(workers, schedule, asked, observer)
+                    if demand is not None and generator is not None:
+                        measurement = _serve(workers, schedule, asked, observer, demand, generator)
+                    else:
+                        measurement = _measure(workers, schedule, asked, observer)
             except InstanceError as error:
                 return _explain(error, workers, oom_killed=oom_kills() > kills)
     except InstanceError as error:  # a worker that could not even be started
@@ -95,6 +110,30 @@ def _measure(
     drains = [worker.stderr for worker in workers]
     with Exchange(channels, drains, schedule.deadline_s) as exchange:
         return conduct(exchange, schedule, asked, observer)
+
+
+def _loaded(scenario: Scenario, commands: Sequence[Command]) -> AbstractContextManager[LoadGenerator | None]:
+    """Have a generator beside the instances, where the scenario has one."""
+    if scenario != "server":
+        return nullcontext()
+    allowed = frozenset(os.sched_getaffinity(0))
+    return load_generator(generator_site([command.cpus for command in commands], allowed, Tree(Path("/"))))
+
+
+def _serve(
+    workers: Sequence[Worker],
+    schedule: Schedule,
+    asked: Asked,
+    observer: Observer | None,
+    demand: Demand,
+    generator: LoadGenerator,
+) -> Measurement:
+    channels = [worker.channel for worker in workers]
+    drains: list[Drain] = [*(worker.stderr for worker in workers), generator, generator.stderr]
+    if observer is not None:
+        observer.adopt(generator.pid)
+    with Exchange(channels, drains, schedule.deadline_s) as exchange:
+        return conduct_server(exchange, schedule, asked, demand, generator, observer)
 
 
 def _explain(error: InstanceError, workers: Sequence[Worker], *, oom_killed: bool) -> Failure:

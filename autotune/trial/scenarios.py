@@ -7,6 +7,8 @@ as instances of one kind are.
 
 `single_stream`: every query is split over the instances, which begin it together and begin the next one
 when all have ended it. They agree through the board alone; the parent has no part in it.
+
+`server`: requests come through a queue that all instances share; whoever is free takes the next one.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from collections.abc import Callable
 from autotune.trial.board import Board, spin_until
 from autotune.trial.failures import InstanceError
 from autotune.trial.measurement import FailureKind
-from autotune.trial.messages import Window
+from autotune.trial.messages import Serve, Served, Window
+from autotune.trial.queue import next_request, open_to_take
 
 MIN_REQUESTS = 2
 """Requests of one instance in one window, however long they take."""
@@ -110,6 +113,20 @@ def _followers_reached(board: Board, word: int) -> bool:
 def _meet(condition: Callable[[], bool], window: Window) -> None:
     if not spin_until(condition, window.deadline_s):
         raise InstanceError(FailureKind.TIMEOUT, "the other instances did not come to the next query")
+
+
+def serve_queue(request: Request, order: Serve, samples_per_request: int) -> Served:
+    """Take requests and answer them, until no more will come or it is too late to begin another."""
+    requests: list[int] = []
+    begun_s: list[float] = []
+    ends_s: list[float] = []
+    with open_to_take(order.queue) as queue:
+        while time.monotonic() < order.end_s and (number := next_request(queue)) is not None:
+            requests.append(number)
+            begun_s.append(time.monotonic())
+            request()
+            ends_s.append(time.monotonic())
+    return Served(samples_per_request, tuple(requests), tuple(begun_s), tuple(ends_s))
 
 
 def _mean_s(times: Times) -> float:

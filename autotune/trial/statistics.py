@@ -13,13 +13,21 @@ from autotune.trial.measurement import Block, InstanceBlock, Measurement
 def throughput_sps(measurement: Measurement) -> float:
     """Samples per second: the median over blocks of the sum over instances.
 
-    The median, so that one disturbed block of three does not decide.
+    The median, so that one disturbed block of three does not decide. `server`: of all blocks together, as
+    they are parts of one run, in which the number of requests is planned and those in a part of it are not.
     """
+    if measurement.scenario == "server":
+        blocks = measurement.blocks
+        seconds = sum(block_seconds(block) for block in blocks)
+        return sum(block_throughput_sps(block) * block_seconds(block) for block in blocks) / seconds
     return statistics.median(block_throughput_sps(block) for block in measurement.blocks)
 
 
 def block_throughput_sps(block: Block) -> float:
-    """Samples per second in one block, summed over instances."""
+    """Samples per second in one block, summed over instances; `server`: of the requests sent in it."""
+    if block.end_s is not None:
+        samples = sum(part.samples_per_request * len(part.ends_s) for part in block.instances)
+        return samples / block_seconds(block)
     return sum(instance_throughput_sps(instance, block.start_s) for instance in block.instances)
 
 
@@ -32,7 +40,8 @@ def latencies_s(measurement: Measurement) -> tuple[float, ...]:
     """Every latency, block by block.
 
     `offline`: of every request of every instance. `single_stream`: of every query, from its first part's
-    start to its last part's end.
+    start to its last part's end. `server`: of every request, from when it was to be sent; of one that was
+    never begun, for how long it had waited.
     """
     return tuple(
         latency for block in measurement.blocks for latency in block_latencies_s(block, measurement.scenario)
@@ -41,9 +50,10 @@ def latencies_s(measurement: Measurement) -> tuple[float, ...]:
 
 def block_latencies_s(block: Block, scenario: Scenario) -> list[float]:
     """The latencies of one block, as `latencies_s` counts them."""
-    if scenario == "offline":
-        return [latency for instance in block.instances for latency in instance_latencies_s(instance)]
-    return _query_latencies_s(block)
+    if scenario == "single_stream":
+        return _query_latencies_s(block)
+    answered = (latency for instance in block.instances for latency in instance_latencies_s(instance))
+    return [*answered, *block.waiting_s]
 
 
 def instance_latencies_s(instance: InstanceBlock) -> list[float]:
@@ -60,7 +70,7 @@ def _query_latencies_s(block: Block) -> list[float]:
 def latency_count(block: Block, scenario: Scenario) -> int:
     """How many latencies a block gives: one a request, or one a split query."""
     counts = [len(instance.ends_s) for instance in block.instances]
-    return sum(counts) if scenario == "offline" else min(counts)
+    return min(counts) if scenario == "single_stream" else sum(counts) + len(block.waiting_s)
 
 
 def block_score(block: Block, scenario: Scenario, objective: Objective) -> float:
@@ -71,7 +81,9 @@ def block_score(block: Block, scenario: Scenario, objective: Objective) -> float
 
 
 def block_seconds(block: Block) -> float:
-    """Real length of a block: from the common start to the last completion of all."""
+    """Real length of a block: from the common start to the last completion of all; `server`: to its end."""
+    if block.end_s is not None:
+        return block.end_s - block.start_s
     return max(instance.ends_s[-1] for instance in block.instances) - block.start_s
 
 

@@ -155,11 +155,12 @@ def _first_of_each_core(tree: Tree, cpus: Sequence[int]) -> list[int]:
     for cpu in cpus:
         if cpu not in taken:
             found.append(cpu)
-            taken |= _siblings(tree, cpu)
+            taken |= siblings(tree, cpu)
     return found
 
 
-def _siblings(tree: Tree, cpu: int) -> frozenset[int]:
+def siblings(tree: Tree, cpu: int) -> frozenset[int]:
+    """The cpus of this cpu's core, itself among them; empty where that cannot be read."""
     try:
         return tree.cpu_list(f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") or frozenset()
     except MachineError:

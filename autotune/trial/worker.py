@@ -21,9 +21,18 @@ from autotune.trial.assignment import Assignment, parse_assignment
 from autotune.trial.board import Board
 from autotune.trial.failures import InstanceError, kind_of_exception, reason_of_exception
 from autotune.trial.measurement import FailureKind, InstanceBlock
-from autotune.trial.messages import Failed, Message, Ready, Window, format_message, parse_message
+from autotune.trial.messages import (
+    Failed,
+    Message,
+    Ready,
+    Serve,
+    Served,
+    Window,
+    format_message,
+    parse_message,
+)
 from autotune.trial.observe import observe, process_age_s
-from autotune.trial.scenarios import run_window
+from autotune.trial.scenarios import run_window, serve_queue
 from autotune.trial.warmup import warm_up
 
 
@@ -51,11 +60,11 @@ class Line:
         except BrokenPipeError:
             raise SystemExit(0) from None
 
-    def windows(self) -> Iterator[Window]:
+    def windows(self) -> Iterator[Window | Serve]:
         """The windows to measure, until `stop` or the end of the stream."""
         for line in self._incoming:
             message = parse_message(line)
-            if not isinstance(message, Window):
+            if not isinstance(message, Window | Serve):
                 return
             yield message
 
@@ -123,7 +132,9 @@ def serve(assignment: Assignment, line: Line) -> None:
     session.close()
 
 
-def _measure(assignment: Assignment, requests: Requests, window: Window) -> InstanceBlock:
+def _measure(assignment: Assignment, requests: Requests, window: Window | Serve) -> InstanceBlock | Served:
+    if isinstance(window, Serve):
+        return serve_queue(requests, window, assignment.batch_size)
     board = Board(window.board, assignment.instance, assignment.instances) if window.board else nullcontext()
     with board as shared:
         starts_s, ends_s = run_window(requests, window, shared)

@@ -104,6 +104,14 @@ def test_a_budget_can_be_lifted() -> None:
     assert (budget.trials, budget.minutes) == (None, None)
 
 
+@pytest.mark.parametrize("limits", ["", "limits: {memory: 1GiB}"])
+def test_a_server_needs_a_latency_to_keep_to(limits: str) -> None:
+    with pytest.raises(StudyFileError, match=r"missing: .*highest rate.*\{p99: 50ms\}") as caught:
+        study(f"scenario: server\n{limits}")
+    assert caught.value.path == "limits.latency"
+    assert study("scenario: server\nlimits: {latency: {p90: 50ms}}").scenario == "server"
+
+
 WRONG = [
     # what is written after model and problem, its path, the value as told, what is told to be allowed
     ("name: [a]", "name", "a list", "letters, digits"),
@@ -119,8 +127,14 @@ WRONG = [
     ("objective: {latency: {percentile: 100}}", "objective.latency.percentile", "100", "1 to 99.99"),
     ("objective: {latency: {percentile: p99}}", "objective.latency.percentile", "p99", "1 to 99.99"),
     ("objective: {latency: }", "objective.latency", "no value", "p99"),
-    ("scenario: server", "scenario", "server", "offline, single_stream"),
-    ("scenario:", "scenario", "no value", "offline, single_stream"),
+    ("scenario: burst", "scenario", "burst", "offline, single_stream, server"),
+    (
+        "scenario: server\nobjective: {latency: p99}\nlimits: {latency: {p99: 1s}}",
+        "scenario",
+        "server",
+        "objective: throughput",
+    ),
+    ("scenario:", "scenario", "no value", "offline, single_stream, server"),
     ("limits: 50ms", "limits", "50ms", "latency, memory"),
     ("limits: {latency: 50ms}", "limits.latency", "50ms", "{p99: 50ms}"),
     ("limits: {latency: {}}", "limits.latency", "a mapping", "{p99: 50ms}"),

@@ -62,6 +62,7 @@ VALID: list[dict[str, Any]] = [
     {"objective": {"latency": "p99.9"}},
     {"objective": {"latency": {"percentile": 99}}},
     {"scenario": "single_stream"},
+    {"scenario": "server", "limits": {"latency": {"p99": "50ms"}}},
     {"limits": None},
     {"limits": {"latency": {"p99": "50 ms"}, "memory": "4gib"}},
     {"limits": {"latency": {"percentile": 99.9, "max": "1min"}}},
@@ -97,7 +98,7 @@ INVALID: list[dict[str, Any]] = [
     {"objective": {"latency": {"percentile": 0}}},
     {"objective": {"latency": {"percentile": 99, "max": "1s"}}},
     {"objective": {"latency": "p50", "throughput": 1}},
-    {"scenario": "server"},
+    {"scenario": "burst"},
     {"limits": []},
     {"limits": {"latency": {}}},
     {"limits": {"latency": None}},
@@ -138,6 +139,8 @@ INVALID: list[dict[str, Any]] = [
 ]
 
 BEYOND_THE_SCHEMA: list[dict[str, Any]] = [
+    {"scenario": "server"},
+    {"scenario": "server", "objective": "latency", "limits": {"latency": {"p99": "50ms"}}},
     {"problem": {"batch_size": 8, "sequence_length": 1024}},
     {"objective": "latency", "search": {"instances": [16]}},
     {"limits": {"latency": {"p99": "2h"}}},

@@ -1,0 +1,142 @@
+"""One run at one arrival rate, judged: what it says of the limited percentile, and of other rates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autotune.spec.study import LatencyLimit
+from autotune.statistics.quantiles import CONFIDENCE
+from autotune.statistics.queueing import Run, TailBound, tail_bound
+from autotune.trial.load import Load, Request
+from autotune.trial.measurement import Block, Conditions, InstanceBlock, RateStep
+
+STRETCHES = 10
+"""Of a run, between which Student's interval is taken. Source: B. Schmeiser, Batch size effects in the
+analysis of simulation output (1982): 10 to 30."""
+
+MIN_REQUESTS = 100
+"""Of a run that decides, whatever the percentile."""
+
+
+def needed_requests(percentile: float) -> int:
+    """The fewest requests that may decide whether a percentile meets its limit: 299 at p99, 2995 at p99.9.
+
+    Of so many, one is above the percentile with 95 % confidence; of fewer, maybe none shows what the slowest
+    are like. At least `MIN_REQUESTS`, which is more than p90 and p95 ask for.
+    """
+    return max(MIN_REQUESTS, math.ceil(math.log(1 - CONFIDENCE) / math.log(percentile / 100)))
+
+
+@dataclass(frozen=True)
+class Span:
+    """Which part of a run counts.
+
+    Attributes:
+        settling_s: from its start; before it, the queue fills. length_s: of what counts, after it.
+    """
+
+    settling_s: float
+    length_s: float
+
+    def stretches(self, load: Load) -> list[int]:
+        """Which stretch each request belongs to, by when it was to be sent; -1 = settling."""
+        since_s = (request.time_s - load.start_s - self.settling_s for request in load.requests)
+        return [-1 if at_s < 0 else self._stretch(at_s) for at_s in since_s]
+
+    def _stretch(self, at_s: float) -> int:
+        return min(STRETCHES - 1, math.floor(STRETCHES * at_s / self.length_s))
+
+
+@dataclass(frozen=True)
+class JudgedRun:
+    """A run at one rate.
+
+    Attributes:
+        capacity_per_s: the rate that the instances cannot serve for long, by their service times in it.
+        expected_per_s: the highest rate that is expected to meet the limit; None = no rate is.
+    """
+
+    load: Load
+    span: Span
+    step: RateStep
+    conditions: Conditions | None
+    capacity_per_s: float
+    expected_per_s: float | None
+
+    def blocks(self) -> tuple[Block, ...]:
+        """What counts of the run, stretch by stretch."""
+        requests: list[list[Request]] = [[] for _ in range(STRETCHES)]
+        for request, stretch in zip(self.load.requests, self.span.stretches(self.load), strict=True):
+            if stretch >= 0:
+                requests[stretch].append(request)
+        return tuple(self._block(stretch, own) for stretch, own in enumerate(requests))
+
+    def _block(self, stretch: int, requests: Sequence[Request]) -> Block:
+        start_s = self.load.start_s + self.span.settling_s
+        begin_s, end_s = (start_s + self.span.length_s * part / STRETCHES for part in (stretch, stretch + 1))
+        instances = tuple(
+            _instance_block(samples, [request for request in requests if request.instance == instance])
+            for instance, samples in enumerate(self.load.samples_per_request)
+        )
+        waiting = (request for request in requests if request.instance < 0)
+        waiting_s = tuple(self.load.given_up_s - request.time_s for request in waiting)
+        return Block(begin_s, instances, self.conditions, end_s, waiting_s)
+
+
+def _instance_block(samples_per_request: int, requests: Sequence[Request]) -> InstanceBlock:
+    return InstanceBlock(
+        samples_per_request,
+        starts_s=tuple(request.time_s for request in requests),
+        ends_s=tuple(request.end_s for request in requests),
+        begun_s=tuple(request.begun_s for request in requests),
+    )
+
+
+def judge(
+    load: Load, span: Span, rate_per_s: float, limit: LatencyLimit, conditions: Conditions | None
+) -> JudgedRun:
+    """Say what a run shows."""
+    stretches = span.stretches(load)
+    run = Run(
+        rate_per_s,
+        servers=len(load.samples_per_request),
+        arrivals_s=np.array([request.time_s for request in load.requests]),
+        latencies_s=np.array([min(one.end_s, load.given_up_s) - one.time_s for one in load.requests]),
+        services_s=np.array([_service_s(request) for request in load.requests]),
+        stretch=np.array(stretches, dtype=np.intp),
+    )
+    counted = [one for one, stretch in zip(load.requests, stretches, strict=True) if stretch >= 0]
+    bound = tail_bound(run, limit.percentile)
+    is_enough = len(counted) >= needed_requests(limit.percentile)
+    step = RateStep(
+        rate_per_s=rate_per_s,
+        requests=len(counted),
+        waiting=sum(request.instance < 0 for request in counted),
+        percentile=limit.percentile,
+        latency_s=bound.value_s,
+        upper_s=bound.upper_s,
+        late_s=load.late_s(),
+        delay_s=load.delay_s(),
+        met=is_enough and bound.upper_s <= limit.max_s,
+    )
+    expected = _expected_rate(run, bound, limit)
+    return JudgedRun(load, span, step, conditions, run.queue().capacity_per_s, expected)
+
+
+def _expected_rate(run: Run, bound: TailBound, limit: LatencyLimit) -> float | None:
+    """The highest rate at which the bound would meet the limit.
+
+    By the replay, which knows service times and queue, for a limit as much lower as the bound is above what
+    the replay gives at the run's own rate.
+    """
+    queue = run.queue()
+    replayed_s = float(np.percentile(queue.long_run(run.rate_per_s), limit.percentile))
+    return queue.highest_rate(limit.percentile, limit.max_s * min(1.0, replayed_s / bound.upper_s))
+
+
+def _service_s(request: Request) -> float:
+    return request.end_s - request.begun_s if request.instance >= 0 else math.nan
