@@ -9,6 +9,9 @@ BUG = 70
 INTERRUPTED = 130
 """Stopped by SIGINT or SIGTERM; what was found is kept. Source: 128 + SIGINT, as shells report it."""
 
+WORSE, STALE, UNDECIDED = 20, 21, 22
+"""What `verify` and `compare` found is no error, and is told by a code of its own."""
+
 EXIT_CODES: dict[type[errors.AutotuneError], int] = {
     errors.AutotuneError: 1,
     errors.MachineError: 3,
@@ -45,6 +48,9 @@ MEANINGS: dict[int, str] = {
     13: "the plan document is wrong",
     14: "the plan cannot be exported",
     15: "the machine was too noisy to measure what a plan needs",
+    WORSE: "verify: the plan is worse than it states",
+    STALE: "verify: machine, versions or model are others than the plan's; nothing was measured",
+    UNDECIDED: "verify, compare: it could not be told",
     BUG: "a bug in autotune",
     INTERRUPTED: "interrupted; every finished trial is kept",
 }

@@ -13,12 +13,15 @@ import typer
 
 from autotune.cli import exits, output
 from autotune.cli.cache import cache
+from autotune.cli.compare import compare
 from autotune.cli.export import export
 from autotune.cli.machine import machine
 from autotune.cli.plans import plans
+from autotune.cli.report import report
 from autotune.cli.schema import schema
 from autotune.cli.show import show
 from autotune.cli.tune import tune
+from autotune.cli.verify import verify
 from autotune.errors import AutotuneError
 
 app = typer.Typer(
@@ -29,7 +32,7 @@ app = typer.Typer(
     epilog=exits.help_epilog(),
 )
 
-for _command in (machine, tune, plans, show, export):
+for _command in (machine, tune, plans, show, report, export, verify, compare):
     app.command()(_command)
 app.add_typer(cache, name="cache")
 app.command()(schema)

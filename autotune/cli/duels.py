@@ -1,0 +1,107 @@
+"""What `verify` and `compare` have in common: progress, and figures in words and as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from autotune.cli import output
+from autotune.cli.progress import TerminalObserver
+from autotune.plan.describe import format_objective_value
+from autotune.plan.evidence import Range
+from autotune.plan.make import objective_name, range_of
+from autotune.rounds import Run
+from autotune.search.score import goodness_of, score
+from autotune.spec.study import StudySpec
+from autotune.statistics.paired import Interval
+from autotune.trial.measurement import Failure
+
+UNMEASURED = "not measured"
+
+
+class DuelObserver(TerminalObserver):
+    """One line for each run, and on a terminal a status line for the round that runs."""
+
+    def round_started(self, number: int, names: Sequence[str]) -> None:
+        """Show that a round begins."""
+        output.status(f"round {number}: {' and '.join(names)}")
+
+
+def ratio_words(estimate: float, span: Range | None) -> str:
+    """A ratio with its interval: `1.234x (95 %: 1.201x to 1.268x)`."""
+    sure = "" if span is None else f" (95 %: {span.low:.3f}x to {span.high:.3f}x)"
+    return f"{estimate:.3f}x{sure}"
+
+
+def ratio_now(ratio: Interval | None) -> str:
+    """The same of what was measured; a single round has no interval."""
+    return UNMEASURED if ratio is None else ratio_words(ratio.estimate, range_of(ratio))
+
+
+def value_words(spec: StudySpec, estimate: float, span: Range | None) -> str:
+    """An objective's value in its unit with its interval."""
+    name = objective_name(spec.objective)
+    shown = format_objective_value(name, estimate)
+    if span is None:
+        return shown
+    low, high = (format_objective_value(name, end) for end in (span.low, span.high))
+    return f"{shown} (95 %: {low.split()[0]} to {high})"
+
+
+def value_now(spec: StudySpec, goodness: Interval | None) -> str:
+    """The same of a goodness that was measured."""
+    if goodness is None:
+        return UNMEASURED
+    value = _value(spec, goodness)
+    return value_words(spec, value.estimate, range_of(value))
+
+
+def interval_document(interval: Interval | None) -> dict[str, Any] | None:
+    """An interval as JSON; ends that a single round does not tell are null."""
+    if interval is None:
+        return None
+    known = math.isfinite(interval.half_width)
+    return {
+        "estimate": interval.estimate,
+        "low": interval.low if known else None,
+        "high": interval.high if known else None,
+        "confidence": interval.confidence,
+        "rounds": interval.count,
+    }
+
+
+def value_document(spec: StudySpec, goodness: Interval | None) -> dict[str, Any] | None:
+    """The value of the objective, in its unit, of a goodness that was measured."""
+    return interval_document(None if goodness is None else _value(spec, goodness))
+
+
+def runs_document(spec: StudySpec, runs: Iterable[Run]) -> list[dict[str, Any]]:
+    """Every run as JSON, in order."""
+    return [
+        {
+            "round": run.round,
+            "position": run.position,
+            "name": run.entrant.name,
+            "started_s": run.started_s,
+            "ended_s": run.ended_s,
+            **_outcome(spec, run),
+        }
+        for run in runs
+    ]
+
+
+def _value(spec: StudySpec, goodness: Interval) -> Interval:
+    """An interval of goodness in the objective's unit; a single round's stays without ends."""
+    estimate = goodness_of(spec, goodness.estimate)
+    if not math.isfinite(goodness.half_width):
+        return replace(goodness, estimate=estimate)
+    low, high = sorted((goodness_of(spec, goodness.low), goodness_of(spec, goodness.high)))
+    return replace(goodness, estimate=estimate, low=low, high=high)
+
+
+def _outcome(spec: StudySpec, run: Run) -> dict[str, Any]:
+    if isinstance(run.result, Failure):
+        return {"value": None, "failure": {"kind": str(run.result.kind), "reason": run.result.reason}}
+    return {"value": score(spec, run.result), "failure": None}

@@ -1,0 +1,163 @@
+"""`autotune verify`: whether a stored plan still does what it states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from autotune.cli import exits, output
+
+if TYPE_CHECKING:
+    from autotune.dueling import Bounds
+    from autotune.plan.document import Plan
+    from autotune.reviving import Origin
+    from autotune.verification import Verification
+
+SCHEMA = "autotune.verification/1"
+
+CODES = {"holds": 0, "better": 0, "worse": exits.WORSE, "stale": exits.STALE, "undecided": exits.UNDECIDED}
+"""By verdict, so that the command can stand in a deployment pipeline."""
+
+
+def verify(
+    ref: Annotated[
+        str,
+        typer.Argument(
+            metavar="[REF]",
+            help="`latest`, a plan's id or how it begins, a study's name, or a plan file.",
+            show_default=False,
+        ),
+    ] = "latest",
+    *,
+    store: Annotated[
+        str, typer.Option(metavar="URL", help="Database of studies, trials and plans.")
+    ] = "sqlite:///autotune.db",
+    rounds: Annotated[
+        int, typer.Option(min=3, max=1000, help="Rounds at most; fewer when it is clear before.")
+    ] = 12,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Begin no round later than this, after the third.")
+    ] = None,
+    tolerance: Annotated[
+        str, typer.Option(metavar="SHARE", help="How much less than stated still holds, such as 5%.")
+    ] = "5%",
+    base: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder that a relative path of the model starts from.")
+    ] = Path(),
+    offline: Annotated[bool, typer.Option("--offline", help="Never download a model.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Run a plan again beside its baseline: does it hold what it states?
+
+    It holds or is better (exit code 0), is worse (20), stale (21: machine, versions or model differ), or
+    undecided (22).
+    """
+    from autotune.cli.reference import find_plan
+    from autotune.dueling import Bounds
+    from autotune.reviving import Origin
+
+    share, bounds, origin = _share(tolerance), Bounds(rounds, minutes), Origin(base, offline)
+    found, interrupted = _verify(find_plan(ref, store), share, bounds, origin)
+    if as_json:
+        output.result_json(verification_document(found))
+    else:
+        _print(found)
+    raise typer.Exit(exits.INTERRUPTED if interrupted else CODES[found.verdict])
+
+
+def _share(text: str) -> float:
+    """`5%`, `5 %` or `0.05`, less than everything."""
+    number = text.strip().removesuffix("%")
+    try:
+        share = float(number) / (100 if text.strip() != number else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share < 1:
+        raise typer.BadParameter(f"{text!r} is not a share: write 5% or 0.05", param_hint="--tolerance")
+    return share
+
+
+def _verify(plan: Plan, tolerance: float, bounds: Bounds, origin: Origin) -> tuple[Verification, bool]:
+    """What was found, and whether it was interrupted before its end."""
+    from autotune.cli.duels import DuelObserver
+    from autotune.cli.interruption import Interruption
+    from autotune.reviving import spec_of
+    from autotune.verification import VerificationInterrupted, verify
+
+    with Interruption() as interruption:
+        try:
+            observer = DuelObserver(spec_of(plan), interruption)
+            found = verify(plan, tolerance=tolerance, bounds=bounds, origin=origin, observer=observer)
+        except VerificationInterrupted as stop:
+            return stop.so_far, True
+    return found, False
+
+
+def _print(found: Verification) -> None:
+    """The verdict for people, the figures then and now, and what there is to say of them."""
+    output.result_text(f"{found.verdict}: plan {found.plan.id}: {_headline(found)}")
+    if found.runs:
+        output.result_table("", ("", "then", "now"), _figures(found))
+    for sentence in (*found.reasons, *filter(None, [found.quietness])):
+        output.result_text(sentence)
+
+
+def _headline(found: Verification) -> str:
+    if found.verdict == "stale":
+        return "it was made with something else, so nothing was measured"
+    figure = "gain over the baseline" if found.figure == "gain" else "objective"
+    if found.now is None:
+        return f"its {figure} could not be measured"
+    change = found.now.estimate / found.promised.value - 1
+    than = "better" if change > 0 else "worse"
+    allowed = f"tolerance {found.tolerance * 100:g} %"
+    return f"its {figure} is {abs(change):.1%} {than} than it states ({allowed}), in {found.now.count} rounds"
+
+
+def _figures(found: Verification) -> Iterator[tuple[str, str, str]]:
+    """A row for each figure: its name, as the plan states it, as it is now."""
+    from autotune.cli.duels import ratio_now, ratio_words, value_now, value_words
+    from autotune.reviving import spec_of
+
+    plan, spec = found.plan, spec_of(found.plan)
+    if found.figure == "gain":
+        yield "gain", ratio_words(found.promised.value, plan.gain_range), ratio_now(found.now)
+    sides = (("plan", plan.estimate, found.plan_now), ("baseline", plan.baseline, found.baseline_now))
+    for name, then, now in sides:
+        if then is not None and (name == "plan" or found.figure == "gain"):
+            stated = value_words(spec, then.objective_value, then.objective_range)
+            yield name, stated, value_now(spec, now)
+
+
+def verification_document(found: Verification) -> dict[str, Any]:
+    """The verification as one JSON document."""
+    from autotune.cli.duels import interval_document, runs_document, value_document
+    from autotune.reviving import spec_of
+
+    plan, spec = found.plan, spec_of(found.plan)
+    return {
+        "schema": SCHEMA,
+        "plan": plan.id,
+        "verdict": found.verdict,
+        "tolerance": found.tolerance,
+        "compared": found.figure,
+        "reasons": list(found.reasons),
+        "quietness": found.quietness,
+        "then": {
+            "goodness": found.promised.value,
+            "low": found.promised.low,
+            "high": found.promised.high,
+            "plan": plan.estimate.objective_value,
+            "baseline": None if plan.baseline is None else plan.baseline.objective_value,
+        },
+        "now": {
+            "goodness": interval_document(found.now),
+            "plan": value_document(spec, found.plan_now),
+            "baseline": value_document(spec, found.baseline_now),
+        },
+        "objective": plan.objective,
+        "runs": runs_document(spec, found.runs),
+    }

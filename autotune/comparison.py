@@ -1,0 +1,256 @@
+"""Compares two plans, or two configurations of a study: side by side, in rounds of fresh processes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from autotune.dueling import Bounds, Dueling, noise_remedies, rounds_that_would_tell
+from autotune.errors import PlanError
+from autotune.measuring import Bench
+from autotune.plan.document import Plan
+from autotune.preflight import Setup
+from autotune.report.progress import Observer
+from autotune.reviving import Origin, differences, prepared_commands, set_up_plan, spec_of, stored_commands
+from autotune.rounds import Entrant, Run
+from autotune.search.duel import Duel
+from autotune.search.resume import study_differences
+from autotune.search.score import limits_missed
+from autotune.spec.configuration import Configuration
+from autotune.statistics.paired import Interval
+from autotune.trial.watch import Watch
+
+COMPARED = ("problem", "objective", "scenario")
+"""Parts of a study that both plans must have in common."""
+
+A, B = "A", "B"
+
+Verdict = Literal["a", "b", "tie", "undecided"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two sides have shown beside each other.
+
+    Attributes:
+        labels: what A and B are, in words.
+        verdict: `a` or `b`: that side is faster, whatever by; `tie`: neither is shown to be, and the interval
+            lies within the indifference zone; `undecided`: nor does it, or a side did not run.
+        ratio: A's goodness over B's (throughput, or 1 / latency), at the confidence that it carries.
+        zone: as a share, such as 0.02.
+        reasons: sentences on what the verdict rests on, and what would help.
+        values: goodness of A and of B; None where nothing was measured.
+        notes: in what the sides differ beside their configurations.
+        quietness: how quiet the machine was, in sentences; empty where nothing was measured.
+    """
+
+    labels: tuple[str, str]
+    verdict: Verdict
+    ratio: Interval | None
+    zone: float
+    setup: Setup
+    reasons: tuple[str, ...]
+    values: tuple[Interval | None, Interval | None]
+    notes: tuple[str, ...]
+    runs: tuple[Run, ...]
+    quietness: str
+
+
+class ComparisonInterrupted(KeyboardInterrupt):
+    """The comparison was interrupted; `so_far` is what it can say."""
+
+    def __init__(self, so_far: Comparison) -> None:
+        super().__init__()
+        self.so_far = so_far
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One of the two, ready to run."""
+
+    label: str
+    bench: Bench
+    entrant: Entrant
+
+
+def compare_plans(
+    a: Plan,
+    b: Plan,
+    *,
+    bounds: Bounds | None = None,
+    origin: Origin | None = None,
+    observer: Observer | None = None,
+) -> Comparison:
+    """Run two plans beside each other, their commands as they are stored, and say which is faster.
+
+    They are measured as A's study says. Their models may differ; problem, objective and scenario may not.
+
+    Args:
+        bounds: how long it may take.
+        origin: where their models are looked for.
+        observer: hears of progress between runs.
+
+    Raises:
+        PlanError: they are of different problems, or made on another machine or of a model that is another
+            one now.
+        AutotuneError: one cannot be run here; before anything is measured.
+        ComparisonInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
+    """
+    where, watcher, watch = origin or Origin(), observer or Observer(), Watch()
+    _refuse_other_questions(a, b)
+    notes = (*_notes_on(a, where), *_notes_on(b, where), *_notes_on_models(a, b))
+    setup_a, setup_b = set_up_plan(a, where), set_up_plan(b, where)
+    measured_alike = setup_b.spec.model_copy(update={"measure": setup_a.spec.measure})
+    benches = (
+        Bench(setup_a, watcher, watch),
+        Bench(replace(setup_b, spec=measured_alike), watcher, watch),
+    )
+    sides = tuple(
+        _Side(
+            f"plan {plan.id}: {plan.configuration}",
+            bench,
+            Entrant(name, "finalist", plan.configuration, plan.trial, stored_commands(plan, bench)),
+        )
+        for name, plan, bench in zip((A, B), (a, b), benches, strict=True)
+    )
+    return _compare(sides, notes, bounds or Bounds(), watcher)
+
+
+def compare_configurations(
+    setup: Setup,
+    a: Configuration,
+    b: Configuration,
+    *,
+    bounds: Bounds | None = None,
+    observer: Observer | None = None,
+) -> Comparison:
+    """Run two configurations of a study beside each other, and say which is faster; see `compare_plans`.
+
+    Raises:
+        PlacementError: one is not legal on this machine.
+        AutotuneError: one cannot be run here; before anything is measured.
+        ComparisonInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
+    """
+    watcher = observer or Observer()
+    bench = Bench(setup, watcher)
+    sides = tuple(
+        _Side(str(one), bench, Entrant(name, "finalist", one, 0, prepared_commands(one, bench)))
+        for name, one in ((A, a), (B, b))
+    )
+    return _compare(sides, (), bounds or Bounds(), watcher)
+
+
+def _refuse_other_questions(a: Plan, b: Plan) -> None:
+    asked = [
+        {part: value for part, value in spec_of(plan).model_dump(mode="json").items() if part in COMPARED}
+        for plan in (a, b)
+    ]
+    if different := study_differences(*asked):
+        raise PlanError(
+            f"the plans {a.id} and {b.id} answer different questions: {'; '.join(different)}",
+            remedy="compare plans of the same problem, objective and scenario",
+        )
+
+
+def _notes_on(plan: Plan, origin: Origin) -> tuple[str, ...]:
+    """Under what other versions the plan was made.
+
+    Raises:
+        PlanError: it was made on another machine, or of a model that is another one now.
+    """
+    found = differences(plan, origin)
+    if stale := (*found.machine, *found.model):
+        raise PlanError(
+            f"the plan {plan.id} is stale: {'; '.join(stale)}", remedy="run `autotune tune` again here"
+        )
+    if not found.versions:
+        return ()
+    return (
+        f"plan {plan.id} was made with other versions, and runs with today's: {'; '.join(found.versions)}",
+    )
+
+
+def _notes_on_models(a: Plan, b: Plan) -> tuple[str, ...]:
+    one, other = (str(plan.model.get("source")) for plan in (a, b))
+    if a.model.get("digest") == b.model.get("digest"):
+        return ()
+    return (f"the models differ: A runs {one}, B runs {other}",)
+
+
+def _compare(
+    sides: tuple[_Side, ...],
+    notes: tuple[str, ...],
+    bounds: Bounds,
+    observer: Observer,
+) -> Comparison:
+    spec = sides[0].bench.setup.spec
+    duel = Duel(
+        (A, B),
+        max_rounds=bounds.rounds,
+        seed=spec.seed,
+        is_decided=lambda duel: _judge(duel.ratio(), spec.confirm.tie) != "undecided",
+    )
+    benches = {side.entrant.name: side.bench for side in sides}
+    dueling = Dueling(duel, tuple(side.entrant for side in sides), benches, observer, bounds)
+    try:
+        dueling.run()
+    except KeyboardInterrupt:
+        raise ComparisonInterrupted(_conclude(sides, dueling, notes)) from None
+    return _conclude(sides, dueling, notes)
+
+
+def _judge(ratio: Interval | None, zone: float) -> Verdict:
+    """What the interval shows."""
+    if ratio is None:
+        return "undecided"
+    if ratio.low > 1:
+        return "a"
+    if ratio.high < 1:
+        return "b"
+    return "tie" if margin(ratio) <= zone else "undecided"
+
+
+def margin(ratio: Interval) -> float:
+    """By which share the two differ at most, as the interval shows; infinite where it shows nothing."""
+    return max(ratio.high, 1 / ratio.low) - 1 if ratio.low > 0 else math.inf
+
+
+def _conclude(sides: tuple[_Side, ...], dueling: Dueling, notes: tuple[str, ...]) -> Comparison:
+    duel, setup = dueling.duel, sides[0].bench.setup
+    ratio, zone = duel.ratio(), setup.spec.confirm.tie
+    verdict: Verdict = "undecided" if duel.failed else _judge(ratio, zone)
+    return Comparison(
+        labels=(sides[0].label, sides[1].label),
+        verdict=verdict,
+        ratio=ratio,
+        zone=zone,
+        setup=setup,
+        reasons=tuple(_reasons(dueling, verdict, ratio, zone)),
+        values=(duel.value(A), duel.value(B)),
+        notes=notes,
+        runs=tuple(dueling.runs),
+        quietness=dueling.quietness(),
+    )
+
+
+def _reasons(dueling: Dueling, verdict: Verdict, ratio: Interval | None, zone: float) -> Iterator[str]:
+    for name in (A, B):
+        if name in dueling.duel.failed:
+            yield f"{name} does not run: {dueling.duel.failed[name]}."
+        for missed in limits_missed(dueling.benches[name].setup.spec, dueling.measurements(name)):
+            yield f"{name} misses a limit of its study: {missed}."
+    if verdict != "undecided" or dueling.duel.failed:
+        return
+    yield from noise_remedies(dueling)
+    if ratio is None or not math.isfinite(ratio.half_width):
+        yield "Too few rounds were measured to tell anything."
+    elif needed := rounds_that_would_tell(dueling.duel.rounds, ratio.half_width, _gap(ratio, zone)):
+        yield f"About {needed} rounds would tell (--rounds {needed}), or a quieter machine."
+
+
+def _gap(ratio: Interval, zone: float) -> float:
+    """How narrow the interval must be on either side to show a difference, or that there is next to none."""
+    away = abs(math.log(ratio.estimate))
+    return max(away, math.log1p(zone) - away)

@@ -1,0 +1,116 @@
+"""Runs a duel on this machine: watched, one at a time, every run kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from autotune.measuring import Bench
+from autotune.report.progress import Observer
+from autotune.rounds import Entrant, Run, is_disturbed, run_rounds
+from autotune.search.duel import Duel
+from autotune.search.score import goodness
+from autotune.trial.conditions import quietness
+from autotune.trial.measurement import Failure, Measurement, TrialResult
+
+MANY_ROUNDS = 200
+"""Nobody is advised to run more."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How long a duel may be.
+
+    Attributes:
+        rounds: at most; three are always run, and 12 are looked at after 3, 6 and 12.
+        minutes: begin no further round later than this; None = no such bound.
+    """
+
+    rounds: int = 12
+    minutes: float | None = None
+
+
+@dataclass
+class Dueling:
+    """A duel under way.
+
+    Attributes:
+        benches: where each entrant is measured, by its name.
+        bounds: the duel knows of the rounds; here the minutes count.
+        runs: so far, in order.
+    """
+
+    duel: Duel
+    entrants: tuple[Entrant, ...]
+    benches: Mapping[str, Bench]
+    observer: Observer
+    bounds: Bounds
+    runs: list[Run] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Run round after round until it is decided, or time is up.
+
+        Raises:
+            KeyboardInterrupt: or the observer wants to stop; what was measured stays.
+        """
+        start_s, minutes = time.monotonic(), self.bounds.minutes
+        bench = self.benches[self.entrants[0].name]
+        run_rounds(
+            self.duel,
+            self.entrants,
+            measure=self._measure,
+            goodness=lambda measurement: goodness(bench.setup.spec, measurement),
+            keep=self._keep,
+            may_go_on=lambda: minutes is None or time.monotonic() - start_s < minutes * 60,
+            round_begins=self.observer.round_started,
+        )
+
+    def measurements(self, name: str) -> list[Measurement]:
+        """What was measured of one."""
+        own = (run.result for run in self.runs if run.entrant.name == name)
+        return [result for result in own if isinstance(result, Measurement)]
+
+    def quietness(self) -> str:
+        """How quiet the machine was, in plain sentences; empty where nothing was measured."""
+        measured = [run.result for run in self.runs if isinstance(run.result, Measurement)]
+        kept = [block.conditions for one in measured for block in one.blocks if block.conditions]
+        dropped = [block.conditions for one in measured for block in one.dropped]
+        return quietness(kept, dropped) if measured else ""
+
+    def disturbances(self) -> list[Failure]:
+        """Runs that gave nothing because the machine was disturbed."""
+        return [
+            run.result for run in self.runs if isinstance(run.result, Failure) and is_disturbed(run.result)
+        ]
+
+    def _measure(self, entrant: Entrant) -> TrialResult:
+        if self.observer.wants_to_stop():
+            raise KeyboardInterrupt
+        return self.benches[entrant.name].confirm(entrant)
+
+    def _keep(self, run: Run) -> None:
+        self.runs.append(run)
+        self.observer.run_ended(run)
+
+
+def rounds_that_would_tell(rounds: int, half_width: float, gap: float) -> int | None:
+    """About how many rounds make an interval as narrow as the gap; None = more than anybody would run.
+
+    Its width falls with the square root of their number.
+    """
+    if not 0 < half_width < float("inf") or gap <= 0:
+        return None
+    needed = rounds * (half_width / gap) ** 2
+    return None if needed > MANY_ROUNDS else max(rounds + 1, round(needed + 0.5))
+
+
+def noise_remedies(dueling: Dueling) -> Sequence[str]:
+    """Sentences on what kept runs from being measured."""
+    disturbed = dueling.disturbances()
+    if not disturbed:
+        return ()
+    return (
+        f"{len(disturbed)} of {len(dueling.runs)} runs could not be measured undisturbed, the last one "
+        f"because {disturbed[-1].reason}.",
+    )

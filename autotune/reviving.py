@@ -1,0 +1,207 @@
+"""A stored plan made ready to run again here: what differs from then, and its commands as they are stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from autotune.backends.preparation import find_artifact
+from autotune.backends.registry import get_backend
+from autotune.errors import ModelError, PlanError
+from autotune.machine.document import machine_differences, machine_document
+from autotune.machine.machine import Machine
+from autotune.machine.read import read_machine
+from autotune.measuring import Bench
+from autotune.model.cache import ArtifactCache
+from autotune.model.sources import ResolvedModel, resolve_model
+from autotune.placement.placement import Command
+from autotune.plan.document import Plan
+from autotune.plan.make import artifact_of
+from autotune.preflight import Setup, relevant_versions, survey
+from autotune.search.resume import mapping_differences
+from autotune.search.space import baseline_configuration
+from autotune.spec.configuration import Configuration
+from autotune.spec.study import StudySpec
+from autotune.trial.lock import host_lock
+
+DIGEST_SHOWN = 12
+"""Digits of a digest that a sentence shows."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a plan's model is looked for.
+
+    Attributes:
+        base: folder that a relative path of the study starts from.
+        offline: never download.
+    """
+
+    base: Path = Path()
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What is not as it was when a plan was made, as sentences."""
+
+    machine: tuple[str, ...]
+    versions: tuple[str, ...]
+    model: tuple[str, ...]
+
+    def all(self) -> tuple[str, ...]:
+        """Every one."""
+        return (*self.machine, *self.versions, *self.model)
+
+
+def spec_of(plan: Plan) -> StudySpec:
+    """The study file's values that the plan was made of; what was not known then has its default.
+
+    Raises:
+        PlanError: they are incomplete or wrong.
+    """
+    try:
+        return StudySpec.model_validate_json(json.dumps(plan.study.get("spec")))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = ".".join(str(part) for part in ("study", "spec", *first["loc"]))
+        raise PlanError(
+            f"{path}: {first['msg']}, not {first['input']!r:.80}",
+            remedy="give a plan as `autotune tune` stores it, or tune again",
+        ) from error
+
+
+def differences(plan: Plan, origin: Origin) -> Differences:
+    """What differs between then and now; nothing is measured or prepared.
+
+    Versions are compared as far as the plan and its baseline depend on them. A model that cannot be found is
+    no difference as long as the artifacts made of it are in the cache.
+
+    Raises:
+        ModelError: the model is neither found nor needless, on the same machine with the same versions.
+    """
+    machine = read_machine()
+    hardware = tuple(machine_differences(plan.machine, machine_document(machine)))
+    versions = tuple(_version_differences(plan, machine))
+    if not hardware and not versions:
+        return Differences((), (), _model_differences(plan, find_model(plan, machine, origin)))
+    with suppress(ModelError):
+        source, seed = _named(plan, "source"), spec_of(plan).seed
+        model = resolve_model(source, base=origin.base, seed=seed, offline=True)
+        return Differences(hardware, versions, _model_differences(plan, model))
+    return Differences(hardware, versions, ())
+
+
+def find_model(plan: Plan, machine: Machine, origin: Origin) -> ResolvedModel:
+    """The plan's model; a stand-in of its digest where all artifacts are in the cache and it is not found.
+
+    Raises:
+        ModelError: it cannot be found, and is needed.
+    """
+    source, seed = _named(plan, "source"), spec_of(plan).seed
+    try:
+        return resolve_model(source, base=origin.base, seed=seed, offline=True)
+    except ModelError:
+        if _is_prepared(plan, machine):
+            return ResolvedModel(source, source.partition(":")[0], _named(plan, "digest"), None)
+    return resolve_model(source, base=origin.base, seed=seed, offline=origin.offline)
+
+
+def set_up_plan(plan: Plan, origin: Origin) -> Setup:
+    """The study of a plan, as far as the plan and its baseline need it.
+
+    Raises:
+        AutotuneError: the model, the engine or the machine do not permit it.
+    """
+    spec, chosen = spec_of(plan), plan.configuration
+    narrow = {"backends": (chosen.backend,), "precisions": (chosen.precision,)}
+    search = type(spec.search).model_validate(narrow)
+    surveyed = survey(spec.model_copy(update={"search": search}))
+    backends = {chosen.backend, surveyed.space.baseline.backend}
+    return Setup(
+        spec=surveyed.spec,
+        machine=surveyed.machine,
+        model=find_model(plan, surveyed.machine, origin),
+        engines=surveyed.engines,
+        space=surveyed.space,
+        versions=relevant_versions(backends),
+    )
+
+
+def stored_commands(plan: Plan, bench: Bench) -> tuple[Command, ...]:
+    """The plan's commands exactly as stored; their artifact is prepared where it is gone.
+
+    Only the artifact's folder may be another one, where the cache is another one than then.
+
+    Raises:
+        PreparationError: the artifact cannot be made.
+        PlacementError: the configuration is not legal here.
+    """
+    commands, stored = plan.commands(), plan.model.get("artifact")
+    found = artifact_of(prepared_commands(plan.configuration, bench))
+    if stored is None or found is None or stored == found:
+        return commands
+    return tuple(replace(one, argv=_with(one.argv, stored, found)) for one in commands)
+
+
+def prepared_commands(configuration: Configuration, bench: Bench) -> tuple[Command, ...]:
+    """What starts a configuration, its artifact prepared while nobody measures.
+
+    Raises:
+        PreparationError: the artifact cannot be made.
+        PlacementError: the configuration is not legal here.
+    """
+    with host_lock(bench.observer.waiting):
+        return bench.commands(configuration)
+
+
+def _named(plan: Plan, name: str) -> str:
+    """A text of the plan's model.
+
+    Raises:
+        PlanError: it is not there.
+    """
+    value = plan.model.get(name)
+    if not isinstance(value, str):
+        raise PlanError(
+            f"model.{name}: {value!r:.80} is not a text", remedy="give a plan as `autotune tune` stores it"
+        )
+    return value
+
+
+def _with(argv: Sequence[str], old: str, new: str) -> tuple[str, ...]:
+    return tuple(new if word == old else word for word in argv)
+
+
+def _engines(plan: Plan, machine: Machine) -> dict[str, Configuration]:
+    """The plan's configuration and its baseline's, by backend and precision."""
+    both = (plan.configuration, baseline_configuration(spec_of(plan), machine))
+    return {f"{one.backend} {one.precision}": one for one in both}
+
+
+def _version_differences(plan: Plan, machine: Machine) -> Iterator[str]:
+    backends = {one.backend for one in _engines(plan, machine).values()}
+    now = relevant_versions(backends)
+    decisive = {package for name in backends for package in get_backend(name).packages} | now.keys()
+    then = {name: version for name, version in plan.versions.items() if name in decisive}
+    yield from mapping_differences(then, now)
+
+
+def _model_differences(plan: Plan, model: ResolvedModel) -> tuple[str, ...]:
+    then, now = _named(plan, "digest"), model.digest
+    if then == now:
+        return ()
+    return (f"model {model.source}: sha256 {then[:DIGEST_SHOWN]} -> {now[:DIGEST_SHOWN]}",)
+
+
+def _is_prepared(plan: Plan, machine: Machine) -> bool:
+    cache, digest = ArtifactCache(), _named(plan, "digest")
+    return all(
+        find_artifact(digest, one.backend, one.precision, machine.isa, cache) is not None
+        for one in _engines(plan, machine).values()
+    )
