@@ -67,7 +67,7 @@ def tune_inside(group: Path, folder: Path) -> tuple[Plan, list[Configuration], l
     with read_store(f"sqlite:///{folder}/autotune.db") as store:
         trials, confirmed = store.trials("limited"), store.confirmations("limited")
         plan = store.plan("latest")
-    results = [record.result for record in (*trials, *confirmed)]
+    results = [trial.result for trial in trials] + [run.result for run in confirmed]
     measured = [result for result in results if isinstance(result, Measurement)]
     assert len(measured) == len(results)
     return plan, [trial.configuration for trial in trials if not trial.baseline], measured

@@ -21,12 +21,14 @@ def test_the_interval_is_students_of_the_logarithms(values: list[float]) -> None
     assert found.estimate == pytest.approx(math.exp(center))
     if error > 1e-12:
         low, high = stats.t.interval(0.95, len(logs) - 1, loc=center, scale=error)
-        assert (found.low, found.high) == (pytest.approx(math.exp(low)), pytest.approx(math.exp(high)))
+        assert found.low == pytest.approx(math.exp(low))
+        assert found.high == pytest.approx(math.exp(high))
 
 
 def test_one_value_says_nothing_of_its_spread() -> None:
     found = mean_interval([3.0])
-    assert (found.estimate, found.low, found.high) == (pytest.approx(3.0), 0.0, math.inf)
+    assert found.estimate == pytest.approx(3.0)
+    assert (found.low, found.high) == (0.0, math.inf)
     assert found.half_width == math.inf
 
 
