@@ -275,11 +275,12 @@ class Contest:
 
     def _design(self) -> BlockDesign[str]:
         """The finalists' runs; the twin's count for its configuration."""
+        running = self._running()
         return BlockDesign(
             Observed(number, self._configuration(name), value)
             for number, one in enumerate(self._rounds)
             for name, value in one.items()
-            if self._configuration(name) in self._running()
+            if self._configuration(name) in running
         )
 
     def _values(self, name: str) -> list[float]:

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import statistics
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autotune.spec.configuration import Configuration
+from autotune.spec.study import Measure
+from autotune.testing.noise import Noise, NoiseSource, Spikes
+from autotune.testing.simulated_study import TWIN, simulated_study
+from autotune.testing.simulation import LAUNCH_S, THROUGHPUT, SimulatedMachine
+from autotune.trial.statistics import block_throughput_sps, throughput_sps
+from autotune.trial.stopping import Rival, scores_of, spread
+
+MEASURE = Measure(block_s=1.0, blocks=3, max_blocks=8, trial_timeout_s=180.0)
+NOISY = Noise(
+    launch=0.03, block=0.05, request=0.01, drift=0.05, spikes=Spikes(share=0.1, factor=2.0, mean_s=0.5)
+)
+
+
+def a_configuration(threads: int, *, instances: int = 1, baseline: bool = False) -> Configuration:
+    return Configuration(instances, threads, "unpinned" if baseline else "close", "0", False, "fake", "fp32")
+
+
+ONE, TWO = a_configuration(1), a_configuration(2)
+BASELINE = a_configuration(0, baseline=True)
+
+
+def a_machine(noise: Noise = NOISY, seed: int = 1, request_s: float = 0.1) -> SimulatedMachine:
+    return SimulatedMachine({ONE: request_s, TWO: 2 * request_s, BASELINE: request_s}, noise, seed)
+
+
+def a_world(configurations: int, *, speeds: dict[int, float] | None = None) -> dict[Configuration, float]:
+    others = {
+        a_configuration(index): 0.1 / (speeds or {}).get(index, 1.0) for index in range(1, configurations)
+    }
+    return {BASELINE: 0.1, **others}
+
+
+def test_without_noise_a_machine_is_as_fast_as_it_is_said_to_be() -> None:
+    measured = a_machine(Noise()).trial(ONE, MEASURE)
+    assert throughput_sps(measured) == pytest.approx(10.0)
+    assert measured.stopped == "precise"
+    assert len(measured.blocks) == 3
+
+
+def test_every_instance_adds_its_own() -> None:
+    three = a_configuration(1, instances=3)
+    measured = SimulatedMachine({three: 0.1}, Noise(), 1).trial(three, MEASURE)
+    assert throughput_sps(measured) == pytest.approx(30.0)
+    assert len(measured.observations) == 3
+
+
+def test_time_passes_on_the_machine_and_nowhere_else() -> None:
+    began_s, machine = time.monotonic(), a_machine(request_s=1000.0)
+    measured = machine.trial(ONE, Measure(block_s=600.0, blocks=10, max_blocks=10, trial_timeout_s=86_400.0))
+    assert machine.clock_s > 10 * 600
+    assert measured.wall_s == pytest.approx(machine.clock_s)
+    assert measured.wall_s >= LAUNCH_S + measured.measuring_s
+    assert time.monotonic() - began_s < 60
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31))
+def test_the_same_seed_gives_the_same_trials(seed: int) -> None:
+    one, again = a_machine(seed=seed), a_machine(seed=seed)
+    assert [one.trial(ONE, MEASURE) for _ in range(2)] == [again.trial(ONE, MEASURE) for _ in range(2)]
+
+
+def test_a_window_holds_two_requests_at_least_and_ends_with_the_first_completion_after_its_end() -> None:
+    machine = a_machine(Noise())
+    short, long = (machine.measure_block(ONE, NoiseSource(Noise(), 1), block_s) for block_s in (0.01, 1.05))
+    assert [len(block.instances[0].ends_s) for block in (short, long)] == [2, 11]
+
+
+def test_the_spread_of_blocks_is_the_noise_of_blocks() -> None:
+    machine = a_machine(Noise(block=0.05))
+    launch = machine.launch()
+    logs = [block_throughput_sps(machine.measure_block(ONE, launch, 0.9)) for _ in range(2000)]
+    assert statistics.stdev(logs) / statistics.fmean(logs) == pytest.approx(0.05, rel=0.1)
+
+
+def test_a_trial_that_is_clearly_worse_than_its_rival_ends_after_the_first_block() -> None:
+    machine = a_machine(Noise(block=0.03))
+    best = [machine.trial(ONE, MEASURE) for _ in range(5)]
+    rival = Rival(scores_of(best[0], THROUGHPUT), *spread(best, THROUGHPUT))
+    lost = machine.trial(TWO, MEASURE, rival)
+    assert (lost.stopped, len(lost.blocks)) == ("worse", 1)
+    assert machine.trial(ONE, MEASURE, rival).stopped != "worse"
+
+
+def test_a_trial_ends_before_its_time_limit() -> None:
+    measured = a_machine().trial(ONE, MEASURE.model_copy(update={"trial_timeout_s": 8.0, "blocks": 20}))
+    assert measured.stopped == "time"
+    assert measured.wall_s <= 8.0
+
+
+def test_a_study_of_one_configuration_that_is_clearly_better_finds_it_and_says_by_how_much() -> None:
+    outcome = simulated_study(a_world(10, speeds={7: 1.3}), Noise(block=0.03), seed=1)
+    assert outcome.verdict.winner == str(a_configuration(7))
+    assert outcome.verdict.beats_baseline
+    assert outcome.declares_difference
+    assert not outcome.ships_worse
+    assert outcome.loss == 0
+    assert outcome.claims()["gain"][0].truth == pytest.approx(1.3)
+    assert outcome.verdict.gain is not None
+    assert outcome.verdict.gain.low > 1.1
+
+
+def test_a_study_whose_configurations_are_all_clearly_worse_ships_the_baseline() -> None:
+    outcome = simulated_study(a_world(10, speeds=dict.fromkeys(range(1, 10), 0.7)), Noise(block=0.03), seed=1)
+    assert outcome.verdict.winner == outcome.baseline == str(BASELINE)
+    assert outcome.verdict.beats_baseline is False
+    assert outcome.claims()["gain"] == []
+
+
+def test_a_study_says_what_it_took_and_what_it_claims() -> None:
+    outcome = simulated_study(a_world(6), NOISY, seed=3)
+    assert set(outcome.searched) == set(outcome.truths) == {str(one) for one in a_world(6)}
+    assert outcome.seconds > outcome.blocks * MEASURE.block_s
+    claims = outcome.claims()
+    assert [len(claims[kind]) for kind in ("estimate", "twin")] == [1, 1]
+    assert TWIN not in outcome.truths
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**31))
+def test_the_same_seed_gives_the_same_study(seed: int) -> None:
+    one, again = (simulated_study(a_world(5), NOISY, seed) for _ in range(2))
+    assert one == again
+
+
+@pytest.mark.parametrize("world", [{}, {BASELINE: 0.1}, {ONE: 0.1, TWO: 0.1}])
+def test_a_study_needs_a_baseline_and_something_beside_it(world: dict[Configuration, float]) -> None:
+    with pytest.raises(ValueError, match="no study"):
+        simulated_study(world, Noise(), seed=1)
