@@ -32,7 +32,7 @@ class Distribution:
     Attributes:
         name: `plan`, `baseline`, or `trial 7` with how it stands.
         points: (latency in seconds, share of the requests that took at most that), ascending.
-        percentiles: those that the requests support, with their upper bounds.
+        percentiles: the usual ones, with their upper bounds where the requests support them.
         requests: how many there are.
     """
 
@@ -40,6 +40,11 @@ class Distribution:
     points: tuple[tuple[float, float], ...]
     percentiles: tuple[LatencyPercentile, ...]
     requests: int
+
+    @property
+    def supported(self) -> tuple[LatencyPercentile, ...]:
+        """The percentiles that have a value."""
+        return tuple(one for one in self.percentiles if one.value_s is not None)
 
 
 def distributions(dossier: Dossier) -> tuple[Distribution, ...]:
@@ -88,22 +93,21 @@ def _of_measurements(name: str, measurements: Sequence[Measurement]) -> Distribu
     latencies = [latency for one in measurements for latency in latencies_s(one)]
     if not latencies:
         return None
-    percentiles = _supported(latency_percentiles(latencies, PERCENTILES))
+    percentiles = latency_percentiles(latencies, PERCENTILES)
     return Distribution(name, curve(latencies), percentiles, len(latencies))
 
 
 def _of_estimate(name: str, estimate: Estimate) -> Distribution | None:
     """From the plan's document alone: its histogram, or only the percentiles that it states."""
-    percentiles = _supported(estimate.latencies)
-    if estimate.histogram is None:
-        return Distribution(name, (), percentiles, estimate.requests) if percentiles else None
+    made = Distribution(name, _points(estimate.histogram), estimate.latencies, estimate.requests)
+    return made if made.points or made.supported else None
+
+
+def _points(histogram: str | None) -> tuple[tuple[float, float], ...]:
+    """The curve of an encoded histogram; empty where there is none that can be read."""
     try:
-        latencies = histogram_percentiles_s(estimate.histogram, _HISTOGRAM_PERCENTILES)
+        latencies = histogram_percentiles_s(histogram, _HISTOGRAM_PERCENTILES) if histogram else ()
     except ValueError:
-        return Distribution(name, (), percentiles, estimate.requests) if percentiles else None
+        return ()
     shares = (percentile / 100 for percentile in _HISTOGRAM_PERCENTILES)
-    return Distribution(name, tuple(zip(latencies, shares, strict=True)), percentiles, estimate.requests)
-
-
-def _supported(percentiles: Iterable[LatencyPercentile]) -> tuple[LatencyPercentile, ...]:
-    return tuple(one for one in percentiles if one.value_s is not None)
+    return tuple(zip(latencies, shares, strict=False))

@@ -17,6 +17,7 @@ from autotune.report.tables import (
     disturbances_table,
     evidence_table,
     finalists_table,
+    latency_table,
     parameters_table,
     placement_table,
     runs_table,
@@ -25,7 +26,7 @@ from autotune.report.tables import (
 )
 from autotune.report.verdict import headline, tie_sentence
 
-LONG_TABLE: Final = 24
+LONG_TABLE: Final = 16
 """A table of more rows is folded, with the number of its rows in its heading."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -51,7 +52,10 @@ def page(dossier: Dossier, pictures: Sequence[Picture | Missing]) -> str:
             configuration=list(configuration_facts(plan)),
             placement=placement_table(plan),
             evidence=evidence_table(plan),
-            confirmation=list(confirmation_sentences(plan)),
+            latencies=latency_table(dossier),
+            confirmation=[
+                text for text in confirmation_sentences(plan) if text != plan.confirmation.quietness
+            ],
             ties=tie_sentence(plan),
             finalists=finalists_table(plan),
             runs=runs_table(dossier),
@@ -75,7 +79,7 @@ def _figure(picture: Picture | Missing) -> dict[str, Any]:
     if isinstance(picture, Missing):
         return {"title": picture.title, "missing": picture.reason}
     svg = Markup(inlined(picture))  # matplotlib and ElementTree have escaped every text in it
-    return {"title": picture.title, "svg": svg, "description": picture.description}
+    return {"title": picture.title, "svg": svg, "caption": picture.caption}
 
 
 def _environment() -> jinja2.Environment:

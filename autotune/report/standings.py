@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,7 @@ from autotune.report.dossier import BASELINE, PLAN, TWIN, Dossier
 from autotune.statistics.paired import paired_ratio
 from autotune.store.records import ConfirmationRecord
 
-Kind = Literal["plan", "tied", "worse", "twin", "baseline"]
+Kind = Literal["plan", "tied", "worse", "twin"]
 
 
 @dataclass(frozen=True)
@@ -30,45 +30,43 @@ class Standing:
 
 
 def against_plan(dossier: Dossier) -> tuple[Standing, ...]:
-    """As the plan's document states it: the plan itself, the finalists, the baseline, best first."""
-    return tuple(sorted(_against_plan(dossier), key=lambda one: -one.ratio))
-
-
-def against_baseline(dossier: Dossier) -> tuple[Standing, ...]:
-    """Every contender over the baseline, round by round, best first; empty without runs of the baseline."""
-    baseline = {run.round: run.score for run in dossier.runs if run.contender == BASELINE and run.score}
-    kinds: dict[str, Kind] = {one.name: one.kind for one in _against_plan(dossier)}
-    names = dict.fromkeys(run.contender for run in dossier.runs if run.contender != BASELINE)
-    found = [
-        standing
-        for name in names
-        if (
-            standing := _over(
-                dossier, [one for one in dossier.runs if one.contender == name], baseline, kinds
-            )
-        )
+    """The finalists against the plan, as its document states them, best first; empty without any."""
+    rivals = [
+        Standing(f"trial {rival.trial}", rival.standing, rival.ratio, rival.ratio_range)
+        for rival in dossier.plan.confirmation.rivals
+        if rival.ratio is not None and rival.standing != "failed"
     ]
-    return tuple(sorted(found, key=lambda one: -one.ratio))
+    own = [Standing(dossier.name, PLAN, 1.0, None)] if rivals else []
+    return _best_first([*own, *rivals])
 
 
-def _against_plan(dossier: Dossier) -> Iterator[Standing]:
+def over_baseline(dossier: Dossier) -> tuple[Standing, ...]:
+    """Every contender over the baseline, best first; empty where there is none, or it is the plan.
+
+    The plan's ratio is its document's; the others are paired round by round, where the runs are at hand.
+    """
     plan = dossier.plan
-    yield Standing(dossier.name, PLAN, 1.0, None)
-    for rival in plan.confirmation.rivals:
-        if rival.ratio is not None and rival.standing != "failed":
-            yield Standing(f"trial {rival.trial}", rival.standing, rival.ratio, rival.ratio_range)
-    if plan.gain and not dossier.is_baseline:
-        span = plan.gain_range
-        inverse = Range(low=1 / span.high, high=1 / span.low) if span and span.low > 0 else None
-        yield Standing(BASELINE, BASELINE, 1 / plan.gain, inverse)
+    if plan.gain is None or dossier.is_baseline:
+        return ()
+    own = Standing(PLAN, PLAN, plan.gain, plan.gain_range)
+    return _best_first([own, *_others_over_baseline(dossier)])
 
 
-def _over(
-    dossier: Dossier,
-    runs: list[ConfirmationRecord],
-    baseline: dict[int, float],
-    kinds: dict[str, Kind],
-) -> Standing | None:
+def _others_over_baseline(dossier: Dossier) -> Iterator[Standing]:
+    baseline = {run.round: run.score for run in dossier.runs if run.contender == BASELINE and run.score}
+    kinds = {one.name: one.kind for one in against_plan(dossier)}
+    names = dict.fromkeys(dossier.contender(run) for run in dossier.runs)
+    for name in names.keys() - {PLAN, BASELINE}:
+        runs = [run for run in dossier.runs if dossier.contender(run) == name]
+        ratio = _paired(dossier, runs, baseline)
+        if ratio is not None:
+            yield Standing(name, TWIN if name == TWIN else kinds.get(name, "worse"), *ratio)
+
+
+def _paired(
+    dossier: Dossier, runs: Sequence[ConfirmationRecord], baseline: Mapping[int, float]
+) -> tuple[float, Range | None] | None:
+    """The ratio over the baseline in the rounds that have both, and its interval."""
     pairs = [
         (dossier.goodness(run.score), dossier.goodness(baseline[run.round]))
         for run in runs
@@ -77,7 +75,9 @@ def _over(
     if not pairs:
         return None
     interval = paired_ratio([own for own, _ in pairs], [other for _, other in pairs])
-    name = dossier.contender(runs[0])
     span = Range(low=interval.low, high=interval.high) if interval.low > 0 else None
-    kind = TWIN if name == TWIN else kinds.get(name, "worse")
-    return Standing(name, kind, interval.estimate, span)
+    return interval.estimate, span
+
+
+def _best_first(standings: Sequence[Standing]) -> tuple[Standing, ...]:
+    return tuple(sorted(standings, key=lambda one: (-one.ratio, one.name)))

@@ -10,22 +10,25 @@ from autotune.plan.describe import (
     evidence_rows,
     format_gain,
     format_objective_value,
+    format_percentile,
     format_range,
     format_time,
     placement_rows,
 )
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Rival
+from autotune.report.distributions import Distribution, distributions
 from autotune.report.disturbances import reasons, watched_runs
 from autotune.report.dossier import Dossier
 from autotune.report.effects import ParameterEffect, parameter_effects
 from autotune.report.figures.parameters import shown_value, title_of
 from autotune.report.outcome import outcome, outcome_in_words
-from autotune.spec.configuration import Configuration
 from autotune.store.records import ConfirmationRecord, TrialRecord
 from autotune.trial.measurement import Failure
 from autotune.units import format_bytes
 
+CELL_CHARACTERS = 140
+"""Of a reason that a table's cell shows; the rest is shown on demand."""
 TAIL_CHARACTERS = 2_000
 """Of a failed worker's stderr that a report shows."""
 
@@ -65,23 +68,24 @@ def evidence_table(plan: Plan) -> Table:
 
 def finalists_table(plan: Plan) -> Table:
     """The finalists that are not the plan, with what decides between equally good ones."""
-    columns = (
-        "trial",
-        "configuration",
-        "standing",
-        "against the plan",
-        "95 % interval",
-        "cores",
-        "memory",
-        "",
-    )
-    return Table(columns, tuple(_finalist(rival) for rival in plan.confirmation.rivals))
+    columns = ("trial", "configuration", "standing", "to the plan", "95 %", "cores", "memory", "why")
+    rivals = plan.confirmation.rivals
+    kept = len(columns) if any(rival.reason for rival in rivals) else len(columns) - 1
+    return Table(columns[:kept], tuple(Row(_finalist(rival)[:kept]) for rival in rivals))
+
+
+def latency_table(dossier: Dossier) -> Table:
+    """The percentiles of every contender whose latencies are drawn, with their bounds."""
+    found = distributions(dossier)
+    percentiles = sorted({each.percentile for one in found for each in one.percentiles})
+    columns = ("", "requests", *(f"p{percentile:g}" for percentile in percentiles))
+    return Table(columns, tuple(_percentiles(one, percentiles) for one in found))
 
 
 def trials_table(dossier: Dossier) -> Table:
     """Every trial of the search by number."""
     baseline = next((one.score for one in dossier.trials if one.baseline and one.score), None)
-    columns = ("trial", *CONFIGURATION, "score", "gain", "outcome")
+    columns = ("trial", "configuration", "score", "gain", "outcome")
     return Table(columns, tuple(_trial(trial, baseline, dossier) for trial in dossier.trials))
 
 
@@ -103,21 +107,15 @@ def disturbances_table(dossier: Dossier) -> Table:
     """What disturbed each run that lost blocks, and each that was given up."""
     lost = [Row((name, str(count), reason)) for name, reason, count in reasons(watched_runs(dossier))]
     given_up = [
-        Row((f"trial {trial.number}", "all", outcome_in_words(trial)), mark="disturbed")
+        Row(
+            (f"trial {trial.number}", "all", _cut(outcome_in_words(trial))),
+            mark="given-up",
+            more=_more(trial),
+        )
         for trial in dossier.trials
         if outcome(trial) == "disturbed"
     ]
     return Table(("run", "blocks", "what disturbed them"), (*lost, *given_up))
-
-
-CONFIGURATION = ("instances x threads", "placement", "sockets", "engine", "precision")
-
-
-def configuration_cells(one: Configuration) -> tuple[str, ...]:
-    """A configuration in the columns of `CONFIGURATION`."""
-    threads = one.threads_per_instance or "default"
-    where = one.placement + ("+smt" if one.smt else "")
-    return f"{one.instances} x {threads}", where, one.sockets, one.backend, one.precision
 
 
 def study_text(plan: Plan) -> str:
@@ -131,13 +129,18 @@ def _plain(rows: Iterator[Sequence[str]]) -> Table:
     return Table(columns, tuple(Row(tuple(row)) for row in rows))
 
 
-def _finalist(rival: Rival) -> Row:
+def _percentiles(one: Distribution, percentiles: Sequence[float]) -> Row:
+    by_percentile = {each.percentile: each for each in one.percentiles}
+    shown = (format_percentile(by_percentile.get(percentile)) for percentile in percentiles)
+    return Row((one.name, str(one.requests), *shown))
+
+
+def _finalist(rival: Rival) -> tuple[str, ...]:
     ratio = "" if rival.ratio is None else f"{rival.ratio:.3f}x"
     span = "" if rival.ratio_range is None else format_range(rival.ratio_range)
     memory = format_bytes(rival.memory_bytes) if rival.memory_bytes else ""
     one = str(rival.configuration)
-    cells = (str(rival.trial), one, rival.standing, ratio, span, str(rival.cores), memory, rival.reason)
-    return Row(cells, mark=rival.standing)
+    return (str(rival.trial), one, rival.standing, ratio, span, str(rival.cores), memory, rival.reason)
 
 
 def _trial(trial: TrialRecord, baseline: float | None, dossier: Dossier) -> Row:
@@ -147,14 +150,25 @@ def _trial(trial: TrialRecord, baseline: float | None, dossier: Dossier) -> Row:
     return Row(
         (
             str(trial.number),
-            *configuration_cells(trial.configuration),
+            str(trial.configuration),
             _score(trial.score, dossier),
             "" if gain is None else format_gain(gain),
-            outcome_in_words(trial),
+            _cut(outcome_in_words(trial)),
         ),
         mark=_mark(trial, dossier),
-        more=trial.result.stderr_tail[-TAIL_CHARACTERS:] if isinstance(trial.result, Failure) else "",
+        more=_more(trial),
     )
+
+
+def _more(trial: TrialRecord) -> str:
+    """What the outcome's cell has no room for: the whole reason, and the end of what the worker wrote."""
+    words = outcome_in_words(trial)
+    tail = trial.result.stderr_tail[-TAIL_CHARACTERS:] if isinstance(trial.result, Failure) else ""
+    return "\n\n".join(text for text in (words if _cut(words) != words else "", tail) if text)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= CELL_CHARACTERS else f"{text[: CELL_CHARACTERS - 1]}…"
 
 
 def _mark(trial: TrialRecord, dossier: Dossier) -> str:

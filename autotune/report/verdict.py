@@ -69,19 +69,26 @@ def _better(plan: Plan) -> str:
     sure = ""
     if plan.gain_range is not None:
         low, high = plan.gain_range.low, plan.gain_range.high
-        sure = f" With 95 % confidence it is between {low:.2f} and {high:.2f} times."
+        sure = f" With 95 % confidence it is between {_factor(low)} and {_factor(high)} times."
     return f"The plan {_surpasses(plan)}.{sure}"
 
 
 def _surpasses(plan: Plan) -> str:
     """What the gain is of."""
-    gain = plan.gain or 1.0
+    gain = _factor(plan.gain or 1.0)
     if plan.objective == "throughput":
-        return f"serves {gain:.2f} times as much as the baseline"
-    return f"answers {gain:.2f} times as fast as the baseline ({_percentile(plan)} latency)"
+        return f"serves {gain} times as much as the baseline"
+    return f"answers {gain} times as fast as the baseline ({_percentile(plan)} latency)"
+
+
+def _factor(gain: float) -> str:
+    """Three significant digits, without exponents."""
+    return f"{gain:.{max(0, 3 - len(str(int(gain))))}f}"
 
 
 def _unconfirmed(plan: Plan) -> str:
+    if plan.configuration.placement == "unpinned":
+        return "Not confirmed: the search measured nothing better than the out-of-box configuration."
     if plan.gain is None:
         return f"Not confirmed: the search measured {_value(plan, plan.estimate)}, and has no baseline."
     return f"Not confirmed: by the search's own figures, the plan {_surpasses(plan)}."

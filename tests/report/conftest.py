@@ -128,7 +128,7 @@ class Studio:
         if one.placement == "unpinned":
             return self.baseline_seconds or 0.2
         speed = SPEED[one.precision] * (1.15 if one.backend == "onnxruntime" else 1.0)
-        threads = one.threads_per_instance**0.8
+        threads = float(one.threads_per_instance**0.8)
         return 0.25 / (speed * threads) * (1 + 0.03 * (one.instances - 1))
 
     def _trial(self, number: int, one: Configuration) -> TrialRecord:
@@ -176,7 +176,9 @@ class Studio:
         entrants = self._entrants(records)
         contest = Contest(
             [
-                Contender(one.name, one.role, self.machine.cores_of([c for x in one.commands for c in x.cpus]))
+                Contender(
+                    one.name, one.role, self.machine.cores_of([c for x in one.commands for c in x.cpus])
+                )
                 for one in entrants
             ],
             tie=self.spec.confirm.tie,

@@ -13,8 +13,8 @@ from autotune.spec.configuration import Configuration
 
 LOG_SPAN = 8.0
 """Values that differ by more than this factor are drawn on a logarithmic axis."""
-MANY_TICKS = 12
-"""More distinct values than this are not all named on an axis."""
+_APART = 1.2
+"""Factor between numbers that are both named on an axis: nearer ones would overlap."""
 
 
 def score_label(dossier: Dossier) -> str:
@@ -47,11 +47,9 @@ def scale_values(axis: Axis, values: Iterable[float]) -> None:
 
 
 def scale_counts(axis: Axis, counts: Sequence[int]) -> None:
-    """An axis of numbers of things, by factors of two, that names each where there are not too many."""
+    """An axis of numbers of things, by factors; it names those that are there."""
     _set_scale(axis, "log", base=2)
-    distinct = sorted(set(counts))
-    if len(distinct) <= MANY_TICKS:
-        axis.set_major_locator(FixedLocator(distinct))
+    axis.set_major_locator(FixedLocator(_apart(sorted(set(counts)))))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 
@@ -64,6 +62,15 @@ def whole_numbers(axis: Axis) -> None:
 def clear_of_edges(axes: Axes, margin: float = 0.04) -> None:
     """Keep markers off the frame."""
     axes.margins(x=margin, y=0.08)
+
+
+def _apart(counts: Sequence[int]) -> list[int]:
+    """Those of the ascending numbers that are far enough from the one before; the last always."""
+    kept: list[int] = []
+    for count in reversed(counts):
+        if not kept or count * _APART <= kept[-1]:
+            kept.append(count)
+    return kept[::-1]
 
 
 def _set_scale(axis: Axis, scale: str, **options: float) -> None:

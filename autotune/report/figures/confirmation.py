@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from autotune.report.dossier import BASELINE, PLAN, TWIN, Dossier
 from autotune.report.figures.axes import (
     clear_of_edges,
@@ -12,56 +15,38 @@ from autotune.report.figures.axes import (
     shown_score,
     whole_numbers,
 )
-from autotune.report.figures.picture import (
-    HUES,
-    INK,
-    MARKERS,
-    MUTED,
-    Missing,
-    Picture,
-    drawing,
-    legend_above,
-    new_figure,
-)
+from autotune.report.figures.contenders import look
+from autotune.report.figures.picture import Missing, Picture, drawing, new_figure
 from autotune.store.records import ConfirmationRecord
 
 NAME, TITLE = "confirmation", "The confirmation, round by round"
 
-_SPREAD = 0.5
+Runs = Mapping[str, Sequence[ConfirmationRecord]]
+
+_SPREAD = 0.6
 """Share of a round's width over which its contenders stand side by side."""
+
+FAR = 1.5
+"""A baseline that is worse by more than this factor has a panel of its own: it would flatten the others."""
 
 
 def picture(dossier: Dossier) -> Picture | Missing:
-    """Draw the score of every run, the contenders of a round beside each other in order."""
+    """Draw the score of every run, the contenders of a round beside each other."""
     if not dossier.runs:
         return Missing(NAME, TITLE, _why_missing(dossier))
     contenders = by_contender(dossier)
-    failed = [run for run in dossier.runs if run.score is None]
     with drawing():
-        figure = new_figure(3.8)
-        axes = figure.add_subplot()
-        for index, (name, runs) in enumerate(contenders.items()):
-            offset = _SPREAD * ((index + 0.5) / len(contenders) - 0.5)
-            colour, marker = look(name, index)
-            measured = [run for run in runs if run.score is not None]
-            axes.plot(
-                [run.round + offset for run in measured],
-                [shown_score(dossier, run.score or 0.0) for run in measured],
-                color=colour,
-                marker=marker,
-                linewidth=0.8,
-                alpha=0.95,
-                label=name,
-                gid=f"runs-{name.replace(' ', '-')}",
-            )
-        scores = [shown_score(dossier, run.score) for run in dossier.runs if run.score]
-        axes.set_xlabel("round")
-        axes.set_ylabel(score_label(dossier))
-        whole_numbers(axes.xaxis)
-        clear_of_edges(axes)
-        scale_values(axes.yaxis, scores)
-        legend_above(axes, columns=6)
-    return Picture(NAME, TITLE, _description(dossier, contenders, failed), figure)
+        figure = new_figure(4.0)
+        for axes, names in _panels(figure, dossier, contenders):
+            for name in names:
+                _draw(axes, dossier, contenders, name)
+            scores = [run.score for name in names for run in contenders[name] if run.score]
+            scale_values(axes.yaxis, [shown_score(dossier, score) for score in scores])
+            clear_of_edges(axes)
+        figure.supxlabel("round", fontsize="medium")
+        figure.supylabel(score_label(dossier), fontsize="medium")
+        figure.legend(loc="outside upper left", ncols=7)
+    return Picture(NAME, TITLE, _CAPTION, _description(dossier, contenders), figure)
 
 
 def by_contender(dossier: Dossier) -> dict[str, list[ConfirmationRecord]]:
@@ -73,13 +58,38 @@ def by_contender(dossier: Dossier) -> dict[str, list[ConfirmationRecord]]:
     return dict(sorted(found.items(), key=lambda item: (order.get(item[0], 0), item[1][0].trial)))
 
 
-def look(name: str, index: int) -> tuple[str, str]:
-    """Colour and marker of a contender: the baseline's stand back."""
-    if name == BASELINE:
-        return MUTED, "s"
-    if name == PLAN:
-        return INK, "*"
-    return HUES[index % len(HUES)], MARKERS[index % len(MARKERS)]
+def _panels(figure: Figure, dossier: Dossier, contenders: Runs) -> list[tuple[Axes, list[str]]]:
+    """The axes, each with the contenders that are drawn in it."""
+    near = [name for name in contenders if name != BASELINE]
+    if len(near) < len(contenders) and near and _is_far(dossier, contenders, near):
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2.6, 1.0])
+        panels = [(upper, near), (lower, [BASELINE])]
+    else:
+        panels = [(figure.add_subplot(), list(contenders))]
+    whole_numbers(panels[-1][0].xaxis)
+    return panels
+
+
+def _is_far(dossier: Dossier, contenders: Runs, near: Sequence[str]) -> bool:
+    def values(names: Sequence[str]) -> list[float]:
+        return [dossier.goodness(run.score) for name in names for run in contenders[name] if run.score]
+
+    return min(values(near), default=0.0) > FAR * max(values([BASELINE]), default=0.0) > 0
+
+
+def _draw(axes: Axes, dossier: Dossier, contenders: Runs, name: str) -> None:
+    offset = _SPREAD * ((list(contenders).index(name) + 0.5) / len(contenders) - 0.5)
+    its = look(dossier, name)
+    measured = [run for run in contenders[name] if run.score is not None]
+    axes.plot(
+        [run.round + offset for run in measured],
+        [shown_score(dossier, run.score or 0.0) for run in measured],
+        color=its.colour,
+        marker=its.marker,
+        linewidth=0.8,
+        label=name,
+        gid=f"runs-{name.replace(' ', '-')}",
+    )
 
 
 def _why_missing(dossier: Dossier) -> str:
@@ -88,15 +98,14 @@ def _why_missing(dossier: Dossier) -> str:
     return "The runs of the confirmation are in the store, which was not at hand."
 
 
-def _description(
-    dossier: Dossier,
-    contenders: Mapping[str, Sequence[ConfirmationRecord]],
-    failed: Sequence[ConfirmationRecord],
-) -> str:
+_CAPTION = (
+    "In each round every contender ran once in fresh processes, in random order. What the runs of a round "
+    "have in common cancels in the ratios."
+)
+
+
+def _description(dossier: Dossier, contenders: Runs) -> str:
     rounds = len({run.round for run in dossier.runs})
-    gone = f" {len(failed)} of the runs gave no score." if failed else ""
-    return (
-        f"The score of {len(dossier.runs)} runs in {rounds} rounds; in each, {', '.join(contenders)} ran "
-        f"once in fresh processes, in random order.{gone} What the runs of a round have in common cancels "
-        "in the ratios."
-    )
+    failed = sum(run.score is None for run in dossier.runs)
+    gone = f" {failed} of the runs gave no score." if failed else ""
+    return f"The scores of {len(dossier.runs)} runs in {rounds} rounds, of {', '.join(contenders)}.{gone}"

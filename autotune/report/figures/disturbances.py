@@ -23,6 +23,9 @@ from autotune.report.figures.picture import (
 
 NAME, TITLE = "disturbances", "Disturbances over the study"
 
+_TRIFLE = 0.06
+"""Differences from a quiet machine that an axis does not magnify."""
+
 _ROOM = 0.7
 """Share of a run's width over which its blocks stand side by side."""
 
@@ -43,11 +46,12 @@ def picture(dossier: Dossier) -> Picture | Missing:
         for axes, name in zip(panels[1:], signs, strict=True):
             _draw_sign(axes, runs, SIGNS[name], name)
         _mark_confirmation(panels, dossier)
+        panels[-1].set_xlim(0.4, len(runs) + 0.6)
         panels[-1].set_xlabel("runs in the order in which they were started: trials, then rounds")
         whole_numbers(panels[-1].xaxis)
         figure.align_ylabels()
         legend_above(panels[0])
-    return Picture(NAME, TITLE, _description(runs), figure)
+    return Picture(NAME, TITLE, _CAPTION, _description(runs), figure)
 
 
 def _draw_counts(axes: Axes, runs: Sequence[Watched]) -> None:
@@ -95,7 +99,8 @@ def _draw_sign(axes: Axes, runs: Sequence[Watched], sign: Sign, name: str) -> No
             axes.plot(*zip(*points, strict=True), marker, color=colour, markersize=5, gid=f"{name}-{word}")
     axes.axhline(sign.quiet, color=MUTED, linewidth=0.8)
     axes.set_ylabel(sign.name, fontsize=7.5)
-    axes.margins(y=0.15)
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, sign.quiet - _TRIFLE), max(high, sign.quiet + _TRIFLE))
 
 
 def _mark_confirmation(panels: Sequence[Axes], dossier: Dossier) -> None:
@@ -109,8 +114,11 @@ def _description(runs: Sequence[Watched]) -> str:
     kept, dropped = sum(len(run.kept) for run in runs), sum(len(run.dropped) for run in runs)
     lost = sum(run.is_disturbed for run in runs)
     given_up = f" {lost} runs were given up as disturbed." if lost else ""
-    return (
-        f"{len(runs)} runs with {kept} blocks that count and {dropped} that were disturbed and measured "
-        f"again.{given_up} Below, the conditions of each block (dots: kept, crosses: dropped); the line is "
-        "a quiet machine."
-    )
+    return f"{len(runs)} runs: {kept} blocks count, {dropped} were disturbed and measured again.{given_up}"
+
+
+_CAPTION = (
+    "Above, how many blocks of each run count; below, what was seen of the host during each block (dots: "
+    "kept, crosses: dropped), beside the line of a quiet machine. The dotted line is where the confirmation "
+    "began."
+)

@@ -1,73 +1,53 @@
-"""The finalists against the plan and against the baseline: ratios, their intervals, and the tie zone."""
+"""The finalists over the baseline and against the plan: ratios, their intervals, and the tie zone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from matplotlib.axes import Axes
 
 from autotune.plan.describe import format_range
 from autotune.report.dossier import Dossier
 from autotune.report.figures.axes import scale_values
-from autotune.report.figures.picture import (
-    BLUE,
-    FILL,
-    GREEN,
-    INK,
-    MUTED,
-    PURPLE,
-    RED,
-    Missing,
-    Picture,
-    drawing,
-    new_figure,
-)
-from autotune.report.standings import Kind, Standing, against_baseline, against_plan
+from autotune.report.figures.contenders import look
+from autotune.report.figures.picture import FILL, MUTED, Missing, Picture, drawing, new_figure
+from autotune.report.standings import Standing, against_plan, over_baseline
 
 NAME, TITLE = "finalists", "How sure the differences are"
 
-_LOOKS: Mapping[Kind, tuple[str, str]] = {
-    "plan": ("*", INK),
-    "tied": ("o", GREEN),
-    "worse": ("v", RED),
-    "twin": ("D", PURPLE),
-    "baseline": ("s", BLUE),
-}
-"""Marker and colour."""
-
 
 def picture(dossier: Dossier) -> Picture | Missing:
-    """Draw the ratios to the plan, and where the runs are at hand to the baseline, with their intervals."""
-    to_plan = against_plan(dossier)
-    if len(to_plan) < 2:
-        return Missing(NAME, TITLE, "There is nothing that the plan was compared with.")
-    to_baseline = () if dossier.is_baseline else against_baseline(dossier)
+    """Draw the ratios to the baseline and to the plan with their intervals."""
+    to_baseline, to_plan = over_baseline(dossier), against_plan(dossier)
     panels = [panel for panel in (to_baseline, to_plan) if panel]
+    if not panels:
+        return Missing(NAME, TITLE, "There is nothing that the plan was compared with.")
     with drawing():
-        figure = new_figure(1.1 + 0.3 * max(map(len, panels)))
-        axes = figure.subplots(1, len(panels), squeeze=False)[0]
+        figure = new_figure(1.0 + 0.32 * max(map(len, panels)))
+        axes = list(figure.subplots(1, len(panels), squeeze=False)[0])
         if to_baseline:
-            _draw(axes[0], to_baseline)
-            axes[0].set_xlabel("times as good as the baseline, with 95 % interval")
-        _draw(axes[-1], to_plan)
-        _draw_tie_zone(axes[-1], dossier.tie)
-        axes[-1].set_xlabel("times as good as the plan, with 95 % interval")
-    return Picture(NAME, TITLE, _description(dossier, to_plan, to_baseline), figure)
+            _draw(axes[0], dossier, to_baseline)
+            axes[0].set_xlabel("times as good as the baseline")
+        if to_plan:
+            _draw(axes[-1], dossier, to_plan)
+            _draw_tie_zone(axes[-1], dossier.tie)
+            axes[-1].set_xlabel("times as good as the plan")
+    return Picture(NAME, TITLE, _caption(dossier), _description(to_baseline, to_plan), figure)
 
 
-def _draw(axes: Axes, standings: Sequence[Standing]) -> None:
+def _draw(axes: Axes, dossier: Dossier, standings: Sequence[Standing]) -> None:
     for row, one in enumerate(standings):
-        marker, colour = _LOOKS[one.kind]
         reach = [[0.0], [0.0]]
         if one.range is not None:
             reach = [[max(0.0, one.ratio - one.range.low)], [max(0.0, one.range.high - one.ratio)]]
+        its = look(dossier, one.name)
         axes.errorbar(
             [one.ratio],
             [row],
             xerr=reach,
-            color=colour,
-            marker=marker,
-            markersize=9 if marker == "*" else 6,
+            color=its.colour,
+            marker=its.marker,
+            markersize=7,
             capsize=4,
             linestyle="none",
             gid=f"ratio-{one.name.replace(' ', '-')}",
@@ -82,7 +62,7 @@ def _draw(axes: Axes, standings: Sequence[Standing]) -> None:
 
 
 def _row_name(one: Standing) -> str:
-    return one.name if one.kind in (one.name, "plan", "twin", "baseline") else f"{one.name}, {one.kind}"
+    return f"{one.name}, {one.kind}" if one.kind in ("tied", "worse") else one.name
 
 
 def _draw_tie_zone(axes: Axes, tie: float | None) -> None:
@@ -90,14 +70,14 @@ def _draw_tie_zone(axes: Axes, tie: float | None) -> None:
         axes.axvspan(1 / (1 + tie), 1 + tie, color=FILL, zorder=0, gid="tie-zone")
 
 
-def _description(dossier: Dossier, to_plan: Sequence[Standing], to_baseline: Sequence[Standing]) -> str:
-    parts = []
-    if to_baseline:
-        parts.append(f"Over the baseline, paired round by round: {_in_words(to_baseline)}.")
-    parts.append(f"Against the plan, which is 1: {_in_words(one for one in to_plan if one.kind != 'plan')}.")
-    if dossier.tie:
-        parts.append(f"Differences within the shaded {100 * dossier.tie:g} % count as ties.")
-    return " ".join(parts)
+def _caption(dossier: Dossier) -> str:
+    ties = f" Differences within the shaded {100 * dossier.tie:g} % count as ties." if dossier.tie else ""
+    return f"Whiskers are 95 % intervals; to the right is better.{ties}"
+
+
+def _description(to_baseline: Sequence[Standing], to_plan: Sequence[Standing]) -> str:
+    told = {"Over the baseline": to_baseline, "Against the plan": to_plan}
+    return " ".join(f"{title}: {_in_words(standings)}." for title, standings in told.items() if standings)
 
 
 def _in_words(standings: Iterable[Standing]) -> str:

@@ -63,7 +63,7 @@ def picture(dossier: Dossier) -> Picture | Missing:
         clear_of_edges(axes)
         scale_values(axes.yaxis, [shown_score(dossier, one.score) for one in dossier.trials if one.score])
         legend_above(axes)
-    return Picture(NAME, TITLE, _description(dossier), figure)
+    return Picture(NAME, TITLE, _CAPTION, _description(dossier), figure)
 
 
 def best_so_far(dossier: Dossier) -> list[tuple[int, float]]:
@@ -150,6 +150,12 @@ def _draw_references(axes: Axes, dossier: Dossier) -> None:
             label="the plan, confirmed (95 %)",
             gid="confirmed",
         )
+
+
+_CAPTION = (
+    "One launch of each configuration, in the order in which the search chose them. What failed stands on "
+    "the lower edge."
+)
 
 
 def _description(dossier: Dossier) -> str:

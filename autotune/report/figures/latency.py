@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import cycle
-
 from matplotlib.axes import Axes
 
 from autotune.plan.describe import format_percentile
 from autotune.report.distributions import Distribution, distributions
 from autotune.report.dossier import Dossier, mapping
 from autotune.report.figures.axes import scale_values
+from autotune.report.figures.contenders import Look, look
 from autotune.report.figures.picture import (
-    HUES,
-    MARKERS,
     RED,
     Missing,
     Picture,
@@ -24,9 +21,6 @@ from autotune.units import format_latency
 
 NAME, TITLE = "latency", "How long requests took"
 
-_Dash = str | tuple[float, tuple[float, ...]]
-_DASHES: tuple[_Dash, ...] = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
-
 
 def picture(dossier: Dossier) -> Picture | Missing:
     """Draw the share of the requests that were answered within each time."""
@@ -36,8 +30,8 @@ def picture(dossier: Dossier) -> Picture | Missing:
     with drawing():
         figure = new_figure(4.2)
         axes = figure.add_subplot()
-        for index, (one, dash) in enumerate(zip(found, cycle(_DASHES), strict=False)):
-            _draw(axes, one, HUES[index % len(HUES)], MARKERS[index % len(MARKERS)], dash)
+        for one in found:
+            _draw(axes, one, look(dossier, _word(one.name)))
         _draw_limit(axes, dossier)
         axes.set_xlabel("latency, ms")
         axes.set_ylabel("share of the requests")
@@ -45,10 +39,10 @@ def picture(dossier: Dossier) -> Picture | Missing:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         scale_values(axes.xaxis, [1000 * value for one in found for value in _values_s(one)])
         legend_above(axes, columns=3)
-    return Picture(NAME, TITLE, _description(found), figure)
+    return Picture(NAME, TITLE, _CAPTION, _description(found), figure)
 
 
-def _draw(axes: Axes, one: Distribution, colour: str, marker: str, dash: _Dash) -> None:
+def _draw(axes: Axes, one: Distribution, its: Look) -> None:
     label = f"{one.name}, {one.requests} requests"
     if one.points:
         latencies, shares = zip(*one.points, strict=True)
@@ -57,25 +51,25 @@ def _draw(axes: Axes, one: Distribution, colour: str, marker: str, dash: _Dash) 
             [milliseconds[0], *milliseconds],
             [0.0, *shares],
             where="post",
-            color=colour,
-            linestyle=dash,
+            color=its.colour,
+            linestyle=its.dash,
             label=label,
-            gid=f"latency-{_word(one.name)}",
+            gid=f"latency-{_id(one.name)}",
         )
-    for percentile in one.percentiles:
+    for percentile in one.supported:
         value = 1000 * (percentile.value_s or 0.0)
         upper = value if percentile.upper_s is None else max(value, 1000 * percentile.upper_s)
         axes.errorbar(
             [value],
             [percentile.percentile / 100],
             xerr=[[0.0], [upper - value]],
-            color=colour,
-            marker=marker,
+            color=its.colour,
+            marker=its.marker,
             capsize=3,
             linewidth=1.2,
             linestyle="none",
-            label=None if one.points or percentile is not one.percentiles[0] else label,
-            gid=f"percentile-{_word(one.name)}-p{percentile.percentile:g}",
+            label=None if one.points or percentile is not one.supported[0] else label,
+            gid=f"percentile-{_id(one.name)}-p{percentile.percentile:g}",
         )
 
 
@@ -96,22 +90,29 @@ def _draw_limit(axes: Axes, dossier: Dossier) -> None:
 
 
 def _values_s(one: Distribution) -> list[float]:
-    return [latency for latency, _ in one.points] + [p.value_s for p in one.percentiles if p.value_s]
+    return [latency for latency, _ in one.points] + [each.value_s for each in one.supported if each.value_s]
 
 
 def _description(found: tuple[Distribution, ...]) -> str:
     told = "; ".join(f"{one.name}: {_percentiles_in_words(one)}" for one in found)
-    return (
-        "The share of the requests that were answered within each time; markers are percentiles, and "
-        f"whiskers lead to their upper bounds (95 %). {told}."
-    )
+    return f"The share of the requests that were answered within each time. {told}."
+
+
+_CAPTION = (
+    "The share of the requests that were answered within each time. Markers are percentiles; whiskers lead "
+    "to what the true percentile does not exceed, with 95 % confidence."
+)
 
 
 def _percentiles_in_words(one: Distribution) -> str:
-    told = ", ".join(f"p{each.percentile:g} {format_percentile(each)}" for each in one.percentiles)
+    told = ", ".join(f"p{each.percentile:g} {format_percentile(each)}" for each in one.supported)
     return told or f"too few requests ({one.requests}) for a percentile"
 
 
 def _word(name: str) -> str:
-    """The name without its standing, as a part of an id."""
-    return name.partition(" (")[0].replace(" ", "-")
+    """The name without its standing."""
+    return name.partition(" (")[0]
+
+
+def _id(name: str) -> str:
+    return _word(name).replace(" ", "-")

@@ -33,10 +33,11 @@ def picture(dossier: Dossier) -> Picture | Missing:
         )
         for axes, effect, values in zip(panels[:, 0], effects, rows, strict=True):
             _draw(axes, effect, values)
-        panels[-1, 0].set_xlabel("goodness, as a share of the best of all trials")
+        quantity = "throughput" if dossier.is_maximized else "speed (1 / latency)"
+        panels[-1, 0].set_xlabel(f"{quantity}, as a share of the best of all trials")
         panels[-1, 0].xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         panels[-1, 0].set_xlim(0, 1.08)
-    return Picture(NAME, TITLE, _description(effects), figure)
+    return Picture(NAME, TITLE, _CAPTION, _description(effects), figure)
 
 
 def title_of(parameter: str) -> str:
@@ -84,8 +85,10 @@ def _description(effects: Sequence[ParameterEffect]) -> str:
         f"{title_of(effect.parameter)} {effect.worth:.0%} (best: {shown_value(effect.best_value.value)})"
         for effect in effects
     )
-    return (
-        "For each value, the best that was reached with it while all other parameters were free (dot; the "
-        "diamond is the best value), and every trial with it (strokes). A parameter was worth what is lost "
-        f"with its worst value: {told}."
-    )
+    return f"A parameter was worth what is lost with its worst value: {told}."
+
+
+_CAPTION = (
+    "For each value: the best that was reached with it, all other parameters being free (dot; diamond: the "
+    "best value), and every trial with it (strokes). n counts the trials."
+)

@@ -87,11 +87,13 @@ class Picture:
     Attributes:
         name: unique in a report; a part of file names.
         title: its heading.
-        description: what it shows and what can be read off it, for those who do not see it.
+        caption: how to read it.
+        description: what can be read off it, for those who do not see it.
     """
 
     name: str
     title: str
+    caption: str
     description: str
     figure: Figure
 

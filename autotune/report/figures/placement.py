@@ -57,7 +57,7 @@ _MAX_CELL_PT, _MIN_TEXT_PT, _LABEL_PT = 44.0, 3.6, 8.5
 _LETTER: Final = 0.62
 """Width of a letter of the widest usual font, as a share of its size."""
 _POINTS: Final = 72.0
-_LEGEND_IN: Final = 0.55
+_LEGEND_IN: Final = 0.3
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def picture(dossier: Dossier) -> Picture | Missing:
             _draw_frame(axes, frame)
         _draw_cells(axes, drawn.cells, seating, scale)
         _draw_legend(figure, len(dossier.plan.instances), seating, drawn.cells)
-    return Picture(NAME, TITLE, _description(dossier.plan, seating, hardware), figure)
+    return Picture(NAME, TITLE, _caption(hardware), _description(dossier.plan, seating, hardware), figure)
 
 
 def seating_of(plan: Plan, hardware: Hardware) -> Seating:
@@ -118,7 +118,7 @@ def _draw_frame(axes: Axes, frame: Frame) -> None:
     rect = frame.rect
     if frame.level == "core":
         return
-    style = {"l3": ("none", MUTED, (0, (3, 2))), "node": (FILL, MUTED, "solid")}
+    style = {"l3": ("none", MUTED, (0, (3, 2))), "node": (PAPER, MUTED, "solid")}
     face, edge, dashes = style.get(frame.level, (PAPER, INK, "solid"))
     axes.add_patch(
         FancyBboxPatch(
@@ -235,17 +235,29 @@ def _draw_legend(figure: Figure, instances: int, seating: Seating, cells: Sequen
     )
 
 
+def _caption(hardware: Hardware) -> str:
+    """How to read the cells."""
+    if any(len(core) > 1 for core in hardware.cores):
+        return "A block is a core; the cells in it that touch each other are its SMT siblings."
+    return "Each cell is a core with one cpu."
+
+
 def _description(plan: Plan, seating: Seating, hardware: Hardware) -> str:
     cpus = sum(len(core) for core in hardware.cores)
-    machine = (
-        f"{len(hardware.packages)} sockets, {len(hardware.nodes)} NUMA nodes, {len(hardware.cores)} cores "
-        f"and {cpus} cpus"
+    machine = ", ".join(
+        _counted(count, noun)
+        for count, noun in (
+            (len(hardware.packages), "socket"),
+            (len(hardware.nodes), "NUMA node"),
+            (len(hardware.cores), "core"),
+            (cpus, "cpu"),
+        )
     )
-    count = len(plan.instances)
-    where = f"cpus {format_cpu_list(seating.owner)} belong to its {count} instances"
+    instances = _counted(len(plan.instances), "instance")
     if not seating.is_pinned:
-        where = f"its {count} instances are not pinned and may run on {format_cpu_list(seating.allowed)}"
-    siblings = ""
-    if any(len(core) > 1 for core in hardware.cores):
-        siblings = " The cpus of one core, its SMT siblings, touch each other."
-    return f"The machine: {machine}. Of them {where}.{siblings}"
+        return f"{machine}; {instances}, not pinned, may run on cpus {format_cpu_list(seating.allowed)}."
+    return f"{machine}; {instances} on cpus {format_cpu_list(seating.owner)}."
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

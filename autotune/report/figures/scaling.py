@@ -44,7 +44,7 @@ def picture(dossier: Dossier) -> Picture | Missing:
         scale_values(left.yaxis, [shown_score(dossier, one.score) for one in trials if one.score])
         handles, labels = left.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=4)
-    return Picture(NAME, TITLE, _description(dossier, trials), figure)
+    return Picture(NAME, TITLE, _CAPTION, _description(dossier, trials), figure)
 
 
 def searched(dossier: Dossier) -> list[TrialRecord]:
@@ -77,7 +77,7 @@ def _draw(axes: Axes, dossier: Dossier, trials: Sequence[TrialRecord], count: Co
             color=colour,
             marker=marker,
             s=16,
-            alpha=0.35,
+            alpha=0.5,
             linewidths=0,
         )
         counts, scores = zip(*points, strict=True)
@@ -97,8 +97,10 @@ def _draw_baseline(axes: Axes, dossier: Dossier) -> None:
 
 def _description(dossier: Dossier, trials: Sequence[TrialRecord]) -> str:
     lines: Mapping[str, object] = best_by_count(dossier, trials, lambda one: one.instances)
-    return (
-        f"The scores of {len(trials)} trials against their instances and against the threads of each; "
-        f"a line joins the best for each number, one for each of {', '.join(lines)}. "
-        "The other parameters are free along a line."
-    )
+    return f"The scores of {len(trials)} trials, with a line for each of {', '.join(lines)}."
+
+
+_CAPTION = (
+    "A line joins the best for each number, the other parameters being free; faint markers are the other "
+    "trials."
+)

@@ -1,0 +1,40 @@
+"""One look for each contender in all pictures: its colour, marker and line style."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autotune.report.dossier import BASELINE, PLAN, TWIN, Dossier
+from autotune.report.figures.picture import BLUE, GREEN, MUTED, ORANGE, PURPLE, RED, SKY
+
+Dash = str | tuple[float, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a contender is drawn."""
+
+    colour: str
+    marker: str
+    dash: Dash
+
+
+_OWN = {
+    PLAN: Look(BLUE, "o", "solid"),
+    TWIN: Look(SKY, "D", (0, (1.5, 1.2))),
+    BASELINE: Look(MUTED, "s", (0, (6, 2))),
+}
+_OTHERS = (
+    Look(ORANGE, "^", (0, (5, 1.5))),
+    Look(GREEN, "v", (0, (1.5, 1.2))),
+    Look(PURPLE, "P", (0, (6, 1.5, 1.5, 1.5))),
+    Look(RED, "X", (0, (3, 3))),
+)
+
+
+def look(dossier: Dossier, name: str) -> Look:
+    """The look of `plan`, `baseline`, `twin` or `trial 7`; other finalists by their place in the plan."""
+    if name in _OWN:
+        return _OWN[name]
+    rivals = [f"trial {rival.trial}" for rival in dossier.plan.confirmation.rivals]
+    return _OTHERS[(rivals.index(name) if name in rivals else len(rivals)) % len(_OTHERS)]
