@@ -17,10 +17,12 @@ from autotune.preflight import Setup
 from autotune.report.progress import Observer
 from autotune.rounds import Entrant
 from autotune.search.order import pair
-from autotune.search.score import needed_percentile
+from autotune.search.score import demand, needed_percentile
 from autotune.spec.configuration import Configuration
 from autotune.trial.lock import host_lock
-from autotune.trial.measurement import Failure, FailureKind, TrialResult
+from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
+from autotune.trial.rate_search import Demand
+from autotune.trial.rates import kept_step
 from autotune.trial.run import run_trial
 from autotune.trial.stopping import Rival
 from autotune.trial.watch import Watch
@@ -36,12 +38,16 @@ class Bench:
     Attributes:
         watch: remembers how fast this machine can be.
         prepared: (backend, precision) pairs that the observer has heard of.
+        rates: requests per second that configurations were last found to bear, of scenario `server`.
+        launches: of trials of this scenario, each of which has arrivals of its own.
     """
 
     setup: Setup
     observer: Observer
     watch: Watch = field(default_factory=Watch)
     prepared: set[tuple[str, str]] = field(default_factory=set)
+    rates: dict[Configuration, float] = field(default_factory=dict)
+    launches: int = 0
 
     def search(
         self,
@@ -72,7 +78,7 @@ class Bench:
             except PreparationError as error:
                 unprepared()
                 return Failure(FailureKind.CRASH, error.problem)
-            return run_trial(
+            result = run_trial(
                 commands,
                 configuration=configuration,
                 scenario=spec.scenario,
@@ -82,13 +88,15 @@ class Bench:
                 rival=rival,
                 watch=self.watch,
                 max_measuring_s=max_measuring_s,
+                demand=self._demand(configuration),
             )
+        return self._remembered(configuration, result)
 
     def confirm(self, entrant: Entrant) -> TrialResult:
         """Measure an entrant for as long as every other one: nothing that it shows decides when to stop."""
         spec = self.setup.spec
         with host_lock(self.observer.waiting):
-            return run_trial(
+            result = run_trial(
                 entrant.commands,
                 configuration=entrant.configuration,
                 scenario=spec.scenario,
@@ -96,7 +104,19 @@ class Bench:
                 objective=spec.objective,
                 percentile=needed_percentile(spec),
                 watch=self.watch,
+                demand=self._demand(entrant.configuration),
             )
+        return self._remembered(entrant.configuration, result)
+
+    def _demand(self, configuration: Configuration) -> Demand | None:
+        self.launches += 1
+        return demand(self.setup.spec, self.rates.get(configuration), launch=self.launches)
+
+    def _remembered(self, configuration: Configuration, result: TrialResult) -> TrialResult:
+        """Begin the next run of this configuration at the rate of this one."""
+        if isinstance(result, Measurement) and result.rates:
+            self.rates[configuration] = kept_step(result).rate_per_s
+        return result
 
     def commands(self, configuration: Configuration) -> tuple[Command, ...]:
         """What starts a configuration; its artifact is prepared where it is not in the cache.

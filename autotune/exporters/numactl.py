@@ -14,7 +14,8 @@ from autotune.errors import ExportError
 from autotune.machine.cpus import format_cpu_list
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
-from autotune.trial.asked import ask, asked_to_json
+from autotune.spec.study import StudySpec
+from autotune.trial.asked import AskedRate, ask, asked_to_json
 
 SCRIPT = "launch.sh"
 
@@ -37,7 +38,7 @@ class NumactlExporter:
         text = _template().render(
             plan=plan,
             interpreter=commands[0].argv[0],
-            asked=json.dumps(asked_to_json(ask(commands, plan.configuration, plan.scenario))),
+            asked=json.dumps(asked_to_json(ask(commands, plan.configuration, plan.scenario, _rate(plan)))),
             artifact=plan.model.get("artifact") or "",
             instances=[_instance(command) for command in commands],
         )
@@ -91,6 +92,24 @@ def _template() -> Template:
     )
     environment.filters |= {"comment": _comment, "words": _words}
     return environment.get_template(f"{SCRIPT}.j2")
+
+
+def _rate(plan: Plan) -> AskedRate | None:
+    """The load that a `server` was found to bear.
+
+    Raises:
+        ExportError: the plan does not say which latency it keeps to.
+    """
+    if plan.scenario != "server":
+        return None
+    try:
+        spec = StudySpec.model_validate_json(json.dumps(plan.study.get("spec")))
+    except ValueError as error:
+        raise ExportError(f"the plan {plan.id} holds no study", remedy="tune again") from error
+    if spec.limits.latency is None:
+        raise ExportError(f"the plan {plan.id} of a server has no limit of latency", remedy="tune again")
+    rate_per_s = plan.estimate.throughput_sps / spec.problem.batch_size
+    return AskedRate(rate_per_s, spec.limits.latency.percentile, spec.limits.latency.max_s)
 
 
 def _instance(command: Command) -> dict[str, object]:

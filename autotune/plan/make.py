@@ -22,6 +22,7 @@ from autotune.spec.study import Objective, StudySpec
 from autotune.statistics.paired import Interval, mean_interval
 from autotune.statistics.quantiles import needed_count, percentile_of, supports, upper_bound
 from autotune.trial.measurement import Measurement
+from autotune.trial.rates import kept_step
 from autotune.trial.statistics import latencies_s, memory_bytes, throughput_sps
 
 ID_DIGITS = 6
@@ -108,7 +109,7 @@ def estimate_from(measured: Measured, spec: StudySpec) -> Estimate:
         objective_value=objective.estimate,
         objective_range=range_of(objective),
         throughput_sps=mean_interval([throughput_sps(run) for run in runs]).estimate,
-        latencies=latency_percentiles(latencies, percentiles_of(spec)),
+        latencies=_stated_percentiles(runs, latencies, percentiles_of(spec)),
         requests=len(latencies),
         runs=len(runs),
         memory_bytes=max(memory_bytes(run) for run in runs),
@@ -126,6 +127,26 @@ def latency_percentiles(
 ) -> tuple[LatencyPercentile, ...]:
     """Each percentile with its upper bound where there are enough latencies, and how many it takes."""
     return tuple(_latency_percentile(latencies, percentile) for percentile in percentiles)
+
+
+def _stated_percentiles(
+    runs: Sequence[Measurement], latencies: Sequence[float], percentiles: Iterable[float]
+) -> tuple[LatencyPercentile, ...]:
+    """Those of all latencies; of a `server`, whose queue makes them hang together, one alone has a bound.
+
+    That is the limited one, of the median run, as each run found its own rate.
+    """
+    found = latency_percentiles(latencies, percentiles)
+    if runs[0].scenario != "server":
+        return found
+    steps = sorted((kept_step(run) for run in runs), key=lambda step: step.upper_s)
+    middle = steps[len(steps) // 2]
+    return tuple(
+        one.model_copy(update={"value_s": middle.latency_s, "upper_s": middle.upper_s})
+        if one.percentile == middle.percentile
+        else one.model_copy(update={"upper_s": None})
+        for one in found
+    )
 
 
 def range_of(interval: Interval | None) -> Range | None:

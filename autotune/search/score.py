@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from typing import Literal
 
 from autotune.spec.study import LatencyLimit, StudySpec
 from autotune.statistics.quantiles import percentile_of, upper_bound
 from autotune.trial.measurement import Measurement
+from autotune.trial.rate_search import Demand
+from autotune.trial.rates import kept_step, shown_latency_s
 from autotune.trial.statistics import latencies_s, memory_bytes, throughput_sps
 from autotune.units import format_bytes, format_latency
+
+LAUNCHES = 1_000_003
+"""More than are ever run of one study, so that studies of different seeds have different arrivals."""
 
 
 def direction(spec: StudySpec) -> Literal["maximize", "minimize"]:
@@ -27,15 +33,33 @@ def score(spec: StudySpec, measurement: Measurement) -> float:
 def violations(spec: StudySpec, measurement: Measurement) -> dict[str, float]:
     """By limit (`latency`, `memory`): measured / limit - 1, so that up to 0 is met and 0.1 is 10 % over.
 
-    Relative, because Optuna's TPE ranks infeasible trials by the sum of their violations.
+    Relative, because Optuna's TPE ranks infeasible trials by the sum of their violations. Of a `server`, what
+    counts as measured is the percentile's upper bound at the rate of the score.
     """
     found: dict[str, float] = {}
     if spec.limits.latency is not None:
-        measured_s = percentile_of(latencies_s(measurement), spec.limits.latency.percentile)
-        found["latency"] = measured_s / spec.limits.latency.max_s - 1
+        found["latency"] = _limited_s(spec.limits.latency, measurement) / spec.limits.latency.max_s - 1
     if spec.limits.memory_bytes is not None:
         found["memory"] = memory_bytes(measurement) / spec.limits.memory_bytes - 1
     return found
+
+
+def _limited_s(limit: LatencyLimit, measurement: Measurement) -> float:
+    if measurement.scenario == "server":
+        return shown_latency_s(kept_step(measurement))
+    return percentile_of(latencies_s(measurement), limit.percentile)
+
+
+def demand(spec: StudySpec, start_rate_per_s: float | None = None, *, launch: int = 0) -> Demand | None:
+    """What the study asks of a trial of scenario `server`; None for others.
+
+    Args:
+        start_rate_per_s: the rate that was found before, so that fewer have to be tried.
+        launch: number of this launch among those that are to have arrivals of their own.
+    """
+    if spec.scenario != "server" or spec.limits.latency is None:
+        return None
+    return Demand(spec.limits.latency, LAUNCHES * spec.seed + launch, start_rate_per_s)
 
 
 def needed_percentile(spec: StudySpec) -> float:
@@ -67,7 +91,8 @@ def limits_missed(spec: StudySpec, measurements: Sequence[Measurement]) -> list[
     """Which limits all runs of a configuration together do not show to be met; nothing of no runs.
 
     A latency limit is met when the percentile's 95 % upper bound is; where requests are too few for a bound,
-    when the percentile itself is.
+    when the percentile itself is. Every run of a `server` has looked for a rate at which its own bound meets
+    the limit: the median run counts.
     """
     if not measurements:
         return []
@@ -84,12 +109,18 @@ def limits_missed(spec: StudySpec, measurements: Sequence[Measurement]) -> list[
 
 
 def _latency_missed(limit: LatencyLimit, measurements: Sequence[Measurement]) -> str:
-    latencies = [latency for one in measurements for latency in latencies_s(one)]
-    bound = upper_bound(latencies, limit.percentile)
-    value = percentile_of(latencies, limit.percentile) if bound is None else bound
+    value = _bound_s(limit, measurements)
     if value <= limit.max_s:
         return ""
     return (
         f"its p{limit.percentile:g} latency is not shown to be within {format_latency(limit.max_s)}: "
         f"with 95 % confidence it is at most {format_latency(value)}"
     )
+
+
+def _bound_s(limit: LatencyLimit, measurements: Sequence[Measurement]) -> float:
+    if measurements[0].scenario == "server":
+        return statistics.median(shown_latency_s(kept_step(one)) for one in measurements)
+    latencies = [latency for one in measurements for latency in latencies_s(one)]
+    bound = upper_bound(latencies, limit.percentile)
+    return percentile_of(latencies, limit.percentile) if bound is None else bound

@@ -17,8 +17,8 @@ from autotune.spec.study import Measure, Objective
 from autotune.testing.fake_backend import ARTIFACT_FILE
 from autotune.testing.fake_model import SCHEMA
 from autotune.trial.measurement import TrialResult
+from autotune.trial.rate_search import Demand
 from autotune.trial.run import run_trial
-from autotune.trial.server import Demand
 from autotune.trial.stopping import Rival
 from autotune.trial.watch import Watch
 

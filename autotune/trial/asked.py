@@ -16,29 +16,49 @@ SCHEMA: Literal["autotune.commands/1"] = "autotune.commands/1"
 
 
 @dataclass(frozen=True)
+class AskedRate:
+    """What all instances of a `server` are to bear together.
+
+    Attributes:
+        rate_per_s: requests per second; percentile: of their latency, that max_s limits.
+    """
+
+    rate_per_s: float
+    percentile: float
+    max_s: float
+
+
+@dataclass(frozen=True)
 class Asked:
     """What every instance is to prove.
 
     Attributes:
         instances: cpus and memory nodes of each.
+        rate: of scenario `server`, what they are to be shown to bear; None = nothing is shown.
     """
 
     scenario: Scenario
     configuration: Configuration
     instances: tuple[InstancePlacement, ...]
+    rate: AskedRate | None = None
 
 
 _ASKED = TypeAdapter(Asked)
 
 
-def ask(commands: Sequence[Command], configuration: Configuration, scenario: Scenario) -> Asked:
+def ask(
+    commands: Sequence[Command],
+    configuration: Configuration,
+    scenario: Scenario,
+    rate: AskedRate | None = None,
+) -> Asked:
     """Take from the commands what their workers are to prove."""
     places = (InstancePlacement(command.cpus, command.memory_nodes) for command in commands)
-    return Asked(scenario, configuration, tuple(places))
+    return Asked(scenario, configuration, tuple(places), rate)
 
 
 def asked_to_json(asked: Asked) -> dict[str, Any]:
-    """Write `commands.json`: schema, scenario, configuration, instances [{cpus, memory_nodes}]."""
+    """Write `commands.json`: schema, scenario, configuration, instances [{cpus, memory_nodes}], rate."""
     return {"schema": SCHEMA, **_ASKED.dump_python(asked, mode="json")}
 
 

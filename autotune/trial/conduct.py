@@ -5,7 +5,8 @@ The conductor is the one of the trials; the connections are fifos. In the folder
 program and the workers in any order, each worker with `<I.in >I.out`, and holds no fifo open itself: a
 worker's end is noticed by the end of its `I.out`.
 
-Prints a line for each instance (process id, cpus, memory policy, median latency, throughput), then the sum.
+Prints a line for each instance (process id, cpus, memory policy, median latency, throughput), then the sum;
+of a `server`, also the latency at the plan's rate.
 Exit status: 0, or 1 with the reason on stderr.
 """
 
@@ -20,17 +21,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from autotune.errors import AutotuneError, PlanError
 from autotune.machine.cpus import format_cpu_list
-from autotune.spec.study import Objective
+from autotune.spec.study import LatencyLimit, Objective
 from autotune.statistics.quantiles import percentile_of
 from autotune.trial.asked import Asked, asked_from_json
 from autotune.trial.conductor import Channel, Exchange, Schedule, conduct
 from autotune.trial.failures import InstanceError
-from autotune.trial.measurement import Measurement, Observation
+from autotune.trial.load import load_generator, site_beside
+from autotune.trial.measurement import Measurement, Observation, RateStep
 from autotune.trial.messages import Stop
+from autotune.trial.rate_search import Demand
+from autotune.trial.rates import kept_step
+from autotune.trial.server import conduct_server
 from autotune.trial.statistics import (
+    block_seconds,
     instance_latencies_s,
     instance_throughput_sps,
     latencies_s,
@@ -47,13 +54,13 @@ STRETCH = 10
 
 @dataclass(frozen=True)
 class InstanceResult:
-    """What one instance turned out to be, and to do."""
+    """What one instance turned out to be, and to do; without a latency where no request came to it."""
 
     pid: int
     cpus: str
     memory_policy: str
     memory_nodes: str
-    latency_p50_s: float
+    latency_p50_s: float | None
     throughput_sps: float
 
 
@@ -98,13 +105,40 @@ def _read_asked(path: Path) -> Asked:
 
 def _measure(folder: Path, asked: Asked, seconds: float) -> Measurement:
     """Drive the workers through one window."""
-    deadline_s = time.monotonic() + START_S + STRETCH * seconds
-    rule = Rule(asked.scenario, Objective(kind="throughput"), blocks=1, max_blocks=1)
-    schedule = Schedule(seconds, rule, deadline_s)
-    with _channels(folder, len(asked.instances)) as channels, Exchange(channels, (), deadline_s) as exchange:
+    if asked.scenario == "server":
+        return _serve(folder, asked, seconds)
+    schedule = _schedule(asked, seconds)
+    channels = _channels(folder, len(asked.instances))
+    with channels as opened, Exchange(opened, (), schedule.deadline_s) as exchange:
         measurement = conduct(exchange, schedule, asked)
         exchange.tell(Stop())
     return measurement
+
+
+def _serve(folder: Path, asked: Asked, seconds: float) -> Measurement:
+    """Put the workers under the load that they are to bear.
+
+    Raises:
+        PlanError: the document does not say which.
+    """
+    if asked.rate is None:
+        raise PlanError("commands.json lacks the rate of the requests", remedy="export the plan again")
+    limit = LatencyLimit(percentile=asked.rate.percentile, max_s=asked.rate.max_s)
+    demand = Demand(limit, seed=os.getpid(), start_rate_per_s=asked.rate.rate_per_s, is_fixed=True)
+    schedule = _schedule(asked, seconds)
+    with (
+        load_generator(site_beside([place.cpus for place in asked.instances])) as generator,
+        _channels(folder, len(asked.instances)) as channels,
+        Exchange(channels, (generator, generator.stderr), schedule.deadline_s) as exchange,
+    ):
+        measurement = conduct_server(exchange, schedule, asked, demand, generator)
+        exchange.tell(Stop())
+    return measurement
+
+
+def _schedule(asked: Asked, seconds: float) -> Schedule:
+    rule = Rule(asked.scenario, Objective(kind="throughput"), blocks=1, max_blocks=1)
+    return Schedule(seconds, rule, time.monotonic() + START_S + STRETCH * seconds)
 
 
 @contextmanager
@@ -126,11 +160,18 @@ def _channels(folder: Path, instances: int) -> Iterator[list[Channel]]:
 
 
 def _results(measurement: Measurement) -> list[InstanceResult]:
-    block = measurement.blocks[0]
-    return [
-        _result(observation, instance_latencies_s(part), instance_throughput_sps(part, block.start_s))
-        for observation, part in zip(measurement.observations, block.instances, strict=True)
-    ]
+    """Of every instance, from the only block, or from all parts of the only run of a `server`."""
+    seconds = sum(block_seconds(block) for block in measurement.blocks)
+    results = []
+    for index, observation in enumerate(measurement.observations):
+        parts = [block.instances[index] for block in measurement.blocks]
+        latencies = [latency for part in parts for latency in instance_latencies_s(part)]
+        if measurement.scenario == "server":
+            samples_per_s = parts[0].samples_per_request * len(latencies) / seconds
+        else:
+            samples_per_s = instance_throughput_sps(parts[0], measurement.blocks[0].start_s)
+        results.append(_result(observation, latencies, samples_per_s))
+    return results
 
 
 def _result(observation: Observation, latencies: Sequence[float], samples_per_s: float) -> InstanceResult:
@@ -139,18 +180,20 @@ def _result(observation: Observation, latencies: Sequence[float], samples_per_s:
         cpus=format_cpu_list(observation.cpus),
         memory_policy=observation.memory_policy,
         memory_nodes=format_cpu_list(observation.memory_nodes),
-        latency_p50_s=percentile_of(latencies, 50),
+        latency_p50_s=percentile_of(latencies, 50) if latencies else None,
         throughput_sps=samples_per_s,
     )
 
 
 def _as_json(measurement: Measurement) -> str:
-    document = {
+    document: dict[str, Any] = {
         "instances": [asdict(result) for result in _results(measurement)],
         "throughput_sps": throughput_sps(measurement),
         "latency_p50_s": percentile_of(latencies_s(measurement), 50),
         "memory_binding": measurement.memory_binding,
     }
+    if measurement.rates:
+        document["rate"] = asdict(kept_step(measurement))
     return json.dumps(document) + "\n"
 
 
@@ -158,17 +201,29 @@ def _as_lines(measurement: Measurement) -> str:
     lines = [
         f"instance {index}: process {result.pid} on cpus {result.cpus}, "
         f"memory {result.memory_policy} {result.memory_nodes}".rstrip()
-        + f", p50 {result.latency_p50_s * 1e3:.2f} ms, {result.throughput_sps:.1f} samples/s"
+        + f", p50 {_milliseconds(result.latency_p50_s)}, {result.throughput_sps:.1f} samples/s"
         for index, result in enumerate(_results(measurement))
     ]
     if measurement.memory_binding == "refused":
         lines.append("the kernel did not permit memory to be bound to nodes")
     if measurement.scenario == "single_stream":
         lines.append(
-            f"latency of a whole request: p50 {percentile_of(latencies_s(measurement), 50) * 1e3:.2f} ms"
+            f"latency of a whole request: p50 {_milliseconds(percentile_of(latencies_s(measurement), 50))}"
         )
+    lines += [_rate_line(step) for step in measurement.rates]
     lines.append(f"throughput: {throughput_sps(measurement):.1f} samples/s")
     return "\n".join(lines) + "\n"
+
+
+def _rate_line(step: RateStep) -> str:
+    return (
+        f"{step.requests} requests at {step.rate_per_s:.1f} per second: p{step.percentile:g} "
+        f"{_milliseconds(step.latency_s)}, with 95 % confidence at most {_milliseconds(step.upper_s)}"
+    )
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1e3:.2f} ms"
 
 
 if __name__ == "__main__":

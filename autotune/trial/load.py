@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from autotune.machine.sysfs import Tree
 from autotune.placement.command import worker_environment
@@ -59,6 +60,11 @@ def generator_site(instances: Sequence[Sequence[int]], allowed: frozenset[int], 
     free = allowed - used
     alone = frozenset(cpu for cpu in free if not siblings(tree, cpu) & used)
     return Site(tuple(sorted(alone or free)), bool(alone))
+
+
+def site_beside(instances: Sequence[Sequence[int]]) -> Site:
+    """`generator_site` on this machine, on the cpus that this process may use."""
+    return generator_site(instances, frozenset(os.sched_getaffinity(0)), Tree(Path("/")))
 
 
 class LoadGenerator:

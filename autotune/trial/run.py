@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 from autotune.machine.counters import oom_kills
-from autotune.machine.sysfs import Tree
 from autotune.placement.placement import Command
 from autotune.spec.configuration import Configuration, Scenario
 from autotune.spec.study import Measure, Objective
@@ -18,9 +15,10 @@ from autotune.trial.asked import Asked, ask
 from autotune.trial.conductor import Drain, Exchange, Schedule, conduct
 from autotune.trial.failures import InstanceError, sort_exit
 from autotune.trial.launcher import Worker, launched
-from autotune.trial.load import LoadGenerator, generator_site, load_generator
+from autotune.trial.load import LoadGenerator, load_generator, site_beside
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
-from autotune.trial.server import Demand, conduct_server
+from autotune.trial.rate_search import Demand
+from autotune.trial.server import conduct_server
 from autotune.trial.stopping import Rival, Rule
 from autotune.trial.watch import Observer, Watch
 
@@ -116,8 +114,7 @@ def _loaded(scenario: Scenario, commands: Sequence[Command]) -> AbstractContextM
     """Have a generator beside the instances, where the scenario has one."""
     if scenario != "server":
         return nullcontext()
-    allowed = frozenset(os.sched_getaffinity(0))
-    return load_generator(generator_site([command.cpus for command in commands], allowed, Tree(Path("/"))))
+    return load_generator(site_beside([command.cpus for command in commands]))
 
 
 def _serve(
