@@ -18,10 +18,15 @@ def find_plan(ref: str, store: str) -> Plan:
         PlanError: the file cannot be read, or is no plan.
         StoreError: the store cannot be read, or holds no such plan.
     """
-    if "/" in ref or ref.endswith(FILE_SUFFIX):
+    if is_file(ref):
         return _read_file(Path(ref))
     with read_store(store) as opened:
         return opened.plan(ref)
+
+
+def is_file(ref: str) -> bool:
+    """Whether a reference means a file, and not the store."""
+    return "/" in ref or ref.endswith(FILE_SUFFIX)
 
 
 def _read_file(path: Path) -> Plan:
