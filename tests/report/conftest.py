@@ -18,6 +18,9 @@ from autotune.placement.placement import Command
 from autotune.plan.document import Plan
 from autotune.preflight import Setup
 from autotune.report.dossier import Dossier, gather
+from autotune.report.figures.catalogue import draw_all
+from autotune.report.figures.picture import Missing, Picture
+from autotune.report.page import page
 from autotune.report.ranking import best, measured_baseline, ranked
 from autotune.rounds import Entrant, Run, run_rounds
 from autotune.search.contest import Contender, Contest
@@ -128,8 +131,8 @@ class Studio:
         if one.placement == "unpinned":
             return self.baseline_seconds or 0.2
         speed = SPEED[one.precision] * (1.15 if one.backend == "onnxruntime" else 1.0)
-        threads = float(one.threads_per_instance**0.8)
-        return 0.25 / (speed * threads) * (1 + 0.03 * (one.instances - 1))
+        threads = float(one.threads_per_instance**0.97)
+        return 0.25 / (speed * threads) * (1 + 0.01 * (one.instances - 1))
 
     def _trial(self, number: int, one: Configuration) -> TrialRecord:
         began_s = START_S + self.simulated.clock_s
@@ -232,17 +235,50 @@ class MakesStudies(Protocol):
     def __call__(self, **changes: Any) -> Dossier: ...
 
 
+def stored(folder: Path, **changes: Any) -> Dossier:
+    """Make a study of these `Studio` values in a store, and read back what a report needs of it."""
+    url = f"sqlite:///{folder}/autotune.db"
+    plan = Studio(url, **changes).run()
+    with read_store(url) as store:
+        return gather(plan, store)
+
+
 @pytest.fixture
 def dossier_of(tmp_path: Path) -> MakesStudies:
-    """Makes a study of these `Studio` values in a store, and reads back what a report needs of it."""
+    """Makes a study in a store of this test's own."""
+    return lambda **changes: stored(tmp_path, **changes)
 
-    def made(**changes: Any) -> Dossier:
-        url = f"sqlite:///{tmp_path}/autotune.db"
-        plan = Studio(url, **changes).run()
-        with read_store(url) as store:
-            return gather(plan, store)
 
-    return made
+@pytest.fixture(scope="session")
+def rich(tmp_path_factory: pytest.TempPathFactory) -> Dossier:
+    """A confirmed study with ties, two kinds of failure, disturbed blocks and an unmet limit."""
+    return stored(
+        tmp_path_factory.mktemp("rich"),
+        machine=build_machine(packages=2, nodes_per_package=1, cores_per_node=3, allowed=range(11)),
+        spec_values={"limits": {"latency": {"percentile": 90.0, "max_s": 0.24}}},
+        broken=some_broken,
+        trials=60,
+    )
+
+
+@pytest.fixture(scope="session")
+def pictures(rich: Dossier) -> tuple[Picture | Missing, ...]:
+    """All figures of the rich study."""
+    return draw_all(rich)
+
+
+@pytest.fixture(scope="session")
+def rich_page(rich: Dossier, pictures: tuple[Picture | Missing, ...]) -> str:
+    """The page of the rich study."""
+    return page(rich, pictures)
+
+
+def some_broken(number: int, configuration: Configuration) -> TrialResult | None:
+    """Trial 7 crashes and trial 11 is disturbed."""
+    return {
+        7: Failure(FailureKind.CRASH, "the worker was killed by SIGSEGV", stderr_tail="core dumped"),
+        11: Failure(FailureKind.DISTURBED, "other processes took 1.20 cpus (make 99) (6 times)"),
+    }.get(number)
 
 
 def failing_but_the_baseline(number: int, configuration: Configuration) -> TrialResult | None:

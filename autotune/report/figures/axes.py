@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.container import ErrorbarContainer
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from autotune.report.dossier import Dossier
@@ -13,6 +14,8 @@ from autotune.spec.configuration import Configuration
 
 LOG_SPAN = 8.0
 """Values that differ by more than this factor are drawn on a logarithmic axis."""
+_TRIFLE = 0.2
+"""An axis spans at least this share of its values."""
 _APART = 1.2
 """Factor between numbers that are both named on an axis: nearer ones would overlap."""
 
@@ -59,9 +62,20 @@ def whole_numbers(axis: Axis) -> None:
     axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
+def name_marker(bars: ErrorbarContainer, name: str) -> None:
+    """Give the marker of an error bar an id; the rest has none, as ids are unique in a document."""
+    marker = bars.lines[0]
+    if marker is not None:
+        marker.set_gid(name)
+
+
 def clear_of_edges(axes: Axes, margin: float = 0.04) -> None:
-    """Keep markers off the frame."""
+    """Keep markers off the frame, and do not magnify what is as good as equal."""
     axes.margins(x=margin, y=0.08)
+    low, high = axes.get_ylim()
+    if axes.get_yscale() == "linear" and high < low * (1 + _TRIFLE):
+        middle = (low + high) / 2
+        axes.set_ylim(middle * (1 - _TRIFLE / 2), middle * (1 + _TRIFLE / 2))
 
 
 def _apart(counts: Sequence[int]) -> list[int]:

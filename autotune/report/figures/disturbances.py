@@ -58,7 +58,7 @@ def _draw_counts(axes: Axes, runs: Sequence[Watched]) -> None:
     numbers = range(1, len(runs) + 1)
     kept = [len(run.kept) for run in runs]
     dropped = [len(run.dropped) for run in runs]
-    axes.bar(numbers, kept, color=SKY, label="blocks that count", gid="blocks-kept")
+    axes.bar(numbers, kept, color=SKY, label="blocks that count")
     if any(dropped):
         axes.bar(
             numbers,
@@ -68,7 +68,6 @@ def _draw_counts(axes: Axes, runs: Sequence[Watched]) -> None:
             hatch="///",
             edgecolor="white",
             label="disturbed, measured again",
-            gid="blocks-dropped",
         )
     lost = [number for number, run in zip(numbers, runs, strict=True) if run.is_disturbed]
     if lost:

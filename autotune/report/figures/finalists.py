@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from autotune.plan.describe import format_range
 from autotune.report.dossier import Dossier
-from autotune.report.figures.axes import scale_values
+from autotune.report.figures.axes import name_marker, scale_values
 from autotune.report.figures.contenders import look
 from autotune.report.figures.picture import FILL, MUTED, Missing, Picture, drawing, new_figure
 from autotune.report.standings import Standing, against_plan, over_baseline
@@ -26,22 +26,23 @@ def picture(dossier: Dossier) -> Picture | Missing:
         figure = new_figure(1.0 + 0.32 * max(map(len, panels)))
         axes = list(figure.subplots(1, len(panels), squeeze=False)[0])
         if to_baseline:
-            _draw(axes[0], dossier, to_baseline)
+            _draw(axes[0], dossier, to_baseline, "baseline")
             axes[0].set_xlabel("times as good as the baseline")
         if to_plan:
-            _draw(axes[-1], dossier, to_plan)
+            _draw(axes[-1], dossier, to_plan, "plan")
             _draw_tie_zone(axes[-1], dossier.tie)
             axes[-1].set_xlabel("times as good as the plan")
     return Picture(NAME, TITLE, _caption(dossier), _description(to_baseline, to_plan), figure)
 
 
-def _draw(axes: Axes, dossier: Dossier, standings: Sequence[Standing]) -> None:
+def _draw(axes: Axes, dossier: Dossier, standings: Sequence[Standing], panel: str) -> None:
+    """Draw one panel; `panel` tells its ids from the other's."""
     for row, one in enumerate(standings):
         reach = [[0.0], [0.0]]
         if one.range is not None:
             reach = [[max(0.0, one.ratio - one.range.low)], [max(0.0, one.range.high - one.ratio)]]
         its = look(dossier, one.name)
-        axes.errorbar(
+        bars = axes.errorbar(
             [one.ratio],
             [row],
             xerr=reach,
@@ -50,8 +51,8 @@ def _draw(axes: Axes, dossier: Dossier, standings: Sequence[Standing]) -> None:
             markersize=7,
             capsize=4,
             linestyle="none",
-            gid=f"ratio-{one.name.replace(' ', '-')}",
         )
+        name_marker(bars, f"ratio-{panel}-{one.name.replace(' ', '-')}")
     axes.axvline(1.0, color=MUTED, linewidth=1.0)
     axes.set_yticks(range(len(standings)), [_row_name(one) for one in standings])
     axes.set_ylim(len(standings) - 0.5, -0.5)

@@ -12,6 +12,7 @@ from autotune.plan.describe import format_objective_value
 from autotune.report.dossier import Dossier
 from autotune.report.figures.axes import (
     clear_of_edges,
+    name_marker,
     scale_values,
     score_label,
     shown_score,
@@ -54,6 +55,7 @@ def picture(dossier: Dossier) -> Picture | Missing:
         figure = new_figure(4.0)
         axes = figure.add_subplot()
         _draw_scores(axes, dossier)
+        _mark_plan(axes, dossier)
         _draw_unmeasured(axes, dossier.trials)
         _draw_best(axes, dossier)
         _draw_references(axes, dossier)
@@ -62,7 +64,7 @@ def picture(dossier: Dossier) -> Picture | Missing:
         whole_numbers(axes.xaxis)
         clear_of_edges(axes)
         scale_values(axes.yaxis, [shown_score(dossier, one.score) for one in dossier.trials if one.score])
-        legend_above(axes)
+        legend_above(axes, columns=5)
     return Picture(NAME, TITLE, _CAPTION, _description(dossier), figure)
 
 
@@ -92,6 +94,22 @@ def _draw_scores(axes: Axes, dossier: Dossier) -> None:
                 zorder=3,
                 label=label,
                 gid=f"trials-{kind.replace(' ', '-')}",
+            )
+
+
+def _mark_plan(axes: Axes, dossier: Dossier) -> None:
+    """A ring around what the search had measured of the plan's configuration."""
+    for one in dossier.trials:
+        if one.number == dossier.plan.trial and one.score is not None:
+            axes.scatter(
+                [one.number],
+                [shown_score(dossier, one.score)],
+                facecolors="none",
+                edgecolors=INK,
+                s=130,
+                zorder=4,
+                label="the plan's trial",
+                gid="trial-of-plan",
             )
 
 
@@ -138,7 +156,7 @@ def _draw_references(axes: Axes, dossier: Dossier) -> None:
         ends = (
             (value, value) if span is None else tuple(shown_score(dossier, x) for x in (span.low, span.high))
         )
-        axes.errorbar(
+        bars = axes.errorbar(
             [dossier.trials[-1].number + 1],
             [value],
             yerr=[[value - ends[0]], [ends[1] - value]],
@@ -148,8 +166,8 @@ def _draw_references(axes: Axes, dossier: Dossier) -> None:
             capsize=4,
             linestyle="none",
             label="the plan, confirmed (95 %)",
-            gid="confirmed",
         )
+        name_marker(bars, "confirmed")
 
 
 _CAPTION = (

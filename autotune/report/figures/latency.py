@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from autotune.plan.describe import format_percentile
 from autotune.report.distributions import Distribution, distributions
 from autotune.report.dossier import Dossier, mapping
-from autotune.report.figures.axes import scale_values
+from autotune.report.figures.axes import name_marker, scale_values
 from autotune.report.figures.contenders import Look, look
 from autotune.report.figures.picture import (
     RED,
@@ -59,7 +59,7 @@ def _draw(axes: Axes, one: Distribution, its: Look) -> None:
     for percentile in one.supported:
         value = 1000 * (percentile.value_s or 0.0)
         upper = value if percentile.upper_s is None else max(value, 1000 * percentile.upper_s)
-        axes.errorbar(
+        bars = axes.errorbar(
             [value],
             [percentile.percentile / 100],
             xerr=[[0.0], [upper - value]],
@@ -69,8 +69,8 @@ def _draw(axes: Axes, one: Distribution, its: Look) -> None:
             linewidth=1.2,
             linestyle="none",
             label=None if one.points or percentile is not one.supported[0] else label,
-            gid=f"percentile-{_id(one.name)}-p{percentile.percentile:g}",
         )
+        name_marker(bars, f"percentile-{_id(one.name)}-p{percentile.percentile:g}")
 
 
 def _draw_limit(axes: Axes, dossier: Dossier) -> None:

@@ -38,7 +38,14 @@ MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 
 INK, MUTED, LINE, FILL, PAPER = "#1f2328", "#59636e", "#d1d9e0", "#e9edf1", "#ffffff"
 """Text, lesser text, rules, areas that stand back, and the ground."""
-_NAMES: Final = {INK: "--ink", MUTED: "--muted", LINE: "--line", FILL: "--fill", PAPER: "--paper"}
+_NAMES: Final = {
+    INK: "--ink",
+    MUTED: "--muted",
+    LINE: "--line",
+    FILL: "--fill",
+    PAPER: "--paper",
+    BLUE.lower(): "--blue",
+}
 """Where the page's style sheet decides on them, so that pictures follow it into the dark."""
 
 _STYLE: Final[Mapping[str, Any]] = {
@@ -136,6 +143,7 @@ def legend_above(axes: Axes, columns: int = 4) -> None:
 def encoded(picture: Picture, form: Format) -> bytes:
     """The picture as a file; the same values give the same bytes."""
     written = io.BytesIO()
+    _settle(picture.figure)
     with drawing(), matplotlib.style.context({"svg.hashsalt": picture.name}):
         if form == "png":
             picture.figure.savefig(written, format=form, dpi=_DPI, metadata=_png_words(picture))
@@ -161,6 +169,21 @@ def inlined(picture: Picture) -> str:
         element.text = text
         root.insert(index, element)
     return _in_page_colours(_serialized(root))
+
+
+def _settle(figure: Figure) -> None:
+    """Lay it out once and for all: doing it again for every file would move things by a little each time.
+
+    The solver's last digits vary from run to run, so they are rounded away.
+    """
+    if figure.get_layout_engine() is None:
+        return
+    with drawing():
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        left, bottom, width, height = axes.get_position().bounds
+        axes.set_position((round(left, 6), round(bottom, 6), round(width, 6), round(height, 6)))
 
 
 def _png_words(picture: Picture) -> dict[str, str]:

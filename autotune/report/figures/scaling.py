@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from matplotlib.axes import Axes
 
@@ -17,12 +18,12 @@ from autotune.report.figures.axes import (
 )
 from autotune.report.figures.picture import HUES, MARKERS, MUTED, Missing, Picture, drawing, new_figure
 from autotune.report.outcome import is_feasible
-from autotune.spec.configuration import Configuration
 from autotune.store.records import TrialRecord
 
 NAME, TITLE = "scaling", "Against instances and threads"
 
-Count = Callable[[Configuration], int]
+Counted = Literal["instances", "threads_per_instance"]
+"""The numbers of a configuration that are drawn."""
 
 
 def picture(dossier: Dossier) -> Picture | Missing:
@@ -36,8 +37,8 @@ def picture(dossier: Dossier) -> Picture | Missing:
     with drawing():
         figure = new_figure(4.2)
         left, right = figure.subplots(1, 2, sharey=True)
-        _draw(left, dossier, trials, lambda one: one.instances)
-        _draw(right, dossier, trials, lambda one: one.threads_per_instance)
+        _draw(left, dossier, trials, "instances")
+        _draw(right, dossier, trials, "threads_per_instance")
         left.set_xlabel("instances")
         right.set_xlabel("threads of each instance")
         left.set_ylabel(score_label(dossier))
@@ -53,26 +54,26 @@ def searched(dossier: Dossier) -> list[TrialRecord]:
 
 
 def best_by_count(
-    dossier: Dossier, trials: Sequence[TrialRecord], count: Count
+    dossier: Dossier, trials: Sequence[TrialRecord], what: Counted
 ) -> dict[str, list[tuple[int, float]]]:
     """By engine and precision: the best score for each number, ascending."""
     found: dict[str, dict[int, float]] = {}
     for trial in trials:
         if trial.score is not None:
             mine = found.setdefault(pair_of(trial.configuration), {})
-            at = count(trial.configuration)
+            at = getattr(trial.configuration, what)
             if at not in mine or dossier.is_better(trial.score, mine[at]):
                 mine[at] = trial.score
     return {pair: sorted(mine.items()) for pair, mine in sorted(found.items())}
 
 
-def _draw(axes: Axes, dossier: Dossier, trials: Sequence[TrialRecord], count: Count) -> None:
-    lines = best_by_count(dossier, trials, count)
+def _draw(axes: Axes, dossier: Dossier, trials: Sequence[TrialRecord], what: Counted) -> None:
+    lines = best_by_count(dossier, trials, what)
     for index, (pair, points) in enumerate(lines.items()):
         colour, marker = HUES[index % len(HUES)], MARKERS[index % len(MARKERS)]
         mine = [one for one in trials if pair_of(one.configuration) == pair and one.score is not None]
         axes.scatter(
-            [count(one.configuration) for one in mine],
+            [getattr(one.configuration, what) for one in mine],
             [shown_score(dossier, one.score or 0.0) for one in mine],
             color=colour,
             marker=marker,
@@ -82,7 +83,7 @@ def _draw(axes: Axes, dossier: Dossier, trials: Sequence[TrialRecord], count: Co
         )
         counts, scores = zip(*points, strict=True)
         shown = [shown_score(dossier, score) for score in scores]
-        axes.plot(counts, shown, color=colour, marker=marker, label=pair, gid=f"line-{index}")
+        axes.plot(counts, shown, color=colour, marker=marker, label=pair, gid=f"{what}-{index}")
     _draw_baseline(axes, dossier)
     scale_counts(axes.xaxis, [at for points in lines.values() for at, _ in points])
     clear_of_edges(axes, 0.06)
@@ -96,7 +97,7 @@ def _draw_baseline(axes: Axes, dossier: Dossier) -> None:
 
 
 def _description(dossier: Dossier, trials: Sequence[TrialRecord]) -> str:
-    lines: Mapping[str, object] = best_by_count(dossier, trials, lambda one: one.instances)
+    lines: Mapping[str, object] = best_by_count(dossier, trials, "instances")
     return f"The scores of {len(trials)} trials, with a line for each of {', '.join(lines)}."
 
 
