@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from autotune.dueling import Bounds, Dueling, noise_remedies, rounds_that_would_tell
 from autotune.errors import PlanError
@@ -19,11 +19,13 @@ from autotune.search.duel import Duel
 from autotune.search.resume import study_differences
 from autotune.search.score import limits_missed
 from autotune.spec.configuration import Configuration
+from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval
+from autotune.trial.measurement import TrialResult
 from autotune.trial.watch import Watch
 
 COMPARED = ("problem", "objective", "scenario")
-"""Parts of a study that both plans must have in common."""
+"""Parts of a study that both plans must have in common, beside `limits` where they decide a server's rate."""
 
 A, B = "A", "B"
 
@@ -39,7 +41,8 @@ class Comparison:
         verdict: `a` or `b`: that side is faster, whatever by; `tie`: neither is shown to be, and the interval
             lies within the indifference zone; `undecided`: nor does it, or a side did not run.
         ratio: A's goodness over B's (throughput, or 1 / latency), at the confidence that it carries.
-        zone: as a share, such as 0.02.
+        zone: of indifference, as a share such as 0.02.
+        spec: of A's study.
         reasons: sentences on what the verdict rests on, and what would help.
         values: goodness of A and of B; None where nothing was measured.
         notes: in what the sides differ beside their configurations.
@@ -50,7 +53,7 @@ class Comparison:
     verdict: Verdict
     ratio: Interval | None
     zone: float
-    setup: Setup
+    spec: StudySpec
     reasons: tuple[str, ...]
     values: tuple[Interval | None, Interval | None]
     notes: tuple[str, ...]
@@ -67,12 +70,20 @@ class ComparisonInterrupted(KeyboardInterrupt):
 
 
 @dataclass(frozen=True)
-class _Side:
-    """One of the two, ready to run."""
+class Side:
+    """One of the two, ready to run.
+
+    Attributes:
+        label: what it is, in words.
+        entrant: named `A` or `B`.
+        spec: of its study.
+        measure: launches, measures and ends its processes.
+    """
 
     label: str
-    bench: Bench
     entrant: Entrant
+    spec: StudySpec
+    measure: Callable[[Entrant], TrialResult]
 
 
 def compare_plans(
@@ -108,14 +119,15 @@ def compare_plans(
         Bench(replace(setup_b, spec=measured_alike), watcher, watch),
     )
     sides = tuple(
-        _Side(
+        Side(
             f"plan {plan.id}: {plan.configuration}",
-            bench,
             Entrant(name, "finalist", plan.configuration, plan.trial, stored_commands(plan, bench)),
+            bench.setup.spec,
+            bench.confirm,
         )
         for name, plan, bench in zip((A, B), (a, b), benches, strict=True)
     )
-    return _compare(sides, notes, bounds or Bounds(), watcher)
+    return compare_sides(*sides, notes=notes, bounds=bounds or Bounds(), observer=watcher)
 
 
 def compare_configurations(
@@ -136,22 +148,29 @@ def compare_configurations(
     watcher = observer or Observer()
     bench = Bench(setup, watcher)
     sides = tuple(
-        _Side(str(one), bench, Entrant(name, "finalist", one, 0, prepared_commands(one, bench)))
+        Side(
+            str(one),
+            Entrant(name, "finalist", one, 0, prepared_commands(one, bench)),
+            setup.spec,
+            bench.confirm,
+        )
         for name, one in ((A, a), (B, b))
     )
-    return _compare(sides, (), bounds or Bounds(), watcher)
+    return compare_sides(*sides, notes=(), bounds=bounds or Bounds(), observer=watcher)
 
 
 def _refuse_other_questions(a: Plan, b: Plan) -> None:
-    asked = [
-        {part: value for part, value in spec_of(plan).model_dump(mode="json").items() if part in COMPARED}
-        for plan in (a, b)
-    ]
-    if different := study_differences(*asked):
+    if different := study_differences(_question(a), _question(b)):
         raise PlanError(
             f"the plans {a.id} and {b.id} answer different questions: {'; '.join(different)}",
             remedy="compare plans of the same problem, objective and scenario",
         )
+
+
+def _question(plan: Plan) -> dict[str, Any]:
+    spec = spec_of(plan)
+    parts = (*COMPARED, "limits") if spec.scenario == "server" else COMPARED
+    return {part: value for part, value in spec.model_dump(mode="json").items() if part in parts}
 
 
 def _notes_on(plan: Plan, origin: Origin) -> tuple[str, ...]:
@@ -179,26 +198,34 @@ def _notes_on_models(a: Plan, b: Plan) -> tuple[str, ...]:
     return (f"the models differ: A runs {one}, B runs {other}",)
 
 
-def _compare(
-    sides: tuple[_Side, ...],
-    notes: tuple[str, ...],
-    bounds: Bounds,
-    observer: Observer,
+def compare_sides(
+    a: Side, b: Side, *, notes: tuple[str, ...], bounds: Bounds, observer: Observer
 ) -> Comparison:
-    spec = sides[0].bench.setup.spec
+    """Run two sides beside each other, and say which is faster.
+
+    Raises:
+        ComparisonInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
+    """
+    spec, sides = a.spec, {A: a, B: b}
     duel = Duel(
-        (A, B),
+        tuple(sides),
         max_rounds=bounds.rounds,
         seed=spec.seed,
         is_decided=lambda duel: _judge(duel.ratio(), spec.confirm.tie) != "undecided",
     )
-    benches = {side.entrant.name: side.bench for side in sides}
-    dueling = Dueling(duel, tuple(side.entrant for side in sides), benches, observer, bounds)
+    dueling = Dueling(
+        duel,
+        (a.entrant, b.entrant),
+        spec,
+        lambda entrant: sides[entrant.name].measure(entrant),
+        observer,
+        bounds,
+    )
     try:
         dueling.run()
     except KeyboardInterrupt:
-        raise ComparisonInterrupted(_conclude(sides, dueling, notes)) from None
-    return _conclude(sides, dueling, notes)
+        raise ComparisonInterrupted(_conclude(a, b, dueling, notes)) from None
+    return _conclude(a, b, dueling, notes)
 
 
 def _judge(ratio: Interval | None, zone: float) -> Verdict:
@@ -217,17 +244,18 @@ def margin(ratio: Interval) -> float:
     return max(ratio.high, 1 / ratio.low) - 1 if ratio.low > 0 else math.inf
 
 
-def _conclude(sides: tuple[_Side, ...], dueling: Dueling, notes: tuple[str, ...]) -> Comparison:
-    duel, setup = dueling.duel, sides[0].bench.setup
-    ratio, zone = duel.ratio(), setup.spec.confirm.tie
+def _conclude(a: Side, b: Side, dueling: Dueling, notes: tuple[str, ...]) -> Comparison:
+    duel, zone = dueling.duel, a.spec.confirm.tie
+    ratio = duel.ratio()
     verdict: Verdict = "undecided" if duel.failed else _judge(ratio, zone)
+    limits = (f"{side.entrant.name} {missed}" for side in (a, b) for missed in _limits(side, dueling))
     return Comparison(
-        labels=(sides[0].label, sides[1].label),
+        labels=(a.label, b.label),
         verdict=verdict,
         ratio=ratio,
         zone=zone,
-        setup=setup,
-        reasons=tuple(_reasons(dueling, verdict, ratio, zone)),
+        spec=a.spec,
+        reasons=(*limits, *_reasons(dueling, verdict, ratio, zone)),
         values=(duel.value(A), duel.value(B)),
         notes=notes,
         runs=tuple(dueling.runs),
@@ -235,13 +263,16 @@ def _conclude(sides: tuple[_Side, ...], dueling: Dueling, notes: tuple[str, ...]
     )
 
 
+def _limits(side: Side, dueling: Dueling) -> Iterator[str]:
+    for missed in limits_missed(side.spec, dueling.measurements(side.entrant.name)):
+        yield f"misses a limit of its study: {missed}."
+
+
 def _reasons(dueling: Dueling, verdict: Verdict, ratio: Interval | None, zone: float) -> Iterator[str]:
-    for name in (A, B):
-        if name in dueling.duel.failed:
-            yield f"{name} does not run: {dueling.duel.failed[name]}."
-        for missed in limits_missed(dueling.benches[name].setup.spec, dueling.measurements(name)):
-            yield f"{name} misses a limit of its study: {missed}."
-    if verdict != "undecided" or dueling.duel.failed:
+    """Why it could not be told, and what would help."""
+    failed = dueling.duel.failed
+    yield from (f"{name} does not run: {reason}." for name, reason in failed.items())
+    if verdict != "undecided" or failed:
         return
     yield from noise_remedies(dueling)
     if ratio is None or not math.isfinite(ratio.half_width):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from autotune.measuring import Bench
 from autotune.report.progress import Observer
 from autotune.rounds import Entrant, Run, is_disturbed, run_rounds
 from autotune.search.duel import Duel
 from autotune.search.score import goodness
+from autotune.spec.study import StudySpec
 from autotune.trial.conditions import quietness
 from autotune.trial.measurement import Failure, Measurement, TrialResult
 
@@ -36,31 +36,32 @@ class Dueling:
     """A duel under way.
 
     Attributes:
-        benches: where each entrant is measured, by its name.
+        spec: says what a measurement is worth.
+        measure: launches, measures and ends an entrant's processes.
         bounds: the duel knows of the rounds; here the minutes count.
         runs: so far, in order.
     """
 
     duel: Duel
     entrants: tuple[Entrant, ...]
-    benches: Mapping[str, Bench]
+    spec: StudySpec
+    measure: Callable[[Entrant], TrialResult]
     observer: Observer
     bounds: Bounds
     runs: list[Run] = field(default_factory=list)
 
     def run(self) -> None:
-        """Run round after round until it is decided, or time is up.
+        """Run round after round until it is decided, or time is up; every run is kept at once.
 
         Raises:
             KeyboardInterrupt: or the observer wants to stop; what was measured stays.
         """
         start_s, minutes = time.monotonic(), self.bounds.minutes
-        bench = self.benches[self.entrants[0].name]
         run_rounds(
             self.duel,
             self.entrants,
             measure=self._measure,
-            goodness=lambda measurement: goodness(bench.setup.spec, measurement),
+            goodness=lambda measurement: goodness(self.spec, measurement),
             keep=self._keep,
             may_go_on=lambda: minutes is None or time.monotonic() - start_s < minutes * 60,
             round_begins=self.observer.round_started,
@@ -87,7 +88,7 @@ class Dueling:
     def _measure(self, entrant: Entrant) -> TrialResult:
         if self.observer.wants_to_stop():
             raise KeyboardInterrupt
-        return self.benches[entrant.name].confirm(entrant)
+        return self.measure(entrant)
 
     def _keep(self, run: Run) -> None:
         self.runs.append(run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +24,7 @@ from autotune.search.duel import Duel
 from autotune.search.score import goodness_of, limits_missed, violations
 from autotune.statistics.paired import Interval
 from autotune.statistics.promise import Promise, agreement
+from autotune.trial.measurement import TrialResult
 
 TOLERANCE = 0.05
 """By which share a figure may fall short of what a plan states, unless told otherwise. What a neighbour on a
@@ -106,13 +107,33 @@ def verify(
         return Verification(plan, "stale", tolerance, figure, promised, reasons=found)
     bench = Bench(set_up_plan(plan, where), watcher)
     entrants = _entrants(plan, bench, figure)
+    return verify_with(plan, tolerance, entrants, bench.confirm, most, watcher)
+
+
+def verify_with(
+    plan: Plan,
+    tolerance: float,
+    entrants: tuple[Entrant, ...],
+    measure: Callable[[Entrant], TrialResult],
+    bounds: Bounds,
+    observer: Observer,
+) -> Verification:
+    """Verify a plan that is not stale with somebody who measures.
+
+    Args:
+        entrants: the `plan`, and the `baseline` where the figure is the gain.
+
+    Raises:
+        VerificationInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
+    """
+    figure, promised, spec = figure_of(plan), promise_of(plan), spec_of(plan)
     duel = Duel(
         [entrant.name for entrant in entrants],
-        max_rounds=most.rounds,
-        seed=bench.setup.spec.seed,
+        max_rounds=bounds.rounds,
+        seed=spec.seed,
         is_decided=lambda duel: agreement(promised, _now(duel, figure), tolerance) != "undecided",
     )
-    dueling = Dueling(duel, entrants, dict.fromkeys((PLAN, BASELINE), bench), watcher, most)
+    dueling = Dueling(duel, entrants, spec, measure, observer, bounds)
     try:
         dueling.run()
     except KeyboardInterrupt:
@@ -189,7 +210,7 @@ def _verdict(
 
 def _limits(dueling: Dueling) -> tuple[Verdict, list[str]] | None:
     """What becomes of a plan that is not shown to meet its limits any more; None = it is."""
-    spec, runs = dueling.benches[PLAN].setup.spec, dueling.measurements(PLAN)
+    spec, runs = dueling.spec, dueling.measurements(PLAN)
     missed = [f"Its limits: {reason}." for reason in limits_missed(spec, runs)]
     over = sum(max(violations(spec, run).values(), default=0.0) > 0 for run in runs)
     if not missed:

@@ -155,7 +155,7 @@ def _print(found: Comparison) -> None:
     """Who the two are, the verdict, the figures, and what there is to say of them."""
     from autotune.cli.duels import ratio_now, value_now
 
-    spec = found.setup.spec
+    spec = found.spec
     for name, label, value in zip("AB", found.labels, found.values, strict=True):
         output.result_text(f"{name}: {label}: {value_now(spec, value)}")
     output.result_text(f"{_headline(found)}: A / B = {ratio_now(found.ratio)}")
@@ -179,7 +179,7 @@ def comparison_document(found: Comparison) -> dict[str, Any]:
     from autotune.cli.duels import interval_document, runs_document, value_document
     from autotune.plan.make import objective_name
 
-    spec = found.setup.spec
+    spec = found.spec
     return {
         "schema": SCHEMA,
         "a": found.labels[0],

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autotune.statistics.paired import Interval, paired_ratio
+from autotune.statistics.promise import Promise, agreement
+
+STATED = Promise(2.0, 1.9, 2.1)
+TRIES = 400
+
+
+def now(low: float, high: float) -> Interval:
+    return Interval(math.sqrt(low * high), low, high, 0.95, 5)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (1.95, 2.05, "holds"),
+        (1.82, 2.0, "holds"),
+        (2.1, 2.4, "holds"),
+        (2.25, 2.4, "better"),
+        (1.5, 1.7, "worse"),
+        (1.7, 1.9, "undecided"),
+        (1.0, 4.0, "undecided"),
+        (1.85, 40.0, "holds"),
+        (0.0, math.inf, "undecided"),
+    ],
+)
+def test_every_answer_but_undecided_is_shown_by_the_whole_interval(
+    low: float, high: float, expected: str
+) -> None:
+    estimate = Interval(2.0, low, high, 0.95, 1) if low == 0 else now(low, high)
+    assert agreement(STATED, estimate, 0.05) == expected
+
+
+def test_without_a_measurement_nothing_is_said() -> None:
+    assert agreement(STATED, None, 0.05) == "undecided"
+
+
+positive = st.floats(0.01, 100)
+
+
+@given(value=positive, below=st.floats(1, 3), above=st.floats(1, 3), tolerance=st.floats(0, 0.5))
+def test_exactly_what_is_stated_holds(value: float, below: float, above: float, tolerance: float) -> None:
+    stated = Promise(value, value / below, value * above)
+    assert agreement(stated, now(stated.low, stated.high), tolerance) == "holds"
+
+
+ORDER = ("worse", "undecided", "holds", "better")
+
+
+@given(ends=st.tuples(positive, positive), factor=st.floats(1.001, 10), tolerance=st.floats(0, 0.5))
+def test_more_is_never_judged_worse(ends: tuple[float, float], factor: float, tolerance: float) -> None:
+    low, high = min(ends), max(ends)
+    fewer = agreement(STATED, now(low, high), tolerance)
+    more = agreement(STATED, now(low * factor, high * factor), tolerance)
+    assert ORDER.index(more) >= ORDER.index(fewer)
+
+
+def verdicts(truth: float, stated: Promise, rounds: int, noise: float) -> Counter[str]:
+    """Of many measurements of a ratio, with noise in each of both runs of a round."""
+    source, found = random.Random(7), Counter[str]()
+    for _ in range(TRIES):
+        ones = [truth * math.exp(source.gauss(0, noise)) for _ in range(rounds)]
+        others = [math.exp(source.gauss(0, noise)) for _ in range(rounds)]
+        found[agreement(stated, paired_ratio(ones, others), 0.05)] += 1
+    return found
+
+
+def test_a_quiet_machine_tells_a_plan_that_holds_from_one_that_lost_a_fifth() -> None:
+    assert verdicts(2.0, STATED, rounds=6, noise=0.02)["holds"] > 0.95 * TRIES
+    assert verdicts(1.6, STATED, rounds=6, noise=0.02)["worse"] > 0.95 * TRIES
+    assert verdicts(2.8, STATED, rounds=6, noise=0.02)["better"] > 0.95 * TRIES
+
+
+def test_a_noisy_machine_leaves_it_undecided_and_claims_nothing() -> None:
+    edge = STATED.floor(0.05)
+    found = verdicts(edge, STATED, rounds=4, noise=0.3)
+    slack = 3 * math.sqrt(0.05 * 0.95 * TRIES)
+    assert found["undecided"] >= 0.95 * TRIES - slack
