@@ -79,7 +79,7 @@ class SimulatedOutcome:
 
     @property
     def optimism(self) -> float:
-        """By which share the stored estimate is above the truth."""
+        """By which share the plan's own value, which is the verdict's estimate, is above the truth."""
         return self.verdict.estimate.estimate / self.truths[self.verdict.winner] - 1
 
     @property
