@@ -15,6 +15,7 @@ Arbitrary Subspaces, IJCAI 2023; `optuna.importance.PedAnovaImportanceEvaluator`
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -119,8 +120,8 @@ def _paired_ratios(name: str, tried: Iterable[Tried]) -> list[float]:
 
 
 def _importances(tried: Sequence[Tried]) -> Mapping[str, float]:
-    """By parameter; empty where there are too few trials, or they do not differ."""
-    if len(tried) < MIN_TRIALS:
+    """By parameter; empty where there are too few trials, or too many are as good as the best."""
+    if len(tried) < MIN_TRIALS or not _has_a_top(tried):
         return {}
     import optuna
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
@@ -130,10 +131,15 @@ def _importances(tried: Sequence[Tried]) -> Mapping[str, float]:
     try:
         evaluator = PedAnovaImportanceEvaluator(target_quantile=TOP_SHARE)
         return get_param_importances(_optuna_study(tried), evaluator=evaluator)
-    except (ValueError, RuntimeError):
-        return {}
     finally:
         optuna.logging.set_verbosity(level)
+
+
+def _has_a_top(tried: Sequence[Tried]) -> bool:
+    """Whether what is at least as good as the top share is less than half of all."""
+    ordered = sorted((goodness for _, goodness in tried), reverse=True)
+    threshold = ordered[math.ceil(TOP_SHARE * len(ordered)) - 1]
+    return sum(goodness >= threshold for goodness in ordered) < len(ordered) / 2
 
 
 def _optuna_study(tried: Sequence[Tried]) -> Any:

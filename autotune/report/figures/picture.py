@@ -176,10 +176,11 @@ def _settle(figure: Figure) -> None:
 
     The solver's last digits vary from run to run, so they are rounded away.
     """
-    if figure.get_layout_engine() is None:
+    engine = figure.get_layout_engine()
+    if engine is None:
         return
     with drawing():
-        figure.draw_without_rendering()
+        engine.execute(figure)
     figure.set_layout_engine("none")
     for axes in figure.axes:
         left, bottom, width, height = axes.get_position().bounds
