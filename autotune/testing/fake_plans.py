@@ -43,19 +43,23 @@ class FakeStudy:
         spec: the study's values.
     """
 
-    def __init__(self, folder: Path, model: Mapping[str, Any] | None = None, **spec: Any) -> None:
+    def __init__(
+        self, folder: Path, model: Mapping[str, Any] | None = None, *, file: str = MODEL_FILE, **spec: Any
+    ) -> None:
         """Write the model: 40 ms for a request at fp32 and 20 ms at int8, unless `model` says otherwise.
 
         Args:
+            file: name of the model's file.
             spec: values of the study file in the place of the usual ones.
         """
         self.folder = folder
-        self.spec = StudySpec.model_validate_json(json.dumps({**_STUDY, **spec}))
+        self.spec = StudySpec.model_validate_json(json.dumps({**_STUDY, "model": f"fake:{file}", **spec}))
+        self._file = folder / file
         self.write_model(**(model or {}))
 
     def write_model(self, **model: Any) -> None:
         """Write the model's file with these values."""
-        (self.folder / MODEL_FILE).write_text(json.dumps({"schema": SCHEMA, **_MODEL, **model}))
+        self._file.write_text(json.dumps({"schema": SCHEMA, **_MODEL, **model}))
 
     def model(self) -> ResolvedModel:
         """The model as it is now."""
@@ -102,7 +106,6 @@ _MODEL: Mapping[str, Any] = {"parallel_s_per_token": 0.04, "speed": {"fp32": 1.0
 
 _STUDY: Mapping[str, Any] = {
     "name": "fake",
-    "model": f"fake:{MODEL_FILE}",
     "problem": {"batch_size": 1, "sequence_length": 1},
     "objective": {"kind": "throughput"},
     "measure": {"warmup_s": 0.2, "block_s": 0.1, "blocks": 2, "trial_timeout_s": 20.0, "disturbed": "keep"},
