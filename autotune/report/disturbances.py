@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from autotune.report.dossier import Dossier, measured
 from autotune.report.outcome import outcome
 from autotune.store.records import ConfirmationRecord, TrialRecord
+from autotune.trial.conditions import disturbance
 from autotune.trial.measurement import Conditions, Measurement
+
+Fate = Literal["kept", "kept-disturbed", "dropped"]
+"""What became of a block: it counts; it was disturbed and counts all the same, as the study asked; it was
+disturbed and measured again."""
 
 
 @dataclass(frozen=True)
@@ -19,16 +24,19 @@ class Watched:
 
     Attributes:
         name: `trial 7`, or `round 2, baseline`.
-        kept: conditions of its blocks that were counted; None where nobody looked.
-        dropped: conditions and reason of those that were disturbed and measured again.
+        blocks: the conditions of each and its fate, those that count first; None where nobody looked.
+        reasons: what disturbed those that were dropped.
         is_disturbed: whether it gave no measurement for that.
     """
 
     name: str
-    started_s: float
-    kept: tuple[Conditions | None, ...]
-    dropped: tuple[tuple[Conditions, str], ...]
+    blocks: tuple[tuple[Conditions | None, Fate], ...]
+    reasons: tuple[str, ...]
     is_disturbed: bool
+
+    def count(self, fate: Fate) -> int:
+        """How many of its blocks had this fate."""
+        return sum(one == fate for _, one in self.blocks)
 
 
 @dataclass(frozen=True)
@@ -65,26 +73,21 @@ def watched_runs(dossier: Dossier) -> tuple[Watched, ...]:
 
 def visible_signs(runs: tuple[Watched, ...]) -> tuple[str, ...]:
     """The signs that were readable and ever differed from those of a quiet machine."""
-    seen = [one for run in runs for one in _conditions(run)]
+    seen = [one for run in runs for one, _ in run.blocks if one is not None]
     return tuple(name for name, sign in SIGNS.items() if any(_differs(sign, one) for one in seen))
 
 
 def reasons(runs: tuple[Watched, ...]) -> list[tuple[str, str, int]]:
     """For each run that lost blocks, in order: its name, what disturbed it, and how many blocks."""
-    return [
-        (run.name, reason, count)
-        for run in runs
-        for reason, count in Counter(reason for _, reason in run.dropped).items()
-    ]
+    return [(run.name, reason, count) for run in runs for reason, count in Counter(run.reasons).items()]
 
 
 def _watched(record: TrialRecord | ConfirmationRecord, dossier: Dossier) -> Watched:
     result = measured(record.result) or _NOTHING
     return Watched(
         name=_name(record, dossier),
-        started_s=record.started_s,
-        kept=tuple(block.conditions for block in result.blocks),
-        dropped=tuple((block.conditions, block.reason) for block in result.dropped),
+        blocks=tuple(_blocks(result)),
+        reasons=tuple(block.reason for block in result.dropped),
         is_disturbed=outcome(record) == "disturbed",
     )
 
@@ -95,9 +98,12 @@ def _name(record: TrialRecord | ConfirmationRecord, dossier: Dossier) -> str:
     return f"trial {record.number}"
 
 
-def _conditions(run: Watched) -> Iterator[Conditions]:
-    yield from (one for one in run.kept if one is not None)
-    yield from (one for one, _ in run.dropped)
+def _blocks(measurement: Measurement) -> Iterator[tuple[Conditions | None, Fate]]:
+    for block in measurement.blocks:
+        is_disturbed = block.conditions is not None and disturbance(block.conditions)
+        yield block.conditions, "kept-disturbed" if is_disturbed else "kept"
+    for dropped in measurement.dropped:
+        yield dropped.conditions, "dropped"
 
 
 def _differs(sign: Sign, conditions: Conditions) -> bool:

@@ -27,6 +27,7 @@ from autotune.report.outcome import outcome
 from autotune.spec.configuration import Configuration
 from autotune.testing.machines import build_machine
 from autotune.testing.plans import build_estimate, build_plan
+from autotune.trial.conditions import disturbance
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -105,10 +106,12 @@ def test_dropped_blocks_are_drawn_apart_from_kept_ones(
 ) -> None:
     drawing = drawn("disturbances")
     results = [trial.result for trial in rich.trials] + [run.result for run in rich.runs]
-    kept = sum(len(getattr(result, "blocks", ())) for result in results)
+    kept = [block.conditions for result in results for block in getattr(result, "blocks", ())]
     dropped = sum(len(getattr(result, "dropped", ())) for result in results)
-    assert dropped > 3
-    assert drawing.markers("speed-kept") == kept
+    disturbed = sum(conditions is not None and bool(disturbance(conditions)) for conditions in kept)
+    assert min(dropped, disturbed) > 3
+    assert drawing.markers("speed-kept") == len(kept) - disturbed
+    assert drawing.markers("speed-kept-disturbed") == disturbed
     assert drawing.markers("speed-dropped") == dropped
     assert drawing.markers("given-up") == 1
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
-from autotune.report.disturbances import SIGNS, Sign, Watched, visible_signs, watched_runs
+from autotune.report.disturbances import SIGNS, Fate, Sign, Watched, visible_signs, watched_runs
 from autotune.report.dossier import Dossier
 from autotune.report.figures.axes import whole_numbers
 from autotune.report.figures.picture import (
-    BLUE,
     MUTED,
+    ORANGE,
     RED,
     SKY,
     Missing,
@@ -25,6 +25,13 @@ NAME, TITLE = "disturbances", "Disturbances over the study"
 
 _TRIFLE = 0.06
 """Differences from a quiet machine that an axis does not magnify."""
+
+_FATES: Mapping[Fate, tuple[str, str, str, str]] = {
+    "kept": (SKY, "", ".", "counted"),
+    "kept-disturbed": (ORANGE, "...", "^", "disturbed, counted all the same"),
+    "dropped": (RED, "///", "x", "disturbed, measured again"),
+}
+"""Colour, hatching of bars, marker, and name in the legend, by what became of a block."""
 
 _ROOM = 0.7
 """Share of a run's width over which its blocks stand side by side."""
@@ -56,50 +63,52 @@ def picture(dossier: Dossier) -> Picture | Missing:
 
 def _draw_counts(axes: Axes, runs: Sequence[Watched]) -> None:
     numbers = range(1, len(runs) + 1)
-    kept = [len(run.kept) for run in runs]
-    dropped = [len(run.dropped) for run in runs]
-    axes.bar(numbers, kept, color=SKY, label="blocks that count")
-    if any(dropped):
-        axes.bar(
-            numbers,
-            dropped,
-            bottom=kept,
-            color=RED,
-            hatch="///",
-            edgecolor="white",
-            label="disturbed, measured again",
-        )
+    below = [0] * len(runs)
+    for fate, (colour, hatch, _, label) in _FATES.items():
+        counts = [run.count(fate) for run in runs]
+        if any(counts):
+            axes.bar(
+                numbers,
+                counts,
+                bottom=below,
+                color=colour,
+                hatch=hatch,
+                edgecolor="white",
+                linewidth=0.3,
+                label=label,
+            )
+        below = [under + count for under, count in zip(below, counts, strict=True)]
     lost = [number for number, run in zip(numbers, runs, strict=True) if run.is_disturbed]
     if lost:
-        axes.plot(
-            lost,
-            [0.2] * len(lost),
-            "x",
-            color=RED,
-            markersize=8,
-            label="given up as disturbed",
-            gid="given-up",
-        )
+        heights = [0.2] * len(lost)
+        axes.plot(lost, heights, "x", color=RED, markersize=8, label="given up as disturbed", gid="given-up")
     axes.set_ylabel("blocks")
     whole_numbers(axes.yaxis)
 
 
 def _draw_sign(axes: Axes, runs: Sequence[Watched], sign: Sign, name: str) -> None:
-    kept: list[tuple[float, float]] = []
-    dropped: list[tuple[float, float]] = []
+    points: dict[Fate, list[tuple[float, float]]] = {fate: [] for fate in _FATES}
     for number, run in enumerate(runs, start=1):
-        blocks = [*((one, kept) for one in run.kept), *((one, dropped) for one, _ in run.dropped)]
-        for index, (conditions, points) in enumerate(blocks):
+        for index, (conditions, fate) in enumerate(run.blocks):
             value = None if conditions is None else sign.value(conditions)
             if value is not None:
-                points.append((number + _ROOM * ((index + 0.5) / len(blocks) - 0.5), value))
-    for points, marker, colour, word in ((kept, ".", BLUE, "kept"), (dropped, "x", RED, "dropped")):
-        if points:
-            axes.plot(*zip(*points, strict=True), marker, color=colour, markersize=5, gid=f"{name}-{word}")
+                at = number + _ROOM * ((index + 0.5) / len(run.blocks) - 0.5)
+                points[fate].append((at, value))
+    for fate, mine in points.items():
+        if mine:
+            colour, _, marker, _ = _FATES[fate]
+            axes.plot(*zip(*mine, strict=True), marker, color=colour, markersize=5, gid=f"{name}-{fate}")
     axes.axhline(sign.quiet, color=MUTED, linewidth=0.8)
     axes.set_ylabel(sign.name, fontsize=7.5)
-    low, high = axes.get_ylim()
-    axes.set_ylim(min(low, sign.quiet - _TRIFLE), max(high, sign.quiet + _TRIFLE))
+    _scale(axes, [value for mine in points.values() for _, value in mine], sign.quiet)
+
+
+def _scale(axes: Axes, values: Sequence[float], quiet: float) -> None:
+    """From the line of a quiet machine as far as the values go, and at least so far as a trifle."""
+    low, high = min([quiet, *values]), max([quiet, *values])
+    low, high = (min(low, quiet - _TRIFLE), high) if quiet else (low, max(high, quiet + _TRIFLE))
+    margin = 0.08 * (high - low)
+    axes.set_ylim(low - margin, high + margin)
 
 
 def _mark_confirmation(panels: Sequence[Axes], dossier: Dossier) -> None:
@@ -110,14 +119,18 @@ def _mark_confirmation(panels: Sequence[Axes], dossier: Dossier) -> None:
 
 
 def _description(runs: Sequence[Watched]) -> str:
-    kept, dropped = sum(len(run.kept) for run in runs), sum(len(run.dropped) for run in runs)
+    told = ", ".join(
+        f"{count} {label}"
+        for fate, (_, _, _, label) in _FATES.items()
+        if (count := sum(run.count(fate) for run in runs))
+    )
     lost = sum(run.is_disturbed for run in runs)
     given_up = f" {lost} runs were given up as disturbed." if lost else ""
-    return f"{len(runs)} runs: {kept} blocks count, {dropped} were disturbed and measured again.{given_up}"
+    return f"{len(runs)} runs, and the fate of their blocks: {told}.{given_up}"
 
 
 _CAPTION = (
-    "Above, how many blocks of each run count; below, what was seen of the host during each block (dots: "
-    "kept, crosses: dropped), beside the line of a quiet machine. The dotted line is where the confirmation "
+    "Above, the blocks of each run; below, what was seen of the host during each block, "
+    "beside the line of a quiet machine. The dotted line is where the confirmation "
     "began."
 )
