@@ -83,7 +83,7 @@ class ConfirmationRecord:
     Attributes:
         study: name of its study.
         series: numbers the confirmations of a study; one with other finalists is another.
-        round: within the series; position: within the round, in the order in which it was run.
+        round: within the series, from 1; position: in the order of the round, from 0.
         contender: its name in the contest: `baseline`, `trial 7`, `twin`.
         trial: number of the trial whose configuration it runs again.
         started_s, ended_s: Unix time.
