@@ -47,14 +47,18 @@ def ties(plan: Plan) -> tuple[Rival, ...]:
 
 
 def tie_sentence(plan: Plan) -> str:
-    """Which finalists are as good as the plan, and why they are not the plan; empty without any."""
-    tied = ties(plan)
-    if not tied:
+    """Which finalists are as good as the plan, and why they are not the plan.
+
+    Empty without any, and where the baseline is the plan: it is so because none was shown to beat it.
+    """
+    numbers = [str(rival.trial) for rival in ties(plan)]
+    if not numbers or plan.confirmation.verdict == "baseline":
         return ""
-    names = ", ".join(f"trial {rival.trial}" for rival in tied)
-    are = "is" if len(tied) == 1 else "are"
+    names = f"Trial {numbers[0]} is"
+    if len(numbers) > 1:
+        names = f"Trials {', '.join(numbers[:-1])} and {numbers[-1]} are"
     return (
-        f"{names} {are} not distinguishable from the plan. Of equally good configurations the plan is the "
+        f"{names} not distinguishable from the plan. Of equally good configurations the plan is the "
         "one with fewer cores, then less memory, then fewer instances."
     )
 

@@ -146,7 +146,16 @@ def test_every_tied_finalist_is_listed(reader: Reader, rich: Dossier) -> None:
         row = next(row for row in reader.rows if row[:1] == [str(rival.trial)] and "tied" in row)
         assert row[1] == str(rival.configuration)
         assert row[3] == f"{rival.ratio:.3f}x"
-    assert "not distinguishable from the plan" in reader.words
+    numbers = " and ".join(str(rival.trial) for rival in tied)
+    assert f"Trials {numbers} are not distinguishable from the plan" in reader.words
+
+
+def test_nothing_is_said_to_be_as_good_as_a_baseline_that_was_not_beaten() -> None:
+    plan = build_plan()
+    confirmation = plan.confirmation.model_copy(update={"verdict": "baseline"})
+    words = read(Dossier(plan.model_copy(update={"confirmation": confirmation}))).words
+    assert "not distinguishable from the plan" in alone().words
+    assert "not distinguishable from the plan" not in words
 
 
 def test_every_trial_is_in_the_table_with_its_outcome(reader: Reader, rich: Dossier) -> None:
