@@ -61,14 +61,17 @@ def ask_for_preemption() -> bool:
 
 
 def send(order: Send, spin_s: float) -> tuple[float, ...]:
-    """Put every request into the queue at its time; give when each was there, up to one that had no room."""
+    """Put every request into the queue at its time; give when each was there, up to one that had no room.
+
+    A queue that nobody will read any more has none either.
+    """
     sent_s: list[float] = []
     with open_to_put(order.queue) as queue:
         for number, time_s in enumerate(order.times_s):
             _wait_until(time_s, spin_s)
             try:
                 os.write(queue, RECORD.pack(number))
-            except BlockingIOError:
+            except (BlockingIOError, BrokenPipeError):
                 break
             sent_s.append(time.monotonic())
         end_queue(queue, order.instances)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-import select
+import selectors
 import signal
 import sys
 import time
@@ -110,11 +110,15 @@ class LoadGenerator:
             InstanceError: it did not say so in time, or has ended.
         """
         while not self._reports:
-            left_s = max(0.0, deadline_s - time.monotonic())
-            if not select.select([self], [], [], left_s)[0]:
+            if not self._is_heard(deadline_s - time.monotonic()):
                 raise InstanceError(FailureKind.TIMEOUT, "the time limit was reached by the load generator")
             self.drain()
         return self._reports.pop()
+
+    def _is_heard(self, within_s: float) -> bool:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self, selectors.EVENT_READ)
+            return bool(selector.select(max(0.0, within_s)))
 
     def _how(self, error: InstanceError) -> str:
         if not error.ended:
@@ -122,7 +126,8 @@ class LoadGenerator:
         status = self._process.exit_status(_EXIT_S)
         if status is not None and status < 0:
             return f"was killed by {signal.Signals(-status).name}"
-        return f"ended with exit status {status}: {self._process.stderr.text()}"
+        last_line = self.stderr.text().rpartition("\n")[2]
+        return f"ended with exit status {status}: {last_line}"
 
 
 @contextmanager

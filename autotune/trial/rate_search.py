@@ -23,7 +23,7 @@ from autotune.trial.conditions import disturbance, what_disturbed
 from autotune.trial.conductor import MAX_REQUESTS_PER_BLOCK, Schedule
 from autotune.trial.failures import InstanceError
 from autotune.trial.load import Load, tolerated_delay_s
-from autotune.trial.measurement import Conditions, DroppedBlock, FailureKind, StopReason
+from autotune.trial.measurement import Conditions, DroppedBlock, FailureKind, RateStep, StopReason
 from autotune.trial.rates import STRETCHES, JudgedRun, Span, judge, needed_requests
 from autotune.units import format_latency
 
@@ -37,10 +37,13 @@ the same arrivals too, and so corrected."""
 GLANCE = 3
 """A run that only finds where to look has this many times fewer requests than one that decides."""
 
+FEWEST = 50
+"""Requests of any run."""
+
 MAX_GLANCES = 3
 MAX_DECISIONS = 5
 
-LOWEST = 0.2
+LOWEST = 0.1
 """Share of the capacity below which no rate is tried: requests hardly meet there, so that a limit that is
 missed even so is missed by the service times."""
 
@@ -134,6 +137,7 @@ class _Search:
     demand: Demand
     clock: Callable[[], float]
     runs: list[JudgedRun] = field(default_factory=list)
+    decisions: list[RateStep] = field(default_factory=list)
     dropped: list[DroppedBlock] = field(default_factory=list)
     late_runs: int = 0
     measured_s: float = 0.0
@@ -156,6 +160,7 @@ class _Search:
                 self.stopped = "time"
                 break
             run = self._try(rate, self._needed)
+            self.decisions.append(run.step)
             accepted = run if run.step.met else accepted
             rate = self._following(run)
         return accepted or self.runs[-1]
@@ -166,7 +171,7 @@ class _Search:
         for _ in range(MAX_GLANCES):
             if rate is None:
                 return None
-            run = self._try(rate, self._needed // GLANCE)
+            run = self._try(rate, max(FEWEST, self._needed // GLANCE))
             previous, rate = rate, self._toward(run)
             if rate is not None and abs(math.log(rate / previous)) <= RESOLUTION:
                 return rate
@@ -179,12 +184,12 @@ class _Search:
 
     def _toward(self, run: JudgedRun) -> float | None:
         """The rate that a run points to; None = the limit is missed at the lowest."""
-        if run.expected_per_s is not None:
+        rate, lowest = run.step.rate_per_s, LOWEST * run.capacity_per_s
+        if run.expected_per_s is not None and run.expected_per_s >= lowest:
             return run.expected_per_s
-        lower = run.step.rate_per_s / 2
-        if lower >= LOWEST * run.capacity_per_s:
-            return lower
-        return None if run.step.upper_s > self.demand.limit.max_s else run.step.rate_per_s
+        if rate > (1 + RESOLUTION) * lowest:
+            return max(rate / 2, lowest)
+        return None if run.step.latency_s > self.demand.limit.max_s else rate
 
     def _following(self, run: JudgedRun) -> float | None:
         """The rate to decide on after this one; None = the highest is known, or none is worth trying."""
@@ -192,9 +197,8 @@ class _Search:
         if toward is None or (run.step.met and toward <= rate * (1 + RESOLUTION)):
             return None
         following = toward if run.step.met else min(toward, rate / (1 + RESOLUTION))
-        decided = [one.step for one in self.runs if one.step.requests >= self._needed]
-        met = max((step.rate_per_s for step in decided if step.met), default=0.0)
-        missed = min((step.rate_per_s for step in decided if not step.met), default=math.inf)
+        met = max((step.rate_per_s for step in self.decisions if step.met), default=0.0)
+        missed = min((step.rate_per_s for step in self.decisions if not step.met), default=math.inf)
         if met and not met < following < missed:
             following = math.sqrt(met * missed)
         return following if following >= met * math.sqrt(1 + RESOLUTION) else None

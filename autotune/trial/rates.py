@@ -148,14 +148,15 @@ def judge(
 
 
 def _expected_rate(run: Run, bound: TailBound, limit: LatencyLimit) -> float | None:
-    """The highest rate at which the bound would meet the limit.
+    """The highest rate at which the bound would meet the limit, by the replay of the measured service times.
 
-    By the replay, which knows service times and queue, for a limit as much lower as the bound is above what
-    the replay gives at the run's own rate.
+    It is asked for a limit that is as much lower as the bound is above the replay at the run's own rate: in
+    seconds or as a share, whichever is less, because the distance shrinks with the queue.
     """
-    queue = run.queue()
-    replayed_s = float(np.percentile(queue.long_run(run.rate_per_s), limit.percentile))
-    return queue.highest_rate(limit.percentile, limit.max_s * min(1.0, replayed_s / bound.upper_s))
+    beyond_s = max(0.0, bound.upper_s - bound.replayed_s)
+    share = min(1.0, bound.replayed_s / bound.upper_s)
+    asked_s = max(limit.max_s - beyond_s, limit.max_s * share)
+    return run.queue().highest_rate(limit.percentile, asked_s)
 
 
 def _service_s(request: Request) -> float:
