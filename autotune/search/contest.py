@@ -3,13 +3,13 @@
 Finalists, a twin of the search's leader and the baseline run in rounds, each once per round in fresh
 processes, in random order. The search's own figures have no part in it. What may be concluded:
 
-- *Beats the baseline*: one-sided paired t-test of the log-ratios, round by round.
+- *Beats the baseline*, or *is worse than it*: one-sided paired t-tests of the log-ratios, round by round.
 - *Worse than the leader*: t-test in the randomised block design of the finalists; the twin is a second run of
   its configuration in every round.
 - The *leader* has the highest lower bound of the ratio to the baseline.
 
-Every family of tests keeps the probability of any wrong claim at or below `ALPHA` / 2, whichever finalist
-turns out to lead and however often one looks: its level is divided by the number of its comparisons
+Each of these families of tests keeps the probability of any wrong claim at or below `ALPHA`, whichever
+finalist turns out to lead and however often one looks: its level is divided by the number of its comparisons
 (Bonferroni) and by the number of looks, which are at 3, 6, 12, ... rounds and at the last.
 """
 
@@ -26,9 +26,9 @@ from autotune.statistics.blocks import BlockDesign, Observed
 from autotune.statistics.paired import Interval, mean_interval, paired_ratio, t_tail
 from autotune.statistics.spread import deviation
 
-ALPHA = 0.03
-"""Probability of any wrong claim of a difference in one contest. Less than the 5 % that are promised, because
-real errors are not quite normal."""
+ALPHA = 0.0125
+"""Probability of any wrong claim in one family of tests; there are three. Together that is less than the 5 %
+that are promised, because real errors are not quite normal."""
 
 MIN_ROUNDS = 3
 """Rounds before the first look: fewer say next to nothing of their own spread."""
@@ -116,6 +116,7 @@ class Contest:
         self._rounds: list[dict[str, float]] = []
         self._failed: dict[str, str] = {}
         self._better_than_baseline: set[str] = set()
+        self._worse_than_baseline: set[str] = set()
         self._ahead: set[tuple[str, str]] = set()
 
     @property
@@ -175,7 +176,7 @@ class Contest:
         if name not in self._running():
             reason = self._failed.get(name, "it gave no undisturbed measurement")
             return RivalVerdict(name, "failed", None, reason)
-        worse = any(behind == name for _, behind in self._ahead)
+        worse = self._is_behind(name) or (winner == self._baseline and name in self._worse_than_baseline)
         return RivalVerdict(name, "worse" if worse else "tied", self._ratio(name, winner))
 
     def _most_economical(self, leader: str, eligible: Sequence[str]) -> str:
@@ -185,7 +186,7 @@ class Contest:
             name
             for name in eligible
             if name != leader
-            and not any(behind == name for _, behind in self._ahead)
+            and not self._is_behind(name)
             and math.log(design.ratio(leader, name).estimate) <= self._zone
         ]
         return min([leader, *equal], key=lambda name: self._contenders[name].cost)
@@ -193,7 +194,10 @@ class Contest:
     def _still_runs(self, name: str) -> bool:
         """Whether further rounds of it could matter: it has not failed, and nobody is clearly ahead of it."""
         own = self._configuration(name)
-        return own not in self._failed and not any(behind == own for _, behind in self._ahead)
+        return not (own in self._failed or self._is_behind(own) or own in self._worse_than_baseline)
+
+    def _is_behind(self, name: str) -> bool:
+        return any(behind == name for _, behind in self._ahead)
 
     def _is_decided(self) -> bool:
         """Whether more rounds are not allowed, or could not change what will be said."""
@@ -210,11 +214,15 @@ class Contest:
 
     def _look(self) -> None:
         """Test every family at a look's level and remember what is shown; it is never taken back."""
-        level = ALPHA / 2 / len(self._looks)
+        level = ALPHA / len(self._looks)
         running = self._running()
         if self._has_baseline():
-            shown = (name for name in running if self._chance_over_baseline(name) <= level / len(running))
-            self._better_than_baseline.update(shown)
+            for name in running:
+                chance = self._chance_over_baseline(name)
+                if chance <= level / len(running):
+                    self._better_than_baseline.add(name)
+                if 1 - chance <= level / len(running):
+                    self._worse_than_baseline.add(name)
         design = self._design()
         # Every ordered pair is tested, so that a family of n finalists has n * (n - 1) one-sided tests.
         pairs = [(one, other) for one in running for other in running if one != other]
@@ -241,14 +249,16 @@ class Contest:
         return paired_ratio(ones, others)
 
     def _chance_over_baseline(self, name: str) -> float:
-        """The one-sided p-value of being no better than the baseline."""
+        """The one-sided p-value of being no better than the baseline; 0.5 where nothing can be said."""
         ones, others = self._beside_baseline(name)
         logs = [math.log(one / other) for one, other in zip(ones, others, strict=True)]
         if len(logs) < 2:
-            return 1.0
+            return 0.5
         error = deviation(logs) / math.sqrt(len(logs))
         mean = statistics.fmean(logs)
-        return t_tail(mean / error, len(logs) - 1) if error > 0 else float(mean <= 0)
+        if error == 0:
+            return 0.5 if mean == 0 else float(mean < 0)
+        return t_tail(mean / error, len(logs) - 1)
 
     def _beside_baseline(self, name: str) -> tuple[list[float], list[float]]:
         """The goodness of a configuration and of the baseline, in the rounds that have both."""

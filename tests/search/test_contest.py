@@ -88,6 +88,15 @@ def test_where_nothing_beats_the_baseline_the_baseline_is_the_plan(advantage: fl
     assert {rival.name for rival in verdict.rivals} == {"a", "b"}
 
 
+def test_finalists_that_are_worse_than_the_baseline_are_no_ties() -> None:
+    truths = {"a": 0.5, "b": 0.99, "twin": 0.5, "baseline": 1.0}
+    _, verdict, orders = fought(contenders(finalist("a"), finalist("b")), truths, noise=0.02)
+    assert verdict is not None
+    assert verdict.winner == "baseline"
+    assert [(rival.name, rival.standing) for rival in verdict.rivals] == [("a", "worse"), ("b", "tied")]
+    assert not any("a" in names for names in orders[MIN_ROUNDS:])
+
+
 def test_a_failed_baseline_leaves_the_finalists_unopposed() -> None:
     contest = Contest(contenders(finalist("a")), tie=0.02, max_rounds=3, seed=1)
     while (names := contest.next_round()) is not None:
