@@ -47,6 +47,9 @@ LOWEST = 0.1
 """Share of the capacity below which no rate is tried: requests hardly meet there, so that a limit that is
 missed even so is missed by the service times."""
 
+NEAR_LOWEST = 1.5
+"""Up to so many times the lowest rate, nothing is gained by trying that one too."""
+
 HIGHEST = 0.98
 """Share of the capacity that is tried at most at first."""
 
@@ -187,7 +190,7 @@ class _Search:
         rate, lowest = run.step.rate_per_s, LOWEST * run.capacity_per_s
         if run.expected_per_s is not None and run.expected_per_s >= lowest:
             return run.expected_per_s
-        if rate > (1 + RESOLUTION) * lowest:
+        if rate > NEAR_LOWEST * lowest:
             return max(rate / 2, lowest)
         return None if run.step.latency_s > self.demand.limit.max_s else rate
 

@@ -18,8 +18,9 @@ STRETCHES = 10
 """Of a run, between which Student's interval is taken. Source: B. Schmeiser, Batch size effects in the
 analysis of simulation output (1982): 10 to 30."""
 
-MIN_REQUESTS = 100
-"""Of a run that decides, whatever the percentile."""
+MIN_REQUESTS = 200
+"""Of a run that decides, whatever the percentile: with 100, the rates found for a p90 were 10 % below the
+highest in the mean and varied by 6 %."""
 
 
 def needed_requests(percentile: float) -> int:
