@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from autotune.errors import NoisyMachineError, NoPlanError, StudyError
@@ -13,7 +14,7 @@ from autotune.plan.make import Measured, make_plan, range_of
 from autotune.preflight import Setup
 from autotune.rounds import Entrant, Run, is_disturbed
 from autotune.search.contest import RivalVerdict, Verdict
-from autotune.search.score import goodness_of
+from autotune.search.score import goodness_of, value_interval
 from autotune.spec.study import StudySpec
 from autotune.store.records import TrialRecord
 from autotune.trial.conditions import quietness
@@ -39,7 +40,7 @@ def conclude(
     return make_plan(
         spec=spec,
         machine=setup.machine,
-        winner=_measured(winner, runs),
+        winner=replace(_measured(winner, runs), value=value_interval(spec, verdict.estimate)),
         baseline=reference,
         gain=verdict.gain,
         confirmation=_confirmation(verdict, winner, entrants, runs, setup, records),

@@ -48,7 +48,8 @@ class Estimate(Document):
     """Figures of one configuration, computed from the raw values of its runs.
 
     Attributes:
-        objective_value: of the plan's objective, in samples per second or seconds: geometric mean over runs.
+        objective_value: of the plan's objective, in samples per second or seconds: geometric mean over runs,
+            for the plan less what chance adds to the best of several (`autotune.statistics.shrinkage`).
         objective_range: its 95 % interval; None where fewer than two runs say nothing of their spread.
         throughput_sps: samples per second, summed over instances, likewise.
         latencies: ascending by percentile.

@@ -37,11 +37,13 @@ class Measured:
     Attributes:
         trial: its number in the search.
         runs: one measurement for each launch, in order; at least one.
+        value: of the objective, in its unit; None = the runs' geometric mean with its interval.
     """
 
     configuration: Configuration
     trial: int
     runs: tuple[Measurement, ...]
+    value: Interval | None = None
 
 
 def make_plan(
@@ -104,11 +106,13 @@ def estimate_from(measured: Measured, spec: StudySpec) -> Estimate:
     if not runs:
         raise PlanError(f"trial {measured.trial} cannot be a plan: nothing was measured of it")
     latencies = [latency for run in runs for latency in latencies_s(run)]
-    objective = mean_interval([score(spec, run) for run in runs])
+    value = measured.value or mean_interval([score(spec, run) for run in runs])
+    is_throughput = spec.objective.kind == "throughput"
+    throughput = value if is_throughput else mean_interval([throughput_sps(run) for run in runs])
     return Estimate(
-        objective_value=objective.estimate,
-        objective_range=range_of(objective),
-        throughput_sps=mean_interval([throughput_sps(run) for run in runs]).estimate,
+        objective_value=value.estimate,
+        objective_range=range_of(value),
+        throughput_sps=throughput.estimate,
         latencies=_stated_percentiles(runs, latencies, percentiles_of(spec)),
         requests=len(latencies),
         runs=len(runs),

@@ -24,6 +24,7 @@ from typing import Literal
 
 from autotune.statistics.blocks import BlockDesign, Observed
 from autotune.statistics.paired import Interval, mean_interval, paired_ratio, t_tail
+from autotune.statistics.shrinkage import unlucky_factor
 from autotune.statistics.spread import deviation
 
 ALPHA = 0.0125
@@ -81,7 +82,8 @@ class Verdict:
         winner: a finalist, or the baseline where none beats it.
         beats_baseline: shown with 95 % confidence; None where there is no baseline to beat.
         gain: ratio of the winner's goodness to the baseline's; None where there is none.
-        estimate: the winner's goodness, over all its runs.
+        estimate: the winner's goodness, over all its runs; this and the gain without what chance adds to the
+            best of several (`autotune.statistics.shrinkage`).
         rivals: the other finalists, in the order given.
         twin: the twin's goodness over the leader's, which are the same configuration; None without both.
         spread: standard deviation of the logarithm of one run within its round; None where unknown.
@@ -161,16 +163,26 @@ class Contest:
 
     def _verdict(self, winner: str) -> Verdict:
         against = self._has_baseline() and winner != self._baseline
+        factor = self._unlucky_factor(winner)
         return Verdict(
             winner=winner,
             beats_baseline=against if self._has_baseline() else None,
-            gain=self._over_baseline(winner) if against else None,
-            estimate=mean_interval(self._values(winner)),
+            gain=self._over_baseline(winner).scaled(factor) if against else None,
+            estimate=mean_interval(self._values(winner)).scaled(factor),
             rivals=tuple(self._rival(name, winner) for name in self._finalists if name != winner),
             twin=self._twin_ratio(),
             spread=self._spread(),
             rounds=len(self._rounds),
         )
+
+    def _unlucky_factor(self, winner: str) -> float:
+        """What takes the luck out of the winner's figures; 1 for the baseline, which nobody chose."""
+        if winner == self._baseline:
+            return 1.0
+        near = [name for name in self._running() if name != winner and not self._is_behind(name)]
+        design = self._design()
+        spread = design.spread if design.freedom >= 1 else math.inf
+        return unlucky_factor(self._values(winner), [self._values(name) for name in near], spread)
 
     def _rival(self, name: str, winner: str) -> RivalVerdict:
         if name not in self._running():

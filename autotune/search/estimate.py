@@ -24,8 +24,8 @@ def estimated_s(spec: StudySpec, space: SearchSpace) -> float:
     """Seconds that a study takes at most from an empty cache, but for very slow models and waiting.
 
     Per trial `START_UP_S`, the whole warm-up and every block that it may have; per round of the confirmation
-    as much for the finalists, the twin and the baseline, with the fewest blocks; `PREPARATION_S` per (backend,
-    precision); never more than the budget's minutes and one trial.
+    as much for the finalists, the twin and the baseline, with the fewest blocks; `PREPARATION_S` per
+    (backend, precision); never more than the budget's minutes and one trial.
     """
     measure, confirm = spec.measure, spec.confirm
     launch_s = START_UP_S + measure.warmup_s

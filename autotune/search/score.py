@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from autotune.spec.study import LatencyLimit, StudySpec
+from autotune.statistics.paired import Interval
 from autotune.statistics.quantiles import percentile_of, upper_bound
 from autotune.trial.measurement import Measurement
 from autotune.trial.rate_search import Demand
@@ -85,6 +88,15 @@ def goodness(spec: StudySpec, measurement: Measurement) -> float:
 def goodness_of(spec: StudySpec, value: float) -> float:
     """The goodness of a score; it is its own inverse."""
     return value if spec.objective.kind == "throughput" else 1 / value
+
+
+def value_interval(spec: StudySpec, interval: Interval) -> Interval:
+    """An interval of goodness in the objective's unit."""
+    if spec.objective.kind == "throughput":
+        return interval
+    low = 1 / interval.high if math.isfinite(interval.high) else 0.0
+    high = 1 / interval.low if interval.low > 0 else math.inf
+    return replace(interval, estimate=1 / interval.estimate, low=low, high=high)
 
 
 def limits_missed(spec: StudySpec, measurements: Sequence[Measurement]) -> list[str]:

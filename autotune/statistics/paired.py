@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy.special import stdtr, stdtrit
 
@@ -34,6 +34,10 @@ class Interval:
     high: float
     confidence: float
     count: int
+
+    def scaled(self, factor: float) -> Interval:
+        """The same of values that are so many times as large."""
+        return replace(self, estimate=self.estimate * factor, low=self.low * factor, high=self.high * factor)
 
     @property
     def half_width(self) -> float:
