@@ -1,6 +1,6 @@
 """Prints how well quickstart repeats: several runs from empty stores, then `autotune verify` of every plan.
 
-    python studies/benchmarks/repeatability.py [--runs 3] [--against CHECKOUT]
+    python studies/benchmarks/repeatability.py [--runs 3] [--against CHECKOUT] [--cache DIR]
 
 Every run is `autotune tune studies/quickstart.yaml` as a process and on a store of its own, with one
 cache for all of them that a first run fills. With `--against`, the autotune of another checkout (of an
@@ -61,14 +61,15 @@ class Outcome:
 class Runner:
     """Runs a checkout's command line with one cache."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, cache: Path | None) -> None:
         self.folder = folder
+        self.cache = cache
 
     def autotune(self, checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command; its exit status is the caller's to judge."""
         environment = {
             **os.environ,
-            "AUTOTUNE_CACHE": str(self.folder / f"cache-{checkout.name}"),
+            "AUTOTUNE_CACHE": str(self.cache or self.folder / "cache"),
             "PYTHONPATH": str(checkout),
         }
         return subprocess.run(
@@ -142,12 +143,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--against", type=Path, metavar="CHECKOUT")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="one that is filled already")
     options = parser.parse_args()
     checkouts = [HERE, *([options.against.resolve()] if options.against else [])]
     with tempfile.TemporaryDirectory() as name:
-        runner = Runner(Path(name))
-        for checkout in checkouts:
-            runner.quickstart(checkout, f"{checkout.name}-preparation")
+        runner = Runner(Path(name), options.cache)
+        if options.cache is None:
+            for checkout in checkouts:
+                runner.quickstart(checkout, f"{checkout.name}-preparation")
         found: dict[Path, list[Outcome]] = {checkout: [] for checkout in checkouts}
         for number in range(1, options.runs + 1):
             for checkout in checkouts:
