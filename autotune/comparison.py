@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from autotune.dueling import Bounds, Dueling, noise_remedies, rounds_that_would_tell
+from autotune.dueling import Bounds, Dueling, advice
 from autotune.errors import PlanError
 from autotune.measuring import Bench
 from autotune.plan.document import Plan
@@ -274,11 +274,7 @@ def _reasons(dueling: Dueling, verdict: Verdict, ratio: Interval | None, zone: f
     yield from (f"{name} does not run: {reason}." for name, reason in failed.items())
     if verdict != "undecided" or failed:
         return
-    yield from noise_remedies(dueling)
-    if ratio is None or not math.isfinite(ratio.half_width):
-        yield "Too few rounds were measured to tell anything."
-    elif needed := rounds_that_would_tell(dueling.duel.rounds, ratio.half_width, _gap(ratio, zone)):
-        yield f"About {needed} rounds would tell (--rounds {needed}), or a quieter machine."
+    yield from advice(dueling, ratio, 0.0 if ratio is None else _gap(ratio, zone))
 
 
 def _gap(ratio: Interval, zone: float) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from autotune.report.progress import Observer
@@ -11,6 +12,7 @@ from autotune.rounds import Entrant, Run, is_disturbed, run_rounds
 from autotune.search.duel import Duel
 from autotune.search.score import goodness
 from autotune.spec.study import StudySpec
+from autotune.statistics.paired import Interval
 from autotune.trial.conditions import quietness
 from autotune.trial.measurement import Failure, Measurement, TrialResult
 
@@ -100,18 +102,30 @@ def rounds_that_would_tell(rounds: int, half_width: float, gap: float) -> int | 
 
     Its width falls with the square root of their number.
     """
-    if not 0 < half_width < float("inf") or gap <= 0:
+    if not 0 < half_width < math.inf or gap <= 0:
         return None
     needed = rounds * (half_width / gap) ** 2
     return None if needed > MANY_ROUNDS else max(rounds + 1, round(needed + 0.5))
 
 
-def noise_remedies(dueling: Dueling) -> Sequence[str]:
-    """Sentences on what kept runs from being measured."""
+def advice(dueling: Dueling, interval: Interval | None, gap: float) -> Iterator[str]:
+    """Sentences on why it cannot be told yet, and what would help.
+
+    Args:
+        interval: of what is judged; None where nothing was measured.
+        gap: how narrow half of it must be, in logarithms.
+    """
     disturbed = dueling.disturbances()
-    if not disturbed:
-        return ()
-    return (
-        f"{len(disturbed)} of {len(dueling.runs)} runs could not be measured undisturbed, the last one "
-        f"because {disturbed[-1].reason}.",
-    )
+    if disturbed:
+        yield (
+            f"{len(disturbed)} of {len(dueling.runs)} runs could not be measured undisturbed, the last one "
+            f"because {disturbed[-1].reason}."
+        )
+    if interval is None or not math.isfinite(interval.half_width):
+        yield "Too few rounds were measured to tell anything."
+        return
+    needed = rounds_that_would_tell(dueling.duel.rounds, interval.half_width, gap)
+    if needed is None:
+        yield f"{MANY_ROUNDS} rounds would not tell: it takes a quieter machine, or a wider tolerance."
+    else:
+        yield f"About {needed} rounds would tell (--rounds {needed}), or a quieter machine."

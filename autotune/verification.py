@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from autotune.dueling import Bounds, Dueling, noise_remedies, rounds_that_would_tell
+from autotune.dueling import Bounds, Dueling, advice
 from autotune.measuring import Bench
 from autotune.plan.document import Plan
 from autotune.report.progress import Observer
@@ -201,7 +201,9 @@ def _verdict(
         return "undecided", [f"The baseline does not run any more: {failed[BASELINE]}."]
     verdict = agreement(promised, now, tolerance)
     if verdict == "undecided":
-        return verdict, [*noise_remedies(dueling), *_what_would_tell(dueling.duel, promised, now, tolerance)]
+        floor = promised.floor(tolerance)
+        gap = 0.0 if now is None else abs(math.log(now.estimate / floor))
+        return verdict, list(advice(dueling, now, gap))
     missed = _limits(dueling)
     if missed is not None and verdict != "worse":
         return missed
@@ -216,18 +218,6 @@ def _limits(dueling: Dueling) -> tuple[Verdict, list[str]] | None:
     if not missed:
         return None
     return ("worse" if 2 * over > len(runs) else "undecided"), missed
-
-
-def _what_would_tell(duel: Duel, promised: Promise, now: Interval | None, tolerance: float) -> Iterator[str]:
-    if now is None or not math.isfinite(now.half_width):
-        yield "Too few rounds were measured to tell anything."
-        return
-    gap = abs(math.log(now.estimate / promised.floor(tolerance)))
-    needed = rounds_that_would_tell(duel.rounds, now.half_width, gap)
-    if needed is None:
-        yield "It lies too near the tolerance's edge for any number of rounds: allow another --tolerance."
-    else:
-        yield f"About {needed} rounds would tell (--rounds {needed}), or a quieter machine."
 
 
 def _wide(promised: Promise, tolerance: float) -> Iterator[str]:
