@@ -12,6 +12,7 @@ Knows nothing of processes, so that a simulation drives it with virtual runs and
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -52,6 +53,10 @@ NEAR_LOWEST = 1.5
 
 HIGHEST = 0.98
 """Share of the capacity that is tried at most at first."""
+
+BEATEN = 1.25
+"""A rival that bears so many times as much is better, however inexact a run's expectation is: by far more than
+rates vary that are found twice."""
 
 PATIENCE = 1.25
 """A run is given up this many times the limit after its last request: who waits then has missed the limit."""
@@ -159,12 +164,15 @@ class _Search:
         for _ in range(MAX_DECISIONS):
             if rate is None:
                 break
-            if self.runs and not self._has_time(rate):
+            if self.runs and not self._has_time(rate, accepted):
                 self.stopped = "time"
                 break
             run = self._try(rate, self._needed)
             self.decisions.append(run.step)
             accepted = run if run.step.met else accepted
+            if accepted and self._is_beaten(run):
+                self.stopped = "worse"
+                break
             rate = self._following(run)
         return accepted or self.runs[-1]
 
@@ -206,6 +214,14 @@ class _Search:
             following = math.sqrt(met * missed)
         return following if following >= met * math.sqrt(1 + RESOLUTION) else None
 
+    def _is_beaten(self, run: JudgedRun) -> bool:
+        """Whether the rival bears so much more that the exact rate is of no interest."""
+        rival = self.schedule.rule.rival
+        if rival is None:
+            return False
+        highest_sps = run.load.samples_per_request[0] * max(run.step.rate_per_s, run.expected_per_s or 0.0)
+        return BEATEN * highest_sps < statistics.fmean(rival.scores)
+
     def _wanted_s(self, rate_per_s: float, requests: int) -> float:
         """How long a run should be: for so many requests, and for the plan; but not for too many."""
         blocks = self.schedule.rule.blocks if requests >= self._needed else 1
@@ -217,11 +233,11 @@ class _Search:
         until_deadline_s = self.schedule.deadline_s - self.clock() - self._patience_s
         return until_deadline_s / HEADROOM / (1 + SETTLING)
 
-    def _has_time(self, rate_per_s: float) -> bool:
-        """Whether another run that decides fits into the trial."""
+    def _has_time(self, rate_per_s: float, accepted: JudgedRun | None) -> bool:
+        """Whether another run that decides fits into the trial; its share of the budget, once a rate is known."""
         wanted_s = self._wanted_s(rate_per_s, self._needed)
         limit_s = self.schedule.rule.max_measuring_s
-        if limit_s is not None and self.measured_s + wanted_s > limit_s:
+        if accepted and limit_s is not None and self.measured_s + wanted_s > limit_s:
             return False
         return wanted_s <= self._left_s()
 

@@ -56,7 +56,7 @@ def run_trial(
             have no conditions, and the trial fails when the CPU quota throttles it.
         max_measuring_s: no further block is begun after so long, once there are `measure.blocks`; None = as
             long as it takes.
-        demand: what the scenario `server` asks, which needs it and does not race; others take no notice.
+        demand: what the scenario `server` asks, which needs it; others take no notice.
 
     Raises:
         ValueError: the scenario is `server` and there is no demand.

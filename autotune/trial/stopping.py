@@ -102,10 +102,11 @@ class Rule:
 def spread(measurements: Sequence[Measurement], objective: Objective) -> tuple[float, int]:
     """How block scores vary within a trial, pooled over trials: the standard deviation of their logarithms.
 
-    Beside it, the degrees of freedom that it stands on; (0.0, 0) where no trial has two blocks.
+    Beside it, the degrees of freedom that it stands on; (0.0, 0) where no trial has two blocks. Those of a
+    `server` do not count: how much was sent in a block is chance.
     """
     squares, freedom = 0.0, 0
-    for measurement in measurements:
+    for measurement in (one for one in measurements if one.scenario != "server"):
         scores = [block_score(block, measurement.scenario, objective) for block in measurement.blocks]
         if len(scores) > 1:
             squares += (len(scores) - 1) * deviation(map(math.log, scores)) ** 2

@@ -18,7 +18,7 @@ from autotune.trial.load import Load, Request
 from autotune.trial.measurement import Conditions, FailureKind
 from autotune.trial.rate_search import MAX_SPOILED, RESOLUTION, Demand, Found, find_rate
 from autotune.trial.rates import needed_requests, shown_latency_s
-from autotune.trial.stopping import Rule
+from autotune.trial.stopping import Rival, Rule
 
 SERVICE_S = 0.01
 QUIET = Conditions(window_s=1.0)
@@ -75,6 +75,7 @@ def search(
     within_s: float = 180.0,
     max_measuring_s: float | None = None,
     keeps_disturbed: bool = False,
+    rival: Rival | None = None,
     **demand: object,
 ) -> Found:
     rule = Rule(
@@ -84,6 +85,7 @@ def search(
         max_blocks=8,
         max_measuring_s=max_measuring_s,
         keeps_disturbed=keeps_disturbed,
+        rival=rival,
     )
     asked = replace(Demand(limit, seed), **demand)  # type: ignore[arg-type]
     queue = Queue(world.servers, (SERVICE_S,) * world.servers)
@@ -193,6 +195,15 @@ def test_too_few_requests_within_the_time_limit_decide_nothing() -> None:
     assert not found.kept.step.met
     assert found.kept.step.requests < needed_requests(99)
     assert shown_latency_s(found.kept.step) > 0.03
+
+
+def test_a_search_that_a_rival_beats_by_far_ends_with_the_first_rate_that_is_met() -> None:
+    alone = search(SimulatedServers(), limit(99, 0.05), start_rate_per_s=30.0)
+    close = search(SimulatedServers(), limit(99, 0.05), start_rate_per_s=30.0, rival=Rival((230.0,), 0.0, 0))
+    beaten = search(SimulatedServers(), limit(99, 0.05), start_rate_per_s=30.0, rival=Rival((900.0,), 0.0, 0))
+    assert len(alone.runs) > 1
+    assert close.kept.step == alone.kept.step
+    assert (len(beaten.runs), beaten.stopped, beaten.kept.step.met) == (1, "worse", True)
 
 
 def test_no_run_is_begun_beyond_the_time_for_measuring() -> None:
