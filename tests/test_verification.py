@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from autotune.dueling import Bounds
 from autotune.errors import PlanError
 from autotune.placement.placement import Command
-from autotune.plan.document import Plan
+from autotune.plan.document import Plan, parse_plan, plan_values
 from autotune.report.progress import Observer
 from autotune.reviving import Origin
 from autotune.rounds import Entrant, Run
@@ -122,6 +123,27 @@ def test_a_plan_without_an_interval_is_held_to_its_figure(shared_study: FakeStud
     assert plan.gain_range is None
     assert told(plan, plan=39.0, baseline=10.0).verdict == "holds"
     assert told(plan, plan=35.0, baseline=10.0).verdict == "worse"
+
+
+def as_version_1(plan: Plan) -> str:
+    """The plan as the first version of the document had it: no bounds, no confirmation, a shorter study."""
+    values = plan_values(plan)
+    del values["confirmation"], values["gain_range"], values["study"]["spec"]["confirm"]
+    for name in ("max_blocks", "disturbed"):
+        del values["study"]["spec"]["measure"][name]
+    for figures in (values["estimate"], values["baseline"]):
+        for name in ("objective_range", "latencies", "runs", "histogram"):
+            del figures[name]
+        figures |= {"latency_p50_s": 0.1, "latency_p90_s": None, "latency_p95_s": None, "latency_p99_s": None}
+    return json.dumps({**values, "schema": "autotune.plan/1"})
+
+
+def test_a_plan_of_the_first_version_is_verified_with_what_it_has(shared_study: FakeStudy) -> None:
+    plan = parse_plan(as_version_1(shared_study.plan(STATED)))
+    found = told(plan, plan=39.0, baseline=10.0)
+    assert (found.verdict, found.promised.low) == ("holds", 4.0)
+    with pytest.raises(VerificationInterrupted):
+        verified(shared_study, plan)
 
 
 def test_a_plan_that_is_the_baseline_is_judged_by_its_value(shared_study: FakeStudy) -> None:
