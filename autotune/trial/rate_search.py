@@ -44,22 +44,25 @@ FEWEST = 50
 MAX_GLANCES = 3
 MAX_DECISIONS = 5
 
-LOWEST = 0.1
-"""Share of the capacity below which no rate is tried: requests hardly meet there, so that a limit that is
-missed even so is missed by the service times."""
+LOWEST = 0.25
+"""Share of the capacity below which no rate is tried: three of four requests do not wait there, so that a
+limit that is missed even so is missed by the service times; and the fewer come, the longer a run takes."""
 
-NEAR_LOWEST = 1.5
+NEAR_LOWEST = 1.2
 """Up to so many times the lowest rate, nothing is gained by trying that one too."""
 
 HIGHEST = 0.98
 """Share of the capacity that is tried at most at first."""
 
 BEATEN = 1.25
-"""A rival that bears so many times as much is better, however inexact a run's expectation is: by far more than
-rates vary that are found twice."""
+"""A rival that bears so many times as much is better, however inexact a run's expectation is: rates that are
+found twice vary by far less."""
 
 PATIENCE = 1.25
 """A run is given up this many times the limit after its last request: who waits then has missed the limit."""
+
+SHARES = 3
+"""So many times its share of the budget may a trial take that has found no rate yet."""
 
 MAX_SPOILED = 3
 """Runs that a trial may lose to a late generator, and as many to a disturbed host."""
@@ -194,12 +197,14 @@ class _Search:
         return share * queue.capacity_per_s
 
     def _toward(self, run: JudgedRun) -> float | None:
-        """The rate that a run points to; None = the limit is missed at the lowest."""
+        """The rate that a run points to; None = the limit is missed at the lowest, or without any queue."""
         rate, lowest = run.step.rate_per_s, LOWEST * run.capacity_per_s
         if run.expected_per_s is not None and run.expected_per_s >= lowest:
             return run.expected_per_s
+        if run.service_s > self.demand.limit.max_s:
+            return None
         if rate > NEAR_LOWEST * lowest:
-            return max(rate / 2, lowest)
+            return lowest
         return None if run.step.latency_s > self.demand.limit.max_s else rate
 
     def _following(self, run: JudgedRun) -> float | None:
@@ -234,10 +239,10 @@ class _Search:
         return until_deadline_s / HEADROOM / (1 + SETTLING)
 
     def _has_time(self, rate_per_s: float, accepted: JudgedRun | None) -> bool:
-        """Whether another run that decides fits into the trial; its share of the budget, once a rate is known."""
+        """Whether another run that decides fits into the trial, and into its share of the budget."""
         wanted_s = self._wanted_s(rate_per_s, self._needed)
-        limit_s = self.schedule.rule.max_measuring_s
-        if accepted and limit_s is not None and self.measured_s + wanted_s > limit_s:
+        share_s = self.schedule.rule.max_measuring_s or math.inf
+        if self.measured_s + wanted_s > share_s * (1 if accepted else SHARES):
             return False
         return wanted_s <= self._left_s()
 

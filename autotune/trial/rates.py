@@ -10,7 +10,7 @@ import numpy as np
 
 from autotune.spec.study import LatencyLimit
 from autotune.statistics.quantiles import CONFIDENCE
-from autotune.statistics.queueing import Run, TailBound, tail_bound
+from autotune.statistics.queueing import Queue, Run, TailBound, tail_bound
 from autotune.trial.load import Load, Request
 from autotune.trial.measurement import Block, Conditions, InstanceBlock, Measurement, RateStep
 
@@ -78,6 +78,7 @@ class JudgedRun:
 
     Attributes:
         capacity_per_s: the rate that the instances cannot serve for long, by their service times in it.
+        service_s: the limited percentile of the service times alone.
         expected_per_s: the highest rate that is expected to meet the limit; None = no rate is.
     """
 
@@ -86,6 +87,7 @@ class JudgedRun:
     step: RateStep
     conditions: Conditions | None
     capacity_per_s: float
+    service_s: float
     expected_per_s: float | None
 
     def blocks(self) -> tuple[Block, ...]:
@@ -144,11 +146,19 @@ def judge(
         delay_s=load.delay_s(),
         met=is_enough and bound.upper_s <= limit.max_s,
     )
-    expected = _expected_rate(run, bound, limit)
-    return JudgedRun(load, span, step, conditions, run.queue().capacity_per_s, expected)
+    queue = run.queue()
+    return JudgedRun(
+        load,
+        span,
+        step,
+        conditions,
+        capacity_per_s=queue.capacity_per_s,
+        service_s=float(np.percentile(queue.services_s, limit.percentile)),
+        expected_per_s=_expected_rate(queue, bound, limit),
+    )
 
 
-def _expected_rate(run: Run, bound: TailBound, limit: LatencyLimit) -> float | None:
+def _expected_rate(queue: Queue, bound: TailBound, limit: LatencyLimit) -> float | None:
     """The highest rate at which the bound would meet the limit, by the replay of the measured service times.
 
     It is asked for a limit that is as much lower as the bound is above the replay at the run's own rate: in
@@ -157,7 +167,7 @@ def _expected_rate(run: Run, bound: TailBound, limit: LatencyLimit) -> float | N
     beyond_s = max(0.0, bound.upper_s - bound.replayed_s)
     share = min(1.0, bound.replayed_s / bound.upper_s)
     asked_s = max(limit.max_s - beyond_s, limit.max_s * share)
-    return run.queue().highest_rate(limit.percentile, asked_s)
+    return queue.highest_rate(limit.percentile, asked_s)
 
 
 def _service_s(request: Request) -> float:
