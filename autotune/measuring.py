@@ -113,8 +113,8 @@ class Bench:
         return demand(self.setup.spec, self.rates.get(configuration), launch=self.launches)
 
     def _remembered(self, configuration: Configuration, result: TrialResult) -> TrialResult:
-        """Begin the next run of this configuration at the rate of this one."""
-        if isinstance(result, Measurement) and result.rates:
+        """Begin the next run of this configuration at the rate of this one, if it bears that."""
+        if isinstance(result, Measurement) and result.rates and kept_step(result).met:
             self.rates[configuration] = kept_step(result).rate_per_s
         return result
 

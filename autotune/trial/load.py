@@ -34,9 +34,9 @@ LATE_PERCENTILE = 99.0
 LATE_S = 0.001
 """A delay of less than this counts as none: what is measured here does not answer faster."""
 
-LATE_SHARE = 0.01
+LATE_SHARE = 0.05
 """A delay of less than this share of the limit counts as none. What is left makes latencies longer, never
-shorter, as they are counted from the intended time."""
+shorter, as they count from the intended time; at load 0.85 it is as much as 0.7 % of rate."""
 
 _EXIT_S = 1.0
 

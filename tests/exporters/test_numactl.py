@@ -19,6 +19,7 @@ from autotune.exporters.numactl import SCRIPT, NumactlExporter
 from autotune.exporters.protocol import Exporter
 from autotune.machine.cpus import parse_cpu_list
 from autotune.placement.placement import Command
+from autotune.plan.document import Plan
 from autotune.testing.exporter_contract import ExporterContract
 from autotune.testing.plans import build_commands, build_plan
 
@@ -304,3 +305,27 @@ def started_workers(folder: Path, count: int) -> list[int]:
 def test_a_program_that_env_would_take_for_a_variable_is_refused() -> None:
     with pytest.raises(ExportError, match="a=b"):
         NumactlExporter().render(build_plan(build_commands(1, program="/opt/a=b/python")))
+
+
+def server_plan(limits: Mapping[str, object]) -> Plan:
+    study = {
+        "name": "served",
+        "model": "fake:model.json",
+        "problem": {"batch_size": 4, "sequence_length": 16},
+        "scenario": "server",
+        "limits": limits,
+    }
+    return build_plan(scenario="server", study={"name": "served", "spec": study})
+
+
+def test_the_script_of_a_server_shows_it_at_the_rate_of_the_plan() -> None:
+    plan = server_plan({"latency": {"percentile": 99.0, "max_s": 0.05}})
+    text = NumactlExporter().render(plan)[SCRIPT]
+    rate = json.dumps({"rate_per_s": plan.estimate.throughput_sps / 4, "percentile": 99.0, "max_s": 0.05})
+    assert f'"rate": {rate}' in text
+
+
+@pytest.mark.parametrize("study", [{"name": "served"}, {"name": "served", "spec": {"scenario": "server"}}])
+def test_a_server_whose_plan_does_not_say_what_it_keeps_to_is_not_exported(study: dict[str, Any]) -> None:
+    with pytest.raises(ExportError, match="holds no study"):
+        NumactlExporter().render(build_plan(scenario="server", study=study))

@@ -17,7 +17,7 @@ from autotune.spec.configuration import Configuration
 from autotune.spec.study import LatencyLimit, Limits, Objective, Problem, StudySpec
 from autotune.statistics.paired import Interval
 from autotune.testing.plans import build_commands, build_measurement
-from autotune.trial.measurement import Measurement
+from autotune.trial.measurement import Measurement, RateStep
 
 CONFIRMATION = Confirmation(verdict="better", rounds=3)
 CPUS = frozenset({0, 1})
@@ -191,3 +191,18 @@ def test_ids_are_readable_and_differ_with_the_plan() -> None:
 def test_nothing_measured_is_no_plan() -> None:
     with pytest.raises(PlanError, match="trial 4 cannot be a plan"):
         make(winner=measured())
+
+
+def test_a_server_has_a_bound_of_the_limited_percentile_alone() -> None:
+    def served(upper_s: float) -> Measurement:
+        run = build_measurement(requests=2_000, request_s=0.01)
+        step = RateStep(50.0, 300, 0, 95.0, 0.9 * upper_s, upper_s, 0.0, 0.0, met=True, kept=True)
+        block = replace(run.blocks[0], end_s=run.blocks[0].start_s + 20)
+        return replace(run, scenario="server", blocks=(block,), rates=(step,))
+
+    limited = spec(scenario="server", limits=Limits(latency=LatencyLimit(percentile=95, max_s=0.1)))
+    estimate = estimate_from(measured(served(0.08), served(0.04), served(0.06)), limited)
+    assert {one.percentile: one.upper_s for one in estimate.latencies if one.upper_s} == {95.0: 0.06}
+    values = {one.percentile: one.value_s for one in estimate.latencies}
+    assert values[95.0] == pytest.approx(0.054)
+    assert None not in values.values()

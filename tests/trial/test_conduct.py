@@ -15,16 +15,18 @@ import pytest
 from autotune.errors import PlanError
 from autotune.placement.placement import Command
 from autotune.testing.fake_trial import FakeTrial
-from autotune.trial.asked import ask, asked_from_json, asked_to_json
+from autotune.trial.asked import AskedRate, ask, asked_from_json, asked_to_json
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 @contextmanager
-def started(folder: Path, trial: FakeTrial) -> Iterator[list[subprocess.Popen[bytes]]]:
+def started(
+    folder: Path, trial: FakeTrial, rate: AskedRate | None = None
+) -> Iterator[list[subprocess.Popen[bytes]]]:
     """The workers of a trial behind fifos, started as a shell does: each waits for the other ends to open."""
     commands = trial.commands()
-    asked = ask(commands, trial.configuration, trial.scenario)
+    asked = ask(commands, trial.configuration, trial.scenario, rate)
     (folder / "commands.json").write_text(json.dumps(asked_to_json(asked)))
     processes = [_start_worker(folder, index, command) for index, command in enumerate(commands)]
     try:
@@ -76,6 +78,38 @@ def test_its_lines_are_for_people(tmp_path: Path) -> None:
     assert len(lines) == 4
 
 
+def test_a_server_is_shown_at_the_rate_that_it_was_found_to_bear(tmp_path: Path) -> None:
+    trial = FakeTrial(tmp_path, {}, instances=2, batch_size=4, scenario="server")
+    with started(tmp_path, trial, AskedRate(100.0, 90.0, 0.5)) as workers:
+        done = conduct(tmp_path, "--json")
+        assert done.returncode == 0, done.stderr
+        assert [worker.wait(10) for worker in workers] == [0, 0]
+    result = json.loads(done.stdout)
+    assert result["throughput_sps"] == pytest.approx(4 * 100.0)
+    assert result["throughput_sps"] == pytest.approx(
+        sum(instance["throughput_sps"] for instance in result["instances"])
+    )
+    assert (result["rate"]["rate_per_s"], result["rate"]["percentile"]) == (100.0, 90.0)
+    assert result["rate"]["latency_s"] <= result["rate"]["upper_s"]
+
+
+def test_a_server_tells_people_its_rate_and_latency(tmp_path: Path) -> None:
+    trial = FakeTrial(tmp_path, {}, scenario="server")
+    with started(tmp_path, trial, AskedRate(100.0, 90.0, 0.5)):
+        done = conduct(tmp_path)
+    lines = done.stdout.splitlines()
+    assert lines[1].startswith("20 requests at 100.0 per second: p90 ")
+    assert " with 95 % confidence at most " in lines[1]
+    assert lines[2].startswith("throughput: ")
+
+
+def test_a_server_without_a_rate_is_refused(tmp_path: Path) -> None:
+    with started(tmp_path, FakeTrial(tmp_path, {}, scenario="server")):
+        done = conduct(tmp_path)
+    assert done.returncode == 1
+    assert "lacks the rate" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
@@ -112,7 +146,7 @@ def test_a_folder_without_a_right_document_is_refused(tmp_path: Path, text: str 
 
 def test_what_is_asked_survives_its_document(tmp_path: Path) -> None:
     trial = FakeTrial(tmp_path, {}, instances=2, cpus=[(0, 1), (2,)], memory_nodes=(1,))
-    asked = ask(trial.commands(), trial.configuration, "single_stream")
+    asked = ask(trial.commands(), trial.configuration, "server", AskedRate(12.5, 99.0, 0.05))
     assert asked_from_json(json.loads(json.dumps(asked_to_json(asked)))) == asked
     with pytest.raises(PlanError):
         asked_from_json({**asked_to_json(asked), "scenario": "burst"})

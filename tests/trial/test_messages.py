@@ -15,6 +15,10 @@ from autotune.trial.messages import (
     Message,
     ProtocolError,
     Ready,
+    Send,
+    Sent,
+    Serve,
+    Served,
     Stop,
     Window,
     format_message,
@@ -43,6 +47,11 @@ MESSAGES: list[Message] = [
     InstanceBlock(8, (1.0, 2.0), (1.5, 2.5)),
     Failed(FailureKind.UNSUPPORTED, 'no "operator"\nof that name \x00'),
     Stop(),
+    Serve("/proc/1/fd/4", 7.5),
+    Served(8, (0, 3), (1.0, 2.0), (1.5, 2.5)),
+    Served(8, (), (), ()),
+    Send("/proc/1/fd/5", (1.0, 1.0, 2.5), 2),
+    Sent((1.0, 1.1), realtime=True),
 ]
 
 
@@ -85,6 +94,14 @@ def changed(message: Message, **fields: object) -> bytes:
         changed(MESSAGES[2], ends_s=[1.5, float("nan")]),
         changed(MESSAGES[2], ends_s=7),
         changed(MESSAGES[3], failure="bad luck"),
+        changed(MESSAGES[5], end_s=None),
+        changed(MESSAGES[6], requests=[0]),
+        changed(MESSAGES[6], requests=[0, -1]),
+        changed(MESSAGES[6], requests=[0, 1.5]),
+        changed(MESSAGES[6], ends_s=[0.5, 2.5]),
+        changed(MESSAGES[8], times_s=[float("inf")]),
+        changed(MESSAGES[8], instances=True),
+        changed(MESSAGES[9], sent_s="never"),
     ],
 )
 def test_what_is_no_message_is_refused(line: bytes) -> None:

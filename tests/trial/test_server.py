@@ -191,7 +191,7 @@ def stop_for_a_while(generator: psutil.Process) -> None:
 
 
 def short_demand() -> Demand:
-    return Demand(LatencyLimit(percentile=90, max_s=0.5), start_rate_per_s=200.0)
+    return Demand(LatencyLimit(percentile=90, max_s=0.2), start_rate_per_s=200.0)
 
 
 SHORT = Measure(warmup_s=2.0, block_s=0.5, blocks=1, trial_timeout_s=40.0)
