@@ -120,8 +120,6 @@ class _Run:
             self.store.record_trial(record)
             self.records.append(record)
             self.search.tell(record.number, _answer(record))
-            if is_disturbed(record.result):
-                self.search.disturbed(record.configuration)
             self.observer.trial_ended(record, self._progress())
         self.observer.stopped(reason, self._progress())
 

@@ -21,7 +21,7 @@ from autotune.search.score import direction
 from autotune.search.space import SearchSpace
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
-from autotune.trial.measurement import Failure, TrialResult
+from autotune.trial.measurement import Failure, FailureKind, TrialResult
 
 SUMMARY = "summary"
 """User attribute of every told trial: its configuration and outcome, for people."""
@@ -95,9 +95,14 @@ class SearchStudy:
 
     @_storage_trouble
     def tell(self, number: int, answer: Answer) -> None:
-        """Finish a trial: COMPLETE with its score and constraints, or FAIL with the failure's kind."""
+        """Finish a trial: COMPLETE with its score and constraints, or FAIL with the failure's kind.
+
+        A disturbed one is proposed once more in this run, after everything that is new.
+        """
         trial = self._running()[number]
         self._describe(trial, answer)
+        if isinstance(answer.result, Failure) and answer.result.kind == FailureKind.DISTURBED:
+            self._sampler.disturbed(Configuration.from_parameters(trial.params))
         if answer.score is None:
             self._study.tell(number, state=TrialState.FAIL)
         else:
@@ -106,10 +111,6 @@ class SearchStudy:
     def drop(self, configuration: Configuration) -> None:
         """Propose its backend and precision no more in this run."""
         self._sampler.drop(configuration)
-
-    def disturbed(self, configuration: Configuration) -> None:
-        """Propose it once more in this run, after everything that is new."""
-        self._sampler.disturbed(configuration)
 
     def expect(self, numbers: Sequence[int]) -> None:
         """Check that Optuna still has the trials of these numbers.

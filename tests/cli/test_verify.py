@@ -207,7 +207,7 @@ def hogs() -> Iterator[None]:
 
 @pytest.mark.usefixtures("hogs", "own_cache")
 def test_a_machine_that_is_too_noisy_leaves_it_undecided_and_says_why(tmp_path: Path) -> None:
-    measure = {"warmup_s": 0.1, "block_s": 0.1, "blocks": 1, "trial_timeout_s": 20.0}
+    measure = {"warmup_s": 0.1, "block_s": 0.3, "blocks": 1, "trial_timeout_s": 20.0}
     study = FakeStudy(tmp_path, {"timing": "busy", "parallel_s_per_token": 0.02}, measure=measure)
     found = verified(study, study.plan(None))
     assert found.verdict == "undecided"
