@@ -138,7 +138,7 @@ def _stated_percentiles(
 ) -> tuple[LatencyPercentile, ...]:
     """Those of all latencies; of a `server`, whose queue makes them hang together, one alone has a bound.
 
-    That is the limited one, of the median run, as each run found its own rate.
+    That is the limited one, and the bound is the median run's, as each run found its own rate.
     """
     found = latency_percentiles(latencies, percentiles)
     if runs[0].scenario != "server":
@@ -146,7 +146,7 @@ def _stated_percentiles(
     steps = sorted((kept_step(run) for run in runs), key=lambda step: step.upper_s)
     middle = steps[len(steps) // 2]
     return tuple(
-        one.model_copy(update={"value_s": middle.latency_s, "upper_s": middle.upper_s})
+        one.model_copy(update={"upper_s": max(middle.upper_s, one.value_s or 0.0)})
         if one.percentile == middle.percentile
         else one.model_copy(update={"upper_s": None})
         for one in found
