@@ -65,14 +65,14 @@ def demand(spec: StudySpec, start_rate_per_s: float | None = None, *, launch: in
     return Demand(spec.limits.latency, LAUNCHES * spec.seed + launch, start_rate_per_s)
 
 
-def needed_percentile(spec: StudySpec) -> float:
-    """The highest percentile that objective or limit ask for; at least the median, which plans state."""
-    asked = [50.0]
+def needed_percentile(spec: StudySpec) -> float | None:
+    """The highest percentile that objective or limit ask for; None where neither asks for one."""
+    asked = []
     if spec.objective.kind == "latency":
         asked.append(spec.objective.percentile)
     if spec.limits.latency is not None:
         asked.append(spec.limits.latency.percentile)
-    return max(asked)
+    return max(asked, default=None)
 
 
 def ratio(spec: StudySpec, one: float, baseline: float) -> float:

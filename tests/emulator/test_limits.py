@@ -23,7 +23,7 @@ problem: {batch_size: 4, sequence_length: 128}
 search: {precisions: [fp32], placements: [close]}
 measure: {warmup: 1s, block: 200ms, blocks: 1, max_blocks: 1, disturbed: keep, trial_timeout: 240s}
 confirm: {finalists: 1, rounds: 3}
-budget: {trials: 3, minutes: 60}
+budget: {trials: 2, minutes: 60}
 """
 SCRIPT = """
 set -e

@@ -169,9 +169,9 @@ def test_violations_are_relative_and_signed() -> None:
     assert violations(SPEC, measurement) == {}
 
 
-def test_the_needed_percentile_is_the_highest_that_is_asked_for_and_at_least_the_median() -> None:
+def test_the_needed_percentile_is_the_highest_that_is_asked_for() -> None:
     limit = Limits(latency=LatencyLimit(percentile=99.0, max_s=1.0))
-    assert needed_percentile(SPEC) == 50.0
+    assert needed_percentile(SPEC) is None
     assert needed_percentile(LATENCY) == 90.0
     assert needed_percentile(LATENCY.model_copy(update={"limits": limit})) == 99.0
     assert needed_percentile(SPEC.model_copy(update={"limits": limit})) == 99.0
