@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from optuna.trial import TrialState
 from autotune.cli import exits
 from autotune.errors import BackendError, NoPlanError, ResumeError, StudyError, StudyFileError
 from autotune.plan.document import Plan, parse_plan
-from autotune.store.records import TrialRecord
+from autotune.store.records import ConfirmationRecord, TrialRecord
 from autotune.store.store import open_store, read_store
 from autotune.testing.fake_model import SCHEMA
 from autotune.testing.fake_trial import processes_of
@@ -105,6 +106,10 @@ class Folder:
     def trials(self) -> tuple[TrialRecord, ...]:
         with read_store(self.url) as store:
             return store.trials("small")
+
+    def confirmations(self) -> tuple[ConfirmationRecord, ...]:
+        with read_store(self.url) as store:
+            return store.confirmations("small")
 
     def plan(self, ref: str = "latest") -> Plan:
         with read_store(self.url) as store:
@@ -378,6 +383,66 @@ def test_after_kill_9_no_child_lives_and_the_next_run_repeats_no_finished_trial(
     assert len({trial.configuration for trial in trials}) == len(trials)
     assert TrialState.RUNNING not in states
     assert states.count(TrialState.COMPLETE) == len(trials)
+
+
+def test_after_kill_9_in_the_confirmation_the_next_run_repeats_no_round_that_was_kept(
+    folder: Folder, started: list[subprocess.Popen[str]]
+) -> None:
+    process = folder.start()
+    started.append(process)
+    lines_until(process, "[round 2]")
+    process.kill()
+    assert wait_until(lambda: not processes_of(folder.path), within_s=5)
+    kept = folder.confirmations()
+    assert len(kept) >= 4
+    trials = folder.trials()
+    _, err = folder.tune()
+    confirmed = folder.confirmations()
+    assert folder.trials() == trials
+    assert confirmed[: len(kept)] == kept
+    assert {run.series for run in confirmed} == {1}
+    times = Counter(run.contender for run in confirmed)
+    assert set(times.values()) == {3}
+    assert {"twin", "baseline"} < set(times)
+    assert "[round 1]" not in err
+    assert folder.plan().confirmation.verdict == "better"
+
+
+def test_an_interrupted_confirmation_leaves_a_plan_that_says_so_until_it_is_confirmed(
+    folder: Folder, started: list[subprocess.Popen[str]]
+) -> None:
+    process = folder.start("--json")
+    started.append(process)
+    lines_until(process, "[round 1]")
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=WAIT_S)
+    assert process.returncode == exits.INTERRUPTED, err
+    assert parse_plan(out).confirmation.verdict == "unconfirmed"
+    folder.tune()
+    plan = folder.plan()
+    assert plan.confirmation.verdict == "better"
+    folder.tune()
+    assert folder.plan() == plan, "a confirmed plan is not confirmed again"
+
+
+def test_new_trials_are_confirmed_anew(folder: Folder) -> None:
+    folder.tune("--trials", "2")
+    folder.tune()
+    series = {run.series for run in folder.confirmations()}
+    assert series == {1, 2}
+
+
+def test_where_nothing_is_faster_than_the_baseline_the_baseline_is_the_plan(folder: Folder) -> None:
+    folder.write(
+        model={"thread_efficiency": 0.0, "speed": {"fp32": 1.0}, "serial_s": 0.01},
+        search={"instances": [1], "threads": [1, 2], "precisions": ["fp32"], "placements": ["close"]},
+    )
+    out, _ = folder.tune()
+    plan = folder.plan()
+    assert plan.confirmation.verdict == "baseline"
+    assert plan.configuration.placement == "unpinned"
+    assert plan.trial == 0
+    assert "nothing was shown to beat" in " ".join(out.split()).lower()
 
 
 def test_an_unusable_cache_ends_the_run_and_costs_no_configuration(folder: Folder) -> None:
