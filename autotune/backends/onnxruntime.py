@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from autotune.backends.onnx_export import MODEL_FILE, PRECISION_KEY, export_model, quantize_model
-from autotune.backends.protocol import EngineReport, Session
+from autotune.backends.protocol import Derivation, EngineReport, Session
 from autotune.spec.configuration import Precision
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class OnnxRuntimeBackend:
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx", "onnxscript", "torch", "transformers")
     install_hint: ClassVar[str] = "pip install onnxruntime onnx onnxscript torch transformers"
     derived: ClassVar[Mapping[Precision, Precision]] = {"int8-dynamic": "fp32"}
+    calibrated: ClassVar[frozenset[Precision]] = frozenset()
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
         """See `Backend.unsupported`."""
@@ -45,9 +46,9 @@ class OnnxRuntimeBackend:
         assert model.path is not None
         export_model(model.path, directory)
 
-    def derive(self, base: Path, precision: Precision, directory: Path, isa: frozenset[str]) -> None:
+    def derive(self, derivation: Derivation, directory: Path) -> None:
         """See `DerivesPrecisions.derive`."""
-        quantize_model(base, directory, isa)
+        quantize_model(derivation.base, directory, derivation.isa)
 
     def load(self, directory: Path, precision: Precision, threads: int) -> Session:
         """See `Backend.load`."""

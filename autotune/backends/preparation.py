@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from autotune.backends.calibration import CALIBRATION
 from autotune.backends.protocol import Backend, DerivesPrecisions
 from autotune.backends.reference import REFERENCE, REFERENCE_PACKAGES
 from autotune.backends.registry import get_backend, package_versions
@@ -15,6 +16,7 @@ from autotune.backends.transformers_model import OFFLINE_AND_QUIET
 from autotune.errors import BackendError, PreparationError
 from autotune.model.artifact import Artifact, ArtifactName, deciding_isa
 from autotune.model.cache import ArtifactCache
+from autotune.model.calibration import CalibrationSource
 from autotune.model.child import ChildResult, run_child
 from autotune.model.manifest import Manifest, record_files
 from autotune.model.sources import ResolvedModel
@@ -29,6 +31,7 @@ def prepare_artifact(
     cache: ArtifactCache,
     *,
     timeout_s: float,
+    calibration: CalibrationSource | None = None,
 ) -> Artifact:
     """The artifact, from the cache or made now; processes that want the same one make it once.
 
@@ -37,6 +40,7 @@ def prepare_artifact(
     Args:
         isa: flags as in `Machine.isa`.
         timeout_s: for each child process.
+        calibration: what scales are calibrated on, where this precision has any; None = random tokens.
 
     Raises:
         ModelError: the model cannot be loaded at all.
@@ -44,7 +48,8 @@ def prepare_artifact(
         PreparationError: it took too long, ran out of memory or disk, or broke.
     """
     engine = get_backend(backend)
-    name = _name(model.digest, engine, precision, isa)
+    source = calibration or CalibrationSource()
+    name = _name(model.digest, engine, precision, isa, source)
     found = cache.find(name.key())
     if found is not None:
         return found
@@ -55,24 +60,60 @@ def prepare_artifact(
         request["model"] = _to_json(replace(model, path=reference.directory))
     base = engine.derived.get(precision) if isinstance(engine, DerivesPrecisions) else None
     if base is not None:
-        made = prepare_artifact(model, backend, base, isa, cache, timeout_s=timeout_s)
+        made = prepare_artifact(model, backend, base, isa, cache, timeout_s=timeout_s, calibration=source)
         request["base"] = str(made.directory)
+    if name.calibration:
+        request["calibration"] = str(prepare_calibration(model, source, cache, timeout_s=timeout_s).directory)
+    return _make_once(name, model, request, cache, timeout_s)
+
+
+def prepare_calibration(
+    model: ResolvedModel, source: CalibrationSource, cache: ArtifactCache, *, timeout_s: float
+) -> Artifact:
+    """The requests made from this source and the reference's answers to them, from the cache or made now.
+
+    Raises:
+        ModelError: the model cannot be loaded at all.
+        PreparationError: as from `prepare_artifact`.
+    """
+    versions = package_versions(REFERENCE_PACKAGES)
+    name = ArtifactName(model.digest, CALIBRATION, "fp32", versions, calibration=source.digest)
+    found = cache.find(name.key())
+    if found is not None:
+        return found
+    described = {**asdict(source), "texts": None if source.texts is None else str(source.texts)}
+    reference = _prepare_reference(model, cache, timeout_s)
+    request = {"model": _to_json(model), "reference": str(reference.directory), "source": described}
     return _make_once(name, model, request, cache, timeout_s)
 
 
 def find_artifact(
-    model_digest: str, backend: str, precision: Precision, isa: frozenset[str], cache: ArtifactCache
+    model_digest: str,
+    backend: str,
+    precision: Precision,
+    isa: frozenset[str],
+    cache: ArtifactCache,
+    calibration: CalibrationSource | None = None,
 ) -> Artifact | None:
     """The artifact if it is in the cache; needs no model.
 
     Raises:
         BackendError: the engine is unknown or not installed.
     """
-    return cache.find(_name(model_digest, get_backend(backend), precision, isa).key())
+    source = calibration or CalibrationSource()
+    return cache.find(_name(model_digest, get_backend(backend), precision, isa, source).key())
 
 
-def _name(model_digest: str, engine: Backend, precision: Precision, isa: frozenset[str]) -> ArtifactName:
-    return ArtifactName(model_digest, engine.name, precision, _versions(engine), deciding_isa(isa))
+def _name(
+    model_digest: str,
+    engine: Backend,
+    precision: Precision,
+    isa: frozenset[str],
+    calibration: CalibrationSource,
+) -> ArtifactName:
+    calibrated = isinstance(engine, DerivesPrecisions) and precision in engine.calibrated
+    digest = calibration.digest if calibrated else ""
+    return ArtifactName(model_digest, engine.name, precision, _versions(engine), deciding_isa(isa), digest)
 
 
 def _prepare_reference(model: ResolvedModel, cache: ArtifactCache, timeout_s: float) -> Artifact:
@@ -144,6 +185,7 @@ def _manifest(name: ArtifactName, model: ResolvedModel, reply: dict[str, Any], d
         model_source=model.source,
         versions=dict(name.versions),
         isa=name.isa,
+        calibration=name.calibration,
         created_s=time.time(),
         files=record_files(directory),
         observed_precision=reply["observed_precision"],

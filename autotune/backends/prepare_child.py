@@ -13,12 +13,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
-from autotune.backends.protocol import DerivesPrecisions
+from autotune.backends.calibration import CALIBRATION, write_calibration
+from autotune.backends.protocol import Derivation, DerivesPrecisions
 from autotune.backends.reference import REFERENCE, read_reference_outputs, reference_requests, write_reference
 from autotune.backends.registry import get_backend
 from autotune.errors import AutotuneError, PreparationError, UnsupportedError
 from autotune.model.agreement import Agreement, measure_agreement
 from autotune.model.cache import unusable
+from autotune.model.calibration import CalibrationSource
 from autotune.model.child import answer_parent
 from autotune.model.inputs import INPUTS_FILE
 from autotune.model.sources import ResolvedModel
@@ -40,6 +42,9 @@ def handle(request: dict[str, Any]) -> dict[str, Any]:
         if request["name"]["backend"] == REFERENCE:
             write_reference(_model(request), Path(request["directory"]))
             return {"observed_precision": "fp32", "agreement": None}
+        if request["name"]["backend"] == CALIBRATION:
+            write_calibration(Path(request["reference"]), _source(request), Path(request["directory"]))
+            return {"observed_precision": "fp32", "agreement": None}
         _write_artifact(request)
         if "reference" not in request:
             return {"observed_precision": request["name"]["precision"], "agreement": None}
@@ -52,7 +57,7 @@ def _write_artifact(request: dict[str, Any]) -> None:
     directory = Path(request["directory"])
     if "base" in request:
         deriving = cast(DerivesPrecisions, backend)
-        deriving.derive(Path(request["base"]), precision, directory, frozenset(request["isa"]))
+        deriving.derive(_derivation(request), directory)
     else:
         backend.prepare(_model(request), precision, directory)
     if "reference" in request:
@@ -125,6 +130,22 @@ def _model(request: dict[str, Any]) -> ResolvedModel:
     described = request["model"]
     path = described["path"]
     return ResolvedModel(**{**described, "path": None if path is None else Path(path)})
+
+
+def _derivation(request: dict[str, Any]) -> Derivation:
+    calibration = request.get("calibration")
+    return Derivation(
+        base=Path(request["base"]),
+        precision=_precision(request),
+        isa=frozenset(request["isa"]),
+        calibration=None if calibration is None else Path(calibration),
+    )
+
+
+def _source(request: dict[str, Any]) -> CalibrationSource:
+    described = request["source"]
+    texts = described["texts"]
+    return CalibrationSource(**{**described, "texts": None if texts is None else Path(texts)})
 
 
 def _precision(request: dict[str, Any]) -> Precision:

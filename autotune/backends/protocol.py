@@ -98,6 +98,23 @@ class Backend(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Derivation:
+    """What a precision is made from.
+
+    Attributes:
+        base: the finished artifact of the precision that this one is made from.
+        isa: flags as in `Machine.isa`.
+        calibration: a folder for `autotune.model.calibration.read_requests`; None where the precision is not
+            among the `calibrated`.
+    """
+
+    base: Path
+    precision: Precision
+    isa: frozenset[str]
+    calibration: Path | None = None
+
+
 @runtime_checkable
 class DerivesPrecisions(Protocol):
     """A backend that makes some precisions from its own artifact of another, to export only once."""
@@ -105,12 +122,11 @@ class DerivesPrecisions(Protocol):
     derived: ClassVar[Mapping[Precision, Precision]]
     """From a precision to the one that it is made from; `prepare` is not asked for these."""
 
-    def derive(self, base: Path, precision: Precision, directory: Path, isa: frozenset[str]) -> None:
-        """Write everything that `load` needs into the empty `directory`. Runs in a child process.
+    calibrated: ClassVar[frozenset[Precision]]
+    """Those of the derived ones whose scales come from the answers to calibration requests."""
 
-        Args:
-            base: the finished artifact of the precision that this one is made from.
-            isa: flags as in `Machine.isa`.
+    def derive(self, derivation: Derivation, directory: Path) -> None:
+        """Write everything that `load` needs into the empty `directory`. Runs in a child process.
 
         Raises:
             UnsupportedError: this engine cannot take this precision; in its own words.

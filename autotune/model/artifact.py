@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autotune.spec.configuration import Precision
 
@@ -48,6 +49,7 @@ class ArtifactName:
     Attributes:
         versions: of the distributions that make and load it.
         isa: the flags of `DECIDING_ISA` that the machine has, ascending.
+        calibration: digest of the requests that its scales come from; empty where they decide nothing.
     """
 
     model_digest: str
@@ -55,10 +57,11 @@ class ArtifactName:
     precision: Precision
     versions: Mapping[str, str]
     isa: tuple[str, ...] = ()
+    calibration: str = ""
 
     def key(self) -> str:
         """The hex digest that the artifact is found by."""
-        content = {
+        content: dict[str, Any] = {
             "format": ARTIFACT_FORMAT,
             "model": self.model_digest,
             "backend": self.backend,
@@ -66,6 +69,8 @@ class ArtifactName:
             "versions": dict(self.versions),
             "isa": self.isa,
         }
+        if self.calibration:
+            content["calibration"] = self.calibration
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -9,8 +9,10 @@ from autotune.placement.policies import Ground
 from autotune.search.bounds import Engine
 from autotune.spec.configuration import Precision
 
-CHEAPEST_FIRST: tuple[Precision, ...] = ("int8-dynamic", "bf16", "fp32")
-"""By the cost of their arithmetic."""
+CHEAPEST_FIRST: tuple[Precision, ...] = (
+    *("int8-static", "int8-dynamic", "bf16", "fp16", "int8-weights", "fp32", "int4-weights"),
+)
+"""By the cost of their arithmetic; that of `…-weights` is the floating-point one, after unpacking."""
 
 
 def recipe_shapes(ground: Ground, budget: int) -> tuple[tuple[int, int], ...]:

@@ -10,8 +10,13 @@ PlacementPolicy = Literal["close", "spread", "per-node", "per-l3", "unpinned"]
 POLICIES: tuple[PlacementPolicy, ...] = ("close", "spread", "per-node", "per-l3")
 """The policies that a study may search; `unpinned` is the baseline's alone."""
 
-Precision = Literal["fp32", "bf16", "int8-dynamic"]
-PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8-dynamic")
+Precision = Literal["fp32", "bf16", "fp16", "int8-dynamic", "int8-static", "int8-weights", "int4-weights"]
+PRECISIONS: tuple[Precision, ...] = (
+    *("fp32", "bf16", "fp16"),
+    *("int8-dynamic", "int8-static", "int8-weights", "int4-weights"),
+)
+"""Of weights and arithmetic. `int8-dynamic`: weights and, measured anew in every request, activations;
+`int8-static`: activations too, at scales fixed by calibration; `…-weights`: of the weights alone."""
 
 Scenario = Literal["offline", "single_stream", "server"]
 

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from autotune.backends.protocol import EngineReport
 from autotune.errors import ModelError, UnsupportedError
-from autotune.spec.configuration import PRECISIONS, Precision
+from autotune.spec.configuration import Precision
 from autotune.testing.fake_model import (
+    FAKE_PRECISIONS,
     FakeModel,
     Fault,
     FaultPoint,
@@ -52,7 +53,7 @@ class FakeBackend:
     """The `Backend` of models `fake:FILE`, and of no others."""
 
     name: ClassVar[str] = "fake"
-    precisions: ClassVar[tuple[Precision, ...]] = PRECISIONS
+    precisions: ClassVar[tuple[Precision, ...]] = FAKE_PRECISIONS
     packages: ClassVar[tuple[str, ...]] = ("autotune",)
     install_hint: ClassVar[str] = "it is a part of autotune"
 

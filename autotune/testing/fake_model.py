@@ -52,10 +52,13 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from autotune.errors import ModelError
-from autotune.spec.configuration import PRECISIONS, Precision
+from autotune.spec.configuration import Precision
 from autotune.testing.noise import Noise, Spikes
 
 SCHEMA = "autotune.fake/1"
+
+FAKE_PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8-dynamic")
+"""What a fake model may have."""
 
 Timing = Literal["sleep", "busy"]
 FaultPoint = Literal["load", "warmup", "measure"]
@@ -218,7 +221,7 @@ def _when(value: object, path: str) -> dict[str, int | str]:
     conditions = _object(value, path)
     _refuse_unknown(conditions, _CONDITIONS, path)
     return {
-        key: _one_of(wanted, f"{path}.{key}", PRECISIONS)
+        key: _one_of(wanted, f"{path}.{key}", FAKE_PRECISIONS)
         if key == "precision"
         else _whole(wanted, f"{path}.{key}")
         for key, wanted in conditions.items()
@@ -227,9 +230,9 @@ def _when(value: object, path: str) -> dict[str, int | str]:
 
 def _speed(value: object, path: str) -> dict[Precision, float]:
     speeds = _object(value, path)
-    _refuse_unknown(speeds, PRECISIONS, path)
+    _refuse_unknown(speeds, FAKE_PRECISIONS, path)
     if not speeds:
-        raise _WrongError(f"{path} must name at least one of {', '.join(PRECISIONS)}")
+        raise _WrongError(f"{path} must name at least one of {', '.join(FAKE_PRECISIONS)}")
     return {cast(Precision, key): _positive(speed, f"{path}.{key}") for key, speed in speeds.items()}
 
 
