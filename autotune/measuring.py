@@ -39,7 +39,7 @@ class Bench:
         watch: remembers how fast this machine can be.
         prepared: (backend, precision) pairs that the observer has heard of.
         rates: requests per second that configurations were last found to bear, of scenario `server`.
-        launches: of trials of this scenario, each of which has arrivals of its own.
+        launches: of this study's trials, those of earlier calls included: each has arrivals of its own.
     """
 
     setup: Setup

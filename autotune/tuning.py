@@ -15,7 +15,7 @@ from autotune.plan.document import Plan
 from autotune.preflight import Setup, begin_or_resume, one_run, read_study, set_up, survey
 from autotune.report.progress import Observer, Progress
 from autotune.report.ranking import best, gain, measured_baseline, no_plan_error
-from autotune.rounds import is_disturbed
+from autotune.rounds import ATTEMPTS, is_disturbed
 from autotune.search.contest import MIN_ROUNDS
 from autotune.search.estimate import estimated_trials
 from autotune.search.score import score, violations
@@ -107,7 +107,8 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.resumed_with = len(self.records)
-        self.bench = Bench(self.setup, self.observer)
+        launched = len(self.records) + ATTEMPTS * len(self.store.confirmations(self.setup.spec.name))
+        self.bench = Bench(self.setup, self.observer, launches=launched)
 
     def measure_until_done(self) -> None:
         """Ask, measure, keep and tell, until a bound is reached."""

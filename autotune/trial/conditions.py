@@ -87,7 +87,8 @@ def quietness(kept: Sequence[Conditions], dropped: Sequence[Conditions]) -> str:
         *([_disturbed(counted, total, "counted all the same, as the study asks")] if counted else []),
     ]
     kinds = {finding.kind for one in (*dropped, *counted) for finding in _findings(one)}
-    remedies = ", ".join(dict.fromkeys(_REMEDIES[kind] for kind in _REMEDIES if kind in kinds))
+    helpful = dict.fromkeys(remedy for kind in _REMEDIES if kind in kinds for remedy in _REMEDIES[kind])
+    remedies = "; ".join(helpful)
     return f"{' '.join(sentences)} What would help: {remedies}."
 
 
@@ -96,14 +97,17 @@ def _disturbed(blocks: Sequence[Conditions], total: int, treatment: str) -> str:
     return f"{len(blocks)} of {_blocks(total)} {was} disturbed and {treatment}: {what_disturbed(blocks)}."
 
 
-_REMEDIES: dict[Kind, str] = {
-    "others": "stop other work, or give autotune cpus of its own with a cgroup cpuset",
-    "waiting": "stop other work, or give autotune cpus of its own with a cgroup cpuset",
-    "steal": "move to dedicated cpus, off shared or burstable instances",
-    "speed": "fix the frequency (governor `performance`), or move off shared or burstable instances",
-    "quota": "raise the CPU quota or let autotune use fewer cpus",
-    "heat": "cool the machine, or lower its highest frequency",
-    "memory": "free memory, or turn swap off",
+_OTHER_WORK = ("stop other work, or give autotune cpus of its own with a cgroup cpuset",)
+_NEIGHBOURS = "move to dedicated cpus, off shared or burstable instances"
+
+_REMEDIES: dict[Kind, tuple[str, ...]] = {
+    "others": _OTHER_WORK,
+    "waiting": _OTHER_WORK,
+    "steal": (_NEIGHBOURS,),
+    "speed": (_NEIGHBOURS, "fix the frequency (governor `performance`)"),
+    "quota": ("raise the CPU quota or let autotune use fewer cpus",),
+    "heat": ("cool the machine, or lower its highest frequency",),
+    "memory": ("free memory, or turn swap off",),
 }
 """By kind, in the order in which they are told."""
 

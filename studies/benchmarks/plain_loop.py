@@ -1,9 +1,10 @@
 """Prints how a trial of one fixed ONNX Runtime configuration agrees with a plain loop, taking turns with it.
 
-    python studies/benchmarks/plain_loop.py [--rounds 12] [--model random:minilm-l6]
+    python studies/benchmarks/plain_loop.py [--rounds 60] [--model random:minilm-l6]
 
 The loop is tests/trial/plain_onnxruntime_loop.py: one file, nothing of autotune. Both run the same model file
-with one thread on each cpu that may be used, up to four. Nothing else should run meanwhile.
+with one thread on each cpu that may be used, up to four. Nothing else should run meanwhile. Nobody
+looks for disturbances, as the loop cannot, and rounds are short and many, so that both meet the same machine.
 """
 
 from __future__ import annotations
@@ -110,9 +111,9 @@ def prepare(model: str, *, batch_size: int, sequence_length: int, cache: Path) -
 def main() -> None:
     """Take turns and print the ratio with its interval."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--model", default="random:minilm-l6")
-    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--seconds", type=float, default=1.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         fixed = prepare(options.model, batch_size=8, sequence_length=128, cache=Path(name))
