@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,3 +29,20 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def own_study(tmp_path: Path, own_cache: Path) -> FakeStudy:
     """A fake study of the test's own."""
     return FakeStudy(tmp_path)
+
+
+@pytest.fixture
+def install_backend(tmp_path: Path) -> Callable[[str, str, str], Path]:
+    """Installs a distribution with one backend, as pip would: (distribution, backend, code) → its folder."""
+    folder = tmp_path / "plugins"
+
+    def install(distribution: str, backend: str, code: str) -> Path:
+        described = folder / f"{distribution}-1.0.dist-info"
+        described.mkdir(parents=True)
+        (folder / f"{distribution}.py").write_text(code)
+        (described / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+        entry = f"[autotune.backends]\n{backend} = {distribution}:Backend\n"
+        (described / "entry_points.txt").write_text(entry)
+        return folder
+
+    return install
