@@ -39,10 +39,13 @@ class Finalists:
 
     @property
     def round_s(self) -> float:
-        """About how long a round takes, by what the trials took; the leader runs twice in it."""
+        """About how long a round takes, by what the trials took; the leader runs twice in it.
+
+        From launch to end: what was prepared for the trials is there.
+        """
         baseline = (self.baseline,) if self.baseline else ()
-        entered = (*self.best, *self.best[:1], *baseline)
-        return sum((record.ended_s - record.started_s for record in entered), 0.0)
+        entered = (record.result for record in (*self.best, *self.best[:1], *baseline))
+        return sum((result.wall_s for result in entered if isinstance(result, Measurement)), 0.0)
 
 
 def choose_finalists(records: Sequence[TrialRecord], spec: StudySpec) -> Finalists:
@@ -94,7 +97,15 @@ class Confirming:
         verdict = contest.verdict()
         if verdict is None:
             raise nothing_confirmed(spec, runs)
-        return conclude(verdict, entrants, runs, setup=self.bench.setup, records=self.records)
+        winner = next(entrant for entrant in entrants if entrant.name == verdict.winner)
+        return conclude(
+            verdict,
+            entrants,
+            runs,
+            setup=self.bench.setup,
+            records=self.records,
+            quality=self.bench.assessment(winner.configuration),
+        )
 
     def _entrants(self, finalists: Finalists) -> Iterator[Entrant]:
         for record in finalists.best:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autotune.backends.protocol import Backend
-from autotune.backends.registry import backends, broken_backends, get_backend, package_versions
+from autotune.backends.registry import backends, broken_backends, get_backend, missing_packages
 from autotune.errors import BackendError
 from autotune.machine.machine import Machine
 from autotune.spec.configuration import PRECISIONS, Precision
@@ -29,7 +29,7 @@ def available_engines(
     if not usable:
         raise BackendError(
             f"no engine can run {spec.model} here: {'; '.join(reasons)}",
-            remedy="widen search.backends or search.precisions",
+            remedy="widen search.backends or search.precisions: `autotune engines` says what there is",
         )
     return usable, reasons
 
@@ -46,19 +46,17 @@ def _candidates(spec: StudySpec) -> list[Backend]:
 
 
 def _require_installed(backend: Backend) -> None:
-    missing = _missing_packages(backend)
+    missing = missing_packages(backend)
     if missing:
-        raise BackendError(f"{backend.name} needs {', '.join(missing)}", remedy=backend.install_hint)
-
-
-def _missing_packages(backend: Backend) -> list[str]:
-    installed = package_versions(backend.packages)
-    return [name for name in backend.packages if name not in installed]
+        raise BackendError(
+            f"{backend.name} needs {', '.join(missing)}, which is not installed here",
+            remedy=f"install it: {backend.install_hint}",
+        )
 
 
 def _usable(backend: Backend, spec: StudySpec, machine: Machine) -> tuple[tuple[Precision, ...], list[str]]:
     """The precisions of this backend that are of use, and why the others are not."""
-    missing = _missing_packages(backend)
+    missing = missing_packages(backend)
     if missing:
         return (), [f"{backend.name} is not installed ({', '.join(missing)}): {backend.install_hint}"]
     kind = spec.model.partition(":")[0]

@@ -14,6 +14,7 @@ import typer
 from autotune.cli import exits, output
 from autotune.cli.cache import cache
 from autotune.cli.compare import compare
+from autotune.cli.engines import engines
 from autotune.cli.export import export
 from autotune.cli.machine import machine
 from autotune.cli.plans import plans
@@ -32,7 +33,7 @@ app = typer.Typer(
     epilog=exits.help_epilog(),
 )
 
-for _command in (machine, tune, plans, show, report, export, verify, compare):
+for _command in (machine, engines, tune, plans, show, report, export, verify, compare):
     app.command()(_command)
 app.add_typer(cache, name="cache")
 app.command()(schema)

@@ -62,7 +62,7 @@ def _refuse_missing(field: str, listed: str | Iterable[str], available: Iterable
             raise StudyFileError(
                 f"{value!r} cannot be used on this machine with the study's other engines and precisions",
                 path=f"search.{field}[{index}]",
-                remedy=f"choose among {', '.join(there)}"
+                remedy=f"choose among {', '.join(there)}: `autotune engines` says why"
                 if there
                 else "nothing can be used: widen the search",
             )

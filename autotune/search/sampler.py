@@ -55,6 +55,7 @@ class LegalSampler(BaseSampler):
         self._seed = seed
         self._enumerates = len(self._rest) <= max(ENUMERATE_AT_MOST, (budget or 0) - 1)
         self._dropped: set[tuple[str, str]] = set()
+        self._only: frozenset[tuple[str, str]] | None = None
         self._disturbed: Counter[Configuration] = Counter()
 
     def disturbed(self, configuration: Configuration) -> None:
@@ -65,15 +66,23 @@ class LegalSampler(BaseSampler):
         """Propose its backend and precision no more while this sampler lives."""
         self._dropped.add(pair(configuration))
 
+    def keep_to(self, pairs: frozenset[tuple[str, str]] | None) -> None:
+        """Propose these backends and precisions only, until told otherwise; None = all."""
+        self._only = pairs
+
     def untried(self, trials: Sequence[FrozenTrial]) -> tuple[Configuration, ...]:
         """What may still be proposed, most promising first; empty when the space is exhausted."""
         known = outcomes(trials)
         left = [
             one
             for one in dict.fromkeys((*self._queue, *self._rest))
-            if pair(one) not in self._dropped and not known.rules_out(one) and self._disturbed[one] < ATTEMPTS
+            if self._may_propose(one) and not known.rules_out(one)
         ]
         return tuple(sorted(left, key=lambda one: self._disturbed[one]))
+
+    def _may_propose(self, one: Configuration) -> bool:
+        kept = self._only is None or pair(one) in self._only
+        return kept and pair(one) not in self._dropped and self._disturbed[one] < ATTEMPTS
 
     def infer_relative_search_space(
         self,

@@ -20,10 +20,13 @@ from autotune.search.bounds import (
     policies,
     thread_counts,
 )
-from autotune.search.recipes import recipe_engines, recipe_shapes
+from autotune.search.recipes import LEADERS, by_promise, recipe_engines, recipe_shapes
 from autotune.search.symmetry import Symmetry
 from autotune.spec.configuration import Configuration, PlacementPolicy, Precision
 from autotune.spec.study import StudySpec
+
+BASELINE_BACKENDS: Mapping[str, str] = {"fake": "fake", "onnx": "onnxruntime"}
+"""Of models that PyTorch does not run, by the prefix of their source."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,12 @@ class SearchSpace:
     """What a study searches on a machine.
 
     Attributes:
-        configurations: all legal ones; of those whose placements are the same but for names, one.
+        configurations: all legal ones, engine by engine, most promising first; of those whose placements are
+            the same but for names, one.
         placements: of each of them.
         size_before_symmetry: how many names they have together.
         baseline: one instance as it comes out of the box; not among the configurations.
-        recipes: those of the configurations that are known to do well.
+        recipes: those of the configurations that are known to do well, most promising first.
     """
 
     configurations: tuple[Configuration, ...]
@@ -77,7 +81,7 @@ def build_space(
     Raises:
         StudyFileError: a value that the study lists can never be legal here; says why, and what could.
     """
-    pairs = chosen_engines(spec.search, engines)
+    pairs = by_promise(chosen_engines(spec.search, engines))
     searched = list(grounds(spec.search, machine))
     legal = [layout for ground in searched for layout in _layouts(spec, machine, *ground)]
     _refuse_unused(spec, machine, legal)
@@ -117,14 +121,14 @@ def _placements(layouts: Iterable[_Layout], engines: Sequence[Engine]) -> dict[C
 
 
 def baseline_configuration(spec: StudySpec, machine: Machine) -> Configuration:
-    """One instance as it comes out of the box: PyTorch at fp32 (or the fake engine), not pinned."""
+    """One instance as it comes out of the box: PyTorch (or what else runs the model) at fp32, not pinned."""
     return Configuration(
         instances=1,
         threads_per_instance=0,
         placement="unpinned",
         sockets=_all_sockets(machine),
         smt=False,
-        backend="fake" if spec.model.startswith("fake:") else "pytorch",
+        backend=BASELINE_BACKENDS.get(spec.model.partition(":")[0], "pytorch"),
         precision="fp32",
     )
 
@@ -136,7 +140,10 @@ def _recipes(
     budget: int,
     engines: Sequence[Engine],
 ) -> tuple[Configuration, ...]:
-    """The recipes on the most sockets, instances as far apart as they go, under the names that were kept."""
+    """The recipes on the most sockets, instances as far apart as they go, under the names that were kept.
+
+    In the order that `autotune.search.recipes` explains.
+    """
     smt = searched[0][1]
     sockets, _, ground = next(one for one in reversed(searched) if one[1] == smt)
     of_shape = {
@@ -145,8 +152,12 @@ def _recipes(
         if (layout.sockets, layout.smt) == (sockets, smt)
     }
     shapes = [shape for shape in recipe_shapes(ground, budget) if shape in of_shape]
-    layouts = dict.fromkeys(names[id(of_shape[shape])] for shape in shapes)
-    return tuple(layout.with_engine(engine) for engine in recipe_engines(engines) for layout in layouts)
+    layouts = tuple(dict.fromkeys(names[id(of_shape[shape])] for shape in shapes))
+    ranked = recipe_engines(engines)
+    return (
+        *(layout.with_engine(engine) for engine in ranked[:LEADERS] for layout in layouts),
+        *(layout.with_engine(engine) for engine in ranked[LEADERS:] for layout in layouts[:1]),
+    )
 
 
 def _refuse_unused(spec: StudySpec, machine: Machine, legal: Sequence[_Layout]) -> None:

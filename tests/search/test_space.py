@@ -10,6 +10,7 @@ import pytest
 from autotune.errors import StudyFileError
 from autotune.machine.machine import Machine
 from autotune.placement.place import place
+from autotune.search.order import pair, promising_order
 from autotune.search.space import SearchSpace, build_space
 from autotune.spec.configuration import Precision
 from autotune.spec.load import parse_study
@@ -113,6 +114,57 @@ def test_the_known_recipes_are_there_for_every_engine_at_its_cheapest_precision(
             assert (*shape, backend, "int8-dynamic") in shapes
 
 
+MANY: Mapping[str, tuple[Precision, ...]] = {
+    "ctranslate2": ("fp32", "int8-dynamic"),
+    "jax": ("fp32",),
+    "new-engine": ("fp32", "bf16"),
+    "onnxruntime": ("fp32", "int8-dynamic"),
+    "openvino": ("fp32", "int8-static", "int8-weights", "int4-weights"),
+    "pytorch": ("fp32", "int8-dynamic"),
+    "torchscript": ("fp32",),
+}
+
+
+def test_the_fastest_known_engine_comes_first_and_its_layouts_together() -> None:
+    found = space(LARGE, engines=MANY).recipes
+    assert [(one.backend, one.precision) for one in found[:9]] == [
+        *[("openvino", "int8-static")] * 3,
+        *[("onnxruntime", "int8-dynamic")] * 3,
+        *[("ctranslate2", "int8-dynamic")] * 3,
+    ]
+    shapes = [(one.instances, one.threads_per_instance) for one in found[:9]]
+    assert shapes == [(2, 24), (12, 4), (48, 1)] * 3
+
+
+def test_every_other_engine_is_looked_at_once_in_the_first_layout_those_that_nobody_knows_too() -> None:
+    others = space(LARGE, engines=MANY).recipes[9:]
+    assert {one.backend for one in others} == {"pytorch", "new-engine", "torchscript", "jax"}
+    assert len(others) == 4
+    assert {(one.instances, one.threads_per_instance) for one in others} == {(2, 24)}
+
+
+def test_the_order_in_which_engines_are_registered_changes_nothing() -> None:
+    backwards = dict(reversed(MANY.items()))
+    assert space(LARGE, engines=backwards).recipes[:9] == space(LARGE, engines=MANY).recipes[:9]
+
+
+def test_where_int8_is_not_wanted_the_fastest_at_fp32_lead() -> None:
+    found = space(LARGE, "{precisions: [fp32]}", engines=MANY).recipes
+    assert list(dict.fromkeys(one.backend for one in found))[:3] == ["ctranslate2", "openvino", "onnxruntime"]
+
+
+def test_the_other_pairs_follow_most_promising_first() -> None:
+    ordered = promising_order(space(LARGE, engines=MANY).configurations, seed=0)
+    pairs = list(dict.fromkeys(map(pair, ordered)))
+    assert pairs[:4] == [
+        ("openvino", "int8-static"),
+        ("onnxruntime", "int8-dynamic"),
+        ("ctranslate2", "int8-dynamic"),
+        ("new-engine", "bf16"),
+    ]
+    assert {precision for _, precision in pairs[-2:]} == {"fp32"}
+
+
 def test_the_baseline_is_one_unpinned_instance_of_pytorch_at_fp32_even_where_it_is_not_searched() -> None:
     baseline = space(LARGE, "{backends: [onnxruntime]}", engines={"onnxruntime": ("fp32",)}).baseline
     assert baseline.parameters() == {
@@ -124,6 +176,14 @@ def test_the_baseline_is_one_unpinned_instance_of_pytorch_at_fp32_even_where_it_
         "backend": "pytorch",
         "precision": "fp32",
     }
+
+
+def test_the_baseline_of_an_onnx_file_is_onnx_runtime() -> None:
+    study = "model: onnx:m.onnx\nproblem: {batch_size: 8, sequence_length: 128}"
+    engines: Mapping[str, tuple[Precision, ...]] = {"openvino": ("fp32",)}
+    baseline = build_space(parse_study(study, name="study"), LARGE, engines).baseline
+    assert (baseline.backend, baseline.precision, baseline.placement) == ("onnxruntime", "fp32", "unpinned")
+    assert (baseline.instances, baseline.threads_per_instance) == (1, 0)
 
 
 def test_a_single_stream_has_no_more_instances_than_its_requests_have_sequences() -> None:
