@@ -49,7 +49,7 @@ def test_every_part_is_read(
         ("2,close,pytorch,fp32", "is not a configuration"),
         ("2x4,,pytorch,fp32", "is not a configuration"),
         ("2x4,unpinned,pytorch,fp32", "'unpinned' is not a placement"),
-        ("2x4,close,pytorch,fp16", "'fp16' is not a precision"),
+        ("2x4,close,pytorch,fp8", "'fp8' is not a precision"),
     ],
 )
 def test_anything_else_is_refused_with_the_form(text: str, message: str) -> None:
