@@ -31,7 +31,7 @@ class InductorBackend:
     """Transformers models as `torch.export` and AOTInductor make them, with free batch size and length."""
 
     name: ClassVar[str] = "inductor"
-    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16", "int8-dynamic")
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16")
     packages: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
     install_hint: ClassVar[str] = "pip install torch transformers safetensors"
 
@@ -39,6 +39,7 @@ class InductorBackend:
         """See `Backend.unsupported`."""
         return (
             refuse_model(self.name, model_kind)
+            or (f"{self.name} has no {precision}" if precision not in self.precisions else None)
             or refuse_precision(self.name, precision, isa)
             or refuse_compiling()
         )

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from autotune.backends.inductor_int8 import quantize_linears
 from autotune.backends.inductor_library import LIBRARY_FILE, InductorLibrary
 from autotune.backends.positional import check_follows, example_inputs, first_line, positional_model
 from autotune.backends.torch_engine import TORCH_DTYPES
@@ -30,6 +29,9 @@ _OPTIONS: Mapping[str, Any] = {
     "cpp.dynamic_threads": True,
     # Worth it for who compiles often; needs openssl, and a folder outside of ours.
     "aot_inductor.precompile_headers": False,
+    # Of the code that only calls the kernels; optimising it takes longer than all the rest.
+    "aot_inductor.compile_wrapper_opt_level": "O0",
+    "aot_inductor.enable_line_tables": False,
     "compile_threads": 1,
 }
 
@@ -58,16 +60,14 @@ def compile_model(source: Path, precision: Precision, directory: Path) -> None:
     compiler = find_compiler()
     if compiler is None:
         raise UnsupportedError(refuse_compiling() or "", remedy="leave inductor out of search.backends")
-    import torch
+    # Torch chooses its folder for temporary files when it is imported.
+    with _own_folder(directory) as folder:
+        import torch
 
-    module = positional_model(source, TORCH_DTYPES[precision])
-    if precision == "int8-dynamic":
-        quantize_linears(module)
-    with torch.no_grad():
-        with _own_folder(directory) as folder:
-            built = _compile(module, example_inputs(source, TYPICAL_SHAPE), compiler, folder)
-            _keep(built, directory)
-        check_follows(InductorLibrary(directory), module, source, "inductor")
+        module = positional_model(source, TORCH_DTYPES[precision])
+        with torch.no_grad():
+            _keep(_compile(module, example_inputs(source, TYPICAL_SHAPE), compiler, folder), directory)
+            check_follows(InductorLibrary(directory), module, source, "inductor")
 
 
 def _compile(module: Any, example: tuple[Any, ...], compiler: str, folder: Path) -> Path:
