@@ -8,6 +8,12 @@ import pytest
 from autotune.testing.fake_plans import FakeStudy
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "matrix: every engine at every precision on every architecture; slowest"
+    )
+
+
 @pytest.fixture(scope="module")
 def shared_study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeStudy]:
     """A fake study and a cache for all tests of a module; they change neither."""

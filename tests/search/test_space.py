@@ -144,7 +144,7 @@ def test_every_other_engine_is_looked_at_once_in_the_first_layout_those_that_nob
 
 
 def test_the_order_in_which_engines_are_registered_changes_nothing() -> None:
-    backwards = dict(reversed(MANY.items()))
+    backwards = {name: MANY[name] for name in sorted(MANY, reverse=True)}
     assert space(LARGE, engines=backwards).recipes[:9] == space(LARGE, engines=MANY).recipes[:9]
 
 
