@@ -136,7 +136,17 @@ def _onnx_answer(directory: Path) -> Answer:
     )
 
     def answer(request: Request) -> np.ndarray[Any, Any]:
-        output: np.ndarray[Any, Any] = session.run(None, dict(request))[0]
+        try:
+            output: np.ndarray[Any, Any] = session.run(None, dict(request))[0]
+        except Exception as error:
+            if isinstance(error, MemoryError | OSError):
+                raise
+            shape = " x ".join(map(str, next(iter(request.values())).shape))
+            raise ModelError(
+                f"the ONNX model does not run on a request of {shape} tokens: {first_line(error)}",
+                remedy="ask for shorter sequences; the longest belongs into a config.json beside the file, as"
+                " max_position_embeddings",
+            ) from error
         return output
 
     return answer
@@ -147,13 +157,9 @@ def _write_outputs(model: ResolvedModel, answer: Answer, directory: Path) -> Non
     for index, request in enumerate(reference_requests(directory)):
         try:
             outputs[f"output_{index}"] = _checked(model, answer(request), request)
-        except ModelError:
-            raise
-        except Exception as error:
-            if isinstance(error, MemoryError | OSError):
-                raise
+        except (TypeError, ValueError, RuntimeError) as error:
             raise ModelError(
-                f"{model.source} does not run on {', '.join(request)} alone: {first_line(error)}",
+                f"{model.source} does not run on {', '.join(request)} alone: {error}",
                 remedy="choose an encoder of text",
             ) from error
     np.savez(directory / OUTPUTS_FILE, allow_pickle=False, **outputs)
