@@ -18,6 +18,7 @@ from autotune.report.ranking import best, gain, measured_baseline, no_plan_error
 from autotune.rounds import ATTEMPTS, is_disturbed
 from autotune.search.contest import MIN_ROUNDS
 from autotune.search.estimate import estimated_trials
+from autotune.search.order import pair
 from autotune.search.score import score, violations
 from autotune.search.study import Answer, Proposal, SearchStudy
 from autotune.spec.study import StudySpec
@@ -112,6 +113,7 @@ class _Run:
 
     def measure_until_done(self) -> None:
         """Ask, measure, keep and tell, until a bound is reached."""
+        self._mind_the_time()
         while not (reason := self._stop_reason()):
             if self.observer.wants_to_stop():
                 raise KeyboardInterrupt
@@ -122,6 +124,7 @@ class _Run:
             self.records.append(record)
             self.search.tell(record.number, _answer(record))
             self.observer.trial_ended(record, self._progress())
+            self._mind_the_time()
         self.observer.stopped(reason, self._progress())
 
     def confirm(self) -> Plan:
@@ -217,7 +220,28 @@ class _Run:
             return f"the budget of {budget.trials} trials is used up"
         if self.records and budget.minutes is not None and self._elapsed_s() >= self._search_s():
             return f"the search's part of the budget of {budget.minutes:g} minutes is used up"
-        return "" if self.search.untried() else "every configuration has been tried"
+        if self.search.untried():
+            return ""
+        self.search.keep_to(None)
+        if self.search.untried():
+            return "what is left of the search's part of the budget is too short to prepare another engine"
+        return "every configuration has been tried"
+
+    def _mind_the_time(self) -> None:
+        """Leave the rest of the search's time to prepared engines, where it is too short to prepare one."""
+        prepared = frozenset(pair(record.configuration) for record in self.records)
+        self.search.keep_to(None if self._can_prepare() else prepared)
+
+    def _can_prepare(self) -> bool:
+        """Whether the search's time lasts for a preparation like the longest until now.
+
+        It always does before anything but the baseline is measured.
+        """
+        measured = [one for one in self.records if isinstance(one.result, Measurement)]
+        if self.setup.spec.budget.minutes is None or all(one.baseline for one in measured):
+            return True
+        longest_s = max(map(_preparation_s, self.records[self.resumed_with :]), default=0.0)
+        return self._elapsed_s() + longest_s < self._search_s()
 
     def _search_s(self) -> float:
         """How long this call may search; the rest of the minutes is for confirming what it has found."""
@@ -253,6 +277,12 @@ class _Run:
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self.started_s
+
+
+def _preparation_s(record: TrialRecord) -> float:
+    """How long a trial's artifact was prepared, if its workers were started at all."""
+    whole_s = record.ended_s - record.started_s
+    return whole_s - record.result.wall_s if isinstance(record.result, Measurement) else 0.0
 
 
 def newest_plan(store: StudyStore, study: str) -> Plan | None:

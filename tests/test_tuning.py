@@ -61,6 +61,25 @@ STUDY: dict[str, Any] = {
     "confirm": {"finalists": 1, "rounds": 3},
     "budget": {"trials": 50, "minutes": 10.0},
 }
+SLOW_TO_PREPARE = '''
+import time
+from dataclasses import replace
+from autotune.testing.fake_backend import FakeBackend
+
+class Backend(FakeBackend):
+    """Runs fake models under another name, and takes its time to prepare them."""
+    name = "slow"
+
+    def prepare(self, model, precision, directory):
+        time.sleep(3)
+        super().prepare(model, precision, directory)
+
+    def load(self, directory, precision, threads):
+        session = super().load(directory, precision, threads)
+        told = session.report
+        session.report = lambda: replace(told(), engine="slow")
+        return session
+'''
 ON_ONE_CPU = (
     "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); os.execv(sys.argv[2], sys.argv[2:])"
 )
@@ -214,6 +233,19 @@ def test_a_budget_of_minutes_still_measures_the_baseline(folder: Folder) -> None
     assert [trial.baseline for trial in folder.trials()] == [True]
     assert folder.plan().gain == 1
     assert "the search's part of the budget of 0.0001 minutes is used up" in err
+
+
+def test_no_engine_is_prepared_for_which_the_time_that_is_left_is_too_short(
+    folder: Folder, install_backend: Callable[[str, str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(install_backend("slow", "slow", SLOW_TO_PREPARE)))
+    search = {"backends": ["slow"], "instances": [1], "threads": [1], "placements": ["close"]}
+    folder.write(search=search, budget={"minutes": 0.2})
+    folder.tune()
+    assert [trial.configuration.precision for trial in folder.trials()] in (
+        ["fp32", "int8-dynamic"],
+        ["fp32"],  # the baseline's: a host so slow that it took all of the search's time
+    )
 
 
 def test_json_prints_the_stored_plan_and_nothing_else_on_stdout(begun: Folder) -> None:

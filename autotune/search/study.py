@@ -112,6 +112,10 @@ class SearchStudy:
         """Propose its backend and precision no more in this run."""
         self._sampler.drop(configuration)
 
+    def keep_to(self, pairs: frozenset[tuple[str, str]] | None) -> None:
+        """Propose these backends and precisions only, until told otherwise; None = all."""
+        self._sampler.keep_to(pairs)
+
     def expect(self, numbers: Sequence[int]) -> None:
         """Check that Optuna still has the trials of these numbers.
 
