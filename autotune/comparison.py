@@ -21,6 +21,7 @@ from autotune.search.score import limits_missed
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval
+from autotune.trial.lock import host_lock
 from autotune.trial.measurement import TrialResult
 from autotune.trial.watch import Watch
 
@@ -156,7 +157,15 @@ def compare_configurations(
         )
         for name, one in ((A, a), (B, b))
     )
-    return compare_sides(*sides, notes=(), bounds=bounds or Bounds(), observer=watcher)
+    notes = (*_notes_on_answers(A, a, bench), *_notes_on_answers(B, b, bench))
+    return compare_sides(*sides, notes=notes, bounds=bounds or Bounds(), observer=watcher)
+
+
+def _notes_on_answers(name: str, configuration: Configuration, bench: Bench) -> tuple[str, ...]:
+    """That a study would not measure this configuration, as its answers are too far from the reference's."""
+    with host_lock(bench.observer.waiting):
+        refusal = bench.refusal(configuration)
+    return (f"the answers of {name} are {refusal}",) if refusal else ()
 
 
 def _refuse_other_questions(a: Plan, b: Plan) -> None:

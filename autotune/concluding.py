@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from autotune.errors import NoisyMachineError, NoPlanError, StudyError
+from autotune.model.assessment import Assessment
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Confirmation, Rival
@@ -29,8 +30,13 @@ def conclude(
     *,
     setup: Setup,
     records: Sequence[TrialRecord],
+    quality: Assessment | None = None,
 ) -> Plan:
-    """Make the plan of a confirmation's winner: every figure in it is of the confirmation's runs."""
+    """Make the plan of a confirmation's winner: every figure in it is of the confirmation's runs.
+
+    Args:
+        quality: of the winner's answers; None = not known.
+    """
     winner = next(entrant for entrant in entrants if entrant.name == verdict.winner)
     baseline = next((entrant for entrant in entrants if entrant.role == "baseline"), None)
     spec = setup.spec
@@ -47,6 +53,7 @@ def conclude(
         commands=winner.commands,
         versions=setup.versions,
         model=setup.model,
+        quality=quality,
         warnings=tuple(_search_warnings(records)),
     )
 
@@ -57,6 +64,7 @@ def unconfirmed(
     baseline: TrialRecord | None,
     commands: Sequence[Command],
     records: Sequence[TrialRecord],
+    quality: Assessment | None = None,
 ) -> Plan:
     """Make the plan of a search that was stopped before its confirmation; it says so."""
     return make_plan(
@@ -73,6 +81,7 @@ def unconfirmed(
         commands=commands,
         versions=setup.versions,
         model=setup.model,
+        quality=quality,
         warnings=tuple(_search_warnings(records)),
     )
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from autotune.backends.preparation import prepare_artifact
+from autotune.backends.preparation import prepare_artifact, prepare_assessment
+from autotune.backends.protocol import Shape
 from autotune.backends.registry import get_backend
 from autotune.errors import CacheError, PreparationError, UnsupportedError
 from autotune.model.artifact import Artifact
+from autotune.model.assessment import Assessment, shortfalls
 from autotune.model.cache import ArtifactCache
-from autotune.placement.command import worker_commands
+from autotune.placement.command import request_shapes, worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.preflight import Setup
@@ -38,6 +40,7 @@ class Bench:
     Attributes:
         watch: remembers how fast this machine can be.
         prepared: (backend, precision) pairs that the observer has heard of.
+        assessments: how near their answers are to the reference's.
         rates: requests per second that configurations were last found to bear, of scenario `server`.
         launches: of this study's trials, those of earlier calls included: each has arrivals of its own.
     """
@@ -46,6 +49,7 @@ class Bench:
     observer: Observer
     watch: Watch = field(default_factory=Watch)
     prepared: set[tuple[str, str]] = field(default_factory=set)
+    assessments: dict[tuple[str, str], Assessment] = field(default_factory=dict)
     rates: dict[Configuration, float] = field(default_factory=dict)
     launches: int = 0
 
@@ -57,9 +61,9 @@ class Bench:
         max_measuring_s: float | None,
         unprepared: Callable[[], None],
     ) -> TrialResult:
-        """Measure a configuration for as long as the decision about it needs.
+        """Measure a configuration for as long as the decision about it needs, if its answers are near enough.
 
-        Preparing is done under the host's lock too, as it would disturb others.
+        Preparing and comparing are done under the host's lock too, as they would disturb others.
 
         Args:
             unprepared: told when the artifact could not be made.
@@ -71,6 +75,7 @@ class Bench:
         with host_lock(self.observer.waiting):
             try:
                 commands = self.commands(configuration)
+                refusal = self.refusal(configuration)
             except UnsupportedError as error:
                 return Failure(FailureKind.UNSUPPORTED, error.problem)
             except CacheError:
@@ -78,6 +83,8 @@ class Bench:
             except PreparationError as error:
                 unprepared()
                 return Failure(FailureKind.CRASH, error.problem)
+            if refusal:
+                return Failure(FailureKind.WRONG_OUTPUT, refusal, pair_wide=True)
             result = run_trial(
                 commands,
                 configuration=configuration,
@@ -129,7 +136,7 @@ class Bench:
         return worker_commands(
             configuration,
             place(configuration, self.setup.machine),
-            self._artifact(configuration),
+            self._artifact(configuration, request_shapes(configuration, spec.problem, spec.scenario)),
             spec.problem,
             spec.scenario,
             spec.seed,
@@ -137,7 +144,38 @@ class Bench:
             get_backend(configuration.backend),
         )
 
-    def _artifact(self, configuration: Configuration) -> Artifact:
+    def refusal(self, configuration: Configuration) -> str:
+        """Why a configuration's answers are too far from the reference's; empty if they are near enough.
+
+        Raises:
+            AutotuneError: they cannot be compared.
+        """
+        found = list(shortfalls(self.assessment(configuration), self.setup.spec.quality))
+        return f"too far from the fp32 reference: {'; '.join(found)}" if found else ""
+
+    def assessment(self, configuration: Configuration) -> Assessment:
+        """How near the answers of a configuration's backend and precision are to the reference's.
+
+        Found out once, with a thread on every core; kept in the cache.
+
+        Raises:
+            AutotuneError: they cannot be compared.
+        """
+        key, machine = pair(configuration), self.setup.machine
+        if key not in self.assessments:
+            self.observer.comparing(*key)
+            self.assessments[key] = prepare_assessment(
+                self.setup.model,
+                self._artifact(configuration, shapes=()),
+                self.setup.calibration,
+                self.setup.evaluation,
+                ArtifactCache(),
+                threads=min(machine.thread_budget, len(machine.allowed_cores)),
+                timeout_s=PREPARATION_TIMEOUT_S,
+            )
+        return self.assessments[key]
+
+    def _artifact(self, configuration: Configuration, shapes: Iterable[Shape]) -> Artifact:
         """From the cache each time, as somebody may have pruned it since the last trial."""
         key = pair(configuration)
         if key not in self.prepared:
@@ -150,4 +188,6 @@ class Bench:
             self.setup.machine.isa,
             ArtifactCache(),
             timeout_s=PREPARATION_TIMEOUT_S,
+            calibration=self.setup.calibration,
+            shapes=shapes,
         )

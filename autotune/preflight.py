@@ -9,24 +9,27 @@ import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
 from autotune.backends.availability import available_engines
 from autotune.backends.registry import get_backend, package_versions
-from autotune.errors import PlacementError, StudyError
+from autotune.errors import PlacementError, StudyError, StudyFileError
 from autotune.machine.document import machine_differences, machine_document
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
-from autotune.model.inputs import check_model_takes
+from autotune.model.calibration import CalibrationSource
+from autotune.model.inputs import check_model_takes, check_shape
+from autotune.model.labelled import EvaluationSource
 from autotune.model.sources import ResolvedModel, resolve_model
+from autotune.model.study_inputs import calibration_source, check_study_inputs, evaluation_source
 from autotune.search.resume import mapping_differences, refuse_differences, study_differences
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search, refuse_foreign
 from autotune.spec.configuration import Precision
 from autotune.spec.load import load_study
-from autotune.spec.study import Problem, StudySpec
+from autotune.spec.study import StudySpec
 from autotune.store.location import parse_location
 from autotune.store.records import StudyRecord
 from autotune.store.store import StudyStore
@@ -39,6 +42,8 @@ class Setup:
     Attributes:
         engines: precisions by backend that can run the model here.
         versions: of autotune, Python, the kernel and every library that decides speed.
+        calibration: what answers are compared on, and scales calibrated on.
+        evaluation: labelled texts that a metric is computed on; None = none.
     """
 
     spec: StudySpec
@@ -47,6 +52,8 @@ class Setup:
     engines: Mapping[str, tuple[Precision, ...]]
     space: SearchSpace
     versions: dict[str, str]
+    calibration: CalibrationSource = field(default_factory=CalibrationSource)
+    evaluation: EvaluationSource | None = None
 
 
 @dataclass(frozen=True)
@@ -84,21 +91,41 @@ def survey(spec: StudySpec) -> Survey:
 
 
 def set_up(surveyed: Survey, *, base: Path, offline: bool) -> Setup:
-    """Make sure that the model is here; nothing is written but its download."""
+    """Make sure that the model and the study's own files are here; nothing is written but a download."""
     spec, space = surveyed.spec, surveyed.space
-    model = resolve_model(spec.model, base=base, seed=spec.seed, offline=offline)
-    refuse_longer_than(model, spec.problem)
-    versions = relevant_versions({*surveyed.engines, space.baseline.backend})
-    return Setup(spec, surveyed.machine, model, surveyed.engines, space, versions)
+    model = resolve_model(spec.model, base=base, seed=spec.seed, offline=offline, arrays=spec.inputs)
+    refuse_misfit(model, spec)
+    spec = check_study_inputs(spec, model, base)
+    return Setup(
+        spec=spec,
+        machine=surveyed.machine,
+        model=model,
+        engines=surveyed.engines,
+        space=space,
+        versions=relevant_versions({*surveyed.engines, space.baseline.backend}),
+        calibration=calibration_source(spec, model, base),
+        evaluation=evaluation_source(spec, model, base),
+    )
 
 
-def refuse_longer_than(model: ResolvedModel, problem: Problem) -> None:
-    """Refuse sequences that the model has no positions for.
+def refuse_misfit(model: ResolvedModel, spec: StudySpec) -> None:
+    """Refuse requests that the model does not take.
 
     Raises:
-        ModelError: they are longer than its longest.
+        ModelError: they are longer than its longest, or not of the only shape that it was exported for.
+        StudyFileError: they are split over instances, and the model takes whole ones alone.
     """
-    if model.path is not None and model.kind != "fake":
+    problem = spec.problem
+    if model.inputs is not None:
+        check_shape(model.inputs, problem.batch_size, problem.sequence_length)
+        is_split = spec.scenario == "single_stream" and spec.search.instances != (1,)
+        if model.inputs.batch_size is not None and problem.batch_size > 1 and is_split:
+            raise StudyFileError(
+                f"{spec.model} takes {problem.batch_size} sequences at a time: a request cannot be split",
+                path="search.instances",
+                remedy="write `instances: 1`, or export the model with its first dimension left free",
+            )
+    elif model.path is not None and model.kind != "fake":
         check_model_takes(model.path, problem.sequence_length)
 
 

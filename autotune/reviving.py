@@ -19,6 +19,7 @@ from autotune.machine.read import read_machine
 from autotune.measuring import Bench
 from autotune.model.cache import ArtifactCache
 from autotune.model.sources import ResolvedModel, resolve_model
+from autotune.model.study_inputs import calibration_source, evaluation_source
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
 from autotune.plan.make import artifact_of
@@ -91,8 +92,7 @@ def differences(plan: Plan, origin: Origin) -> Differences:
     if not hardware and not versions:
         return Differences((), (), _model_differences(plan, find_model(plan, machine, origin)))
     with suppress(ModelError):
-        source, seed = _named(plan, "source"), spec_of(plan).seed
-        model = resolve_model(source, base=origin.base, seed=seed, offline=True)
+        model = _resolve(plan, origin, offline=True)
         return Differences(hardware, versions, _model_differences(plan, model))
     return Differences(hardware, versions, ())
 
@@ -103,13 +103,18 @@ def find_model(plan: Plan, machine: Machine, origin: Origin) -> ResolvedModel:
     Raises:
         ModelError: it cannot be found, and is needed.
     """
-    source, seed = _named(plan, "source"), spec_of(plan).seed
     try:
-        return resolve_model(source, base=origin.base, seed=seed, offline=True)
+        return _resolve(plan, origin, offline=True)
     except ModelError:
         if _is_prepared(plan, machine):
+            source = _named(plan, "source")
             return ResolvedModel(source, source.partition(":")[0], _named(plan, "digest"), None)
-    return resolve_model(source, base=origin.base, seed=seed, offline=origin.offline)
+    return _resolve(plan, origin, offline=origin.offline)
+
+
+def _resolve(plan: Plan, origin: Origin, *, offline: bool) -> ResolvedModel:
+    source, spec = _named(plan, "source"), spec_of(plan)
+    return resolve_model(source, base=origin.base, seed=spec.seed, offline=offline, arrays=spec.inputs)
 
 
 def set_up_plan(plan: Plan, origin: Origin) -> Setup:
@@ -123,13 +128,16 @@ def set_up_plan(plan: Plan, origin: Origin) -> Setup:
     search = type(spec.search).model_validate(narrow)
     surveyed = survey(spec.model_copy(update={"search": search}))
     backends = {chosen.backend, surveyed.space.baseline.backend}
+    model = find_model(plan, surveyed.machine, origin)
     return Setup(
         spec=surveyed.spec,
         machine=surveyed.machine,
-        model=find_model(plan, surveyed.machine, origin),
+        model=model,
         engines=surveyed.engines,
         space=surveyed.space,
         versions=relevant_versions(backends),
+        calibration=calibration_source(spec, model, origin.base),
+        evaluation=evaluation_source(spec, model, origin.base),
     )
 
 
@@ -200,8 +208,8 @@ def _model_differences(plan: Plan, model: ResolvedModel) -> tuple[str, ...]:
 
 
 def _is_prepared(plan: Plan, machine: Machine) -> bool:
-    cache, digest = ArtifactCache(), _named(plan, "digest")
+    cache, digest, source = ArtifactCache(), _named(plan, "digest"), calibration_source(spec_of(plan))
     return all(
-        find_artifact(digest, one.backend, one.precision, machine.isa, cache) is not None
+        find_artifact(digest, one.backend, one.precision, machine.isa, cache, source) is not None
         for one in _engines(plan, machine).values()
     )

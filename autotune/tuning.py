@@ -159,7 +159,8 @@ class _Run:
             return stored
         commands = self.bench.commands(winner.configuration)
         baseline = measured_baseline(self.records)
-        plan = unconfirmed(self.setup, winner, baseline, commands, self.records)
+        quality = self.bench.assessment(winner.configuration)
+        plan = unconfirmed(self.setup, winner, baseline, commands, self.records, quality)
         self.store.save_plan(plan)
         return plan
 

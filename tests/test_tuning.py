@@ -334,6 +334,22 @@ def test_failing_configurations_of_every_kind_do_not_stop_the_study(folder: Fold
     assert processes_of(folder.path) == []
 
 
+def test_a_fake_model_has_no_answers_to_compare_and_its_plan_says_so(after_one_trial: Folder) -> None:
+    quality = after_one_trial.plan().quality
+    assert quality is not None
+    assert (quality.inputs, quality.sequences, quality.cosine) == ("none", 0, None)
+
+
+def test_texts_that_the_study_cannot_use_are_refused_before_anything_is_written(folder: Folder) -> None:
+    folder.write(quality={"texts": "model.json"})
+    before = folder.files()
+    _, err = folder.tune(status=exit_of(StudyFileError))
+    assert "quality.texts: fake:model.json has no tokenizer" in err
+    _, err = folder.tune("--dry-run", status=exit_of(StudyFileError))
+    assert "quality.texts" in err
+    assert folder.files() == before
+
+
 def test_a_precision_that_cannot_be_prepared_is_an_unsupported_configuration(folder: Folder) -> None:
     both = {**STUDY["search"], "precisions": ["fp32", "int8-dynamic"]}
     folder.write(model={"speed": {"fp32": 1.0}}, search=both)

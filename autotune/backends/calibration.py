@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from autotune.backends.transformers_model import load_model
+from autotune.backends.reference import open_reference
+from autotune.backends.tokenization import tokenized
+from autotune.errors import ModelError
 from autotune.model.calibration import CalibrationSource, Request, write_requests
-from autotune.model.inputs import make_inputs, read_inputs
+from autotune.model.inputs import make_inputs, nearest_shape, read_inputs
+from autotune.model.texts import read_texts
 
 CALIBRATION = "calibration"
 """Stands in the place of the backend where a calibration artifact is named."""
@@ -25,10 +29,18 @@ def write_calibration(reference: Path, source: CalibrationSource, directory: Pat
 
     Args:
         reference: a finished reference artifact.
+
+    Raises:
+        ModelError: the tokenizer does not belong to the model, or the answers are not finite.
+        StudyFileError: the texts cannot be read, or have changed since.
     """
-    requests = list(_random_requests(reference, source))
+    requests = list(_requests(reference, source))
     write_requests(directory, requests)
-    answers = _answers(reference, requests)
+    answers = list(reference_answers(reference, requests))
+    if not all(np.isfinite(answer).all() for answer in answers):
+        raise ModelError(
+            "the model answers with numbers that are not finite, even at fp32", remedy="check its weights"
+        )
     arrays = {f"{index:05}": answer for index, answer in enumerate(answers)}
     np.savez(directory / ANSWERS_FILE, allow_pickle=False, **arrays)
 
@@ -39,20 +51,30 @@ def read_answers(directory: Path) -> list[np.ndarray[Any, Any]]:
         return [stored[name] for name in sorted(stored.files)]
 
 
+def reference_answers(reference: Path, requests: Iterable[Request]) -> Iterator[np.ndarray[Any, Any]]:
+    """What the fp32 reference answers to each request; first axis = batch."""
+    return map(open_reference(reference), requests)
+
+
+def _requests(reference: Path, source: CalibrationSource) -> Iterator[Request]:
+    """One sequence each, so that nothing is padded, unless the model takes one shape alone."""
+    if source.texts is None:
+        return _random_requests(reference, source)
+    assert source.tokenizer is not None
+    texts = [(text, None) for text in _sample(read_texts(source.texts), source)]
+    digest = source.texts_digest
+    return tokenized(reference, source.tokenizer, texts, source.tokens, file=source.texts, digest=digest)
+
+
+def _sample(texts: tuple[str, ...], source: CalibrationSource) -> list[str]:
+    """As many texts as asked for, from all over the file, in its order."""
+    drawn = np.random.default_rng(source.seed).permutation(len(texts))[: source.sequences]
+    return [texts[index] for index in sorted(drawn)]
+
+
 def _random_requests(reference: Path, source: CalibrationSource) -> Iterator[Request]:
-    """One sequence each, so that nothing is padded."""
-    longest = read_inputs(reference).max_sequence_length or source.tokens
-    for index in range(source.sequences):
-        share = LENGTHS[index % len(LENGTHS)]
-        tokens = max(1, round(min(source.tokens, longest) * share))
-        yield make_inputs(reference, 1, tokens, source.seed + index)
-
-
-def _answers(reference: Path, requests: list[Request]) -> Iterator[np.ndarray[Any, Any]]:
-    module = load_model(reference, "float32")
-    import torch
-
-    with torch.inference_mode():
-        for request in requests:
-            tensors = {name: torch.from_numpy(array) for name, array in request.items()}
-            yield module(**tensors)[0].numpy()
+    description = read_inputs(reference)
+    batch, longest = nearest_shape(description, 1, source.tokens)
+    for index in range(math.ceil(source.sequences / batch)):
+        tokens = max(1, round(longest * LENGTHS[index % len(LENGTHS)]))
+        yield make_inputs(reference, *nearest_shape(description, batch, tokens), source.seed + index)

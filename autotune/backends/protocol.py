@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from autotune.model.sources import ResolvedModel
 
 
+Shape = tuple[int, int]
+"""Of a request: `(batch, tokens)`."""
+
+
 @dataclass(frozen=True)
 class EngineReport:
     """What a loaded engine says of itself, read back and not assumed.
@@ -41,7 +45,8 @@ class Session(Protocol):
         """Run one batch; the answer is the model's first output, first axis = batch.
 
         Args:
-            inputs: int64 arrays `(batch, tokens)` by name, as `autotune.model.inputs` makes them.
+            inputs: arrays `(batch, tokens)` by name, as `autotune.model.inputs` makes them: int64, but for
+                ONNX files that take int32.
         """
         ...
 
@@ -71,7 +76,7 @@ class Backend(Protocol):
 
         Args:
             isa: flags as in `Machine.isa`.
-            model_kind: the source's prefix: `random`, `path`, `hf`, `fake`.
+            model_kind: the source's prefix: `random`, `path`, `hf`, `onnx`, `fake`.
         """
         ...
 
@@ -86,7 +91,8 @@ class Backend(Protocol):
 
         Args:
             model: its `path` is a transformers folder at fp32 (`config.json`, `model.safetensors`)
-                whatever the source's kind; of a fake model, its file.
+                whatever the source's kind; of an `onnx` one, its file, with its weights beside it; of a fake
+                one, its file.
 
         Raises:
             UnsupportedError: this engine cannot take this architecture or precision; in its own words.
@@ -130,5 +136,23 @@ class DerivesPrecisions(Protocol):
 
         Raises:
             UnsupportedError: this engine cannot take this precision; in its own words.
+        """
+        ...
+
+
+@runtime_checkable
+class CompilesShapes(Protocol):
+    """A backend whose code is for one shape of request each: compiled once, so that workers only load it.
+
+    Its sessions answer other shapes too, after compiling for them.
+    """
+
+    def compile_shapes(self, base: Path, shapes: tuple[Shape, ...], directory: Path) -> None:
+        """Write the artifact `base` and code for these shapes into the empty `directory`.
+
+        Runs in a child process. What describes the inputs (`inputs.json`) is added by the caller.
+
+        Args:
+            base: the finished artifact of the same precision, for no shapes in particular.
         """
         ...

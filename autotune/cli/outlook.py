@@ -6,9 +6,11 @@ from pathlib import Path
 
 from autotune.cli import output
 from autotune.errors import ModelError
+from autotune.model.assessment import limits_in_words
 from autotune.model.hub import offline_reason
 from autotune.model.sources import resolve_model
-from autotune.preflight import Survey, refuse_longer_than, survey
+from autotune.model.study_inputs import check_study_inputs
+from autotune.preflight import Survey, refuse_misfit, survey
 from autotune.search.estimate import estimated_s, estimated_trials
 from autotune.spec.study import StudySpec
 from autotune.units import format_duration
@@ -35,6 +37,7 @@ def outlook_document(surveyed: Survey, notes: list[str]) -> dict[str, object]:
         "configurations": len(space.configurations),
         "baseline": space.baseline.parameters(),
         "recipes": [recipe.parameters() for recipe in space.recipes],
+        "quality": limits_in_words(spec.quality),
         "trials_at_most": estimated_trials(spec, space),
         "rounds_at_most": spec.confirm.rounds,
         "estimate_s": estimated_s(spec, space),
@@ -54,6 +57,7 @@ def outlook_lines(surveyed: Survey, notes: list[str]) -> list[str]:
         f"space: {space.size_before_symmetry} configurations, {len(space.configurations)} distinct ones",
         f"baseline: {space.baseline}",
         *(f"recipe: {recipe}" for recipe in space.recipes),
+        f"quality: {limits_in_words(spec.quality)}",
         f"estimate: at most {trials} trials and {spec.confirm.rounds} rounds of confirmation in about "
         f"{format_duration(estimated_s(spec, space))}",
         *notes,
@@ -67,10 +71,11 @@ def _model_notes(spec: StudySpec, *, base: Path, offline: bool) -> list[str]:
         ModelError: it is not here, and a real run would not download it either.
     """
     try:
-        model = resolve_model(spec.model, base=base, seed=spec.seed, offline=True)
+        model = resolve_model(spec.model, base=base, seed=spec.seed, offline=True, arrays=spec.inputs)
     except ModelError:
         if offline or offline_reason() or not spec.model.startswith("hf:"):
             raise
         return [f"the model {spec.model} is not in the hub's cache and would be downloaded first"]
-    refuse_longer_than(model, spec.problem)
+    refuse_misfit(model, spec)
+    check_study_inputs(spec, model, base)
     return []

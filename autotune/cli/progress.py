@@ -41,6 +41,10 @@ class TerminalObserver(Observer):
         """Show what is prepared."""
         output.status(f"preparing the model for {backend} {precision}")
 
+    def comparing(self, backend: str, precision: str) -> None:
+        """Show what is compared."""
+        output.status(f"comparing the answers of {backend} {precision} with the fp32 reference's")
+
     def trial_started(self, configuration: Configuration, progress: Progress) -> None:
         """Show what is about to be measured."""
         output.status(

@@ -50,6 +50,8 @@ class ArtifactName:
         versions: of the distributions that make and load it.
         isa: the flags of `DECIDING_ISA` that the machine has, ascending.
         calibration: digest of the requests that its scales come from; empty where they decide nothing.
+        shapes: `(batch, tokens)` of the requests that it has code for, ascending; empty where it has none.
+        made_of: keys of the artifacts that it says something of; empty for what an engine loads.
     """
 
     model_digest: str
@@ -58,6 +60,8 @@ class ArtifactName:
     versions: Mapping[str, str]
     isa: tuple[str, ...] = ()
     calibration: str = ""
+    shapes: tuple[tuple[int, int], ...] = ()
+    made_of: tuple[str, ...] = ()
 
     def key(self) -> str:
         """The hex digest that the artifact is found by."""
@@ -71,6 +75,10 @@ class ArtifactName:
         }
         if self.calibration:
             content["calibration"] = self.calibration
+        if self.shapes:
+            content["shapes"] = self.shapes
+        if self.made_of:
+            content["made_of"] = self.made_of
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The requests that scales are calibrated on and answers compared on: what they are made of, and their file."""
+"""The requests that scales are calibrated on and answers compared on: their origin, and their file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class CalibrationSource:
         tokens: of the longest; a model that takes fewer gets as many as it takes.
         seed: of random tokens.
         texts: a file of texts, one to a line, that are tokenised instead; None = random tokens.
-        texts_digest: hex SHA-256 of that file; empty without.
+        texts_digest: as `autotune.model.texts.texts_digest` gives it; empty without.
+        tokenizer: the model's `tokenizer.json`, which reads the texts; None without.
     """
 
     sequences: int = 32
@@ -36,18 +37,21 @@ class CalibrationSource:
     seed: int = 0
     texts: Path | None = None
     texts_digest: str = ""
+    tokenizer: Path | None = None
 
     @property
     def digest(self) -> str:
-        """Hex SHA-256 of all that decides the requests; where the texts lie does not."""
-        content = {name: value for name, value in asdict(self).items() if name != "texts"}
+        """Hex SHA-256 of all that decides the requests; where texts and tokenizer lie does not."""
+        content = {name: value for name, value in asdict(self).items() if name not in ("texts", "tokenizer")}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def write_requests(directory: Path, requests: Iterable[Request]) -> None:
     """Write requests into `directory`, in order."""
     arrays = {
-        f"{index:05}/{name}": array for index, request in enumerate(requests) for name, array in request.items()
+        f"{index:05}/{name}": array
+        for index, request in enumerate(requests)
+        for name, array in request.items()
     }
     np.savez(directory / REQUESTS_FILE, allow_pickle=False, **arrays)
 
@@ -66,5 +70,7 @@ def read_requests(directory: Path) -> list[dict[str, np.ndarray[Any, Any]]]:
                 index, _, name = key.partition("/")
                 requests.setdefault(index, {})[name] = stored[key]
     except (OSError, ValueError) as error:
-        raise ModelError(f"{file} holds no requests: {error}", remedy="prune the cache and try again") from error
+        raise ModelError(
+            f"{file} holds no requests: {error}", remedy="prune the cache and try again"
+        ) from error
     return list(requests.values())

@@ -90,6 +90,18 @@ def batch_shares(batch_size: int, instances: int, scenario: Scenario) -> tuple[i
     return tuple(share + (index < left) for index in range(instances))
 
 
+def request_shapes(
+    configuration: Configuration, problem: Problem, scenario: Scenario
+) -> frozenset[tuple[int, int]]:
+    """`(batch, tokens)` of all requests that the instances of a configuration will get.
+
+    Raises:
+        PlacementError: as from `batch_shares`.
+    """
+    shares = batch_shares(problem.batch_size, configuration.instances, scenario)
+    return frozenset((share, problem.sequence_length) for share in shares)
+
+
 def worker_environment(
     caller: Mapping[str, str], engine: Mapping[str, str], *, pinned: bool
 ) -> dict[str, str]:

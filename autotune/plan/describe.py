@@ -11,6 +11,7 @@ from autotune.machine.cpus import format_cpu_list
 from autotune.units import format_bytes, format_latency, format_throughput
 
 if TYPE_CHECKING:
+    from autotune.model.assessment import Assessment
     from autotune.plan.document import Plan
     from autotune.plan.evidence import LatencyPercentile, Range
 
@@ -23,6 +24,7 @@ def describe(plan: Plan) -> str:
         [f"plan {plan.id}", *_facts(configuration_facts(plan))],
         ["placement", *_table(placement_rows(plan))],
         ["evidence", *_table(evidence_rows(plan))],
+        *([["quality", *_facts(quality_facts(plan.quality))]] if plan.quality else []),
         ["confirmation", *_confirmation(plan)],
         *([["other finalists", *_table(rival_rows(plan))]] if plan.confirmation.rivals else []),
         ["provenance", *_facts(provenance_facts(plan))],
@@ -105,6 +107,27 @@ def evidence_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
     yield "requests", *(str(column.requests) for column in columns)
     yield "runs", *(str(column.runs) for column in columns)
     yield "memory", *(format_bytes(column.memory_bytes) for column in columns)
+
+
+def quality_facts(quality: Assessment) -> Iterator[tuple[str, str]]:
+    """How near the answers are to the fp32 reference's: names and texts."""
+    yield "compared on", _COMPARED_ON[quality.inputs].format(count=quality.sequences)
+    if quality.cosine is not None:
+        yield "cosine", f"{quality.cosine:.4f}, least {quality.least_cosine:.4f}"
+    if quality.max_difference is not None:
+        yield "largest", f"difference {quality.max_difference:.2%} of the reference's largest number"
+    if quality.top1 is not None:
+        yield "top-1", f"the same class in {quality.top1:.1%}"
+    if (scored := quality.labelled) is not None:
+        change = f"{scored.value:.4f}, the reference's {scored.reference:.4f}"
+        yield scored.metric, f"{change}: a drop of {scored.drop:.4f} on {scored.rows} rows"
+
+
+_COMPARED_ON = {
+    "texts": "{count} texts, with the fp32 reference's answers",
+    "random": "{count} sequences of random tokens, with the fp32 reference's answers",
+    "none": "nothing: a fake model computes no answers",
+}
 
 
 def _span(objective: str, span: Range | None) -> str:

@@ -9,6 +9,7 @@ from pydantic_core import from_json, to_json
 
 from autotune.errors import PlanError
 from autotune.machine.cpus import MAX_CPU
+from autotune.model.assessment import Assessment
 from autotune.placement.placement import Command
 from autotune.plan.evidence import Confirmation, Document, Estimate, Range, StrictConfiguration
 from autotune.plan.upgrade import UPGRADES
@@ -58,6 +59,7 @@ class Plan(Document):
         gain: of the objective over the baseline; more than 1 is better; None where the baseline failed.
         gain_range: its 95 % interval; None where there is no gain, or the baseline itself is the plan.
         confirmation: how it was chosen, and against whom.
+        quality: how near its answers are to the fp32 reference's; None in documents from before that.
         machine: what `autotune machine --json` prints, with the fingerprint.
         versions: of autotune, Python, kernel and every library that decides speed.
         model: its `source`, `digest`, and the `artifact` folder that the instances load.
@@ -78,6 +80,7 @@ class Plan(Document):
     gain: float | None
     gain_range: Range | None = None
     confirmation: Confirmation
+    quality: Assessment | None = None
     machine: dict[str, Any]
     versions: dict[str, str]
     model: dict[str, Any]

@@ -11,6 +11,7 @@ from typing import Any
 from autotune.errors import PlanError
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
+from autotune.model.assessment import Assessment
 from autotune.model.sources import ResolvedModel
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan, PlanInstance, format_plan
@@ -57,6 +58,7 @@ def make_plan(
     commands: Sequence[Command],
     versions: dict[str, str],
     model: ResolvedModel,
+    quality: Assessment | None = None,
     warnings: Iterable[str] = (),
 ) -> Plan:
     """Make the plan that deploys the winner; reads the clock, touches nothing else.
@@ -65,6 +67,7 @@ def make_plan(
         baseline: None where it failed.
         gain: of the objective over the baseline, as the rounds showed it; None = as the two estimates say.
         commands: what started the winner's instances, in order.
+        quality: of the winner's answers; None = not known.
         warnings: sentences to put before those that the plan's own figures call for.
     """
     estimate = estimate_from(winner, spec)
@@ -81,12 +84,13 @@ def make_plan(
         gain=_gain(spec, estimate, against, gain),
         gain_range=range_of(gain),
         confirmation=confirmation,
+        quality=quality,
         machine=machine_document(machine),
         versions=versions,
         model={"source": model.source, "digest": model.digest, "artifact": artifact_of(commands)},
         study={"name": spec.name, "spec": spec.model_dump(mode="json")},
         trial=winner.trial,
-        warnings=(*warnings, *_warnings(winner.runs, spec, machine)),
+        warnings=(*warnings, *_warnings(winner.runs, spec, machine), *_doubts(winner.configuration, quality)),
     )
     return plan.model_copy(update={"id": f"{spec.name}-{_digest(plan)}"})
 
@@ -191,6 +195,16 @@ def _warnings(runs: Sequence[Measurement], spec: StudySpec, machine: Machine) ->
         yield (
             f"{count} requests are too few to be sure of the p{asked:g} latency, which takes "
             f"{needed_count(asked)}; measure longer."
+        )
+
+
+def _doubts(configuration: Configuration, quality: Assessment | None) -> Iterator[str]:
+    """What is not known of the answers; fp32 computes as the reference does, whatever it is asked."""
+    is_reduced = configuration.precision != "fp32"
+    if is_reduced and quality and quality.inputs == "random" and quality.labelled is None:
+        yield (
+            f"The answers at {configuration.precision} were compared with fp32's on random tokens alone: "
+            "name real texts (quality.texts) or labelled ones (quality.data) to know what it costs on yours."
         )
 
 

@@ -45,6 +45,9 @@ class Observer:
     def preparing(self, backend: str, precision: str) -> None:
         """The model is about to be prepared for an engine."""
 
+    def comparing(self, backend: str, precision: str) -> None:
+        """The answers of an engine at a precision are about to be compared with the fp32 reference's."""
+
     def trial_started(self, configuration: Configuration, progress: Progress) -> None:
         """A trial is about to be launched."""
 

@@ -11,6 +11,9 @@ FREE = ("name", "model", "budget")
 """Parts of a study file that may change between runs: the name is the key, the model is compared by its
 digest, and a budget bounds how much is measured and not what."""
 
+FILES = ("quality.texts", "quality.data")
+"""Names of files, which are compared by their digests too."""
+
 
 def refuse_differences(name: str, differences: Sequence[str]) -> None:
     """Refuse to go on with a study when anything differs.
@@ -27,9 +30,7 @@ def refuse_differences(name: str, differences: Sequence[str]) -> None:
 
 def study_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Which values of two study documents differ: `objective.percentile: 50.0 -> 99.0`."""
-    before = dict(_leaves({key: value for key, value in old.items() if key not in FREE}))
-    after = dict(_leaves({key: value for key, value in new.items() if key not in FREE}))
-    return mapping_differences(before, after)
+    return mapping_differences(_compared(old), _compared(new))
 
 
 def mapping_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -40,6 +41,11 @@ def mapping_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[
         for key in keys
         if old.get(key) != new.get(key)
     ]
+
+
+def _compared(document: Mapping[str, Any]) -> dict[str, Any]:
+    leaves = _leaves({key: value for key, value in document.items() if key not in FREE})
+    return {path: value for path, value in leaves if path not in FILES}
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -15,7 +15,7 @@ from optuna.trial import Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from autotune.errors import StoreError, StudyError
-from autotune.search.outcomes import FAILURE, configuration_of
+from autotune.search.outcomes import FAILURE, PAIR_WIDE, configuration_of
 from autotune.search.sampler import LegalSampler
 from autotune.search.score import direction
 from autotune.search.space import SearchSpace
@@ -153,6 +153,8 @@ class SearchStudy:
         trial.set_user_attr(SUMMARY, f"{configuration_of(frozen)}: {outcome_in_words(answer)}")
         if isinstance(answer.result, Failure):
             trial.set_user_attr(FAILURE, str(answer.result.kind))
+            if answer.result.pair_wide:
+                trial.set_user_attr(PAIR_WIDE, True)
         for name in sorted(answer.violations.keys() - frozen.constraints.keys()):
             trial.set_constraint(name, answer.violations[name])
 

@@ -27,7 +27,10 @@ DURATIONS: Mapping[str, str] = {
 }
 """Keys of `measure` that are durations with a unit, and the values' names inside."""
 
-_MAY_BE_EMPTY = ("limits", "search", "measure", "confirm", "budget")
+FILLED_IN = ("texts_digest", "data_digest")
+"""Values of `quality` that no file holds."""
+
+_MAY_BE_EMPTY = ("limits", "quality", "search", "measure", "confirm", "budget")
 """Sections that may stand with nothing below them, as when all of it is commented out."""
 
 
@@ -38,8 +41,10 @@ def study_schema() -> Schema:
     properties = dict(sections) | {
         "name": _name(sections["name"]),
         "model": _model(sections["model"]),
+        "inputs": _inputs(sections["inputs"]),
         "objective": _objective(sections["objective"]),
         "limits": _limits(sections["limits"]),
+        "quality": _quality(sections["quality"]),
         "search": _search(sections["search"]),
         "measure": _measure(sections["measure"]),
         "confirm": dict(sections["confirm"]),
@@ -67,6 +72,17 @@ def _name(value: Schema) -> Schema:
 def _model(value: Schema) -> Schema:
     pattern = "|".join(f"{prefix}:{rest}" for prefix, rest in PATTERNS.items())
     return value | {"title": FORMS, "pattern": f"^({pattern})$", "examples": ["random:distilbert-base"]}
+
+
+def _inputs(value: Schema) -> Schema:
+    kinds = value["additionalProperties"]
+    return {
+        "title": f"a mapping from names of inputs to one of {', '.join(kinds['enum'])}",
+        "description": value["description"],
+        "type": "object",
+        "patternProperties": {"": kinds},
+        "maxProperties": value["maxProperties"],
+    }
 
 
 def _objective(value: Schema) -> Schema:
@@ -108,6 +124,20 @@ def _limits(value: Schema) -> Schema:
             "memory": memory,
         },
     }
+
+
+def _quality(value: Schema) -> Schema:
+    written = {name: schema for name, schema in value["properties"].items() if name not in FILLED_IN}
+    properties = {name: _given(schema) for name, schema in written.items()}
+    for name in ("texts", "data"):
+        properties[name]["title"] = "a file's path, which starts at the study file's folder"
+    return value | {"properties": properties}
+
+
+def _given(value: Schema) -> Schema:
+    """A value that is left out rather than null."""
+    described = {"description": value["description"]}
+    return _present(value) | described if "anyOf" in value else value
 
 
 def _search(value: Schema) -> Schema:

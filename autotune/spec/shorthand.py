@@ -123,6 +123,13 @@ def _quantity(expansion: Expansion, place: Place, value: Any, parse: Callable[[s
         return None
 
 
+def _quality(expansion: Expansion, place: Place, value: Any) -> None:
+    given = _known(expansion, place, value)
+    for key in (key for key, entry in given.items() if entry is None):
+        expansion.refuse((*place, key))
+    expansion.values["quality"] = {key: entry for key, entry in given.items() if entry is not None}
+
+
 def _search(expansion: Expansion, place: Place, value: Any) -> None:
     search: Values = {}
     for key, choices in _known(expansion, place, value).items():
@@ -175,6 +182,7 @@ _SECTIONS: dict[str, Callable[[Expansion, Place, Any], None]] = {
     "problem": _problem,
     "objective": _objective,
     "limits": _limits,
+    "quality": _quality,
     "search": _search,
     "measure": _measure,
     "confirm": _confirm,

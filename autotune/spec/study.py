@@ -24,7 +24,7 @@ from pydantic_core import PydanticCustomError
 from autotune.errors import MachineError
 from autotune.machine.cpus import format_cpu_list, parse_cpu_list
 from autotune.spec.configuration import Precision, Scenario
-from autotune.spec.model_source import max_tokens, model_fault
+from autotune.spec.model_source import ArrayKind, max_tokens, model_fault
 
 FAULT = "autotune"
 """Type of the validation errors raised here; their context tells the place within the value (`at`)."""
@@ -97,6 +97,8 @@ Choices = Annotated[
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Percentile = Annotated[float, Field(ge=1, le=99.99)]
 Seconds = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+FileName = Annotated[str, Field(min_length=1, max_length=4_096)]
 BackendName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$"), AfterValidator(_backend_name)]
 
 
@@ -137,6 +139,67 @@ class Limits(Part):
 
     latency: LatencyLimit | None = None
     memory_bytes: Annotated[int, Field(ge=1, le=2**50)] | None = None
+
+
+Metric = Literal["accuracy", "f1", "spearman"]
+
+USUAL_COSINE, USUAL_DIFFERENCE = 0.85, 0.5
+"""Limits where nothing else is asked for.
+
+Source: measured of all-MiniLM-L6-v2's last hidden state: honest int8-dynamic 0.91 to 0.95 (PyTorch, ONNX
+Runtime; random tokens, texts), with differences up to 0.24; with one weight matrix in six at twice its scale
+0.76 to 0.82, with all of them at 1.2 times 0.60 to 0.65.
+"""
+
+
+def _usual_cosine(earlier: dict[str, Any]) -> float | None:
+    return None if earlier.get("data") else USUAL_COSINE
+
+
+def _usual_difference(earlier: dict[str, Any]) -> float | None:
+    return None if earlier.get("data") else USUAL_DIFFERENCE
+
+
+class Quality(Part):
+    """How near to the fp32 reference's a configuration's answers must be; otherwise it is not measured."""
+
+    texts: FileName | None = None
+    """A file of texts, one to a line: answers to them are compared, and int8-static is calibrated on them.
+    Without it, random tokens."""
+    sequences: Annotated[int, Field(ge=1, le=10_000)] = 32
+    """How many sequences are compared and calibrated on, at most."""
+    data: FileName | None = None
+    """Labelled texts, one JSON object to a line: `{"text": ..., "label": ...}`, or
+    `{"text": ..., "text_pair": ..., "score": ...}`."""
+    metric: Annotated[Metric | None, Field(validate_default=True)] = None
+    """What `data` is scored by: accuracy or (macro) f1 of labels, or spearman of scores."""
+    max_drop: Share = 0.01
+    """By how much the metric may be less than the reference's."""
+    cosine: Share | None = Field(default_factory=_usual_cosine)
+    """Least cosine similarity to the reference's answers, the mean over sequences; 0.85, or no limit with
+    `data`."""
+    max_difference: Annotated[float, Field(gt=0)] | None = Field(default_factory=_usual_difference)
+    """Largest difference of one number, as a share of the reference's largest; 0.5, or no limit with
+    `data`."""
+    top1: Share | None = None
+    """Least share of sequences (or tokens) for which a classifier puts the same class first. No limit unless
+    given, as near ties change places for nothing."""
+    texts_digest: str = ""
+    """Of `texts` and the tokenizer; filled in when the study begins, never written in a file."""
+    data_digest: str = ""
+    """Of `data` and the tokenizer; likewise."""
+
+    @field_validator("metric")
+    @classmethod
+    def _a_metric_and_its_data_go_together(cls, metric: Metric | None, info: ValidationInfo) -> Metric | None:
+        data = info.data.get("data", metric)
+        if metric is None and data is not None:
+            _refuse(f"missing: write what {data} is scored by: accuracy, f1 or spearman")
+        if metric is not None and data is None:
+            _refuse(
+                f"{metric} has nothing to be computed on: name labelled texts, as in `data: labelled.jsonl`"
+            )
+        return metric
 
 
 class Search(Part):
@@ -212,7 +275,10 @@ class StudySpec(Part):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     """What the study is called in the store."""
     model: Annotated[str, Field(max_length=4_096), AfterValidator(_known_model)]
-    """`random:NAME`, `path:DIR`, `hf:ORG/NAME@REVISION` or `fake:FILE` (a closed-form double)."""
+    """`random:NAME`, `path:DIR`, `hf:ORG/NAME@REVISION`, `onnx:FILE`, or `fake:FILE` (closed-form)."""
+    inputs: Annotated[dict[str, ArrayKind], Field(max_length=MAX_CHOICES)] = {}
+    """What the inputs of an `onnx:` model hold, where their names (`input_ids`, `attention_mask`,
+    `token_type_ids`) do not tell: `tokens` (ids), `ones` (every token is attended to) or `zeros`."""
     problem: Problem
     objective: Objective = Objective(kind="throughput")
     scenario: Annotated[Scenario, Field(default_factory=_usual_scenario)]
@@ -222,11 +288,22 @@ class StudySpec(Part):
     `offline` for throughput."""
     measure: Measure = Measure()
     limits: Annotated[Limits, Field(validate_default=True)] = Limits()
+    quality: Quality = Quality()
     search: Search = Search()
     confirm: Confirm = Confirm()
     budget: Budget = Budget()
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """Of random weights, inputs and the sampler."""
+
+    @field_validator("inputs")
+    @classmethod
+    def _only_files_have_inputs_of_their_own(
+        cls, inputs: dict[str, ArrayKind], info: ValidationInfo
+    ) -> dict[str, ArrayKind]:
+        model = info.data.get("model", "onnx:")
+        if inputs and not model.startswith("onnx:"):
+            _refuse(f"{model} says itself what its inputs hold: `inputs` belongs to an onnx: model alone")
+        return inputs
 
     @field_validator("problem")
     @classmethod

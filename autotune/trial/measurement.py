@@ -31,11 +31,13 @@ class Failure:
     Attributes:
         reason: one sentence, with the engine's own words where it has any.
         stderr_tail: the last bytes that the failed worker wrote to stderr, decoded.
+        pair_wide: whether it speaks for every configuration of this backend and precision.
     """
 
     kind: FailureKind
     reason: str
     stderr_tail: str = ""
+    pair_wide: bool = False
 
 
 @dataclass(frozen=True)

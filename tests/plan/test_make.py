@@ -7,13 +7,14 @@ import pytest
 
 from autotune.errors import PlanError
 from autotune.machine.machine import Core, Machine, NumaNode
+from autotune.model.assessment import EXEMPT, Assessment, LabelledScore
 from autotune.model.sources import ResolvedModel
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan, format_plan, parse_plan
 from autotune.plan.evidence import Confirmation
 from autotune.plan.histogram import histogram_percentiles_s
 from autotune.plan.make import Measured, estimate_from, make_plan
-from autotune.spec.configuration import Configuration
+from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.study import LatencyLimit, Limits, Objective, Problem, StudySpec
 from autotune.statistics.paired import Interval
 from autotune.testing.plans import build_commands, build_measurement
@@ -103,6 +104,27 @@ def test_the_gain_is_what_the_rounds_showed_where_there_were_rounds() -> None:
 
 def test_one_round_has_no_interval() -> None:
     assert make(gain=Interval(3.9, 0.0, float("inf"), 0.95, 1)).gain_range is None
+
+
+@pytest.mark.parametrize(
+    ("precision", "quality", "warned"),
+    [
+        ("int8-dynamic", Assessment("random", 32, cosine=0.99), True),
+        ("int8-dynamic", Assessment("texts", 32, cosine=0.99), False),
+        ("int8-dynamic", Assessment("random", 32, labelled=LabelledScore("f1", 9, 1.0, 1.0)), False),
+        ("int8-dynamic", EXEMPT, False),
+        ("fp32", Assessment("random", 32, cosine=1.0), False),
+    ],
+)
+def test_a_reduced_precision_that_was_compared_on_random_tokens_alone_is_warned_of(
+    precision: Precision, quality: Assessment, warned: bool
+) -> None:
+    winner = measured(build_measurement(instances=2))
+    chosen = replace(winner, configuration=replace(winner.configuration, precision=precision))
+    plan = make(winner=chosen, quality=quality)
+    assert plan.quality == quality
+    assert parse_plan(format_plan(plan)) == plan
+    assert [("on random tokens alone" in warning) for warning in plan.warnings] == [True] * warned
 
 
 def test_a_study_without_a_baseline_has_no_gain() -> None:

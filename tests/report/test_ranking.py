@@ -128,6 +128,16 @@ def test_sockets_are_shown_where_they_tell_configurations_apart() -> None:
     assert [row[columns.index("sockets")] for row in rows] == ["0", "0-1"]
 
 
+def test_configurations_whose_answers_are_wrong_stand_at_the_end_of_the_table() -> None:
+    wrong = replace(a_trial(1, 1.0), score=None, failure="wrong_output")
+    crashed = replace(a_trial(2, 1.0), score=None, failure="crash")
+    _, rows = top_table([a_trial(0, 9.0), wrong, crashed], THROUGHPUT)
+    assert [(row[0], row[-2], row[-1]) for row in rows] == [
+        ("baseline", "9.00 samples/s", "1.00x"),
+        ("1", "wrong output", ""),
+    ]
+
+
 def test_a_score_names_its_unit_and_percentile() -> None:
     assert format_score(THROUGHPUT, 23.6) == "23.6 samples/s"
     assert format_score(LATENCY, 0.0123) == "p95 12.3 ms"

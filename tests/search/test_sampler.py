@@ -164,6 +164,21 @@ def test_an_unsupported_pair_is_dropped_everywhere() -> None:
     assert [one.precision for one in proposed].count("int8-dynamic") > 1
 
 
+def test_a_pair_whose_answers_are_wrong_is_dropped_everywhere_and_by_the_next_run() -> None:
+    spec, storage = a_spec(), optuna.storages.InMemoryStorage()
+
+    def outcome(configuration: Configuration) -> Answer:
+        if configuration.precision == "bf16":
+            wrong = Failure(FailureKind.WRONG_OUTPUT, "cosine 0.2", pair_wide=True)
+            return Answer(wrong, None, {})
+        return measured(spec, configuration)
+
+    proposed = proposals(a_study(spec, storage=storage), outcome)
+    assert [one.precision for one in proposed].count("bf16") == 1
+    assert [one.precision for one in proposed].count("int8-dynamic") > 1
+    assert proposals(a_study(spec, storage=storage), outcome) == []
+
+
 def test_what_ran_out_of_memory_is_not_tried_with_as_many_or_more_instances() -> None:
     spec = a_spec()
 

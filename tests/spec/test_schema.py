@@ -58,6 +58,8 @@ VALID: list[dict[str, Any]] = [
     {"model": "hf:org/name@v1"},
     {"model": "path:a b/c"},
     {"model": "fake:m.json"},
+    {"model": "onnx:m.onnx", "inputs": {"words": "tokens", "seen": "ones", "segments": "zeros"}},
+    {"inputs": {}},
     {"objective": "latency"},
     {"objective": {"latency": "p99.9"}},
     {"objective": {"latency": {"percentile": 99}}},
@@ -66,6 +68,9 @@ VALID: list[dict[str, Any]] = [
     {"limits": None},
     {"limits": {"latency": {"p99": "50 ms"}, "memory": "4gib"}},
     {"limits": {"latency": {"percentile": 99.9, "max": "1min"}}},
+    {"quality": {"texts": "a.txt", "sequences": 8, "cosine": 0.9, "max_difference": 0.2, "top1": 1}},
+    {"quality": {"data": "a.jsonl", "metric": "spearman", "max_drop": 0.02}},
+    {"quality": None},
     {"search": {"backends": "pytorch", "precisions": ["fp32"], "instances": 3, "threads": "auto"}},
     {"search": {"placements": ["close", "per-l3"], "sockets": [0, "0-1", "2,3"], "smt": "auto"}},
     {"search": {"sockets": "0", "smt": [True, False]}},
@@ -84,6 +89,9 @@ INVALID: list[dict[str, Any]] = [
     {"model": "path:"},
     {"model": "hf:a/b/c"},
     {"model": None},
+    {"model": "onnx:m.onnx", "inputs": {"words": "ids"}},
+    {"model": "onnx:m.onnx", "inputs": None},
+    {"model": "onnx:m.onnx", "inputs": ["words"]},
     {"problem": None},
     {"problem": [8, 128]},
     {"problem": {"batch_size": 8}},
@@ -110,10 +118,17 @@ INVALID: list[dict[str, Any]] = [
     {"limits": {"latency": {"percentile": 100, "max": "1s"}}},
     {"limits": {"memory": 4096}},
     {"limits": {"memory": "4G"}},
+    {"quality": []},
+    {"quality": {"cosine": "high"}},
+    {"quality": {"cosine": None}},
+    {"quality": {"max_difference": 0}},
+    {"quality": {"texts": ""}},
+    {"quality": {"data": "a.jsonl", "metric": "auc"}},
+    {"quality": {"texts": "a.txt", "texts_digest": "00"}},
     {"search": {"backends": []}},
     {"search": {"backends": ["auto"]}},
     {"search": {"backends": "Not A Name"}},
-    {"search": {"precisions": ["fp16"]}},
+    {"search": {"precisions": ["fp8"]}},
     {"search": {"instances": 0}},
     {"search": {"instances": [1, 1]}},
     {"search": {"instances": ["auto"]}},
@@ -142,7 +157,10 @@ BEYOND_THE_SCHEMA: list[dict[str, Any]] = [
     {"scenario": "server"},
     {"scenario": "server", "objective": "latency", "limits": {"latency": {"p99": "50ms"}}},
     {"problem": {"batch_size": 8, "sequence_length": 1024}},
+    {"inputs": {"words": "tokens"}},
     {"objective": "latency", "search": {"instances": [16]}},
+    {"quality": {"data": "a.jsonl"}},
+    {"quality": {"metric": "f1"}},
     {"limits": {"latency": {"p99": "2h"}}},
     {"limits": {"memory": "0GiB"}},
     {"measure": {"warmup": "0s"}},
@@ -206,7 +224,7 @@ def test_every_mapping_of_the_schema_refuses_unknown_keys() -> None:
 def test_every_key_of_a_study_has_a_description() -> None:
     sections = study_schema()["properties"]
     undescribed = [name for name, section in sections.items() if not section.get("description")]
-    for name in ("problem", "limits", "search", "measure", "confirm", "budget"):
+    for name in ("problem", "limits", "quality", "search", "measure", "confirm", "budget"):
         keys = sections[name]["properties"].items()
         undescribed += [f"{name}.{key}" for key, schema in keys if not schema.get("description")]
     assert undescribed == []
@@ -225,7 +243,7 @@ def defaults(section: dict[str, Any]) -> dict[str, Any]:
 def test_the_defaults_in_the_schema_are_those_of_the_loader() -> None:
     sections = study_schema()["properties"]
     written = {name: defaults(section) for name, section in sections.items() if defaults(section)}
-    assert set(written) == {"search", "measure", "confirm", "budget"}
+    assert set(written) == {"quality", "search", "measure", "confirm", "budget"}
     assert parse_study(json.dumps(LEAST | written), name="x") == parse_study(json.dumps(LEAST), name="x")
 
 
