@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from autotune.backends.preparation import prepare_artifact
-from autotune.backends.registry import get_backend
+from autotune.backends.registry import backends, get_backend, package_versions
 from autotune.errors import ModelError, UnsupportedError
 from autotune.machine.read import read_machine
 from autotune.model.artifact import Artifact
 from autotune.model.cache import ArtifactCache
+from autotune.model.manifest import read_manifest
 from autotune.model.sources import resolve_model
 from autotune.spec.configuration import Precision
 from autotune.testing.backend_contract import BackendContract, Probe
@@ -84,12 +85,14 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def prepare(encoders: Path, contract_cache: Path) -> Prepare:
-    """Prepares one of the encoders for ONNX Runtime."""
+    """Prepares one of the encoders, for ONNX Runtime unless another engine is named."""
 
-    def prepare_encoder(name: str, precision: Precision = "fp32", *flags: str) -> Artifact:
+    def prepare_encoder(
+        name: str, precision: Precision = "fp32", *flags: str, engine: str = "onnxruntime"
+    ) -> Artifact:
         model = resolve_model(f"onnx:{name}", base=encoders, seed=0, offline=True)
         isa, cache = frozenset(flags), ArtifactCache(contract_cache)
-        return prepare_artifact(model, "onnxruntime", precision, isa, cache, timeout_s=240)
+        return prepare_artifact(model, engine, precision, isa, cache, timeout_s=240)
 
     return prepare_encoder
 
@@ -120,6 +123,24 @@ class TestOnnxFile(BackendContract):
         }
         assert sizes["int4-weights"] < sizes["int8-weights"] < 0.5 * sizes["fp32"]
         assert sizes["int8-static"] < 0.5 * sizes["fp32"]
+
+
+def test_onnx_files_run_in_onnx_runtime_and_openvino_alone() -> None:
+    runs = {
+        name
+        for name, one in backends().items()
+        if one.unsupported("fp32", read_machine().isa, "onnx") is None
+    }
+    assert runs == {"onnxruntime", "openvino"}
+
+
+@pytest.mark.skipif(not package_versions(["openvino"]), reason="openvino is not installed")
+def test_openvino_answers_as_onnx_runtime_does(prepare: Prepare) -> None:
+    made = read_manifest(prepare("encoder.onnx", engine="openvino").directory)
+    assert made is not None
+    assert made.observed_precision == "fp32"
+    assert made.agreement is not None
+    assert made.agreement.cosine > 0.9999
 
 
 @pytest.mark.parametrize(
