@@ -81,16 +81,21 @@ def _inside(file: Path, location: str) -> Path:
     """The file that holds weights of the model, which must lie in its folder.
 
     Raises:
-        ModelError: it lies elsewhere, also by way of a link, or is not there.
+        ModelError: it lies elsewhere, also by way of a link, is not there, or has a second name.
     """
-    weights = (file.parent / location).resolve()
-    if not weights.is_relative_to(file.parent.resolve()):
+    weights = file.parent / location
+    if not weights.resolve().is_relative_to(file.parent.resolve()):
         raise ModelError(
             f"{file} has weights outside of its folder, in {location!r}, which autotune never reads",
             remedy="save it again with its external data beside it",
         )
     if not weights.is_file():
         raise ModelError(f"{file} lacks {location}, which holds its weights", remedy="put the file beside it")
+    if weights.is_symlink() or weights.stat().st_nlink > 1:
+        raise ModelError(
+            f"{weights} is a link, and onnx reads no weights by way of links",
+            remedy="put a copy of the file in its place",
+        )
     return weights
 
 

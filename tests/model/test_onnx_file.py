@@ -58,6 +58,11 @@ text = (folder / "large.onnx").read_bytes()
 (folder / "linked.onnx").write_bytes(text.replace(b"large.data", b"links.data"))
 (folder / "lacking.onnx").write_bytes(text.replace(b"large.data", b"other.data"))
 (folder / "links.data").symlink_to("/etc/passwd")
+(folder / "renamed.onnx").write_bytes(text.replace(b"large.data", b"alias.data"))
+(folder / "alias.data").symlink_to("large.data")
+(folder / "shared.onnx").write_bytes(text.replace(b"large.data", b"twice.data"))
+(folder / "twice.data").write_bytes((folder / "large.data").read_bytes())
+(folder / "other name").hardlink_to(folder / "twice.data")
 (folder / "half.onnx").write_bytes((folder / "usual.onnx").read_bytes()[:-100])
 (folder / "empty.onnx").write_bytes(b"")
 (folder / "text.onnx").write_text("not a model")
@@ -161,6 +166,8 @@ def test_the_configuration_beside_a_file_tells_what_the_graph_does_not(
         ("escaping.onnx", {}, r"weights outside of its folder, in '\.\./l\.data\.'"),
         ("linked.onnx", {}, r"weights outside of its folder, in 'links\.data'"),
         ("lacking.onnx", {}, r"lacks other\.data"),
+        ("renamed.onnx", {}, r"alias\.data is a link"),
+        ("shared.onnx", {}, r"twice\.data is a link"),
     ],
 )
 def test_a_file_that_is_no_such_model_is_refused_in_a_sentence(
