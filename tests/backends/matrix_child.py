@@ -1,11 +1,11 @@
 """Makes the artifacts of the matrix, many in one process; see `test_matrix.py`.
 
     python matrix_child.py models FOLDER
-    python matrix_child.py engine FOLDER BACKEND OUTCOMES
+    python matrix_child.py engine FOLDER BACKEND OUTCOMES NAME...
 
 `models` writes a small random model of every architecture into FOLDER/NAME/model, and beside every model
-there its reference and its calibration. `engine` makes the artifact of every model at every precision that
-the backend has here, as a preparation's child does, and appends one JSON line for each to OUTCOMES: what
+there its reference and its calibration. `engine` makes the artifact of every named model at every precision
+that the backend has here, as a preparation's child does, and appends one JSON line for each to OUTCOMES: what
 was observed, or the error's class and words. It is one process for all artifacts of an engine, as most of the
 time of a small model's preparation goes into imports.
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +91,10 @@ def write_models(folder: Path) -> None:
             handle({**_request(model, stage, "fp32"), "source": CALIBRATED_ON})
 
 
-def write_artifacts(folder: Path, engine: str, outcomes: Path) -> None:
+def write_artifacts(models: Iterable[Path], engine: str, outcomes: Path) -> None:
     """Make every artifact of an engine, one model after the other."""
     backend, isa = get_backend(engine), read_machine().isa
-    for model in sorted(folder.iterdir()):
+    for model in models:
         made: dict[str, dict[str, Any]] = {}
         for precision in _bases_first(backend):
             if backend.unsupported(precision, isa, "path") is None:
@@ -154,15 +154,14 @@ def _artifact(model: Path, backend: str, precision: str) -> Path:
     return model / f"{backend}-{precision}"
 
 
-def main(arguments: Iterator[str]) -> None:
+def main(task: str, folder: Path, *arguments: str) -> None:
     """Do what the command line says."""
-    task, folder = next(arguments), Path(next(arguments))
-    tasks: dict[str, Callable[[], None]] = {
-        "models": lambda: write_models(folder),
-        "engine": lambda: write_artifacts(folder, next(arguments), Path(next(arguments))),
-    }
-    tasks[task]()
+    if task == "models":
+        write_models(folder)
+    else:
+        engine, outcomes, *names = arguments
+        write_artifacts([folder / name for name in names], engine, Path(outcomes))
 
 
 if __name__ == "__main__":
-    main(iter(sys.argv[1:]))
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
