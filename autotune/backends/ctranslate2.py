@@ -114,8 +114,9 @@ class CTranslate2Session:
         """Int32 `(batch,)`: the engine takes how long each sequence is, in place of a mask."""
         numpy = self._numpy
         if mask is None:
-            return numpy.full(len(tokens), tokens.shape[1], dtype=numpy.int32)
-        lengths = mask.sum(axis=1, dtype=numpy.int32)
+            whole: np.ndarray[Any, Any] = numpy.full(len(tokens), tokens.shape[1], dtype=numpy.int32)
+            return whole
+        lengths: np.ndarray[Any, Any] = mask.sum(axis=1, dtype=numpy.int32)
         if not (mask == (numpy.arange(mask.shape[1]) < lengths[:, None])).all():
             raise UnsupportedError(
                 "ctranslate2 takes lengths, and this attention mask hides more than the ends of sequences",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from autotune.backends.jax_program import (
+    TORCHAX,
     WEIGHTS_FILE,
     compile_program,
     export_program,
@@ -43,7 +44,7 @@ class JaxBackend:
     name: ClassVar[str] = "jax"
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32",)
     packages: ClassVar[tuple[str, ...]] = ("jax", "jaxlib", "torchax", "torch", "transformers")
-    install_hint: ClassVar[str] = "pip install jax torchax torch transformers"
+    install_hint: ClassVar[str] = f"pip install jax '{TORCHAX}' torch transformers"
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
         """See `Backend.unsupported`."""

@@ -24,6 +24,12 @@ PROGRAM_FILE = "program.stablehlo"
 WEIGHTS_FILE = "weights.safetensors"
 CODE_FOLDER = "code"
 
+TORCHAX = "torchax>=0.0.14.dev20260814"
+"""The first that torch 2.13, which has no named tensors any more, does not break.
+
+Source: google/torchax, issue 101.
+"""
+
 LONGEST_REASON = 200
 """Characters of the bridge's words that are kept; some show a whole graph."""
 
@@ -77,11 +83,8 @@ def _free_shape(source: Path) -> Any:
 def _trace(source: Path) -> tuple[list[np.ndarray[Any, Any]], Any, int]:
     """The weights, the function of (weights, arrays) that JAX can trace, and how many arrays it takes."""
     import torch
-    import torchax
-    from torchax.export import exported_program_to_jax
 
-    # Only now has it all its operations.
-    torchax.default_env()
+    torchax = _import_torchax()
     module = positional_model(source, "float32")
     # torchax does not have the attention that torch fuses for cpus; XLA fuses its own.
     module.model.set_attn_implementation("eager")
@@ -90,8 +93,21 @@ def _trace(source: Path) -> tuple[list[np.ndarray[Any, Any]], Any, int]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.export.export(module, example, dynamic_shapes=((free,) * len(example),))
-        _, tensors, run = exported_program_to_jax(program, export_raw=True)
+        _, tensors, run = torchax.export.exported_program_to_jax(program, export_raw=True)
     return [_to_numpy(tensor) for tensor in tensors], lambda *given: run(*given)[0], len(example)
+
+
+def _import_torchax() -> Any:
+    try:
+        import torchax
+        import torchax.export
+    except AttributeError as error:
+        raise UnsupportedError(
+            f"this torchax does not work with this torch: {error}", remedy=f"pip install '{TORCHAX}'"
+        ) from error
+    # Only now has it all its operations.
+    torchax.default_env()
+    return torchax
 
 
 def _to_numpy(tensor: Any) -> np.ndarray[Any, Any]:

@@ -17,6 +17,7 @@ import pytest
 from autotune.backends.jax import JaxBackend
 from autotune.backends.jax_program import PROGRAM_FILE
 from autotune.backends.preparation import prepare_artifact
+from autotune.errors import UnsupportedError
 from autotune.machine.read import read_machine
 from autotune.model.artifact import Artifact
 from autotune.model.cache import ArtifactCache
@@ -123,3 +124,16 @@ class TestJax(BackendContract):
         modules = set(ask(compiled.directory, SHAPE)["modules"])
         assert "jax" in modules
         assert not modules & {"torch", "transformers", "torchax"}
+
+
+@installed
+@pytest.mark.engines
+def test_a_torchax_that_is_older_than_torch_is_refused_with_the_command_that_helps(
+    tiny_models: Path, contract_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torchax.py").write_text("import torch\ntorch.ops.aten.prod.an_overload_that_is_gone\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    model = resolve_model(f"path:{tiny_models / 'classifier'}", base=Path("/"), seed=0, offline=True)
+    with pytest.raises(UnsupportedError, match=r"does not work with this torch: .*is_gone") as refused:
+        prepare_artifact(model, "jax", "fp32", frozenset(), ArtifactCache(contract_cache), timeout_s=240)
+    assert refused.value.remedy == "pip install 'torchax>=0.0.14.dev20260814'"
