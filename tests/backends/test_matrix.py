@@ -51,13 +51,15 @@ LEAST_COSINE_OF_REAL: Mapping[Precision, float] = {**LEAST_COSINE, "int8-dynamic
 request of a single token."""
 
 UNREGISTERED = "No conversion is registered for the model configuration"
+NEEDS_CONSTANT = "Symbolic dimension 'tokens' used in a context that requires a constant"
 UNSUPPORTED: Mapping[tuple[str, str, str], str] = {
     ("ctranslate2", "albert", "*"): UNREGISTERED,
     ("ctranslate2", "deberta-v2", "*"): UNREGISTERED,
     ("ctranslate2", "electra", "*"): UNREGISTERED,
     ("ctranslate2", "modernbert", "*"): UNREGISTERED,
     ("ctranslate2", "mpnet", "*"): UNREGISTERED,
-    ("openvino", "modernbert", "*"): "openvino does not follow this architecture",
+    ("jax", "deberta-v2", "*"): NEEDS_CONSTANT,
+    ("jax", "mpnet", "*"): NEEDS_CONSTANT,
 }
 """(engine, model, precision) that the engine cannot take, where `*` is any model or precision, and a part of
 what it says."""

@@ -160,7 +160,7 @@ def test_the_other_pairs_follow_most_promising_first() -> None:
         ("openvino", "int8-static"),
         ("onnxruntime", "int8-dynamic"),
         ("ctranslate2", "int8-dynamic"),
-        ("new-engine", "bf16"),
+        ("openvino", "int8-weights"),
     ]
     assert {precision for _, precision in pairs[-2:]} == {"fp32"}
 
