@@ -1,11 +1,22 @@
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from autotune.testing.fake_plans import FakeStudy
+
+
+def pytest_configure() -> None:
+    """Have the signals that tests send reach what they start, even where a job's shell ignores them.
+
+    What a process ignores, its children ignore too; and a shell starts `command &` ignoring Ctrl-C.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture(scope="module")
