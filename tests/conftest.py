@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,9 +10,17 @@ from autotune.testing.fake_plans import FakeStudy
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Name a marker, and have the signals that tests send reach what they start.
+
+    They do so even where a job's shell ignores them. What a process ignores, its children ignore
+    too; and a shell starts `command &` ignoring Ctrl-C.
+    """
     config.addinivalue_line(
         "markers", "matrix: every engine at every precision on every architecture; slowest"
     )
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture(scope="module")

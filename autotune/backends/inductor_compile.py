@@ -32,6 +32,8 @@ _OPTIONS: Mapping[str, Any] = {
     # Of the code that only calls the kernels; optimising it takes longer than all the rest.
     "aot_inductor.compile_wrapper_opt_level": "O0",
     "aot_inductor.enable_line_tables": False,
+    # Take what the cpu says of itself: compiling a trial program for each instruction set takes ten seconds.
+    "cpp.vec_isa_ok": True,
     "compile_threads": 1,
 }
 
@@ -89,6 +91,8 @@ def _compile(module: Any, example: tuple[Any, ...], compiler: str, folder: Path)
             example,
             options={name: value for name, value in options.items() if name in known},
         )
+    except (MemoryError, OSError):
+        raise  # says nothing of the architecture
     except Exception as error:  # what torch's exporter and compiler raise has no common class
         raise UnsupportedError(
             f"inductor cannot compile this architecture ahead of time: {first_line(error)}",

@@ -65,7 +65,7 @@ def check_follows(made: Callable[..., Any], model: Any, source: Path, engine: st
         shape = tuple(inputs[0].shape)
         try:
             agreement = measure_agreement([model(*inputs).numpy()], [made(*inputs).numpy()])
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, IndexError) as error:
             raise _refusal(engine, shape, _last_line(error)) from error
         if agreement.cosine < LEAST_COSINE:
             raise _refusal(engine, shape, f"it answers with a cosine of {agreement.cosine:.3f} to the model")

@@ -84,31 +84,30 @@ class GraphContract(BackendContract):
     def contract_model(cls, tiny_models: Path) -> str:
         return f"path:{tiny_models / 'classifier'}"
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def worker(cls, probes: Mapping[Precision, Probe]) -> dict[str, Any]:
+        """A worker of the fp32 artifact, with two threads, that was told that it is bf16."""
+        return work(probes["fp32"].artifact, told="bf16", threads=2)
+
     def test_padding_is_masked_as_eager_pytorch_masks_it(
-        self, probes: Mapping[Precision, Probe], tiny_models: Path, contract_cache: Path
+        self, worker: Mapping[str, Any], tiny_models: Path, contract_cache: Path
     ) -> None:
         eager = work(prepare(tiny_models / "classifier", "pytorch", contract_cache))
-        own = work(probes["fp32"].artifact)
         assert not np.allclose(eager["whole"][0], eager["padded"][0], rtol=1e-2)
-        np.testing.assert_allclose(own["whole"], eager["whole"], rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(own["padded"], eager["padded"], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(worker["whole"], eager["whole"], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(worker["padded"], eager["padded"], rtol=1e-3, atol=1e-4)
 
-    @pytest.mark.parametrize("threads", [1, 2])
-    def test_as_many_threads_run_as_were_asked_for(
-        self, probes: Mapping[Precision, Probe], threads: int
-    ) -> None:
-        seen = work(probes["fp32"].artifact, threads=threads)
-        assert (seen["threads"], seen["computing"]) == (threads, threads)
+    def test_as_many_threads_compute_as_were_asked_for(self, worker: Mapping[str, Any]) -> None:
+        assert (worker["threads"], worker["computing"]) == (2, 2)
 
     def test_the_precision_is_that_of_the_weights_whatever_was_asked_for(
-        self, probes: Mapping[Precision, Probe]
+        self, worker: Mapping[str, Any]
     ) -> None:
-        assert work(probes["fp32"].artifact, told="bf16")["precision"] == "fp32"
+        assert worker["precision"] == "fp32"
 
-    def test_a_worker_imports_neither_transformers_nor_a_compiler(
-        self, probes: Mapping[Precision, Probe]
-    ) -> None:
-        imported = set(work(probes["fp32"].artifact)["imported"])
+    def test_a_worker_imports_neither_transformers_nor_a_compiler(self, worker: Mapping[str, Any]) -> None:
+        imported = set(worker["imported"])
         assert "torch" in imported
         assert not imported & {"transformers", "torch._inductor", "torch._dynamo"}
 
@@ -121,6 +120,15 @@ class GraphContract(BackendContract):
 @pytest.mark.engines
 class TestTorchScript(GraphContract):
     name = "torchscript"
+
+    def test_int8_is_read_from_the_packed_weights(self, probes: Mapping[Precision, Probe]) -> None:
+        assert work(probes["int8-dynamic"].artifact, told="fp32")["precision"] == "int8-dynamic"
+
+    def test_an_architecture_whose_trace_fits_one_length_only_is_refused(
+        self, tiny_models: Path, contract_cache: Path
+    ) -> None:
+        with pytest.raises(UnsupportedError, match=r"does not follow this architecture at 1 x 1 tokens: \w+"):
+            prepare(tiny_models / "longformer", "torchscript", contract_cache)
 
 
 @pytest.mark.engines
@@ -144,6 +152,12 @@ class TestInductor(GraphContract):
             files = {file.name for file in probe.artifact.directory.rglob("*")}
             assert files == {"model.so", "inputs.json", "manifest.json"}
         assert [path for path in temporary.rglob("*") if path.is_file()] == []
+
+    def test_an_architecture_that_cannot_be_compiled_is_refused_in_the_engines_words(
+        self, tiny_models: Path, contract_cache: Path
+    ) -> None:
+        with pytest.raises(UnsupportedError, match=r"cannot compile .*: Could not guard on data-dependent"):
+            prepare(tiny_models / "longformer", "inductor", contract_cache)
 
 
 @pytest.mark.parametrize(

@@ -38,10 +38,30 @@ search:
   placements: [close, spread, per-node]
   smt: [false, true]
 measure: {warmup: 1s, block: 200ms, blocks: 1, max_blocks: 1, disturbed: keep, trial_timeout: 240s}
-confirm: {finalists: 1, rounds: 3}
 budget: {trials: 5, minutes: 60}
 """
-TUNE = '"$PYTHON" -P -m autotune tune study.yaml'
+SEARCH = """
+import autotune
+from autotune.report.progress import Observer
+from autotune.tuning import TuningInterrupted
+
+class SearchOnly(Observer):
+    trials = 0
+
+    def trial_ended(self, record, progress):
+        self.trials += 1
+
+    def wants_to_stop(self):
+        return self.trials == 5
+
+try:
+    autotune.tune("study.yaml", observer=SearchOnly())
+except TuningInterrupted as interrupted:
+    assert interrupted.plan is not None, interrupted.reason
+"""
+"""The five trials without the confirmation, which would launch the same again for minutes."""
+
+TUNE = '"$PYTHON" -P search.py'
 LAUNCH = """
 "$PYTHON" -P -m autotune export latest --to numactl -o launch
 bash launch/launch.sh --seconds 1 > launched.txt
@@ -74,6 +94,7 @@ def tuned(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp(request.param)
     (folder / "model.json").write_text(json.dumps(MODEL))
     (folder / "study.yaml").write_text(STUDY)
+    (folder / "search.py").write_text(SEARCH)
     ran = subprocess.run(
         [EMULATOR, *SHAPE, f"--numbering={request.param}", "--timeout=900", f"--writable={folder}",
          f"--cwd={folder}", "--", "sh", "-c", SCRIPTS[request.param]],
