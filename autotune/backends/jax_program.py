@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 PROGRAM_FILE = "program.stablehlo"
-WEIGHTS_FILE = "weights.safetensors"
+WEIGHTS_FOLDER = "weights"
 CODE_FOLDER = "code"
 
 TORCHAX = "torchax>=0.0.14.dev20260814"
@@ -53,7 +53,6 @@ def export_program(source: Path, directory: Path) -> None:
         UnsupportedError: the bridge cannot take this architecture; in its words.
     """
     import jax
-    from safetensors.numpy import save_file
 
     try:
         weights, function, arrays = _trace(source)
@@ -68,7 +67,25 @@ def export_program(source: Path, directory: Path) -> None:
             remedy="leave jax out of search.backends",
         ) from error
     (directory / PROGRAM_FILE).write_bytes(exported.serialize())
-    save_file({f"{index:05}": weight for index, weight in enumerate(weights)}, directory / WEIGHTS_FILE)
+    _write_weights(weights, directory / WEIGHTS_FOLDER)
+
+
+def _write_weights(weights: list[np.ndarray[Any, Any]], folder: Path) -> None:
+    import numpy
+
+    folder.mkdir()
+    for index, weight in enumerate(weights):
+        numpy.save(folder / f"{index:05}.npy", weight, allow_pickle=False)
+
+
+def read_weights(directory: Path) -> list[Any]:
+    """JAX's own copies of the weights, in the program's order: first touched by this process."""
+    import jax
+    import numpy
+
+    files = sorted((directory / WEIGHTS_FOLDER).iterdir())
+    mapped = [numpy.load(file, mmap_mode="r", allow_pickle=False) for file in files]
+    return [jax.device_put(weight, may_alias=False) for weight in mapped]
 
 
 def _free_shape(source: Path) -> Any:
@@ -163,9 +180,13 @@ def read_code(folder: Path, shape: Shape, weights: int, arrays: int) -> Any | No
 
 def link_program(folder: Path, target: Path) -> None:
     """Bring everything but `inputs.json` from one artifact into another, as links."""
-    (target / CODE_FOLDER).mkdir()
-    files = [folder / PROGRAM_FILE, folder / WEIGHTS_FILE, *(folder / CODE_FOLDER).iterdir()]
-    for file in files:
+    for name in (CODE_FOLDER, WEIGHTS_FOLDER):
+        (target / name).mkdir()
+    for file in (
+        folder / PROGRAM_FILE,
+        *folder.glob(f"{CODE_FOLDER}/*"),
+        *folder.glob(f"{WEIGHTS_FOLDER}/*"),
+    ):
         (target / file.relative_to(folder)).hardlink_to(file)
 
 
