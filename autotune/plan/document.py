@@ -10,7 +10,7 @@ from pydantic_core import from_json, to_json
 from autotune.errors import PlanError
 from autotune.machine.cpus import MAX_CPU
 from autotune.placement.placement import Command
-from autotune.plan.evidence import Confirmation, Document, Estimate, Range, StrictConfiguration
+from autotune.plan.evidence import Confirmation, Document, Estimate, Positive, Range, StrictConfiguration
 from autotune.plan.upgrade import UPGRADES
 from autotune.spec.configuration import Scenario
 
@@ -75,7 +75,7 @@ class Plan(Document):
     instances: tuple[PlanInstance, ...]
     estimate: Estimate
     baseline: Estimate | None
-    gain: float | None
+    gain: Positive | None
     gain_range: Range | None = None
     confirmation: Confirmation
     machine: dict[str, Any]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from autotune.plan.strictness import known_configuration_keys
 from autotune.spec.configuration import Configuration
@@ -19,14 +19,21 @@ class Document(BaseModel):
 StrictConfiguration = Annotated[Configuration, BeforeValidator(known_configuration_keys)]
 """A configuration in which unknown keys are refused."""
 
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, le=1e300)]
+"""A rate, a time or a ratio; bounded so that no change of unit overflows."""
 
 
 class Range(Document):
     """The 95 % interval of a figure."""
 
-    low: float
-    high: float
+    low: Positive
+    high: Positive
+
+    @model_validator(mode="after")
+    def _is_ascending(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"its low {self.low:g} is above its high {self.high:g}")
+        return self
 
 
 class LatencyPercentile(Document):
@@ -60,9 +67,9 @@ class Estimate(Document):
             compressed base64 form; None where there are none to show.
     """
 
-    objective_value: float
+    objective_value: Positive
     objective_range: Range | None = None
-    throughput_sps: float
+    throughput_sps: Positive
     latencies: tuple[LatencyPercentile, ...]
     requests: int
     runs: int
@@ -115,7 +122,7 @@ class Confirmation(Document):
 
     verdict: Literal["better", "baseline", "unopposed", "unconfirmed"]
     rounds: int = 0
-    search_value: float | None = None
+    search_value: Positive | None = None
     optimism: float | None = None
     twin_ratio: Positive | None = None
     twin_range: Range | None = None

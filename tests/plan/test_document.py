@@ -89,6 +89,16 @@ def test_the_newest_version_is_among_the_assets() -> None:
         ("instances.0.env", {"-u": "c"}, "instances.0.env"),
         ("instances.0.env", {"A": "\x00"}, "instances.0.env.A: "),
         ("estimate.throughput_sps", "fast", "estimate.throughput_sps: "),
+        ("estimate.throughput_sps", 0, "estimate.throughput_sps: "),
+        ("estimate.objective_value", 0, "estimate.objective_value: "),
+        ("baseline.objective_value", -1, "baseline.objective_value: "),
+        ("confirmation.search_value", 1e308, "confirmation.search_value: "),
+        ("gain", 0, "gain: "),
+        ("gain", -1, "gain: "),
+        ("gain_range.low", 0, "gain_range.low: "),
+        ("gain_range.high", 1e308, "gain_range.high: "),
+        ("gain_range.low", 9, "gain_range: its low 9 is above its high 3.2"),
+        ("confirmation.rivals.0.ratio_range.low", -1, "confirmation.rivals.0.ratio_range.low: "),
         ("gain", None, ""),
         ("id", "../../etc/passwd", "id: "),
     ],
@@ -101,6 +111,13 @@ def test_a_wrong_value_is_refused_with_its_path(path: str, value: object, messag
         parse_plan(changed(path, value))
     assert caught.value.problem.startswith(message) or message in caught.value.problem
     assert caught.value.remedy
+
+
+def test_figures_of_version_1_are_held_to_the_same_bounds() -> None:
+    values = json.loads(ASSETS[0].read_text())
+    values["baseline"]["objective_value"] = 0
+    with pytest.raises(PlanError, match=r"baseline\.objective_value: "):
+        parse_plan(json.dumps(values))
 
 
 @pytest.mark.parametrize(
