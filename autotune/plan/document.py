@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import from_json, to_json
 
 from autotune.errors import PlanError
@@ -20,6 +20,26 @@ Cpu = Annotated[int, Field(ge=0, le=MAX_CPU)]
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 """An argument or a variable's value: no process can be given a NUL."""
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+UnixTime = Annotated[float, Field(ge=0, lt=253_370_764_800)]
+"""Before the year 9999, after which a date cannot be written in every time zone."""
+
+
+def _study(study: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a study whose parts have no parts of their own."""
+    spec = study.get("spec", {})
+    if not isinstance(spec, dict):
+        raise ValueError("its `spec` must be a mapping")  # noqa: TRY004 - pydantic reports no other
+    if not isinstance(spec.get("problem", {}), dict):
+        raise ValueError("its `spec.problem` must be a mapping")
+    return study
+
+
+def _model(model: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a model that does not say where it comes from."""
+    if not isinstance(model.get("source"), str):
+        raise ValueError("its `source` must be a text")  # noqa: TRY004 - as above
+    return model
 
 
 class PlanInstance(Document):
@@ -68,7 +88,7 @@ class Plan(Document):
 
     schema_: Literal["autotune.plan/2"] = Field(default=SCHEMA, alias="schema")
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
-    created_s: float
+    created_s: UnixTime
     objective: str
     scenario: Scenario
     configuration: StrictConfiguration
@@ -80,8 +100,8 @@ class Plan(Document):
     confirmation: Confirmation
     machine: dict[str, Any]
     versions: dict[str, str]
-    model: dict[str, Any]
-    study: dict[str, Any]
+    model: Annotated[dict[str, Any], AfterValidator(_model)]
+    study: Annotated[dict[str, Any], AfterValidator(_study)]
     trial: int
     warnings: tuple[str, ...] = ()
 

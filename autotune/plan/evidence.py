@@ -23,6 +23,12 @@ Positive = Annotated[float, Field(gt=0, le=1e300)]
 """A rate, a time or a ratio; bounded so that no change of unit overflows."""
 
 
+Seconds = Annotated[float, Field(ge=0, le=1e9)]
+"""How long something takes: at most some thirty years."""
+
+Bytes = Annotated[int, Field(ge=0, lt=2**63)]
+
+
 class Range(Document):
     """The 95 % interval of a figure."""
 
@@ -46,8 +52,8 @@ class LatencyPercentile(Document):
     """
 
     percentile: float
-    value_s: float | None
-    upper_s: float | None
+    value_s: Seconds | None
+    upper_s: Seconds | None
     needed: int
 
 
@@ -73,7 +79,7 @@ class Estimate(Document):
     latencies: tuple[LatencyPercentile, ...]
     requests: int
     runs: int
-    memory_bytes: int
+    memory_bytes: Bytes
     histogram: str | None = None
 
     def latency(self, percentile: float) -> LatencyPercentile | None:
@@ -99,7 +105,7 @@ class Rival(Document):
     ratio: Positive | None
     ratio_range: Range | None
     cores: int
-    memory_bytes: int
+    memory_bytes: Bytes
     reason: str = ""
 
 

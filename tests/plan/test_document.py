@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from autotune.errors import PlanError
 from autotune.placement.placement import Command
+from autotune.plan.describe import describe
 from autotune.plan.document import SCHEMA, Plan, format_plan, parse_plan, plan_values
 from autotune.testing.plans import build_commands, build_plan
 
@@ -99,6 +100,17 @@ def test_the_newest_version_is_among_the_assets() -> None:
         ("gain_range.high", 1e308, "gain_range.high: "),
         ("gain_range.low", 9, "gain_range: its low 9 is above its high 3.2"),
         ("confirmation.rivals.0.ratio_range.low", -1, "confirmation.rivals.0.ratio_range.low: "),
+        ("created_s", 1e308, "created_s: "),
+        ("created_s", -1e308, "created_s: "),
+        ("estimate.latencies.0.value_s", 1e308, "estimate.latencies.0.value_s: "),
+        ("estimate.latencies.0.upper_s", 1e308, "estimate.latencies.0.upper_s: "),
+        ("estimate.memory_bytes", 10**400, "estimate.memory_bytes: "),
+        ("study.spec", None, "study: its `spec` must"),
+        ("study.spec", "quick", "study: its `spec` must"),
+        ("study.spec.problem", None, "study: its `spec.problem` must"),
+        ("study.spec.problem", 3, "study: its `spec.problem` must"),
+        ("model", {}, "model: its `source` must"),
+        ("model.source", None, "model: its `source` must"),
         ("gain", None, ""),
         ("id", "../../etc/passwd", "id: "),
     ],
@@ -111,6 +123,21 @@ def test_a_wrong_value_is_refused_with_its_path(path: str, value: object, messag
         parse_plan(changed(path, value))
     assert caught.value.problem.startswith(message) or message in caught.value.problem
     assert caught.value.remedy
+
+
+def test_the_study_and_the_model_may_hold_more_than_is_read_here() -> None:
+    study = {"name": "s", "spec": {"later": {"key": [1]}, "problem": {"later": None}}, "later": 2}
+    model = {"source": "fake:model.json", "later": {"key": 1.5}}
+    plan = build_plan(study=study, model=model)
+    assert (plan.study, plan.model) == (study, model)
+    assert parse_plan(format_plan(plan)) == plan
+    assert build_plan(study={}).study == {}
+
+
+def test_the_longest_times_are_shown() -> None:
+    text = changed("created_s", 253_370_764_799)
+    assert "9998-12-3" in describe(parse_plan(text))
+    assert "needs" in describe(parse_plan(changed("estimate.latencies.0.value_s", 1e9)))
 
 
 def test_figures_of_version_1_are_held_to_the_same_bounds() -> None:
