@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from autotune.plan.describe import format_objective_value
+from autotune.plan.describe import format_estimate
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Estimate, Rival
 
@@ -113,7 +113,7 @@ def _rounds(plan: Plan) -> str:
 
 
 def _value(plan: Plan, estimate: Estimate) -> str:
-    value = format_objective_value(plan.objective, estimate.objective_value)
+    value = format_estimate(plan.objective, estimate)
     return value if plan.objective == "throughput" else f"{_percentile(plan)} {value}"
 
 
