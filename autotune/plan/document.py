@@ -21,6 +21,8 @@ Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 """An argument or a variable's value: no process can be given a NUL."""
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
+ObjectiveName = Annotated[str, Field(pattern=r"^(throughput|latency_p[0-9]{1,3}([.][0-9]{1,6})?)$")]
+
 UnixTime = Annotated[float, Field(ge=0, lt=253_370_764_800)]
 """Before the year 9999, after which a date cannot be written in every time zone."""
 
@@ -29,7 +31,7 @@ def _study(study: dict[str, Any]) -> dict[str, Any]:
     """Refuse a study whose parts have no parts of their own."""
     spec = study.get("spec", {})
     if not isinstance(spec, dict):
-        raise ValueError("its `spec` must be a mapping")  # noqa: TRY004 - pydantic reports no other
+        raise ValueError("its `spec` must be a mapping")
     if not isinstance(spec.get("problem", {}), dict):
         raise ValueError("its `spec.problem` must be a mapping")
     return study
@@ -38,7 +40,7 @@ def _study(study: dict[str, Any]) -> dict[str, Any]:
 def _model(model: dict[str, Any]) -> dict[str, Any]:
     """Refuse a model that does not say where it comes from."""
     if not isinstance(model.get("source"), str):
-        raise ValueError("its `source` must be a text")  # noqa: TRY004 - as above
+        raise ValueError("its `source` must be a text")
     return model
 
 
@@ -89,7 +91,7 @@ class Plan(Document):
     schema_: Literal["autotune.plan/2"] = Field(default=SCHEMA, alias="schema")
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
     created_s: UnixTime
-    objective: str
+    objective: ObjectiveName
     scenario: Scenario
     configuration: StrictConfiguration
     instances: tuple[PlanInstance, ...]

@@ -19,8 +19,8 @@ class Document(BaseModel):
 StrictConfiguration = Annotated[Configuration, BeforeValidator(known_configuration_keys)]
 """A configuration in which unknown keys are refused."""
 
-Positive = Annotated[float, Field(gt=0, le=1e300)]
-"""A rate, a time or a ratio; bounded so that no change of unit overflows."""
+Positive = Annotated[float, Field(gt=0, le=1e100)]
+"""A rate, a time or a ratio; bounded so that no change of unit and no axis overflows."""
 
 
 Seconds = Annotated[float, Field(ge=0, le=1e9)]

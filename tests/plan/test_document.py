@@ -12,6 +12,8 @@ from autotune.errors import PlanError
 from autotune.placement.placement import Command
 from autotune.plan.describe import describe
 from autotune.plan.document import SCHEMA, Plan, format_plan, parse_plan, plan_values
+from autotune.plan.make import objective_name
+from autotune.spec.study import Objective
 from autotune.testing.plans import build_commands, build_plan
 
 ASSETS = sorted((Path(__file__).parent / "assets").glob("plan-*.json"))
@@ -105,6 +107,9 @@ def test_the_newest_version_is_among_the_assets() -> None:
         ("estimate.latencies.0.value_s", 1e308, "estimate.latencies.0.value_s: "),
         ("estimate.latencies.0.upper_s", 1e308, "estimate.latencies.0.upper_s: "),
         ("estimate.memory_bytes", 10**400, "estimate.memory_bytes: "),
+        ("objective", "speed", "objective: "),
+        ("objective", "latency_p", "objective: "),
+        ("estimate.objective_value", 1e101, "estimate.objective_value: "),
         ("study.spec", None, "study: its `spec` must"),
         ("study.spec", "quick", "study: its `spec` must"),
         ("study.spec.problem", None, "study: its `spec.problem` must"),
@@ -132,6 +137,12 @@ def test_the_study_and_the_model_may_hold_more_than_is_read_here() -> None:
     assert (plan.study, plan.model) == (study, model)
     assert parse_plan(format_plan(plan)) == plan
     assert build_plan(study={}).study == {}
+
+
+@pytest.mark.parametrize("percentile", [1.0, 50.0, 99.0, 99.9, 99.99, 12.345678])
+def test_every_objective_of_a_study_has_a_name_here(percentile: float) -> None:
+    name = objective_name(Objective(kind="latency", percentile=percentile))
+    assert parse_plan(format_plan(build_plan(objective=name))).objective == name
 
 
 def test_the_longest_times_are_shown() -> None:
