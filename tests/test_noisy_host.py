@@ -90,6 +90,9 @@ def test_trials_that_a_hog_disturbed_are_run_again_and_the_plan_is_the_one_witho
                 break
         process.kill()
         _, err = tuning.communicate(timeout=240)
+    reason = next((line for line in err.splitlines() if line.startswith("error:")), "")
+    if tuning.returncode == exits.EXIT_CODES[NoisyMachineError] and "other processes" not in reason:
+        pytest.skip(f"this host is too noisy without a hog: {reason}")
     assert tuning.returncode == 0, err
     with read_store(f"sqlite:///{folder}/autotune.db") as store:
         trials, plan = store.trials("beside"), store.plan("latest")
