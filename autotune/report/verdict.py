@@ -58,8 +58,9 @@ def tie_sentence(plan: Plan) -> str:
     if len(numbers) > 1:
         names = f"Trials {', '.join(numbers[:-1])} and {numbers[-1]} are"
     return (
-        f"{names} not distinguishable from the plan. Of equally good configurations the plan is the "
-        "one with fewer cores, then less memory, then fewer instances."
+        f"{names} not distinguishable from the plan. Of those whose estimates lie within the indifference "
+        "zone (confirm.tie) of the best, the plan is the one with fewer cores, then less memory, then fewer "
+        "instances."
     )
 
 
