@@ -175,6 +175,15 @@ def lines_until(process: subprocess.Popen[str], text: str) -> list[str]:
     raise AssertionError(f"{text!r} never came: {lines}")
 
 
+def kill_at(folder: Folder, started: list[subprocess.Popen[str]], text: str) -> None:
+    """Kill -9 a run when this text comes; none of its processes is left."""
+    process = folder.start()
+    started.append(process)
+    lines_until(process, text)
+    process.kill()
+    assert wait_until(lambda: not processes_of(folder.path), within_s=5)
+
+
 def exit_of(error: type[Any]) -> int:
     return exits.EXIT_CODES[error]
 
@@ -389,11 +398,7 @@ def test_after_kill_9_no_child_lives_and_the_next_run_repeats_no_finished_trial(
 def test_after_kill_9_in_the_confirmation_the_next_run_repeats_no_round_that_was_kept(
     folder: Folder, started: list[subprocess.Popen[str]]
 ) -> None:
-    process = folder.start()
-    started.append(process)
-    lines_until(process, "[round 2]")
-    process.kill()
-    assert wait_until(lambda: not processes_of(folder.path), within_s=5)
+    kill_at(folder, started, "[round 2]")
     kept = folder.confirmations()
     assert len(kept) >= 4
     trials = folder.trials()
@@ -456,11 +461,7 @@ def record_noisy_confirmation(folder: Folder, disturbed: str) -> None:
 def test_a_confirmation_that_came_to_nothing_in_noise_is_run_anew(
     folder: Folder, started: list[subprocess.Popen[str]], disturbed: str
 ) -> None:
-    process = folder.start()
-    started.append(process)
-    lines_until(process, "[round 1]")
-    process.kill()
-    assert wait_until(lambda: not processes_of(folder.path), within_s=5)
+    kill_at(folder, started, "[round 1]")
     with sqlite3.connect(folder.database) as connection:
         connection.execute("DELETE FROM autotune_confirmations")
     record_noisy_confirmation(folder, disturbed)

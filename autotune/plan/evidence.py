@@ -22,7 +22,6 @@ StrictConfiguration = Annotated[Configuration, BeforeValidator(known_configurati
 Positive = Annotated[float, Field(gt=0, le=1e100)]
 """A rate, a time or a ratio; bounded so that no change of unit and no axis overflows."""
 
-
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
 """How long something takes: at most some thirty years."""
 

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from autotune.spec.study import LatencyLimit, Measure
 from autotune.testing.fake_trial import FakeTrial
+from autotune.testing.stolen import StolenTime
 from autotune.trial.codec import measurement_from_json, measurement_to_json
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.trial.rate_search import Demand
@@ -32,31 +32,21 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 GENERATOR = "autotune.trial.generator"
 
 
-STOLEN = 0.02
-"""Share of the cpus that a hypervisor takes from a host on which a load generator cannot be on time."""
+BEGUN: list[StolenTime] = []
 
 
 @pytest.fixture(autouse=True)
-def cpu_times() -> Iterator[None]:
-    """Note the cpus' times as the test begins, for `measured` to tell what the hypervisor took meanwhile."""
-    BEGUN.append(psutil.cpu_times())
+def stolen_time() -> Iterator[None]:
+    """Watch what the hypervisor takes during each test, for `measured`."""
+    BEGUN.append(StolenTime())
     yield
     BEGUN.clear()
 
 
-BEGUN: list[Any] = []
-
-
-def stolen() -> float:
-    """The share of the cpus' time that the hypervisor took since the test began."""
-    before, now = BEGUN[0], psutil.cpu_times()
-    return float((now.steal - before.steal) / (sum(now) - sum(before)))
-
-
 def measured(result: TrialResult) -> Measurement:
     """The measurement; without one the test is skipped if the hypervisor is to blame, and else fails."""
-    if isinstance(result, Failure) and result.kind == FailureKind.DISTURBED and stolen() > STOLEN:
-        pytest.skip(f"the hypervisor took {stolen():.0%} of the cpus: {result.reason}")
+    if isinstance(result, Failure) and result.kind == FailureKind.DISTURBED and BEGUN[0].is_much:
+        pytest.skip(f"the hypervisor took {BEGUN[0].share:.0%} of the cpus: {result.reason}")
     assert isinstance(result, Measurement), result
     return result
 
