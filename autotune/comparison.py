@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from autotune.backends.availability import require_engine
 from autotune.dueling import Bounds, Dueling, advice
 from autotune.errors import PlanError
 from autotune.measuring import Bench
@@ -142,10 +143,13 @@ def compare_configurations(
     """Run two configurations of a study beside each other, and say which is faster; see `compare_plans`.
 
     Raises:
+        BackendError: one's engine is not there, or cannot run the study's model.
         PlacementError: one is not legal on this machine.
         AutotuneError: one cannot be run here; before anything is measured.
         ComparisonInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
     """
+    for one in (a, b):
+        require_engine(one, setup.spec, setup.machine)
     watcher = observer or Observer()
     bench = Bench(setup, watcher)
     sides = tuple(

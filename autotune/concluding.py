@@ -99,6 +99,12 @@ def nothing_confirmed(spec: StudySpec, runs: Sequence[Run]) -> StudyError:
     )
 
 
+def is_baseline_unseen(runs: Sequence[Run]) -> bool:
+    """Whether the host disturbed every run of the baseline, so that nobody knows what there is to beat."""
+    own = [run.result for run in runs if run.entrant.role == "baseline"]
+    return bool(own) and all(is_disturbed(result) for result in own)
+
+
 def too_noisy(spec: StudySpec, results: Sequence[TrialResult]) -> NoisyMachineError:
     """The machine was too noisy for a plan: how often, and what disturbed it last."""
     disturbed = [result for result in results if isinstance(result, Failure) and is_disturbed(result)]

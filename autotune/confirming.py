@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from autotune.concluding import conclude, nothing_confirmed
+from autotune.concluding import conclude, is_baseline_unseen, nothing_confirmed, too_noisy
+from autotune.errors import StudyError
 from autotune.measuring import Bench
 from autotune.plan.document import Plan
 from autotune.report.ranking import measured_baseline, ranked
@@ -63,23 +64,35 @@ class Confirming:
     Attributes:
         records: all trials of the search.
         may_go_on: asked before every round after the third.
+        has_measured: whether this call has run anything yet.
     """
 
     bench: Bench
     store: StudyStore
     records: Sequence[TrialRecord]
     may_go_on: Callable[[], bool]
+    has_measured: bool = False
 
     def run(self) -> Plan:
         """Run the rounds and make the plan of what they showed.
 
+        A confirmation that an interrupted call has begun goes on; one that came to nothing begins anew.
+
         Raises:
             NoPlanError: no finalist runs reliably and meets the limits.
-            NoisyMachineError: nothing could be measured undisturbed.
+            NoisyMachineError: nothing could be measured undisturbed, or nothing of the baseline.
         """
-        spec = self.bench.setup.spec
-        entrants = tuple(self._entrants(choose_finalists(self.records, spec)))
+        entrants = tuple(self._entrants(choose_finalists(self.records, self.bench.setup.spec)))
         series, earlier = self._series(entrants)
+        try:
+            return self._confirm(entrants, series, earlier)
+        except StudyError:
+            if self.has_measured:
+                raise
+        return self._confirm(entrants, series + 1, ())
+
+    def _confirm(self, entrants: tuple[Entrant, ...], series: int, earlier: tuple[Run, ...]) -> Plan:
+        spec = self.bench.setup.spec
         contest = self._contest(entrants, series)
         runs = run_rounds(
             contest,
@@ -91,6 +104,8 @@ class Confirming:
             earlier=earlier,
             round_begins=self.bench.observer.round_started,
         )
+        if is_baseline_unseen(runs):
+            raise too_noisy(spec, [run.result for run in runs])
         for entrant in entrants:
             if missed := limits_missed(spec, _measurements(runs, entrant)):
                 contest.fail(entrant.name, " and ".join(missed))
@@ -132,6 +147,7 @@ class Confirming:
     def _measure(self, entrant: Entrant) -> TrialResult:
         if self.bench.observer.wants_to_stop():
             raise KeyboardInterrupt
+        self.has_measured = True
         return self.bench.confirm(entrant)
 
     def _keep(self, run: Run, series: int) -> None:

@@ -108,7 +108,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.resumed_with = len(self.records)
-        launched = len(self.records) + ATTEMPTS * len(self.store.confirmations(self.setup.spec.name))
+        launched = len(self.records) + ATTEMPTS * self.store.count_confirmations(self.setup.spec.name)
         self.bench = Bench(self.setup, self.observer, launches=launched)
 
     def measure_until_done(self) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from autotune.dueling import Bounds, Dueling, advice
 from autotune.measuring import Bench
+from autotune.plan.describe import unsupported_percentile
 from autotune.plan.document import Plan
 from autotune.report.progress import Observer
 from autotune.reviving import (
@@ -182,7 +183,7 @@ def _conclude(plan: Plan, dueling: Dueling, tolerance: float) -> Verification:
         figure=figure,
         promised=promised,
         now=now,
-        reasons=tuple(reasons),
+        reasons=(*reasons, *_unsupported(plan)),
         plan_now=duel.value(PLAN),
         baseline_now=duel.value(BASELINE),
         runs=tuple(dueling.runs),
@@ -218,6 +219,15 @@ def _limits(dueling: Dueling) -> tuple[Verdict, list[str]] | None:
     if not missed:
         return None
     return ("worse" if 2 * over > len(runs) else "undecided"), missed
+
+
+def _unsupported(plan: Plan) -> Iterator[str]:
+    missing = unsupported_percentile(plan.objective, plan.estimate)
+    if missing is not None:
+        yield (
+            f"{plan.estimate.requests} requests do not support a p{missing.percentile:g}, which takes "
+            f"{missing.needed}: what is compared is about the slowest request of each launch."
+        )
 
 
 def _wide(promised: Promise, tolerance: float) -> Iterator[str]:

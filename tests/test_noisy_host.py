@@ -16,6 +16,7 @@ import pytest
 from autotune.cli import exits
 from autotune.errors import NoisyMachineError
 from autotune.store.store import read_store
+from autotune.testing.stolen import StolenTime
 from autotune.trial.measurement import Failure, FailureKind, Measurement
 
 STUDY = {
@@ -29,6 +30,7 @@ STUDY = {
 MODEL = {"schema": "autotune.fake/1", "timing": "busy", "serial_s": 0.02}
 HOG = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True: pass"
 QUIET_PERCENT = 20.0
+RETRIES = 3
 
 pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs a cpu beside the hog's")
 
@@ -66,6 +68,17 @@ def start(folder: Path) -> subprocess.Popen[str]:
     )
 
 
+def until_quiet(folder: Path, status: int, err: str) -> tuple[int, str]:
+    """Go on with a study that this host disturbed without a hog, as its error says, a few times at most."""
+    for _ in range(RETRIES):
+        if status != exits.EXIT_CODES[NoisyMachineError]:
+            break
+        with start(folder) as again:
+            _, err = again.communicate(timeout=240)
+        status = again.returncode
+    return status, err
+
+
 def test_a_hog_that_stays_leaves_no_plan_but_says_that_the_machine_was_too_noisy(folder: Path) -> None:
     with hog(), start(folder) as process:
         out, err = process.communicate(timeout=240)
@@ -81,6 +94,7 @@ def test_a_hog_that_stays_leaves_no_plan_but_says_that_the_machine_was_too_noisy
 
 
 def test_trials_that_a_hog_disturbed_are_run_again_and_the_plan_is_the_one_without_it(folder: Path) -> None:
+    stolen = StolenTime()
     with hog() as process, start(folder) as tuning:
         assert tuning.stderr is not None
         for line in tuning.stderr:
@@ -90,7 +104,10 @@ def test_trials_that_a_hog_disturbed_are_run_again_and_the_plan_is_the_one_witho
                 break
         process.kill()
         _, err = tuning.communicate(timeout=240)
-    assert tuning.returncode == 0, err
+    status, err = until_quiet(folder, tuning.returncode, err)
+    if status == exits.EXIT_CODES[NoisyMachineError] and stolen.is_much:
+        pytest.skip(f"the hypervisor took {stolen.share:.0%} of the cpus: {err}")
+    assert status == 0, err
     with read_store(f"sqlite:///{folder}/autotune.db") as store:
         trials, plan = store.trials("beside"), store.plan("latest")
     assert isinstance(trials[0].result, Failure)

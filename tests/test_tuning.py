@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from autotune.store.records import ConfirmationRecord, TrialRecord
 from autotune.store.store import open_store, read_store
 from autotune.testing.fake_model import SCHEMA
 from autotune.testing.fake_trial import processes_of
-from autotune.trial.measurement import Failure
+from autotune.trial.measurement import Failure, FailureKind
 
 pytestmark = pytest.mark.skipif(
     len(os.sched_getaffinity(0)) < 2, reason="a search over one cpu has nothing to choose"
@@ -191,6 +192,15 @@ def lines_until(process: subprocess.Popen[str], text: str) -> list[str]:
         if text in line:
             return lines
     raise AssertionError(f"{text!r} never came: {lines}")
+
+
+def kill_at(folder: Folder, started: list[subprocess.Popen[str]], text: str) -> None:
+    """Kill -9 a run when this text comes; none of its processes is left."""
+    process = folder.start()
+    started.append(process)
+    lines_until(process, text)
+    process.kill()
+    assert wait_until(lambda: not processes_of(folder.path), within_s=5)
 
 
 def exit_of(error: type[Any]) -> int:
@@ -435,11 +445,7 @@ def test_after_kill_9_no_child_lives_and_the_next_run_repeats_no_finished_trial(
 def test_after_kill_9_in_the_confirmation_the_next_run_repeats_no_round_that_was_kept(
     folder: Folder, started: list[subprocess.Popen[str]]
 ) -> None:
-    process = folder.start()
-    started.append(process)
-    lines_until(process, "[round 2]")
-    process.kill()
-    assert wait_until(lambda: not processes_of(folder.path), within_s=5)
+    kill_at(folder, started, "[round 2]")
     kept = folder.confirmations()
     assert len(kept) >= 4
     trials = folder.trials()
@@ -470,6 +476,47 @@ def test_an_interrupted_confirmation_leaves_a_plan_that_says_so_until_it_is_conf
     assert plan.confirmation.verdict == "better"
     folder.tune()
     assert folder.plan() == plan, "a confirmed plan is not confirmed again"
+
+
+def record_noisy_confirmation(folder: Folder, disturbed: str) -> None:
+    """Keep three rounds in which one contender or all were disturbed, as a call that ended so leaves them."""
+    failure = Failure(FailureKind.DISTURBED, "6 of 6 blocks were disturbed")
+    trials = folder.trials()
+    leader = max((one for one in trials if not one.baseline), key=lambda one: one.score or 0.0)
+    contenders = {"baseline": trials[0], f"trial {leader.number}": leader, "twin": leader}
+    with open_store(folder.url) as store:
+        for number, (position, (name, trial)) in product((1, 2, 3), enumerate(contenders.items())):
+            spoiled = disturbed in (name, "all")
+            store.record_confirmation(
+                ConfirmationRecord(
+                    study="small",
+                    series=1,
+                    round=number,
+                    position=position,
+                    contender=name,
+                    trial=trial.number,
+                    configuration=trial.configuration,
+                    started_s=time.time(),
+                    ended_s=time.time(),
+                    result=failure if spoiled else trial.result,
+                    score=None if spoiled else trial.score,
+                )
+            )
+
+
+@pytest.mark.parametrize("disturbed", ["all", "baseline"])
+def test_a_confirmation_that_came_to_nothing_in_noise_is_run_anew(
+    folder: Folder, started: list[subprocess.Popen[str]], disturbed: str
+) -> None:
+    kill_at(folder, started, "[round 1]")
+    with sqlite3.connect(folder.database) as connection:
+        connection.execute("DELETE FROM autotune_confirmations")
+    record_noisy_confirmation(folder, disturbed)
+    folder.tune()
+    plan = folder.plan()
+    assert plan.confirmation.verdict == "better"
+    assert plan.baseline is not None
+    assert {run.series for run in folder.confirmations()} == {1, 2}
 
 
 def test_new_trials_are_confirmed_anew(folder: Folder) -> None:

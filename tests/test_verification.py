@@ -164,6 +164,14 @@ def test_a_latency_is_worse_when_it_grew(shared_study: FakeStudy, per_s: float, 
     assert told(latency.plan(None), plan=per_s).verdict == verdict
 
 
+def test_a_percentile_that_the_requests_do_not_support_is_named_beside_the_verdict(
+    shared_study: FakeStudy,
+) -> None:
+    latency = FakeStudy(shared_study.folder, objective={"kind": "latency", "percentile": 99.9})
+    found = told(latency.plan(None), plan=10.0)
+    assert any("do not support a p99.9" in reason for reason in found.reasons)
+
+
 def test_a_plan_that_does_not_run_any_more_is_worse_at_once(shared_study: FakeStudy) -> None:
     found = told(shared_study.plan(STATED), plan=CRASH, baseline=10.0)
     assert found.verdict == "worse"

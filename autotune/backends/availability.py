@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from autotune.backends.protocol import Backend
 from autotune.backends.registry import backends, broken_backends, get_backend, missing_packages
-from autotune.errors import BackendError
+from autotune.errors import BackendError, UnsupportedError
 from autotune.machine.machine import Machine
-from autotune.spec.configuration import PRECISIONS, Precision
+from autotune.spec.configuration import PRECISIONS, Configuration, Precision
 from autotune.spec.study import StudySpec
 
 
@@ -34,6 +34,27 @@ def available_engines(
     return usable, reasons
 
 
+def require_engine(configuration: Configuration, spec: StudySpec, machine: Machine) -> None:
+    """Make sure that a configuration's engine can run the study's model here; no engine is imported.
+
+    Raises:
+        BackendError: it is unknown, broken or not installed.
+        UnsupportedError: it has no use for this precision here, or for this kind of model.
+    """
+    backend = get_backend(configuration.backend)
+    _require_installed(backend)
+    if reason := backend.unsupported(configuration.precision, machine.isa, _kind(spec)):
+        raise UnsupportedError(
+            f"{backend.name} {configuration.precision} cannot run {spec.model} here: {reason}",
+            remedy="choose an engine and a precision that `autotune tune --dry-run` lists",
+        )
+
+
+def _kind(spec: StudySpec) -> str:
+    """The prefix of the model's source."""
+    return spec.model.partition(":")[0]
+
+
 def _candidates(spec: StudySpec) -> list[Backend]:
     """The named backends; for `auto`, the fake one for a fake model and every other for a real one."""
     if spec.search.backends != "auto":
@@ -59,7 +80,7 @@ def _usable(backend: Backend, spec: StudySpec, machine: Machine) -> tuple[tuple[
     missing = missing_packages(backend)
     if missing:
         return (), [f"{backend.name} is not installed ({', '.join(missing)}): {backend.install_hint}"]
-    kind = spec.model.partition(":")[0]
+    kind = _kind(spec)
     asked = spec.search.precisions
     wanted = backend.precisions if asked == "auto" else tuple(p for p in PRECISIONS if p in asked)
     refusals = {precision: backend.unsupported(precision, machine.isa, kind) for precision in wanted}

@@ -35,6 +35,8 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print the written paths as JSON.")] = False,
 ) -> None:
     """Write a plan as a launch script, or as its JSON document."""
+    if as_json and folder == STDOUT:
+        raise typer.BadParameter("the file itself goes to stdout: give -o DIR with it", param_hint="--json")
     from autotune.cli.reference import find_plan
     from autotune.exporters.registry import get_exporter
     from autotune.exporters.write import single_text, write_export

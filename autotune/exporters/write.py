@@ -72,7 +72,13 @@ def _target(folder: Path, path: str) -> Path:
 
 def _check_folder(folder: Path) -> None:
     """Refuse a folder that is none, or that cannot be made or written."""
-    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    whole = folder.absolute()
+    try:
+        existing = next(parent for parent in (whole, *whole.parents) if parent.exists())
+    except OSError as error:
+        raise ExportError(
+            f"the folder {str(folder)!r} cannot be used: {error.strerror}", remedy="give another one with -o"
+        ) from error
     if not existing.is_dir():
         raise ExportError(f"{str(existing)!r} is a file, not a folder", remedy="give a folder: -o DIR")
     if not os.access(existing, os.W_OK | os.X_OK):
@@ -98,7 +104,7 @@ def replace_file(target: Path, content: bytes, *, mode: int) -> None:
         OSError: it cannot be written; nothing is left behind.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    descriptor, temporary = tempfile.mkstemp(prefix=".autotune-", dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

@@ -13,7 +13,7 @@ from autotune.units import format_bytes, format_latency, format_throughput
 if TYPE_CHECKING:
     from autotune.model.assessment import Assessment
     from autotune.plan.document import Plan
-    from autotune.plan.evidence import LatencyPercentile, Range
+    from autotune.plan.evidence import Estimate, LatencyPercentile, Range
 
 WIDTH = 80
 
@@ -36,6 +36,24 @@ def describe(plan: Plan) -> str:
 def format_objective_value(objective: str, value: float) -> str:
     """An objective's value in its unit: samples per second, or milliseconds."""
     return format_throughput(value) if objective == "throughput" else format_latency(value)
+
+
+def unsupported_percentile(objective: str, estimate: Estimate) -> LatencyPercentile | None:
+    """The objective's percentile, where the requests are too few to state it; None where they are not."""
+    if objective == "throughput":
+        return None
+    stated = estimate.latency(float(objective.removeprefix("latency_p")))
+    return stated if stated is not None and stated.value_s is None else None
+
+
+def format_estimate(objective: str, estimate: Estimate) -> str:
+    """The objective's value; where the requests do not support it, how many it takes, and what was seen."""
+    value = format_objective_value(objective, estimate.objective_value)
+    unsupported = unsupported_percentile(objective, estimate)
+    if unsupported is None:
+        return value
+    counts = f"it takes {unsupported.needed} requests; of {estimate.requests}"
+    return f"unknown ({counts}, the slowest of a launch took about {value})"
 
 
 def format_gain(gain: float | None) -> str:
@@ -62,7 +80,7 @@ def configuration_facts(plan: Plan) -> Iterator[tuple[str, str]]:
     if problem:
         shape = f"{problem.get('batch_size')} x {problem.get('sequence_length')} tokens"
         yield "problem", f"{shape}, {plan.scenario}"
-    value = format_objective_value(plan.objective, plan.estimate.objective_value)
+    value = format_estimate(plan.objective, plan.estimate)
     yield "objective", f"{plan.objective} {value}, {_against_baseline(plan)}"
 
 
@@ -71,7 +89,7 @@ def _against_baseline(plan: Plan) -> str:
         return "no baseline to compare with"
     if plan.confirmation.verdict == "baseline":
         return "which is the baseline: nothing was shown to beat it"
-    before = format_objective_value(plan.objective, plan.baseline.objective_value)
+    before = format_estimate(plan.objective, plan.baseline)
     sure = f" (95 %: {format_range(plan.gain_range)})" if plan.gain_range else ""
     return f"{format_gain(plan.gain)}{sure} better than the baseline's {before}"
 
@@ -99,7 +117,7 @@ def evidence_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
     columns = [plan.estimate] if plan.baseline is None else [plan.estimate, plan.baseline]
     yield ("", "plan", "baseline")[: len(columns) + 1]
     if any(column.objective_range for column in columns):
-        yield "95 % interval", *(_span(plan.objective, column.objective_range) for column in columns)
+        yield "95 % interval", *(_span(plan.objective, column) for column in columns)
     yield "throughput", *(format_throughput(column.throughput_sps) for column in columns)
     for latency in plan.estimate.latencies:
         shown = (column.latency(latency.percentile) for column in columns)
@@ -130,8 +148,9 @@ _COMPARED_ON = {
 }
 
 
-def _span(objective: str, span: Range | None) -> str:
-    if span is None:
+def _span(objective: str, estimate: Estimate) -> str:
+    span = estimate.objective_range
+    if span is None or unsupported_percentile(objective, estimate):
         return "unknown"
     low, high = (format_objective_value(objective, value) for value in (span.low, span.high))
     return f"{low.split()[0]} to {high}"
@@ -156,7 +175,8 @@ def confirmation_sentences(plan: Plan) -> Iterator[str]:
     """How the plan was chosen and how sure that is, in plain sentences."""
     done = plan.confirmation
     yield _VERDICTS[done.verdict].format(rounds=done.rounds)
-    if done.optimism is not None and done.search_value is not None:
+    is_known = unsupported_percentile(plan.objective, plan.estimate) is None
+    if done.optimism is not None and done.search_value is not None and is_known:
         value = format_objective_value(plan.objective, done.search_value)
         yield f"The search had measured {value}: {format_percent(done.optimism)} against what was confirmed."
     if done.twin_ratio is not None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import from_json, to_json
 
 from autotune.errors import PlanError
 from autotune.machine.cpus import MAX_CPU
 from autotune.model.assessment import Assessment
 from autotune.placement.placement import Command
-from autotune.plan.evidence import Confirmation, Document, Estimate, Range, StrictConfiguration
+from autotune.plan.evidence import Confirmation, Document, Estimate, Positive, Range, StrictConfiguration
 from autotune.plan.upgrade import UPGRADES
 from autotune.spec.configuration import Scenario
 
@@ -21,6 +21,28 @@ Cpu = Annotated[int, Field(ge=0, le=MAX_CPU)]
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 """An argument or a variable's value: no process can be given a NUL."""
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+ObjectiveName = Annotated[str, Field(pattern=r"^(throughput|latency_p[0-9]{1,3}([.][0-9]{1,6})?)$")]
+
+UnixTime = Annotated[float, Field(ge=0, lt=253_370_764_800)]
+"""Before the year 9999, after which a date cannot be written in every time zone."""
+
+
+def _study(study: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a study whose parts have no parts of their own."""
+    spec = study.get("spec", {})
+    if not isinstance(spec, dict):
+        raise ValueError("its `spec` must be a mapping")
+    if not isinstance(spec.get("problem", {}), dict):
+        raise ValueError("its `spec.problem` must be a mapping")
+    return study
+
+
+def _model(model: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a model that does not say where it comes from."""
+    if not isinstance(model.get("source"), str):
+        raise ValueError("its `source` must be a text")
+    return model
 
 
 class PlanInstance(Document):
@@ -70,21 +92,21 @@ class Plan(Document):
 
     schema_: Literal["autotune.plan/2"] = Field(default=SCHEMA, alias="schema")
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
-    created_s: float
-    objective: str
+    created_s: UnixTime
+    objective: ObjectiveName
     scenario: Scenario
     configuration: StrictConfiguration
     instances: tuple[PlanInstance, ...]
     estimate: Estimate
     baseline: Estimate | None
-    gain: float | None
+    gain: Positive | None
     gain_range: Range | None = None
     confirmation: Confirmation
     quality: Assessment | None = None
     machine: dict[str, Any]
     versions: dict[str, str]
-    model: dict[str, Any]
-    study: dict[str, Any]
+    model: Annotated[dict[str, Any], AfterValidator(_model)]
+    study: Annotated[dict[str, Any], AfterValidator(_study)]
     trial: int
     warnings: tuple[str, ...] = ()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from autotune.plan.strictness import known_configuration_keys
 from autotune.spec.configuration import Configuration
@@ -19,14 +19,26 @@ class Document(BaseModel):
 StrictConfiguration = Annotated[Configuration, BeforeValidator(known_configuration_keys)]
 """A configuration in which unknown keys are refused."""
 
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, le=1e100)]
+"""A rate, a time or a ratio; bounded so that no change of unit and no axis overflows."""
+
+Seconds = Annotated[float, Field(ge=0, le=1e9)]
+"""How long something takes: at most some thirty years."""
+
+Bytes = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Range(Document):
     """The 95 % interval of a figure."""
 
-    low: float
-    high: float
+    low: Positive
+    high: Positive
+
+    @model_validator(mode="after")
+    def _is_ascending(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"its low {self.low:g} is above its high {self.high:g}")
+        return self
 
 
 class LatencyPercentile(Document):
@@ -39,8 +51,8 @@ class LatencyPercentile(Document):
     """
 
     percentile: float
-    value_s: float | None
-    upper_s: float | None
+    value_s: Seconds | None
+    upper_s: Seconds | None
     needed: int
 
 
@@ -60,13 +72,13 @@ class Estimate(Document):
             compressed base64 form; None where there are none to show.
     """
 
-    objective_value: float
+    objective_value: Positive
     objective_range: Range | None = None
-    throughput_sps: float
+    throughput_sps: Positive
     latencies: tuple[LatencyPercentile, ...]
     requests: int
     runs: int
-    memory_bytes: int
+    memory_bytes: Bytes
     histogram: str | None = None
 
     def latency(self, percentile: float) -> LatencyPercentile | None:
@@ -92,7 +104,7 @@ class Rival(Document):
     ratio: Positive | None
     ratio_range: Range | None
     cores: int
-    memory_bytes: int
+    memory_bytes: Bytes
     reason: str = ""
 
 
@@ -115,7 +127,7 @@ class Confirmation(Document):
 
     verdict: Literal["better", "baseline", "unopposed", "unconfirmed"]
     rounds: int = 0
-    search_value: float | None = None
+    search_value: Positive | None = None
     optimism: float | None = None
     twin_ratio: Positive | None = None
     twin_range: Range | None = None

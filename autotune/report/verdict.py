@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from autotune.plan.describe import format_objective_value
+from autotune.plan.describe import format_estimate
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Estimate, Rival
 
@@ -58,8 +58,9 @@ def tie_sentence(plan: Plan) -> str:
     if len(numbers) > 1:
         names = f"Trials {', '.join(numbers[:-1])} and {numbers[-1]} are"
     return (
-        f"{names} not distinguishable from the plan. Of equally good configurations the plan is the "
-        "one with fewer cores, then less memory, then fewer instances."
+        f"{names} not distinguishable from the plan. Of those whose estimates lie within the indifference "
+        "zone (confirm.tie) of the best, the plan is the one with fewer cores, then less memory, then fewer "
+        "instances."
     )
 
 
@@ -113,7 +114,7 @@ def _rounds(plan: Plan) -> str:
 
 
 def _value(plan: Plan, estimate: Estimate) -> str:
-    value = format_objective_value(plan.objective, estimate.objective_value)
+    value = format_estimate(plan.objective, estimate)
     return value if plan.objective == "throughput" else f"{_percentile(plan)} {value}"
 
 

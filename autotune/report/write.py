@@ -35,10 +35,7 @@ def check_folder_to_make(folder: Path) -> None:
     Raises:
         ExportError: something else is in the way, or the folder above cannot be written.
     """
-    if folder.exists():
-        _check_folder(folder)
-    else:
-        _check_folder(folder.absolute().parent)
+    _check_folder(folder if _exists(folder) else folder.absolute().parent)
 
 
 def write_files(files: Mapping[Path, bytes]) -> None:
@@ -59,8 +56,15 @@ def write_files(files: Mapping[Path, bytes]) -> None:
 _ELSEWHERE = "give another path (-o for the page, --figures for the pictures)"
 
 
+def _exists(folder: Path) -> bool:
+    try:
+        return folder.exists()
+    except OSError as error:
+        raise ExportError(f"{str(folder)!r} cannot be used: {error.strerror}", remedy=_ELSEWHERE) from error
+
+
 def _check_folder(folder: Path) -> None:
-    if not folder.exists():
+    if not _exists(folder):
         raise ExportError(f"there is no folder {str(folder)!r}", remedy=f"make it, or {_ELSEWHERE}")
     if not folder.is_dir():
         raise ExportError(f"{str(folder)!r} is no folder", remedy=_ELSEWHERE)

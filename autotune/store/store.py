@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from autotune.errors import StoreError
@@ -209,6 +209,18 @@ class StudyStore:
                     f"{record.position} in round {record.round}",
                     remedy="is another `autotune tune` running this study?",
                 ) from error
+
+    def count_confirmations(self, study: str) -> int:
+        """How many runs of a study's confirmations are kept; reads none of them.
+
+        Raises:
+            StoreError: the study is unknown.
+        """
+        with self.transaction() as connection:
+            counted = select(func.count()).where(
+                confirmations.c.study_id == self._study_id(connection, study)
+            )
+            return int(connection.execute(counted).scalar_one())
 
     def confirmations(self, study: str, series: int | None = None) -> tuple[ConfirmationRecord, ...]:
         """Every run of a study's confirmations, or of one of them, by series, round and position.

@@ -124,7 +124,6 @@ class ExporterContract(ABC):
             study={"name": hostile, "spec": {}},
             machine={"model_name": hostile, "fingerprint": hostile},
             versions={hostile: hostile},
-            objective=hostile,
             warnings=(hostile,),
         )
         assert tuple(self.read_back(exporter.render(plan), tmp_path)) == (command,)

@@ -25,7 +25,7 @@ from autotune.trial.conductor import MAX_REQUESTS_PER_BLOCK, Schedule
 from autotune.trial.failures import InstanceError
 from autotune.trial.load import Load, tolerated_delay_s
 from autotune.trial.measurement import Conditions, DroppedBlock, FailureKind, RateStep, StopReason
-from autotune.trial.rates import STRETCHES, JudgedRun, Span, judge, needed_requests
+from autotune.trial.rates import STRETCHES, JudgedRun, Span, is_judgeable, judge, needed_requests
 from autotune.units import format_latency
 
 RESOLUTION = 0.03
@@ -65,7 +65,7 @@ SHARES = 3
 """So many times its share of the budget may a trial take that has found no rate yet."""
 
 MAX_SPOILED = 3
-"""Runs that a trial may lose to a late generator, and as many to a disturbed host."""
+"""Runs that a trial may lose to a late generator, as many to a disturbed host, as many to a standstill."""
 
 HEADROOM = 1.25
 """A run is begun when so many times its length still fits before the deadline."""
@@ -151,6 +151,7 @@ class _Search:
     decisions: list[RateStep] = field(default_factory=list)
     dropped: list[DroppedBlock] = field(default_factory=list)
     late_runs: int = 0
+    stalled_runs: int = 0
     measured_s: float = 0.0
     stopped: StopReason = "planned"
 
@@ -247,28 +248,40 @@ class _Search:
         return wanted_s <= self._left_s()
 
     def _try(self, rate_per_s: float, requests: int) -> JudgedRun:
-        """Run at a rate, again where the generator was late or the host disturbed it.
+        """Run at a rate, again where the generator was late, the host disturbed it, or all stood still.
 
         Raises:
-            InstanceError: `disturbed`, when that happened too often.
+            InstanceError: `disturbed` or `timeout`, when that happened too often.
         """
         wanted_s = self._wanted_s(rate_per_s, requests)
         while True:
             length_s = max(min(wanted_s, self._left_s()), 2 * STRETCHES / rate_per_s)
             run = self._run(rate_per_s, Span(SETTLING * length_s, length_s))
-            if self._is_measurement(run):
+            if run is not None and self._is_measurement(run):
                 self.runs.append(run)
                 return run
 
-    def _run(self, rate_per_s: float, span: Span) -> JudgedRun:
+    def _run(self, rate_per_s: float, span: Span) -> JudgedRun | None:
+        """One run; None where hardly anything was answered, as when the whole machine is paused.
+
+        Raises:
+            InstanceError: `timeout`, when that happened too often.
+        """
         times_s = poisson_times(self._next_seed(), rate_per_s, (span.settling_s, span.length_s))
         load, conditions = self.put(times_s, self._patience_s)
         self.measured_s += span.settling_s + span.length_s
-        return judge(load, span, rate_per_s, self.demand.limit, conditions)
+        if is_judgeable(load, span):
+            return judge(load, span, rate_per_s, self.demand.limit, conditions)
+        self.stalled_runs += 1
+        if self.stalled_runs > MAX_SPOILED:
+            raise InstanceError(FailureKind.TIMEOUT, self._what_was_answered(load, rate_per_s))
+        return None
 
     def _next_seed(self) -> int:
         """Other arrivals for every run, so that none is chosen because its own were lucky twice."""
-        return 1_000 * self.demand.seed + len(self.runs) + len(self.dropped) + self.late_runs
+        return (
+            1_000 * self.demand.seed + len(self.runs) + len(self.dropped) + self.late_runs + self.stalled_runs
+        )
 
     def _is_measurement(self, run: JudgedRun) -> bool:
         """Whether neither the generator nor the host spoiled a run."""
@@ -287,6 +300,14 @@ class _Search:
             why = f"{len(self.dropped)} runs were disturbed: {what_disturbed(conditions)}"
             raise InstanceError(FailureKind.DISTURBED, why)
         return False
+
+    def _what_was_answered(self, load: Load, rate_per_s: float) -> str:
+        answered = sum(request.instance >= 0 for request in load.requests)
+        return (
+            f"the instances came to a standstill in {self.stalled_runs} runs: in the last one, at "
+            f"{rate_per_s:.3g} requests per second, {answered} of {len(load.requests)} were answered before "
+            "it was given up"
+        )
 
     def _what_was_late(self, run: JudgedRun) -> str:
         tolerated_s = tolerated_delay_s(self.demand.limit.max_s)

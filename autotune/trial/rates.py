@@ -119,10 +119,20 @@ def _instance_block(samples_per_request: int, requests: Sequence[Request]) -> In
     )
 
 
+def is_judgeable(load: Load, span: Span) -> bool:
+    """Whether requests of two stretches were answered: of fewer nothing can be said but that they waited."""
+    stretches = zip(load.requests, span.stretches(load), strict=True)
+    return len({stretch for request, stretch in stretches if stretch >= 0 and request.instance >= 0}) > 1
+
+
 def judge(
     load: Load, span: Span, rate_per_s: float, limit: LatencyLimit, conditions: Conditions | None
 ) -> JudgedRun:
-    """Say what a run shows."""
+    """Say what a run shows.
+
+    Raises:
+        ValueError: it is not judgeable (`is_judgeable`).
+    """
     stretches = span.stretches(load)
     run = Run(
         rate_per_s,

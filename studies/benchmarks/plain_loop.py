@@ -1,10 +1,13 @@
 """Prints how a trial of one fixed ONNX Runtime configuration agrees with a plain loop, taking turns with it.
 
-    python studies/benchmarks/plain_loop.py [--rounds 60] [--model random:minilm-l6]
+    python studies/benchmarks/plain_loop.py [--launches 24] [--blocks 20] [--seconds 0.5] [--model MODEL]
 
 The loop is tests/trial/plain_onnxruntime_loop.py: one file, nothing of autotune. Both run the same model file
-with one thread on each cpu that may be used, up to four. Nothing else should run meanwhile. Nobody
-looks for disturbances, as the loop cannot, and rounds are short and many, so that both meet the same machine.
+with one thread on each cpu that may be used, up to four. In every launch both are started anew and stay; then
+each of the trial's blocks has one of the loop's right before or right behind it, by chance, so that both meet
+the same machine. The ratio of a launch is the mean over its blocks, and the interval is Student's over
+launches, as two processes differ by more than their blocks show. Nothing else should run meanwhile. No block
+is left out: nobody looks for disturbances, as the loop cannot. The defaults take about a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -14,8 +17,12 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from autotune.backends.preparation import prepare_artifact
 from autotune.backends.registry import get_backend
@@ -28,12 +35,77 @@ from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import Measure, Objective, Problem
-from autotune.statistics.paired import paired_ratio
-from autotune.trial.measurement import Failure
+from autotune.statistics.paired import mean_interval, paired_ratio
+from autotune.trial.measurement import Conditions, Failure
 from autotune.trial.run import run_trial
-from autotune.trial.statistics import throughput_sps
+from autotune.trial.stopping import scores_of
+from autotune.trial.watch import Observer, Watch
 
 LOOP = Path(__file__).resolve().parents[2] / "tests" / "trial" / "plain_onnxruntime_loop.py"
+THROUGHPUT = Objective(kind="throughput")
+
+REST_S = 0.1
+"""Between one's block and the other's: ONNX Runtime's threads spin for a while after their last request."""
+
+
+@dataclass(frozen=True)
+class PlainLoop:
+    """The loop's process, loaded and warm."""
+
+    orders: IO[str]
+    answers: IO[str]
+
+    def block(self, seconds: float) -> float:
+        """Samples per second of one block.
+
+        Raises:
+            RuntimeError: the loop has ended.
+        """
+        self.orders.write(f"{seconds}\n")
+        self.orders.flush()
+        if not (answer := self.answers.readline()):
+            raise RuntimeError("the plain loop has ended")
+        return float(answer)
+
+
+class TakingTurns(Watch):
+    """Stands where a trial's watch stands, and has the loop run a block beside each of the trial's."""
+
+    def __init__(self, loop: PlainLoop, seconds: float) -> None:
+        super().__init__()
+        self.turns = _Turns(loop, seconds)
+
+    @contextmanager
+    def over(self, pids: Sequence[int], cpus: Sequence[Sequence[int]]) -> Iterator[Observer]:  # noqa: ARG002
+        """Nothing is watched."""
+        yield self.turns
+
+
+class _Turns(Observer):
+    """The loop's blocks, in the order of the trial's."""
+
+    def __init__(self, loop: PlainLoop, seconds: float) -> None:
+        self._loop = loop
+        self._seconds = seconds
+        self._is_first = False
+        self.samples_per_s: list[float] = []
+
+    def before(self) -> None:
+        """Let the loop run first, or not."""
+        self._is_first = random.random() < 0.5
+        if self._is_first:
+            self._run()
+        time.sleep(REST_S)
+
+    def after(self) -> Conditions:
+        """Let it run behind, if it did not run first; the conditions are unknown."""
+        if not self._is_first:
+            self._run()
+        return Conditions(window_s=self._seconds)
+
+    def _run(self) -> None:
+        time.sleep(REST_S)
+        self.samples_per_s.append(self._loop.block(self._seconds))
 
 
 @dataclass(frozen=True)
@@ -45,20 +117,17 @@ class Fixed:
     problem: Problem
     configuration: Configuration
 
-    def pair(self, seconds: float) -> tuple[float, float]:
-        """Samples per second of a trial and of the loop, run in random order."""
-        if random.random() < 0.5:
-            trial = self.trial(seconds)
-            return trial, self.loop(seconds)
-        loop = self.loop(seconds)
-        return self.trial(seconds), loop
-
-    def trial(self, seconds: float) -> float:
-        """What autotune measures.
+    def launch(self, *, blocks: int, seconds: float) -> list[tuple[float, float]]:
+        """Start both, and give samples per second of the trial and of the loop, block by block.
 
         Raises:
-            RuntimeError: the trial failed.
+            RuntimeError: the trial failed, or the loop ended.
         """
+        with self._loop() as loop:
+            turns = TakingTurns(loop, seconds)
+            return self._trial(turns, blocks=blocks, seconds=seconds)
+
+    def _trial(self, turns: TakingTurns, *, blocks: int, seconds: float) -> list[tuple[float, float]]:
         commands = worker_commands(
             self.configuration,
             place(self.configuration, self.machine),
@@ -73,26 +142,29 @@ class Fixed:
             commands,
             configuration=self.configuration,
             scenario="offline",
-            measure=Measure(block_s=seconds, blocks=1, max_blocks=1),
-            objective=Objective(kind="throughput"),
+            measure=Measure(block_s=seconds, blocks=blocks, max_blocks=blocks),
+            objective=THROUGHPUT,
             percentile=None,
+            watch=turns,
         )
         if isinstance(result, Failure):
             raise RuntimeError(f"{result.kind}: {result.reason}")
-        return throughput_sps(result)
+        return list(zip(scores_of(result, THROUGHPUT), turns.turns.samples_per_s, strict=True))
 
-    def loop(self, seconds: float) -> float:
-        """What the plain loop prints."""
+    @contextmanager
+    def _loop(self) -> Iterator[PlainLoop]:
         (instance,) = place(self.configuration, self.machine).instances
         shape = (str(self.problem.batch_size), str(self.problem.sequence_length))
         command = [sys.executable, str(LOOP), str(self.artifact.directory / "model.onnx")]
-        ran = subprocess.run(
-            [*command, ",".join(map(str, instance.cpus)), *shape, str(seconds)],
-            capture_output=True,
+        with subprocess.Popen(
+            [*command, ",".join(map(str, instance.cpus)), *shape],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             text=True,
-            check=True,
-        )
-        return float(ran.stdout)
+        ) as process:
+            if process.stdin is None or process.stdout is None or process.stdout.readline() != "ready\n":
+                raise RuntimeError("the plain loop does not start")
+            yield PlainLoop(process.stdin, process.stdout)
 
 
 def prepare(model: str, *, batch_size: int, sequence_length: int, cache: Path) -> Fixed:
@@ -111,18 +183,24 @@ def prepare(model: str, *, batch_size: int, sequence_length: int, cache: Path) -
 def main() -> None:
     """Take turns and print the ratio with its interval."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--launches", type=int, default=24)
+    parser.add_argument("--blocks", type=int, default=20, help="of each in a launch")
+    parser.add_argument("--seconds", type=float, default=0.5, help="shortest length of a block")
     parser.add_argument("--model", default="random:minilm-l6")
-    parser.add_argument("--seconds", type=float, default=1.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         fixed = prepare(options.model, batch_size=8, sequence_length=128, cache=Path(name))
         print(f"{options.model}, 8 x 128 tokens, {fixed.configuration}")
-        pairs = []
-        for number in range(1, options.rounds + 1):
-            pairs.append(fixed.pair(options.seconds))
-            print(f"round {number}: trial {pairs[-1][0]:.1f}, loop {pairs[-1][1]:.1f} samples/s", flush=True)
-    ratio = paired_ratio([trial for trial, _ in pairs], [loop for _, loop in pairs])
+        ratios = []
+        for number in range(1, options.launches + 1):
+            pairs = fixed.launch(blocks=options.blocks, seconds=options.seconds)
+            own = paired_ratio([trial for trial, _ in pairs], [loop for _, loop in pairs])
+            ratios.append(own.estimate)
+            print(
+                f"launch {number}: trial / loop {own.estimate:.4f} ({own.low:.4f} to {own.high:.4f})",
+                flush=True,
+            )
+    ratio = mean_interval(ratios)
     print(f"trial / loop: {ratio.estimate:.4f}, 95 %: {ratio.low:.4f} to {ratio.high:.4f}")
 
 

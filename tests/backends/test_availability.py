@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from autotune.backends.availability import available_engines
+from autotune.backends.availability import available_engines, require_engine
 from autotune.errors import BackendError
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
+from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.study import Problem, Search, StudySpec
 
 
@@ -76,3 +77,26 @@ def test_a_study_that_no_engine_can_serve_is_refused_with_the_reasons(
 ) -> None:
     with pytest.raises(BackendError, match=r"no engine can run .*(real|fake|bf16)"):
         available_engines(study(model, **search), machine_with("avx2"))
+
+
+@pytest.mark.parametrize(
+    ("model", "backend", "precision", "said"),
+    [
+        ("fake:model.json", "pytorch", "fp32", "cannot run fake:model.json here: .* fake one"),
+        ("random:bert-base", "fake", "fp32", "fake models only"),
+        ("random:bert-base", "pytorch", "bf16", "does not multiply bf16"),
+        ("random:bert-base", "onnxruntme", "fp32", "did you mean onnxruntime"),
+    ],
+)
+def test_an_engine_that_cannot_run_one_configuration_is_refused(
+    model: str, backend: str, precision: Precision, said: str
+) -> None:
+    one = Configuration(1, 1, "close", "0", smt=False, backend=backend, precision=precision)
+    with pytest.raises(BackendError, match=said) as caught:
+        require_engine(one, study(model), machine_with("avx2"))
+    assert caught.value.remedy
+
+
+def test_an_engine_that_can_run_a_configuration_is_not() -> None:
+    one = Configuration(1, 1, "close", "0", smt=False, backend="pytorch", precision="int8-dynamic")
+    require_engine(one, study(), machine_with("avx2"))

@@ -106,6 +106,7 @@ def test_a_stored_trial_is_meant_by_its_number(own_study: FakeStudy) -> None:
         ("9999x1,close,fake,fp32", PlacementError, "threads are more than may run here"),
         ("1x1,close,fake,fp32,7", PlacementError, "are not on this machine"),
         ("1x1,close,no-such,fp32", BackendError, "is not a known backend"),
+        ("1x1,close,pytorch,fp32", UnsupportedError, "a fake one runs in the fake backend"),
         ("1x1,close,fake,bf16", UnsupportedError, "has no precision 'bf16'"),
         ("3", StoreError, "there is no store"),
         ("1x1,nowhere,fake,fp32", None, "is not a placement"),

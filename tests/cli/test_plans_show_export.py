@@ -121,6 +121,12 @@ def test_export_prints_a_single_file_on_stdout(folder: Path, tmp_path: Path) -> 
     assert autotune(folder, "export", "--to", "json", "-o", "-").stdout == format_plan(LAST)
 
 
+def test_export_cannot_print_the_file_and_its_path_at_once(tmp_path: Path) -> None:
+    ended = autotune(tmp_path, "export", "--to", "nothing-known", "--json")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "give -o DIR" in ended.stderr
+
+
 def test_an_exported_document_can_be_shown_and_exported_again(folder: Path, tmp_path: Path) -> None:
     written = json.loads(autotune(folder, "export", "--to", "json", "-o", str(tmp_path), "--json").stdout)
     assert written == [str(tmp_path / "plan.json")]

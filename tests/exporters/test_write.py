@@ -24,6 +24,12 @@ def test_files_are_written_below_a_new_folder(tmp_path: Path) -> None:
     assert not written[1].stat().st_mode & 0o111
 
 
+def test_a_folder_whose_name_is_too_long_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="File name too long") as caught:
+        write_export({"a.txt": "new"}, tmp_path / ("x" * 300))
+    assert "-o" in caught.value.remedy
+
+
 def test_what_an_export_wrote_may_be_written_again(tmp_path: Path) -> None:
     write_export({"plan.json": "one"}, tmp_path)
     write_export({"run.sh": "other target"}, tmp_path)

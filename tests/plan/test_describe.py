@@ -91,5 +91,16 @@ def test_a_latency_is_shown_in_milliseconds() -> None:
     assert "latency_p90 30000 ms" in describe(build_plan(objective="latency_p90"))
 
 
+def test_a_percentile_that_the_requests_do_not_support_is_no_figure() -> None:
+    plan = build_plan(objective="latency_p99")
+    missing = plan.estimate.latency(99)
+    assert missing is not None
+    assert missing.value_s is None
+    text = describe(plan)
+    assert f"latency_p99 unknown (it takes {missing.needed} requests; of {plan.estimate.requests}," in text
+    assert "95 % interval  unknown" in text
+    assert "The search had measured" not in text
+
+
 def test_unpinned_instances_may_run_anywhere() -> None:
     assert "0         any   any" in describe(build_plan(build_commands(1, pinned=False)))

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from autotune.errors import PlanError
 from autotune.model.assessment import Assessment
 from autotune.placement.placement import Command
+from autotune.plan.describe import describe
 from autotune.plan.document import SCHEMA, Plan, format_plan, parse_plan, plan_values
+from autotune.plan.make import objective_name
+from autotune.spec.study import Objective
 from autotune.testing.plans import build_commands, build_plan
 
 ASSETS = sorted((Path(__file__).parent / "assets").glob("plan-*.json"))
@@ -92,6 +95,30 @@ def test_the_newest_version_is_among_the_assets() -> None:
         ("estimate.throughput_sps", "fast", "estimate.throughput_sps: "),
         ("quality.cosine", "high", "quality.cosine: "),
         ("quality.cosines", 1, "quality.cosines: "),
+        ("estimate.throughput_sps", 0, "estimate.throughput_sps: "),
+        ("estimate.objective_value", 0, "estimate.objective_value: "),
+        ("baseline.objective_value", -1, "baseline.objective_value: "),
+        ("confirmation.search_value", 1e308, "confirmation.search_value: "),
+        ("gain", 0, "gain: "),
+        ("gain", -1, "gain: "),
+        ("gain_range.low", 0, "gain_range.low: "),
+        ("gain_range.high", 1e308, "gain_range.high: "),
+        ("gain_range.low", 9, "gain_range: its low 9 is above its high 3.2"),
+        ("confirmation.rivals.0.ratio_range.low", -1, "confirmation.rivals.0.ratio_range.low: "),
+        ("created_s", 1e308, "created_s: "),
+        ("created_s", -1e308, "created_s: "),
+        ("estimate.latencies.0.value_s", 1e308, "estimate.latencies.0.value_s: "),
+        ("estimate.latencies.0.upper_s", 1e308, "estimate.latencies.0.upper_s: "),
+        ("estimate.memory_bytes", 10**400, "estimate.memory_bytes: "),
+        ("objective", "speed", "objective: "),
+        ("objective", "latency_p", "objective: "),
+        ("estimate.objective_value", 1e101, "estimate.objective_value: "),
+        ("study.spec", None, "study: its `spec` must"),
+        ("study.spec", "quick", "study: its `spec` must"),
+        ("study.spec.problem", None, "study: its `spec.problem` must"),
+        ("study.spec.problem", 3, "study: its `spec.problem` must"),
+        ("model", {}, "model: its `source` must"),
+        ("model.source", None, "model: its `source` must"),
         ("gain", None, ""),
         ("id", "../../etc/passwd", "id: "),
     ],
@@ -104,6 +131,34 @@ def test_a_wrong_value_is_refused_with_its_path(path: str, value: object, messag
         parse_plan(changed(path, value))
     assert caught.value.problem.startswith(message) or message in caught.value.problem
     assert caught.value.remedy
+
+
+def test_the_study_and_the_model_may_hold_more_than_is_read_here() -> None:
+    study = {"name": "s", "spec": {"later": {"key": [1]}, "problem": {"later": None}}, "later": 2}
+    model = {"source": "fake:model.json", "later": {"key": 1.5}}
+    plan = build_plan(study=study, model=model)
+    assert (plan.study, plan.model) == (study, model)
+    assert parse_plan(format_plan(plan)) == plan
+    assert build_plan(study={}).study == {}
+
+
+@pytest.mark.parametrize("percentile", [1.0, 50.0, 99.0, 99.9, 99.99, 12.345678])
+def test_every_objective_of_a_study_has_a_name_here(percentile: float) -> None:
+    name = objective_name(Objective(kind="latency", percentile=percentile))
+    assert parse_plan(format_plan(build_plan(objective=name))).objective == name
+
+
+def test_the_longest_times_are_shown() -> None:
+    text = changed("created_s", 253_370_764_799)
+    assert "9998-12-3" in describe(parse_plan(text))
+    assert "needs" in describe(parse_plan(changed("estimate.latencies.0.value_s", 1e9)))
+
+
+def test_figures_of_version_1_are_held_to_the_same_bounds() -> None:
+    values = json.loads(ASSETS[0].read_text())
+    values["baseline"]["objective_value"] = 0
+    with pytest.raises(PlanError, match=r"baseline\.objective_value: "):
+        parse_plan(json.dumps(values))
 
 
 @pytest.mark.parametrize(

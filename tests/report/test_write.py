@@ -57,6 +57,23 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         check_targets([tmp_path / "nowhere" / "r.html"])
 
 
+def test_a_folder_whose_name_is_too_long_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 300)
+    with pytest.raises(ExportError, match="File name too long") as caught:
+        check_targets([folder / "a.html"])
+    assert "-o" in caught.value.remedy
+    for figures in (folder, folder / "below"):
+        with pytest.raises(ExportError, match="File name too long"):
+            check_folder_to_make(figures)
+
+
+def test_the_longest_name_of_a_file_is_written(tmp_path: Path) -> None:
+    target = tmp_path / f"{'x' * 250}.html"
+    check_targets([target])
+    write_files({target: OURS})
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
 def test_a_folder_is_made_below_one_that_is_there(tmp_path: Path) -> None:
     check_folder_to_make(tmp_path / "figures")
     check_folder_to_make(tmp_path)

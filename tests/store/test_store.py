@@ -142,6 +142,7 @@ def test_runs_of_confirmations_come_back_in_the_order_in_which_they_were_run(
         assert store.confirmations(study.name, series=2) == (later_series,)
         assert store.confirmations(study.name, series=3) == ()
         assert store.confirmations("other") == ()
+        assert (store.count_confirmations(study.name), store.count_confirmations("other")) == (4, 0)
 
 
 def test_a_run_of_a_confirmation_is_recorded_once(

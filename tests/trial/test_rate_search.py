@@ -32,12 +32,14 @@ class SimulatedServers:
     Attributes:
         slowness: their service times are so many times longer than `SERVICE_S`.
         late_s: how late the generator is with every request.
-        conditions: what the host did, run by run; the last one stays.
+        paused_s: how long they all stand still from the start, run by run; the last one stays.
+        conditions: what the host did, likewise.
     """
 
     servers: int = 1
     slowness: float = 1.0
     late_s: float = 0.0
+    paused_s: tuple[float, ...] = (0.0,)
     conditions: tuple[Conditions | None, ...] = (None,)
     seed: int = 1
     now_s: float = 0.0
@@ -51,7 +53,8 @@ class SimulatedServers:
         given_up_s = start_s + times_s[-1] + patience_s
         random = np.random.default_rng([self.seed, self.runs])
         services = SERVICE_S * self.slowness * random.lognormal(0, 0.05, len(times_s))
-        free = [(start_s, instance) for instance in range(self.servers)]
+        ready_s = start_s + self.paused_s[min(self.runs, len(self.paused_s) - 1)]
+        free = [(ready_s, instance) for instance in range(self.servers)]
         requests = []
         for time_s, service_s in zip(times_s, services.tolist(), strict=True):
             due_s, sent_s = start_s + time_s, start_s + time_s + self.late_s
@@ -258,6 +261,22 @@ def test_a_trial_that_stays_disturbed_says_by_what() -> None:
     ) as caught:
         search(SimulatedServers(conditions=(NOISY,)), limit(90, 0.03))
     assert caught.value.kind is FailureKind.DISTURBED
+
+
+def test_a_run_in_which_all_stood_still_is_measured_again() -> None:
+    world = SimulatedServers(paused_s=(1_000.0, 0.0))
+    found = search(world, limit(90, 0.03), within_s=10_000.0)
+    assert found.kept.step.met
+    assert world.runs == len(found.runs) + 1
+
+
+def test_instances_that_stay_still_end_the_trial_and_not_the_study() -> None:
+    world = SimulatedServers(paused_s=(1_000.0,))
+    with pytest.raises(
+        InstanceError, match=r"standstill in 4 runs: .* 0 of \d+ were answered before it was given up"
+    ) as caught:
+        search(world, limit(90, 0.03), within_s=100_000.0)
+    assert caught.value.kind is FailureKind.TIMEOUT
 
 
 def test_disturbed_runs_count_where_the_study_says_so() -> None:

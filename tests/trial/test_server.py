@@ -20,6 +20,7 @@ import pytest
 
 from autotune.spec.study import LatencyLimit, Measure
 from autotune.testing.fake_trial import FakeTrial
+from autotune.testing.stolen import StolenTime
 from autotune.trial.codec import measurement_from_json, measurement_to_json
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.trial.rate_search import Demand
@@ -31,7 +32,21 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 GENERATOR = "autotune.trial.generator"
 
 
+BEGUN: list[StolenTime] = []
+
+
+@pytest.fixture(autouse=True)
+def stolen_time() -> Iterator[None]:
+    """Watch what the hypervisor takes during each test, for `measured`."""
+    BEGUN.append(StolenTime())
+    yield
+    BEGUN.clear()
+
+
 def measured(result: TrialResult) -> Measurement:
+    """The measurement; without one the test is skipped if the hypervisor is to blame, and else fails."""
+    if isinstance(result, Failure) and result.kind == FailureKind.DISTURBED and BEGUN[0].is_much:
+        pytest.skip(f"the hypervisor took {BEGUN[0].share:.0%} of the cpus: {result.reason}")
     assert isinstance(result, Measurement), result
     return result
 
@@ -148,12 +163,12 @@ def test_the_highest_rate_is_found_and_told(tmp_path: Path) -> None:
 
 
 def test_a_limit_that_no_rate_meets_is_a_measurement_that_misses_it(tmp_path: Path) -> None:
-    demand = Demand(LatencyLimit(percentile=90, max_s=0.005))
-    server = FakeTrial(tmp_path, {"serial_s": 0.006}, scenario="server")
+    demand = Demand(LatencyLimit(percentile=90, max_s=0.2))
+    server = FakeTrial(tmp_path, {"serial_s": 0.24}, scenario="server")
     measurement = measured(server.run(percentile=90, demand=demand))
     step = kept_step(measurement)
     assert not step.met
-    assert step.upper_s > 0.005
+    assert step.upper_s > 0.2
 
 
 def test_a_server_without_a_demand_is_refused(tmp_path: Path) -> None:
