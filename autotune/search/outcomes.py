@@ -65,7 +65,7 @@ def outcomes(trials: Sequence[FrozenTrial]) -> Outcomes:
 
 def configuration_of(trial: FrozenTrial) -> Configuration:
     """The configuration that a trial's named parameters stand for."""
-    return Configuration.from_parameters({name: trial.params[name] for name in NAMES})
+    return Configuration.from_parameters({name: trial.params[name] for name in NAMES if name in trial.params})
 
 
 def _is_answer(trial: FrozenTrial) -> bool:

@@ -30,6 +30,10 @@ ATTEMPTS = 2
 DISTANCE_WEIGHTS: dict[str, float] = {
     "backend": 8.0,
     "precision": 8.0,
+    "model": 8.0,
+    "padding": 4.0,
+    "batching": 2.0,
+    "knobs": 1.0,
     "smt": 2.0,
     "placement": 1.0,
     "sockets": 1.0,
