@@ -18,7 +18,7 @@ from autotune.errors import ModelError, StudyFileError
 from autotune.model.calibration import write_requests
 from autotune.model.inputs import make_inputs, nearest_shape, read_inputs
 from autotune.model.labelled import PLACE, EvaluationSource, LabelledRow, read_labelled
-from autotune.spec.study import Metric
+from autotune.spec.quality import Metric
 
 EVALUATION = "evaluation"
 """Stands in the place of the backend where an evaluation artifact is named."""

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from autotune.errors import PreparationError
-from autotune.spec.study import Metric, Quality
+from autotune.spec.quality import Metric, Quality
 
 ASSESSMENT_FILE = "assessment.json"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from autotune.errors import StudyFileError
 from autotune.model.texts import read_lines
-from autotune.spec.study import Metric
+from autotune.spec.quality import Metric
 
 PLACE = "quality.data"
 MIN_ROWS = 2

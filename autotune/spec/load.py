@@ -10,10 +10,11 @@ from pydantic import ValidationError
 
 from autotune.errors import StudyFileError
 from autotune.spec.allowed import allowed_at, not_allowed
+from autotune.spec.part import FAULT, LIST, WORD
 from autotune.spec.reading import read_document
 from autotune.spec.refusal import Place, Refusal, study_file_error
 from autotune.spec.shorthand import Expansion, expand
-from autotune.spec.study import FAULT, LIST, WORD, StudySpec
+from autotune.spec.study import StudySpec
 
 MAX_BYTES = 2**20
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from autotune.spec.model_source import FORMS, PATTERNS
-from autotune.spec.study import MAX_CHOICES, StudySpec
+from autotune.spec.part import MAX_CHOICES
+from autotune.spec.study import StudySpec
 from autotune.units import DURATION_PATTERN, SIZE_PATTERN, format_duration
 
 Schema = dict[str, Any]

@@ -6,57 +6,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationInfo,
-    field_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from autotune.errors import MachineError
 from autotune.machine.cpus import format_cpu_list, parse_cpu_list
 from autotune.spec.configuration import Precision, Scenario
 from autotune.spec.model_source import ArrayKind, max_tokens, model_fault
+from autotune.spec.part import (
+    MAX_CHOICES,
+    Choices,
+    Count,
+    Part,
+    Percentile,
+    Seconds,
+    as_tuple,
+    distinct,
+    refuse,
+)
+from autotune.spec.quality import Quality
 
-FAULT = "autotune"
-"""Type of the validation errors raised here; their context tells the place within the value (`at`)."""
-WORD, LIST = "<word>", "<list>"
-"""Names of the two forms of a `Choices` in the locations of validation errors."""
-
-MAX_CHOICES = 1_000
-MAX_COUNT = 65_536
 MAX_SOCKETS = 1_024
-
-T = TypeVar("T")
-
-
-def _refuse(fault: str, *at: str | int) -> NoReturn:
-    raise PydanticCustomError(FAULT, "{fault}", {"fault": fault, "at": at})
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            _refuse(f"{value!r} is there twice: name each choice once", index)
-    return values
 
 
 def _known_model(source: str) -> str:
     fault = model_fault(source)
     if fault is not None:
-        _refuse(fault)
+        refuse(fault)
     return source
 
 
@@ -67,47 +44,20 @@ def _socket_list(text: str) -> str:
     except MachineError:
         sockets = frozenset()
     if not sockets or max(sockets) >= MAX_SOCKETS:
-        _refuse(f'{text!r} is not a list of sockets: write 0, "0-1" or "0,2", up to {MAX_SOCKETS - 1}')
+        refuse(f'{text!r} is not a list of sockets: write 0, "0-1" or "0,2", up to {MAX_SOCKETS - 1}')
     return format_cpu_list(sockets)
 
 
 def _backend_name(name: str) -> str:
     if name == "auto":
-        _refuse("auto stands alone: write `auto`, or name the backends")
+        refuse("auto stands alone: write `auto`, or name the backends")
     return name
 
 
-Auto = Literal["auto"]
 SearchedPolicy = Literal["close", "spread", "per-node", "per-l3"]
 """`autotune.spec.configuration.POLICIES` as a type."""
 
-Choices = Annotated[
-    Annotated[Auto, Tag(WORD)]
-    | Annotated[
-        tuple[T, ...],
-        Field(min_length=1, max_length=MAX_CHOICES),
-        BeforeValidator(_as_tuple),
-        AfterValidator(_distinct),
-        Tag(LIST),
-    ],
-    Discriminator(lambda value: WORD if isinstance(value, str) else LIST),
-]
-"""`auto`, or the values to choose from, each once."""
-
-Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
-Percentile = Annotated[float, Field(ge=1, le=99.99)]
-Seconds = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-FileName = Annotated[str, Field(min_length=1, max_length=4_096)]
 BackendName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$"), AfterValidator(_backend_name)]
-
-
-class Part(BaseModel):
-    """Base of every part of a study file: frozen, unknown keys refused, no coercion between types."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
 
 class Problem(Part):
@@ -141,67 +91,6 @@ class Limits(Part):
     memory_bytes: Annotated[int, Field(ge=1, le=2**50)] | None = None
 
 
-Metric = Literal["accuracy", "f1", "spearman"]
-
-USUAL_COSINE, USUAL_DIFFERENCE = 0.85, 0.5
-"""Limits where nothing else is asked for.
-
-Source: measured of all-MiniLM-L6-v2's last hidden state: honest int8-dynamic 0.91 to 0.95 (PyTorch, ONNX
-Runtime; random tokens, texts), with differences up to 0.24; with one weight matrix in six at twice its scale
-0.76 to 0.82, with all of them at 1.2 times 0.60 to 0.65.
-"""
-
-
-def _usual_cosine(earlier: dict[str, Any]) -> float | None:
-    return None if earlier.get("data") else USUAL_COSINE
-
-
-def _usual_difference(earlier: dict[str, Any]) -> float | None:
-    return None if earlier.get("data") else USUAL_DIFFERENCE
-
-
-class Quality(Part):
-    """How near to the fp32 reference's a configuration's answers must be; otherwise it is not measured."""
-
-    texts: FileName | None = None
-    """A file of texts, one to a line: answers to them are compared, and int8-static is calibrated on them.
-    Without it, random tokens."""
-    sequences: Annotated[int, Field(ge=1, le=10_000)] = 32
-    """How many sequences are compared and calibrated on, at most."""
-    data: FileName | None = None
-    """Labelled texts, one JSON object to a line: `{"text": ..., "label": ...}`, or
-    `{"text": ..., "text_pair": ..., "score": ...}`."""
-    metric: Annotated[Metric | None, Field(validate_default=True)] = None
-    """What `data` is scored by: accuracy or (macro) f1 of labels, or spearman of scores."""
-    max_drop: Share = 0.01
-    """By how much the metric may be less than the reference's."""
-    cosine: Share | None = Field(default_factory=_usual_cosine)
-    """Least cosine similarity to the reference's answers, the mean over sequences; 0.85, or no limit with
-    `data`."""
-    max_difference: Annotated[float, Field(gt=0)] | None = Field(default_factory=_usual_difference)
-    """Largest difference of one number, as a share of the reference's largest; 0.5, or no limit with
-    `data`."""
-    top1: Share | None = None
-    """Least share of sequences (or tokens) for which a classifier puts the same class first. No limit unless
-    given, as near ties change places for nothing."""
-    texts_digest: str = ""
-    """Of `texts` and the tokenizer; filled in when the study begins, never written in a file."""
-    data_digest: str = ""
-    """Of `data` and the tokenizer; likewise."""
-
-    @field_validator("metric")
-    @classmethod
-    def _a_metric_and_its_data_go_together(cls, metric: Metric | None, info: ValidationInfo) -> Metric | None:
-        data = info.data.get("data", metric)
-        if metric is None and data is not None:
-            _refuse(f"missing: write what {data} is scored by: accuracy, f1 or spearman")
-        if metric is not None and data is None:
-            _refuse(
-                f"{metric} has nothing to be computed on: name labelled texts, as in `data: labelled.jsonl`"
-            )
-        return metric
-
-
 class Search(Part):
     """Bounds of the space; `auto` = everything legal on this machine."""
 
@@ -220,8 +109,8 @@ class Search(Part):
     smt: Annotated[
         tuple[bool, ...],
         Field(min_length=1, max_length=2),
-        BeforeValidator(_as_tuple),
-        AfterValidator(_distinct),
+        BeforeValidator(as_tuple),
+        AfterValidator(distinct),
     ] = (False,)
     """Whether to use both SMT siblings of a core; both values to try both."""
 
@@ -276,7 +165,7 @@ class StudySpec(Part):
     """What the study is called in the store."""
     model: Annotated[str, Field(max_length=4_096), AfterValidator(_known_model)]
     """`random:NAME`, `path:DIR`, `hf:ORG/NAME@REVISION`, `onnx:FILE`, or `fake:FILE` (closed-form)."""
-    inputs: Annotated[dict[str, ArrayKind], Field(max_length=MAX_CHOICES)] = {}
+    inputs: Annotated[dict[str, ArrayKind], Field(max_length=MAX_CHOICES)] = Field(default_factory=dict)
     """What the inputs of an `onnx:` model hold, where their names (`input_ids`, `attention_mask`,
     `token_type_ids`) do not tell: `tokens` (ids), `ones` (every token is attended to) or `zeros`."""
     problem: Problem
@@ -302,7 +191,7 @@ class StudySpec(Part):
     ) -> dict[str, ArrayKind]:
         model = info.data.get("model", "onnx:")
         if inputs and not model.startswith("onnx:"):
-            _refuse(f"{model} says itself what its inputs hold: `inputs` belongs to an onnx: model alone")
+            refuse(f"{model} says itself what its inputs hold: `inputs` belongs to an onnx: model alone")
         return inputs
 
     @field_validator("problem")
@@ -311,7 +200,7 @@ class StudySpec(Part):
         model = info.data.get("model", "")
         longest = max_tokens(model)
         if longest is not None and problem.sequence_length > longest:
-            _refuse(
+            refuse(
                 f"{problem.sequence_length} tokens are more than {model} takes: at most {longest}",
                 "sequence_length",
             )
@@ -323,7 +212,7 @@ class StudySpec(Part):
         objective = info.data.get("objective")
         if scenario == "server" and objective is not None and objective.kind != "throughput":
             percentile = f"p{objective.percentile:g}"
-            _refuse(
+            refuse(
                 f"server seeks the highest rate, not the lowest {percentile} latency: write `objective: "
                 f"throughput`, and the latency to keep to as `limits: {{latency: {{{percentile}: ...}}}}`"
             )
@@ -333,7 +222,7 @@ class StudySpec(Part):
     @classmethod
     def _a_trial_can_end_in_time(cls, measure: Measure) -> Measure:
         if measure.blocks * measure.block_s >= measure.trial_timeout_s:
-            _refuse(
+            refuse(
                 f"{measure.trial_timeout_s:g} s are over before {measure.blocks} blocks of "
                 f"{measure.block_s:g} s: raise it, or measure less",
                 "trial_timeout_s",
@@ -345,7 +234,7 @@ class StudySpec(Part):
     def _a_trial_can_show_that_a_limit_is_met(cls, limits: Limits, info: ValidationInfo) -> Limits:
         measure = info.data.get("measure")
         if measure is not None and limits.latency and limits.latency.max_s >= measure.trial_timeout_s:
-            _refuse(
+            refuse(
                 f"{limits.latency.max_s:g} s are longer than a trial may take, which is "
                 f"{measure.trial_timeout_s:g} s: lower it, or raise measure.trial_timeout",
                 "latency",
@@ -357,7 +246,7 @@ class StudySpec(Part):
     @classmethod
     def _a_server_has_a_latency_to_keep_to(cls, limits: Limits, info: ValidationInfo) -> Limits:
         if info.data.get("scenario") == "server" and limits.latency is None:
-            _refuse(
+            refuse(
                 "missing: scenario server seeks the highest rate at which a latency is kept to; "
                 "write one, such as {p99: 50ms}",
                 "latency",
@@ -372,7 +261,7 @@ class StudySpec(Part):
             return search
         for index, instances in enumerate(search.instances):
             if instances > problem.batch_size:
-                _refuse(
+                refuse(
                     f"{instances} instances cannot share a request of batch_size {problem.batch_size}: "
                     "in scenario single_stream each gets at least one sequence of it",
                     "instances",

@@ -16,7 +16,7 @@ from autotune.model.assessment import (
     shortfalls,
     write_assessment,
 )
-from autotune.spec.study import Quality
+from autotune.spec.quality import Quality
 
 NEAR = Assessment("random", 32, cosine=0.999, least_cosine=0.998, max_difference=0.05)
 SCORED = LabelledScore("f1", rows=200, reference=0.9, value=0.885)

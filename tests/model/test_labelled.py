@@ -6,7 +6,7 @@ import pytest
 
 from autotune.errors import StudyFileError
 from autotune.model.labelled import EvaluationSource, LabelledRow, read_labelled
-from autotune.spec.study import Metric
+from autotune.spec.quality import Metric
 
 GOOD: dict[Metric, str] = {
     "accuracy": '{"text": "good", "label": 1}',
