@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 PlacementPolicy = Literal["close", "spread", "per-node", "per-l3", "unpinned"]
 POLICIES: tuple[PlacementPolicy, ...] = ("close", "spread", "per-node", "per-l3")
@@ -29,6 +29,22 @@ like length as a budget of tokens holds; empty where all have one length."""
 BATCHINGS: tuple[Batching, ...] = ("arrival", "sorted", "tokens")
 
 Scenario = Literal["offline", "single_stream", "server"]
+
+
+class Prepared(NamedTuple):
+    """What is prepared once, for all configurations that run it.
+
+    Attributes:
+        model: as in `Configuration`.
+    """
+
+    model: str
+    backend: str
+    precision: Precision
+
+    def __str__(self) -> str:
+        engine = f"{self.backend} {self.precision}"
+        return f"{engine} of {self.model}" if self.model else engine
 
 
 @dataclass(frozen=True, order=True)
@@ -60,6 +76,11 @@ class Configuration:
     padding: Padding = ""
     batching: Batching = ""
     knobs: str = ""
+
+    @property
+    def prepared(self) -> Prepared:
+        """What is prepared for it."""
+        return Prepared(self.model, self.backend, self.precision)
 
     def parameters(self) -> dict[str, Any]:
         """The named parameters, as Optuna stores them."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from autotune.spec.model_source import FORMS, PATTERNS
+from autotune.spec.models import MAX_SOURCE, MAX_VARIANTS
 from autotune.spec.part import MAX_CHOICES
 from autotune.spec.study import StudySpec
 from autotune.units import DURATION_PATTERN, SIZE_PATTERN, format_duration
@@ -28,8 +29,8 @@ DURATIONS: Mapping[str, str] = {
 }
 """Keys of `measure` that are durations with a unit, and the values' names inside."""
 
-FILLED_IN = ("texts_digest", "data_digest")
-"""Values of `quality` that no file holds."""
+FILLED_IN = ("digests", "texts_digest", "data_digest")
+"""Values of a study and of its `quality` that no file holds."""
 
 _MAY_BE_EMPTY = ("limits", "quality", "search", "measure", "confirm", "budget")
 """Sections that may stand with nothing below them, as when all of it is commented out."""
@@ -39,7 +40,7 @@ def study_schema() -> Schema:
     """The schema as a new dictionary, without references, that a caller may change."""
     plain = _plain(StudySpec.model_json_schema())
     sections: Mapping[str, Schema] = plain["properties"]
-    properties = dict(sections) | {
+    properties = {name: section for name, section in sections.items() if name not in FILLED_IN} | {
         "name": _name(sections["name"]),
         "model": _model(sections["model"]),
         "inputs": _inputs(sections["inputs"]),
@@ -72,7 +73,19 @@ def _name(value: Schema) -> Schema:
 
 def _model(value: Schema) -> Schema:
     pattern = "|".join(f"{prefix}:{rest}" for prefix, rest in PATTERNS.items())
-    return value | {"title": FORMS, "pattern": f"^({pattern})$", "examples": ["random:distilbert-base"]}
+    source = {
+        "title": FORMS,
+        "type": "string",
+        "pattern": f"^({pattern})$",
+        "maxLength": MAX_SOURCE,
+        "examples": ["random:distilbert-base"],
+    }
+    several = {"type": "array", "items": source, "minItems": 1, "maxItems": MAX_VARIANTS, "uniqueItems": True}
+    return {
+        "title": f"{FORMS}; or a list of up to {MAX_VARIANTS} of these",
+        "description": value["description"],
+        "anyOf": [source, several],
+    }
 
 
 def _inputs(value: Schema) -> Schema:

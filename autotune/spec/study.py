@@ -12,8 +12,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 
 from autotune.errors import MachineError
 from autotune.machine.cpus import format_cpu_list, parse_cpu_list
-from autotune.spec.configuration import Precision, Scenario
-from autotune.spec.model_source import ArrayKind, max_tokens, model_fault
+from autotune.spec.configuration import Configuration, Precision, Scenario
+from autotune.spec.model_source import ArrayKind, max_tokens
+from autotune.spec.models import Models, listed
 from autotune.spec.part import (
     MAX_CHOICES,
     Choices,
@@ -28,13 +29,6 @@ from autotune.spec.part import (
 from autotune.spec.quality import Quality
 
 MAX_SOCKETS = 1_024
-
-
-def _known_model(source: str) -> str:
-    fault = model_fault(source)
-    if fault is not None:
-        refuse(fault)
-    return source
 
 
 def _socket_list(text: str) -> str:
@@ -163,8 +157,11 @@ class StudySpec(Part):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     """What the study is called in the store."""
-    model: Annotated[str, Field(max_length=4_096), AfterValidator(_known_model)]
-    """`random:NAME`, `path:DIR`, `hf:ORG/NAME@REVISION`, `onnx:FILE`, or `fake:FILE` (closed-form)."""
+    model: Models
+    """`random:NAME`, `path:DIR`, `hf:ORG/NAME@REVISION`, `onnx:FILE`, or `fake:FILE` (closed-form); or a list
+    of variants to choose from, of which the first is what the others are measured against."""
+    digests: tuple[str, ...] = ()
+    """Of the variants, in order; filled in when the study begins, never written in a file."""
     inputs: Annotated[dict[str, ArrayKind], Field(max_length=MAX_CHOICES)] = Field(default_factory=dict)
     """What the inputs of an `onnx:` model hold, where their names (`input_ids`, `attention_mask`,
     `token_type_ids`) do not tell: `tokens` (ids), `ones` (every token is attended to) or `zeros`."""
@@ -184,26 +181,40 @@ class StudySpec(Part):
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """Of random weights, inputs and the sampler."""
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The sources of all models, at least one."""
+        return listed(self.model)
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """What `Configuration.model` may be: the models, or one empty text where there is no choice."""
+        return ("",) if isinstance(self.model, str) else self.model
+
+    def source_of(self, configuration: Configuration) -> str:
+        """The model that a configuration runs."""
+        return configuration.model or self.models[0]
+
     @field_validator("inputs")
     @classmethod
     def _only_files_have_inputs_of_their_own(
         cls, inputs: dict[str, ArrayKind], info: ValidationInfo
     ) -> dict[str, ArrayKind]:
-        model = info.data.get("model", "onnx:")
-        if inputs and not model.startswith("onnx:"):
-            refuse(f"{model} says itself what its inputs hold: `inputs` belongs to an onnx: model alone")
+        models = listed(info.data.get("model", "onnx:"))
+        if inputs and not any(model.startswith("onnx:") for model in models):
+            refuse(f"{models[0]} says itself what its inputs hold: `inputs` belongs to an onnx: model alone")
         return inputs
 
     @field_validator("problem")
     @classmethod
     def _model_takes_the_sequence(cls, problem: Problem, info: ValidationInfo) -> Problem:
-        model = info.data.get("model", "")
-        longest = max_tokens(model)
-        if longest is not None and problem.sequence_length > longest:
-            refuse(
-                f"{problem.sequence_length} tokens are more than {model} takes: at most {longest}",
-                "sequence_length",
-            )
+        for model in listed(info.data.get("model", ())):
+            longest = max_tokens(model)
+            if longest is not None and problem.sequence_length > longest:
+                refuse(
+                    f"{problem.sequence_length} tokens are more than {model} takes: at most {longest}",
+                    "sequence_length",
+                )
         return problem
 
     @field_validator("scenario")
