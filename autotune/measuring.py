@@ -18,9 +18,8 @@ from autotune.placement.placement import Command
 from autotune.preflight import Setup
 from autotune.report.progress import Observer
 from autotune.rounds import Entrant
-from autotune.search.order import pair
 from autotune.search.score import demand, needed_percentile
-from autotune.spec.configuration import Configuration
+from autotune.spec.configuration import Configuration, Prepared
 from autotune.trial.lock import host_lock
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.trial.rate_search import Demand
@@ -39,7 +38,7 @@ class Bench:
 
     Attributes:
         watch: remembers how fast this machine can be.
-        prepared: (backend, precision) pairs that the observer has heard of.
+        prepared: what the observer has heard of.
         assessments: how near their answers are to the reference's.
         rates: requests per second that configurations were last found to bear, of scenario `server`.
         launches: of this study's trials, those of earlier calls included: each has arrivals of its own.
@@ -48,8 +47,8 @@ class Bench:
     setup: Setup
     observer: Observer
     watch: Watch = field(default_factory=Watch)
-    prepared: set[tuple[str, str]] = field(default_factory=set)
-    assessments: dict[tuple[str, str], Assessment] = field(default_factory=dict)
+    prepared: set[Prepared] = field(default_factory=set)
+    assessments: dict[Prepared, Assessment] = field(default_factory=dict)
     rates: dict[Configuration, float] = field(default_factory=dict)
     launches: int = 0
 
@@ -161,9 +160,9 @@ class Bench:
         Raises:
             AutotuneError: they cannot be compared.
         """
-        key, machine = pair(configuration), self.setup.machine
+        key, machine = configuration.prepared, self.setup.machine
         if key not in self.assessments:
-            self.observer.comparing(*key)
+            self.observer.comparing(key)
             self.assessments[key] = prepare_assessment(
                 self.setup.model,
                 self._artifact(configuration, shapes=()),
@@ -177,10 +176,10 @@ class Bench:
 
     def _artifact(self, configuration: Configuration, shapes: Iterable[Shape]) -> Artifact:
         """From the cache each time, as somebody may have pruned it since the last trial."""
-        key = pair(configuration)
-        if key not in self.prepared:
-            self.observer.preparing(*key)
-            self.prepared.add(key)
+        one = configuration.prepared
+        if one not in self.prepared:
+            self.observer.preparing(one)
+            self.prepared.add(one)
         return prepare_artifact(
             self.setup.model,
             configuration.backend,

@@ -18,7 +18,6 @@ from autotune.report.ranking import best, gain, measured_baseline, no_plan_error
 from autotune.rounds import ATTEMPTS, is_disturbed
 from autotune.search.contest import MIN_ROUNDS
 from autotune.search.estimate import estimated_trials
-from autotune.search.order import pair
 from autotune.search.score import score, violations
 from autotune.search.study import Answer, Proposal, SearchStudy
 from autotune.spec.study import StudySpec
@@ -230,7 +229,7 @@ class _Run:
 
     def _mind_the_time(self) -> None:
         """Leave the rest of the search's time to prepared engines, where it is too short to prepare one."""
-        prepared = frozenset(pair(record.configuration) for record in self.records)
+        prepared = frozenset(record.configuration.prepared for record in self.records)
         self.search.keep_to(None if self._can_prepare() else prepared)
 
     def _can_prepare(self) -> bool:

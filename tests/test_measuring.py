@@ -102,8 +102,8 @@ from autotune.trial.measurement import Failure
 class Searching(Observer):
     heard, is_over = [], False
 
-    def comparing(self, backend, precision):
-        self.heard.append(f"{backend} {precision}")
+    def comparing(self, one):
+        self.heard.append(str(one))
 
     def stopped(self, reason, progress):
         self.is_over = True

@@ -33,9 +33,11 @@ POLICY_ORDER: tuple[PlacementPolicy, ...] = ("close", "per-l3", "per-node", "spr
 _FILLED: tuple[Level, ...] = ("l3", "node", "package", "kind", "machine")
 
 Engine = tuple[str, Precision]
+Engines = Mapping[str, tuple[Precision, ...]]
+"""Precisions by backend."""
 
 
-def chosen_engines(search: Search, engines: Mapping[str, tuple[Precision, ...]]) -> tuple[Engine, ...]:
+def chosen_engines(search: Search, engines: Engines) -> tuple[Engine, ...]:
     """The (backend, precision) pairs to search, in the order of `engines`.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from autotune.search.order import pair
 from autotune.search.space import SearchSpace
 from autotune.spec.study import StudySpec
 
@@ -25,13 +24,13 @@ def estimated_s(spec: StudySpec, space: SearchSpace) -> float:
 
     Per trial `START_UP_S`, the whole warm-up and every block that it may have; per round of the confirmation
     as much for the finalists, the twin and the baseline, with the fewest blocks; `PREPARATION_S` per
-    (backend, precision); never more than the budget's minutes and one trial.
+    model, backend and precision; never more than the budget's minutes and one trial.
     """
     measure, confirm = spec.measure, spec.confirm
     launch_s = START_UP_S + measure.warmup_s
     trial_s = launch_s + max(measure.blocks, measure.max_blocks) * measure.block_s
     round_s = (confirm.finalists + 2) * (launch_s + measure.blocks * measure.block_s)
-    artifacts = {pair(one) for one in (space.baseline, *space.configurations)}
+    artifacts = {one.prepared for one in (space.baseline, *space.configurations)}
     total_s = (
         estimated_trials(spec, space) * trial_s + confirm.rounds * round_s + len(artifacts) * PREPARATION_S
     )

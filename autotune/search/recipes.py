@@ -1,12 +1,16 @@
 """Configurations that are known to do well, to be measured first, and the order of the engines.
 
-A (backend, precision) pair is prepared once, which often takes longer than several trials of it, and a short
-budget sees few of them. So the pairs come in the order of the speed that is expected of them (`by_promise`),
-and all layouts of one pair before the next one is prepared:
+A model is prepared once for a backend at a precision, which often takes longer than several trials of it,
+and a short budget sees few of them. So they come in the order of the speed that is expected of them
+(`by_promise`), and all layouts of one before the next:
 
-1. the fastest pair of each of the `LEADERS` most promising backends, in every layout of `recipe_shapes`;
-2. the fastest pair of every other backend, in the first layout: a look at each, in case this machine differs;
-3. what `autotune.search.order` makes of the rest, where all pairs take turns, most promising first.
+1. the most promising variant of the model at the fastest precision of each of the `LEADERS` most promising
+   backends, in every layout of `recipe_shapes`;
+2. each of the next `LEADERS` variants at its fastest, in every layout too, as the first may be refused for
+   its answers;
+3. the first variant at the fastest precision of every other backend, and every other variant at its fastest,
+   in the first layout: a look at each, in case this machine differs;
+4. what `autotune.search.order` makes of the rest, where all take turns, most promising first.
 
 What is expected only orders: it rules nothing out, and what is measured decides from there.
 """
@@ -14,14 +18,14 @@ What is expected only orders: it rules nothing out, and what is measured decides
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from autotune.placement.policies import Ground
 from autotune.search.bounds import Engine
-from autotune.spec.configuration import Precision
+from autotune.spec.configuration import Precision, Prepared
 
 LEADERS = 3
-"""Backends that are tried in every layout of the recipes."""
+"""Backends, and other variants of the model, that are tried in every layout of the recipes."""
 
 MEASURED_MS: Mapping[Engine, float] = {
     ("openvino", "int8-static"): 213.0,
@@ -87,14 +91,37 @@ def expected_ms(engine: Engine) -> float:
     return MEASURED_MS.get((backend, "fp32"), USUAL_FP32_MS) / SPEEDUPS[precision]
 
 
-def by_promise(engines: Sequence[Engine]) -> tuple[Engine, ...]:
-    """The engines, those first of which the most speed is expected; equal ones stay in their order."""
-    return tuple(sorted(engines, key=expected_ms))
+def by_promise(choices: Iterable[Prepared], sizes: Mapping[str, float]) -> tuple[Prepared, ...]:
+    """What may be prepared, that first of which the most speed is expected; equal ones stay in their order.
+
+    Args:
+        sizes: of the variants, as `autotune.model.size` gives them; one that is missing is taken to be as
+            large as the largest.
+    """
+    largest = max(sizes.values(), default=1.0)
+
+    def request_ms(one: Prepared) -> float:
+        return expected_ms((one.backend, one.precision)) * sizes.get(one.model, largest)
+
+    return tuple(sorted(choices, key=request_ms))
 
 
-def recipe_engines(engines: Sequence[Engine]) -> tuple[Engine, ...]:
-    """Every backend at the precision of which the most speed is expected, most promising first."""
-    first: dict[str, Engine] = {}
-    for engine in by_promise(engines):
-        first.setdefault(engine[0], engine)
+def leading_choices(
+    promising: Sequence[Prepared],
+) -> tuple[tuple[Prepared, ...], tuple[Prepared, ...]]:
+    """Which to try in every layout of the recipes, and which in the first alone.
+
+    Args:
+        promising: by promise, as `by_promise` orders them; at least one.
+    """
+    top = promising[0].model
+    engines = _first_of_each((one for one in promising if one.model == top), lambda one: one.backend)
+    others = _first_of_each((one for one in promising if one.model != top), lambda one: one.model)
+    return engines[:LEADERS] + others[:LEADERS], engines[LEADERS:] + others[LEADERS:]
+
+
+def _first_of_each(choices: Iterable[Prepared], kind: Callable[[Prepared], str]) -> tuple[Prepared, ...]:
+    first: dict[str, Prepared] = {}
+    for one in choices:
+        first.setdefault(kind(one), one)
     return tuple(first.values())

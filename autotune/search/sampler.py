@@ -13,10 +13,10 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial
 
 from autotune.search.distributions import distributions, varying
-from autotune.search.order import pair, promising_order
+from autotune.search.order import promising_order
 from autotune.search.outcomes import outcomes
 from autotune.search.space import SearchSpace
-from autotune.spec.configuration import Configuration
+from autotune.spec.configuration import Configuration, Prepared
 
 ENUMERATE_AT_MOST = 32
 """Spaces up to this size are enumerated whatever the budget: TPE with its start-up trials cannot be better
@@ -58,8 +58,8 @@ class LegalSampler(BaseSampler):
         self._rest = promising_order(space.configurations, seed)
         self._seed = seed
         self._enumerates = len(self._rest) <= max(ENUMERATE_AT_MOST, (budget or 0) - 1)
-        self._dropped: set[tuple[str, str]] = set()
-        self._only: frozenset[tuple[str, str]] | None = None
+        self._dropped: set[Prepared] = set()
+        self._only: frozenset[Prepared] | None = None
         self._disturbed: Counter[Configuration] = Counter()
 
     def disturbed(self, configuration: Configuration) -> None:
@@ -67,12 +67,12 @@ class LegalSampler(BaseSampler):
         self._disturbed[configuration] += 1
 
     def drop(self, configuration: Configuration) -> None:
-        """Propose its backend and precision no more while this sampler lives."""
-        self._dropped.add(pair(configuration))
+        """Propose what is prepared for it no more while this sampler lives."""
+        self._dropped.add(configuration.prepared)
 
-    def keep_to(self, pairs: frozenset[tuple[str, str]] | None) -> None:
-        """Propose these backends and precisions only, until told otherwise; None = all."""
-        self._only = pairs
+    def keep_to(self, prepared: frozenset[Prepared] | None) -> None:
+        """Propose what runs these only, until told otherwise; None = all."""
+        self._only = prepared
 
     def untried(self, trials: Sequence[FrozenTrial]) -> tuple[Configuration, ...]:
         """What may still be proposed, most promising first; empty when the space is exhausted."""
@@ -85,8 +85,8 @@ class LegalSampler(BaseSampler):
         return tuple(sorted(left, key=lambda one: self._disturbed[one]))
 
     def _may_propose(self, one: Configuration) -> bool:
-        kept = self._only is None or pair(one) in self._only
-        return kept and pair(one) not in self._dropped and self._disturbed[one] < ATTEMPTS
+        kept = self._only is None or one.prepared in self._only
+        return kept and one.prepared not in self._dropped and self._disturbed[one] < ATTEMPTS
 
     def infer_relative_search_space(
         self,

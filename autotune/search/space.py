@@ -13,16 +13,16 @@ from autotune.placement.place import place, placement_of
 from autotune.placement.placement import Placement
 from autotune.placement.policies import Ground, Taken
 from autotune.search.bounds import (
-    Engine,
+    Engines,
     chosen_engines,
     grounds,
     instance_counts,
     policies,
     thread_counts,
 )
-from autotune.search.recipes import LEADERS, by_promise, recipe_engines, recipe_shapes
+from autotune.search.recipes import by_promise, leading_choices, recipe_shapes
 from autotune.search.symmetry import Symmetry
-from autotune.spec.configuration import Configuration, PlacementPolicy, Precision
+from autotune.spec.configuration import Configuration, PlacementPolicy, Prepared
 from autotune.spec.study import StudySpec
 
 BASELINE_BACKENDS: Mapping[str, str] = {"fake": "fake", "onnx": "onnxruntime"}
@@ -34,7 +34,7 @@ class SearchSpace:
     """What a study searches on a machine.
 
     Attributes:
-        configurations: all legal ones, engine by engine, most promising first; of those whose placements are
+        configurations: all legal ones, model by engine, most promising first; of those whose placements are
             the same but for names, one.
         placements: of each of them.
         size_before_symmetry: how many names they have together.
@@ -51,7 +51,7 @@ class SearchSpace:
 
 @dataclass(frozen=True, eq=False)
 class _Layout:
-    """All of a configuration but its engine, and the slots that its instances take."""
+    """All of a configuration but what is prepared for it, and the slots that its instances take."""
 
     instances: int
     threads: int
@@ -60,28 +60,36 @@ class _Layout:
     smt: bool
     slots: Taken
 
-    def with_engine(self, engine: Engine) -> Configuration:
+    def running(self, one: Prepared) -> Configuration:
         return Configuration(
-            self.instances, self.threads, self.policy, self.sockets, self.smt, engine[0], engine[1]
-        )
+            self.instances, self.threads, self.policy, self.sockets, self.smt, one.backend, one.precision,
+            one.model,
+        )  # fmt: skip
 
 
 def build_space(
-    spec: StudySpec, machine: Machine, engines: Mapping[str, tuple[Precision, ...]]
+    spec: StudySpec,
+    machine: Machine,
+    engines: Engines,
+    *,
+    by_variant: Mapping[str, Engines] | None = None,
+    sizes: Mapping[str, float] | None = None,
 ) -> SearchSpace:
     """Enumerate and place every legal configuration within the study's bounds.
 
-    Each layout is placed once and shared by all engines and precisions. Of equal placements
+    Each layout is placed once and shared by all models, engines and precisions. Of equal placements
     (`autotune.search.symmetry`) the first name is kept: without SMT before with it, fewest sockets first,
     then by `POLICY_ORDER`.
 
     Args:
         engines: the precisions of every backend that can be used on this machine.
+        by_variant: those of them that can run each of `StudySpec.variants`; by default all.
+        sizes: of the variants, as far as they are known: see `by_promise`.
 
     Raises:
         StudyFileError: a value that the study lists can never be legal here; says why, and what could.
     """
-    pairs = by_promise(chosen_engines(spec.search, engines))
+    choices = by_promise(_choices(spec, engines, by_variant or {}), sizes or {})
     searched = list(grounds(spec.search, machine))
     legal = [layout for ground in searched for layout in _layouts(spec, machine, *ground)]
     _refuse_unused(spec, machine, legal)
@@ -91,14 +99,24 @@ def build_space(
     for key, layout in zip(keys, legal, strict=True):
         kept.setdefault(key, layout)
     names = {id(layout): kept[key] for key, layout in zip(keys, legal, strict=True)}
-    placements = _placements(kept.values(), pairs)
+    placements = _placements(kept.values(), choices)
     return SearchSpace(
         configurations=tuple(placements),
         placements=placements,
-        size_before_symmetry=len(legal) * len(pairs),
+        size_before_symmetry=len(legal) * len(choices),
         baseline=baseline_configuration(spec, machine),
-        recipes=_recipes(legal, names, searched, machine.thread_budget, pairs),
+        recipes=_recipes(legal, names, searched, machine.thread_budget, choices),
     )
+
+
+def _choices(spec: StudySpec, engines: Engines, by_variant: Mapping[str, Engines]) -> Iterator[Prepared]:
+    """Every variant with every engine that can run it."""
+    chosen = chosen_engines(spec.search, engines)
+    for model in spec.variants:
+        able = by_variant.get(model, engines)
+        for backend, precision in chosen:
+            if precision in able.get(backend, ()):
+                yield Prepared(model, backend, precision)
 
 
 def _layouts(spec: StudySpec, machine: Machine, sockets: str, smt: bool, ground: Ground) -> Iterator[_Layout]:
@@ -114,22 +132,26 @@ def _layouts(spec: StudySpec, machine: Machine, sockets: str, smt: bool, ground:
                     yield _Layout(instances, threads, policy, sockets, smt, slots)
 
 
-def _placements(layouts: Iterable[_Layout], engines: Sequence[Engine]) -> dict[Configuration, Placement]:
-    """Engine by engine; all share the placements."""
+def _placements(layouts: Iterable[_Layout], choices: Sequence[Prepared]) -> dict[Configuration, Placement]:
+    """One choice after the other; all share the placements."""
     placed = [(layout, placement_of(layout.slots)) for layout in layouts]
-    return {layout.with_engine(engine): placement for engine in engines for layout, placement in placed}
+    return {layout.running(one): placement for one in choices for layout, placement in placed}
 
 
 def baseline_configuration(spec: StudySpec, machine: Machine) -> Configuration:
-    """One instance as it comes out of the box: PyTorch (or what else runs the model) at fp32, not pinned."""
+    """One instance as it comes out of the box: PyTorch (or what else runs the model) at fp32, not pinned.
+
+    Of several models, of the first.
+    """
     return Configuration(
         instances=1,
         threads_per_instance=0,
         placement="unpinned",
         sockets=_all_sockets(machine),
         smt=False,
-        backend=BASELINE_BACKENDS.get(spec.model.partition(":")[0], "pytorch"),
+        backend=BASELINE_BACKENDS.get(spec.models[0].partition(":")[0], "pytorch"),
         precision="fp32",
+        model=spec.variants[0],
     )
 
 
@@ -138,7 +160,7 @@ def _recipes(
     names: Mapping[int, _Layout],
     searched: Sequence[tuple[str, bool, Ground]],
     budget: int,
-    engines: Sequence[Engine],
+    choices: Sequence[Prepared],
 ) -> tuple[Configuration, ...]:
     """The recipes on the most sockets, instances as far apart as they go, under the names that were kept.
 
@@ -153,10 +175,10 @@ def _recipes(
     }
     shapes = [shape for shape in recipe_shapes(ground, budget) if shape in of_shape]
     layouts = tuple(dict.fromkeys(names[id(of_shape[shape])] for shape in shapes))
-    ranked = recipe_engines(engines)
+    leading, looked_at = leading_choices(choices)
     return (
-        *(layout.with_engine(engine) for engine in ranked[:LEADERS] for layout in layouts),
-        *(layout.with_engine(engine) for engine in ranked[LEADERS:] for layout in layouts[:1]),
+        *(layout.running(one) for one in leading for layout in layouts),
+        *(layout.running(one) for one in looked_at for layout in layouts[:1]),
     )
 
 

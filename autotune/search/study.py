@@ -15,11 +15,11 @@ from optuna.trial import Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from autotune.errors import StoreError, StudyError
-from autotune.search.outcomes import FAILURE, PAIR_WIDE, configuration_of
+from autotune.search.outcomes import FAILURE, MODEL_WIDE, PAIR_WIDE, configuration_of
 from autotune.search.sampler import LegalSampler
 from autotune.search.score import direction
 from autotune.search.space import SearchSpace
-from autotune.spec.configuration import Configuration
+from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.study import StudySpec
 from autotune.trial.measurement import Failure, FailureKind, TrialResult
 
@@ -109,12 +109,12 @@ class SearchStudy:
             self._study.tell(number, answer.score)
 
     def drop(self, configuration: Configuration) -> None:
-        """Propose its backend and precision no more in this run."""
+        """Propose what is prepared for it no more in this run."""
         self._sampler.drop(configuration)
 
-    def keep_to(self, pairs: frozenset[tuple[str, str]] | None) -> None:
-        """Propose these backends and precisions only, until told otherwise; None = all."""
-        self._sampler.keep_to(pairs)
+    def keep_to(self, prepared: frozenset[Prepared] | None) -> None:
+        """Propose what runs these only, until told otherwise; None = all."""
+        self._sampler.keep_to(prepared)
 
     def expect(self, numbers: Sequence[int]) -> None:
         """Check that Optuna still has the trials of these numbers.
@@ -155,6 +155,8 @@ class SearchStudy:
             trial.set_user_attr(FAILURE, str(answer.result.kind))
             if answer.result.pair_wide:
                 trial.set_user_attr(PAIR_WIDE, True)
+            if answer.result.model_wide:
+                trial.set_user_attr(MODEL_WIDE, True)
         for name in sorted(answer.violations.keys() - frozen.constraints.keys()):
             trial.set_constraint(name, answer.violations[name])
 

@@ -31,13 +31,15 @@ class Failure:
     Attributes:
         reason: one sentence, with the engine's own words where it has any.
         stderr_tail: the last bytes that the failed worker wrote to stderr, decoded.
-        pair_wide: whether it speaks for every configuration of this backend and precision.
+        pair_wide: whether it speaks for every configuration of this model, backend and precision.
+        model_wide: whether it speaks for every configuration of this variant of the model.
     """
 
     kind: FailureKind
     reason: str
     stderr_tail: str = ""
     pair_wide: bool = False
+    model_wide: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.machine.machine import Machine
-from autotune.search.order import pair, promising_order
+from autotune.search.order import promising_order
 from autotune.search.sampler import DISTANCE_WEIGHTS, distance, nearest
 from autotune.search.score import score
 from autotune.search.space import SearchSpace, build_space
@@ -142,11 +142,11 @@ def test_asking_an_exhausted_space_is_refused() -> None:
 def test_in_the_first_order_engines_take_turns_and_most_fill_the_machine() -> None:
     space = a_space(a_spec(), LARGE)
     ordered = promising_order(space.configurations, seed=1)
-    pairs = {pair(one) for one in ordered}
+    pairs = {one.prepared for one in ordered}
     fills = [one.instances * one.threads_per_instance for one in ordered]
     first_full = 2 * len(pairs)
     assert sorted(ordered) == sorted(space.configurations)
-    assert {pair(one) for one in ordered[: len(pairs)]} == pairs
+    assert {one.prepared for one in ordered[: len(pairs)]} == pairs
     assert set(fills[:first_full]) == {max(fills)}
     assert min(fills[: 2 * first_full]) < max(fills)
 
