@@ -14,7 +14,7 @@ from autotune.machine.cpus import format_cpu_list
 from autotune.model.artifact import Artifact
 from autotune.placement.placement import Command, InstancePlacement, Placement
 from autotune.spec.configuration import Configuration, Scenario
-from autotune.spec.study import Problem
+from autotune.spec.problem import Problem
 
 PASSED_ON = (
     *("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from autotune.spec.knob_search import knob_search_schema
 from autotune.spec.model_source import FORMS, PATTERNS
 from autotune.spec.models import MAX_SOURCE, MAX_VARIANTS
 from autotune.spec.part import MAX_CHOICES
@@ -29,8 +30,10 @@ DURATIONS: Mapping[str, str] = {
 }
 """Keys of `measure` that are durations with a unit, and the values' names inside."""
 
-FILLED_IN = ("digests", "texts_digest", "data_digest")
-"""Values of a study and of its `quality` that no file holds."""
+FILLED_IN = ("digests", "texts_digest", "data_digest", "lengths_digest", "longest_in_file")
+"""Values of a study, of its `problem` and of its `quality` that no file holds."""
+
+PATH = "a file's path, which starts at the study file's folder"
 
 _MAY_BE_EMPTY = ("limits", "quality", "search", "measure", "confirm", "budget")
 """Sections that may stand with nothing below them, as when all of it is commented out."""
@@ -44,6 +47,7 @@ def study_schema() -> Schema:
         "name": _name(sections["name"]),
         "model": _model(sections["model"]),
         "inputs": _inputs(sections["inputs"]),
+        "problem": _problem(sections["problem"]),
         "objective": _objective(sections["objective"]),
         "limits": _limits(sections["limits"]),
         "quality": _quality(sections["quality"]),
@@ -99,6 +103,42 @@ def _inputs(value: Schema) -> Schema:
     }
 
 
+def _problem(value: Schema) -> Schema:
+    properties = _written(value)
+    lengths, cache = properties["lengths"], properties["cache"]
+    for inside in (lengths, cache):
+        inside["properties"] = _written(inside)
+        inside["minProperties"] = 1
+    cache["maxProperties"] = 1
+    named = {"values": "lengths", "weights": "numbers above 0, one for each value"}
+    for name, what in named.items():
+        inside = lengths["properties"][name]
+        inside["title"] = f"a list of {inside['minItems']} to {inside['maxItems']} {what}"
+    properties["include"] = _one_or_several(properties["include"])
+    for place in (properties["texts"], lengths["properties"]["file"]):
+        place["title"] = PATH
+    own = {"required": ["sequence_length"], "not": _any_of("max_length", "cache", "include")}
+    lengths["oneOf"] = [{"required": [name]} for name in ("values", "lognormal", "file")]
+    lengths["dependentRequired"] = {"weights": ["values"]}
+    others = ({"required": ["lengths"], "not": _any_of("include")}, {"required": ["texts"]})
+    return value | {"properties": properties, "oneOf": [own, *others]}
+
+
+def _written(value: Schema) -> Schema:
+    """The properties that a file may hold, which are left out rather than null."""
+    return {name: _given(schema) for name, schema in value["properties"].items() if name not in FILLED_IN}
+
+
+def _any_of(*keys: str) -> Schema:
+    return {"anyOf": [{"required": [key]} for key in keys]}
+
+
+def _one_or_several(value: Schema) -> Schema:
+    """One of a few words, or a list of them; in place of the list alone."""
+    several = {"type": "array", "items": value["items"], "minItems": 0, "maxItems": value["maxItems"]}
+    return {"description": value["description"], "anyOf": [value["items"], several]}
+
+
 def _objective(value: Schema) -> Schema:
     percentile = {**value["properties"]["percentile"]}
     del percentile["default"], percentile["description"]
@@ -141,10 +181,9 @@ def _limits(value: Schema) -> Schema:
 
 
 def _quality(value: Schema) -> Schema:
-    written = {name: schema for name, schema in value["properties"].items() if name not in FILLED_IN}
-    properties = {name: _given(schema) for name, schema in written.items()}
+    properties = _written(value)
     for name in ("texts", "data"):
-        properties[name]["title"] = "a file's path, which starts at the study file's folder"
+        properties[name]["title"] = PATH
     return value | {"properties": properties}
 
 
@@ -155,7 +194,9 @@ def _given(value: Schema) -> Schema:
 
 
 def _search(value: Schema) -> Schema:
-    properties = {name: _choices(choices) for name, choices in value["properties"].items()}
+    inside = dict(value["properties"])
+    knobs = knob_search_schema(inside.pop("knobs"))
+    properties = {name: _choices(choices) for name, choices in inside.items()} | {"knobs": knobs}
     socket = {
         "title": 'a socket\'s number, or several as text such as "0-1"',
         "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^[0-9]+([-,][0-9]+)*$"}],

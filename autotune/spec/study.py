@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 from autotune.errors import MachineError
 from autotune.machine.cpus import format_cpu_list, parse_cpu_list
 from autotune.spec.configuration import Configuration, Precision, Scenario
+from autotune.spec.knob_search import KnobSearch
 from autotune.spec.model_source import ArrayKind, max_tokens
 from autotune.spec.models import Models, listed
 from autotune.spec.part import (
@@ -26,6 +27,7 @@ from autotune.spec.part import (
     distinct,
     refuse,
 )
+from autotune.spec.problem import Problem
 from autotune.spec.quality import Quality
 
 MAX_SOCKETS = 1_024
@@ -50,17 +52,11 @@ def _backend_name(name: str) -> str:
 
 SearchedPolicy = Literal["close", "spread", "per-node", "per-l3"]
 """`autotune.spec.configuration.POLICIES` as a type."""
+SearchedPadding = Literal["max", "bucket", "none"]
+SearchedBatching = Literal["arrival", "sorted", "tokens"]
+"""`autotune.spec.configuration.PADDINGS` and `BATCHINGS` as types."""
 
 BackendName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$"), AfterValidator(_backend_name)]
-
-
-class Problem(Part):
-    """The request to serve: `[batch_size, sequence_length]` token ids."""
-
-    batch_size: Count
-    """Sequences per request."""
-    sequence_length: Annotated[int, Field(ge=1, le=131_072)]
-    """Tokens per sequence, padding included."""
 
 
 class Objective(Part):
@@ -107,6 +103,15 @@ class Search(Part):
         AfterValidator(distinct),
     ] = (False,)
     """Whether to use both SMT siblings of a core; both values to try both."""
+    knobs: KnobSearch = "auto"
+    """Settings of process and engine to try on the leading placements in a second stage: `auto` is every one
+    that can be turned here, if the budget affords it; `none`; or values by name of knob."""
+    padding: Choices[SearchedPadding] = "auto"
+    """Up to where to fill sequences of different lengths: the longest of all (`max`), the next of a few
+    lengths (`bucket`), or the longest of their own request (`none`)."""
+    batching: Choices[SearchedBatching] = "auto"
+    """Which of them to put into one request: those that come one after the other (`arrival`), those of like
+    length (`sorted`), or as many of like length as batch_size of the longest have tokens (`tokens`)."""
 
 
 class Measure(Part):
@@ -210,10 +215,10 @@ class StudySpec(Part):
     def _model_takes_the_sequence(cls, problem: Problem, info: ValidationInfo) -> Problem:
         for model in listed(info.data.get("model", ())):
             longest = max_tokens(model)
-            if longest is not None and problem.sequence_length > longest:
+            if longest is not None and problem.longest is not None and problem.longest > longest:
                 refuse(
-                    f"{problem.sequence_length} tokens are more than {model} takes: at most {longest}",
-                    "sequence_length",
+                    f"{problem.longest} tokens are more than {model} takes: at most {longest}",
+                    *problem.longest_place,
                 )
         return problem
 
@@ -278,4 +283,39 @@ class StudySpec(Part):
                     "instances",
                     index,
                 )
+        return search
+
+    @field_validator("search")
+    @classmethod
+    def _there_is_something_to_arrange(cls, search: Search, info: ValidationInfo) -> Search:
+        problem, scenario = info.data.get("problem"), info.data.get("scenario")
+        if problem is None:
+            return search
+        for name in ("padding", "batching"):
+            if problem.is_uniform and getattr(search, name) != "auto":
+                refuse(
+                    f"every sequence is of one length: leave {name} out, or write different `lengths` or "
+                    "`texts` in the problem",
+                    name,
+                )
+        for index, batching in enumerate(() if search.batching == "auto" else search.batching):
+            if batching != "arrival" and scenario != "offline":
+                refuse(
+                    f"{batching} puts sequences of different requests together, which scenario {scenario} "
+                    "does not have at hand: write arrival, or `scenario: offline`",
+                    "batching",
+                    index,
+                )
+        return search
+
+    @field_validator("search")
+    @classmethod
+    def _some_padding_goes_with_some_batching(cls, search: Search) -> Search:
+        if search.padding == ("max",) and search.batching != "auto" and "arrival" not in search.batching:
+            refuse(
+                f"all are filled up to the longest, so that {search.batching[0]} saves nothing: allow "
+                "another padding, or arrival",
+                "batching",
+                0,
+            )
         return search

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from autotune.spec.configuration import Configuration
-from autotune.spec.study import Measure, Objective, Problem
+from autotune.spec.problem import Problem
+from autotune.spec.study import Measure, Objective
 from autotune.testing.fake_model import FakeModel, request_seconds
 from autotune.testing.noise import Noise, NoiseSource
 from autotune.trial.collect import collect

@@ -34,7 +34,8 @@ from autotune.model.sources import resolve_model
 from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.spec.configuration import Configuration, Precision
-from autotune.spec.study import Budget, Measure, Objective, Problem, StudySpec
+from autotune.spec.problem import Problem
+from autotune.spec.study import Budget, Measure, Objective, StudySpec
 from autotune.statistics.paired import paired_ratio
 from autotune.trial.measurement import Failure
 from autotune.trial.run import run_trial

@@ -28,7 +28,7 @@ from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.spec.configuration import Configuration
-from autotune.spec.study import Problem
+from autotune.spec.problem import Problem
 from autotune.trial.launcher import launched
 from autotune.trial.messages import Ready
 

@@ -12,7 +12,8 @@ from autotune.errors import BackendError
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
 from autotune.spec.configuration import Configuration, Precision
-from autotune.spec.study import Problem, Search, StudySpec
+from autotune.spec.problem import Problem
+from autotune.spec.study import Search, StudySpec
 
 
 def machine_with(*flags: str) -> Machine:

@@ -10,7 +10,8 @@ from autotune.errors import StudyFileError
 from autotune.model.inputs import InputsDescription
 from autotune.model.sources import ResolvedModel
 from autotune.model.study_inputs import calibration_source, check_study_inputs, evaluation_source
-from autotune.spec.study import Problem, Quality, StudySpec
+from autotune.spec.problem import Problem
+from autotune.spec.study import Quality, StudySpec
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from autotune.placement.command import batch_shares, pinned_argv, worker_command
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.spec.configuration import Configuration, PlacementPolicy, Scenario
-from autotune.spec.study import Problem
+from autotune.spec.problem import Problem
 from autotune.testing.machines import build_machine
 from autotune.trial.assignment import parse_assignment
 

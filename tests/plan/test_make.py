@@ -15,7 +15,8 @@ from autotune.plan.evidence import Confirmation
 from autotune.plan.histogram import histogram_percentiles_s
 from autotune.plan.make import Measured, estimate_from, make_plan
 from autotune.spec.configuration import Configuration, Precision
-from autotune.spec.study import LatencyLimit, Limits, Objective, Problem, StudySpec
+from autotune.spec.problem import Problem
+from autotune.spec.study import LatencyLimit, Limits, Objective, StudySpec
 from autotune.statistics.paired import Interval
 from autotune.testing.plans import build_commands, build_measurement
 from autotune.trial.measurement import Measurement, RateStep

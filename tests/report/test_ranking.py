@@ -10,7 +10,8 @@ from autotune.report.ranking import best, gain, measured_baseline, no_plan_error
 from autotune.report.scores import format_score
 from autotune.report.top import top_table
 from autotune.spec.configuration import Configuration
-from autotune.spec.study import LatencyLimit, Limits, Objective, Problem, StudySpec
+from autotune.spec.problem import Problem
+from autotune.spec.study import LatencyLimit, Limits, Objective, StudySpec
 from autotune.store.records import TrialRecord, TrialSummary
 from autotune.trial.measurement import Failure, FailureKind
 

@@ -16,7 +16,8 @@ from autotune.search.score import direction, needed_percentile, ratio, score, vi
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search
 from autotune.spec.configuration import Configuration, Precision
-from autotune.spec.study import Budget, LatencyLimit, Limits, Objective, Problem, Quality, StudySpec
+from autotune.spec.problem import Problem
+from autotune.spec.study import Budget, LatencyLimit, Limits, Objective, Quality, StudySpec
 from autotune.store.store import open_store
 from autotune.testing.fake_model import FakeModel
 from autotune.testing.machines import build_machine
