@@ -7,11 +7,12 @@ runs in a child process, once per artifact; `load` and `run` run in the pinned w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from autotune.spec.configuration import Precision
+from autotune.spec.knobs import Knobs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,12 +31,14 @@ class EngineReport:
     Attributes:
         precision: the real precision of the weights that dominate the arithmetic.
         threads: intra-op threads in use.
+        knobs: values of those of the engine's knobs (`autotune.spec.knobs`) that it can tell.
     """
 
     engine: str
     version: str
     precision: str
     threads: int
+    knobs: Mapping[str, str] = field(default_factory=dict)
 
 
 class Session(Protocol):
@@ -136,6 +139,21 @@ class DerivesPrecisions(Protocol):
 
         Raises:
             UnsupportedError: this engine cannot take this precision; in its own words.
+        """
+        ...
+
+
+@runtime_checkable
+class TakesKnobs(Protocol):
+    """A backend with settings of its own, or whose libraries read the process's (`autotune.spec.knobs`)."""
+
+    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]]
+    """The precisions at which a knob can matter, by its name; `allocator` matters to every engine."""
+
+    def load_with(self, directory: Path, precision: Precision, threads: int, knobs: Knobs) -> Session:
+        """Load as `load` does, with these settings; those that belong to the process are in force already.
+
+        `Session.report` reads back what is in force.
         """
         ...
 

@@ -12,8 +12,10 @@ from autotune.backends.protocol import Backend
 from autotune.errors import PlacementError
 from autotune.machine.cpus import format_cpu_list
 from autotune.model.artifact import Artifact
+from autotune.placement.knobs import knob_environment
 from autotune.placement.placement import Command, InstancePlacement, Placement
 from autotune.spec.configuration import Configuration, Scenario
+from autotune.spec.knobs import parse_knobs
 from autotune.spec.problem import Problem
 
 PASSED_ON = (
@@ -52,9 +54,11 @@ def worker_commands(
 
     Raises:
         PlacementError: a batch of a `single_stream` has fewer sequences than there are instances.
+        UnsupportedError: a knob asks for a library that is not on this host.
     """
     threads = configuration.threads_per_instance
-    environment = worker_environment(os.environ, backend.environment(threads), pinned=threads > 0)
+    variables = {**backend.environment(threads), **knob_environment(parse_knobs(configuration.knobs))}
+    environment = worker_environment(os.environ, variables, pinned=threads > 0)
     interpreter = _interpreter()
     fixed = {
         "backend": configuration.backend,
@@ -65,6 +69,7 @@ def worker_commands(
         "seed": str(seed),
         "warmup-s": f"{warmup_s:g}",
         "instances": str(configuration.instances),
+        **({"knobs": configuration.knobs} if configuration.knobs else {}),
     }
     shares = batch_shares(problem.batch_size, configuration.instances, scenario)
     return tuple(

@@ -23,6 +23,7 @@ class Assignment:
         threads: intra-op threads; 0 leaves the engine's default.
         warmup_s: upper bound of the warm-up.
         instance: index of this worker among `instances`.
+        knobs: settings that differ from what is usual, as `autotune.spec.knobs` writes them.
     """
 
     backend: str
@@ -35,6 +36,7 @@ class Assignment:
     warmup_s: float
     instance: int
     instances: int
+    knobs: str = ""
 
 
 def parse_assignment(arguments: Sequence[str]) -> Assignment:
@@ -50,4 +52,5 @@ def parse_assignment(arguments: Sequence[str]) -> Assignment:
     for name in ("batch-size", "sequence-length", "threads", "seed", "instance", "instances"):
         parser.add_argument(f"--{name}", required=True, type=int)
     parser.add_argument("--warmup-s", required=True, type=float)
+    parser.add_argument("--knobs", default="")
     return Assignment(**vars(parser.parse_args(arguments)))

@@ -5,7 +5,8 @@ Clock: CLOCK_MONOTONIC in seconds, which all processes of one host share.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -203,6 +204,7 @@ class Observation:
         memory_bytes: proportional set size (shared pages divided among their users) after warm-up.
         peak_memory_bytes: high-water mark of the resident set.
         load_s: from process start to model loaded; warmup_s: the warm-up.
+        knobs: values by name, of those that can be read back; an allocator is the path of its library.
     """
 
     pid: int
@@ -218,6 +220,7 @@ class Observation:
     peak_memory_bytes: int
     load_s: float
     warmup_s: float
+    knobs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

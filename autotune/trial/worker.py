@@ -15,8 +15,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from typing import Any, BinaryIO
 
+from autotune.backends.loading import load_session
 from autotune.backends.protocol import Session
 from autotune.backends.registry import get_backend
+from autotune.spec.knobs import parse_knobs
 from autotune.trial.assignment import Assignment, parse_assignment
 from autotune.trial.board import Board
 from autotune.trial.failures import InstanceError, kind_of_exception, reason_of_exception
@@ -119,7 +121,13 @@ def main() -> int:
 def serve(assignment: Assignment, line: Line) -> None:
     """Load, warm up, report, and answer every window with a block."""
     backend = get_backend(assignment.backend)
-    session = backend.load(assignment.artifact, assignment.precision, assignment.threads)
+    session = load_session(
+        backend,
+        assignment.artifact,
+        assignment.precision,
+        assignment.threads,
+        parse_knobs(assignment.knobs),
+    )
     load_s = process_age_s()
     requests = Requests(session, _inputs(assignment), assignment.batch_size)
     warm = warm_up(requests, assignment.warmup_s)
