@@ -14,6 +14,7 @@ from autotune.backends.protocol import EngineReport, Session
 from autotune.backends.torch_engine import refuse_model
 from autotune.errors import UnsupportedError
 from autotune.spec.configuration import Precision
+from autotune.spec.knobs import Knobs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +40,7 @@ class CTranslate2Backend:
     precisions: ClassVar[tuple[Precision, ...]] = tuple(COMPUTE_TYPES)
     packages: ClassVar[tuple[str, ...]] = ("ctranslate2", "torch", "transformers")
     install_hint: ClassVar[str] = "pip install ctranslate2 torch transformers"
+    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = {"wait_policy": precisions}
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
         """See `Backend.unsupported`."""
@@ -78,6 +80,10 @@ class CTranslate2Backend:
                 remedy=f"leave ctranslate2 or {precision} out of the study",
             ) from error
         return CTranslate2Session(encoder)
+
+    def load_with(self, directory: Path, precision: Precision, threads: int, knobs: Knobs) -> Session:
+        """See `TakesKnobs.load_with`; it is the process's, which its own copy of libgomp reads."""
+        return self.load(directory, precision, threads)
 
 
 class CTranslate2Session:

@@ -17,9 +17,11 @@ from autotune.backends.torch_engine import (
     refuse_model,
     refuse_precision,
     thread_variables,
+    torch_knobs,
 )
 from autotune.model.inputs import read_inputs
 from autotune.spec.configuration import Precision
+from autotune.spec.knobs import Knobs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +36,7 @@ class InductorBackend:
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16")
     packages: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
     install_hint: ClassVar[str] = "pip install torch transformers safetensors"
+    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = torch_knobs(precisions, eager=False)
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
         """See `Backend.unsupported`."""
@@ -56,6 +59,10 @@ class InductorBackend:
     def load(self, directory: Path, precision: Precision, threads: int) -> Session:
         """See `Backend.load`."""
         return InductorSession(InductorLibrary(directory, threads), tuple(read_inputs(directory).arrays))
+
+    def load_with(self, directory: Path, precision: Precision, threads: int, knobs: Knobs) -> Session:
+        """See `TakesKnobs.load_with`; all of them are the process's."""
+        return self.load(directory, precision, threads)
 
 
 class InductorSession:

@@ -16,11 +16,23 @@ from autotune.backends.onnx_graph import MODEL_FILE, PRECISION_KEY, copy_model
 from autotune.backends.onnx_quantize import quantize_model
 from autotune.backends.protocol import Derivation, EngineReport, Session
 from autotune.spec.configuration import Precision
+from autotune.spec.knobs import Knobs
 
 if TYPE_CHECKING:
     import numpy as np
 
     from autotune.model.sources import ResolvedModel
+
+OPTIMIZATIONS: Mapping[str, str] = {
+    "all": "ORT_ENABLE_ALL",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "basic": "ORT_ENABLE_BASIC",
+    "disabled": "ORT_DISABLE_ALL",
+}
+"""Names of levels by the knob's value."""
+
+SPINNING_OPTION = "session.intra_op.allow_spinning"
+"""Source: ONNX Runtime, onnxruntime_session_options_config_keys.h."""
 
 
 class OnnxRuntimeBackend:
@@ -34,6 +46,11 @@ class OnnxRuntimeBackend:
     install_hint: ClassVar[str] = "pip install onnxruntime onnx onnxscript torch transformers"
     derived: ClassVar[Mapping[Precision, Precision]] = dict.fromkeys(precisions[1:], "fp32")
     calibrated: ClassVar[frozenset[Precision]] = frozenset({"int8-static"})
+    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = {
+        # Rewriting is what makes int8 arithmetic of static int8, and of weights in fewer bits.
+        "optimization": ("fp32", "int8-dynamic"),
+        "spinning": precisions,
+    }
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
         """See `Backend.unsupported`."""
@@ -68,6 +85,10 @@ class OnnxRuntimeBackend:
 
     def load(self, directory: Path, precision: Precision, threads: int) -> Session:
         """See `Backend.load`."""
+        return self.load_with(directory, precision, threads, {})
+
+    def load_with(self, directory: Path, precision: Precision, threads: int, knobs: Knobs) -> Session:
+        """See `TakesKnobs.load_with`."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -75,7 +96,9 @@ class OnnxRuntimeBackend:
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         # Optimising here takes a tenth of a second; a graph optimised ahead ran no faster.
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        level = OPTIMIZATIONS[knobs.get("optimization", "all")]
+        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+        options.add_session_config_entry(SPINNING_OPTION, str(int(knobs.get("spinning", "on") == "on")))
         if precision == "bf16":
             options.add_session_config_entry(BF16_OPTION, "1")
         before = _count_threads()
@@ -108,11 +131,22 @@ class OnnxRuntimeSession:
             version=onnxruntime.__version__,
             precision=stated.get(PRECISION_KEY, "unknown"),
             threads=self._threads,
+            knobs=_knobs_in_force(self._session.get_session_options()),
         )
 
     def close(self) -> None:
         """See `Session.close`."""
         self._session = None
+
+
+def _knobs_in_force(options: Any) -> dict[str, str]:
+    """Read back from what the session keeps."""
+    levels = {level: name for name, level in OPTIMIZATIONS.items()}
+    is_spinning = options.get_session_config_entry(SPINNING_OPTION) == "1"
+    return {
+        "optimization": levels[options.graph_optimization_level.name],
+        "spinning": "on" if is_spinning else "off",
+    }
 
 
 def _default_threads() -> int:

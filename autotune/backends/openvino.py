@@ -12,10 +12,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from autotune.backends.openvino_compress import compress_model, quantizes_activations
 from autotune.backends.openvino_export import convert_onnx, export_model
-from autotune.backends.openvino_runtime import MODEL_FILE, WEIGHTS_FILE, compile_model, precision_of
+from autotune.backends.openvino_runtime import (
+    MODEL_FILE,
+    WEIGHTS_FILE,
+    compile_model,
+    knobs_in_force,
+    precision_of,
+)
 from autotune.backends.protocol import Derivation, EngineReport, Session
 from autotune.errors import UnsupportedError
 from autotune.spec.configuration import Precision
+from autotune.spec.knobs import Knobs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +56,7 @@ class OpenVinoBackend:
         **{"int8-weights": "fp32", "int4-weights": "fp32", "int8-dynamic": "int8-weights"},
     }
     calibrated: ClassVar[frozenset[Precision]] = frozenset({"int8-static"})
+    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = {"pinning": precisions, "streams": precisions}
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
         """See `Backend.unsupported`."""
@@ -88,20 +96,42 @@ class OpenVinoBackend:
 
     def load(self, directory: Path, precision: Precision, threads: int) -> Session:
         """See `Backend.load`."""
-        return OpenVinoSession(compile_model(directory, precision, threads))
+        return self.load_with(directory, precision, threads, {})
+
+    def load_with(self, directory: Path, precision: Precision, threads: int, knobs: Knobs) -> Session:
+        """See `TakesKnobs.load_with`."""
+        return OpenVinoSession(compile_model(directory, precision, threads, knobs))
 
 
 class OpenVinoSession:
-    """One compiled model and its request; see `Session`."""
+    """One compiled model and a request for each of its streams; see `Session`."""
 
     def __init__(self, compiled: Any) -> None:
         self._compiled = compiled
-        self._request = compiled.create_infer_request()
+        self._requests = [
+            compiled.create_infer_request() for _ in range(compiled.get_property("NUM_STREAMS"))
+        ]
 
     def run(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
         """See `Session.run`; inputs are read where they lie, the answer is copied out of the engine."""
-        output: np.ndarray[Any, Any] = self._request.infer(dict(inputs), share_inputs=True)[0]
+        if len(self._requests) > 1:
+            return self._run_parts(inputs)
+        output: np.ndarray[Any, Any] = self._requests[0].infer(dict(inputs), share_inputs=True)[0]
         return output
+
+    def _run_parts(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+        """Split the batch over the streams, which run at once."""
+        import numpy
+
+        batch = len(next(iter(inputs.values())))
+        used = self._requests[:batch]
+        split = {name: numpy.array_split(array, len(used)) for name, array in inputs.items()}
+        for index, request in enumerate(used):
+            part = {name: arrays[index] for name, arrays in split.items()}
+            request.start_async(part, share_inputs=True)
+        for request in used:
+            request.wait()
+        return numpy.concatenate([request.get_output_tensor(0).data for request in used])
 
     def report(self) -> EngineReport:
         """See `Session.report`; the precision is that of the graph that really runs."""
@@ -112,9 +142,10 @@ class OpenVinoSession:
             version=openvino.__version__,
             precision=precision_of(self._compiled),
             threads=self._compiled.get_property("INFERENCE_NUM_THREADS"),
+            knobs=knobs_in_force(self._compiled),
         )
 
     def close(self) -> None:
         """See `Session.close`."""
-        self._request = None
+        self._requests = []
         self._compiled = None

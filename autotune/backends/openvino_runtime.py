@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.spec.configuration import Precision
+from autotune.spec.knobs import NO_KNOBS, Knobs
 
 MODEL_FILE = "model.xml"
 WEIGHTS_FILE = "model.bin"
@@ -34,8 +35,8 @@ def import_openvino() -> Any:
     return openvino
 
 
-def compile_model(directory: Path, precision: Precision, threads: int) -> Any:
-    """Load an artifact on the CPU plugin, ready to run as one stream of requests.
+def compile_model(directory: Path, precision: Precision, threads: int, knobs: Knobs = NO_KNOBS) -> Any:
+    """Load an artifact on the CPU plugin, ready to run; as one stream of requests, unless a knob says more.
 
     The weights that are multiplied by are packed into memory of this process, hence under its memory policy;
     the file stays mapped beneath, for the embeddings, and is shared by all processes that load it.
@@ -43,7 +44,7 @@ def compile_model(directory: Path, precision: Precision, threads: int) -> Any:
     Args:
         threads: intra-op threads; 0 = the engine's default.
     """
-    properties = _properties(precision, threads)
+    properties = _properties(precision, threads, knobs)
     if (directory / COMPILED_FILE).exists():
         return _import_compiled(directory / COMPILED_FILE, properties)
     return import_openvino().Core().compile_model(directory / MODEL_FILE, "CPU", properties)
@@ -71,20 +72,28 @@ def _import_compiled(file: Path, properties: dict[str, Any]) -> Any:
     return compiled
 
 
-def _properties(precision: Precision, threads: int) -> dict[str, Any]:
+def _properties(precision: Precision, threads: int, knobs: Knobs) -> dict[str, Any]:
     """What would otherwise follow from the cpu, said outright.
 
     The process has its mask from outside, and the plugin's own pinning starts from the first core in every
     process. Left alone, it computes in bf16 where it can, and quantises activations of compressed weights.
     """
     chosen: dict[str, Any] = {
-        "NUM_STREAMS": 1,
-        "ENABLE_CPU_PINNING": False,
+        "NUM_STREAMS": int(knobs.get("streams", "1")),
+        "ENABLE_CPU_PINNING": knobs.get("pinning", "off") == "on",
         "ENABLE_HYPER_THREADING": True,
         "INFERENCE_PRECISION_HINT": _FLOAT_HINTS.get(precision, "f32"),
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": DYNAMIC_GROUP if precision == "int8-dynamic" else 0,
     }
     return {**chosen, "INFERENCE_NUM_THREADS": threads} if threads else chosen
+
+
+def knobs_in_force(compiled: Any) -> dict[str, str]:
+    """Read back from what the plugin made of the properties."""
+    return {
+        "pinning": "on" if compiled.get_property("ENABLE_CPU_PINNING") else "off",
+        "streams": str(compiled.get_property("NUM_STREAMS")),
+    }
 
 
 def precision_of(compiled: Any) -> str:

@@ -18,9 +18,13 @@ from autotune.backends.torch_engine import (
     refuse_model,
     refuse_precision,
     thread_variables,
+    torch_knobs,
+    torch_knobs_in_force,
+    turn_torch_knobs,
 )
 from autotune.backends.transformers_model import OFFLINE_AND_QUIET, load_model
 from autotune.spec.configuration import Precision
+from autotune.spec.knobs import Knobs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +39,7 @@ class PyTorchBackend:
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16", "int8-dynamic")
     packages: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
     install_hint: ClassVar[str] = "pip install torch transformers safetensors"
+    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = torch_knobs(precisions, eager=True)
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
         """See `Backend.unsupported`."""
@@ -52,11 +57,16 @@ class PyTorchBackend:
 
     def load(self, directory: Path, precision: Precision, threads: int) -> Session:
         """See `Backend.load`."""
+        return self.load_with(directory, precision, threads, {})
+
+    def load_with(self, directory: Path, precision: Precision, threads: int, knobs: Knobs) -> Session:
+        """See `TakesKnobs.load_with`."""
         model = load_model(directory, TORCH_DTYPES[precision])
         import torch
 
         if threads:
             torch.set_num_threads(threads)
+        turn_torch_knobs(knobs)
         _own_weights(model)
         if precision == "int8-dynamic":
             quantize_linears(model)
@@ -88,6 +98,7 @@ class PyTorchSession:
             version=self._torch.__version__,
             precision=prevailing_precision(_multiplied_weights(self._model)),
             threads=self._torch.get_num_threads(),
+            knobs=torch_knobs_in_force(),
         )
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from autotune.spec.configuration import Precision
+from autotune.spec.knobs import Knobs
 
 BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """Flags of x86 (first two) and Arm cpus that multiply bf16; without one it runs several times slower
@@ -48,6 +49,32 @@ def thread_variables(threads: int) -> Mapping[str, str]:
     if threads == 0:
         return {}
     return dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+
+
+def torch_knobs(precisions: tuple[Precision, ...], *, eager: bool) -> Mapping[str, tuple[Precision, ...]]:
+    """Knobs that torch or its OpenMP runtime read, for `TakesKnobs`.
+
+    Args:
+        eager: whether matrices are multiplied by torch's own operators, which ask how exactly; at other
+            precisions than fp32 there is nothing to ask.
+    """
+    read = dict.fromkeys(("blocktime", "openmp", "thp", "wait_policy"), precisions)
+    return {**read, "matmul_precision": ("fp32",)} if eager else read
+
+
+def turn_torch_knobs(knobs: Knobs) -> None:
+    """Set those that torch is told of; it reads the others from the environment."""
+    import torch
+
+    if "matmul_precision" in knobs:
+        torch.set_float32_matmul_precision(knobs["matmul_precision"])
+
+
+def torch_knobs_in_force() -> Mapping[str, str]:
+    """Read them back."""
+    import torch
+
+    return {"matmul_precision": torch.get_float32_matmul_precision()}
 
 
 def quantize_linears(model: Any) -> None:

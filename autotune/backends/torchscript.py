@@ -21,10 +21,14 @@ from autotune.backends.torch_engine import (
     refuse_model,
     refuse_precision,
     thread_variables,
+    torch_knobs,
+    torch_knobs_in_force,
+    turn_torch_knobs,
 )
 from autotune.errors import UnsupportedError
 from autotune.model.inputs import read_inputs
 from autotune.spec.configuration import Precision
+from autotune.spec.knobs import Knobs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,6 +55,7 @@ class TorchScriptBackend:
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16", "int8-dynamic")
     packages: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
     install_hint: ClassVar[str] = "pip install torch transformers safetensors"
+    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = torch_knobs(precisions, eager=True)
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
         """See `Backend.unsupported`."""
@@ -80,11 +85,16 @@ class TorchScriptBackend:
             torch.jit.save(traced, str(directory / MODEL_FILE))
 
     def load(self, directory: Path, precision: Precision, threads: int) -> Session:
-        """See `Backend.load`; weights are read, not mapped, into memory that this process touches first."""
+        """See `Backend.load`."""
+        return self.load_with(directory, precision, threads, {})
+
+    def load_with(self, directory: Path, precision: Precision, threads: int, knobs: Knobs) -> Session:
+        """See `TakesKnobs.load_with`; weights are read, not mapped, into memory first touched here."""
         import torch
 
         if threads:
             torch.set_num_threads(threads)
+        turn_torch_knobs(knobs)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             module = torch.jit.load(str(directory / MODEL_FILE), map_location="cpu")
@@ -116,6 +126,7 @@ class TorchScriptSession:
             version=self._torch.__version__,
             precision=prevailing_precision(_multiplied_weights(self._module)),
             threads=self._torch.get_num_threads(),
+            knobs=torch_knobs_in_force(),
         )
 
     def close(self) -> None:

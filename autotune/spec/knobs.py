@@ -10,9 +10,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from types import MappingProxyType
 
 Knobs = Mapping[str, str]
 """Values by name; what is missing has its usual value."""
+
+NO_KNOBS: Knobs = MappingProxyType({})
 
 
 @dataclass(frozen=True)
