@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from autotune.backends.protocol import EngineReport
 from autotune.errors import ModelError, UnsupportedError
 from autotune.spec.configuration import Precision
+from autotune.spec.knobs import KNOBS, NO_KNOBS, Knobs
 from autotune.testing.fake_model import (
     FAKE_PRECISIONS,
     FakeModel,
@@ -43,6 +44,9 @@ __all__ = ["FakeBackend", "FakeModel", "parse_fake_model", "read_fake_model", "r
 ARTIFACT_FILE = "fake_model.json"
 """The model file's copy in an artifact."""
 
+OWN_KNOBS = ("optimization", "spinning")
+"""Knobs of the engine itself."""
+
 FLOOD_BYTES = 100_000_000
 """What `flood` prints unless told otherwise."""
 
@@ -56,6 +60,7 @@ class FakeBackend:
     precisions: ClassVar[tuple[Precision, ...]] = FAKE_PRECISIONS
     packages: ClassVar[tuple[str, ...]] = ("autotune",)
     install_hint: ClassVar[str] = "it is a part of autotune"
+    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = dict.fromkeys(OWN_KNOBS, FAKE_PRECISIONS)
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:  # noqa: ARG002
         """Refuse real models."""
@@ -80,8 +85,12 @@ class FakeBackend:
 
     def load(self, directory: Path, precision: Precision, threads: int) -> FakeSession:
         """Load in a worker: which instance this is of how many stands on its command line alone."""
+        return self.load_with(directory, precision, threads, {})
+
+    def load_with(self, directory: Path, precision: Precision, threads: int, knobs: Knobs) -> FakeSession:
+        """See `TakesKnobs.load_with`; those of the process make it faster or slower too."""
         model = read_fake_model(directory / ARTIFACT_FILE)
-        session = FakeSession(model, parse_assignment(sys.argv[1:]), precision, threads)
+        session = FakeSession(model, parse_assignment(sys.argv[1:]), precision, threads, knobs)
         time.sleep(model.load_s)
         session.strike("load")
         return session
@@ -112,17 +121,26 @@ class Effects:
     slowness: float = 1.0
     extra_threads: int = 0
     precision: str = ""
+    knobs: Knobs = field(default_factory=dict)
     ballast: list[bytearray] = field(default_factory=list)
 
 
 class FakeSession:
     """A loaded fake model; its requests take what the closed form and the noise say."""
 
-    def __init__(self, model: FakeModel, assignment: Assignment, precision: Precision, threads: int) -> None:
+    def __init__(
+        self,
+        model: FakeModel,
+        assignment: Assignment,
+        precision: Precision,
+        threads: int,
+        knobs: Knobs = NO_KNOBS,
+    ) -> None:
         self._model = model
         self._assignment = assignment
         self._threads = threads or model.default_threads
-        self._effects = Effects(precision=precision, ballast=[_touched(model.memory_bytes)])
+        own = {name: knobs.get(name, KNOBS[name].usual) for name in OWN_KNOBS}
+        self._effects = Effects(precision=precision, knobs=own, ballast=[_touched(model.memory_bytes)])
         self._seconds = request_seconds(
             model,
             assignment.batch_size,
@@ -130,6 +148,7 @@ class FakeSession:
             self._threads,
             assignment.instances,
             precision,
+            knobs,
         )
         self._noise = NoiseSource(model.noise, assignment.seed, launch=os.getpid())
         self._next: FaultPoint | None = "warmup"
@@ -148,7 +167,7 @@ class FakeSession:
         """Say what was asked, unless a fault says otherwise; what comes after is measuring."""
         self._next = "measure"
         threads = self._threads + self._effects.extra_threads
-        return EngineReport("fake", "1", self._effects.precision, threads)
+        return EngineReport("fake", "1", self._effects.precision, threads, self._effects.knobs)
 
     def close(self) -> None:
         """Drop the memory."""
@@ -239,6 +258,10 @@ def _wrong_precision(fault: Fault, effects: Effects) -> None:  # noqa: ARG001
     effects.precision = "bf16" if effects.precision == "fp32" else "fp32"
 
 
+def _wrong_knobs(fault: Fault, effects: Effects) -> None:  # noqa: ARG001
+    effects.knobs = {name: KNOBS[name].usual for name in OWN_KNOBS}
+
+
 def _wrong_affinity(fault: Fault, effects: Effects) -> None:  # noqa: ARG001
     """Start a thread and let it run everywhere, as an engine with a pinning of its own does."""
     moved = threading.Event()
@@ -267,4 +290,5 @@ _FAULTS: Mapping[str, Callable[[Fault, Effects], None]] = {
     "wrong_affinity": _wrong_affinity,
     "wrong_threads": _wrong_threads,
     "wrong_precision": _wrong_precision,
+    "wrong_knobs": _wrong_knobs,
 }

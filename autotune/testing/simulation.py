@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from autotune.spec.configuration import Configuration
+from autotune.spec.knobs import parse_knobs
 from autotune.spec.problem import Problem
 from autotune.spec.study import Measure, Objective
 from autotune.testing.fake_model import FakeModel, request_seconds
@@ -39,6 +40,7 @@ def simulated_measurement(model: FakeModel, configuration: Configuration, proble
         configuration.threads_per_instance,
         configuration.instances,
         configuration.precision,
+        parse_knobs(configuration.knobs),
     )
     starts = tuple(index * seconds for index in range(REQUESTS))
     instance = InstanceBlock(problem.batch_size, starts, tuple(start + seconds for start in starts))
