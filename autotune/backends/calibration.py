@@ -61,7 +61,7 @@ def _requests(reference: Path, source: CalibrationSource) -> Iterator[Request]:
     if source.texts is None:
         return _random_requests(reference, source)
     assert source.tokenizer is not None
-    texts = [(text, None) for text in _sample(read_texts(source.texts), source)]
+    texts = [(text, None) for text in _sample(read_texts(source.texts, "quality.texts"), source)]
     digest = source.texts_digest
     return tokenized(reference, source.tokenizer, texts, source.tokens, file=source.texts, digest=digest)
 

@@ -36,49 +36,57 @@ def tokenized(
     if texts_digest(file, tokenizer) != digest:
         raise StudyFileError(f"{file} or {tokenizer} has changed meanwhile", remedy="start again")
     description = read_inputs(reference)
-    cut = _Cutter(tokenizer, nearest_shape(description, 1, tokens)[1])
+    cutting = open_tokenizer(tokenizer, nearest_shape(description, 1, tokens)[1])
     for text in texts:
-        yield _request(description, cut(text), tokenizer)
+        encoding = cutting.encode(*text)
+        refuse_foreign_token(text[0], encoding, tokenizer, description.vocabulary)
+        yield _request(description, encoding)
 
 
-class _Cutter:
-    """A tokenizer that cuts every text to the longest sequence."""
+def open_tokenizer(file: Path, longest: int) -> Any:
+    """The library's tokenizer, which cuts texts to the longest sequence and fills none up.
 
-    def __init__(self, file: Path, longest: int) -> None:
-        from tokenizers import Tokenizer
+    Raises:
+        ModelError: the file is not one, or so many tokens leave no room for text.
+    """
+    from tokenizers import Tokenizer
 
-        self._file = file
-        try:
-            self._tokenizer = Tokenizer.from_file(str(file))
-        except Exception as error:  # the library raises Exception itself
-            raise ModelError(
-                f"{file} is not a tokenizer: {error}", remedy="save it again with transformers"
-            ) from error
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(longest)
-        special = self._tokenizer.num_special_tokens_to_add(is_pair=True)
-        if longest <= special:
-            raise ModelError(
-                f"{longest} tokens leave no room for text beside {special} special ones",
-                remedy="raise problem.sequence_length, or leave quality.texts and quality.data out",
-            )
-
-    def __call__(self, text: Text) -> Any:
-        encoding = self._tokenizer.encode(text[0], text[1])
-        if not encoding.ids:
-            raise ModelError(
-                f"{self._file} makes no token of {text[0]!r:.60}", remedy="take this text out of the file"
-            )
-        return encoding
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises Exception itself
+        raise ModelError(
+            f"{file} is not a tokenizer: {error}", remedy="save it again with transformers"
+        ) from error
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(longest)
+    special = tokenizer.num_special_tokens_to_add(is_pair=True)
+    if longest <= special:
+        raise ModelError(
+            f"{longest} tokens leave no room for text beside {special} special ones",
+            remedy="raise problem.sequence_length or max_length, or leave quality's texts and data out",
+        )
+    return tokenizer
 
 
-def _request(description: InputsDescription, encoding: Any, tokenizer: Path) -> Request:
-    if max(encoding.ids) >= description.vocabulary:
+def refuse_foreign_token(text: str, encoding: Any, tokenizer: Path, vocabulary: int) -> None:
+    """Refuse a text of which the tokenizer makes nothing, or what the model does not know.
+
+    Raises:
+        ModelError: it has no token, or one beyond the model's vocabulary.
+    """
+    if not encoding.ids:
+        raise ModelError(
+            f"{tokenizer} makes no token of {text!r:.60}", remedy="take this text out of the file"
+        )
+    if max(encoding.ids) >= vocabulary:
         raise ModelError(
             f"{tokenizer} does not belong to the model: it gives the token {max(encoding.ids)}, and the model"
-            f" knows {description.vocabulary}",
+            f" knows {vocabulary}",
             remedy="put the model's own tokenizer.json beside it",
         )
+
+
+def _request(description: InputsDescription, encoding: Any) -> Request:
     values = {"tokens": encoding.ids, "ones": encoding.attention_mask, "zeros": encoding.type_ids}
     return {
         name: np.array([values[kind]], dtype=description.types.get(name, "int64"))

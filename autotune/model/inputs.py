@@ -188,6 +188,13 @@ def check_shape(description: InputsDescription, batch_size: int, sequence_length
             )
 
 
+def ordinary_tokens(description: InputsDescription) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Every token id that has no meaning of its own, ascending."""
+    return np.setdiff1d(
+        np.arange(description.vocabulary, dtype=np.int64), np.array(description.reserved, dtype=np.int64)
+    )
+
+
 def _refuse_longer(longest: int | None, sequence_length: int) -> None:
     if longest is not None and sequence_length > longest:
         raise ModelError(
@@ -199,8 +206,6 @@ def _refuse_longer(longest: int | None, sequence_length: int) -> None:
 def _random_tokens(
     description: InputsDescription, shape: tuple[int, int], seed: int
 ) -> np.ndarray[Any, np.dtype[np.int64]]:
-    ordinary = np.setdiff1d(
-        np.arange(description.vocabulary, dtype=np.int64), np.array(description.reserved, dtype=np.int64)
-    )
+    ordinary = ordinary_tokens(description)
     drawn = np.random.default_rng(seed).integers(len(ordinary), size=shape)
     return np.asarray(ordinary[drawn], dtype=np.int64)

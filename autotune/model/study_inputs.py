@@ -24,7 +24,7 @@ def check_study_inputs(spec: StudySpec, model: ResolvedModel, base: Path) -> Stu
     quality = spec.quality
     digests: dict[str, str] = {}
     if quality.texts is not None:
-        read_texts(base / quality.texts)
+        read_texts(base / quality.texts, "quality.texts")
         digests["texts_digest"] = _digest(base / quality.texts, model, "quality.texts")
     if quality.data is not None and quality.metric is not None:
         read_labelled(base / quality.data, quality.metric)

@@ -15,13 +15,16 @@ TOKENIZER_FILE = "tokenizer.json"
 MAX_BYTES = 64 * 2**20
 
 
-def read_texts(file: Path) -> tuple[str, ...]:
+def read_texts(file: Path, place: str) -> tuple[str, ...]:
     """The texts of a file, one to a line.
+
+    Args:
+        place: of the file's name in the study.
 
     Raises:
         StudyFileError: it cannot be read, or holds no text.
     """
-    return tuple(text for _, text in read_lines(file, "quality.texts"))
+    return tuple(text for _, text in read_lines(file, place))
 
 
 def read_lines(file: Path, place: str) -> tuple[tuple[int, str], ...]:

@@ -16,7 +16,7 @@ def cache(own_cache: Path) -> Path:
 def test_every_line_that_is_not_blank_is_a_text(tmp_path: Path) -> None:
     file = tmp_path / "texts.txt"
     file.write_bytes("\ufeffone\r\n\n  \ntwo\u2028still two\nthree".encode())
-    assert read_texts(file) == ("one", "two\u2028still two", "three")
+    assert read_texts(file, "quality.texts") == ("one", "two\u2028still two", "three")
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_a_file_that_holds_no_texts_is_refused(tmp_path: Path, content: bytes, t
     file = tmp_path / "texts.txt"
     file.write_bytes(content)
     with pytest.raises(StudyFileError) as caught:
-        read_texts(file)
+        read_texts(file, "quality.texts")
     assert told in caught.value.problem
     assert str(file) in caught.value.problem
     assert caught.value.path == "quality.texts"
@@ -41,7 +41,7 @@ def test_a_file_that_holds_no_texts_is_refused(tmp_path: Path, content: bytes, t
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     for path, told in ((tmp_path / "absent", "does not exist"), (tmp_path, "is no file")):
         with pytest.raises(StudyFileError, match=told) as caught:
-            read_texts(path)
+            read_texts(path, "quality.texts")
         assert "study file's folder" in caught.value.remedy
 
 
