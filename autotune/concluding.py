@@ -52,7 +52,7 @@ def conclude(
         confirmation=_confirmation(verdict, winner, entrants, runs, setup, records),
         commands=winner.commands,
         versions=setup.versions,
-        model=setup.model,
+        model=setup.variant(winner.configuration).model,
         quality=quality,
         warnings=tuple(_search_warnings(records)),
     )
@@ -80,7 +80,7 @@ def unconfirmed(
         ),
         commands=commands,
         versions=setup.versions,
-        model=setup.model,
+        model=setup.variant(winner.configuration).model,
         quality=quality,
         warnings=tuple(_search_warnings(records)),
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from autotune.backends.preparation import prepare_artifact, prepare_assessment
+from autotune.backends.preparation import prepare_artifact, prepare_assessment, reference_score
 from autotune.backends.protocol import Shape
 from autotune.backends.registry import get_backend
-from autotune.errors import CacheError, PreparationError, UnsupportedError
+from autotune.errors import CacheError, ModelError, PreparationError, StudyFileError, UnsupportedError
 from autotune.model.artifact import Artifact
-from autotune.model.assessment import Assessment, shortfalls
+from autotune.model.assessment import Assessment, LabelledScore, shortfalls
 from autotune.model.cache import ArtifactCache
 from autotune.placement.command import request_shapes, worker_commands
 from autotune.placement.place import place
@@ -40,6 +40,7 @@ class Bench:
         watch: remembers how fast this machine can be.
         prepared: what the observer has heard of.
         assessments: how near their answers are to the reference's.
+        scores: what the fp32 references of variants reach on labelled texts.
         rates: requests per second that configurations were last found to bear, of scenario `server`.
         launches: of this study's trials, those of earlier calls included: each has arrivals of its own.
     """
@@ -49,6 +50,7 @@ class Bench:
     watch: Watch = field(default_factory=Watch)
     prepared: set[Prepared] = field(default_factory=set)
     assessments: dict[Prepared, Assessment] = field(default_factory=dict)
+    scores: dict[str, LabelledScore] = field(default_factory=dict)
     rates: dict[Configuration, float] = field(default_factory=dict)
     launches: int = 0
 
@@ -69,14 +71,22 @@ class Bench:
 
         Raises:
             CacheError: the cache is unusable, which says nothing of the configuration.
+            ModelError, StudyFileError: the study's model cannot be run, or compared with; of several, the
+                first, which the others are compared with.
         """
         spec = self.setup.spec
         with host_lock(self.observer.waiting):
             try:
+                if unfit := self.variant_refusal(configuration.model):
+                    return Failure(FailureKind.WRONG_OUTPUT, unfit, model_wide=True)
                 commands = self.commands(configuration)
                 refusal = self.refusal(configuration)
             except UnsupportedError as error:
                 return Failure(FailureKind.UNSUPPORTED, error.problem)
+            except (ModelError, StudyFileError) as error:
+                if self._is_first(configuration.model):
+                    raise
+                return Failure(FailureKind.UNSUPPORTED, error.problem, model_wide=True)
             except CacheError:
                 raise
             except PreparationError as error:
@@ -152,10 +162,43 @@ class Bench:
         found = list(shortfalls(self.assessment(configuration), self.setup.spec.quality))
         return f"too far from the fp32 reference: {'; '.join(found)}" if found else ""
 
-    def assessment(self, configuration: Configuration) -> Assessment:
-        """How near the answers of a configuration's backend and precision are to the reference's.
+    def variant_refusal(self, variant: str) -> str:
+        """Why no configuration of one of several models may be measured; empty if they may.
 
-        Found out once, with a thread on every core; kept in the cache.
+        On labelled texts its fp32 reference must be nearly as good as the first model's.
+
+        Raises:
+            AutotuneError: that cannot be found out.
+        """
+        if self._is_first(variant) or self.setup.variants[variant].evaluation is None:
+            return ""
+        scored = self._against_first(self._reference_score(variant))
+        found = list(shortfalls(Assessment("texts", scored.rows, labelled=scored), self.setup.spec.quality))
+        return f"{variant} is too much worse than {scored.of} at fp32: {'; '.join(found)}" if found else ""
+
+    def _is_first(self, variant: str) -> bool:
+        return variant == self.setup.spec.variants[0]
+
+    def _reference_score(self, variant: str) -> LabelledScore:
+        """What the fp32 reference of a model reaches on labelled texts; there must be some."""
+        one = self.setup.variants[variant]
+        assert one.evaluation is not None
+        if variant not in self.scores:
+            self.scores[variant] = reference_score(
+                one.model, one.evaluation, ArtifactCache(), timeout_s=PREPARATION_TIMEOUT_S
+            )
+        return self.scores[variant]
+
+    def _against_first(self, scored: LabelledScore) -> LabelledScore:
+        """A score of one of several models beside that of the first one's fp32 reference."""
+        first = self.setup.spec.variants[0]
+        return replace(scored, reference=self._reference_score(first).reference, of=first)
+
+    def assessment(self, configuration: Configuration) -> Assessment:
+        """How near the answers of a configuration's model, backend and precision are to the reference's.
+
+        Found out once, with a thread on every core; kept in the cache. A metric on labelled texts is
+        compared with the first model's.
 
         Raises:
             AutotuneError: they cannot be compared.
@@ -163,30 +206,34 @@ class Bench:
         key, machine = configuration.prepared, self.setup.machine
         if key not in self.assessments:
             self.observer.comparing(key)
-            self.assessments[key] = prepare_assessment(
-                self.setup.model,
+            variant = self.setup.variant(configuration)
+            found = prepare_assessment(
+                variant.model,
                 self._artifact(configuration, shapes=()),
-                self.setup.calibration,
-                self.setup.evaluation,
+                variant.calibration,
+                variant.evaluation,
                 ArtifactCache(),
                 threads=min(machine.thread_budget, len(machine.allowed_cores)),
                 timeout_s=PREPARATION_TIMEOUT_S,
             )
+            if found.labelled is not None and not self._is_first(configuration.model):
+                found = replace(found, labelled=self._against_first(found.labelled))
+            self.assessments[key] = found
         return self.assessments[key]
 
     def _artifact(self, configuration: Configuration, shapes: Iterable[Shape]) -> Artifact:
         """From the cache each time, as somebody may have pruned it since the last trial."""
-        one = configuration.prepared
+        one, variant = configuration.prepared, self.setup.variant(configuration)
         if one not in self.prepared:
             self.observer.preparing(one)
             self.prepared.add(one)
         return prepare_artifact(
-            self.setup.model,
+            variant.model,
             configuration.backend,
             configuration.precision,
             self.setup.machine.isa,
             ArtifactCache(),
             timeout_s=PREPARATION_TIMEOUT_S,
-            calibration=self.setup.calibration,
+            calibration=variant.calibration,
             shapes=shapes,
         )

@@ -7,27 +7,30 @@ import hashlib
 import platform
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from autotune.backends.availability import available_engines
+from autotune.backends.availability import Engines, available_engines, engines_of
 from autotune.backends.registry import get_backend, package_versions
 from autotune.errors import PlacementError, StudyError, StudyFileError
 from autotune.machine.document import machine_differences, machine_document
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
-from autotune.model.calibration import CalibrationSource
 from autotune.model.inputs import check_model_takes, check_shape
-from autotune.model.labelled import EvaluationSource
-from autotune.model.sources import ResolvedModel, resolve_model
-from autotune.model.study_inputs import calibration_source, check_study_inputs, evaluation_source
-from autotune.search.resume import mapping_differences, refuse_differences, study_differences
+from autotune.model.sources import ResolvedModel
+from autotune.model.variants import Variant, check_variants, find_models, naming, sizes_of, variants_of
+from autotune.search.resume import (
+    mapping_differences,
+    model_differences,
+    refuse_differences,
+    study_differences,
+)
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search, refuse_foreign
-from autotune.spec.configuration import Precision
+from autotune.spec.configuration import Configuration
 from autotune.spec.load import load_study
 from autotune.spec.study import StudySpec
 from autotune.store.location import parse_location
@@ -40,20 +43,21 @@ class Setup:
     """A study that can be run here.
 
     Attributes:
-        engines: precisions by backend that can run the model here.
+        variants: the models, by what `Configuration.model` says; the first is the baseline's.
+        engines: precisions by backend that can run a model here.
         versions: of autotune, Python, the kernel and every library that decides speed.
-        calibration: what answers are compared on, and scales calibrated on.
-        evaluation: labelled texts that a metric is computed on; None = none.
     """
 
     spec: StudySpec
     machine: Machine
-    model: ResolvedModel
-    engines: Mapping[str, tuple[Precision, ...]]
+    variants: Mapping[str, Variant]
+    engines: Engines
     space: SearchSpace
     versions: dict[str, str]
-    calibration: CalibrationSource = field(default_factory=CalibrationSource)
-    evaluation: EvaluationSource | None = None
+
+    def variant(self, configuration: Configuration) -> Variant:
+        """The model that a configuration runs."""
+        return self.variants[configuration.model]
 
 
 @dataclass(frozen=True)
@@ -61,14 +65,25 @@ class Survey:
     """What a study would search on this machine.
 
     Attributes:
+        by_variant: those of the engines that can run each model.
         left_out: engines and precisions that are not searched, and why.
     """
 
     spec: StudySpec
     machine: Machine
-    engines: Mapping[str, tuple[Precision, ...]]
+    engines: Engines
+    by_variant: Mapping[str, Engines]
     space: SearchSpace
     left_out: tuple[str, ...]
+
+    def weighed(self, models: Mapping[str, ResolvedModel]) -> Survey:
+        """The same, the order of several models decided by how large they are."""
+        if len(models) < 2:
+            return self
+        space = build_space(
+            self.spec, self.machine, self.engines, by_variant=self.by_variant, sizes=sizes_of(models)
+        )
+        return replace(self, space=space)
 
 
 def survey(spec: StudySpec) -> Survey:
@@ -86,26 +101,39 @@ def survey(spec: StudySpec) -> Survey:
             remedy="raise the quota of the cgroup or container to at least 1 cpu",
         )
     engines, left_out = available_engines(spec, machine)
-    space = build_space(spec, machine, engines)
-    return Survey(spec, machine, engines, space, tuple(left_out))
+    by_variant = {
+        variant: engines_of(source, engines, spec, machine)
+        for variant, source in zip(spec.variants, spec.models, strict=True)
+    }
+    space = build_space(spec, machine, engines, by_variant=by_variant)
+    return Survey(spec, machine, engines, by_variant, space, tuple(left_out))
 
 
 def set_up(surveyed: Survey, *, base: Path, offline: bool) -> Setup:
-    """Make sure that the model and the study's own files are here; nothing is written but a download."""
-    spec, space = surveyed.spec, surveyed.space
-    model = resolve_model(spec.model, base=base, seed=spec.seed, offline=offline, arrays=spec.inputs)
-    refuse_misfit(model, spec)
-    spec = check_study_inputs(spec, model, base)
+    """Make sure that the models and the study's own files are here; nothing is written but a download."""
+    models = find_models(surveyed.spec, base=base, offline=offline)
+    spec, space = check_models(surveyed.spec, models, base), surveyed.weighed(models).space
     return Setup(
         spec=spec,
         machine=surveyed.machine,
-        model=model,
+        variants=variants_of(spec, models, base),
         engines=surveyed.engines,
         space=space,
         versions=relevant_versions({*surveyed.engines, space.baseline.backend}),
-        calibration=calibration_source(spec, model, base),
-        evaluation=evaluation_source(spec, model, base),
     )
+
+
+def check_models(spec: StudySpec, models: Mapping[str, ResolvedModel], base: Path) -> StudySpec:
+    """Refuse what a model does not take, and give the study with the digests of its files.
+
+    Raises:
+        ModelError: the requests are not of a shape that a model takes; see `refuse_misfit`.
+        StudyFileError: likewise; or a file is wrong, or a model has no tokenizer to read it with.
+    """
+    for variant, model in models.items():
+        with naming(variant):
+            refuse_misfit(model, spec)
+    return check_variants(spec, models, base)
 
 
 def refuse_misfit(model: ResolvedModel, spec: StudySpec) -> None:
@@ -121,7 +149,7 @@ def refuse_misfit(model: ResolvedModel, spec: StudySpec) -> None:
         is_split = spec.scenario == "single_stream" and spec.search.instances != (1,)
         if model.inputs.batch_size is not None and problem.batch_size > 1 and is_split:
             raise StudyFileError(
-                f"{spec.model} takes {problem.batch_size} sequences at a time: a request cannot be split",
+                f"{model.source} takes {problem.batch_size} sequences at a time: a request cannot be split",
                 path="search.instances",
                 remedy="write `instances: 1`, or export the model with its first dimension left free",
             )
@@ -214,17 +242,21 @@ def _record(setup: Setup) -> StudyRecord:
         spec=setup.spec.model_dump(mode="json"),
         machine=machine_document(setup.machine),
         versions=setup.versions,
-        model_digest=setup.model.digest,
-        model_source=setup.model.source,
+        model_digest=_digest_of([variant.model.digest for variant in setup.variants.values()]),
+        model_source=", ".join(setup.spec.models),
     )
+
+
+def _digest_of(digests: Sequence[str]) -> str:
+    """One digest for all models of a study: of a single one its own."""
+    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def _differences(stored: StudyRecord, asked: StudyRecord) -> list[str]:
     """What differs between two studies of one name, as sentences; empty when they may be mixed."""
-    model = {f"model {stored.model_source}": stored.model_digest}
     return [
         *machine_differences(stored.machine, asked.machine),
-        *mapping_differences(model, {next(iter(model)): asked.model_digest}),
+        *model_differences(stored, asked),
         *mapping_differences(stored.versions, asked.versions),
         *study_differences(stored.spec, asked.spec),
     ]

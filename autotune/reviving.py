@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,14 +19,15 @@ from autotune.machine.read import read_machine
 from autotune.measuring import Bench
 from autotune.model.cache import ArtifactCache
 from autotune.model.sources import ResolvedModel, resolve_model
-from autotune.model.study_inputs import calibration_source, evaluation_source
+from autotune.model.study_inputs import calibration_source
+from autotune.model.variants import of_variant, variants_of
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
 from autotune.plan.make import artifact_of
 from autotune.preflight import Setup, relevant_versions, survey
 from autotune.search.resume import mapping_differences
 from autotune.search.space import baseline_configuration
-from autotune.spec.configuration import Configuration
+from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.study import StudySpec
 from autotune.trial.lock import host_lock
 
@@ -36,7 +37,7 @@ DIGEST_SHOWN = 12
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a plan's model is looked for.
+    """Where a plan's models are looked for.
 
     Attributes:
         base: folder that a relative path of the study starts from.
@@ -90,31 +91,59 @@ def differences(plan: Plan, origin: Origin) -> Differences:
     hardware = tuple(machine_differences(plan.machine, machine_document(machine)))
     versions = tuple(_version_differences(plan, machine))
     if not hardware and not versions:
-        return Differences((), (), _model_differences(plan, find_model(plan, machine, origin)))
+        return Differences((), (), _model_differences(plan, find_models(plan, machine, origin)))
     with suppress(ModelError):
-        model = _resolve(plan, origin, offline=True)
-        return Differences(hardware, versions, _model_differences(plan, model))
+        models = {variant: _resolve(plan, variant, origin, offline=True) for variant in _digests(plan)}
+        return Differences(hardware, versions, _model_differences(plan, models))
     return Differences(hardware, versions, ())
 
 
-def find_model(plan: Plan, machine: Machine, origin: Origin) -> ResolvedModel:
-    """The plan's model; a stand-in of its digest where all artifacts are in the cache and it is not found.
+def find_models(plan: Plan, machine: Machine, origin: Origin) -> dict[str, ResolvedModel]:
+    """The models of the plan and of its baseline by variant, which are the same unless the study has several.
+
+    A stand-in of its digest where all artifacts of one are in the cache and it is not found.
 
     Raises:
-        ModelError: it cannot be found, and is needed.
+        ModelError: one cannot be found, and is needed.
     """
+    return {variant: _find_model(plan, variant, machine, origin) for variant in _digests(plan)}
+
+
+def _find_model(plan: Plan, variant: str, machine: Machine, origin: Origin) -> ResolvedModel:
     try:
-        return _resolve(plan, origin, offline=True)
+        return _resolve(plan, variant, origin, offline=True)
     except ModelError:
-        if _is_prepared(plan, machine):
-            source = _named(plan, "source")
-            return ResolvedModel(source, source.partition(":")[0], _named(plan, "digest"), None)
-    return _resolve(plan, origin, offline=origin.offline)
+        if _is_prepared(plan, variant, machine):
+            source = _source(plan, variant)
+            return ResolvedModel(source, source.partition(":")[0], _digests(plan)[variant], None)
+    return _resolve(plan, variant, origin, offline=origin.offline)
 
 
-def _resolve(plan: Plan, origin: Origin, *, offline: bool) -> ResolvedModel:
-    source, spec = _named(plan, "source"), spec_of(plan)
+def _resolve(plan: Plan, variant: str, origin: Origin, *, offline: bool) -> ResolvedModel:
+    source, spec = _source(plan, variant), spec_of(plan)
     return resolve_model(source, base=origin.base, seed=spec.seed, offline=offline, arrays=spec.inputs)
+
+
+def _source(plan: Plan, variant: str) -> str:
+    return variant or _named(plan, "source")
+
+
+def _digests(plan: Plan) -> dict[str, str]:
+    """Of the plan's model and of its baseline's, by variant.
+
+    Raises:
+        PlanError: one is not there.
+    """
+    spec, own = spec_of(plan), {plan.configuration.model: _named(plan, "digest")}
+    first = spec.variants[0]
+    if first in own:
+        return own
+    if len(spec.digests) != len(spec.models):
+        raise PlanError(
+            f"study.spec.digests: {len(spec.digests)} do not fit {len(spec.models)} models",
+            remedy="give a plan as `autotune tune` stores it",
+        )
+    return {**own, first: spec.digests[0]}
 
 
 def set_up_plan(plan: Plan, origin: Origin) -> Setup:
@@ -126,18 +155,16 @@ def set_up_plan(plan: Plan, origin: Origin) -> Setup:
     spec, chosen = spec_of(plan), plan.configuration
     narrow = {"backends": (chosen.backend,), "precisions": (chosen.precision,)}
     search = type(spec.search).model_validate(narrow)
-    surveyed = survey(spec.model_copy(update={"search": search}))
-    backends = {chosen.backend, surveyed.space.baseline.backend}
-    model = find_model(plan, surveyed.machine, origin)
+    surveyed = survey(spec.model_copy(update={"search": search, "model": spec.source_of(chosen)}))
+    baseline = baseline_configuration(spec, surveyed.machine)
+    models = find_models(plan, surveyed.machine, origin)
     return Setup(
-        spec=surveyed.spec,
+        spec=spec.model_copy(update={"search": search}),
         machine=surveyed.machine,
-        model=model,
+        variants=variants_of(spec, models, origin.base),
         engines=surveyed.engines,
-        space=surveyed.space,
-        versions=relevant_versions(backends),
-        calibration=calibration_source(spec, model, origin.base),
-        evaluation=evaluation_source(spec, model, origin.base),
+        space=replace(surveyed.space, baseline=baseline),
+        versions=relevant_versions({chosen.backend, baseline.backend}),
     )
 
 
@@ -186,30 +213,33 @@ def _with(argv: Sequence[str], old: str, new: str) -> tuple[str, ...]:
     return tuple(new if word == old else word for word in argv)
 
 
-def _engines(plan: Plan, machine: Machine) -> dict[str, Configuration]:
-    """The plan's configuration and its baseline's, by backend and precision."""
+def _prepared(plan: Plan, machine: Machine) -> frozenset[Prepared]:
+    """What is prepared for the plan's configuration and its baseline's."""
     both = (plan.configuration, baseline_configuration(spec_of(plan), machine))
-    return {f"{one.backend} {one.precision}": one for one in both}
+    return frozenset(one.prepared for one in both)
 
 
 def _version_differences(plan: Plan, machine: Machine) -> Iterator[str]:
-    backends = {one.backend for one in _engines(plan, machine).values()}
+    backends = {one.backend for one in _prepared(plan, machine)}
     now = relevant_versions(backends)
     decisive = {package for name in backends for package in get_backend(name).packages} | now.keys()
     then = {name: version for name, version in plan.versions.items() if name in decisive}
     yield from mapping_differences(then, now)
 
 
-def _model_differences(plan: Plan, model: ResolvedModel) -> tuple[str, ...]:
-    then, now = _named(plan, "digest"), model.digest
-    if then == now:
-        return ()
-    return (f"model {model.source}: sha256 {then[:DIGEST_SHOWN]} -> {now[:DIGEST_SHOWN]}",)
+def _model_differences(plan: Plan, models: Mapping[str, ResolvedModel]) -> tuple[str, ...]:
+    return tuple(
+        f"model {model.source}: sha256 {then[:DIGEST_SHOWN]} -> {model.digest[:DIGEST_SHOWN]}"
+        for variant, then in _digests(plan).items()
+        if (model := models[variant]).digest != then
+    )
 
 
-def _is_prepared(plan: Plan, machine: Machine) -> bool:
-    cache, digest, source = ArtifactCache(), _named(plan, "digest"), calibration_source(spec_of(plan))
+def _is_prepared(plan: Plan, variant: str, machine: Machine) -> bool:
+    cache, digest = ArtifactCache(), _digests(plan)[variant]
+    source = calibration_source(of_variant(spec_of(plan), variant))
     return all(
         find_artifact(digest, one.backend, one.precision, machine.isa, cache, source) is not None
-        for one in _engines(plan, machine).values()
+        for one in _prepared(plan, machine)
+        if one.model == variant
     )

@@ -11,14 +11,14 @@ from typing import Any
 
 from autotune.backends.assessing import ASSESSMENT, Assessing
 from autotune.backends.calibration import CALIBRATION
-from autotune.backends.evaluation import EVALUATION, METRIC_PACKAGES
+from autotune.backends.evaluation import EVALUATION, METRIC_PACKAGES, read_evaluation
 from autotune.backends.protocol import Backend, CompilesShapes, DerivesPrecisions, Shape
 from autotune.backends.reference import REFERENCE, reference_packages, reference_path
 from autotune.backends.registry import get_backend, package_versions
 from autotune.backends.transformers_model import OFFLINE_AND_QUIET
 from autotune.errors import BackendError, PreparationError
 from autotune.model.artifact import Artifact, ArtifactName, deciding_isa
-from autotune.model.assessment import EXEMPT, Assessment, read_assessment
+from autotune.model.assessment import EXEMPT, Assessment, LabelledScore, read_assessment
 from autotune.model.cache import ArtifactCache
 from autotune.model.calibration import CalibrationSource
 from autotune.model.child import ChildResult, run_child
@@ -147,6 +147,20 @@ def prepare_assessment(
     variables = get_backend(artifact.backend).environment(threads)
     request = {"assessing": _plain(asked)}
     return read_assessment(_make_once(name, model, request, cache, timeout_s, variables).directory)
+
+
+def reference_score(
+    model: ResolvedModel, source: EvaluationSource, cache: ArtifactCache, *, timeout_s: float
+) -> LabelledScore:
+    """What a model's fp32 reference reaches on labelled texts, from the cache or found out now.
+
+    Raises:
+        ModelError: the model cannot be loaded, or its answers are not what the metric is computed of.
+        StudyFileError: the data have changed, or do not suit the model.
+        PreparationError: as from `prepare_artifact`.
+    """
+    found = read_evaluation(_prepare_evaluation(model, source, cache, timeout_s).directory)
+    return LabelledScore(found.metric, len(found.truths), found.reference, found.reference)
 
 
 def _prepare_evaluation(

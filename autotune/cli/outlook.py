@@ -6,11 +6,11 @@ from pathlib import Path
 
 from autotune.cli import output
 from autotune.errors import ModelError
-from autotune.model.assessment import limits_in_words
+from autotune.model.assessment import UNCOMPARED, limits_in_words
 from autotune.model.hub import offline_reason
-from autotune.model.sources import resolve_model
-from autotune.model.study_inputs import check_study_inputs
-from autotune.preflight import Survey, refuse_misfit, survey
+from autotune.model.sources import ResolvedModel
+from autotune.model.variants import find_model, refuse_twins
+from autotune.preflight import Survey, check_models, survey
 from autotune.search.estimate import estimated_s, estimated_trials
 from autotune.spec.study import StudySpec
 from autotune.units import format_duration
@@ -19,8 +19,11 @@ from autotune.units import format_duration
 def print_outlook(spec: StudySpec, *, base: Path, offline: bool, as_json: bool) -> None:
     """Check the study and print its space and an estimate of its time; nothing is measured or stored."""
     surveyed = survey(spec)
+    models, absent = _models_here(spec, base=base, offline=offline)
+    check_models(spec, models, base)
+    surveyed = surveyed.weighed(models)
     notes = [f"not searched: {reason}" for reason in surveyed.left_out]
-    notes += _model_notes(spec, base=base, offline=offline)
+    notes += [*absent, *_comparison_notes(spec)]
     if as_json:
         output.result_json(outlook_document(surveyed, notes))
     else:
@@ -32,6 +35,7 @@ def outlook_document(surveyed: Survey, notes: list[str]) -> dict[str, object]:
     spec, space = surveyed.spec, surveyed.space
     return {
         "study": spec.name,
+        "models": list(spec.models),
         "engines": {name: list(precisions) for name, precisions in surveyed.engines.items()},
         "configurations_before_symmetry": space.size_before_symmetry,
         "configurations": len(space.configurations),
@@ -51,7 +55,7 @@ def outlook_lines(surveyed: Survey, notes: list[str]) -> list[str]:
     engines = "; ".join(f"{name} {', '.join(precisions)}" for name, precisions in surveyed.engines.items())
     trials = estimated_trials(spec, space)
     return [
-        f"study {spec.name}: {spec.objective.kind} of {spec.model}, "
+        f"study {spec.name}: {spec.objective.kind} of {', '.join(spec.models)}, "
         f"batch {spec.problem.batch_size} x {spec.problem.sequence_length} tokens, {spec.scenario}",
         f"engines: {engines}",
         f"space: {space.size_before_symmetry} configurations, {len(space.configurations)} distinct ones",
@@ -64,18 +68,32 @@ def outlook_lines(surveyed: Survey, notes: list[str]) -> list[str]:
     ]
 
 
-def _model_notes(spec: StudySpec, *, base: Path, offline: bool) -> list[str]:
-    """What there is to say of the model; it is looked for and never downloaded.
+def _models_here(spec: StudySpec, *, base: Path, offline: bool) -> tuple[dict[str, ResolvedModel], list[str]]:
+    """The models that are on this machine, by variant, and what there is to say of the others.
+
+    They are looked for and never downloaded.
 
     Raises:
-        ModelError: it is not here, and a real run would not download it either.
+        ModelError: one is not here, and a real run would not download it either.
+        StudyFileError: two of them are the same model.
     """
-    try:
-        model = resolve_model(spec.model, base=base, seed=spec.seed, offline=True, arrays=spec.inputs)
-    except ModelError:
-        if offline or offline_reason() or not spec.model.startswith("hf:"):
-            raise
-        return [f"the model {spec.model} is not in the hub's cache and would be downloaded first"]
-    refuse_misfit(model, spec)
-    check_study_inputs(spec, model, base)
-    return []
+    here: dict[str, ResolvedModel] = {}
+    absent = []
+    for variant, source in zip(spec.variants, spec.models, strict=True):
+        try:
+            here[variant] = find_model(spec, variant, base=base, offline=True)
+        except ModelError:
+            if offline or offline_reason() or not source.startswith("hf:"):
+                raise
+            absent.append(f"the model {source} is not in the hub's cache and would be downloaded first")
+    refuse_twins(here)
+    return here, absent
+
+
+def _comparison_notes(spec: StudySpec) -> list[str]:
+    """How several models are compared with each other."""
+    if len(spec.models) < 2:
+        return []
+    if spec.quality.data is None:
+        return [UNCOMPARED]
+    return [f"{spec.quality.metric} of every model is compared with that of {spec.models[0]} at fp32"]

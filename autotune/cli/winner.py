@@ -44,8 +44,8 @@ def _refused(trials: Sequence[TrialRecord]) -> Iterator[str]:
     """Why the answers of some configurations are wrong."""
     for trial in trials:
         if isinstance(trial.result, Failure) and trial.result.kind == FailureKind.WRONG_OUTPUT:
-            one = trial.configuration
-            yield f"trial {trial.number}, {one.backend} {one.precision}: {trial.result.reason}"
+            what = "" if trial.result.model_wide else f", {trial.configuration.prepared}"
+            yield f"trial {trial.number}{what}: {trial.result.reason}"
 
 
 def _gain(plan: Plan) -> str:

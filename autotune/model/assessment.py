@@ -24,6 +24,7 @@ class LabelledScore:
     Attributes:
         rows: how many.
         reference: the fp32 reference's; value: the artifact's.
+        of: the model whose reference that is, where it is another than the artifact's; else empty.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -32,6 +33,7 @@ class LabelledScore:
     rows: int
     reference: float
     value: float
+    of: str = ""
 
     @property
     def drop(self) -> float:
@@ -73,6 +75,12 @@ class Assessment:
 EXEMPT = Assessment(inputs="none", sequences=0)
 """Of a fake model."""
 
+UNCOMPARED = (
+    "The models are not compared with each other: the fastest is chosen, whatever it answers. Name labelled "
+    "texts (quality.data) to know what a smaller one costs, and to bound it."
+)
+"""Of a study of several models without labelled texts."""
+
 
 def shortfalls(assessment: Assessment, limits: Quality) -> Iterator[str]:
     """In what an artifact falls short of a study's limits, with figures; nothing if it may be used."""
@@ -88,7 +96,8 @@ def shortfalls(assessment: Assessment, limits: Quality) -> Iterator[str]:
         yield f"top-1 agreement {assessment.top1:.1%}, below quality.top1 {limits.top1:g}"
     scored = assessment.labelled
     if scored is not None and scored.drop > limits.max_drop:
-        change = f"{scored.reference:.4f} -> {scored.value:.4f}"
+        whose = f" (of {scored.of})" if scored.of else ""
+        change = f"{scored.reference:.4f}{whose} -> {scored.value:.4f}"
         limit = f"quality.max_drop {limits.max_drop:g}"
         yield f"{scored.metric} {change} on {scored.rows} rows, a drop of {scored.drop:.4f}, above {limit}"
 

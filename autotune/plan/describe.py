@@ -75,13 +75,19 @@ def configuration_facts(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "threads", f"{threads} per instance"
     yield "placement", f"{chosen.placement} on sockets {chosen.sockets}{smt}"
     yield "engine", f"{chosen.backend}, {chosen.precision}"
-    yield "model", str(plan.model.get("source", "unknown"))
+    yield "model", _model(plan)
     problem = spec.get("problem", {})
     if problem:
         shape = f"{problem.get('batch_size')} x {problem.get('sequence_length')} tokens"
         yield "problem", f"{shape}, {plan.scenario}"
     value = format_estimate(plan.objective, plan.estimate)
     yield "objective", f"{plan.objective} {value}, {_against_baseline(plan)}"
+
+
+def _model(plan: Plan) -> str:
+    """What the plan runs, and what it was chosen among."""
+    source, asked = str(plan.model.get("source", "unknown")), plan.study.get("spec", {}).get("model")
+    return source if not isinstance(asked, list) else f"{source}, chosen among {', '.join(map(str, asked))}"
 
 
 def _against_baseline(plan: Plan) -> str:
@@ -137,7 +143,8 @@ def quality_facts(quality: Assessment) -> Iterator[tuple[str, str]]:
     if quality.top1 is not None:
         yield "top-1", f"the same class in {quality.top1:.1%}"
     if (scored := quality.labelled) is not None:
-        change = f"{scored.value:.4f}, the reference's {scored.reference:.4f}"
+        whose = f"that of {scored.of} at fp32" if scored.of else "the reference's"
+        change = f"{scored.value:.4f}, {whose} {scored.reference:.4f}"
         yield scored.metric, f"{change}: a drop of {scored.drop:.4f} on {scored.rows} rows"
 
 
@@ -205,7 +212,7 @@ def rival_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
             str(rival.trial),
             f"{one.instances} x {one.threads_per_instance or 'default'}",
             one.placement + ("+smt" if one.smt else ""),
-            f"{one.backend} {one.precision}",
+            ", ".join(filter(None, (str(one.prepared), one.padding, one.batching, one.knobs))),
             "" if rival.ratio is None else f"{rival.ratio:.3f}x",
             rival.standing,
         )

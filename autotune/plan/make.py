@@ -11,7 +11,7 @@ from typing import Any
 from autotune.errors import PlanError
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
-from autotune.model.assessment import Assessment
+from autotune.model.assessment import UNCOMPARED, Assessment
 from autotune.model.sources import ResolvedModel
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan, PlanInstance, format_plan
@@ -90,7 +90,11 @@ def make_plan(
         model={"source": model.source, "digest": model.digest, "artifact": artifact_of(commands)},
         study={"name": spec.name, "spec": spec.model_dump(mode="json")},
         trial=winner.trial,
-        warnings=(*warnings, *_warnings(winner.runs, spec, machine), *_doubts(winner.configuration, quality)),
+        warnings=(
+            *warnings,
+            *_warnings(winner.runs, spec, machine),
+            *_doubts(spec, winner.configuration, quality),
+        ),
     )
     return plan.model_copy(update={"id": f"{spec.name}-{_digest(plan)}"})
 
@@ -198,7 +202,7 @@ def _warnings(runs: Sequence[Measurement], spec: StudySpec, machine: Machine) ->
         )
 
 
-def _doubts(configuration: Configuration, quality: Assessment | None) -> Iterator[str]:
+def _doubts(spec: StudySpec, configuration: Configuration, quality: Assessment | None) -> Iterator[str]:
     """What is not known of the answers; fp32 computes as the reference does, whatever it is asked."""
     is_reduced = configuration.precision != "fp32"
     if is_reduced and quality and quality.inputs == "random" and quality.labelled is None:
@@ -206,6 +210,8 @@ def _doubts(configuration: Configuration, quality: Assessment | None) -> Iterato
             f"The answers at {configuration.precision} were compared with fp32's on random tokens alone: "
             "name real texts (quality.texts) or labelled ones (quality.data) to know what it costs on yours."
         )
+    if len(spec.models) > 1 and spec.quality.data is None:
+        yield UNCOMPARED
 
 
 def _asked_percentiles(spec: StudySpec) -> list[float]:

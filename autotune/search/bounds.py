@@ -12,9 +12,10 @@ With SMT, threads come in whole cores.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 
+from autotune.backends.availability import Engines
 from autotune.errors import PlacementError, StudyFileError
 from autotune.machine.cpus import format_cpu_list, parse_cpu_list
 from autotune.machine.machine import Machine
@@ -33,8 +34,6 @@ POLICY_ORDER: tuple[PlacementPolicy, ...] = ("close", "per-l3", "per-node", "spr
 _FILLED: tuple[Level, ...] = ("l3", "node", "package", "kind", "machine")
 
 Engine = tuple[str, Precision]
-Engines = Mapping[str, tuple[Precision, ...]]
-"""Precisions by backend."""
 
 
 def chosen_engines(search: Search, engines: Engines) -> tuple[Engine, ...]:

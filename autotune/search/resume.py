@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from autotune.errors import ResumeError
 
-FREE = ("name", "model", "budget")
-"""Parts of a study file that may change between runs: the name is the key, the model is compared by its
-digest, and a budget bounds how much is measured and not what."""
+FREE = ("name", "model", "digests", "budget")
+"""Parts of a study file that may change between runs: the name is the key, models are compared by their
+digests, and a budget bounds how much is measured and not what."""
+
+
+class HasModels(Protocol):
+    """What a study in a store knows of its models."""
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """The study file's values."""
+        ...
+
+    @property
+    def model_source(self) -> str:
+        """As it is written; of several, one after the other."""
+        ...
+
+    @property
+    def model_digest(self) -> str:
+        """Of all together."""
+        ...
+
 
 FILES = ("quality.texts", "quality.data")
 """Names of files, which are compared by their digests too."""
@@ -31,6 +51,27 @@ def refuse_differences(name: str, differences: Sequence[str]) -> None:
 def study_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Which values of two study documents differ: `objective.percentile: 50.0 -> 99.0`."""
     return mapping_differences(_compared(old), _compared(new))
+
+
+def model_differences(old: HasModels, new: HasModels) -> list[str]:
+    """Which models of two studies differ.
+
+    A single one is known by its digest, wherever it lies. Of several, configurations name the sources too,
+    and the first is the baseline's.
+    """
+    then, now = old.spec.get("model"), new.spec.get("model")
+    if isinstance(then, list) != isinstance(now, list) or (isinstance(then, list) and then != now):
+        return [f"model: {old.model_source} -> {new.model_source}"]
+    if not isinstance(then, list):
+        return mapping_differences(
+            {f"model {old.model_source}": old.model_digest}, {f"model {old.model_source}": new.model_digest}
+        )
+    return mapping_differences(_digests(old), _digests(new))
+
+
+def _digests(study: HasModels) -> dict[str, str]:
+    sources, digests = study.spec["model"], study.spec.get("digests", ())
+    return {f"model {source}": digest for source, digest in zip(sources, digests, strict=False)}
 
 
 def mapping_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autotune.backends.availability import Engines
 from autotune.errors import PlacementError, StudyFileError
 from autotune.machine.cpus import format_cpu_list, parse_cpu_list
 from autotune.machine.machine import Machine
@@ -13,7 +14,6 @@ from autotune.placement.place import place, placement_of
 from autotune.placement.placement import Placement
 from autotune.placement.policies import Ground, Taken
 from autotune.search.bounds import (
-    Engines,
     chosen_engines,
     grounds,
     instance_counts,
