@@ -161,8 +161,18 @@ def compare_configurations(
         )
         for name, one in ((A, a), (B, b))
     )
-    notes = (*_notes_on_answers(A, a, bench), *_notes_on_answers(B, b, bench))
+    notes = (
+        *_notes_on_variants(a, b, setup.spec),
+        *_notes_on_answers(A, a, bench),
+        *_notes_on_answers(B, b, bench),
+    )
     return compare_sides(*sides, notes=notes, bounds=bounds or Bounds(), observer=watcher)
+
+
+def _notes_on_variants(a: Configuration, b: Configuration, spec: StudySpec) -> tuple[str, ...]:
+    if a.model == b.model:
+        return ()
+    return (f"the models differ: A runs {spec.source_of(a)}, B runs {spec.source_of(b)}",)
 
 
 def _notes_on_answers(name: str, configuration: Configuration, bench: Bench) -> tuple[str, ...]:

@@ -34,7 +34,8 @@ def compare(
         typer.Argument(
             metavar="A",
             help="A plan, as in `autotune show`; with --study a configuration such as "
-            "2x4,close,onnxruntime,int8-dynamic[,SOCKETS][,smt], `baseline`, or a stored trial's number.",
+            "2x4,close,onnxruntime,int8-dynamic[,SOCKETS][,smt][,model=SOURCE][,padding=none]"
+            "[,batching=sorted][,KNOB=VALUE...], `baseline`, or a stored trial's number.",
             show_default=False,
         ),
     ],
@@ -112,7 +113,6 @@ def _configurations(
 
 def _configuration(text: str, setup: Setup, store: str, hint: str) -> Configuration:
     """What the command line means: the baseline, a stored trial's configuration, or one spelled out."""
-    from autotune.machine.cpus import format_cpu_list
     from autotune.spec.configuration_text import parse_configuration
 
     if text == BASELINE:
@@ -120,7 +120,7 @@ def _configuration(text: str, setup: Setup, store: str, hint: str) -> Configurat
     if text.isascii() and text.isdigit():
         return _of_trial(int(text), setup.spec.name, store, hint)
     try:
-        return parse_configuration(text, sockets=format_cpu_list(range(len(setup.machine.packages))))
+        return parse_configuration(text, usual=setup.space.baseline, models=setup.spec.models)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=hint) from None
 
