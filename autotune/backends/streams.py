@@ -15,7 +15,7 @@ import numpy as np
 from autotune.backends.tokenization import open_tokenizer, refuse_foreign_token
 from autotune.errors import ModelError, StudyFileError
 from autotune.model.arranging import HORIZON, Arrangement, arrange, padded_length, part_of
-from autotune.model.drawing import STRATUM, draw_lengths, with_repeats
+from autotune.model.drawing import RECENT, STRATUM, draw_lengths, with_repeats
 from autotune.model.inputs import InputsDescription, ordinary_tokens, read_inputs, write_inputs
 from autotune.model.lengths_file import read_lengths
 from autotune.model.stream import (
@@ -274,15 +274,21 @@ def _description(
         tokenizes="tokenization" in problem.include,
         cache_size=_cache_size(source, len(sequences.tokens)),
         hit_rate=None if problem.cache is None else problem.cache.hit_rate,
+        hit_stretch=_stretch(source) + RECENT,
     )
+
+
+def _stretch(source: StreamSource) -> int:
+    """Sequences of which the requests have a whole stratum, sorted ones a whole horizon."""
+    horizon = 0 if source.batching == "arrival" else HORIZON * source.problem.batch_size
+    return max(STRATUM, horizon)
 
 
 def _cycle(source: StreamSource, requests: int, sequences: int) -> int:
     """Of files nobody knows in what order they are, so that it is all of them."""
     if source.file is not None:
         return requests
-    stretch = STRATUM if source.batching == "arrival" else max(STRATUM, HORIZON * source.problem.batch_size)
-    return min(requests, math.ceil(stretch * requests / sequences))
+    return min(requests, math.ceil(_stretch(source) * requests / sequences))
 
 
 def _cache_size(source: StreamSource, distinct: int) -> int:

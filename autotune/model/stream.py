@@ -53,6 +53,7 @@ class StreamDescription:
         tokenizes: workers are given texts.
         cache_size: answers that an instance keeps; 0 = none.
         hit_rate: share of the sequences whose answer it is to find; None = whatever the texts give.
+        hit_stretch: sequences in which it does, or few more.
     """
 
     requests: int
@@ -74,6 +75,7 @@ class StreamDescription:
     tokenizes: bool = False
     cache_size: int = 0
     hit_rate: float | None = None
+    hit_stretch: int = 0
 
 
 def write_description(directory: Path, description: StreamDescription) -> None:
@@ -129,7 +131,7 @@ class Stream:
         """Read them.
 
         Args:
-            part: which part of every request, where they are shared.
+            part: which part of every request, where several instances share them.
 
         Raises:
             ModelError: a file is not one of ours.
@@ -150,7 +152,8 @@ class Stream:
         """The numbers of the sequences of this instance's part of a request, in order."""
         starts = self._arrays.request_starts
         whole: list[int] = self._arrays.order[starts[index] : starts[index + 1]].tolist()
-        return list(part_of(whole, self._part, self.description.parts))
+        parts = self.description.parts
+        return whole if parts == 1 else list(part_of(whole, self._part, parts))
 
     def tokens(self, number: int) -> Array:
         """The token ids of a sequence."""

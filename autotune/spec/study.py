@@ -234,6 +234,18 @@ class StudySpec(Part):
             )
         return scenario
 
+    @field_validator("scenario")
+    @classmethod
+    def _a_cache_sees_whole_sequences_come_again(cls, scenario: Scenario, info: ValidationInfo) -> Scenario:
+        problem = info.data.get("problem")
+        is_split = scenario == "single_stream" and problem is not None and problem.batch_size > 1
+        if is_split and problem.cache is not None:
+            refuse(
+                "single_stream splits requests over instances, each with a cache of its own, which the same "
+                "sequence may miss: leave problem.cache out, or write `scenario: offline`"
+            )
+        return scenario
+
     @field_validator("measure")
     @classmethod
     def _a_trial_can_end_in_time(cls, measure: Measure) -> Measure:

@@ -52,12 +52,21 @@ class InstanceBlock:
         starts_s: when each request was sent; `server`: was to be sent, by the block in which that was.
         ends_s: when each was answered.
         begun_s: `server`: when each left the queue; of other scenarios none.
+        samples: sequences in each request, where they differ; else none.
+        hits: sequences whose answer came from the instance's cache.
     """
 
     samples_per_request: int
     starts_s: tuple[float, ...]
     ends_s: tuple[float, ...]
     begun_s: tuple[float, ...] = ()
+    samples: tuple[int, ...] = ()
+    hits: int = 0
+
+    @property
+    def sample_count(self) -> int:
+        """Sequences that were answered."""
+        return sum(self.samples) if self.samples else self.samples_per_request * len(self.ends_s)
 
 
 @dataclass(frozen=True)
