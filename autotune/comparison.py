@@ -14,7 +14,15 @@ from autotune.measuring import Bench
 from autotune.plan.document import Plan
 from autotune.preflight import Setup
 from autotune.report.progress import Observer
-from autotune.reviving import Origin, differences, prepared_commands, set_up_plan, spec_of, stored_commands
+from autotune.reviving import (
+    Origin,
+    differences,
+    prepared_commands,
+    refusal_of,
+    set_up_plan,
+    spec_of,
+    stored_commands,
+)
 from autotune.rounds import Entrant, Run
 from autotune.search.duel import Duel
 from autotune.search.resume import study_differences
@@ -22,7 +30,6 @@ from autotune.search.score import limits_missed
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval
-from autotune.trial.lock import host_lock
 from autotune.trial.measurement import TrialResult
 from autotune.trial.watch import Watch
 
@@ -177,8 +184,7 @@ def _notes_on_variants(a: Configuration, b: Configuration, spec: StudySpec) -> t
 
 def _notes_on_answers(name: str, configuration: Configuration, bench: Bench) -> tuple[str, ...]:
     """That a study would not measure this configuration, as its answers are too far from the reference's."""
-    with host_lock(bench.observer.waiting):
-        refusal = bench.refusal(configuration)
+    refusal = refusal_of(configuration, bench)
     return (f"the answers of {name} are {refusal}",) if refusal else ()
 
 

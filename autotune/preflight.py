@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from autotune.backends.availability import Engines, available_engines, engines_of
+from autotune.backends.evaluation import METRIC_PACKAGES, require_metric
 from autotune.backends.registry import get_backend, package_versions
 from autotune.errors import PlacementError, StudyError, StudyFileError
 from autotune.machine.document import machine_differences, machine_document
@@ -128,8 +129,10 @@ def check_models(spec: StudySpec, models: Mapping[str, ResolvedModel], base: Pat
 
     Raises:
         ModelError: the requests are not of a shape that a model takes; see `refuse_misfit`.
-        StudyFileError: likewise; or a file is wrong, or a model has no tokenizer to read it with.
+        StudyFileError: likewise; or a file is wrong, or a model has no tokenizer to read it with, or what
+            computes the metric is not installed.
     """
+    require_metric(spec.quality.metric, package_versions(METRIC_PACKAGES))
     for variant, model in models.items():
         with naming(variant):
             refuse_misfit(model, spec)

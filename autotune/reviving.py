@@ -168,6 +168,21 @@ def set_up_plan(plan: Plan, origin: Origin) -> Setup:
     )
 
 
+def is_prepared(plan: Plan, bench: Bench) -> bool:
+    """Whether what the plan runs is in the cache."""
+    one, setup = plan.configuration, bench.setup
+    variant = setup.variant(one)
+    found = find_artifact(
+        variant.model.digest,
+        one.backend,
+        one.precision,
+        setup.machine.isa,
+        ArtifactCache(),
+        variant.calibration,
+    )
+    return found is not None
+
+
 def stored_commands(plan: Plan, bench: Bench) -> tuple[Command, ...]:
     """The plan's commands exactly as stored; their artifact is prepared where it is gone.
 
@@ -193,6 +208,15 @@ def prepared_commands(configuration: Configuration, bench: Bench) -> tuple[Comma
     """
     with host_lock(bench.observer.waiting):
         return bench.commands(configuration)
+
+
+def refusal_of(configuration: Configuration, bench: Bench) -> str:
+    """Why a study would not measure a configuration for its answers; empty if it would.
+
+    Compared while nobody measures.
+    """
+    with host_lock(bench.observer.waiting):
+        return bench.refusal(configuration)
 
 
 def _named(plan: Plan, name: str) -> str:

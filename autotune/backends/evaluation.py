@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,9 @@ EVALUATION_FILE = "evaluation.json"
 
 METRIC_PACKAGES = ("scikit-learn", "scipy")
 """Distributions that compute metrics."""
+
+BY_SCIKIT_LEARN: tuple[Metric, ...] = ("f1",)
+"""Metrics that scikit-learn computes, which autotune can do without; the others need nothing more."""
 
 CLASS_HEADS = ("ForSequenceClassification", "ForNextSentencePrediction")
 """Endings of transformers classes that answer with `(batch, classes)`."""
@@ -52,6 +55,23 @@ class Evaluation:
     head: Head
     truths: tuple[float, ...]
     reference: float
+
+
+def require_metric(metric: Metric | None, installed: Container[str]) -> None:
+    """Refuse a metric that cannot be computed here.
+
+    Args:
+        installed: those of `METRIC_PACKAGES` that are there.
+
+    Raises:
+        StudyFileError: the library that computes it is not installed.
+    """
+    if metric in BY_SCIKIT_LEARN and "scikit-learn" not in installed:
+        raise StudyFileError(
+            f"{metric} is computed by scikit-learn, which is not installed here",
+            path="quality.metric",
+            remedy="install it: pip install scikit-learn",
+        )
 
 
 def write_evaluation(reference: Path, source: EvaluationSource, directory: Path) -> None:

@@ -131,7 +131,8 @@ def prepare_assessment(
         return EXEMPT
     requests = prepare_calibration(model, calibration, cache, timeout_s=timeout_s)
     labelled = None if evaluation is None else _prepare_evaluation(model, evaluation, cache, timeout_s)
-    made_of = (artifact.key, requests.key, *(() if labelled is None else (labelled.key,)))
+    # By the time, too: one that was made anew is another one, even if it should be the same.
+    made_of = tuple(f"{one.key} {one.created_s}" for one in (artifact, requests, labelled) if one is not None)
     what, versions = f"{ASSESSMENT}-{artifact.backend}", package_versions(("autotune",))
     name = ArtifactName(model.digest, what, artifact.precision, versions, made_of=made_of)
     asked = Assessing(

@@ -32,6 +32,7 @@ class Artifact:
         key: hex digest of (model digest, backend, precision, library versions, ISA).
         directory: where its files lie; read-only from here on.
         size_bytes: of all its files.
+        created_s: Unix time.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Artifact:
     precision: Precision
     model_digest: str
     size_bytes: int
+    created_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class ArtifactName:
         isa: the flags of `DECIDING_ISA` that the machine has, ascending.
         calibration: digest of the requests that its scales come from; empty where they decide nothing.
         shapes: `(batch, tokens)` of the requests that it has code for, ascending; empty where it has none.
-        made_of: keys of the artifacts that it says something of; empty for what an engine loads.
+        made_of: the artifacts that it says something of, by key and time; empty for what an engine loads.
     """
 
     model_digest: str

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.backends.evaluation import has_classes, score_answers
+from autotune.backends.evaluation import has_classes, require_metric, score_answers
+from autotune.errors import StudyFileError
 
 
 def logits(*classes: int) -> list[Any]:
@@ -62,6 +63,20 @@ def test_answers_without_any_order_correlate_with_nothing() -> None:
 def test_classes_are_told_by_the_name_of_the_models_class(tmp_path: Path, named: str, classes: bool) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"architectures": [named]}))
     assert has_classes(tmp_path) == classes
+
+
+def test_f1_is_refused_where_nothing_computes_it_with_the_command_that_helps() -> None:
+    with pytest.raises(
+        StudyFileError, match="f1 is computed by scikit-learn, which is not installed"
+    ) as caught:
+        require_metric("f1", {"scipy"})
+    assert caught.value.path == "quality.metric"
+    assert "pip install scikit-learn" in caught.value.remedy
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "spearman", None])
+def test_every_other_metric_needs_nothing_more(metric: Any) -> None:
+    require_metric(metric, set())
 
 
 def test_a_model_without_a_configuration_has_no_known_classes(tmp_path: Path) -> None:
