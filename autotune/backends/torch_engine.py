@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from autotune.spec.configuration import Precision
@@ -42,6 +44,12 @@ def refuse_precision(engine: str, precision: Precision, isa: frozenset[str]) -> 
     if precision == "bf16" and not isa & BF16_FLAGS:
         return f"this cpu does not multiply bf16 (none of {', '.join(sorted(BF16_FLAGS))})"
     return None
+
+
+def torch_folder() -> Path | None:
+    """Where torch lies; looked up without importing it."""
+    found = importlib.util.find_spec("torch")
+    return None if found is None or found.origin is None else Path(found.origin).parent
 
 
 def thread_variables(threads: int) -> Mapping[str, str]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -21,6 +20,7 @@ from autotune.backends.torch_engine import (
     refuse_model,
     refuse_precision,
     thread_variables,
+    torch_folder,
     torch_knobs,
     torch_knobs_in_force,
     turn_torch_knobs,
@@ -62,7 +62,7 @@ class TorchScriptBackend:
         return (
             refuse_model(self.name, model_kind)
             or refuse_precision(self.name, precision, isa)
-            or refuse_tracing(sys.version_info[:2], _torch_folder())
+            or refuse_tracing(sys.version_info[:2], torch_folder())
         )
 
     def environment(self, threads: int) -> Mapping[str, str]:
@@ -146,12 +146,6 @@ def refuse_tracing(python: tuple[int, ...], torch_folder: Path | None) -> str | 
     if torch_folder is not None and not (torch_folder / "jit" / "_trace.py").exists():
         return "this torch has no TorchScript (torch.jit.trace) any more"
     return None
-
-
-def _torch_folder() -> Path | None:
-    """Where torch lies; looked up without importing it."""
-    found = importlib.util.find_spec("torch")
-    return None if found is None or found.origin is None else Path(found.origin).parent
 
 
 def _trace(module: Any, source: Path) -> Any:

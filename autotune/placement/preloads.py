@@ -77,7 +77,7 @@ def require_preload(knob: str, value: str) -> Path:
     """
     found = find_preload(knob, value)
     if found is None:
-        raise UnsupportedError(f"{knob} {missing(knob, value)}", remedy=remedy(knob, value))
+        raise UnsupportedError(f"{knob} {missing(knob, value)}", remedy=install(knob, value))
     return found
 
 
@@ -88,10 +88,10 @@ def missing(knob: str, value: str) -> str:
     return f"{name} is not on this host"
 
 
-def remedy(knob: str, value: str) -> str:
-    """What helps against that."""
+def install(knob: str, value: str) -> str:
+    """The command that helps against that, or what does."""
     preload = preload_of(knob, value)
-    return f"install it: {preload.install}" if preload else "give the path of a library that is there"
+    return preload.install if preload else "give the path of a library that is there"
 
 
 def _places(preload: Preload) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autotune.search.second_stage import second_stage
 from autotune.search.space import SearchSpace
 from autotune.spec.study import StudySpec
 
@@ -14,8 +15,9 @@ importing torch and transformers 4 s."""
 
 
 def estimated_trials(spec: StudySpec, space: SearchSpace) -> int:
-    """How many trials a study has at most: every configuration and the baseline, or the budget."""
-    everything = len(space.configurations) + 1
+    """How many trials a study has at most: every configuration, the baseline and knobs, or the budget."""
+    second = second_stage(spec, space.knobs)
+    everything = len(space.configurations) + 1 + (second.most_moves() if second else 0)
     return everything if spec.budget.trials is None else min(spec.budget.trials, everything)
 
 

@@ -44,7 +44,8 @@ class Outcomes:
           itself is refused, it is dropped with every engine.
         - `out_of_memory` at n instances: n or more instances of the same are dropped.
         - `disturbed` says nothing of the configuration: it may be tried again.
-        - Every other failure speaks for its own configuration alone.
+        - Every other failure speaks for its own configuration alone, as does every one of a configuration
+          with knobs.
         """
         key = configuration.prepared
         return (
@@ -64,9 +65,37 @@ def outcomes(trials: Sequence[FrozenTrial]) -> Outcomes:
     models = frozenset(configuration_of(trial).model for trial in trials if _speaks_for_model(trial))
     bounds: dict[Prepared, int] = {}
     for one, kind in tried.items():
-        if kind == FailureKind.OUT_OF_MEMORY:
+        if kind == FailureKind.OUT_OF_MEMORY and not one.knobs:
             bounds[one.prepared] = min(one.instances, bounds.get(one.prepared, one.instances))
     return Outcomes(frozenset(tried), refused, models, bounds)
+
+
+def goodness_by_configuration(
+    trials: Sequence[FrozenTrial], *, is_maximized: bool
+) -> dict[Configuration, float | None]:
+    """What each answered configuration was worth, larger is better; None of what failed or misses a limit."""
+    return {
+        configuration_of(trial): _goodness(trial, is_maximized=is_maximized)
+        for trial in trials
+        if _is_answer(trial)
+    }
+
+
+def finished(trials: Sequence[FrozenTrial]) -> list[Configuration]:
+    """The configurations of all trials that were told anything, disturbed ones included."""
+    return [
+        configuration_of(trial)
+        for trial in trials
+        if trial.state == TrialState.COMPLETE or FAILURE in trial.user_attrs
+    ]
+
+
+def _goodness(trial: FrozenTrial, *, is_maximized: bool) -> float | None:
+    if trial.state != TrialState.COMPLETE or trial.value is None:
+        return None
+    if any(missed > 0 for missed in trial.constraints.values()):
+        return None
+    return trial.value if is_maximized else 1 / trial.value
 
 
 def configuration_of(trial: FrozenTrial) -> Configuration:
@@ -90,4 +119,5 @@ def _speaks_for_model(trial: FrozenTrial) -> bool:
 def _speaks_for_others(trial: FrozenTrial) -> bool:
     attributes = trial.user_attrs
     is_unsupported = attributes.get(FAILURE) == FailureKind.UNSUPPORTED
-    return _is_answer(trial) and (is_unsupported or bool(attributes.get(PAIR_WIDE)))
+    is_plain = not trial.params.get("knobs")
+    return _is_answer(trial) and is_plain and (is_unsupported or bool(attributes.get(PAIR_WIDE)))

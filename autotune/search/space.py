@@ -20,6 +20,7 @@ from autotune.search.bounds import (
     policies,
     thread_counts,
 )
+from autotune.search.knobs import NOTHING_TO_TURN, KnobSpace
 from autotune.search.recipes import by_promise, leading_choices, recipe_shapes
 from autotune.search.symmetry import Symmetry
 from autotune.spec.configuration import Configuration, PlacementPolicy, Prepared
@@ -40,6 +41,7 @@ class SearchSpace:
         size_before_symmetry: how many names they have together.
         baseline: one instance as it comes out of the box; not among the configurations.
         recipes: those of the configurations that are known to do well, most promising first.
+        knobs: what may be turned on the best of them.
     """
 
     configurations: tuple[Configuration, ...]
@@ -47,6 +49,7 @@ class SearchSpace:
     size_before_symmetry: int
     baseline: Configuration
     recipes: tuple[Configuration, ...]
+    knobs: KnobSpace = NOTHING_TO_TURN
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from autotune.errors import StoreError, StudyError
 from autotune.search.outcomes import FAILURE, MODEL_WIDE, PAIR_WIDE, configuration_of
 from autotune.search.sampler import LegalSampler
 from autotune.search.score import direction
+from autotune.search.second_stage import second_stage
 from autotune.search.space import SearchSpace
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.study import StudySpec
@@ -112,6 +113,10 @@ class SearchStudy:
         """Propose what is prepared for it no more in this run."""
         self._sampler.drop(configuration)
 
+    def turn_knobs(self, *, now: bool) -> None:
+        """Begin the second stage, however few trials the first has had; or leave it to their number."""
+        self._sampler.turn_knobs(now=now)
+
     def keep_to(self, prepared: frozenset[Prepared] | None) -> None:
         """Propose what runs these only, until told otherwise; None = all."""
         self._sampler.keep_to(prepared)
@@ -163,7 +168,8 @@ class SearchStudy:
 
 def open_search(spec: StudySpec, space: SearchSpace, storage: BaseStorage) -> SearchStudy:
     """Create the Optuna study in the storage, or go on with the one of that name."""
-    sampler = LegalSampler(space, seed=spec.seed, budget=spec.budget.trials)
+    second = second_stage(spec, space.knobs)
+    sampler = LegalSampler(space, seed=spec.seed, budget=spec.budget.trials, second=second)
     study = optuna.create_study(
         storage=storage,
         sampler=sampler,
