@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Any
 
 import optuna
 import pytest
@@ -178,6 +179,22 @@ def test_a_pair_whose_answers_are_wrong_is_dropped_everywhere_and_by_the_next_ru
     assert [one.precision for one in proposed].count("bf16") == 1
     assert [one.precision for one in proposed].count("int8-dynamic") > 1
     assert proposals(a_study(spec, storage=storage), outcome) == []
+
+
+def test_a_variant_that_is_refused_is_dropped_with_every_engine_and_by_the_next_run() -> None:
+    values: dict[str, Any] = {"model": ("fake:m.json", "fake:n.json")}
+    spec, storage = a_spec().model_copy(update=values), optuna.storages.InMemoryStorage()
+    space = build_space(spec, SMALL, ENGINES)
+
+    def outcome(configuration: Configuration) -> Answer:
+        if configuration.model == "fake:n.json":
+            return Answer(Failure(FailureKind.WRONG_OUTPUT, "f1 0.2", model_wide=True), None, {})
+        return measured(spec, configuration)
+
+    proposed = proposals(open_search(spec, space, storage), outcome)
+    assert [one.model for one in proposed].count("fake:n.json") == 1
+    assert {one.precision for one in proposed if one.model == "fake:m.json"} == set(PRECISIONS)
+    assert proposals(open_search(spec, space, storage), outcome) == []
 
 
 def test_what_ran_out_of_memory_is_not_tried_with_as_many_or_more_instances() -> None:

@@ -227,3 +227,42 @@ def test_the_full_space_of_the_largest_machine_is_placed_and_holds_its_extremes(
     }
     assert {(512, 1, False), (8, 64, False), (1, 512, False), (8, 128, True), (128, 4, False)} <= shapes
     assert found.size_before_symmetry > len(found.configurations)
+
+
+VARIANTS = "model: [random:bert-base, random:minilm-l6, fake:m.json]\n"
+BERT, MINILM, FAKE = "random:bert-base", "random:minilm-l6", "fake:m.json"
+
+
+def space_of_variants(sizes: Mapping[str, float] | None = None) -> SearchSpace:
+    """Of three models, one of which has an engine of its own."""
+    text = f"{VARIANTS}problem: {{batch_size: 8, sequence_length: 128}}"
+    engines: Mapping[str, tuple[Precision, ...]] = {**ENGINES, "fake": ("fp32",)}
+    by_variant = {BERT: ENGINES, MINILM: ENGINES, FAKE: {"fake": engines["fake"]}}
+    spec = parse_study(text, name="study")
+    return build_space(spec, LARGE, engines, by_variant=by_variant, sizes=sizes)
+
+
+def test_every_variant_is_there_with_the_engines_that_run_it() -> None:
+    found = space_of_variants()
+    engines = {(one.model, one.backend) for one in found.configurations}
+    assert engines == {(model, name) for model in (BERT, MINILM) for name in ENGINES} | {(FAKE, "fake")}
+    layouts = {one.prepared: 0 for one in found.configurations}
+    assert len(found.configurations) % len(layouts) == 0, "each of them in every layout"
+
+
+def test_the_baseline_is_of_the_first_variant() -> None:
+    assert (space_of_variants().baseline.model, space_of_variants().baseline.backend) == (BERT, "pytorch")
+
+
+def test_the_smallest_variant_comes_first_and_every_other_at_its_fastest() -> None:
+    found = space_of_variants({BERT: 8.0, MINILM: 1.0}).recipes
+    assert [(one.model, one.backend, one.precision) for one in found[:3]] == [
+        (MINILM, "onnxruntime", "int8-dynamic")
+    ] * 3
+    others = [(one.model, one.backend, one.precision) for one in found if one.model != MINILM]
+    assert others == [(BERT, "onnxruntime", "int8-dynamic")] * 3 + [(FAKE, "fake", "fp32")] * 3
+
+
+def test_variants_of_unknown_size_come_in_the_order_of_the_list() -> None:
+    found = space_of_variants().recipes
+    assert [one.model for one in found[:6]] == [BERT] * 6
