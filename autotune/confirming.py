@@ -13,6 +13,8 @@ from autotune.report.ranking import measured_baseline, ranked
 from autotune.rounds import Entrant, Run, run_rounds
 from autotune.search.contest import Contender, Contest, Role
 from autotune.search.score import goodness, goodness_of, limits_missed, score, violations
+from autotune.search.second_stage import without_knobs
+from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 from autotune.store.records import ConfirmationRecord, TrialRecord
 from autotune.store.store import StudyStore
@@ -50,11 +52,27 @@ class Finalists:
 
 
 def choose_finalists(records: Sequence[TrialRecord], spec: StudySpec) -> Finalists:
-    """The best few that meet the limits and are within reach of the best, and the baseline."""
+    """The best few that meet the limits and are within reach of the best, and the baseline.
+
+    Of configurations that differ in knobs alone the best is taken; but where knobs are turned in the best of
+    all, the same without is beside it, so that it is seen what they are worth.
+    """
     leading = [record for record in ranked(records, spec) if not record.baseline]
     values = [goodness_of(spec, record.score or 0.0) for record in leading]
     close = [one for one, value in zip(leading, values, strict=True) if value * REACH >= values[0]]
-    return Finalists(tuple(close[: spec.confirm.finalists]), measured_baseline(records))
+    return Finalists(tuple(_varied(close)[: spec.confirm.finalists]), measured_baseline(records))
+
+
+def _varied(leading: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Every configuration with its best knobs, best first; the best's own form without any is the second."""
+    chosen: dict[Configuration, TrialRecord] = {}
+    for record in leading:
+        chosen.setdefault(without_knobs(record.configuration), record)
+    varied = list(chosen.values())
+    if varied and varied[0].configuration.knobs:
+        plain = without_knobs(varied[0].configuration)
+        varied[1:1] = [record for record in leading if record.configuration == plain][:1]
+    return varied
 
 
 @dataclass
@@ -197,6 +215,7 @@ def _contender(entrant: Entrant, cores_of: Callable[[Sequence[int]], int], resul
         cores=cores_of(cpus),
         memory_bytes=memory_bytes(result) if isinstance(result, Measurement) else 0,
         instances=entrant.configuration.instances,
+        knobs=len(entrant.configuration.knobs.split()),
     )
 
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from autotune.backends.preparation import prepare_artifact, prepare_assessment, reference_score
+from autotune.backends.availability import compiling_engines
+from autotune.backends.preparation import (
+    prepare_artifact,
+    prepare_assessment,
+    prepare_stream,
+    reference_score,
+)
 from autotune.backends.protocol import Shape
 from autotune.backends.registry import get_backend
 from autotune.errors import CacheError, ModelError, PreparationError, StudyFileError, UnsupportedError
 from autotune.model.artifact import Artifact
 from autotune.model.assessment import Assessment, LabelledScore, shortfalls
 from autotune.model.cache import ArtifactCache
+from autotune.model.stream import read_description
 from autotune.placement.command import request_shapes, worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
@@ -19,7 +26,10 @@ from autotune.preflight import Setup
 from autotune.report.progress import Observer
 from autotune.rounds import Entrant
 from autotune.search.score import demand, needed_percentile
+from autotune.search.second_stage import without_knobs
+from autotune.search.serving import require_serving
 from autotune.spec.configuration import Configuration, Prepared
+from autotune.spec.knobs import answering
 from autotune.trial.lock import host_lock
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.trial.rate_search import Demand
@@ -39,7 +49,7 @@ class Bench:
     Attributes:
         watch: remembers how fast this machine can be.
         prepared: what the observer has heard of.
-        assessments: how near their answers are to the reference's.
+        assessments: how near their answers are to the reference's, by the knobs that change answers too.
         scores: what the fp32 references of variants reach on labelled texts.
         rates: requests per second that configurations were last found to bear, of scenario `server`.
         launches: of this study's trials, those of earlier calls included: each has arrivals of its own.
@@ -49,7 +59,7 @@ class Bench:
     observer: Observer
     watch: Watch = field(default_factory=Watch)
     prepared: set[Prepared] = field(default_factory=set)
-    assessments: dict[Prepared, Assessment] = field(default_factory=dict)
+    assessments: dict[tuple[Prepared, str], Assessment] = field(default_factory=dict)
     scores: dict[str, LabelledScore] = field(default_factory=dict)
     rates: dict[Configuration, float] = field(default_factory=dict)
     launches: int = 0
@@ -93,7 +103,7 @@ class Bench:
                 unprepared()
                 return Failure(FailureKind.CRASH, error.problem)
             if refusal:
-                return Failure(FailureKind.WRONG_OUTPUT, refusal, pair_wide=True)
+                return Failure(FailureKind.WRONG_OUTPUT, refusal, pair_wide=not configuration.knobs)
             result = run_trial(
                 commands,
                 configuration=configuration,
@@ -126,7 +136,9 @@ class Bench:
 
     def _demand(self, configuration: Configuration) -> Demand | None:
         self.launches += 1
-        return demand(self.setup.spec, self.rates.get(configuration), launch=self.launches)
+        plain_rate = self.rates.get(without_knobs(configuration))
+        rate = self.rates.get(configuration, plain_rate)
+        return demand(self.setup.spec, rate, launch=self.launches)
 
     def _remembered(self, configuration: Configuration, result: TrialResult) -> TrialResult:
         """Begin the next run of this configuration at the rate of this one, if it bears that."""
@@ -141,17 +153,50 @@ class Bench:
             UnsupportedError: the engine cannot do this.
             PreparationError: the artifact cannot be made; `CacheError` where the cache is the reason.
         """
-        spec = self.setup.spec
+        spec, requests = self.setup.spec, self.requests(configuration)
         return worker_commands(
             configuration,
             place(configuration, self.setup.machine),
-            self._artifact(configuration, request_shapes(configuration, spec.problem, spec.scenario)),
+            self._artifact(configuration, self._shapes(configuration, requests)),
             spec.problem,
             spec.scenario,
             spec.seed,
             spec.measure.warmup_s,
             get_backend(configuration.backend),
+            requests=requests,
         )
+
+    def requests(self, configuration: Configuration) -> Artifact | None:
+        """The stream that a configuration's instances are given, from the cache; None of one length.
+
+        Raises:
+            PlacementError: the configuration does not say how they are put together, or says it in vain.
+            PreparationError: the stream cannot be made.
+        """
+        require_serving(configuration, self.setup.spec)
+        variant = self.setup.variant(configuration)
+        source = variant.stream(configuration)
+        if source is None:
+            return None
+        return prepare_stream(variant.model, source, ArtifactCache(), timeout_s=PREPARATION_TIMEOUT_S)
+
+    def _shapes(self, configuration: Configuration, requests: Artifact | None) -> Iterable[Shape]:
+        """What an engine compiles for, if it does.
+
+        Raises:
+            UnsupportedError: it does, and there are too many.
+        """
+        spec = self.setup.spec
+        if requests is None:
+            return request_shapes(configuration, spec.problem, spec.scenario)
+        described = read_description(requests.directory)
+        if not described.shapes and compiling_engines([configuration.backend]):
+            raise UnsupportedError(
+                f"{configuration.backend} compiles for every shape of request, and these have "
+                f"{described.shape_count}",
+                remedy="pad to the longest or to buckets, in batches as they come and without a cache",
+            )
+        return described.shapes
 
     def refusal(self, configuration: Configuration) -> str:
         """Why a configuration's answers are too far from the reference's; empty if they are near enough.
@@ -197,15 +242,16 @@ class Bench:
     def assessment(self, configuration: Configuration) -> Assessment:
         """How near the answers of a configuration's model, backend and precision are to the reference's.
 
-        Found out once, with a thread on every core; kept in the cache. A metric on labelled texts is
-        compared with the first model's.
+        Those of its knobs count that change answers. Found out once, with a thread on every core; kept in the
+        cache. A metric on labelled texts is compared with the first model's.
 
         Raises:
             AutotuneError: they cannot be compared.
         """
-        key, machine = configuration.prepared, self.setup.machine
+        knobs, machine = answering(configuration.knobs), self.setup.machine
+        key = configuration.prepared, knobs
         if key not in self.assessments:
-            self.observer.comparing(key)
+            self.observer.comparing(configuration.prepared)
             variant = self.setup.variant(configuration)
             found = prepare_assessment(
                 variant.model,
@@ -215,6 +261,7 @@ class Bench:
                 ArtifactCache(),
                 threads=min(machine.thread_budget, len(machine.allowed_cores)),
                 timeout_s=PREPARATION_TIMEOUT_S,
+                knobs=knobs,
             )
             if found.labelled is not None and not self._is_first(configuration.model):
                 found = replace(found, labelled=self._against_first(found.labelled))

@@ -13,22 +13,26 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from autotune.backends.availability import Engines, available_engines, engines_of
+from autotune.backends.availability import Engines, available_engines, compiling_engines, engines_of
 from autotune.backends.evaluation import METRIC_PACKAGES, require_metric
 from autotune.backends.registry import get_backend, package_versions
 from autotune.errors import PlacementError, StudyError, StudyFileError
 from autotune.machine.document import machine_differences, machine_document
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
-from autotune.model.inputs import check_model_takes, check_shape
+from autotune.model.inputs import check_model_takes
 from autotune.model.sources import ResolvedModel
+from autotune.model.study_inputs import check_inputs_take
 from autotune.model.variants import Variant, check_variants, find_models, naming, sizes_of, variants_of
+from autotune.search.knobs import knob_space
 from autotune.search.resume import (
     mapping_differences,
     model_differences,
     refuse_differences,
     study_differences,
 )
+from autotune.search.second_stage import second_stage
+from autotune.search.serving import compilable_in_words
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search, refuse_foreign
 from autotune.spec.configuration import Configuration
@@ -67,7 +71,7 @@ class Survey:
 
     Attributes:
         by_variant: those of the engines that can run each model.
-        left_out: engines and precisions that are not searched, and why.
+        left_out: engines, precisions and knobs that are not searched, and why.
     """
 
     spec: StudySpec
@@ -82,9 +86,14 @@ class Survey:
         if len(models) < 2:
             return self
         space = build_space(
-            self.spec, self.machine, self.engines, by_variant=self.by_variant, sizes=sizes_of(models)
+            self.spec,
+            self.machine,
+            self.engines,
+            by_variant=self.by_variant,
+            sizes=sizes_of(models),
+            compiling=compiling_engines(self.engines),
         )
-        return replace(self, space=space)
+        return replace(self, space=replace(space, knobs=self.space.knobs))
 
 
 def survey(spec: StudySpec) -> Survey:
@@ -106,7 +115,12 @@ def survey(spec: StudySpec) -> Survey:
         variant: engines_of(source, engines, spec, machine)
         for variant, source in zip(spec.variants, spec.models, strict=True)
     }
-    space = build_space(spec, machine, engines, by_variant=by_variant)
+    knobs, missing = knob_space(spec.search.knobs, engines, machine.isa)
+    left_out += missing if second_stage(spec, knobs) else ()
+    compiling = compiling_engines(engines)
+    left_out += filter(None, (compilable_in_words(name, spec) for name in sorted(compiling)))
+    space = build_space(spec, machine, engines, by_variant=by_variant, compiling=compiling)
+    space = replace(space, knobs=knobs)
     return Survey(spec, machine, engines, by_variant, space, tuple(left_out))
 
 
@@ -133,10 +147,11 @@ def check_models(spec: StudySpec, models: Mapping[str, ResolvedModel], base: Pat
             computes the metric is not installed.
     """
     require_metric(spec.quality.metric, package_versions(METRIC_PACKAGES))
+    checked = check_variants(spec, models, base)
     for variant, model in models.items():
         with naming(variant):
-            refuse_misfit(model, spec)
-    return check_variants(spec, models, base)
+            refuse_misfit(model, checked)
+    return checked
 
 
 def refuse_misfit(model: ResolvedModel, spec: StudySpec) -> None:
@@ -148,7 +163,7 @@ def refuse_misfit(model: ResolvedModel, spec: StudySpec) -> None:
     """
     problem = spec.problem
     if model.inputs is not None:
-        check_shape(model.inputs, problem.batch_size, problem.sequence_length)
+        check_inputs_take(model.inputs, problem)
         is_split = spec.scenario == "single_stream" and spec.search.instances != (1,)
         if model.inputs.batch_size is not None and problem.batch_size > 1 and is_split:
             raise StudyFileError(
@@ -156,8 +171,8 @@ def refuse_misfit(model: ResolvedModel, spec: StudySpec) -> None:
                 path="search.instances",
                 remedy="write `instances: 1`, or export the model with its first dimension left free",
             )
-    elif model.path is not None and model.kind != "fake":
-        check_model_takes(model.path, problem.sequence_length)
+    elif model.path is not None and model.kind != "fake" and problem.longest is not None:
+        check_model_takes(model.path, problem.longest)
 
 
 def read_study(study: StudySpec | Path | str, base: Path | None = None) -> tuple[StudySpec, Path]:

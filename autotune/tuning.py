@@ -19,6 +19,7 @@ from autotune.rounds import ATTEMPTS, is_disturbed
 from autotune.search.contest import MIN_ROUNDS
 from autotune.search.estimate import estimated_trials
 from autotune.search.score import score, violations
+from autotune.search.second_stage import SHARE
 from autotune.search.study import Answer, Proposal, SearchStudy
 from autotune.spec.study import StudySpec
 from autotune.store.records import TrialRecord
@@ -102,6 +103,7 @@ class _Run:
     observer: Observer
     records: list[TrialRecord]
     started_s: float = field(default_factory=time.monotonic)
+    turns_knobs: bool = False
     resumed_with: int = field(init=False)
     bench: Bench = field(init=False)
 
@@ -117,6 +119,7 @@ class _Run:
             if self.observer.wants_to_stop():
                 raise KeyboardInterrupt
             proposal = self.search.ask()
+            self._tell_of_stage(proposal)
             self.observer.trial_started(proposal.configuration, self._progress())
             record = self._record(proposal)
             self.store.record_trial(record)
@@ -125,6 +128,11 @@ class _Run:
             self.observer.trial_ended(record, self._progress())
             self._mind_the_time()
         self.observer.stopped(reason, self._progress())
+
+    def _tell_of_stage(self, proposal: Proposal) -> None:
+        if proposal.configuration.knobs and not self.turns_knobs:
+            self.turns_knobs = True
+            self.observer.second_stage_started(self._progress())
 
     def confirm(self) -> Plan:
         """Confirm the best of the search and store the plan, unless that of all these trials is stored.
@@ -228,7 +236,12 @@ class _Run:
         return "every configuration has been tried"
 
     def _mind_the_time(self) -> None:
-        """Leave the rest of the search's time to prepared engines, where it is too short to prepare one."""
+        """Begin the second stage when its share of the search's time has come.
+
+        And leave the rest to prepared engines, where it is too short to prepare one.
+        """
+        has_bound = self.setup.spec.budget.minutes is not None
+        self.search.turn_knobs(now=has_bound and self._elapsed_s() >= (1 - SHARE) * self._search_s())
         prepared = frozenset(record.configuration.prepared for record in self.records)
         self.search.keep_to(None if self._can_prepare() else prepared)
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from autotune.backends.calibration import read_answers
 from autotune.backends.evaluation import has_classes, read_evaluation, score_answers
+from autotune.backends.loading import load_session
 from autotune.backends.protocol import Session
 from autotune.backends.registry import get_backend
 from autotune.model.assessment import Inputs, LabelledScore, write_assessment
 from autotune.model.calibration import read_requests
 from autotune.model.comparing import compare_answers
 from autotune.spec.configuration import Precision
+from autotune.spec.knobs import parse_knobs
 
 ASSESSMENT = "assessment"
 """How the name begins that stands in the place of the backend where an assessment is named."""
@@ -27,6 +29,7 @@ class Assessing:
         threads: intra-op threads to load it with.
         calibration: requests, made of these `inputs`, and the reference's answers.
         evaluation: labelled texts; None where the study has none.
+        knobs: that change what is answered, as `autotune.spec.knobs` writes them.
     """
 
     backend: str
@@ -37,11 +40,13 @@ class Assessing:
     calibration: Path
     inputs: Inputs
     evaluation: Path | None
+    knobs: str = ""
 
 
 def assess(asked: Assessing, directory: Path) -> None:
     """Write what is found into the empty `directory`."""
-    session = get_backend(asked.backend).load(asked.artifact, asked.precision, asked.threads)
+    backend, knobs = get_backend(asked.backend), parse_knobs(asked.knobs)
+    session = load_session(backend, asked.artifact, asked.precision, asked.threads, knobs)
     found = compare_answers(
         read_answers(asked.calibration),
         [session.run(request) for request in read_requests(asked.calibration)],

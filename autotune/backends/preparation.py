@@ -15,6 +15,7 @@ from autotune.backends.evaluation import EVALUATION, METRIC_PACKAGES, read_evalu
 from autotune.backends.protocol import Backend, CompilesShapes, DerivesPrecisions, Shape
 from autotune.backends.reference import REFERENCE, reference_packages, reference_path
 from autotune.backends.registry import get_backend, package_versions
+from autotune.backends.streams import STREAM, STREAM_PACKAGES
 from autotune.backends.transformers_model import OFFLINE_AND_QUIET
 from autotune.errors import BackendError, PreparationError
 from autotune.model.artifact import Artifact, ArtifactName, deciding_isa
@@ -25,6 +26,7 @@ from autotune.model.child import ChildResult, run_child
 from autotune.model.labelled import EvaluationSource
 from autotune.model.manifest import Manifest, record_files
 from autotune.model.sources import ResolvedModel
+from autotune.model.stream_source import StreamSource, source_to_json
 from autotune.spec.configuration import Precision
 
 
@@ -112,6 +114,7 @@ def prepare_assessment(
     *,
     threads: int,
     timeout_s: float,
+    knobs: str = "",
 ) -> Assessment:
     """How near an artifact's answers are to the fp32 reference's, from the cache or found out now.
 
@@ -120,6 +123,7 @@ def prepare_assessment(
         evaluation: what a metric is computed on; None = none.
         threads: intra-op threads of the engine meanwhile.
         timeout_s: for each child process.
+        knobs: that change what is answered.
 
     Raises:
         ModelError: the model cannot be loaded, or its answers are not what the metric is computed of.
@@ -134,7 +138,7 @@ def prepare_assessment(
     # By the time, too: one that was made anew is another one, even if it should be the same.
     made_of = tuple(f"{one.key} {one.created_s}" for one in (artifact, requests, labelled) if one is not None)
     what, versions = f"{ASSESSMENT}-{artifact.backend}", package_versions(("autotune",))
-    name = ArtifactName(model.digest, what, artifact.precision, versions, made_of=made_of)
+    name = ArtifactName(model.digest, what, artifact.precision, versions, made_of=made_of, knobs=knobs)
     asked = Assessing(
         backend=artifact.backend,
         precision=artifact.precision,
@@ -144,6 +148,7 @@ def prepare_assessment(
         calibration=requests.directory,
         inputs="random" if calibration.texts is None else "texts",
         evaluation=None if labelled is None else labelled.directory,
+        knobs=knobs,
     )
     variables = get_backend(artifact.backend).environment(threads)
     request = {"assessing": _plain(asked)}
@@ -172,6 +177,36 @@ def _prepare_evaluation(
     reference = _prepare_reference(model, cache, timeout_s)
     request = {"reference": str(reference.directory), "source": _plain(source)}
     return _make_once(name, model, request, cache, timeout_s)
+
+
+def prepare_stream(
+    model: ResolvedModel, source: StreamSource, cache: ArtifactCache, *, timeout_s: float
+) -> Artifact:
+    """The requests made from this source, from the cache or made now.
+
+    Raises:
+        ModelError: the model cannot be loaded at all, or cannot take them.
+        StudyFileError: a file of theirs has changed, or is too short.
+        PreparationError: as from `prepare_artifact`.
+    """
+    name = _stream_name(model.digest, source)
+    found = cache.find(name.key())
+    if found is not None:
+        return found
+    request: dict[str, Any] = {"source": source_to_json(source)}
+    if model.kind != "fake":
+        request["reference"] = str(_prepare_reference(model, cache, timeout_s).directory)
+    return _make_once(name, model, request, cache, timeout_s)
+
+
+def find_stream(model_digest: str, source: StreamSource, cache: ArtifactCache) -> Artifact | None:
+    """The requests if they are in the cache; needs no model."""
+    return cache.find(_stream_name(model_digest, source).key())
+
+
+def _stream_name(model_digest: str, source: StreamSource) -> ArtifactName:
+    versions = package_versions(STREAM_PACKAGES)
+    return ArtifactName(model_digest, STREAM, "fp32", versions, calibration=source.digest)
 
 
 def find_artifact(

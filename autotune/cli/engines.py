@@ -1,4 +1,4 @@
-"""`autotune engines`: what is installed, what each engine can do on this cpu, and how to get the others."""
+"""`autotune engines`: what is installed, what each engine can do here, and how to get the others."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from autotune.cli import output
 if TYPE_CHECKING:
     from autotune.backends.inventory import EngineStatus
     from autotune.machine.machine import Machine
+    from autotune.search.knobs import KnobStatus
 
 COLUMNS = ("engine", "installed", "precisions", "models")
 
@@ -19,23 +20,30 @@ COLUMNS = ("engine", "installed", "precisions", "models")
 def engines(
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
-    """List the engines: which are installed, their precisions on this cpu, and how to install the others."""
+    """List the engines, with their precisions on this cpu and their knobs, and how to install the others."""
     from autotune.backends.inventory import engine_statuses
     from autotune.backends.registry import broken_backends
+    from autotune.cli.knobs import KNOB_COLUMNS, knob_refusals, knob_row
     from autotune.machine.read import read_machine
+    from autotune.search.knobs import knob_statuses
 
     found = read_machine()
-    statuses, broken = engine_statuses(found.isa), broken_backends()
+    statuses, broken, knobs = engine_statuses(found.isa), broken_backends(), knob_statuses(found.isa)
     if as_json:
-        output.result_json(engines_document(found, statuses, broken))
+        output.result_json(engines_document(found, statuses, knobs, broken))
         return
     output.result_table(f"engines on {_cpu(found)}", COLUMNS, map(_row, statuses))
-    if notes := [*_refusals(statuses), *_missing(statuses), *broken]:
+    output.result_text("")
+    output.result_table("knobs", KNOB_COLUMNS, map(knob_row, knobs))
+    if notes := [*_refusals(statuses), *knob_refusals(knobs), *_missing(statuses), *broken]:
         output.result_text("\n".join(["", *notes]))
 
 
 def engines_document(
-    machine: Machine, statuses: Sequence[EngineStatus], broken: Sequence[str]
+    machine: Machine,
+    statuses: Sequence[EngineStatus],
+    knobs: Sequence[KnobStatus],
+    broken: Sequence[str],
 ) -> dict[str, object]:
     """The list for machines."""
     from autotune.model.artifact import deciding_isa
@@ -55,6 +63,15 @@ def engines_document(
                 "refused": dict(one.refused),
             }
             for one in statuses
+        ],
+        "knobs": [
+            {
+                "name": one.name,
+                "values": list(one.values),
+                "refused": dict(one.refused),
+                "engines": list(one.engines),
+            }
+            for one in knobs
         ],
         "broken": list(broken),
     }

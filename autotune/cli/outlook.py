@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from autotune.cli import output
+from autotune.cli.knobs import knob_choices, knob_lines
 from autotune.errors import ModelError
 from autotune.model.assessment import UNCOMPARED, limits_in_words
 from autotune.model.hub import offline_reason
@@ -41,6 +42,7 @@ def outlook_document(surveyed: Survey, notes: list[str]) -> dict[str, object]:
         "configurations": len(space.configurations),
         "baseline": space.baseline.parameters(),
         "recipes": [recipe.parameters() for recipe in space.recipes],
+        "knobs": knob_choices(spec, space.knobs),
         "quality": limits_in_words(spec.quality),
         "trials_at_most": estimated_trials(spec, space),
         "rounds_at_most": spec.confirm.rounds,
@@ -61,6 +63,7 @@ def outlook_lines(surveyed: Survey, notes: list[str]) -> list[str]:
         f"space: {space.size_before_symmetry} configurations, {len(space.configurations)} distinct ones",
         f"baseline: {space.baseline}",
         *(f"recipe: {recipe}" for recipe in space.recipes),
+        *knob_lines(spec, space.knobs),
         f"quality: {limits_in_words(spec.quality)}",
         f"estimate: at most {trials} trials and {spec.confirm.rounds} rounds of confirmation in about "
         f"{format_duration(estimated_s(spec, space))}",

@@ -45,6 +45,10 @@ class TerminalObserver(Observer):
         """Show what is compared."""
         output.status(f"comparing the answers of {one} with the fp32 reference's")
 
+    def second_stage_started(self, progress: Progress) -> None:
+        """Say that knobs are turned now."""
+        output.message(f"second stage, after {progress.finished} trials: knobs of the leading placements")
+
     def trial_started(self, configuration: Configuration, progress: Progress) -> None:
         """Show what is about to be measured."""
         output.status(

@@ -54,6 +54,7 @@ class ArtifactName:
         calibration: digest of the requests that its scales come from; empty where they decide nothing.
         shapes: `(batch, tokens)` of the requests that it has code for, ascending; empty where it has none.
         made_of: the artifacts that it says something of, by key and time; empty for what an engine loads.
+        knobs: that these were loaded with, as `autotune.spec.knobs` writes them.
     """
 
     model_digest: str
@@ -64,6 +65,7 @@ class ArtifactName:
     calibration: str = ""
     shapes: tuple[tuple[int, int], ...] = ()
     made_of: tuple[str, ...] = ()
+    knobs: str = ""
 
     def key(self) -> str:
         """The hex digest that the artifact is found by."""
@@ -81,6 +83,8 @@ class ArtifactName:
             content["shapes"] = self.shapes
         if self.made_of:
             content["made_of"] = self.made_of
+        if self.knobs:
+            content["knobs"] = self.knobs
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -75,6 +75,8 @@ def configuration_facts(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "threads", f"{threads} per instance"
     yield "placement", f"{chosen.placement} on sockets {chosen.sockets}{smt}"
     yield "engine", f"{chosen.backend}, {chosen.precision}"
+    if chosen.knobs:
+        yield "knobs", chosen.knobs
     yield "model", _model(plan)
     problem = spec.get("problem", {})
     if problem:

@@ -13,6 +13,7 @@ from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
 from autotune.model.assessment import UNCOMPARED, Assessment
 from autotune.model.sources import ResolvedModel
+from autotune.placement.knobs import PRELOAD_VARIABLE
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan, PlanInstance, format_plan
 from autotune.plan.evidence import Confirmation, Estimate, LatencyPercentile, Range
@@ -94,6 +95,7 @@ def make_plan(
             *warnings,
             *_warnings(winner.runs, spec, machine),
             *_doubts(spec, winner.configuration, quality),
+            *_needs(commands),
         ),
     )
     return plan.model_copy(update={"id": f"{spec.name}-{_digest(plan)}"})
@@ -212,6 +214,16 @@ def _doubts(spec: StudySpec, configuration: Configuration, quality: Assessment |
         )
     if len(spec.models) > 1 and spec.quality.data is None:
         yield UNCOMPARED
+
+
+def _needs(commands: Sequence[Command]) -> Iterator[str]:
+    """What the plan takes from the host that it was measured on, beside its files."""
+    libraries = commands[0].environment.get(PRELOAD_VARIABLE, "") if commands else ""
+    if libraries:
+        yield (
+            f"Its processes are started with {libraries.replace(':', ' and ')} preloaded: "
+            "that must be there, at the same path, wherever it is deployed, in a container too."
+        )
 
 
 def _asked_percentiles(spec: StudySpec) -> list[float]:

@@ -48,6 +48,9 @@ class Observer:
     def comparing(self, one: Prepared) -> None:
         """The answers of an engine at a precision are about to be compared with the fp32 reference's."""
 
+    def second_stage_started(self, progress: Progress) -> None:
+        """The placements are done with for now: from here on knobs are turned on the leading ones."""
+
     def trial_started(self, configuration: Configuration, progress: Progress) -> None:
         """A trial is about to be launched."""
 

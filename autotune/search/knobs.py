@@ -115,7 +115,7 @@ def knob_space(
         _refuse_missing(asked, read.values(), reasons)
     here = {pair: _here(choices, reasons) for pair, choices in read.items()}
     texts = sorted({"", *(text for choices in read.values() for text in knob_texts(choices))})
-    return KnobSpace(here, tuple(texts)), tuple(_in_words(reasons))
+    return KnobSpace(here, tuple(texts)), tuple(reasons_in_words(reasons))
 
 
 def knob_statuses(isa: frozenset[str], find: Find = find_preload) -> tuple[KnobStatus, ...]:
@@ -188,8 +188,12 @@ def _refuse_missing(
                 )
 
 
-def _in_words(reasons: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
-    """A sentence for each reason."""
+def reasons_in_words(reasons: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """A sentence for each reason why values cannot be had.
+
+    Args:
+        reasons: by knob and value.
+    """
     told: dict[str, dict[str, list[str]]] = {}
     for name, by_value in reasons.items():
         for value, reason in by_value.items():
