@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from autotune.backends.protocol import Backend
+from autotune.backends.protocol import Backend, CompilesShapes
 from autotune.backends.registry import backends, broken_backends, get_backend, missing_packages
 from autotune.errors import BackendError, UnsupportedError
 from autotune.machine.machine import Machine
@@ -50,6 +50,11 @@ def engines_of(source: str, engines: Engines, spec: StudySpec, machine: Machine)
         if _is_meant(name, kind, spec)
     }
     return {name: precisions for name, precisions in able.items() if precisions}
+
+
+def compiling_engines(names: Iterable[str]) -> frozenset[str]:
+    """Those that compile for every shape of request."""
+    return frozenset(name for name in names if isinstance(get_backend(name), CompilesShapes))
 
 
 def require_engine(configuration: Configuration, spec: StudySpec, machine: Machine) -> None:

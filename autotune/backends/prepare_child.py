@@ -19,6 +19,7 @@ from autotune.backends.evaluation import EVALUATION, write_evaluation
 from autotune.backends.protocol import CompilesShapes, Derivation, DerivesPrecisions
 from autotune.backends.reference import REFERENCE, read_reference_outputs, reference_requests, write_reference
 from autotune.backends.registry import get_backend
+from autotune.backends.streams import STREAM, write_stream
 from autotune.errors import AutotuneError, PreparationError, UnsupportedError
 from autotune.model.agreement import Agreement, measure_agreement
 from autotune.model.cache import unusable
@@ -27,6 +28,7 @@ from autotune.model.child import answer_parent
 from autotune.model.inputs import INPUTS_FILE, InputsDescription
 from autotune.model.labelled import EvaluationSource
 from autotune.model.sources import ResolvedModel
+from autotune.model.stream_source import source_from_json
 from autotune.spec.configuration import Precision
 
 WANT_OF_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "Failed to allocate")
@@ -60,6 +62,10 @@ def _write_other(request: dict[str, Any]) -> bool:
     elif what == EVALUATION:
         labelled = EvaluationSource(**_paths(request["source"], "data", "tokenizer"))
         write_evaluation(Path(request["reference"]), labelled, directory)
+    elif what == STREAM:
+        reference = request.get("reference")
+        made_from = None if reference is None else Path(reference)
+        write_stream(source_from_json(request["source"]), made_from, directory)
     elif "assessing" in request:
         names = ("artifact", "reference", "calibration", "evaluation")
         assess(Assessing(**_paths(request["assessing"], *names)), directory)

@@ -14,7 +14,7 @@ import numpy as np
 
 from autotune.backends.tokenization import open_tokenizer, refuse_foreign_token
 from autotune.errors import ModelError, StudyFileError
-from autotune.model.arranging import HORIZON, Arrangement, arrange, padded_length, part_of
+from autotune.model.arranging import HORIZON, MAX_SHAPES, Arrangement, arrange, padded_length, part_of
 from autotune.model.drawing import RECENT, STRATUM, draw_lengths, with_repeats
 from autotune.model.inputs import InputsDescription, ordinary_tokens, read_inputs, write_inputs
 from autotune.model.lengths_file import read_lengths
@@ -28,6 +28,7 @@ from autotune.model.stream import (
 )
 from autotune.model.stream_source import StreamSource
 from autotune.model.texts import TOKENIZER_FILE, read_texts, texts_digest
+from autotune.spec.problem import LONGEST_TEXT
 
 STREAM = "requests"
 """Stands in the place of the backend where a request stream is named."""
@@ -37,12 +38,6 @@ STREAM_PACKAGES = ("numpy", "tokenizers")
 
 DRAWN = 1024
 """Sequences of a distribution, before some of them come again: 16 times `STRATUM`."""
-
-MAX_SHAPES = 16
-"""Shapes that an engine compiles for: each takes seconds, and whoever has more of them does not pad."""
-
-LONGEST_TEXT = 512
-"""Tokens that texts are cut to where neither study nor model has a bound. Source: BERT's positions."""
 
 FAKE_INPUTS = InputsDescription(
     vocabulary=30_522,

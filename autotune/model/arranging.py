@@ -13,6 +13,9 @@ HORIZON = 16
 """So many requests' sequences are at hand to be sorted. More would save little padding, and who arrives first
 waits for them all."""
 
+MAX_SHAPES = 16
+"""Shapes that an engine compiles for: each takes seconds, and whoever has more of them does not pad."""
+
 LEAST_BUCKET = 16
 """Tokens of the shortest bucket; the next ones have twice as many each, the last one as many as the longest.
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from autotune.errors import StudyFileError
 from autotune.model.calibration import CalibrationSource
+from autotune.model.digests import digest_file
+from autotune.model.inputs import InputsDescription, check_shape
 from autotune.model.labelled import EvaluationSource, read_labelled
+from autotune.model.lengths_file import read_lengths
 from autotune.model.sources import ResolvedModel
 from autotune.model.texts import TOKENIZER_FILE, read_texts, texts_digest
+from autotune.spec.problem import LONGEST_TEXT, Problem
 from autotune.spec.study import StudySpec
 
 
@@ -21,7 +26,7 @@ def check_study_inputs(spec: StudySpec, model: ResolvedModel, base: Path) -> Stu
     Raises:
         StudyFileError: one of them is wrong, or the model has no tokenizer to read it with.
     """
-    quality = spec.quality
+    quality, problem = spec.quality, spec.problem
     digests: dict[str, str] = {}
     if quality.texts is not None:
         read_texts(base / quality.texts, "quality.texts")
@@ -29,7 +34,44 @@ def check_study_inputs(spec: StudySpec, model: ResolvedModel, base: Path) -> Stu
     if quality.data is not None and quality.metric is not None:
         read_labelled(base / quality.data, quality.metric)
         digests["data_digest"] = _digest(base / quality.data, model, "quality.data")
-    return spec.model_copy(update={"quality": quality.model_copy(update=digests)})
+    parts = {
+        "quality": quality.model_copy(update=digests),
+        "problem": problem.model_copy(update=_requests(problem, model, base)),
+    }
+    return spec.model_copy(update=parts)
+
+
+def check_inputs_take(inputs: InputsDescription, problem: Problem) -> None:
+    """Refuse requests that an ONNX model does not take.
+
+    Raises:
+        ModelError: they are longer than its longest, or not of the only shape that it was exported for.
+        StudyFileError: they are of several shapes, and it takes one alone.
+    """
+    if problem.sequence_length is not None:
+        check_shape(inputs, problem.batch_size, problem.sequence_length)
+        return
+    if inputs.batch_size is not None or inputs.sequence_length is not None:
+        raise StudyFileError(
+            "the model takes one shape of request alone, and these have several",
+            path=f"problem.{'lengths' if problem.texts is None else 'texts'}",
+            remedy="export it with both dimensions left free, or write a sequence_length",
+        )
+    if problem.longest is not None:
+        check_shape(inputs, problem.batch_size, problem.longest)
+
+
+def _requests(problem: Problem, model: ResolvedModel, base: Path) -> dict[str, Any]:
+    """What the files of a problem say."""
+    if problem.texts is not None:
+        read_texts(base / problem.texts, "problem.texts")
+        return {"texts_digest": _digest(base / problem.texts, model, "problem.texts")}
+    if problem.lengths is None or problem.lengths.file is None:
+        return {}
+    file = base / problem.lengths.file
+    lengths, most = read_lengths(file), problem.max_length
+    longest = max(lengths) if most is None else min(max(lengths), most)
+    return {"lengths_digest": digest_file(file), "longest_in_file": longest}
 
 
 def calibration_source(
@@ -41,13 +83,15 @@ def calibration_source(
         spec: with the digests that `check_study_inputs` gives.
         model, base: where the tokenizer and the texts lie; not needed to find what is in the cache.
     """
-    texts = None if spec.quality.texts is None else (base or Path()) / spec.quality.texts
+    quality, problem = spec.quality, spec.problem
+    name = quality.texts or problem.texts
+    texts = None if name is None else (base or Path()) / name
     return CalibrationSource(
-        sequences=spec.quality.sequences,
-        tokens=spec.problem.sequence_length,
+        sequences=quality.sequences,
+        tokens=problem.longest or LONGEST_TEXT,
         seed=spec.seed,
         texts=texts,
-        texts_digest=spec.quality.texts_digest,
+        texts_digest=quality.texts_digest if quality.texts else problem.texts_digest,
         tokenizer=None if texts is None or model is None else tokenizer_of(model),
     )
 
@@ -66,15 +110,19 @@ def evaluation_source(spec: StudySpec, model: ResolvedModel, base: Path) -> Eval
         tokenizer=tokenizer,
         digest_of_both=quality.data_digest,
         metric=quality.metric,
-        tokens=spec.problem.sequence_length,
+        tokens=spec.problem.longest or LONGEST_TEXT,
     )
 
 
 def tokenizer_of(model: ResolvedModel) -> Path | None:
-    """Where the model's tokenizer should lie; None for a model that has no files of its own."""
-    if model.path is None or model.kind == "fake":
+    """Where the model's tokenizer should lie; None for a model that has none.
+
+    A fake model has one where somebody put one beside its file.
+    """
+    if model.path is None:
         return None
-    return (model.path if model.path.is_dir() else model.path.parent) / TOKENIZER_FILE
+    file = (model.path if model.path.is_dir() else model.path.parent) / TOKENIZER_FILE
+    return None if model.kind == "fake" and not file.exists() else file
 
 
 def _digest(file: Path, model: ResolvedModel, place: str) -> str:

@@ -12,7 +12,14 @@ from autotune.model.calibration import CalibrationSource
 from autotune.model.labelled import EvaluationSource
 from autotune.model.size import multiplications
 from autotune.model.sources import ResolvedModel, resolve_model
-from autotune.model.study_inputs import calibration_source, check_study_inputs, evaluation_source
+from autotune.model.stream_source import StreamSource, stream_source
+from autotune.model.study_inputs import (
+    calibration_source,
+    check_study_inputs,
+    evaluation_source,
+    tokenizer_of,
+)
+from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 
 DIGESTS: Mapping[str, tuple[str, ...]] = {
@@ -30,12 +37,18 @@ class Variant:
         spec: the study as if it were of this model alone.
         calibration: what its answers are compared on, and scales calibrated on.
         evaluation: labelled texts that a metric is computed on; None = none.
+        base: folder that relative paths start from (the study file's).
     """
 
     model: ResolvedModel
     spec: StudySpec
     calibration: CalibrationSource
     evaluation: EvaluationSource | None = None
+    base: Path = Path()
+
+    def stream(self, configuration: Configuration) -> StreamSource | None:
+        """What the requests of a configuration are made of; None where they are of one length."""
+        return stream_source(self.spec, configuration, base=self.base, tokenizer=tokenizer_of(self.model))
 
 
 def find_models(spec: StudySpec, *, base: Path, offline: bool) -> dict[str, ResolvedModel]:
@@ -141,7 +154,8 @@ def variants_of(spec: StudySpec, models: Mapping[str, ResolvedModel], base: Path
 
 
 def _variant(own: StudySpec, model: ResolvedModel, base: Path) -> Variant:
-    return Variant(model, own, calibration_source(own, model, base), evaluation_source(own, model, base))
+    evaluation = evaluation_source(own, model, base)
+    return Variant(model, own, calibration_source(own, model, base), evaluation, base)
 
 
 def sizes_of(models: Mapping[str, ResolvedModel]) -> dict[str, float]:

@@ -43,6 +43,8 @@ def worker_commands(
     seed: int,
     warmup_s: float,
     backend: Backend,
+    *,
+    requests: Artifact | None = None,
 ) -> tuple[Command, ...]:
     """The command of every instance, in the order of the placement.
 
@@ -51,20 +53,25 @@ def worker_commands(
 
     Args:
         warmup_s: upper bound of the warm-up.
+        requests: the stream of them; None where they are of one length.
 
     Raises:
         PlacementError: a batch of a `single_stream` has fewer sequences than there are instances.
         UnsupportedError: a knob asks for a library that is not on this host.
     """
     threads = configuration.threads_per_instance
-    variables = {**backend.environment(threads), **knob_environment(parse_knobs(configuration.knobs))}
+    variables = {
+        **backend.environment(threads),
+        **knob_environment(parse_knobs(configuration.knobs)),
+        **(tokenization_environment(threads) if problem.include else {}),
+    }
     environment = worker_environment(os.environ, variables, pinned=threads > 0)
     interpreter = _interpreter()
     fixed = {
         "backend": configuration.backend,
         "precision": configuration.precision,
         "artifact": str(artifact.directory),
-        "sequence-length": str(problem.sequence_length),
+        **_sequences(problem, requests),
         "threads": str(threads),
         "seed": str(seed),
         "warmup-s": f"{warmup_s:g}",
@@ -76,6 +83,28 @@ def worker_commands(
         _command(interpreter, {**fixed, "batch-size": str(share), "instance": str(index)}, environment, place)
         for index, (place, share) in enumerate(zip(placement.instances, shares, strict=True))
     )
+
+
+def _sequences(problem: Problem, requests: Artifact | None) -> dict[str, str]:
+    if requests is None:
+        return {"sequence-length": str(problem.sequence_length)}
+    return {"requests": str(requests.directory)}
+
+
+def tokenization_environment(threads: int) -> dict[str, str]:
+    """What keeps a tokenizer to the threads of its instance, which compute nothing meanwhile.
+
+    Args:
+        threads: 0 = the library's default.
+
+    Source: the library tokenizers, utils/parallelism.rs; rayon, which it runs on.
+    """
+    if threads == 0:
+        return {}
+    return {
+        "TOKENIZERS_PARALLELISM": "false" if threads == 1 else "true",
+        "RAYON_NUM_THREADS": str(threads),
+    }
 
 
 def batch_shares(batch_size: int, instances: int, scenario: Scenario) -> tuple[int, ...]:
@@ -98,11 +127,12 @@ def batch_shares(batch_size: int, instances: int, scenario: Scenario) -> tuple[i
 def request_shapes(
     configuration: Configuration, problem: Problem, scenario: Scenario
 ) -> frozenset[tuple[int, int]]:
-    """`(batch, tokens)` of all requests that the instances of a configuration will get.
+    """`(batch, tokens)` of all requests of one length that the instances of a configuration will get.
 
     Raises:
         PlacementError: as from `batch_shares`.
     """
+    assert problem.sequence_length is not None
     shares = batch_shares(problem.batch_size, configuration.instances, scenario)
     return frozenset((share, problem.sequence_length) for share in shares)
 

@@ -31,7 +31,7 @@ class HasModels(Protocol):
         ...
 
 
-FILES = ("quality.texts", "quality.data")
+FILES = ("quality.texts", "quality.data", "problem.texts", "problem.lengths.file")
 """Names of files, which are compared by their digests too."""
 
 

@@ -10,6 +10,7 @@ from autotune.backends.availability import Engines
 from autotune.errors import PlacementError, StudyFileError
 from autotune.machine.cpus import format_cpu_list, parse_cpu_list
 from autotune.machine.machine import Machine
+from autotune.model.arranging import MAX_SHAPES
 from autotune.placement.place import place, placement_of
 from autotune.placement.placement import Placement
 from autotune.placement.policies import Ground, Taken
@@ -22,6 +23,7 @@ from autotune.search.bounds import (
 )
 from autotune.search.knobs import NOTHING_TO_TURN, KnobSpace
 from autotune.search.recipes import by_promise, leading_choices, recipe_shapes
+from autotune.search.serving import Serving, is_compilable, servings, usual_serving
 from autotune.search.symmetry import Symmetry
 from autotune.spec.configuration import Configuration, PlacementPolicy, Prepared
 from autotune.spec.study import StudySpec
@@ -52,6 +54,10 @@ class SearchSpace:
     knobs: KnobSpace = NOTHING_TO_TURN
 
 
+_Choice = tuple[Prepared, Serving]
+"""All of a configuration but its layout and its knobs."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Layout:
     """All of a configuration but what is prepared for it, and the slots that its instances take."""
@@ -63,10 +69,11 @@ class _Layout:
     smt: bool
     slots: Taken
 
-    def running(self, one: Prepared) -> Configuration:
+    def running(self, choice: _Choice) -> Configuration:
+        one, (padding, batching) = choice
         return Configuration(
             self.instances, self.threads, self.policy, self.sockets, self.smt, one.backend, one.precision,
-            one.model,
+            one.model, padding, batching,
         )  # fmt: skip
 
 
@@ -77,6 +84,7 @@ def build_space(
     *,
     by_variant: Mapping[str, Engines] | None = None,
     sizes: Mapping[str, float] | None = None,
+    compiling: frozenset[str] = frozenset(),
 ) -> SearchSpace:
     """Enumerate and place every legal configuration within the study's bounds.
 
@@ -88,11 +96,13 @@ def build_space(
         engines: the precisions of every backend that can be used on this machine.
         by_variant: those of them that can run each of `StudySpec.variants`; by default all.
         sizes: of the variants, as far as they are known: see `by_promise`.
+        compiling: names of those that compile for every shape of request.
 
     Raises:
         StudyFileError: a value that the study lists can never be legal here; says why, and what could.
     """
-    choices = by_promise(_choices(spec, engines, by_variant or {}), sizes or {})
+    promising = by_promise(_choices(spec, engines, by_variant or {}), sizes or {})
+    choices = tuple(_served(spec, promising, compiling))
     searched = list(grounds(spec.search, machine))
     legal = [layout for ground in searched for layout in _layouts(spec, machine, *ground)]
     _refuse_unused(spec, machine, legal)
@@ -122,6 +132,28 @@ def _choices(spec: StudySpec, engines: Engines, by_variant: Mapping[str, Engines
                 yield Prepared(model, backend, precision)
 
 
+def _served(spec: StudySpec, promising: Sequence[Prepared], compiling: frozenset[str]) -> Iterator[_Choice]:
+    """Each with every way to serve requests that it is of use for, most promising first.
+
+    Raises:
+        StudyFileError: none is left.
+    """
+    ways = servings(spec)
+    served = [
+        (one, way)
+        for one in promising
+        for way in ways
+        if one.backend not in compiling or is_compilable(spec, way)
+    ]
+    if not served:
+        raise StudyFileError(
+            f"{promising[0].backend} compiles for every shape, and requests have more than {MAX_SHAPES}",
+            path="search.padding",
+            remedy="allow padding max or bucket with batching arrival, or other engines",
+        )
+    yield from served
+
+
 def _layouts(spec: StudySpec, machine: Machine, sockets: str, smt: bool, ground: Ground) -> Iterator[_Layout]:
     """Every legal layout on one ground."""
     budget = machine.thread_budget
@@ -135,7 +167,7 @@ def _layouts(spec: StudySpec, machine: Machine, sockets: str, smt: bool, ground:
                     yield _Layout(instances, threads, policy, sockets, smt, slots)
 
 
-def _placements(layouts: Iterable[_Layout], choices: Sequence[Prepared]) -> dict[Configuration, Placement]:
+def _placements(layouts: Iterable[_Layout], choices: Sequence[_Choice]) -> dict[Configuration, Placement]:
     """One choice after the other; all share the placements."""
     placed = [(layout, placement_of(layout.slots)) for layout in layouts]
     return {layout.running(one): placement for one in choices for layout, placement in placed}
@@ -144,8 +176,9 @@ def _placements(layouts: Iterable[_Layout], choices: Sequence[Prepared]) -> dict
 def baseline_configuration(spec: StudySpec, machine: Machine) -> Configuration:
     """One instance as it comes out of the box: PyTorch (or what else runs the model) at fp32, not pinned.
 
-    Of several models, of the first.
+    Of several models, of the first; sequences of different lengths are filled up to the longest as they come.
     """
+    padding, batching = usual_serving(spec)
     return Configuration(
         instances=1,
         threads_per_instance=0,
@@ -155,6 +188,8 @@ def baseline_configuration(spec: StudySpec, machine: Machine) -> Configuration:
         backend=BASELINE_BACKENDS.get(spec.models[0].partition(":")[0], "pytorch"),
         precision="fp32",
         model=spec.variants[0],
+        padding=padding,
+        batching=batching,
     )
 
 
@@ -163,7 +198,7 @@ def _recipes(
     names: Mapping[int, _Layout],
     searched: Sequence[tuple[str, bool, Ground]],
     budget: int,
-    choices: Sequence[Prepared],
+    choices: Sequence[_Choice],
 ) -> tuple[Configuration, ...]:
     """The recipes on the most sockets, instances as far apart as they go, under the names that were kept.
 
@@ -178,10 +213,11 @@ def _recipes(
     }
     shapes = [shape for shape in recipe_shapes(ground, budget) if shape in of_shape]
     layouts = tuple(dict.fromkeys(names[id(of_shape[shape])] for shape in shapes))
-    leading, looked_at = leading_choices(choices)
+    best = dict(reversed(choices))
+    leading, looked_at = leading_choices(tuple(dict.fromkeys(one for one, _ in choices)))
     return (
-        *(layout.running(one) for one in leading for layout in layouts),
-        *(layout.running(one) for one in looked_at for layout in layouts[:1]),
+        *(layout.running((one, best[one])) for one in leading for layout in layouts),
+        *(layout.running((one, best[one])) for one in looked_at for layout in layouts[:1]),
     )
 
 

@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from autotune.spec.part import MAX_CHOICES, Count, FileName, Part, as_tuple, refuse
 
 MAX_LENGTH = 131_072
+LONGEST_TEXT = 512
+"""Tokens that texts are cut to where neither study nor model has a bound. Source: BERT's positions."""
 
 Length = Annotated[int, Field(ge=1, le=MAX_LENGTH)]
 Weight = Annotated[float, Field(gt=0, le=1e9)]
