@@ -47,8 +47,15 @@ sure = (best[:, 0] - best[:, 1]).argsort(descending=True)[:60].tolist()
 names = config.id2label
 rows = [{"text": texts[index], "label": names[int(logits[index].argmax())]} for index in sure]
 (folder / "data.jsonl").write_text("\\n".join(map(json.dumps, rows)))
+
+near, other = BertForSequenceClassification(config), BertForSequenceClassification(config)
+near.load_state_dict({name: weight * 1.001 for name, weight in model.state_dict().items()})
+for name, variant in (("near", near), ("other", other)):
+    variant.save_pretrained(folder / name)
+    tokenizer.save(str(folder / name / "tokenizer.json"))
 """
-"""A classifier with its tokenizer, texts, and the labels that it gives them, surest first."""
+"""A classifier with its tokenizer, texts, and the labels that it gives them, surest first; one that is much
+like it (`near`), and one that knows nothing (`other`)."""
 
 SCALED = '''
 import torch
@@ -117,16 +124,45 @@ try:
 except tuning.TuningInterrupted as stop:
     plan = stop.plan
 with read_store("sqlite:///autotune.db") as store:
-    failed = [one for one in store.trials("guarded") if isinstance(one.result, Failure)]
-    count = len(store.trials("guarded"))
+    trials = store.trials(plan.study["name"])
+failed = [one for one in trials if isinstance(one.result, Failure)]
 print(json.dumps({
-    "trials": count,
+    "trials": len(trials),
+    "source": plan.model["source"],
+    "models": [one.configuration.model for one in failed],
     "failed": [(one.configuration.backend, one.result.kind, one.result.reason) for one in failed],
     "plan": (plan.configuration.backend, plan.configuration.precision, asdict(plan.quality)),
     "compared": observer.heard,
 }))
 """
 """Searches, and stops before the confirmation."""
+
+VERIFY = """
+import json, sys
+from pathlib import Path
+from autotune.measuring import Bench
+from autotune.model.cache import ArtifactCache
+from autotune.plan.evidence import Confirmation
+from autotune.plan.make import Measured, artifact_of, make_plan
+from autotune.preflight import set_up, survey
+from autotune.report.progress import Observer
+from autotune.spec.study import StudySpec
+from autotune.testing.plans import build_measurement
+from autotune.verification import verify
+
+setup = set_up(survey(StudySpec.model_validate_json(sys.argv[1])), base=Path(), offline=True)
+one = setup.space.configurations[0]
+commands = Bench(setup, Observer()).commands(one)
+plan = make_plan(
+    spec=setup.spec, machine=setup.machine, winner=Measured(one, 1, (build_measurement(),)), baseline=None,
+    gain=None, confirmation=Confirmation(verdict="unopposed", rounds=3), commands=commands,
+    versions=setup.versions, model=setup.variant(one).model,
+)
+assert ArtifactCache().remove([Path(artifact_of(commands)).name])
+found = verify(plan)
+print(json.dumps({"verdict": found.verdict, "reasons": found.reasons, "runs": len(found.runs)}))
+"""
+"""Verifies a plan whose artifact is gone."""
 
 
 class World:
@@ -233,3 +269,36 @@ def test_a_label_that_the_model_does_not_know_is_named_with_its_line(world: Worl
     quality = {"texts": "texts.txt", "data": "other.jsonl", "metric": "accuracy"}
     error = world.error_of(ASSESS, search=search("pytorch"), quality=quality)
     assert "other.jsonl, line 2: 'maybe' is not a class of the model: no, yes, perhaps" in error
+
+
+def test_of_several_models_the_first_one_decides_by_the_labelled_texts_which_are_allowed(
+    world: World,
+) -> None:
+    found = world.run(
+        TUNE,
+        name="variants",
+        model=["path:model", "path:near", "path:other"],
+        search={**search("pytorch"), "precisions": ["fp32"]},
+        quality={"data": "data.jsonl", "metric": "accuracy", "max_drop": 0.05},
+        budget={"trials": 10, "minutes": None},
+    )
+    assert (found["trials"], found["models"]) == (4, ["path:other"])
+    ((_, kind, reason),) = found["failed"]
+    assert kind == "wrong_output"
+    assert (
+        "path:other is too much worse than path:model at fp32: accuracy 1.0000 (of path:model) -> " in reason
+    )
+    assert found["compared"] == ["pytorch fp32 of path:model", "pytorch fp32 of path:near"]
+    labelled = found["plan"][2]["labelled"]
+    assert labelled["reference"] == 1.0
+    assert labelled["of"] == ("" if found["source"] == "path:model" else "path:model")
+
+
+def test_what_verify_prepares_anew_is_compared_again_before_anything_is_measured(world: World) -> None:
+    quality = {"texts": "texts.txt", "max_difference": 1e-9}
+    found = world.run(VERIFY, search=search("pytorch"), quality=quality)
+    assert (found["verdict"], found["runs"]) == ("worse", 0)
+    (reason,) = found["reasons"]
+    assert reason.startswith(
+        "What was prepared anew answers wrongly: too far from the fp32 reference: largest"
+    )
