@@ -111,7 +111,8 @@ def _usable(backend: Backend, spec: StudySpec, machine: Machine) -> tuple[tuple[
     asked = spec.search.precisions
     wanted = backend.precisions if asked == "auto" else tuple(p for p in PRECISIONS if p in asked)
     meant = [source for source in spec.models if _is_meant(backend.name, _kind(source), spec)]
-    usable, reasons = [], []
+    usable: list[Precision] = []
+    reasons: list[str] = []
     for precision in wanted:
         found = {one: backend.unsupported(precision, machine.isa, _kind(one)) for one in meant}
         refused = {source: reason for source, reason in found.items() if reason}
