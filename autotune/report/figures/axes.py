@@ -10,7 +10,6 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from autotune.report.dossier import Dossier
-from autotune.spec.configuration import Configuration
 
 LOG_SPAN = 8.0
 """Values that differ by more than this factor are drawn on a logarithmic axis."""
@@ -31,11 +30,6 @@ def score_label(dossier: Dossier) -> str:
 def shown_score(dossier: Dossier, score: float) -> float:
     """The score in the unit of `score_label`."""
     return score if dossier.is_maximized else score * 1000
-
-
-def pair_of(configuration: Configuration) -> str:
-    """Engine and precision, which are told apart by colour and marker."""
-    return f"{configuration.backend} {configuration.precision}"
 
 
 def scale_values(axis: Axis, values: Iterable[float]) -> None:
