@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from autotune.errors import NoisyMachineError, NoPlanError, StudyError
 from autotune.model.assessment import Assessment
+from autotune.model.stream import StreamDescription
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Confirmation, Rival
@@ -31,11 +32,13 @@ def conclude(
     setup: Setup,
     records: Sequence[TrialRecord],
     quality: Assessment | None = None,
+    requests: StreamDescription | None = None,
 ) -> Plan:
     """Make the plan of a confirmation's winner: every figure in it is of the confirmation's runs.
 
     Args:
         quality: of the winner's answers; None = not known.
+        requests: what its instances were given; None where they are of one length.
     """
     winner = next(entrant for entrant in entrants if entrant.name == verdict.winner)
     baseline = next((entrant for entrant in entrants if entrant.role == "baseline"), None)
@@ -54,6 +57,7 @@ def conclude(
         versions=setup.versions,
         model=setup.variant(winner.configuration).model,
         quality=quality,
+        requests=requests,
         warnings=tuple(_search_warnings(records)),
     )
 
@@ -65,6 +69,7 @@ def unconfirmed(
     commands: Sequence[Command],
     records: Sequence[TrialRecord],
     quality: Assessment | None = None,
+    requests: StreamDescription | None = None,
 ) -> Plan:
     """Make the plan of a search that was stopped before its confirmation; it says so."""
     return make_plan(
@@ -82,6 +87,7 @@ def unconfirmed(
         versions=setup.versions,
         model=setup.variant(winner.configuration).model,
         quality=quality,
+        requests=requests,
         warnings=tuple(_search_warnings(records)),
     )
 

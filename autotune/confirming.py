@@ -138,6 +138,7 @@ class Confirming:
             setup=self.bench.setup,
             records=self.records,
             quality=self.bench.assessment(winner.configuration),
+            requests=self.bench.described_requests(winner.configuration),
         )
 
     def _entrants(self, finalists: Finalists) -> Iterator[Entrant]:

@@ -18,7 +18,7 @@ from autotune.errors import CacheError, ModelError, PreparationError, StudyFileE
 from autotune.model.artifact import Artifact
 from autotune.model.assessment import Assessment, LabelledScore, shortfalls
 from autotune.model.cache import ArtifactCache
-from autotune.model.stream import read_description
+from autotune.model.stream import StreamDescription, read_description
 from autotune.placement.command import request_shapes, worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
@@ -179,6 +179,15 @@ class Bench:
         if source is None:
             return None
         return prepare_stream(variant.model, source, ArtifactCache(), timeout_s=PREPARATION_TIMEOUT_S)
+
+    def described_requests(self, configuration: Configuration) -> StreamDescription | None:
+        """What a configuration's instances are given; None where requests are of one length.
+
+        Raises:
+            PreparationError: the stream cannot be made.
+        """
+        found = self.requests(configuration)
+        return None if found is None else read_description(found.directory)
 
     def _shapes(self, configuration: Configuration, requests: Artifact | None) -> Iterable[Shape]:
         """What an engine compiles for, if it does.

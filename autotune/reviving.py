@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from autotune.backends.preparation import find_artifact
+from autotune.backends.preparation import find_artifact, find_stream
 from autotune.backends.registry import get_backend
 from autotune.errors import ModelError, PlanError
 from autotune.machine.document import machine_differences, machine_document
@@ -23,7 +24,7 @@ from autotune.model.study_inputs import calibration_source
 from autotune.model.variants import of_variant, variants_of
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
-from autotune.plan.make import artifact_of
+from autotune.plan.make import folders_of
 from autotune.preflight import Setup, relevant_versions, survey
 from autotune.search.resume import mapping_differences
 from autotune.search.space import baseline_configuration
@@ -171,32 +172,28 @@ def set_up_plan(plan: Plan, origin: Origin) -> Setup:
 def is_prepared(plan: Plan, bench: Bench) -> bool:
     """Whether what the plan runs is in the cache."""
     one, setup = plan.configuration, bench.setup
-    variant = setup.variant(one)
+    variant, cache = setup.variant(one), ArtifactCache()
     found = find_artifact(
-        variant.model.digest,
-        one.backend,
-        one.precision,
-        setup.machine.isa,
-        ArtifactCache(),
-        variant.calibration,
+        variant.model.digest, one.backend, one.precision, setup.machine.isa, cache, variant.calibration
     )
-    return found is not None
+    requests = variant.stream(one)
+    return found is not None and (
+        requests is None or find_stream(variant.model.digest, requests, cache) is not None
+    )
 
 
 def stored_commands(plan: Plan, bench: Bench) -> tuple[Command, ...]:
-    """The plan's commands exactly as stored; their artifact is prepared where it is gone.
+    """The plan's commands exactly as stored; what they load is prepared where it is gone.
 
-    Only the artifact's folder may be another one, where the cache is another one than then.
+    Only its folders may be other ones, where the cache is another one than then.
 
     Raises:
-        PreparationError: the artifact cannot be made.
+        PreparationError: it cannot be made.
         PlacementError: the configuration is not legal here.
     """
-    commands, stored = plan.commands(), plan.model.get("artifact")
-    found = artifact_of(prepared_commands(plan.configuration, bench))
-    if stored is None or found is None or stored == found:
-        return commands
-    return tuple(replace(one, argv=_with(one.argv, stored, found)) for one in commands)
+    found = folders_of(prepared_commands(plan.configuration, bench))
+    moved = {plan.model.get(name): folder for name, folder in found.items()}
+    return tuple(replace(one, argv=_with(one.argv, moved)) for one in plan.commands())
 
 
 def prepared_commands(configuration: Configuration, bench: Bench) -> tuple[Command, ...]:
@@ -233,8 +230,9 @@ def _named(plan: Plan, name: str) -> str:
     return value
 
 
-def _with(argv: Sequence[str], old: str, new: str) -> tuple[str, ...]:
-    return tuple(new if word == old else word for word in argv)
+def _with(argv: Sequence[str], moved: Mapping[Any, str | None]) -> tuple[str, ...]:
+    """The words, those that are folders as they lie today."""
+    return tuple(moved.get(word) or word for word in argv)
 
 
 def _prepared(plan: Plan, machine: Machine) -> frozenset[Prepared]:

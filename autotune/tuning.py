@@ -167,7 +167,8 @@ class _Run:
         commands = self.bench.commands(winner.configuration)
         baseline = measured_baseline(self.records)
         quality = self.bench.assessment(winner.configuration)
-        plan = unconfirmed(self.setup, winner, baseline, commands, self.records, quality)
+        requests = self.bench.described_requests(winner.configuration)
+        plan = unconfirmed(self.setup, winner, baseline, commands, self.records, quality, requests)
         self.store.save_plan(plan)
         return plan
 

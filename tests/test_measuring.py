@@ -143,7 +143,7 @@ from pathlib import Path
 from autotune.measuring import Bench
 from autotune.model.cache import ArtifactCache
 from autotune.plan.evidence import Confirmation
-from autotune.plan.make import Measured, artifact_of, make_plan
+from autotune.plan.make import Measured, folders_of, make_plan
 from autotune.preflight import set_up, survey
 from autotune.report.progress import Observer
 from autotune.spec.study import StudySpec
@@ -158,7 +158,7 @@ plan = make_plan(
     gain=None, confirmation=Confirmation(verdict="unopposed", rounds=3), commands=commands,
     versions=setup.versions, model=setup.variant(one).model,
 )
-assert ArtifactCache().remove([Path(artifact_of(commands)).name])
+assert ArtifactCache().remove([Path(folders_of(commands)["artifact"]).name])
 found = verify(plan)
 print(json.dumps({"verdict": found.verdict, "reasons": found.reasons, "runs": len(found.runs)}))
 """

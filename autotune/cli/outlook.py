@@ -13,6 +13,8 @@ from autotune.model.sources import ResolvedModel
 from autotune.model.variants import find_model, refuse_twins
 from autotune.preflight import Survey, check_models, survey
 from autotune.search.estimate import estimated_s, estimated_trials
+from autotune.search.serving import Serving, servings
+from autotune.spec.problem import problem_in_words
 from autotune.spec.study import StudySpec
 from autotune.units import format_duration
 
@@ -43,7 +45,9 @@ def outlook_document(surveyed: Survey, notes: list[str]) -> dict[str, object]:
         "baseline": space.baseline.parameters(),
         "recipes": [recipe.parameters() for recipe in space.recipes],
         "knobs": knob_choices(spec, space.knobs),
-        "quality": limits_in_words(spec.quality),
+        "requests": problem_in_words(spec.problem),
+        "servings": [{"padding": padding, "batching": batching} for padding, batching in _servings(spec)],
+        "quality": _quality(spec),
         "trials_at_most": estimated_trials(spec, space),
         "rounds_at_most": spec.confirm.rounds,
         "estimate_s": estimated_s(spec, space),
@@ -58,17 +62,28 @@ def outlook_lines(surveyed: Survey, notes: list[str]) -> list[str]:
     trials = estimated_trials(spec, space)
     return [
         f"study {spec.name}: {spec.objective.kind} of {', '.join(spec.models)}, "
-        f"batch {spec.problem.batch_size} x {spec.problem.sequence_length} tokens, {spec.scenario}",
+        f"{problem_in_words(spec.problem)}, {spec.scenario}",
         f"engines: {engines}",
         f"space: {space.size_before_symmetry} configurations, {len(space.configurations)} distinct ones",
         f"baseline: {space.baseline}",
         *(f"recipe: {recipe}" for recipe in space.recipes),
         *knob_lines(spec, space.knobs),
-        f"quality: {limits_in_words(spec.quality)}",
+        *(f"requests: padding {padding}, batching {batching}" for padding, batching in _servings(spec)),
+        f"quality: {_quality(spec)}",
         f"estimate: at most {trials} trials and {spec.confirm.rounds} rounds of confirmation in about "
         f"{format_duration(estimated_s(spec, space))}",
         *notes,
     ]
+
+
+def _servings(spec: StudySpec) -> tuple[Serving, ...]:
+    """Ways to put sequences of different lengths together; none where they are all alike."""
+    return servings(spec) if spec.problem.is_stream else ()
+
+
+def _quality(spec: StudySpec) -> str:
+    texts = spec.quality.texts or spec.problem.texts
+    return limits_in_words(spec.quality.model_copy(update={"texts": texts}))
 
 
 def _models_here(spec: StudySpec, *, base: Path, offline: bool) -> tuple[dict[str, ResolvedModel], list[str]]:

@@ -6,17 +6,17 @@ import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from autotune.errors import PlanError
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
 from autotune.model.assessment import UNCOMPARED, Assessment
 from autotune.model.sources import ResolvedModel
+from autotune.model.stream import StreamDescription
 from autotune.placement.knobs import PRELOAD_VARIABLE
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan, PlanInstance, format_plan
-from autotune.plan.evidence import Confirmation, Estimate, LatencyPercentile, Range
+from autotune.plan.evidence import Confirmation, Estimate, LatencyPercentile, Range, Requests
 from autotune.plan.histogram import latency_histogram
 from autotune.search.score import ratio, score
 from autotune.spec.configuration import Configuration
@@ -25,7 +25,7 @@ from autotune.statistics.paired import Interval, mean_interval
 from autotune.statistics.quantiles import needed_count, percentile_of, supports, upper_bound
 from autotune.trial.measurement import Measurement
 from autotune.trial.rates import kept_step
-from autotune.trial.statistics import latencies_s, memory_bytes, throughput_sps
+from autotune.trial.statistics import hit_rate, latencies_s, memory_bytes, throughput_sps
 
 ID_DIGITS = 6
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
@@ -60,6 +60,7 @@ def make_plan(
     versions: dict[str, str],
     model: ResolvedModel,
     quality: Assessment | None = None,
+    requests: StreamDescription | None = None,
     warnings: Iterable[str] = (),
 ) -> Plan:
     """Make the plan that deploys the winner; reads the clock, touches nothing else.
@@ -69,6 +70,7 @@ def make_plan(
         gain: of the objective over the baseline, as the rounds showed it; None = as the two estimates say.
         commands: what started the winner's instances, in order.
         quality: of the winner's answers; None = not known.
+        requests: what the winner's instances were given; None where they are of one length.
         warnings: sentences to put before those that the plan's own figures call for.
     """
     estimate = estimate_from(winner, spec)
@@ -85,10 +87,11 @@ def make_plan(
         gain=_gain(spec, estimate, against, gain),
         gain_range=range_of(gain),
         confirmation=confirmation,
+        requests=None if requests is None else _requests(requests, winner.runs, estimate),
         quality=quality,
         machine=machine_document(machine),
         versions=versions,
-        model={"source": model.source, "digest": model.digest, "artifact": artifact_of(commands)},
+        model={"source": model.source, "digest": model.digest, **folders_of(commands)},
         study={"name": spec.name, "spec": spec.model_dump(mode="json")},
         trial=winner.trial,
         warnings=(
@@ -234,10 +237,25 @@ def _asked_percentiles(spec: StudySpec) -> list[float]:
     return asked
 
 
-def artifact_of(commands: Sequence[Command]) -> str | None:
-    """The folder that the workers load: the argument after `--artifact`."""
-    arguments: dict[str, Any] = dict(zip(commands[0].argv, commands[0].argv[1:], strict=False))
-    return arguments.get("--artifact")
+def folders_of(commands: Sequence[Command]) -> dict[str, str | None]:
+    """What the workers load: `artifact`, and `requests` where they are those of a stream."""
+    arguments: dict[str, str] = dict(zip(commands[0].argv, commands[0].argv[1:], strict=False))
+    requests = arguments.get("--requests")
+    return {"artifact": arguments.get("--artifact"), **({"requests": requests} if requests else {})}
+
+
+def _requests(described: StreamDescription, runs: Sequence[Measurement], estimate: Estimate) -> Requests:
+    return Requests(
+        requests=described.requests,
+        sequences=described.sequences,
+        median_tokens=described.median_tokens,
+        p90_tokens=described.p90_tokens,
+        most_tokens=described.most_tokens,
+        mean_tokens=described.mean_tokens,
+        padding=described.padding,
+        tokens_per_s=described.mean_tokens * estimate.throughput_sps,
+        hit_rate=hit_rate(runs) if described.cache_size else None,
+    )
 
 
 def _digest(plan: Plan) -> str:

@@ -15,6 +15,7 @@ from autotune.plan.describe import (
     confirmation_sentences,
     provenance_facts,
     quality_facts,
+    requests_facts,
 )
 from autotune.report.dossier import Dossier
 from autotune.report.figures.picture import MARK, Missing, Picture, inlined
@@ -58,6 +59,7 @@ def page(dossier: Dossier, pictures: Sequence[Picture | Missing]) -> str:
             placement=placement_table(plan),
             evidence=evidence_table(plan),
             quality=list(quality_facts(plan.quality)) if plan.quality else [],
+            requests=list(requests_facts(plan.requests)) if plan.requests else [],
             latencies=latency_table(dossier),
             confirmation=[
                 text for text in confirmation_sentences(plan) if text != plan.confirmation.quietness

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from pydantic import ValidationError
+
 from autotune.errors import ResumeError
+from autotune.spec.study import StudySpec
 
 FREE = ("name", "model", "digests", "budget")
 """Parts of a study file that may change between runs: the name is the key, models are compared by their
@@ -49,8 +53,19 @@ def refuse_differences(name: str, differences: Sequence[str]) -> None:
 
 
 def study_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Which values of two study documents differ: `objective.percentile: 50.0 -> 99.0`."""
-    return mapping_differences(_compared(old), _compared(new))
+    """Which values of two study documents differ: `objective.percentile: 50.0 -> 99.0`.
+
+    What the old one does not know has its default: it is of an older version.
+    """
+    return mapping_differences(_compared(_today(old)), _compared(new))
+
+
+def _today(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A study's values with those that it lacks; a part of them, or what is none, as it is."""
+    try:
+        return StudySpec.model_validate_json(json.dumps(document)).model_dump(mode="json")
+    except ValidationError:
+        return document
 
 
 def model_differences(old: HasModels, new: HasModels) -> list[str]:

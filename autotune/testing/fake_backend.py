@@ -103,6 +103,10 @@ class FakeOutput:
     shape: tuple[int, int]
     value: float
 
+    def __getitem__(self, row: int) -> float:
+        """The answer to one sequence."""
+        return self.value
+
     def min(self) -> float:
         """The least of its values; NaN if there is one, as in numpy."""
         return self.value
@@ -141,27 +145,36 @@ class FakeSession:
         self._threads = threads or model.default_threads
         own = {name: knobs.get(name, KNOBS[name].usual) for name in OWN_KNOBS}
         self._effects = Effects(precision=precision, knobs=own, ballast=[_touched(model.memory_bytes)])
-        self._seconds = request_seconds(
-            model,
-            assignment.batch_size,
-            assignment.sequence_length,
-            self._threads,
-            assignment.instances,
-            precision,
-            knobs,
-        )
+        self._precision, self._knobs = precision, knobs
         self._noise = NoiseSource(model.noise, assignment.seed, launch=os.getpid())
         self._next: FaultPoint | None = "warmup"
 
-    def run(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:  # noqa: ARG002
-        """Take the closed form's time, as the noise of this moment stretches it."""
+    def run(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+        """Take the closed form's time for this request, as the noise of this moment stretches it."""
         if self._next is not None:
             self.strike(self._next)
             self._next = None
         take = _burn if self._model.timing == "busy" else time.sleep
-        take(self._seconds * self._effects.slowness * self._noise.factor(time.monotonic()))
-        rows = self._assignment.batch_size + self._effects.extra_rows
+        batch, tokens = self._shape(inputs)
+        seconds = request_seconds(
+            self._model,
+            batch,
+            tokens,
+            self._threads,
+            self._assignment.instances,
+            self._precision,
+            self._knobs,
+        )
+        take(seconds * self._effects.slowness * self._noise.factor(time.monotonic()))
+        rows = batch + self._effects.extra_rows
         return cast("np.ndarray[Any, Any]", FakeOutput((rows, 1), self._effects.value))
+
+    def _shape(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> tuple[int, int]:
+        """`(batch, tokens)` of a request; without arrays, of the one that the worker was started for."""
+        for array in inputs.values():
+            batch, tokens = array.shape
+            return batch, tokens
+        return self._assignment.batch_size, self._assignment.sequence_length
 
     def report(self) -> EngineReport:
         """Say what was asked, unless a fault says otherwise; what comes after is measuring."""

@@ -36,7 +36,7 @@ def simulated_measurement(model: FakeModel, configuration: Configuration, proble
     seconds = request_seconds(
         model,
         problem.batch_size,
-        problem.sequence_length,
+        problem.longest or 0,
         configuration.threads_per_instance,
         configuration.instances,
         configuration.precision,
