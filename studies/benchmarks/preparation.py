@@ -30,7 +30,7 @@ def prepare_all(label: str, surveyed: Survey, base: Path, cache: Path) -> None:
     """Prepare everything once and print what each took, and all together."""
     spec = surveyed.spec
     begin = time.perf_counter()
-    model = resolve_model(spec.model, base=base, seed=spec.seed, offline=True)
+    model = resolve_model(spec.models[0], base=base, seed=spec.seed, offline=True)
     for backend, precisions in surveyed.engines.items():
         for precision in precisions:
             start = time.perf_counter()
