@@ -63,11 +63,13 @@ def torch_knobs(precisions: tuple[Precision, ...], *, eager: bool) -> Mapping[st
     """Knobs that torch or its OpenMP runtime read, for `TakesKnobs`.
 
     Args:
-        eager: whether matrices are multiplied by torch's own operators, which ask how exactly; at other
-            precisions than fp32 there is nothing to ask.
+        eager: whether torch's own operators do the work. They ask how exactly to multiply, at fp32; and they
+            follow the OpenMP runtime that the process has, where a library of compiled code asks its own.
     """
-    read = dict.fromkeys(("blocktime", "openmp", "thp", "wait_policy"), precisions)
-    return {**read, "matmul_precision": ("fp32",)} if eager else read
+    read = dict.fromkeys(("thp", "wait_policy"), precisions)
+    if not eager:
+        return read
+    return {**read, "blocktime": precisions, "openmp": precisions, "matmul_precision": ("fp32",)}
 
 
 def turn_torch_knobs(knobs: Knobs) -> None:
