@@ -135,7 +135,7 @@ def _any_of(*keys: str) -> Schema:
 
 def _one_or_several(value: Schema) -> Schema:
     """One of a few words, or a list of them; in place of the list alone."""
-    several = {"type": "array", "items": value["items"], "minItems": 0, "maxItems": value["maxItems"]}
+    several = {"type": "array", "items": value["items"], "minItems": 1, "maxItems": value["maxItems"]}
     return {"description": value["description"], "anyOf": [value["items"], several]}
 
 

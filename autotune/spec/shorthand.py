@@ -72,6 +72,8 @@ def _problem(expansion: Expansion, place: Place, value: Any) -> None:
         problem["lengths"]["lognormal"] = _given(expansion, inner, problem["lengths"]["lognormal"])
     if "include" in problem:
         problem["include"] = _choices(expansion, (*place, "include"), problem["include"])
+        if not problem["include"]:
+            expansion.refuse((*place, "include"))
 
 
 def _objective(expansion: Expansion, place: Place, value: Any) -> None:
