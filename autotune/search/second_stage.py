@@ -29,10 +29,8 @@ LEADERS: Final = 3
 """Configurations whose knobs are turned; of different engines, as far as there are several near the best."""
 
 REACH: Final = 1.5
-"""A configuration that the first stage found worse than the best by more than this factor is no leader.
-
-Source: the largest gains reported for these knobs together, on other machines, are about that.
-"""
+"""A configuration that the first stage found worse than the best by more than this factor is no leader: knobs
+add some per cent, and would have to add half as much again."""
 
 SHARE: Final = 0.25
 """Of the budget's trials, and of the search's part of its minutes, that is kept for the second stage."""
