@@ -12,10 +12,10 @@ import numpy as np
 
 from autotune.backends.protocol import Session
 from autotune.model.stream import Stream
+from autotune.trial.answer_cache import AnswerCache
 from autotune.trial.failures import InstanceError
 from autotune.trial.measurement import FailureKind
 from autotune.trial.requests import check_output
-from autotune.trial.response_cache import ResponseCache
 from autotune.trial.warmup import WarmUp, warm_up_in_laps
 
 HIT_RATE_TOLERANCE = 0.02
@@ -68,7 +68,7 @@ class StreamedRequests:
         self._offset = 0 if together else instance * self._described.requests // instances
         self._position, self._left, self._pass = self._offset, 0, 0
         size = self._described.cache_size
-        self._cache = ResponseCache(size) if size else None
+        self._cache = AnswerCache(size) if size else None
         self._samples: list[int] = []
         self._hits: list[int] = []
         self._looked = self._found = 0

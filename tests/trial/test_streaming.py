@@ -18,8 +18,8 @@ from autotune.model.stream import Stream, read_description, write_description
 from autotune.model.stream_source import StreamSource
 from autotune.model.texts import texts_digest
 from autotune.spec.problem import Problem
+from autotune.trial.answer_cache import AnswerCache
 from autotune.trial.failures import InstanceError
-from autotune.trial.response_cache import ResponseCache
 from autotune.trial.streaming import StreamedRequests, TextEncoder
 
 LOGNORMAL = {"lognormal": {"median": 24, "sigma": 0.5, "max": 128}}
@@ -205,7 +205,7 @@ def test_a_sequence_that_comes_twice_in_a_request_is_run_once(make: Any, tmp_pat
 
 
 def test_the_least_recently_used_answer_is_dropped_first() -> None:
-    cache = ResponseCache(2)
+    cache = AnswerCache(2)
     cache.put("a", 1)
     cache.put("b", 2)
     assert cache.get("a") == 1

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from typing import Any
 
 
-class ResponseCache:
+class AnswerCache:
     """Keeps so many answers, by key."""
 
     def __init__(self, size: int) -> None:
