@@ -20,6 +20,7 @@ from autotune.machine.read import read_machine
 from autotune.measuring import Bench
 from autotune.model.cache import ArtifactCache
 from autotune.model.sources import ResolvedModel, resolve_model
+from autotune.model.stream_source import stream_source
 from autotune.model.study_inputs import calibration_source
 from autotune.model.variants import of_variant, variants_of
 from autotune.placement.placement import Command
@@ -237,8 +238,11 @@ def _with(argv: Sequence[str], moved: Mapping[Any, str | None]) -> tuple[str, ..
 
 def _prepared(plan: Plan, machine: Machine) -> frozenset[Prepared]:
     """What is prepared for the plan's configuration and its baseline's."""
-    both = (plan.configuration, baseline_configuration(spec_of(plan), machine))
-    return frozenset(one.prepared for one in both)
+    return frozenset(one.prepared for one in _both(plan, machine))
+
+
+def _both(plan: Plan, machine: Machine) -> tuple[Configuration, Configuration]:
+    return plan.configuration, baseline_configuration(spec_of(plan), machine)
 
 
 def _version_differences(plan: Plan, machine: Machine) -> Iterator[str]:
@@ -258,10 +262,12 @@ def _model_differences(plan: Plan, models: Mapping[str, ResolvedModel]) -> tuple
 
 
 def _is_prepared(plan: Plan, variant: str, machine: Machine) -> bool:
-    cache, digest = ArtifactCache(), _digests(plan)[variant]
-    source = calibration_source(of_variant(spec_of(plan), variant))
-    return all(
-        find_artifact(digest, one.backend, one.precision, machine.isa, cache, source) is not None
-        for one in _prepared(plan, machine)
-        if one.model == variant
-    )
+    cache, digest, spec = ArtifactCache(), _digests(plan)[variant], of_variant(spec_of(plan), variant)
+    own = [one for one in _both(plan, machine) if one.model == variant]
+    calibration = calibration_source(spec)
+    streams = [stream_source(spec, one, base=Path(), tokenizer=None) for one in own]
+    found = [
+        *(find_artifact(digest, one.backend, one.precision, machine.isa, cache, calibration) for one in own),
+        *(find_stream(digest, stream, cache) for stream in streams if stream is not None),
+    ]
+    return None not in found

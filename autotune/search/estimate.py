@@ -5,6 +5,7 @@ from __future__ import annotations
 from autotune.search.second_stage import second_stage
 from autotune.search.space import SearchSpace
 from autotune.spec.study import StudySpec
+from autotune.trial.conductor import CYCLE_BLOCKS
 
 START_UP_S = 6.0
 """Launch and load of one configuration's workers. Source: import torch 1.6 s, loading 1-2 s per process,
@@ -25,13 +26,15 @@ def estimated_s(spec: StudySpec, space: SearchSpace) -> float:
     """Seconds that a study takes at most from an empty cache, but for very slow models and waiting.
 
     Per trial `START_UP_S`, the whole warm-up and every block that it may have; per round of the confirmation
-    as much for the finalists, the twin and the baseline, with the fewest blocks; `PREPARATION_S` per
+    as much for the finalists, the twin and the baseline, with the fewest blocks; where requests differ, a
+    block may last `CYCLE_BLOCKS` times as long; `PREPARATION_S` per
     model, backend and precision; never more than the budget's minutes and one trial.
     """
     measure, confirm = spec.measure, spec.confirm
     launch_s = START_UP_S + measure.warmup_s
-    trial_s = launch_s + max(measure.blocks, measure.max_blocks) * measure.block_s
-    round_s = (confirm.finalists + 2) * (launch_s + measure.blocks * measure.block_s)
+    block_s = measure.block_s * (CYCLE_BLOCKS if spec.problem.is_stream else 1)
+    trial_s = launch_s + max(measure.blocks, measure.max_blocks) * block_s
+    round_s = (confirm.finalists + 2) * (launch_s + measure.blocks * block_s)
     artifacts = {one.prepared for one in (space.baseline, *space.configurations)}
     total_s = (
         estimated_trials(spec, space) * trial_s + confirm.rounds * round_s + len(artifacts) * PREPARATION_S
