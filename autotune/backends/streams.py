@@ -287,11 +287,15 @@ def _cycle(source: StreamSource, requests: int, sequences: int) -> int:
 
 
 def _cache_size(source: StreamSource, distinct: int) -> int:
-    """Of a cache that is asked for its hit rate, room for all that may come again."""
+    """Of a cache that is asked for its hit rate, room for all that may come again.
+
+    That is one of the `RECENT` before, and, where requests are sorted, from the other end of this horizon or
+    the one before.
+    """
     cache = source.problem.cache
     if cache is None:
         return 0
-    return distinct if cache.size is None else cache.size
+    return min(distinct, RECENT + 2 * _stretch(source)) if cache.size is None else cache.size
 
 
 def _pad_token(reference: Path | None, source: StreamSource) -> int:

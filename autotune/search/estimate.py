@@ -27,8 +27,8 @@ def estimated_s(spec: StudySpec, space: SearchSpace) -> float:
 
     Per trial `START_UP_S`, the whole warm-up and every block that it may have; per round of the confirmation
     as much for the finalists, the twin and the baseline, with the fewest blocks; where requests differ, a
-    block may last `CYCLE_BLOCKS` times as long; `PREPARATION_S` per
-    model, backend and precision; never more than the budget's minutes and one trial.
+    block may last `CYCLE_BLOCKS` times as long; `PREPARATION_S` per model, backend and precision; never more
+    than the budget's minutes and one trial.
     """
     measure, confirm = spec.measure, spec.confirm
     launch_s = START_UP_S + measure.warmup_s
