@@ -6,9 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from autotune.errors import MachineError
 from autotune.machine.cpus import format_cpu_list, parse_cpu_list
@@ -234,18 +241,6 @@ class StudySpec(Part):
             )
         return scenario
 
-    @field_validator("scenario")
-    @classmethod
-    def _a_cache_sees_whole_sequences_come_again(cls, scenario: Scenario, info: ValidationInfo) -> Scenario:
-        problem = info.data.get("problem")
-        is_split = scenario == "single_stream" and problem is not None and problem.batch_size > 1
-        if is_split and problem.cache is not None:
-            refuse(
-                "single_stream splits requests over instances, each with a cache of its own, which the same "
-                "sequence may miss: leave problem.cache out, or write `scenario: offline`"
-            )
-        return scenario
-
     @field_validator("measure")
     @classmethod
     def _a_trial_can_end_in_time(cls, measure: Measure) -> Measure:
@@ -331,3 +326,13 @@ class StudySpec(Part):
                 0,
             )
         return search
+
+    @model_validator(mode="after")
+    def _a_cache_sees_whole_sequences_come_again(self) -> Self:
+        if self.scenario == "single_stream" and self.problem.cache and self.problem.batch_size > 1:
+            refuse(
+                "single_stream splits requests over instances, each with a cache of its own, which the same "
+                "sequence may miss: leave it out, or write `scenario: offline`",
+                *("problem", "cache"),
+            )
+        return self
