@@ -21,6 +21,7 @@ from autotune.cli.plans import plans
 from autotune.cli.report import report
 from autotune.cli.schema import schema
 from autotune.cli.show import show
+from autotune.cli.study import study
 from autotune.cli.tune import tune
 from autotune.cli.verify import verify
 from autotune.errors import AutotuneError
@@ -35,6 +36,7 @@ app = typer.Typer(
 
 for _command in (machine, engines, tune, plans, show, report, export, verify, compare):
     app.command()(_command)
+app.add_typer(study, name="study")
 app.add_typer(cache, name="cache")
 app.command()(schema)
 
