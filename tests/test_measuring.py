@@ -224,7 +224,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def search(*backends: str) -> dict[str, Any]:
-    return {"backends": backends, "precisions": ["int8-dynamic"], "instances": [1], "threads": [1]}
+    one = {"precisions": ["int8-dynamic"], "instances": [1], "threads": [1], "knobs": "off"}
+    return {"backends": backends, **one}
 
 
 def test_a_broken_quantisation_is_refused_once_and_the_study_goes_on(world: World) -> None:

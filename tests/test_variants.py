@@ -30,7 +30,7 @@ STUDY: dict[str, Any] = {
     "name": "variants",
     "model": [BIG, SMALL],
     "problem": {"batch_size": 1, "sequence_length": 1},
-    "search": {"instances": 1, "threads": 1, "placements": "close"},
+    "search": {"instances": 1, "threads": 1, "placements": "close", "precisions": "fp32", "knobs": "off"},
     "measure": {"warmup": "200ms", "block": "50ms", "blocks": 2, "max_blocks": 2, "disturbed": "keep"},
     "confirm": {"finalists": 1, "rounds": 3},
 }
