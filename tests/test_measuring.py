@@ -224,7 +224,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def search(*backends: str) -> dict[str, Any]:
-    one = {"precisions": ["int8-dynamic"], "instances": [1], "threads": [1], "knobs": "off"}
+    one = {"precisions": ["int8-dynamic"], "instances": [1], "threads": [1], "knobs": "none"}
     return {"backends": backends, **one}
 
 

@@ -11,7 +11,8 @@ from autotune.model.inputs import InputsDescription
 from autotune.model.sources import ResolvedModel
 from autotune.model.study_inputs import calibration_source, check_study_inputs, evaluation_source
 from autotune.spec.problem import Problem
-from autotune.spec.study import Quality, StudySpec
+from autotune.spec.quality import Quality
+from autotune.spec.study import StudySpec
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from autotune.search.sampler import DISTANCE_WEIGHTS, distance, nearest
 from autotune.search.score import score
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search
-from autotune.spec.configuration import Configuration, Precision
+from autotune.spec.configuration import Configuration, Precision, Prepared
 from autotune.spec.problem import Problem
 from autotune.spec.study import Budget, Objective, Search, StudySpec
 from autotune.testing.fake_model import FakeModel
@@ -250,7 +250,7 @@ def test_a_dropped_pair_is_proposed_no_more_in_this_run_but_again_in_the_next() 
 def test_only_the_pairs_that_it_keeps_to_are_proposed_until_told_otherwise() -> None:
     spec = a_spec()
     study = a_study(spec)
-    study.keep_to(frozenset({("fake", "bf16")}))
+    study.keep_to(frozenset({Prepared("", "fake", "bf16")}))
     kept = proposals(study, all_measured(spec))
     assert {one.precision for one in kept} == {"bf16"}
     study.keep_to(None)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from autotune.errors import StudyFileError
 from autotune.spec.load import load_study, parse_study
-from autotune.spec.study import USUAL_COSINE, USUAL_DIFFERENCE, LatencyLimit, Limits, Measure, StudySpec
+from autotune.spec.quality import USUAL_COSINE, USUAL_DIFFERENCE
+from autotune.spec.study import LatencyLimit, Limits, Measure, StudySpec
 
 STUDIES = Path(__file__).parents[2] / "studies"
 LEAST = "model: random:distilbert-base\nproblem: {batch_size: 8, sequence_length: 128}\n"
