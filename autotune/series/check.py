@@ -64,7 +64,7 @@ def parse_check(text: str) -> Check:
             f"{text!r} is no check: write what must hold, such as throughput(A) / throughput(B) >= 1.5"
         )
     figure, factors = _product(parts[1])
-    if len(factors) > 1 and sum(power for _, power in factors):
+    if len(factors) > 1 and sum(power for _, power in factors) != 0:
         raise ValueError(f"{parts[1]!r} compares nothing: put as many points over as below the stroke")
     bound = _bound(parts[3].strip(), is_duration=figure == "median" and len(factors) == 1)
     return Check(figure, factors, parts[2] == ">=", bound)

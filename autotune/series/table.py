@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from autotune.plan.describe import format_percentile
@@ -44,9 +45,10 @@ def format_interval(interval: Interval, digits: int = 3) -> str:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """A number to so many significant digits, never with an exponent below a million."""
-    shown = f"{value:.{digits}g}"
-    return f"{float(shown):.0f}" if "e+" in shown else shown
+    """A number to so many significant digits, all of those before the point, never with an exponent."""
+    if value == 0:
+        return "0"
+    return f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
 
 
 def runs_as(point: PointRecord) -> str:

@@ -60,7 +60,8 @@ def test_a_record_is_complete_when_all_that_can_run_has_run_in_every_round(build
 def test_a_run_keeps_its_figures_and_not_the_names_of_other_processes() -> None:
     found = figures_of(build_measurement(instances=2, requests=20, request_s=0.1, samples_per_request=8))
     assert found.throughput_sps == pytest.approx(160)
-    assert (found.median_s, found.requests) == (pytest.approx(0.1), 40)
+    assert found.median_s == pytest.approx(0.1)
+    assert found.requests == 40
     assert histogram_values_s(found.histogram) == pytest.approx([0.1] * 40, rel=1e-3)
 
 
