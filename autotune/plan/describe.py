@@ -181,7 +181,8 @@ def quality_facts(quality: Assessment) -> Iterator[tuple[str, str]]:
     """How near the answers are to the fp32 reference's: names and texts."""
     yield "compared on", _COMPARED_ON[quality.inputs].format(count=quality.sequences)
     if quality.cosine is not None:
-        yield "cosine", f"{quality.cosine:.4f}, least {quality.least_cosine:.4f}"
+        least = "" if quality.least_cosine is None else f", least {quality.least_cosine:.4f}"
+        yield "cosine", f"{quality.cosine:.4f}{least}"
     if quality.max_difference is not None:
         yield "largest", f"difference {quality.max_difference:.2%} of the reference's largest number"
     if quality.top1 is not None:

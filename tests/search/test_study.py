@@ -17,7 +17,8 @@ from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.problem import Problem
-from autotune.spec.study import Budget, LatencyLimit, Limits, Objective, Quality, StudySpec
+from autotune.spec.quality import Quality
+from autotune.spec.study import Budget, LatencyLimit, Limits, Objective, StudySpec
 from autotune.store.store import open_store
 from autotune.testing.fake_model import FakeModel
 from autotune.testing.machines import build_machine
