@@ -14,7 +14,8 @@ from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.knobs import parse_knobs
-from autotune.spec.study import Budget, Objective, Problem, Search, StudySpec
+from autotune.spec.problem import Problem
+from autotune.spec.study import Budget, Objective, Search, StudySpec
 from autotune.testing.fake_model import FakeModel
 from autotune.testing.machines import build_machine
 from autotune.testing.simulation import simulated_measurement
