@@ -5,7 +5,6 @@ Clock: CLOCK_MONOTONIC in seconds, which all processes of one host share.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -229,7 +228,7 @@ class Observation:
     peak_memory_bytes: int
     load_s: float
     warmup_s: float
-    knobs: Mapping[str, str] = field(default_factory=dict)
+    knobs: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
