@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,20 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from autotune.errors import StudyFileError
 from autotune.exporters.numactl import NumactlExporter
+from autotune.measuring import Bench
+from autotune.placement.placement import Command
 from autotune.plan.describe import describe
 from autotune.plan.document import Plan, format_plan, parse_plan
+from autotune.preflight import set_up, survey
 from autotune.report.progress import Observer
 from autotune.reviving import Origin
+from autotune.spec.configuration import BATCHINGS
 from autotune.spec.load import parse_study
 from autotune.spec.study import StudySpec
-from autotune.store.records import TrialRecord
+from autotune.store.store import read_store
 from autotune.testing.fake_model import SCHEMA
 from autotune.trial.measurement import Measurement
+from autotune.trial.statistics import hit_rate
 from autotune.tuning import tune
 from autotune.verification import verify
 
@@ -49,32 +54,27 @@ LOGNORMAL = {"lognormal": {"median": 24, "sigma": 0.5, "max": 128}}
 WORDS = ("[UNK]", "a", "good", "day", "bad")
 
 
-class Kept(Observer):
-    """Remembers the trials."""
-
-    def __init__(self) -> None:
-        self.trials: list[TrialRecord] = []
-
-    def trial_ended(self, record: TrialRecord, progress: Any) -> None:  # noqa: ARG002
-        self.trials.append(record)
-
-    def measurement(self, padding: str) -> Measurement:
-        (found,) = [one.result for one in self.trials if one.configuration.padding == padding]
-        assert isinstance(found, Measurement), found
-        return found
-
-
-@pytest.fixture
-def folder(tmp_path: Path, own_cache: Path) -> Path:
-    """A folder with a fake model, its tokenizer, texts and lengths."""
-    (tmp_path / "model.json").write_text(json.dumps(MODEL))
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a fake model, its tokenizer, texts and lengths, and a cache."""
+    folder = tmp_path_factory.mktemp("requests")
+    (folder / "model.json").write_text(json.dumps(MODEL))
     tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(WORDS)}, "[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    tokenizer.save(str(folder / "tokenizer.json"))
     texts = ("a good day", "a bad day", "good", "a good day", "day " * 40, "bad bad", "good")
-    (tmp_path / "texts.txt").write_text("\n".join(texts))
-    (tmp_path / "lengths.txt").write_text("\n".join(map(str, (3, 40, 7, 7, 90, 12))))
-    return tmp_path
+    (folder / "texts.txt").write_text("\n".join(texts))
+    (folder / "lengths.txt").write_text("\n".join(map(str, (3, 40, 7, 7, 90, 12))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOTUNE_CACHE", str(folder / "cache"))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def plan(folder: Path) -> Plan:
+    """The plan of a study of drawn lengths."""
+    spec = study({"lengths": LOGNORMAL}, search={"batching": "auto"})
+    return tune(spec, base=folder, store=f"sqlite:///{folder}/autotune.db")
 
 
 def study(problem: Mapping[str, Any], **more: Any) -> StudySpec:
@@ -83,102 +83,87 @@ def study(problem: Mapping[str, Any], **more: Any) -> StudySpec:
     return parse_study(json.dumps(values), name="requests")
 
 
-def run(folder: Path, spec: StudySpec) -> tuple[Plan, Kept]:
-    kept = Kept()
-    plan = tune(spec, base=folder, store=f"sqlite:///{folder}/autotune.db", observer=kept)
-    return plan, kept
+def measured(folder: Path, spec: StudySpec) -> tuple[Measurement, tuple[Command, ...]]:
+    """The study's most promising configuration, measured once; and its commands."""
+    bench = Bench(set_up(survey(spec), base=folder, offline=True), Observer())
+    best = bench.setup.space.recipes[0]
+    found = bench.search(best, rival=None, max_measuring_s=None, unprepared=lambda: None)
+    assert isinstance(found, Measurement), found
+    return found, bench.commands(best)
 
 
-def test_a_distribution_is_searched_over_paddings_and_batchings(folder: Path) -> None:
-    auto = {"padding": "auto", "batching": "auto", "instances": 1}
-    plan, kept = run(folder, study({"lengths": LOGNORMAL}, search=auto))
-    tried = {(one.configuration.padding, one.configuration.batching) for one in kept.trials}
-    assert len(tried) == 7
-    assert (kept.trials[0].configuration.padding, kept.trials[0].configuration.batching) == (
-        "max",
-        "arrival",
-    )
+def test_a_plan_states_what_was_asked_and_beats_padding_to_the_longest(plan: Plan) -> None:
     assert plan.configuration.padding == "none"
-    assert plan.configuration.batching in ("sorted", "tokens")
+    assert plan.gain is not None
+    assert plan.gain > 3
     assert plan.requests is not None
-    assert plan.requests.median_tokens == 24
-    assert plan.requests.padding < 0.3
-    assert plan.requests.tokens_per_s == pytest.approx(
-        plan.requests.mean_tokens * plan.estimate.throughput_sps
-    )
-    assert "median 24" in describe(plan)
+    assert (plan.requests.median_tokens, plan.requests.sequences) == (24, 1024)
+    assert plan.requests.padding < 0.4
+    assert plan.requests.hit_rate is None
+    asked = plan.requests.mean_tokens * plan.estimate.throughput_sps
+    assert plan.requests.tokens_per_s == pytest.approx(asked)
+    assert "median 24, p90 46, at most 125 tokens" in " ".join(describe(plan).split())
     assert parse_plan(format_plan(plan)) == plan
 
 
-def test_what_is_not_padded_takes_as_much_less_time_as_it_is_shorter(folder: Path) -> None:
-    _, kept = run(folder, study({"batch_size": 1, "lengths": {"values": [16]}, "max_length": 512}))
-    padded, plain = kept.measurement("max"), kept.measurement("none")
-    ratio = _request_s(padded) / _request_s(plain)
-    # 0.5 ms and 5.12 ms at fp32, against 0.5 ms and 0.08 ms at int8.
-    assert ratio > 3
+def test_the_baseline_is_filled_up_to_the_longest_as_requests_come(plan: Plan, folder: Path) -> None:
+    with read_store(f"sqlite:///{folder}/autotune.db") as store:
+        trials = store.trial_summaries(plan.study["name"])
+    ways = {(trial.configuration.padding, trial.configuration.batching, trial.baseline) for trial in trials}
+    assert ways == {("max", "arrival", True), *(("none", way, False) for way in BATCHINGS)}
 
 
-def _request_s(measurement: Measurement) -> float:
-    part = measurement.blocks[0].instances[0]
-    return (part.ends_s[-1] - part.starts_s[0]) / len(part.ends_s)
-
-
-def test_a_budget_of_tokens_has_requests_of_different_sizes_that_are_all_counted(folder: Path) -> None:
-    _, kept = run(folder, study({"lengths": LOGNORMAL}, search={"batching": "tokens"}))
-    measurement = kept.measurement("none")
-    for part in (part for block in measurement.blocks for part in block.instances):
-        assert len(part.samples) == len(part.ends_s)
-        assert sum(part.samples) == part.sample_count
-    sizes = {size for block in measurement.blocks for part in block.instances for size in part.samples}
-    assert len(sizes) > 1
-    assert max(sizes) > 4
-
-
-def test_texts_are_tokenised_by_the_workers_behind_a_cache(folder: Path) -> None:
-    problem = {"texts": "texts.txt", "include": "tokenization", "cache": {"size": 100}, "max_length": 32}
-    plan, _ = run(folder, study(problem))
-    assert plan.requests is not None
-    assert plan.requests.hit_rate == pytest.approx(2 / 7, abs=0.15)
-    assert plan.requests.most_tokens == 32
-    commands = plan.commands()
-    assert all(command.environment["RAYON_NUM_THREADS"] == "1" for command in commands)
-    assert all(command.environment["TOKENIZERS_PARALLELISM"] == "false" for command in commands)
-    assert "answered from it" in describe(plan)
-
-
-def test_a_hit_rate_is_measured_and_reached(folder: Path) -> None:
-    plan, kept = run(folder, study({"lengths": LOGNORMAL, "cache": {"hit_rate": 0.4}}))
-    assert plan.requests is not None
-    assert plan.requests.hit_rate == pytest.approx(0.4, abs=0.05)
-    assert all(part.hits for block in kept.measurement("none").blocks for part in block.instances)
-
-
-def test_instances_share_each_request_of_a_single_stream(folder: Path) -> None:
-    spec = study({"lengths": {"file": "lengths.txt"}}, objective="latency")
-    plan, kept = run(folder, spec)
-    counts = [len(part.ends_s) for part in kept.measurement("none").blocks[0].instances]
-    assert counts[0] == counts[1]
-    assert plan.requests is not None
-    assert (plan.requests.requests, plan.requests.sequences, plan.requests.most_tokens) == (1, 4, 40)
-
-
-def test_a_server_answers_requests_that_differ(folder: Path) -> None:
-    limits = {"latency": {"p90": "100ms"}}
-    problem = {"batch_size": 1, "lengths": {"values": [8, 64]}, "cache": {"hit_rate": 0.25}}
-    plan, _ = run(folder, study(problem, scenario="server", limits=limits))
-    assert plan.requests is not None
-    assert plan.requests.hit_rate == pytest.approx(0.25, abs=0.1)
-
-
-def test_a_plan_runs_the_same_requests_again_where_it_is_verified_and_exported(folder: Path) -> None:
-    spec = study({"lengths": {"values": [8, 64]}}, model=f"fake:{folder / 'model.json'}")
-    plan, _ = run(folder, spec)
+def test_a_plan_runs_the_same_requests_again_where_it_is_verified_and_exported(
+    plan: Plan, folder: Path
+) -> None:
     requests = plan.model["requests"]
     assert all(requests in command.argv for command in plan.commands())
     assert requests in NumactlExporter().render(plan)["launch.sh"]
     found = verify(plan, tolerance=0.9, origin=Origin(folder))
     assert found.verdict in ("holds", "better", "undecided")
     assert len(found.runs) >= 6
+
+
+def test_a_budget_of_tokens_has_requests_of_different_sizes_that_are_all_counted(folder: Path) -> None:
+    measurement, _ = measured(folder, study({"lengths": LOGNORMAL}, search={"batching": "tokens"}))
+    parts = [part for block in measurement.blocks for part in block.instances]
+    assert all(len(part.samples) == len(part.ends_s) for part in parts)
+    sizes = {size for part in parts for size in part.samples}
+    assert len(sizes) > 1
+    assert max(sizes) > 4
+
+
+def test_texts_are_tokenised_by_the_workers_behind_a_cache(folder: Path) -> None:
+    problem = {"texts": "texts.txt", "include": "tokenization", "cache": {"size": 100}, "max_length": 32}
+    measurement, commands = measured(folder, study(problem))
+    assert hit_rate([measurement]) == pytest.approx(2 / 7, abs=0.15)
+    for command in commands:
+        assert command.environment["RAYON_NUM_THREADS"] == "1"
+        assert command.environment["TOKENIZERS_PARALLELISM"] == "false"
+
+
+def test_a_hit_rate_is_reached_in_every_instance(folder: Path) -> None:
+    measurement, _ = measured(folder, study({"lengths": LOGNORMAL, "cache": {"hit_rate": 0.4}}))
+    for block in measurement.blocks:
+        for part in block.instances:
+            assert part.hits / part.sample_count == pytest.approx(0.4, abs=0.1)
+
+
+def test_instances_share_each_request_of_a_single_stream(folder: Path) -> None:
+    measurement, commands = measured(folder, study({"lengths": {"file": "lengths.txt"}}, objective="latency"))
+    counts = [len(part.ends_s) for part in measurement.blocks[0].instances]
+    assert counts[0] == counts[1]
+    # 40 tokens in the one part of the only request, and 7 in the other, each at its own pace.
+    sizes = [part.samples[0] for part in measurement.blocks[0].instances]
+    assert sizes == [2, 2]
+    assert len({command.argv[command.argv.index("--requests") + 1] for command in commands}) == 1
+
+
+def test_a_server_answers_requests_that_differ(folder: Path) -> None:
+    problem = {"batch_size": 1, "lengths": {"values": [8, 64]}, "cache": {"hit_rate": 0.25}}
+    spec = study(problem, scenario="server", limits={"latency": {"p90": "100ms"}})
+    measurement, _ = measured(folder, spec)
+    assert hit_rate([measurement]) == pytest.approx(0.25, abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -195,4 +180,4 @@ def test_files_that_do_not_fit_are_refused(
     folder: Path, problem: dict[str, Any], more: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(StudyFileError, match=words):
-        run(folder, study(problem, **more, search={"precisions": "auto"}))
+        measured(folder, study(problem, **more, search={"precisions": "auto"}))
