@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from autotune.spec.part import MAX_CHOICES, Count, FileName, Part, as_tuple, refuse
 
@@ -102,12 +102,12 @@ class Problem(Part):
 
     batch_size: Count
     """Sequences per request."""
-    sequence_length: Length | None = None
-    """Tokens of every sequence, padding included."""
     lengths: Lengths | None = None
     """Of sequences that differ, in the place of `sequence_length`."""
     texts: FileName | None = None
     """A file of texts, one to a line, in the place of both: tokenised with the model's own tokenizer."""
+    sequence_length: Annotated[Length | None, Field(validate_default=True)] = None
+    """Tokens of every sequence, padding included."""
     max_length: Length | None = None
     """Longer sequences are cut to so many tokens, and padding to the maximum fills up to it. By default the
     longest of `lengths`; of texts, what the model takes, and the longest text."""
@@ -122,17 +122,25 @@ class Problem(Part):
     texts_digest: str = ""
     """Of `texts` and the tokenizer; likewise."""
 
-    @model_validator(mode="after")
-    def _has_one_kind_of_sequences(self) -> Self:
-        given = [name for name in ("sequence_length", "lengths", "texts") if getattr(self, name) is not None]
-        if not given:
+    @field_validator("texts")
+    @classmethod
+    def _texts_have_lengths_of_their_own(cls, texts: str | None, info: ValidationInfo) -> str | None:
+        if texts is not None and info.data.get("lengths") is not None:
+            refuse("texts and lengths both say how long sequences are: write one of them")
+        return texts
+
+    @field_validator("sequence_length")
+    @classmethod
+    def _is_told_in_one_way(cls, length: int | None, info: ValidationInfo) -> int | None:
+        # One that is wrong is not among the data.
+        others = [name for name in ("lengths", "texts") if info.data.get(name, name) is not None]
+        if length is None and not others:
             refuse(
-                f"missing: write a whole number from 1 to {MAX_LENGTH}, or `lengths` or `texts` in its place",
-                "sequence_length",
+                f"missing: write a whole number from 1 to {MAX_LENGTH}, or `lengths` or `texts` in its place"
             )
-        if len(given) > 1:
-            refuse(f"{given[1]} and {given[0]} both say how long sequences are: write one of them", given[1])
-        return self
+        if length is not None and others:
+            refuse(f"sequence_length and {others[0]} both say how long sequences are: write one of them")
+        return length
 
     @model_validator(mode="after")
     def _one_length_has_nothing_more(self) -> Self:

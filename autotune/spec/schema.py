@@ -104,7 +104,9 @@ def _inputs(value: Schema) -> Schema:
 
 
 def _problem(value: Schema) -> Schema:
-    properties = _written(value)
+    written = _written(value)
+    # The usual ones are told first.
+    properties = {name: written[name] for name in ("batch_size", "sequence_length")} | written
     lengths, cache = properties["lengths"], properties["cache"]
     for inside in (lengths, cache):
         inside["properties"] = _written(inside)

@@ -52,7 +52,7 @@ def test_a_long_list_of_lengths_is_told_by_its_beginning() -> None:
 @pytest.mark.parametrize(
     ("problem", "place", "words"),
     [
-        ({"sequence_length": 8, "lengths": TWO}, "problem.lengths", "both say how long"),
+        ({"sequence_length": 8, "lengths": TWO}, "problem.sequence_length", "both say how long"),
         ({"texts": "a.txt", "lengths": TWO}, "problem.texts", "both say how long"),
         ({"sequence_length": 8, "max_length": 8}, "problem.max_length", "leave max_length out"),
         ({"sequence_length": 8, "cache": {"hit_rate": 0.4}}, "problem.cache", r"{values: \[8\]}"),
