@@ -18,7 +18,7 @@ from autotune.placement.command import batch_shares, pinned_argv, worker_command
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.spec.configuration import Configuration, PlacementPolicy, Scenario
-from autotune.spec.problem import Problem
+from autotune.spec.problem import Inside, Problem
 from autotune.testing.machines import build_machine
 from autotune.trial.assignment import parse_assignment
 
@@ -75,7 +75,7 @@ def test_each_instance_is_told_its_part_and_gets_its_place() -> None:
         assert (assignment.batch_size, assignment.threads, assignment.seed) == (8, 2, 7)
 
 
-def streamed(threads: int, *include: str) -> tuple[Command, ...]:
+def streamed(threads: int, *include: Inside) -> tuple[Command, ...]:
     policy: PlacementPolicy = "close" if threads else "unpinned"
     one = Configuration(1, threads, policy, "0", False, "fake", "fp32", padding="none", batching="sorted")
     model, requests = (
