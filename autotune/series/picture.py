@@ -1,4 +1,4 @@
-"""The picture of a series: throughput and median latency, as bars or against a number of the points."""
+"""The picture of a series: throughput and median latency, row by row or against a number of the points."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from autotune.plan.make import range_of
 from autotune.report.figures.axes import clear_of_edges, scale_counts, scale_values
-from autotune.report.figures.picture import BLUE, HUES, MARKERS, MUTED, Picture, drawing, new_figure
+from autotune.report.figures.picture import BLUE, HUES, MARKERS, Picture, drawing, new_figure
 from autotune.series.standing import PointStanding, Standings
 from autotune.series.values import Against
 from autotune.statistics.paired import Interval
@@ -26,7 +26,7 @@ _NAMES: Mapping[Against, str] = {
 
 _MILLISECONDS = 1_000.0
 _ROW_IN, _ROOM_IN = 0.3, 1.2
-"""Height of a bar's row, and of what is around the rows, in inches."""
+"""Height of a row, and of what is around the rows, in inches."""
 _LINES_IN = 4.2
 
 
@@ -39,8 +39,8 @@ def draw(standings: Standings, title: str, against: Against | None) -> Picture |
         if against is None:
             figure = new_figure(_ROOM_IN + _ROW_IN * len(measured))
             left, right = figure.subplots(1, 2, sharey=True)
-            _draw_bars(left, measured, [one.throughput for one in measured], 1.0)
-            _draw_bars(right, measured, [one.median for one in measured], _MILLISECONDS)
+            _draw_rows(left, measured, [one.throughput for one in measured], 1.0)
+            _draw_rows(right, measured, [one.median for one in measured], _MILLISECONDS)
             left.set_xlabel(THROUGHPUT)
             right.set_xlabel(LATENCY)
         else:
@@ -65,18 +65,18 @@ def number_of(one: PointStanding, against: Against) -> int:
     return int(one.point.study["problem"][against] or 0)
 
 
-def _draw_bars(
+def _draw_rows(
     axes: Axes, points: Sequence[PointStanding], values: Sequence[Interval | None], scale: float
 ) -> None:
+    """A row for each point: points of a ladder lie factors apart, which bars from 0 do not show."""
     for row, value in enumerate(values):
         if value is not None:
-            axes.barh(row, value.estimate * scale, height=0.62, color=BLUE, alpha=0.75)
-            axes.errorbar(
-                [value.estimate * scale], [row], xerr=_reach(value, scale), color=MUTED, capsize=3, ls="none"
-            )
+            reach = _reach(value, scale)
+            axes.errorbar([value.estimate * scale], [row], xerr=reach, color=BLUE, marker="o", capsize=3)
+    scale_values(axes.xaxis, [value.estimate * scale for value in values if value is not None])
     axes.set_yticks(range(len(points)), [one.point.name for one in points])
     axes.set_ylim(len(points) - 0.5, -0.5)
-    axes.grid(visible=False, axis="y")
+    axes.margins(x=0.08)
 
 
 def _draw_lines(

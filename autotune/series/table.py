@@ -58,7 +58,8 @@ def runs_as(point: PointRecord) -> str:
         return UNMEASURED
     used = chosen.instances * chosen.threads_per_instance
     spare = "" if used == point.cores else f" of {point.cores} cores"
-    more = (chosen.padding and f"padding {chosen.padding}", chosen.batching, chosen.knobs)
+    batching = chosen.batching if chosen.batching != "arrival" else ""
+    more = (chosen.padding and f"padding {chosen.padding}", batching, chosen.knobs)
     parts = (
         f"{chosen.instances} x {chosen.threads_per_instance} threads{spare}",
         f"{chosen.backend} {chosen.precision}",

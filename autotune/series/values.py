@@ -187,7 +187,7 @@ class Series(Part):
     price: Price | None = None
     """With it, what a million sequences cost is computed."""
     against: Against | None = None
-    """What the picture is drawn against; a bar for each point where nothing is said."""
+    """What the picture is drawn against; a row for each point where nothing is said."""
     points: Annotated[
         tuple[Point, ...], Field(min_length=1, max_length=MAX_POINTS), BeforeValidator(as_tuple)
     ]
