@@ -42,7 +42,8 @@ from autotune.trial.run import run_trial
 from autotune.trial.statistics import throughput_sps
 
 MODEL = "random:distilbert-base"
-PROBLEM = Problem(batch_size=8, sequence_length=128)
+BATCH, TOKENS = 8, 128
+PROBLEM = Problem(batch_size=BATCH, sequence_length=TOKENS)
 ASKED = 2.5
 PREPARATION_TIMEOUT_S = 1800.0
 
@@ -95,7 +96,7 @@ class Sides:
 
     def benchmark_app(self, seconds: float) -> float:
         """What OpenVINO's tool reaches: its requests, times the sequences of each, by its own clock."""
-        shape = f"[{PROBLEM.batch_size},{PROBLEM.sequence_length}]"
+        shape = f"[{BATCH},{TOKENS}]"
         printed = subprocess.run(
             [
                 *(str(Path(sys.executable).with_name("benchmark_app")), "-m", str(self.network), "-d", "CPU"),
@@ -107,7 +108,7 @@ class Sides:
             capture_output=True,
             text=True,
         ).stdout
-        return PROBLEM.batch_size * _figure("Count", printed) / (_figure("Duration", printed) / 1000)
+        return BATCH * _figure("Count", printed) / (_figure("Duration", printed) / 1000)
 
 
 def _figure(name: str, printed: str) -> float:
@@ -146,7 +147,7 @@ def artifact(backend: str, precision: Precision, machine: Machine) -> Artifact:
         machine.isa,
         ArtifactCache(),
         timeout_s=PREPARATION_TIMEOUT_S,
-        shapes=[(PROBLEM.batch_size, PROBLEM.sequence_length)],
+        shapes=[(BATCH, TOKENS)],
     )
 
 
@@ -155,7 +156,7 @@ def sides(configuration: Configuration, folder: Path) -> Sides:
     machine = read_machine()
     theirs = artifact("openvino", "fp32", machine)
     inputs = {}
-    for name, array in make_inputs(theirs.directory, PROBLEM.batch_size, PROBLEM.sequence_length, 0).items():
+    for name, array in make_inputs(theirs.directory, BATCH, TOKENS, 0).items():
         inputs[name] = folder / f"{name}.npy"
         np.save(inputs[name], array)
     (network,) = theirs.directory.glob("*.xml")

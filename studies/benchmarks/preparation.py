@@ -42,7 +42,7 @@ def prepare_all(label: str, surveyed: Survey, base: Path, cache: Path) -> None:
                     surveyed.machine.isa,
                     ArtifactCache(cache),
                     timeout_s=PREPARATION_TIMEOUT_S,
-                    shapes=[(spec.problem.batch_size, spec.problem.sequence_length)],
+                    shapes=[(spec.problem.batch_size, spec.problem.longest or 1)],
                 )
                 outcome = ""
             except AutotuneError as error:

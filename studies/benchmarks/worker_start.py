@@ -35,7 +35,8 @@ from autotune.trial.messages import Ready
 ASKED_S = {False: 1.5, True: 5.0}
 """By whether torch is in the process."""
 PREPARATION_TIMEOUT_S = 1800.0
-PROBLEM = Problem(batch_size=1, sequence_length=16)
+BATCH, TOKENS = 1, 16
+PROBLEM = Problem(batch_size=BATCH, sequence_length=TOKENS)
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def prepared(model: ResolvedModel, machine: Machine, backends: list[str]) -> Ite
                     machine.isa,
                     ArtifactCache(),
                     timeout_s=PREPARATION_TIMEOUT_S,
-                    shapes=[(PROBLEM.batch_size, PROBLEM.sequence_length)],
+                    shapes=[(BATCH, TOKENS)],
                 )
             except AutotuneError as error:
                 print(f"{engine.name} {precision}: {error.problem}", flush=True)
