@@ -52,6 +52,16 @@ def test_every_model_reads_the_texts_as_if_it_were_alone(base: Path) -> None:
     assert alone(base, A).quality.texts_digest != alone(base, B).quality.texts_digest
 
 
+def test_every_model_is_served_the_texts_as_if_it_were_alone(base: Path) -> None:
+    problem = Problem(batch_size=1, texts="texts.txt")
+    both = a_study(A, B).model_copy(update={"problem": problem, "quality": Quality()})
+    spec = check_variants(both, models(base), base)
+    for source in (A, B):
+        only = a_study(source).model_copy(update={"problem": problem, "quality": Quality()})
+        assert of_variant(spec, source) == check_variants(only, {"": models(base)[source]}, base)
+    assert of_variant(spec, A).problem.texts_digest != of_variant(spec, B).problem.texts_digest
+
+
 def test_a_study_holds_the_digests_of_its_models(base: Path) -> None:
     assert check_variants(a_study(A, B), models(base), base).digests == ("a" * 64, "b" * 64)
     assert alone(base, A).digests == ()
