@@ -55,7 +55,7 @@ def test_points_run_beside_each_other_and_claims_are_judged_by_them(write_series
     assert verdicts(result) == ["agrees", "differs", "unknown"]
     ratio = result.standings.point("fast").ratio
     assert ratio is not None
-    assert ratio.estimate == pytest.approx(2, rel=0.15)
+    assert ratio.low > 1
     assert "it needs 9999 cores" in unmeasured(result)["huge"]
     assert {path.name for path in (folder / "result").iterdir()} == set(FILES)
     assert read_record(folder / "result" / "result.json") == result.standings.record
