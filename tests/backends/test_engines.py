@@ -66,5 +66,6 @@ class TestFake(BackendContract):
     @classmethod
     def contract_model(cls, tmp_path_factory: pytest.TempPathFactory) -> str:
         file = tmp_path_factory.mktemp("fake") / "model.json"
-        file.write_text(json.dumps({"schema": "autotune.fake/1", "speed": dict.fromkeys(FAKE_PRECISIONS, 1.0)}))
+        speed = dict.fromkeys(FAKE_PRECISIONS, 1.0)
+        file.write_text(json.dumps({"schema": "autotune.fake/1", "speed": speed}))
         return f"fake:{file}"
