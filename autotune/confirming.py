@@ -40,10 +40,11 @@ class Finalists:
 
     @property
     def round_s(self) -> float:
-        """About how long a round takes, by what the trials took; the leader runs twice in it."""
+        """About how long a round takes, by what the trials took from launch to end; the leader runs twice."""
         baseline = (self.baseline,) if self.baseline else ()
         entered = (*self.best, *self.best[:1], *baseline)
-        return sum((record.ended_s - record.started_s for record in entered), 0.0)
+        results = [record.result for record in entered]
+        return sum((result.wall_s for result in results if isinstance(result, Measurement)), 0.0)
 
 
 def choose_finalists(records: Sequence[TrialRecord], spec: StudySpec) -> Finalists:

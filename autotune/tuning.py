@@ -17,7 +17,7 @@ from autotune.report.progress import Observer, Progress
 from autotune.report.ranking import best, gain, measured_baseline, no_plan_error
 from autotune.rounds import ATTEMPTS, is_disturbed
 from autotune.search.contest import MIN_ROUNDS
-from autotune.search.estimate import estimated_trials
+from autotune.search.estimate import CONFIRMATION_SHARE, estimated_trials
 from autotune.search.score import score, violations
 from autotune.search.study import Answer, Proposal, SearchStudy
 from autotune.spec.study import StudySpec
@@ -25,9 +25,6 @@ from autotune.store.records import TrialRecord
 from autotune.store.store import DEFAULT_URL, StudyStore, open_store
 from autotune.trial.measurement import Failure, Measurement
 from autotune.trial.stopping import Rival, scores_of, spread
-
-CONFIRMATION_SHARE = 0.5
-"""At most this share of the budget's minutes is kept for the confirmation, whatever it may take."""
 
 SPARE_ROUNDS = 1
 """Rounds of confirmation that time is kept for, beyond those that are always run."""
