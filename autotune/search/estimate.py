@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from autotune.search.contest import MIN_ROUNDS
 from autotune.search.order import pair
 from autotune.search.space import SearchSpace
@@ -15,14 +17,38 @@ PREPARATION_S = 20.0
 importing torch and transformers 4 s."""
 
 CONFIRMATION_SHARE = 2 / 3
-"""At most this share of the budget's minutes is kept for the confirmation, whatever it may take. Half was too
-little for quickstart: its three rounds ended half a minute after its budget."""
+"""At most this share of the budget's minutes is kept for the confirmation, whatever it may take. With half of
+it quickstart ended half a minute after its budget."""
+EARLY_CONFIRMATION_SHARE = 1 / 2
+"""The same while the search has measured fewer candidates than there are to be finalists: there would be
+little to confirm."""
+
+SPARE_ROUNDS = 1
+"""Rounds of confirmation that time is kept for, beyond those that are always run."""
 
 
 def estimated_trials(spec: StudySpec, space: SearchSpace) -> int:
     """How many trials a study has at most: every configuration and the baseline, or the budget."""
     everything = len(space.configurations) + 1
     return everything if spec.budget.trials is None else min(spec.budget.trials, everything)
+
+
+def search_s(spec: StudySpec, *, round_s: float, candidates: int) -> float:
+    """How long a call may search within the budget's minutes; the rest is for confirming what it has found.
+
+    Args:
+        round_s: what a round of the confirmation takes, by what is known so far.
+        candidates: configurations with a score, the baseline aside.
+
+    Returns:
+        Seconds; infinite without a budget of minutes.
+    """
+    if spec.budget.minutes is None:
+        return math.inf
+    is_short = candidates < spec.confirm.finalists
+    share = EARLY_CONFIRMATION_SHARE if is_short else CONFIRMATION_SHARE
+    total_s = spec.budget.minutes * 60
+    return total_s - min(share * total_s, (MIN_ROUNDS + SPARE_ROUNDS) * round_s)
 
 
 def estimated_s(spec: StudySpec, space: SearchSpace) -> float:
@@ -45,5 +71,5 @@ def estimated_s(spec: StudySpec, space: SearchSpace) -> float:
     if spec.budget.minutes is None:
         return total_s
     budget_s = spec.budget.minutes * 60
-    least_s = (1 - CONFIRMATION_SHARE) * budget_s + MIN_ROUNDS * round_s
+    least_s = (1 - EARLY_CONFIRMATION_SHARE) * budget_s + MIN_ROUNDS * round_s
     return min(total_s, max(budget_s, least_s) + trial_s + PREPARATION_S)

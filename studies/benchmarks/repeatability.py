@@ -3,9 +3,9 @@
     python studies/benchmarks/repeatability.py [--runs 3] [--against CHECKOUT] [--cache DIR | --cold]
 
 Every run is `autotune tune studies/quickstart.yaml` as a process and on a store of its own, with one
-cache for all of them that a first run fills; with `--cold` every run has an empty one of its own, and
-nothing is verified. With `--against`, the autotune of another checkout (of an older version, say) takes
-turns with this one, so that both see the same machine. Nothing else should run
+cache for all of them that a first run fills; with `--cold` every run has an empty one of its own. With
+`--against`, the autotune of another checkout (of an older version, say) takes turns with this one, so that
+both see the same machine. Nothing else should run
 meanwhile: three runs and their verification take a quarter of an hour.
 """
 
@@ -33,12 +33,14 @@ class Outcome:
     """One run of quickstart.
 
     Attributes:
+        cache: that it began with.
         plan: its document.
         wall_s: of the whole command.
     """
 
     checkout: Path
     store: str
+    cache: Path
     plan: dict[str, Any]
     wall_s: float
 
@@ -96,7 +98,7 @@ class Runner:
         wall_s = time.perf_counter() - start
         if ran.returncode:
             raise SystemExit(f"{name} gave no plan (exit status {ran.returncode}):\n{ran.stderr[-2000:]}")
-        return Outcome(checkout, store, json.loads(ran.stdout), wall_s)
+        return Outcome(checkout, store, cache, json.loads(ran.stdout), wall_s)
 
 
 def show(name: str, one: Outcome) -> None:
@@ -137,7 +139,7 @@ def _deviation(values: list[float]) -> float:
 def verify(runner: Runner, outcomes: list[Outcome]) -> None:
     """Run every plan of this checkout again, and print what `autotune verify` says."""
     for one in outcomes:
-        ran = runner.autotune(one.checkout, runner.cache, "verify", one.plan["id"], "--store", one.store)
+        ran = runner.autotune(one.checkout, one.cache, "verify", one.plan["id"], "--store", one.store)
         print(f"verify {one.plan['id']}: exit status {ran.returncode}\n{ran.stdout.rstrip()}", flush=True)
 
 
@@ -164,8 +166,7 @@ def main() -> None:
                 show(f"{checkout.name} run {number}", outcome)
         for checkout, outcomes in found.items():
             summary(checkout.name, outcomes)
-        if not options.cold:
-            verify(runner, found[HERE])
+        verify(runner, found[HERE])
 
 
 if __name__ == "__main__":
