@@ -6,7 +6,7 @@ processes, in random order. The search's own figures have no part in it. What ma
 - *Beats the baseline*, or *is worse than it*: one-sided paired t-tests of the log-ratios, round by round.
 - *Worse than the leader*: t-test in the randomised block design of the finalists; the twin is a second run of
   its configuration in every round.
-- The *leader* has the highest lower bound of the ratio to the baseline, by the spread of all contenders.
+- The *leader* has the highest lower bound of the ratio to the baseline, by all contenders' spread.
 
 Each of these families of tests keeps the probability of any wrong claim at or below `ALPHA`, whichever
 finalist turns out to lead and however often one looks: its level is divided by the number of its comparisons
