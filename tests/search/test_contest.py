@@ -215,7 +215,7 @@ def test_equal_configurations_are_seldom_declared_different() -> None:
 
 
 def test_three_ratios_that_are_alike_by_chance_do_not_make_a_slower_finalist_lead() -> None:
-    """A confirmation of quickstart on a noisy machine: b was within 2 % of its ratio three times, and slower."""
+    """Of a confirmation of quickstart on a noisy machine: b is the slower, and its ratios lie within 4 %."""
     rounds = (
         {"a": 45.53, "twin": 44.77, "b": 44.82, "baseline": 14.55},
         {"a": 42.65, "twin": 44.99, "b": 38.49, "baseline": 12.68},
