@@ -42,13 +42,11 @@ class Finalists:
 
     @property
     def round_s(self) -> float:
-        """About how long a round takes, by what the trials took; the leader runs twice in it.
-
-        From launch to end: what was prepared for the trials is there.
-        """
+        """About how long a round takes, by what the trials took from launch to end; the leader runs twice."""
         baseline = (self.baseline,) if self.baseline else ()
-        entered = (record.result for record in (*self.best, *self.best[:1], *baseline))
-        return sum((result.wall_s for result in entered if isinstance(result, Measurement)), 0.0)
+        entered = (*self.best, *self.best[:1], *baseline)
+        results = [record.result for record in entered]
+        return sum((result.wall_s for result in results if isinstance(result, Measurement)), 0.0)
 
 
 def choose_finalists(records: Sequence[TrialRecord], spec: StudySpec) -> Finalists:

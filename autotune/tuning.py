@@ -16,8 +16,7 @@ from autotune.preflight import Setup, begin_or_resume, one_run, read_study, set_
 from autotune.report.progress import Observer, Progress
 from autotune.report.ranking import best, gain, measured_baseline, no_plan_error
 from autotune.rounds import ATTEMPTS, is_disturbed
-from autotune.search.contest import MIN_ROUNDS
-from autotune.search.estimate import estimated_trials
+from autotune.search.estimate import estimated_trials, search_s
 from autotune.search.score import score, violations
 from autotune.search.second_stage import SHARE
 from autotune.search.study import Answer, Proposal, SearchStudy
@@ -26,12 +25,6 @@ from autotune.store.records import TrialRecord
 from autotune.store.store import DEFAULT_URL, StudyStore, open_store
 from autotune.trial.measurement import Failure, Measurement
 from autotune.trial.stopping import Rival, scores_of, spread
-
-CONFIRMATION_SHARE = 0.5
-"""At most this share of the budget's minutes is kept for the confirmation, whatever it may take."""
-
-SPARE_ROUNDS = 1
-"""Rounds of confirmation that time is kept for, beyond those that are always run."""
 
 TRIAL_SHARE = 0.1
 """Longest measuring time of one trial of the search, as a share of the budget's minutes."""
@@ -227,7 +220,7 @@ class _Run:
         budget = self.setup.spec.budget
         if budget.trials is not None and len(self.records) >= budget.trials:
             return f"the budget of {budget.trials} trials is used up"
-        if self.records and budget.minutes is not None and self._elapsed_s() >= self._search_s():
+        if self.records and self._elapsed_s() >= self._search_s():
             return f"the search's part of the budget of {budget.minutes:g} minutes is used up"
         if self.search.untried():
             return ""
@@ -259,9 +252,10 @@ class _Run:
 
     def _search_s(self) -> float:
         """How long this call may search; the rest of the minutes is for confirming what it has found."""
-        total_s = (self.setup.spec.budget.minutes or 0.0) * 60
-        round_s = choose_finalists(self.records, self.setup.spec).round_s
-        return total_s - min(CONFIRMATION_SHARE * total_s, (MIN_ROUNDS + SPARE_ROUNDS) * round_s)
+        spec = self.setup.spec
+        scored = {one.configuration for one in self.records if one.score is not None and not one.baseline}
+        round_s = choose_finalists(self.records, spec).round_s
+        return search_s(spec, round_s=round_s, candidates=len(scored))
 
     def _has_time(self) -> bool:
         """Whether another round still fits into the budget's minutes."""
@@ -285,9 +279,7 @@ class _Run:
             return None
         trials_left = estimated_trials(spec, self.setup.space) - len(self.records)
         by_trials_s = max(0, trials_left) * self._elapsed_s() / done
-        minutes = spec.budget.minutes
-        by_time_s = float("inf") if minutes is None else self._search_s() - self._elapsed_s()
-        return max(0.0, min(by_trials_s, by_time_s))
+        return max(0.0, min(by_trials_s, self._search_s() - self._elapsed_s()))
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self.started_s

@@ -6,7 +6,7 @@ processes, in random order. The search's own figures have no part in it. What ma
 - *Beats the baseline*, or *is worse than it*: one-sided paired t-tests of the log-ratios, round by round.
 - *Worse than the leader*: t-test in the randomised block design of the finalists; the twin is a second run of
   its configuration in every round.
-- The *leader* has the highest lower bound of the ratio to the baseline.
+- The *leader* has the highest lower bound of the ratio to the baseline, by all contenders' spread.
 
 Each of these families of tests keeps the probability of any wrong claim at or below `ALPHA`, whichever
 finalist turns out to lead and however often one looks: its level is divided by the number of its comparisons
@@ -253,8 +253,15 @@ class Contest:
         return [name for name in self._finalists if name not in self._failed and self._values(name)]
 
     def _rank(self, name: str) -> float:
-        """The lower bound of the ratio to the baseline; without one, or after one round, the estimate."""
-        interval = self._over_baseline(name) if self._has_baseline() else mean_interval(self._values(name))
+        """The lower bound of the ratio to the baseline; without one, or after one round, the estimate.
+
+        Of the block design, whose spread is of all contenders together: the spread of three pairs alone is
+        so uncertain that a worse finalist with three ratios alike by chance would often lead.
+        """
+        if self._baseline is None or not self._has_baseline():
+            interval = mean_interval(self._values(name))
+        else:
+            interval = self._design(self._baseline).ratio(name, self._baseline)
         return interval.low or interval.estimate
 
     def _over_baseline(self, name: str) -> Interval:
@@ -296,9 +303,9 @@ class Contest:
         design = self._design()
         return design.spread if design.freedom >= 1 else None
 
-    def _design(self) -> BlockDesign[str]:
-        """The finalists' runs; the twin's count for its configuration."""
-        running = self._running()
+    def _design(self, *more: str) -> BlockDesign[str]:
+        """The runs of the finalists, and of these; the twin's count for its configuration."""
+        running = {*self._running(), *more}
         return BlockDesign(
             Observed(number, self._configuration(name), value)
             for number, one in enumerate(self._rounds)

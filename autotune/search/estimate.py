@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+from autotune.search.contest import MIN_ROUNDS
 from autotune.search.second_stage import second_stage
 from autotune.search.space import SearchSpace
 from autotune.spec.study import StudySpec
@@ -14,6 +17,16 @@ PREPARATION_S = 20.0
 """One artifact that is not in the cache yet. Source: exporting DistilBERT to ONNX 7 s, BERT 15 s, plus
 importing torch and transformers 4 s."""
 
+CONFIRMATION_SHARE = 2 / 3
+"""At most this share of the budget's minutes is kept for the confirmation, whatever it may take. With half of
+it quickstart ended half a minute after its budget."""
+EARLY_CONFIRMATION_SHARE = 1 / 2
+"""The same while the search has measured fewer candidates than there are to be finalists: there would be
+little to confirm."""
+
+SPARE_ROUNDS = 1
+"""Rounds of confirmation that time is kept for, beyond those that are always run."""
+
 
 def estimated_trials(spec: StudySpec, space: SearchSpace) -> int:
     """How many trials a study has at most: every configuration, the baseline and knobs, or the budget."""
@@ -22,13 +35,33 @@ def estimated_trials(spec: StudySpec, space: SearchSpace) -> int:
     return everything if spec.budget.trials is None else min(spec.budget.trials, everything)
 
 
+def search_s(spec: StudySpec, *, round_s: float, candidates: int) -> float:
+    """How long a call may search within the budget's minutes; the rest is for confirming what it has found.
+
+    Args:
+        round_s: what a round of the confirmation takes, by what is known so far.
+        candidates: configurations with a score, the baseline aside.
+
+    Returns:
+        Seconds; infinite without a budget of minutes.
+    """
+    if spec.budget.minutes is None:
+        return math.inf
+    is_short = candidates < spec.confirm.finalists
+    share = EARLY_CONFIRMATION_SHARE if is_short else CONFIRMATION_SHARE
+    total_s = spec.budget.minutes * 60
+    return total_s - min(share * total_s, (MIN_ROUNDS + SPARE_ROUNDS) * round_s)
+
+
 def estimated_s(spec: StudySpec, space: SearchSpace) -> float:
     """Seconds that a study takes at most from an empty cache, but for very slow models and waiting.
 
     Per trial `START_UP_S`, the whole warm-up and every block that it may have; per round of the confirmation
     as much for the finalists, the twin and the baseline, with the fewest blocks; where requests differ, a
-    block may last `CYCLE_BLOCKS` times as long; `PREPARATION_S` per model, backend and precision; never more
-    than the budget's minutes and one trial.
+    block may last `CYCLE_BLOCKS` times as long; `PREPARATION_S` per model, backend and precision. With a
+    budget of minutes no more than those and one trial with its artifact; or, where three rounds take longer
+    than what is kept for them, the search's part of the minutes, that trial and three rounds. What other work
+    on the host disturbs is measured again, and that is not foreseen.
     """
     measure, confirm = spec.measure, spec.confirm
     launch_s = START_UP_S + measure.warmup_s
@@ -39,4 +72,8 @@ def estimated_s(spec: StudySpec, space: SearchSpace) -> float:
     total_s = (
         estimated_trials(spec, space) * trial_s + confirm.rounds * round_s + len(artifacts) * PREPARATION_S
     )
-    return total_s if spec.budget.minutes is None else min(total_s, spec.budget.minutes * 60 + trial_s)
+    if spec.budget.minutes is None:
+        return total_s
+    budget_s = spec.budget.minutes * 60
+    least_s = (1 - EARLY_CONFIRMATION_SHARE) * budget_s + MIN_ROUNDS * round_s
+    return min(total_s, max(budget_s, least_s) + trial_s + PREPARATION_S)

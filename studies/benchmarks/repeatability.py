@@ -1,10 +1,11 @@
 """Prints how well quickstart repeats: several runs from empty stores, then `autotune verify` of every plan.
 
-    python studies/benchmarks/repeatability.py [--runs 3] [--against CHECKOUT] [--cache DIR]
+    python studies/benchmarks/repeatability.py [--runs 3] [--against CHECKOUT] [--cache DIR | --cold]
 
 Every run is `autotune tune studies/quickstart.yaml` as a process and on a store of its own, with one
-cache for all of them that a first run fills. With `--against`, the autotune of another checkout (of an
-older version, say) takes turns with this one, so that both see the same machine. Nothing else should run
+cache for all of them that a first run fills; with `--cold` every run has an empty one of its own. With
+`--against`, the autotune of another checkout (of an older version, say) takes turns with this one, so that
+both see the same machine. Nothing else should run
 meanwhile: three runs and their verification take a quarter of an hour.
 """
 
@@ -32,12 +33,14 @@ class Outcome:
     """One run of quickstart.
 
     Attributes:
+        cache: that it began with.
         plan: its document.
         wall_s: of the whole command.
     """
 
     checkout: Path
     store: str
+    cache: Path
     plan: dict[str, Any]
     wall_s: float
 
@@ -61,15 +64,16 @@ class Outcome:
 class Runner:
     """Runs a checkout's command line with one cache."""
 
-    def __init__(self, folder: Path, cache: Path | None) -> None:
+    def __init__(self, folder: Path, cache: Path | None, *, is_cold: bool) -> None:
         self.folder = folder
-        self.cache = cache
+        self.cache = cache or folder / "cache"
+        self.is_cold = is_cold
 
-    def autotune(self, checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def autotune(self, checkout: Path, cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command; its exit status is the caller's to judge."""
         environment = {
             **os.environ,
-            "AUTOTUNE_CACHE": str(self.cache or self.folder / "cache"),
+            "AUTOTUNE_CACHE": str(cache),
             "PYTHONPATH": str(checkout),
         }
         return subprocess.run(
@@ -88,12 +92,13 @@ class Runner:
         """
         store = f"sqlite:///{self.folder}/{name}.db"
         study = checkout / "studies" / "quickstart.yaml"
+        cache = self.folder / f"{name}-cache" if self.is_cold else self.cache
         start = time.perf_counter()
-        ran = self.autotune(checkout, "tune", str(study), "--store", store, "--json")
+        ran = self.autotune(checkout, cache, "tune", str(study), "--store", store, "--json")
         wall_s = time.perf_counter() - start
         if ran.returncode:
             raise SystemExit(f"{name} gave no plan (exit status {ran.returncode}):\n{ran.stderr[-2000:]}")
-        return Outcome(checkout, store, json.loads(ran.stdout), wall_s)
+        return Outcome(checkout, store, cache, json.loads(ran.stdout), wall_s)
 
 
 def show(name: str, one: Outcome) -> None:
@@ -134,7 +139,7 @@ def _deviation(values: list[float]) -> float:
 def verify(runner: Runner, outcomes: list[Outcome]) -> None:
     """Run every plan of this checkout again, and print what `autotune verify` says."""
     for one in outcomes:
-        ran = runner.autotune(one.checkout, "verify", one.plan["id"], "--store", one.store)
+        ran = runner.autotune(one.checkout, one.cache, "verify", one.plan["id"], "--store", one.store)
         print(f"verify {one.plan['id']}: exit status {ran.returncode}\n{ran.stdout.rstrip()}", flush=True)
 
 
@@ -143,12 +148,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--against", type=Path, metavar="CHECKOUT")
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="one that is filled already")
+    caches = parser.add_mutually_exclusive_group()
+    caches.add_argument("--cache", type=Path, metavar="DIR", help="one that is filled already")
+    caches.add_argument("--cold", action="store_true", help="an empty one for every run")
     options = parser.parse_args()
     checkouts = [HERE, *([options.against.resolve()] if options.against else [])]
     with tempfile.TemporaryDirectory() as name:
-        runner = Runner(Path(name), options.cache)
-        if options.cache is None:
+        runner = Runner(Path(name), options.cache, is_cold=options.cold)
+        if options.cache is None and not options.cold:
             for checkout in checkouts:
                 runner.quickstart(checkout, f"{checkout.name}-preparation")
         found: dict[Path, list[Outcome]] = {checkout: [] for checkout in checkouts}

@@ -212,3 +212,21 @@ def test_equal_configurations_are_seldom_declared_different() -> None:
         assert verdict is not None
         claims += bool(verdict.beats_baseline) or any(one.standing == "worse" for one in verdict.rivals)
     assert claims / 300 <= 0.05 + 2 * (0.05 * 0.95 / 300) ** 0.5
+
+
+def test_three_ratios_that_are_alike_by_chance_do_not_make_a_slower_finalist_lead() -> None:
+    """Of a confirmation of quickstart on a noisy machine: b is the slower, and its ratios lie within 4 %."""
+    rounds = (
+        {"a": 45.53, "twin": 44.77, "b": 44.82, "baseline": 14.55},
+        {"a": 42.65, "twin": 44.99, "b": 38.49, "baseline": 12.68},
+        {"a": 44.59, "twin": 43.95, "b": 35.69, "baseline": 11.98},
+    )
+    contest = Contest(contenders(finalist("a"), finalist("b")), tie=0.02, max_rounds=3, seed=1)
+    for values in rounds:
+        contest.next_round()
+        for name, value in values.items():
+            contest.record(name, value)
+    verdict = contest.verdict()
+    assert verdict is not None
+    assert verdict.winner == "a"
+    assert [(rival.name, rival.standing) for rival in verdict.rivals] == [("b", "tied")]

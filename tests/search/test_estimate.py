@@ -1,0 +1,73 @@
+"""What a study is said to take at most is no less than what its bounds allow it to take."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from autotune.search.contest import MIN_ROUNDS
+from autotune.search.estimate import (
+    CONFIRMATION_SHARE,
+    EARLY_CONFIRMATION_SHARE,
+    PREPARATION_S,
+    SPARE_ROUNDS,
+    START_UP_S,
+    estimated_s,
+    search_s,
+)
+from autotune.search.space import build_space
+from autotune.spec.load import parse_study
+from autotune.spec.study import StudySpec
+from autotune.testing.machines import build_machine
+
+MACHINE = build_machine(packages=1, nodes_per_package=1, cores_per_node=8, threads_per_core=1)
+
+
+def study(budget: str) -> StudySpec:
+    return parse_study(
+        "model: random:minilm-l6\n"
+        "problem: {batch_size: 8, sequence_length: 128}\n"
+        "measure: {warmup: 5s, block: 1s, blocks: 3, max_blocks: 5}\n"
+        f"confirm: {{finalists: 2, rounds: 6}}\nbudget: {budget}\n",
+        name="study",
+    )
+
+
+def estimate(budget: str) -> float:
+    spec = study(budget)
+    return estimated_s(spec, build_space(spec, MACHINE, {"onnxruntime": ("fp32", "int8-dynamic")}))
+
+
+TRIAL_S = START_UP_S + 5 + 5
+ROUND_S = 4 * (START_UP_S + 5 + 3)
+"""Two finalists, the twin and the baseline."""
+
+
+def test_a_study_without_minutes_takes_all_its_trials_and_rounds() -> None:
+    more, fewer = estimate("{trials: 12, minutes: unlimited}"), estimate("{trials: 11, minutes: unlimited}")
+    assert more - fewer == pytest.approx(TRIAL_S)
+    assert fewer > 11 * TRIAL_S + 6 * ROUND_S
+
+
+def test_a_large_budget_of_minutes_is_overrun_by_no_more_than_a_trial_with_its_artifact() -> None:
+    minutes = 9.0
+    assert estimate(f"{{minutes: {minutes}}}") == pytest.approx(minutes * 60 + TRIAL_S + PREPARATION_S)
+
+
+def test_a_small_one_is_overrun_by_the_rounds_that_are_always_run() -> None:
+    searched_s = (1 - EARLY_CONFIRMATION_SHARE) * 60
+    expected_s = searched_s + TRIAL_S + PREPARATION_S + MIN_ROUNDS * ROUND_S
+    assert estimate("{minutes: 1}") == pytest.approx(expected_s)
+
+
+def test_time_is_kept_for_the_rounds_that_always_run_and_one_more() -> None:
+    searched_s = search_s(study("{minutes: 10}"), round_s=20.0, candidates=2)
+    assert searched_s == pytest.approx(600 - (MIN_ROUNDS + SPARE_ROUNDS) * 20)
+    assert search_s(study("{minutes: unlimited}"), round_s=20.0, candidates=2) == math.inf
+
+
+def test_a_short_budget_leaves_the_search_a_third_and_half_while_there_is_little_to_confirm() -> None:
+    spec = study("{minutes: 2}")
+    assert search_s(spec, round_s=60.0, candidates=2) == pytest.approx((1 - CONFIRMATION_SHARE) * 120)
+    assert search_s(spec, round_s=60.0, candidates=1) == pytest.approx((1 - EARLY_CONFIRMATION_SHARE) * 120)
