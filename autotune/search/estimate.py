@@ -1,4 +1,4 @@
-"""How long a study will take, before anything is measured."""
+"""How long a study will take at most, and how its minutes are shared between search and confirmation."""
 
 from __future__ import annotations
 
