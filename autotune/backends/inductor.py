@@ -36,6 +36,7 @@ class InductorBackend:
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16")
     packages: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
     install_hint: ClassVar[str] = "pip install torch transformers safetensors"
+    compiles_natively: ClassVar[bool] = True
     knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = torch_knobs(precisions, eager=False)
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:

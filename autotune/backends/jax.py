@@ -46,6 +46,7 @@ class JaxBackend:
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32",)
     packages: ClassVar[tuple[str, ...]] = ("jax", "jaxlib", "torchax", "torch", "transformers")
     install_hint: ClassVar[str] = f"pip install jax '{TORCHAX}' torch transformers"
+    compiles_natively: ClassVar[bool] = True
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
         """See `Backend.unsupported`."""

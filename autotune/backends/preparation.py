@@ -12,7 +12,13 @@ from typing import Any
 from autotune.backends.assessing import ASSESSMENT, Assessing
 from autotune.backends.calibration import CALIBRATION
 from autotune.backends.evaluation import EVALUATION, METRIC_PACKAGES, read_evaluation
-from autotune.backends.protocol import Backend, CompilesShapes, DerivesPrecisions, Shape
+from autotune.backends.protocol import (
+    Backend,
+    CompilesNatively,
+    CompilesShapes,
+    DerivesPrecisions,
+    Shape,
+)
 from autotune.backends.reference import REFERENCE, reference_packages, reference_path
 from autotune.backends.registry import get_backend, package_versions
 from autotune.backends.streams import STREAM, STREAM_PACKAGES
@@ -235,7 +241,12 @@ def _name(
 ) -> ArtifactName:
     calibrated = isinstance(engine, DerivesPrecisions) and precision in engine.calibrated
     digest = calibration.digest if calibrated else ""
-    return ArtifactName(model_digest, engine.name, precision, _versions(engine), deciding_isa(isa), digest)
+    return ArtifactName(model_digest, engine.name, precision, _versions(engine), _isa(engine, isa), digest)
+
+
+def _isa(engine: Backend, isa: frozenset[str]) -> tuple[str, ...]:
+    """The flags that the engine's artifacts depend on, ascending."""
+    return tuple(sorted(isa)) if isinstance(engine, CompilesNatively) else deciding_isa(isa)
 
 
 def _prepare_reference(model: ResolvedModel, cache: ArtifactCache, timeout_s: float) -> Artifact:

@@ -174,3 +174,14 @@ class CompilesShapes(Protocol):
             base: the finished artifact of the same precision, for no shapes in particular.
         """
         ...
+
+
+@runtime_checkable
+class CompilesNatively(Protocol):
+    """A backend whose artifacts hold machine code for everything that this cpu can do.
+
+    They are found again only on a cpu with the same flags: on another they might crash.
+    """
+
+    compiles_natively: ClassVar[bool]
+    """True."""

@@ -16,9 +16,9 @@ ARTIFACT_FORMAT = 1
 
 DECIDING_ISA = frozenset(
     (
-        *("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16"),
-        *("amx_tile", "amx_int8", "amx_bf16"),
-        *("asimddp", "i8mm", "bf16", "sve", "sve2"),
+        *("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16"),
+        *("amx_tile", "amx_int8", "amx_bf16", "amx_fp16"),
+        *("asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2"),
     )
 )
 """Flags that engines choose kernels and weight layouts by; as in /proc/cpuinfo."""
@@ -50,7 +50,8 @@ class ArtifactName:
 
     Attributes:
         versions: of the distributions that make and load it.
-        isa: the flags of `DECIDING_ISA` that the machine has, ascending.
+        isa: the flags of the machine that it depends on, ascending: those of `DECIDING_ISA`, or all of them
+            where it holds machine code.
         calibration: digest of the requests that its scales come from; empty where they decide nothing.
         shapes: `(batch, tokens)` of the requests that it has code for, ascending; empty where it has none.
         made_of: the artifacts that it says something of, by key and time; empty for what an engine loads.

@@ -27,7 +27,12 @@ from autotune.model.sources import resolve_model
 model = resolve_model(f"fake:{sys.argv[1]}", base=Path("/"), seed=0, offline=True)
 try:
     artifact = prepare_artifact(
-        model, sys.argv[2], "fp32", frozenset(), ArtifactCache(), timeout_s=float(sys.argv[3])
+        model,
+        sys.argv[2],
+        "fp32",
+        frozenset(sys.argv[4].split()),
+        ArtifactCache(),
+        timeout_s=float(sys.argv[3]),
     )
 except AutotuneError as error:
     print(json.dumps({"error": type(error).__name__, "text": str(error)}))
@@ -83,9 +88,9 @@ class Host:
         self.model = folder / "model.json"
         self.environment = {**os.environ, "PYTHONPATH": str(plugins), "AUTOTUNE_CACHE": str(self.cache)}
 
-    def start(self, timeout_s: float = 60, **told: Any) -> subprocess.Popen[bytes]:
+    def start(self, timeout_s: float = 60, isa: str = "", **told: Any) -> subprocess.Popen[bytes]:
         self.model.write_text(json.dumps(told))
-        arguments = [str(self.model), "slowpoke", str(timeout_s)]
+        arguments = [str(self.model), "slowpoke", str(timeout_s), isa]
         return subprocess.Popen(
             [sys.executable, "-P", "-c", PREPARE, *arguments], env=self.environment, stdout=subprocess.PIPE
         )
@@ -175,6 +180,20 @@ def test_another_version_of_the_engine_has_another_artifact(host: Host, plugins:
     metadata = plugins / "slowpoke-1.0.dist-info" / "METADATA"
     metadata.write_text(metadata.read_text().replace("Version: 1.0", "Version: 1.1"))
     assert host.prepare()["directory"] != first["directory"]
+
+
+def test_an_artifact_is_found_by_cpus_that_differ_in_what_no_engine_asks_for(host: Host) -> None:
+    assert host.prepare(isa="avx2 sse4a") == host.prepare(isa="avx2 svm")
+    assert host.prepare(isa="avx2") != host.prepare(isa="avx2 avx512_fp16")
+
+
+def test_machine_code_is_found_only_by_cpus_with_the_same_flags(
+    tmp_path: Path, install_backend: Callable[[str, str, str], Path]
+) -> None:
+    native = SLOWPOKE.replace("packages =", "compiles_natively = True\n    packages =")
+    host = Host(tmp_path, install_backend("slowpoke", "slowpoke", native))
+    assert host.prepare(isa="avx2 sse4a") == host.prepare(isa="avx2 sse4a")
+    assert host.prepare(isa="avx2 sse4a") != host.prepare(isa="avx2")
 
 
 def test_a_preparation_that_takes_too_long_is_ended(host: Host) -> None:
