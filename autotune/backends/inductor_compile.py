@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from autotune.backends.inductor_library import LIBRARY_FILE, InductorLibrary
-from autotune.backends.positional import check_follows, example_inputs, first_line, positional_model
+from autotune.backends.positional import check_follows, example_inputs, positional_model
 from autotune.backends.torch_engine import TORCH_DTYPES
+from autotune.backends.words import first_cause
 from autotune.errors import UnsupportedError
 from autotune.spec.configuration import Precision
 
@@ -95,7 +96,7 @@ def _compile(module: Any, example: tuple[Any, ...], compiler: str, folder: Path)
         raise  # says nothing of the architecture
     except Exception as error:  # what torch's exporter and compiler raise has no common class
         raise UnsupportedError(
-            f"inductor cannot compile this architecture ahead of time: {first_line(error)}",
+            f"inductor cannot compile this architecture ahead of time: {first_cause(error)}",
             remedy="leave inductor out of search.backends",
         ) from error
     return Path(built)

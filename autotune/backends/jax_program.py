@@ -12,8 +12,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune.backends.positional import example_inputs, first_line, positional_model
+from autotune.backends.positional import example_inputs, positional_model
 from autotune.backends.protocol import Shape
+from autotune.backends.words import first_cause
 from autotune.errors import UnsupportedError
 from autotune.model.inputs import read_inputs
 
@@ -61,7 +62,7 @@ def export_program(source: Path, directory: Path) -> None:
         free = jax.ShapeDtypeStruct(_free_shape(source), "int32")
         exported = jax.export.export(jax.jit(function), platforms=["cpu"])(described, (free,) * arrays)
     except (*_REFUSALS, jax.errors.InconclusiveDimensionOperation) as error:
-        words = textwrap.shorten(first_line(error), LONGEST_REASON, placeholder=" …")
+        words = textwrap.shorten(first_cause(error), LONGEST_REASON, placeholder=" …")
         raise UnsupportedError(
             f"torchax cannot bring this architecture to JAX: {words}",
             remedy="leave jax out of search.backends",

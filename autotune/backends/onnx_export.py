@@ -1,16 +1,16 @@
-"""Makes ONNX models: exported from the transformers model, or taken from a file. Runs in a child process."""
+"""Exports transformers models to ONNX. Runs in a child process."""
 
 from __future__ import annotations
 
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from autotune.backends.onnx_graph import MODEL_FILE, first_line, save_model
-from autotune.backends.transformers_model import load_model
+from autotune.backends.onnx_graph import MODEL_FILE, save_model
+from autotune.backends.positional import example_inputs, positional_model
+from autotune.backends.words import first_cause
 from autotune.errors import UnsupportedError
-from autotune.model.inputs import make_inputs
+from autotune.model.inputs import read_inputs
 
 
 def export_model(source: Path, directory: Path) -> None:
@@ -29,65 +29,27 @@ def export_model(source: Path, directory: Path) -> None:
     save_model(graph, directory)
 
 
-def import_model(file: Path, directory: Path) -> str:
-    """Take an ONNX model over as it is, but for names of nodes that have none: quantisers go by them.
-
-    Returns:
-        The precision that ONNX Runtime really runs it at.
-    """
-    import onnx
-
-    model = onnx.load(file)
-    del model.graph.value_info[:]
-    for index, node in enumerate(model.graph.node):
-        node.name = node.name or f"{node.op_type}/{index}"
-    return save_model(model, directory)
-
-
 def _export(source: Path, target: Path) -> None:
     """Write the exporter's own model."""
     import torch
 
-    model = load_model(source, "float32")
-    example = make_inputs(source, batch_size=2, sequence_length=8, seed=0)
+    names = tuple(read_inputs(source).arrays)
     free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
-                _first_output(model, tuple(example)),
-                tuple(torch.from_numpy(array) for array in example.values()),
+                positional_model(source, "float32"),
+                example_inputs(source),
                 dynamo=True,
-                dynamic_shapes=((free,) * len(example),),
-                input_names=list(example),
+                dynamic_shapes=((free,) * len(names),),
+                input_names=list(names),
                 output_names=["output"],
                 verbose=False,
             )
         program.save(target, external_data=True)
     except (torch.onnx.OnnxExporterError, RuntimeError, TypeError, ValueError) as error:
         raise UnsupportedError(
-            f"torch cannot export this architecture to ONNX: {_reason(error)}",
+            f"torch cannot export this architecture to ONNX: {first_cause(error)}",
             remedy="leave onnxruntime out of search.backends",
         ) from error
-
-
-def _first_output(model: Any, names: tuple[str, ...]) -> Any:
-    """The model as a module from arrays in the order of `names` to its first output alone."""
-    import torch
-
-    class FirstOutput(torch.nn.Module):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, *arrays: Any) -> Any:
-            return self.model(**dict(zip(names, arrays, strict=True)))[0]
-
-    return FirstOutput().eval()
-
-
-def _reason(error: BaseException) -> str:
-    """The first cause's own words; the exporter wraps them in advice on how to report it."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return first_line(error)

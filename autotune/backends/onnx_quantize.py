@@ -10,8 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from autotune.backends.onnx_graph import MODEL_FILE, copy_model, first_line, save_model
+from autotune.backends.onnx_graph import MODEL_FILE, copy_model, save_model
 from autotune.backends.protocol import Derivation
+from autotune.backends.words import first_line
 from autotune.errors import UnsupportedError
 from autotune.model.calibration import read_requests
 from autotune.spec.configuration import Precision

@@ -71,13 +71,6 @@ def check_follows(made: Callable[..., Any], model: Any, source: Path, engine: st
             raise _refusal(engine, shape, f"it answers with a cosine of {agreement.cosine:.3f} to the model")
 
 
-def first_line(error: BaseException) -> str:
-    """What the first cause says, on one line."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-
-
 def _requests(source: Path) -> Iterator[tuple[Any, ...]]:
     """The requests that engines are compared on, as they are and with half of the first sequence padding."""
     for request in reference_requests(source):

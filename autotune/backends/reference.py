@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from autotune.backends.onnx_export import import_model
-from autotune.backends.onnx_graph import MODEL_FILE, first_line
+from autotune.backends.onnx_graph import MODEL_FILE, import_model
 from autotune.backends.random_model import write_random_model
 from autotune.backends.transformers_model import import_checkpoint, load_model
+from autotune.backends.words import first_line
 from autotune.errors import ModelError
 from autotune.model.agreement import REFERENCE_SEED, REFERENCE_SHAPES
 from autotune.model.inputs import describe_inputs, make_inputs, nearest_shape, read_inputs, write_inputs

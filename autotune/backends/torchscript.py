@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from autotune.backends.positional import check_follows, example_inputs, first_line, positional_model
+from autotune.backends.positional import check_follows, example_inputs, positional_model
 from autotune.backends.protocol import EngineReport, Session
 from autotune.backends.torch_engine import (
     TORCH_DTYPES,
@@ -25,6 +25,7 @@ from autotune.backends.torch_engine import (
     torch_knobs_in_force,
     turn_torch_knobs,
 )
+from autotune.backends.words import first_cause
 from autotune.errors import UnsupportedError
 from autotune.model.inputs import read_inputs
 from autotune.spec.configuration import Precision
@@ -160,7 +161,7 @@ def _trace(module: Any, source: Path) -> Any:
         return torch.jit.freeze(torch.jit.trace(module, example_inputs(source), check_trace=False))
     except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
         raise UnsupportedError(
-            f"torch cannot trace this architecture: {first_line(error)}",
+            f"torch cannot trace this architecture: {first_cause(error)}",
             remedy="leave torchscript out of search.backends",
         ) from error
 
