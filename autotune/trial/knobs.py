@@ -24,6 +24,13 @@ _TORCH = "libc10.so"
 _RUNTIMES = ("libiomp5", "libgomp")
 """Stems of the OpenMP runtimes that knobs speak of."""
 
+_GIVING = ("malloc", "calloc", "realloc", "posix_memalign")
+"""What every allocator offers. A program that is not position-independent, such as Debian's Python, may have
+a stub of its own for one whose address it takes, which stands for it everywhere and leads to the allocator."""
+
+_C_LIBRARY = ("libc.", "libc-")
+"""How the names of its files begin: `libc.so.6`, and `libc-2.31.so` before glibc 2.34."""
+
 
 class _Mapping(NamedTuple):
     """A stretch of memory that holds a part of a file."""
@@ -36,7 +43,7 @@ class _Mapping(NamedTuple):
 def process_knobs() -> dict[str, str]:
     """Values by name, of those knobs that can be read here.
 
-    The allocator is `glibc` or the path of the library that `malloc` leads to; the OpenMP runtime is the one
+    The allocator is `glibc` or the path of the library that gives out memory; the OpenMP runtime is the one
     that a call from torch leads to, if it is loaded.
     """
     mapped = tuple(_mappings())
@@ -63,8 +70,10 @@ def _is_as_asked(name: str, value: str, seen: str) -> bool:
 
 
 def _allocator(mapped: Sequence[_Mapping]) -> str:
-    home = _home_of("malloc", mapped)
-    return KNOBS["allocator"].usual if Path(home).name.startswith("libc.") else home
+    program = str(Path("/proc/self/exe").readlink())
+    homes = [_home_of(symbol, mapped) for symbol in _GIVING]
+    home = next((one for one in homes if one not in ("", program)), program)
+    return KNOBS["allocator"].usual if Path(home).name.startswith(_C_LIBRARY) else home
 
 
 def _openmp(mapped: Sequence[_Mapping]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import autotune
 from autotune.placement.knobs import knob_environment
 from autotune.placement.preloads import PRELOADS, find_preload
 from autotune.spec.configuration import Configuration
@@ -23,9 +24,16 @@ print(json.dumps(process_knobs()))
 """
 
 
-def read_back(variables: dict[str, str]) -> dict[str, str]:
+SYSTEM_PYTHON = Path("/usr/bin/python3")
+"""Debian's is not position-independent, and has a stub for `malloc` of its own."""
+
+OLDEST = (3, 11)
+"""Python that autotune runs in."""
+
+
+def read_back(variables: dict[str, str], python: str = sys.executable) -> dict[str, str]:
     ended = subprocess.run(
-        [sys.executable, "-c", READ_BACK],
+        [python, "-c", READ_BACK],
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
@@ -49,6 +57,23 @@ def test_a_preloaded_allocator_is_the_one_that_gives_out_memory(allocator: str) 
     assert [next(knob_differences(f"allocator={other}", seen), "") for other in others] == [
         f"allocator is {seen['allocator']}, not {other}" for other in others
     ]
+
+
+@pytest.mark.parametrize("allocator", ["glibc", *(one.value for one in PRELOADS["allocator"])])
+def test_the_systems_own_python_says_which_allocator_it_has(allocator: str) -> None:
+    if not runs_autotune(SYSTEM_PYTHON):
+        pytest.skip(f"{SYSTEM_PYTHON} is not there, or too old")
+    if allocator != "glibc" and find_preload("allocator", allocator) is None:
+        pytest.skip(f"{allocator} is not installed")
+    package = {"PYTHONPATH": str(Path(autotune.__file__).parent.parent)}
+    seen = read_back({**package, **knob_environment({"allocator": allocator})}, str(SYSTEM_PYTHON))
+    assert list(knob_differences(f"allocator={allocator}", seen)) == []
+
+
+def runs_autotune(python: Path) -> bool:
+    """Whether it is there, and new enough."""
+    asks = f"import sys; sys.exit(sys.version_info < {OLDEST})"
+    return python.is_file() and subprocess.run([python, "-c", asks], check=False).returncode == 0
 
 
 def test_a_library_that_could_not_be_preloaded_is_noticed(tmp_path: Path) -> None:
