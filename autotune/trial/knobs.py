@@ -26,7 +26,7 @@ _RUNTIMES = ("libiomp5", "libgomp")
 
 _GIVING = ("malloc", "calloc", "realloc", "posix_memalign")
 """What every allocator offers. A program that is not position-independent, such as Debian's Python, may have
-a stub of its own for one whose address it takes, which stands for it everywhere and leads to the allocator."""
+a stub of its own for one whose address it takes: that stands for it everywhere and leads to the allocator."""
 
 _C_LIBRARY = ("libc.", "libc-")
 """How the names of its files begin: `libc.so.6`, and `libc-2.31.so` before glibc 2.34."""
