@@ -14,7 +14,14 @@ from autotune.backends.preparation import (
 )
 from autotune.backends.protocol import Shape
 from autotune.backends.registry import get_backend
-from autotune.errors import CacheError, ModelError, PreparationError, StudyFileError, UnsupportedError
+from autotune.errors import (
+    CacheError,
+    ChangedFileError,
+    ModelError,
+    PreparationError,
+    StudyFileError,
+    UnsupportedError,
+)
 from autotune.model.artifact import Artifact
 from autotune.model.assessment import Assessment, LabelledScore, shortfalls
 from autotune.model.cache import ArtifactCache
@@ -77,12 +84,13 @@ class Bench:
         Preparing and comparing are done under the host's lock too, as they would disturb others.
 
         Args:
-            unprepared: told when the artifact could not be made.
+            unprepared: told when the artifact could not be made, or its answers not be compared; errors of a
+                configuration with knobs are its own.
 
         Raises:
             CacheError: the cache is unusable, which says nothing of the configuration.
             ModelError, StudyFileError: the study's model cannot be run, or compared with; of several, the
-                first, which the others are compared with.
+                first, which the others are compared with, unless a file of the study has changed meanwhile.
         """
         spec = self.setup.spec
         with host_lock(self.observer.waiting):
@@ -94,13 +102,14 @@ class Bench:
             except UnsupportedError as error:
                 return Failure(FailureKind.UNSUPPORTED, error.problem)
             except (ModelError, StudyFileError) as error:
-                if self._is_first(configuration.model):
+                if self._is_first(configuration.model) or isinstance(error, ChangedFileError):
                     raise
                 return Failure(FailureKind.UNSUPPORTED, error.problem, model_wide=True)
             except CacheError:
                 raise
             except PreparationError as error:
-                unprepared()
+                if not configuration.knobs:
+                    unprepared()
                 return Failure(FailureKind.CRASH, error.problem)
             if refusal:
                 return Failure(FailureKind.WRONG_OUTPUT, refusal, pair_wide=not configuration.knobs)

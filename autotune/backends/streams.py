@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from autotune.backends.tokenization import open_tokenizer, refuse_foreign_token
-from autotune.errors import ModelError, StudyFileError
+from autotune.errors import ChangedFileError, ModelError, StudyFileError
 from autotune.model.arranging import HORIZON, MAX_SHAPES, Arrangement, arrange, padded_length, part_of
 from autotune.model.drawing import RECENT, STRATUM, draw_lengths, with_repeats
 from autotune.model.inputs import InputsDescription, ordinary_tokens, read_inputs, write_inputs
@@ -136,7 +136,7 @@ def _tokenized(source: StreamSource, inputs: InputsDescription) -> _Sequences:
     assert source.file is not None
     tokenizer = _tokenizer(source)
     if texts_digest(source.file, tokenizer) != source.problem.texts_digest:
-        raise StudyFileError(f"{source.file} or {tokenizer} has changed meanwhile", remedy="start again")
+        raise ChangedFileError(f"{source.file} or {tokenizer} has changed meanwhile", remedy="start again")
     texts = read_texts(source.file, "problem.texts")
     encodings = open_tokenizer(tokenizer, _cut_to(source, inputs)).encode_batch(list(texts))
     for text, encoding in zip(texts, encodings, strict=True):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from autotune.errors import ModelError, StudyFileError
+from autotune.errors import ChangedFileError, ModelError
 from autotune.model.calibration import Request
 from autotune.model.inputs import InputsDescription, nearest_shape, read_inputs
 from autotune.model.texts import texts_digest
@@ -31,10 +31,10 @@ def tokenized(
 
     Raises:
         ModelError: the tokenizer is not one, does not belong to the model, or leaves no room for text.
-        StudyFileError: texts or tokenizer have changed since they were checked.
+        ChangedFileError: texts or tokenizer have changed since they were checked.
     """
     if texts_digest(file, tokenizer) != digest:
-        raise StudyFileError(f"{file} or {tokenizer} has changed meanwhile", remedy="start again")
+        raise ChangedFileError(f"{file} or {tokenizer} has changed meanwhile", remedy="start again")
     description = read_inputs(reference)
     cutting = open_tokenizer(tokenizer, nearest_shape(description, 1, tokens)[1])
     for text in texts:
