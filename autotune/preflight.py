@@ -24,7 +24,8 @@ from autotune.model.inputs import check_model_takes
 from autotune.model.sources import ResolvedModel
 from autotune.model.study_inputs import check_inputs_take
 from autotune.model.variants import Variant, check_variants, find_models, naming, sizes_of, variants_of
-from autotune.search.knobs import knob_space
+from autotune.placement.preloads import PRELOADED, preload_versions
+from autotune.search.knobs import KnobSpace, knob_space
 from autotune.search.resume import (
     mapping_differences,
     model_differences,
@@ -36,6 +37,7 @@ from autotune.search.serving import compilable_in_words
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search, refuse_foreign
 from autotune.spec.configuration import Configuration
+from autotune.spec.knobs import parse_knobs
 from autotune.spec.load import load_study
 from autotune.spec.study import StudySpec
 from autotune.store.location import parse_location
@@ -50,7 +52,8 @@ class Setup:
     Attributes:
         variants: the models, by what `Configuration.model` says; the first is the baseline's.
         engines: precisions by backend that can run a model here.
-        versions: of autotune, Python, the kernel and every library that decides speed.
+        versions: of autotune, Python, the kernel and every library that decides speed, those that its knobs
+            may preload included.
     """
 
     spec: StudySpec
@@ -63,6 +66,11 @@ class Setup:
     def variant(self, configuration: Configuration) -> Variant:
         """The model that a configuration runs."""
         return self.variants[configuration.model]
+
+    def versions_of(self, configuration: Configuration) -> dict[str, str]:
+        """Those that decide the speed of a configuration: of what may be preloaded, what it does preload."""
+        usual = {name: version for name, version in self.versions.items() if not name.startswith(PRELOADED)}
+        return {**usual, **preload_versions(parse_knobs(configuration.knobs).items())}
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,22 @@ def set_up(surveyed: Survey, *, base: Path, offline: bool) -> Setup:
         variants=variants_of(spec, models, base),
         engines=surveyed.engines,
         space=space,
-        versions=relevant_versions({*surveyed.engines, space.baseline.backend}),
+        versions={
+            **relevant_versions({*surveyed.engines, space.baseline.backend}),
+            **_preloadable(spec, space.knobs),
+        },
+    )
+
+
+def _preloadable(spec: StudySpec, knobs: KnobSpace) -> dict[str, str]:
+    """Versions of what the second stage may preload; empty where there is none."""
+    if second_stage(spec, knobs) is None:
+        return {}
+    return preload_versions(
+        (name, value)
+        for choices in knobs.choices.values()
+        for name, values in choices.items()
+        for value in values
     )
 
 
@@ -275,6 +298,19 @@ def _differences(stored: StudyRecord, asked: StudyRecord) -> list[str]:
     return [
         *machine_differences(stored.machine, asked.machine),
         *model_differences(stored, asked),
-        *mapping_differences(stored.versions, asked.versions),
+        *_version_differences(stored.versions, asked.versions),
         *study_differences(stored.spec, asked.spec),
     ]
+
+
+def _version_differences(stored: Mapping[str, str], asked: Mapping[str, str]) -> list[str]:
+    """Which versions differ; a library that can be preloaded may come and go, but not be another one."""
+
+    def compared(versions: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:
+        return {
+            name: version
+            for name, version in versions.items()
+            if name in others or not name.startswith(PRELOADED)
+        }
+
+    return mapping_differences(compared(stored, asked), compared(asked, stored))

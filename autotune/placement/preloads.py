@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from autotune.errors import UnsupportedError
 
@@ -56,6 +58,13 @@ PRELOADS: Mapping[str, tuple[Preload, ...]] = {
 """By knob. Debian's and Ubuntu's packages; other systems have them under other names."""
 
 
+PRELOADED: Final = "preloaded "
+"""What the names of such libraries begin with where versions are listed."""
+
+_DIGITS = 16
+"""Of a digest; enough to tell builds of a library apart."""
+
+
 def preload_of(knob: str, value: str) -> Preload | None:
     """The library that a value stands for; None for a path, and for what is there anyway."""
     return next((one for one in PRELOADS.get(knob, ()) if one.value == value), None)
@@ -79,6 +88,33 @@ def require_preload(knob: str, value: str) -> Path:
     if found is None:
         raise UnsupportedError(f"{knob} {missing(knob, value)}", remedy=install(knob, value))
     return found
+
+
+def preload_versions(knobs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """What tells builds of the libraries apart that knobs stand for, of those that are on this host.
+
+    By `preloaded VALUE`: version of the Python distribution that brings it, or else digest of its file.
+
+    Args:
+        knobs: names and values; those that no library stands for are passed over.
+    """
+    found = {value: _version(knob, value) for knob, value in sorted(set(knobs))}
+    return {f"{PRELOADED}{value}": version for value, version in found.items() if version}
+
+
+def _version(knob: str, value: str) -> str:
+    """Empty where there is no such library."""
+    from importlib.metadata import version
+
+    preload, path = preload_of(knob, value), find_preload(knob, value)
+    if path is None:
+        return ""
+    if preload is not None and preload.package and path in _brought(preload):
+        return f"{preload.package} {version(preload.package)}"
+    try:
+        return f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:_DIGITS]}"
+    except OSError as error:
+        return f"unreadable: {error.strerror}"
 
 
 def missing(knob: str, value: str) -> str:
