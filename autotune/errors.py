@@ -43,6 +43,11 @@ class AutotuneError(Exception):
     def __str__(self) -> str:
         return f"{self.problem}\n  {self.remedy}" if self.remedy else self.problem
 
+    @property
+    def in_one_line(self) -> str:
+        """Both sentences as one, for where an error is the reason of a failed trial."""
+        return f"{self.problem} ({self.remedy})" if self.remedy else self.problem
+
 
 class MachineError(AutotuneError):
     """The machine cannot be read, or offers nothing to run on."""
