@@ -143,7 +143,10 @@ class Confirm(Part):
     """How the winner is confirmed: on fresh data, in fresh processes, beside the baseline."""
 
     finalists: Annotated[int, Field(ge=1, le=10)] = 3
-    """Best configurations of the search that run again, beside the baseline and a twin of the best."""
+    """Best configurations of the search that run again, beside the baseline and a twin of the best.
+
+    One with knobs counts once: the same without them runs beside it.
+    """
     rounds: Annotated[int, Field(ge=3, le=100)] = 8
     """Rounds at most; in each, every one of them is started anew, in random order. Three are run at least."""
     tie: Annotated[float, Field(gt=0, le=0.5)] = 0.02

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from autotune.search.estimate import (
     estimated_s,
     search_s,
 )
+from autotune.search.knobs import KnobSpace
 from autotune.search.space import build_space
 from autotune.spec.load import parse_study
 from autotune.spec.study import StudySpec
@@ -48,6 +50,14 @@ def test_a_study_without_minutes_takes_all_its_trials_and_rounds() -> None:
     more, fewer = estimate("{trials: 12, minutes: unlimited}"), estimate("{trials: 11, minutes: unlimited}")
     assert more - fewer == pytest.approx(TRIAL_S)
     assert fewer > 11 * TRIAL_S + 6 * ROUND_S
+
+
+def test_where_knobs_are_turned_every_finalist_may_run_with_and_without() -> None:
+    spec = study("{trials: 30, minutes: unlimited}")
+    plain = build_space(spec, MACHINE, {"onnxruntime": ("fp32",)})
+    knobs = KnobSpace({("onnxruntime", "fp32"): {"spinning": ("on", "off")}})
+    turned_s = estimated_s(spec, replace(plain, knobs=knobs))
+    assert turned_s - estimated_s(spec, plain) == pytest.approx(6 * ROUND_S / 2)
 
 
 def test_a_large_budget_of_minutes_is_overrun_by_no_more_than_a_trial_with_its_artifact() -> None:
