@@ -19,6 +19,7 @@ from autotune.reviving import (
     differences,
     prepared_commands,
     refusal_of,
+    refusal_of_plan,
     set_up_plan,
     spec_of,
     stored_commands,
@@ -52,7 +53,8 @@ class Comparison:
         ratio: A's goodness over B's (throughput, or 1 / latency), at the confidence that it carries.
         zone: of indifference, as a share such as 0.02.
         spec: of A's study.
-        reasons: sentences on what the verdict rests on, and what would help.
+        reasons: sentences on what the verdict rests on, and what would help; where a side's answers are too
+            far from the reference's, which, and nothing is measured.
         values: goodness of A and of B; None where nothing was measured.
         notes: in what the sides differ beside their configurations.
         quietness: how quiet the machine was, in sentences; empty where nothing was measured.
@@ -106,6 +108,8 @@ def compare_plans(
     """Run two plans beside each other, their commands as they are stored, and say which is faster.
 
     They are measured as A's study says. Their models may differ; problem, objective and scenario may not.
+    What was prepared anew since its plan was made must keep the limits of its own study's `quality`:
+    otherwise nothing is measured, and the verdict is `undecided`.
 
     Args:
         bounds: how long it may take.
@@ -136,7 +140,11 @@ def compare_plans(
         )
         for name, plan, bench in zip((A, B), (a, b), benches, strict=True)
     )
-    return compare_sides(*sides, notes=notes, bounds=bounds or Bounds(), observer=watcher)
+    refusals = tuple(
+        refusal_of_plan(plan, side.entrant.commands, bench)
+        for plan, side, bench in zip((a, b), sides, benches, strict=True)
+    )
+    return _compare_fit(sides, refusals, notes, bounds or Bounds(), watcher)
 
 
 def compare_configurations(
@@ -148,6 +156,8 @@ def compare_configurations(
     observer: Observer | None = None,
 ) -> Comparison:
     """Run two configurations of a study beside each other, and say which is faster; see `compare_plans`.
+
+    Both must keep the limits of the study's `quality`.
 
     Raises:
         BackendError: one's engine is not there, or cannot run the study's model.
@@ -168,24 +178,14 @@ def compare_configurations(
         )
         for name, one in ((A, a), (B, b))
     )
-    notes = (
-        *_notes_on_variants(a, b, setup.spec),
-        *_notes_on_answers(A, a, bench),
-        *_notes_on_answers(B, b, bench),
-    )
-    return compare_sides(*sides, notes=notes, bounds=bounds or Bounds(), observer=watcher)
+    refusals, notes = (refusal_of(a, bench), refusal_of(b, bench)), _notes_on_variants(a, b, setup.spec)
+    return _compare_fit(sides, refusals, notes, bounds or Bounds(), watcher)
 
 
 def _notes_on_variants(a: Configuration, b: Configuration, spec: StudySpec) -> tuple[str, ...]:
     if a.model == b.model:
         return ()
     return (f"the models differ: A runs {spec.source_of(a)}, B runs {spec.source_of(b)}",)
-
-
-def _notes_on_answers(name: str, configuration: Configuration, bench: Bench) -> tuple[str, ...]:
-    """That a study would not measure this configuration, as its answers are too far from the reference's."""
-    refusal = refusal_of(configuration, bench)
-    return (f"the answers of {name} are {refusal}",) if refusal else ()
 
 
 def _refuse_other_questions(a: Plan, b: Plan) -> None:
@@ -225,6 +225,39 @@ def _notes_on_models(a: Plan, b: Plan) -> tuple[str, ...]:
     if a.model.get("digest") == b.model.get("digest"):
         return ()
     return (f"the models differ: A runs {one}, B runs {other}",)
+
+
+def _compare_fit(
+    sides: tuple[Side, ...],
+    refusals: tuple[str, ...],
+    notes: tuple[str, ...],
+    bounds: Bounds,
+    observer: Observer,
+) -> Comparison:
+    """Run two sides beside each other, unless an answer is too far from the reference's.
+
+    Args:
+        refusals: why each side may not be measured; empty where it may.
+    """
+    a, b = sides
+    if not any(refusals):
+        return compare_sides(a, b, notes=notes, bounds=bounds, observer=observer)
+    return Comparison(
+        labels=(a.label, b.label),
+        verdict="undecided",
+        ratio=None,
+        zone=a.spec.confirm.tie,
+        spec=a.spec,
+        reasons=tuple(
+            f"{side.entrant.name} is not measured, as its answers are {refusal}."
+            for side, refusal in zip(sides, refusals, strict=True)
+            if refusal
+        ),
+        values=(None, None),
+        notes=notes,
+        runs=(),
+        quietness="",
+    )
 
 
 def compare_sides(

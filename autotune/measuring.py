@@ -100,17 +100,17 @@ class Bench:
                 commands = self.commands(configuration)
                 refusal = self.refusal(configuration)
             except UnsupportedError as error:
-                return Failure(FailureKind.UNSUPPORTED, error.problem)
+                return Failure(FailureKind.UNSUPPORTED, error.in_one_line)
             except (ModelError, StudyFileError) as error:
                 if self._is_first(configuration.model) or isinstance(error, ChangedFileError):
                     raise
-                return Failure(FailureKind.UNSUPPORTED, error.problem, model_wide=True)
+                return Failure(FailureKind.UNSUPPORTED, error.in_one_line, model_wide=True)
             except CacheError:
                 raise
             except PreparationError as error:
                 if not configuration.knobs:
                     unprepared()
-                return Failure(FailureKind.CRASH, error.problem)
+                return Failure(FailureKind.CRASH, error.in_one_line)
             if refusal:
                 return Failure(FailureKind.WRONG_OUTPUT, refusal, pair_wide=not configuration.knobs)
             result = run_trial(
@@ -215,6 +215,20 @@ class Bench:
                 remedy="pad to the longest or to buckets, in batches as they come and without a cache",
             )
         return described.shapes
+
+    def unfit(self, configuration: Configuration) -> str:
+        """Why a configuration that was measured once may not be chosen for its answers; empty if it may.
+
+        Raises:
+            CacheError: the cache is unusable, which says nothing of the configuration.
+            ModelError, StudyFileError: a model of the study cannot be run, or compared with.
+        """
+        try:
+            return self.variant_refusal(configuration.model) or self.refusal(configuration)
+        except CacheError:
+            raise
+        except (UnsupportedError, PreparationError) as error:
+            return error.in_one_line
 
     def refusal(self, configuration: Configuration) -> str:
         """Why a configuration's answers are too far from the reference's; empty if they are near enough.

@@ -19,17 +19,20 @@ from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
 from autotune.measuring import Bench
 from autotune.model.cache import ArtifactCache
+from autotune.model.manifest import read_manifest
 from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.model.stream_source import stream_source
 from autotune.model.study_inputs import calibration_source
 from autotune.model.variants import of_variant, variants_of
 from autotune.placement.placement import Command
+from autotune.placement.preloads import PRELOADED, preload_versions
 from autotune.plan.document import Plan
 from autotune.plan.make import folders_of
 from autotune.preflight import Setup, relevant_versions, survey
 from autotune.search.resume import mapping_differences
 from autotune.search.space import baseline_configuration
 from autotune.spec.configuration import Configuration, Prepared
+from autotune.spec.knobs import parse_knobs
 from autotune.spec.study import StudySpec
 from autotune.trial.lock import host_lock
 
@@ -170,19 +173,6 @@ def set_up_plan(plan: Plan, origin: Origin) -> Setup:
     )
 
 
-def is_prepared(plan: Plan, bench: Bench) -> bool:
-    """Whether what the plan runs is in the cache."""
-    one, setup = plan.configuration, bench.setup
-    variant, cache = setup.variant(one), ArtifactCache()
-    found = find_artifact(
-        variant.model.digest, one.backend, one.precision, setup.machine.isa, cache, variant.calibration
-    )
-    requests = variant.stream(one)
-    return found is not None and (
-        requests is None or find_stream(variant.model.digest, requests, cache) is not None
-    )
-
-
 def stored_commands(plan: Plan, bench: Bench) -> tuple[Command, ...]:
     """The plan's commands exactly as stored; what they load is prepared where it is gone.
 
@@ -206,6 +196,26 @@ def prepared_commands(configuration: Configuration, bench: Bench) -> tuple[Comma
     """
     with host_lock(bench.observer.waiting):
         return bench.commands(configuration)
+
+
+def refusal_of_plan(plan: Plan, commands: Sequence[Command], bench: Bench) -> str:
+    """Why a study would not measure a plan today for its answers; empty if it would.
+
+    What the plan was made with, it was compared with; what was prepared since is compared now.
+
+    Args:
+        commands: of the plan, as `stored_commands` gives them.
+    """
+    return refusal_of(plan.configuration, bench) if _is_made_since(plan, commands) else ""
+
+
+def _is_made_since(plan: Plan, commands: Sequence[Command]) -> bool:
+    """Whether what the commands load is not the artifact that the plan was made with."""
+    then, now = plan.model.get("artifact"), folders_of(commands)["artifact"]
+    if now is None or Path(str(then)).name != Path(now).name:
+        return True
+    manifest = read_manifest(Path(now))
+    return manifest is None or manifest.created_s > plan.created_s
 
 
 def refusal_of(configuration: Configuration, bench: Bench) -> str:
@@ -247,10 +257,20 @@ def _both(plan: Plan, machine: Machine) -> tuple[Configuration, Configuration]:
 
 def _version_differences(plan: Plan, machine: Machine) -> Iterator[str]:
     backends = {one.backend for one in _prepared(plan, machine)}
-    now = relevant_versions(backends)
+    now = {**relevant_versions(backends), **_preloaded_now(plan)}
     decisive = {package for name in backends for package in get_backend(name).packages} | now.keys()
-    then = {name: version for name, version in plan.versions.items() if name in decisive}
+    then = {
+        name: version
+        for name, version in plan.versions.items()
+        if name in decisive or name.startswith(PRELOADED)
+    }
     yield from mapping_differences(then, now)
+
+
+def _preloaded_now(plan: Plan) -> dict[str, str]:
+    """Versions of what the plan preloads, as far as it states them: older plans do not."""
+    found = preload_versions(parse_knobs(plan.configuration.knobs).items())
+    return {name: version for name, version in found.items() if name in plan.versions}
 
 
 def _model_differences(plan: Plan, models: Mapping[str, ResolvedModel]) -> tuple[str, ...]:

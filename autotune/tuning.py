@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autotune.concluding import too_noisy, unconfirmed
-from autotune.confirming import Confirming, choose_finalists
+from autotune.confirming import Confirming, choose_finalists, fit_records
 from autotune.errors import AutotuneError, PlanError
 from autotune.measuring import Bench
 from autotune.plan.document import Plan
 from autotune.preflight import Setup, begin_or_resume, one_run, read_study, set_up, survey
 from autotune.report.progress import Observer, Progress
-from autotune.report.ranking import best, gain, measured_baseline, no_plan_error
+from autotune.report.ranking import best, gain, measured_baseline, no_plan_error, ranked
 from autotune.rounds import ATTEMPTS, is_disturbed
 from autotune.search.estimate import estimated_trials, search_s
 from autotune.search.score import score, violations
@@ -151,12 +151,13 @@ class _Run:
             return TuningInterrupted(None, error.problem)
 
     def _best_so_far(self) -> Plan:
-        winner = best(self.records, self.setup.spec)
-        if winner is None:
-            raise no_plan_error(self.records, self.setup.spec)
-        stored = newest_plan(self.store, self.setup.spec.name)
-        if stored is not None and stored.created_s >= self._searched_s():
+        spec = self.setup.spec
+        if best(self.records, spec) is None:
+            raise no_plan_error(self.records, spec)
+        stored = newest_plan(self.store, spec.name)
+        if stored is not None and self._is_of_all(stored):
             return stored
+        winner, *_ = ranked(fit_records(self.bench, self.records, lambda left: ranked(left, spec)[:1]), spec)
         commands = self.bench.commands(winner.configuration)
         baseline = measured_baseline(self.records)
         quality = self.bench.assessment(winner.configuration)
@@ -177,8 +178,11 @@ class _Run:
             raise no_plan_error(self.records, self.setup.spec)
 
     def _is_up_to_date(self, plan: Plan) -> bool:
-        is_confirmed = plan.confirmation.verdict != "unconfirmed"
-        return is_confirmed and plan.created_s >= self._searched_s()
+        return plan.confirmation.verdict != "unconfirmed" and self._is_of_all(plan)
+
+    def _is_of_all(self, plan: Plan) -> bool:
+        """Whether no trial is newer than the plan, and its answers were compared with the reference's."""
+        return plan.quality is not None and plan.created_s >= self._searched_s()
 
     def _searched_s(self) -> float:
         """When the last trial ended, in Unix time."""

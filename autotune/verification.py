@@ -15,9 +15,8 @@ from autotune.report.progress import Observer
 from autotune.reviving import (
     Origin,
     differences,
-    is_prepared,
     prepared_commands,
-    refusal_of,
+    refusal_of_plan,
     set_up_plan,
     spec_of,
     stored_commands,
@@ -92,8 +91,8 @@ def verify(
     run once each, in random order. Their ratio repeats on a noisy machine where neither of them does: its
     interval (Student's, of the mean log-ratio over the rounds, and paid for looking several times: `Duel`) is
     held against the gain that the plan states, with its own interval and the tolerance around it
-    (`agreement`). Where what it runs is not in the cache any more and is prepared anew, its answers are
-    compared with the reference's again before anything is measured; else they are those of then.
+    (`agreement`). Where what it runs was prepared anew since the plan was made, now or earlier, its answers
+    are compared with the reference's again before anything is measured; else they are those of then.
 
     Args:
         tolerance: by which share less than what the plan states still counts as it.
@@ -110,9 +109,8 @@ def verify(
     if found := differences(plan, where).all():
         return Verification(plan, "stale", tolerance, figure, promised, reasons=found)
     bench = Bench(set_up_plan(plan, where), watcher)
-    is_new = not is_prepared(plan, bench)
     entrants = _entrants(plan, bench, figure)
-    if is_new and (refusal := refusal_of(plan.configuration, bench)):
+    if refusal := refusal_of_plan(plan, entrants[0].commands, bench):
         wrong = f"What was prepared anew answers wrongly: {refusal}."
         return Verification(plan, "worse", tolerance, figure, promised, reasons=(wrong,))
     return verify_with(plan, tolerance, entrants, bench.confirm, most, watcher)

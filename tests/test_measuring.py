@@ -137,9 +137,10 @@ print(json.dumps({
 """
 """Searches, and stops before the confirmation."""
 
-VERIFY = """
+RERUN = """
 import json, sys
 from pathlib import Path
+from autotune.comparison import compare_configurations, compare_plans
 from autotune.measuring import Bench
 from autotune.model.cache import ArtifactCache
 from autotune.plan.evidence import Confirmation
@@ -159,10 +160,19 @@ plan = make_plan(
     versions=setup.versions, model=setup.variant(one).model,
 )
 assert ArtifactCache().remove([Path(folders_of(commands)["artifact"]).name])
-found = verify(plan)
-print(json.dumps({"verdict": found.verdict, "reasons": found.reasons, "runs": len(found.runs)}))
+found = {
+    "first": verify(plan),
+    "second": verify(plan),
+    "plans": compare_plans(plan, plan),
+    "configurations": compare_configurations(setup, one, setup.space.baseline),
+}
+print(json.dumps({
+    name: {"verdict": one.verdict, "reasons": one.reasons, "runs": len(one.runs)}
+    for name, one in found.items()
+}))
 """
-"""Verifies a plan whose artifact is gone."""
+"""Verifies a plan whose artifact is gone, twice, and compares it with itself, and what it runs with the
+baseline."""
 
 
 class World:
@@ -295,10 +305,28 @@ def test_of_several_models_the_first_one_decides_by_the_labelled_texts_which_are
     assert labelled["of"] == ("" if found["source"] == "path:model" else "path:model")
 
 
-def test_what_verify_prepares_anew_is_compared_again_before_anything_is_measured(world: World) -> None:
+@pytest.fixture(scope="module")
+def again(world: World) -> dict[str, Any]:
+    """What running wrong answers again shows."""
     quality = {"texts": "texts.txt", "max_difference": 1e-9}
-    found = world.run(VERIFY, search=search("pytorch"), quality=quality)
+    return world.run(RERUN, search=search("pytorch"), quality=quality)
+
+
+@pytest.mark.parametrize("time", ["first", "second"])
+def test_what_was_prepared_anew_is_compared_however_often_it_is_verified(
+    again: dict[str, Any], time: str
+) -> None:
+    found = again[time]
     assert (found["verdict"], found["runs"]) == ("worse", 0)
     (reason,) = found["reasons"]
     assert reason.startswith("What was prepared anew answers wrongly: too far from the fp32 reference: ")
     assert "above quality.max_difference 1e-09" in reason
+
+
+@pytest.mark.parametrize("sides", ["plans", "configurations"])
+def test_wrong_answers_are_not_measured_beside_others(again: dict[str, Any], sides: str) -> None:
+    found = again[sides]
+    assert (found["verdict"], found["runs"]) == ("undecided", 0)
+    assert found["reasons"][0].startswith(
+        "A is not measured, as its answers are too far from the fp32 reference: "
+    )

@@ -23,7 +23,7 @@ from autotune.backends.reference import REFERENCE, reference_packages, reference
 from autotune.backends.registry import get_backend, package_versions
 from autotune.backends.streams import STREAM, STREAM_PACKAGES
 from autotune.backends.transformers_model import OFFLINE_AND_QUIET
-from autotune.errors import BackendError, PreparationError
+from autotune.errors import BackendError, ModelError, PreparationError
 from autotune.model.artifact import Artifact, ArtifactName, deciding_isa
 from autotune.model.assessment import EXEMPT, Assessment, LabelledScore, read_assessment
 from autotune.model.cache import ArtifactCache
@@ -107,6 +107,8 @@ def prepare_calibration(
     if found is not None:
         return found
     reference = _prepare_reference(model, cache, timeout_s)
+    if source.texts is not None:
+        _require_files(model)
     request = {"reference": str(reference.directory), "source": _plain(source)}
     return _make_once(name, model, request, cache, timeout_s)
 
@@ -180,7 +182,11 @@ def _prepare_evaluation(
 ) -> Artifact:
     versions = package_versions((*reference_packages(model), *METRIC_PACKAGES))
     name = ArtifactName(model.digest, EVALUATION, "fp32", versions, calibration=source.digest)
+    found = cache.find(name.key())
+    if found is not None:
+        return found
     reference = _prepare_reference(model, cache, timeout_s)
+    _require_files(model)
     request = {"reference": str(reference.directory), "source": _plain(source)}
     return _make_once(name, model, request, cache, timeout_s)
 
@@ -252,7 +258,23 @@ def _isa(engine: Backend, isa: frozenset[str]) -> tuple[str, ...]:
 def _prepare_reference(model: ResolvedModel, cache: ArtifactCache, timeout_s: float) -> Artifact:
     name = ArtifactName(model.digest, REFERENCE, "fp32", package_versions(reference_packages(model)))
     found = cache.find(name.key())
-    return found or _make_once(name, model, {"model": _to_json(model)}, cache, timeout_s)
+    if found is not None:
+        return found
+    _require_files(model)
+    return _make_once(name, model, {"model": _to_json(model)}, cache, timeout_s)
+
+
+def _require_files(model: ResolvedModel) -> None:
+    """Refuse to prepare anything of a model that is only known by its digest.
+
+    Raises:
+        ModelError: it is.
+    """
+    if model.path is None and model.kind != "random":
+        raise ModelError(
+            f"{model.source} is not here, and what is in the cache is not all that is needed of it",
+            remedy="put it back, or name the folder that its path starts from (--base)",
+        )
 
 
 def _make_once(

@@ -31,13 +31,13 @@ class EvaluationSource:
 
     Attributes:
         data: a file for `read_labelled`.
-        tokenizer: the model's `tokenizer.json`.
+        tokenizer: the model's `tokenizer.json`; None where the model is not here.
         digest_of_both: hex SHA-256, as `autotune.model.texts.texts_digest` gives it.
         tokens: of the longest sequence; a model that takes fewer gets as many as it takes.
     """
 
     data: Path
-    tokenizer: Path
+    tokenizer: Path | None
     digest_of_both: str
     metric: Metric
     tokens: int

@@ -102,12 +102,12 @@ def evaluation_source(spec: StudySpec, model: ResolvedModel, base: Path) -> Eval
     Args:
         spec: with the digests that `check_study_inputs` gives.
     """
-    quality, tokenizer = spec.quality, tokenizer_of(model)
-    if quality.data is None or quality.metric is None or tokenizer is None:
+    quality = spec.quality
+    if quality.data is None or quality.metric is None:
         return None
     return EvaluationSource(
         data=base / quality.data,
-        tokenizer=tokenizer,
+        tokenizer=tokenizer_of(model),
         digest_of_both=quality.data_digest,
         metric=quality.metric,
         tokens=spec.problem.longest or LONGEST_TEXT,
