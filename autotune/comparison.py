@@ -26,6 +26,7 @@ from autotune.reviving import (
 )
 from autotune.rounds import Entrant, Run
 from autotune.search.duel import Duel
+from autotune.search.knobs import require_knobs
 from autotune.search.resume import study_differences
 from autotune.search.score import limits_missed
 from autotune.spec.configuration import Configuration
@@ -160,13 +161,14 @@ def compare_configurations(
     Both must keep the limits of the study's `quality`.
 
     Raises:
-        BackendError: one's engine is not there, or cannot run the study's model.
+        BackendError: one's engine is not there, cannot run the study's model, or does not read its knobs.
         PlacementError: one is not legal on this machine.
         AutotuneError: one cannot be run here; before anything is measured.
         ComparisonInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
     """
     for one in (a, b):
         require_engine(one, setup.spec, setup.machine)
+        require_knobs(one, setup.machine.isa)
     watcher = observer or Observer()
     bench = Bench(setup, watcher)
     sides = tuple(

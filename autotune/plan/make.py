@@ -20,6 +20,7 @@ from autotune.plan.evidence import Confirmation, Estimate, LatencyPercentile, Ra
 from autotune.plan.histogram import latency_histogram
 from autotune.search.score import ratio, score
 from autotune.spec.configuration import Configuration
+from autotune.spec.knobs import answering
 from autotune.spec.study import Objective, StudySpec
 from autotune.statistics.paired import Interval, mean_interval
 from autotune.statistics.quantiles import needed_count, percentile_of, supports, upper_bound
@@ -208,11 +209,12 @@ def _warnings(runs: Sequence[Measurement], spec: StudySpec, machine: Machine) ->
 
 
 def _doubts(spec: StudySpec, configuration: Configuration, quality: Assessment | None) -> Iterator[str]:
-    """What is not known of the answers; fp32 computes as the reference does, whatever it is asked."""
-    is_reduced = configuration.precision != "fp32"
-    if is_reduced and quality and quality.inputs == "random" and quality.labelled is None:
+    """What is not known of the answers; fp32 computes as the reference does, but for some knobs."""
+    changing = answering(configuration.knobs)
+    computed = f"{configuration.precision} {changing}".rstrip()
+    if computed != "fp32" and quality and quality.inputs == "random" and quality.labelled is None:
         yield (
-            f"The answers at {configuration.precision} were compared with fp32's on random tokens alone: "
+            f"The answers at {computed} were compared with fp32's on random tokens alone: "
             "name real texts (quality.texts) or labelled ones (quality.data) to know what it costs on yours."
         )
     if len(spec.models) > 1 and spec.quality.data is None:

@@ -11,11 +11,11 @@ from typing import Final
 from autotune.backends.protocol import Backend, TakesKnobs
 from autotune.backends.registry import backends, get_backend
 from autotune.backends.torch_engine import BF16_FLAGS, torch_folder
-from autotune.errors import StudyFileError
+from autotune.errors import StudyFileError, UnsupportedError
 from autotune.placement.preloads import find_preload, install, missing
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.knob_search import KnobSearch
-from autotune.spec.knobs import KNOBS, NO_KNOBS, Knobs, knob_texts, legal_fault
+from autotune.spec.knobs import KNOBS, NO_KNOBS, Knobs, knob_texts, legal_fault, parse_knobs
 
 Find = Callable[[str, str], Path | None]
 """Where the library of a knob's value lies, as `autotune.placement.preloads.find_preload` says it."""
@@ -116,6 +116,26 @@ def knob_space(
     here = {pair: _here(choices, reasons) for pair, choices in read.items()}
     texts = sorted({"", *(text for choices in read.values() for text in knob_texts(choices))})
     return KnobSpace(here, tuple(texts)), tuple(reasons_in_words(reasons))
+
+
+def require_knobs(configuration: Configuration, isa: frozenset[str], find: Find = find_preload) -> None:
+    """Make sure that a configuration's engine reads its knobs and that they can be had here.
+
+    Raises:
+        UnsupportedError: one is not read, or cannot be had; with what helps.
+    """
+    backend, precision = configuration.backend, configuration.precision
+    read = _knobs_read(get_backend(backend))
+    for name, value in parse_knobs(configuration.knobs).items():
+        if precision not in read.get(name, ()):
+            raise UnsupportedError(
+                f"{backend} {precision} does not read {name}: it sets {KNOBS[name].what}",
+                remedy="leave it out, or name an engine that `autotune engines` names beside it",
+            )
+        if reason := _why_not(name, value, isa, find):
+            raise UnsupportedError(
+                f"{name}={value} cannot be had here: {reason}", remedy="do that, or leave it out"
+            )
 
 
 def knob_statuses(isa: frozenset[str], find: Find = find_preload) -> tuple[KnobStatus, ...]:
