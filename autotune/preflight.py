@@ -228,7 +228,8 @@ def begin_or_resume(setup: Setup, store: StudyStore) -> SearchStudy:
 
     Raises:
         ResumeError: the stored study was made on another machine, with another model, other library
-            versions or another study file.
+            versions or another study file; or an engine or precision has come or gone since, as where a
+            compiler was installed.
         StudyError: Optuna has a study of this name in the store that is not ours.
     """
     asked = _record(setup)
@@ -239,6 +240,7 @@ def begin_or_resume(setup: Setup, store: StudyStore) -> SearchStudy:
     else:
         refuse_differences(setup.spec.name, _differences(stored, asked))
     search = open_search(setup.spec, setup.space, store.optuna_storage())
+    refuse_differences(setup.spec.name, search.choice_differences())
     trials = store.trials(setup.spec.name)
     search.expect([one.number for one in trials])
     search.settle({one.number: Answer(one.result, one.score, one.violations) for one in trials})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -14,6 +14,10 @@ from autotune.spec.study import StudySpec
 FREE = ("name", "model", "digests", "budget")
 """Parts of a study file that may change between runs: the name is the key, models are compared by their
 digests, and a budget bounds how much is measured and not what."""
+
+
+_LISTED = 4
+"""Values of a parameter that a sentence names."""
 
 
 class HasModels(Protocol):
@@ -97,6 +101,25 @@ def mapping_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[
         for key in keys
         if old.get(key) != new.get(key)
     ]
+
+
+def choice_differences(old: Mapping[str, Sequence[Any]], new: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Which parameters have other values to choose from: `backend inductor: not there then`.
+
+    Args:
+        old: by parameter; what it lacks is not compared.
+    """
+    both = [(name, {*old[name]}, {*new[name]}) for name in new if name in old]
+    added = [f"{name} {_listed(now - then)}: not there then" for name, then, now in both if now - then]
+    lost = [f"{name} {_listed(then - now)}: no longer there" for name, then, now in both if then - now]
+    return added + lost
+
+
+def _listed(values: Iterable[Any]) -> str:
+    """A few of them, ascending, and how many more there are."""
+    words = sorted(map(str, values))
+    more = f" and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
+    return ", ".join(words[:_LISTED]) + more
 
 
 def _compared(document: Mapping[str, Any]) -> dict[str, Any]:

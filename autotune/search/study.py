@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.pruners import NopPruner
 from optuna.storages import BaseStorage
@@ -16,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from autotune.errors import StoreError, StudyError
 from autotune.search.outcomes import FAILURE, MODEL_WIDE, PAIR_WIDE, configuration_of
+from autotune.search.resume import choice_differences
 from autotune.search.sampler import LegalSampler
 from autotune.search.score import direction
 from autotune.search.second_stage import second_stage
@@ -136,6 +138,13 @@ class SearchStudy:
             )
 
     @_storage_trouble
+    def choice_differences(self) -> list[str]:
+        """Which parameters had other values to choose from in the stored trials: Optuna does not mix them."""
+        stored = [trial.distributions for trial in self._study.get_trials(deepcopy=False)]
+        then = {name: made for trial in reversed(stored) for name, made in trial.items()}
+        return choice_differences(_choices(then), _choices(self._sampler.distributions))
+
+    @_storage_trouble
     def settle(self, answers: Mapping[int, Answer]) -> None:
         """Finish the trials that a stopped run left running.
 
@@ -192,6 +201,15 @@ def refuse_foreign(name: str, storage: BaseStorage) -> None:
             f"the store holds an Optuna study {name!r} that autotune did not make",
             remedy="give this study another name (--name NEW), or use another store (--store URL)",
         )
+
+
+def _choices(distributions: Mapping[str, BaseDistribution]) -> dict[str, tuple[Any, ...]]:
+    """Of the categorical ones; the others may grow."""
+    return {
+        name: made.choices
+        for name, made in distributions.items()
+        if isinstance(made, CategoricalDistribution)
+    }
 
 
 def outcome_in_words(answer: Answer) -> str:
