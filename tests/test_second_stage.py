@@ -5,24 +5,30 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autotune.confirming import choose_finalists
-from autotune.errors import StudyFileError
+from autotune.errors import ResumeError, StudyFileError
 from autotune.exporters.numactl import SCRIPT, NumactlExporter
 from autotune.exporters.write import write_export
 from autotune.placement.preloads import find_preload
 from autotune.plan.describe import describe
 from autotune.plan.document import Plan
 from autotune.report.progress import Observer, Progress
+from autotune.reviving import Origin, differences
 from autotune.spec.load import load_study
 from autotune.store.records import TrialRecord
 from autotune.store.store import read_store
 from autotune.testing.fake_model import SCHEMA
+from autotune.testing.fake_plans import ONE, FakeStudy
 from autotune.trial.measurement import Failure, Measurement
 from autotune.tuning import TuningInterrupted, tune
 
@@ -146,6 +152,54 @@ def test_a_worker_that_does_not_have_its_knobs_fails_its_trial_alone(tmp_path: P
     assert {failure.reason for failure in failures} == {"spinning is on, not off"}
 
 
+OUT_OF_ORDER = '''
+from autotune.testing.fake_backend import FakeBackend
+
+class Backend(FakeBackend):
+    """An engine for which nothing can be prepared."""
+    name = "broken"
+
+    def prepare(self, model, precision, directory):
+        raise RuntimeError("out of order")
+'''
+PREPARE = """
+import json, sys
+from dataclasses import replace
+from pathlib import Path
+from autotune.measuring import Bench
+from autotune.preflight import set_up, survey
+from autotune.report.progress import Observer
+from autotune.spec.load import load_study
+
+setup = set_up(survey(load_study(Path("study.yaml"))), base=Path(), offline=True)
+bench, dropped = Bench(setup, Observer()), []
+for knobs in ("", "spinning=off"):
+    one = replace(setup.space.configurations[0], knobs=knobs)
+    found = bench.search(one, rival=None, max_measuring_s=None, unprepared=lambda: dropped.append(knobs))
+    assert "out of order" in found.reason, found
+print(json.dumps(dropped))
+"""
+"""For which knobs an engine is not tried again, as nothing could be prepared."""
+
+
+def test_what_goes_wrong_with_a_knob_speaks_for_that_configuration_alone(
+    tmp_path: Path, own_cache: Path, install_backend: Callable[[str, str, str], Path]
+) -> None:
+    plugins = install_backend("broken", "broken", OUT_OF_ORDER)
+    Folder(tmp_path, backends=["broken"])
+    path = os.pathsep.join(filter(None, (str(plugins), os.environ.get("PYTHONPATH"))))
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", PREPARE],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout) == [""]
+
+
 def test_a_library_that_is_not_there_is_refused_before_anything_is_measured(
     tmp_path: Path,
     own_cache: Path,
@@ -156,6 +210,52 @@ def test_a_library_that_is_not_there_is_refused_before_anything_is_measured(
     assert caught.value.path == "search.knobs.allocator[0]"
 
 
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """Something that may be preloaded, as far as a study can tell before it does."""
+    file = tmp_path / "liballoc.so"
+    file.write_bytes(b"first build")
+    return file
+
+
+def test_a_study_is_not_mixed_with_another_build_of_a_library_that_it_may_preload(
+    tmp_path: Path, own_cache: Path, library: Path
+) -> None:
+    folder = Folder(tmp_path, knobs={"allocator": str(library)})
+    with pytest.raises(TuningInterrupted):
+        folder.tune(Stages(stop_after=1))
+    library.write_bytes(b"second build")
+    with pytest.raises(ResumeError, match=f"preloaded {library}: sha256 [0-9a-f]+ -> sha256 [0-9a-f]+"):
+        folder.tune()
+
+
+def test_a_study_that_was_stored_before_builds_were_goes_on(
+    tmp_path: Path, own_cache: Path, library: Path
+) -> None:
+    folder = Folder(tmp_path, knobs={"allocator": str(library)})
+    with pytest.raises(TuningInterrupted):
+        folder.tune(Stages(stop_after=1))
+    with sqlite3.connect(tmp_path / "autotune.db") as database:
+        (versions,) = database.execute("select versions from autotune_studies").fetchone()
+        older = {name: one for name, one in json.loads(versions).items() if str(library) not in name}
+        assert older != json.loads(versions)
+        database.execute("update autotune_studies set versions = ?", (json.dumps(older),))
+    with pytest.raises(TuningInterrupted):
+        folder.tune(Stages(stop_after=1))
+    assert len(folder.trials()) == 2
+
+
+def test_a_plan_is_stale_with_another_build_of_what_it_preloads_if_it_says_which(
+    own_study: FakeStudy, library: Path
+) -> None:
+    older = own_study.plan(2.0, replace(ONE, knobs=f"allocator={library}"))
+    assert differences(older, Origin(own_study.folder)).all() == ()
+    other = {**older.versions, f"preloaded {library}": "sha256 00"}
+    plan = older.model_copy(update={"versions": other})
+    (told,) = differences(plan, Origin(own_study.folder)).versions
+    assert told.startswith(f"preloaded {library}: sha256 00 -> sha256 ")
+
+
 @pytest.mark.skipif(find_preload("allocator", "jemalloc") is None, reason="jemalloc is not installed")
 def test_a_preloaded_allocator_is_proven_planned_and_exported(tmp_path: Path, own_cache: Path) -> None:
     folder = Folder(tmp_path, knobs={"allocator": "jemalloc"})
@@ -164,6 +264,7 @@ def test_a_preloaded_allocator_is_proven_planned_and_exported(tmp_path: Path, ow
     assert plan.configuration.knobs == "allocator=jemalloc"
     assert plan.commands()[0].environment["LD_PRELOAD"] == library
     assert any(library in warning for warning in plan.warnings)
+    assert plan.versions["preloaded jemalloc"].startswith("sha256 ")
     if shutil.which("numactl") is None:
         pytest.skip("numactl is not installed")
     exporter = NumactlExporter()

@@ -8,15 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from typer.testing import CliRunner, Result
 
 from autotune.cli import exits
 from autotune.cli.main import app
-from autotune.errors import AutotuneError, BackendError, ModelError, ResumeError, StudyFileError
+from autotune.errors import (
+    AutotuneError,
+    BackendError,
+    ChangedFileError,
+    ModelError,
+    ResumeError,
+    StudyFileError,
+)
+from autotune.measuring import Bench
 from autotune.plan.document import Plan, format_plan, parse_plan
 from autotune.preflight import set_up, survey
 from autotune.report.dossier import gather
 from autotune.report.effects import parameter_effects
+from autotune.report.progress import Observer
 from autotune.reviving import Origin, differences
 from autotune.spec.load import load_study
 from autotune.store.records import TrialRecord
@@ -152,6 +163,21 @@ def test_a_dry_run_names_the_models_and_says_that_they_are_not_compared(tuned: F
     assert document["models"] == [BIG, SMALL]
     assert (document["configurations"], document["trials_at_most"]) == (2, 3)
     assert any("not compared with each other" in note for note in document["notes"])
+
+
+@pytest.mark.parametrize("model", [BIG, SMALL])
+def test_texts_that_change_meanwhile_end_the_study_whichever_model_is_next(
+    folder: Folder, model: str
+) -> None:
+    Tokenizer(WordLevel({"good": 0, "[UNK]": 1}, "[UNK]")).save(str(folder.path / "tokenizer.json"))
+    texts = folder.path / "texts.txt"
+    texts.write_text("good")
+    study = load_study(folder.write_study(problem={"batch_size": 1, "texts": "texts.txt"}))
+    setup = set_up(survey(study), base=folder.path, offline=True)
+    texts.write_text("bad")
+    one = next(one for one in setup.space.configurations if one.model == model)
+    with pytest.raises(ChangedFileError, match="has changed meanwhile"):
+        Bench(setup, Observer()).search(one, rival=None, max_measuring_s=None, unprepared=lambda: None)
 
 
 @pytest.mark.parametrize(("name", "source"), [("big", BIG), ("small", SMALL)])

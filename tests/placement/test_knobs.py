@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from autotune.backends.registry import package_versions
 from autotune.errors import UnsupportedError
 from autotune.placement.knobs import knob_environment
-from autotune.placement.preloads import PRELOADS, find_preload, preload_of
+from autotune.placement.preloads import PRELOADS, find_preload, preload_of, preload_versions
 
 
 def test_usual_values_need_no_variables() -> None:
@@ -37,6 +39,24 @@ def test_a_library_that_is_not_there_is_told_in_one_sentence() -> None:
     with pytest.raises(UnsupportedError, match=r"allocator /nowhere/lib\.so is not on this host") as caught:
         knob_environment({"allocator": "/nowhere/lib.so"})
     assert "path of a library that is there" in caught.value.remedy
+
+
+def test_a_library_is_known_by_what_is_in_its_file_unless_a_package_brings_it(tmp_path: Path) -> None:
+    library = tmp_path / "liballoc.so"
+    library.write_bytes(b"first build")
+    knobs = [("allocator", str(library)), ("spinning", "off"), ("allocator", "glibc")]
+    first = preload_versions(knobs)
+    assert list(first) == [f"preloaded {library}"]
+    library.write_bytes(b"second build")
+    assert preload_versions(knobs) != first
+
+
+def test_the_runtime_of_a_package_is_known_by_the_packages_version() -> None:
+    if not package_versions(["intel-openmp"]):
+        pytest.skip("intel-openmp is not installed")
+    assert preload_versions([("openmp", "libiomp5")]) == {
+        "preloaded libiomp5": f"intel-openmp {version('intel-openmp')}"
+    }
 
 
 @pytest.mark.parametrize(

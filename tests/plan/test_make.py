@@ -108,24 +108,28 @@ def test_one_round_has_no_interval() -> None:
 
 
 @pytest.mark.parametrize(
-    ("precision", "quality", "warned"),
+    ("precision", "knobs", "quality", "warned"),
     [
-        ("int8-dynamic", Assessment("random", 32, cosine=0.99), True),
-        ("int8-dynamic", Assessment("texts", 32, cosine=0.99), False),
-        ("int8-dynamic", Assessment("random", 32, labelled=LabelledScore("f1", 9, 1.0, 1.0)), False),
-        ("int8-dynamic", EXEMPT, False),
-        ("fp32", Assessment("random", 32, cosine=1.0), False),
+        ("int8-dynamic", "", Assessment("random", 32, cosine=0.99), True),
+        ("int8-dynamic", "", Assessment("texts", 32, cosine=0.99), False),
+        ("int8-dynamic", "", Assessment("random", 32, labelled=LabelledScore("f1", 9, 1.0, 1.0)), False),
+        ("int8-dynamic", "", EXEMPT, False),
+        ("fp32", "", Assessment("random", 32, cosine=1.0), False),
+        ("fp32", "spinning=off", Assessment("random", 32, cosine=1.0), False),
+        ("fp32", "matmul_precision=medium", Assessment("random", 32, cosine=0.99), True),
+        ("fp32", "matmul_precision=medium", Assessment("texts", 32, cosine=0.99), False),
     ],
 )
 def test_a_reduced_precision_that_was_compared_on_random_tokens_alone_is_warned_of(
-    precision: Precision, quality: Assessment, warned: bool
+    precision: Precision, knobs: str, quality: Assessment, warned: bool
 ) -> None:
     winner = measured(build_measurement(instances=2))
-    chosen = replace(winner, configuration=replace(winner.configuration, precision=precision))
+    chosen = replace(winner, configuration=replace(winner.configuration, precision=precision, knobs=knobs))
     plan = make(winner=chosen, quality=quality)
     assert plan.quality == quality
     assert parse_plan(format_plan(plan)) == plan
-    assert [("on random tokens alone" in warning) for warning in plan.warnings] == [True] * warned
+    said = f"The answers at {' '.join(filter(None, (precision, knobs)))} were compared with fp32's on random"
+    assert [warning.startswith(said) for warning in plan.warnings] == [True] * warned
 
 
 def test_a_study_without_a_baseline_has_no_gain() -> None:

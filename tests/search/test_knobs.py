@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from autotune.errors import StudyFileError
-from autotune.search.knobs import KnobSpace, knob_space, knob_statuses
+from autotune.errors import StudyFileError, UnsupportedError
+from autotune.search.knobs import KnobSpace, knob_space, knob_statuses, require_knobs
 from autotune.spec.configuration import Configuration, Precision
 
 ENGINES: dict[str, tuple[Precision, ...]] = {
@@ -91,6 +92,34 @@ def test_what_a_study_lists_and_cannot_be_had_is_refused(
     with pytest.raises(StudyFileError, match=words) as caught:
         knob_space(asked, ENGINES, NO_ISA, nothing)
     assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("precision", "knobs", "words", "remedy"),
+    [
+        ("int8-static", "optimization=disabled", "onnxruntime int8-static does not read optimization", "eng"),
+        ("fp32", "openmp=libiomp5", "onnxruntime fp32 does not read openmp", "autotune engines"),
+        (
+            "fp32",
+            "allocator=mimalloc",
+            "allocator=mimalloc cannot be had here: .*apt-get install",
+            "leave it",
+        ),
+    ],
+)
+def test_a_configuration_with_a_knob_that_does_nothing_here_is_refused(
+    precision: Precision, knobs: str, words: str, remedy: str
+) -> None:
+    one = replace(ONE, precision=precision, knobs=knobs)
+    with pytest.raises(UnsupportedError, match=words) as caught:
+        require_knobs(one, NO_ISA, nothing)
+    assert remedy in caught.value.remedy
+
+
+def test_a_configuration_with_knobs_that_are_read_and_can_be_had_is_let_through() -> None:
+    require_knobs(
+        replace(ONE, knobs="allocator=mimalloc optimization=basic spinning=off"), NO_ISA, everything
+    )
 
 
 def test_one_thread_has_nobody_to_wait_for() -> None:
