@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.model.comparing import compare_answers
+from autotune.model.comparing import compare_answers, row_by_row
 
 RANDOM = np.random.default_rng(3)
 HIDDEN = [RANDOM.standard_normal((1, tokens, 8)).astype(np.float32) for tokens in (2, 5, 9)]
@@ -54,6 +54,33 @@ def test_an_encoder_without_classes_has_no_top_1() -> None:
     assert compared(HIDDEN, HIDDEN).top1 is None
     single = [np.ones((1, 1), dtype=np.float32)]
     assert compared(single, single, has_classes=True).top1 is None
+
+
+def test_what_only_fills_a_batch_is_not_compared() -> None:
+    batch = np.full((3, 9, 8), np.nan, dtype=np.float32)
+    for row, alone in zip(batch, HIDDEN, strict=True):
+        row[: alone.shape[1]] = alone[0]
+    assert all((one == other).all() for one, other in zip(row_by_row(batch, HIDDEN), HIDDEN, strict=True))
+    pooled = np.concatenate(LOGITS)
+    assert all((one == other).all() for one, other in zip(row_by_row(pooled, LOGITS), LOGITS, strict=True))
+
+
+def test_answers_to_a_batch_count_as_much_as_those_to_single_sequences() -> None:
+    wrong = [(one, -one) for one in HIDDEN[:1]]
+    found = compare_answers(HIDDEN, HIDDEN, inputs="random", has_classes=False, together=wrong)
+    assert (found.sequences, found.cosine) == (3, pytest.approx(-1.0))
+    right = [(one, one) for one in HIDDEN[:1]]
+    found = compare_answers(
+        HIDDEN, [-one for one in HIDDEN], inputs="random", has_classes=False, together=right
+    )
+    assert found.cosine == pytest.approx(-1.0)
+
+
+def test_a_batch_with_a_row_too_few_cannot_be_compared() -> None:
+    rows = row_by_row(np.concatenate(LOGITS)[:5], LOGITS)
+    pairs = list(zip(LOGITS, rows, strict=True))
+    found = compare_answers(LOGITS, LOGITS, inputs="random", has_classes=True, together=pairs)
+    assert "shape (0, 3), not (1, 3)" in found.fault
 
 
 def test_answers_that_cannot_be_compared_say_why() -> None:
