@@ -23,7 +23,7 @@ from autotune.errors import (
     UnsupportedError,
 )
 from autotune.model.artifact import Artifact
-from autotune.model.assessment import Assessment, LabelledScore, shortfalls
+from autotune.model.assessment import Assessment, LabelledScore, refuse_void_limits, shortfalls
 from autotune.model.cache import ArtifactCache
 from autotune.model.stream import StreamDescription, read_description
 from autotune.placement.command import request_shapes, worker_commands
@@ -234,9 +234,11 @@ class Bench:
         """Why a configuration's answers are too far from the reference's; empty if they are near enough.
 
         Raises:
-            AutotuneError: they cannot be compared.
+            AutotuneError: they cannot be compared, or a limit is on what they do not have.
         """
-        found = list(shortfalls(self.assessment(configuration), self.setup.spec.quality))
+        assessment, limits = self.assessment(configuration), self.setup.spec.quality
+        refuse_void_limits(assessment, limits)
+        found = list(shortfalls(assessment, limits))
         return f"too far from the fp32 reference: {'; '.join(found)}" if found else ""
 
     def variant_refusal(self, variant: str) -> str:

@@ -137,6 +137,55 @@ print(json.dumps({
 """
 """Searches, and stops before the confirmation."""
 
+CROWDED = '''
+from autotune.backends.pytorch import PyTorchBackend
+
+class Backend(PyTorchBackend):
+    """Answers wrongly where sequences share a request."""
+
+    name = "crowded"
+    packages = ("crowded", *PyTorchBackend.packages)
+
+    def load(self, directory, precision, threads):
+        session = super().load(directory, precision, threads)
+        right = session.run
+        session.run = lambda inputs: right(inputs) * (1 if len(inputs["input_ids"]) == 1 else -1)
+        return session
+'''
+
+FORGET = """
+import json, sqlite3, sys
+from autotune import tuning
+from autotune.report.progress import Observer
+from autotune.spec.study import StudySpec
+
+class UntilARound(Observer):
+    names = ()
+
+    def round_started(self, number, names):
+        self.names = names
+
+    def wants_to_stop(self):
+        return bool(self.names)
+
+spec = StudySpec.model_validate_json(sys.argv[1])
+with sqlite3.connect("autotune.db") as stored:
+    study = f"SELECT id FROM autotune_studies WHERE name = '{spec.name}'"
+    stored.execute(f"UPDATE autotune_studies SET spec = json_remove(spec, '$.quality') WHERE id = ({study})")
+    stored.execute(
+        "UPDATE autotune_trials SET score = 1e6"
+        f" WHERE configuration LIKE '%scaled%' AND study_id = ({study})"
+    )
+observer = UntilARound()
+try:
+    tuning.tune(spec, observer=observer)
+except tuning.TuningInterrupted as stop:
+    plan = stop.plan
+print(json.dumps({"names": observer.names, "plan": plan.configuration.backend}))
+"""
+"""Makes a store one of before there were limits on answers, in which a wrong one was the fastest; then goes
+on until the confirmation begins."""
+
 RERUN = """
 import json, sys
 from pathlib import Path
@@ -180,7 +229,8 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._install(folder / "plugins")
+        for name, code in (("scaled", SCALED), ("crowded", CROWDED)):
+            self._install(folder / "plugins", name, code)
         self._environment = {
             **os.environ,
             "AUTOTUNE_CACHE": str(folder / "cache"),
@@ -220,12 +270,12 @@ class World:
             check=False,
         )
 
-    def _install(self, plugins: Path) -> None:
-        described = plugins / "scaled-1.0.dist-info"
+    def _install(self, plugins: Path, name: str, code: str) -> None:
+        described = plugins / f"{name}-1.0.dist-info"
         described.mkdir(parents=True)
-        (plugins / "scaled.py").write_text(SCALED)
-        (described / "METADATA").write_text("Metadata-Version: 2.1\nName: scaled\nVersion: 1.0\n")
-        (described / "entry_points.txt").write_text("[autotune.backends]\nscaled = scaled:Backend\n")
+        (plugins / f"{name}.py").write_text(code)
+        (described / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (described / "entry_points.txt").write_text(f"[autotune.backends]\n{name} = {name}:Backend\n")
 
 
 @pytest.fixture(scope="module")
@@ -252,6 +302,25 @@ def test_a_broken_quantisation_is_refused_once_and_the_study_goes_on(world: Worl
     again = world.run(TUNE, **values)
     assert (again["trials"], again["failed"]) == (first["trials"], first["failed"])
     assert "scaled int8-dynamic" not in again["compared"]
+
+
+def test_a_trial_that_was_measured_unguarded_is_neither_confirmed_nor_planned(world: World) -> None:
+    values = {"name": "older", "search": search("scaled"), "budget": {"trials": 2, "minutes": None}}
+    lax = {"cosine": 0.0, "max_difference": 1e9}
+    assert world.run(TUNE, **values, quality=lax)["failed"] == []
+    found = world.run(FORGET, **values)
+    assert (found["names"], found["plan"]) == (["baseline"], "pytorch")
+
+
+def test_an_engine_that_is_wrong_about_batches_alone_is_refused(world: World) -> None:
+    found = world.run(ASSESS, search=search("pytorch", "crowded"))
+    assert found["pytorch"]["refusal"] == ""
+    assert "cosine -0." in found["crowded"]["refusal"]
+
+
+def test_a_limit_on_classes_of_a_model_without_any_is_refused(world: World) -> None:
+    error = world.error_of(ASSESS, model="random:minilm-l6", search=search("pytorch"), quality={"top1": 0.9})
+    assert "quality.top1: the model does not answer with a number for each class" in error
 
 
 def test_labelled_texts_admit_the_honest_quantisation_and_refuse_the_broken_one(world: World) -> None:

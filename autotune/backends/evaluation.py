@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from autotune.backends.calibration import reference_answers
+from autotune.backends.reference import CONFIG_FILE
 from autotune.backends.tokenization import Text, tokenized
 from autotune.errors import ModelError, StudyFileError
 from autotune.model.calibration import write_requests
@@ -84,13 +85,17 @@ def write_evaluation(reference: Path, source: EvaluationSource, directory: Path)
         ModelError: the model's answers are not what the metric is computed of.
         StudyFileError: the data are wrong, or have changed since they were checked.
     """
-    rows, head = read_labelled(source.data, source.metric), _head(reference, source.metric)
-    texts, truths = _texts(rows, head, source), _truths(rows, reference, source)
+    assert source.tokenizer is not None
+    rows, (head, classes) = read_labelled(source.data, source.metric), _head(reference, source.metric)
+    texts, truths = _texts(rows, head, source), _truths(rows, _class_names(reference, classes), source)
     digest = source.digest_of_both
     requests = list(
         tokenized(reference, source.tokenizer, texts, source.tokens, file=source.data, digest=digest)
     )
-    value = score_answers(source.metric, head, truths, reference_answers(reference, requests))
+    answers = list(reference_answers(reference, requests))
+    if source.metric == "spearman":
+        refuse_no_order(head, answers)
+    value = score_answers(source.metric, head, truths, answers)
     write_requests(directory, requests)
     described = asdict(Evaluation(source.metric, head, truths, value))
     (directory / EVALUATION_FILE).write_text(json.dumps(described))
@@ -109,15 +114,35 @@ def has_classes(reference: Path) -> bool:
 
 def score_answers(metric: Metric, head: Head, truths: Sequence[float], answers: Iterable[Array]) -> float:
     """The metric of answers to the requests of an evaluation, in their order; first axis = batch, of 1."""
-    reduced = [_reduced(answer, head) for answer in answers]
     if metric == "spearman":
-        return _spearman(truths, _alikeness(reduced) if head == "embedding" else [one[0] for one in reduced])
-    predicted = [int(one.argmax()) for one in reduced]
+        return _spearman(truths, _numbers(head, answers))
+    predicted = [int(_reduced(answer, head).argmax()) for answer in answers]
     if metric == "accuracy":
         return float(np.mean(np.array(predicted) == np.array(truths)))
     from sklearn.metrics import f1_score
 
     return float(f1_score([int(truth) for truth in truths], predicted, average="macro", zero_division=0))
+
+
+def refuse_no_order(head: Head, answers: Iterable[Array]) -> None:
+    """Refuse a reference that puts texts in no order: whatever an engine answers would be as good.
+
+    Raises:
+        ModelError: all of its numbers are the same, or one is none.
+    """
+    numbers = np.array(_numbers(head, answers))
+    if not np.isfinite(numbers).all() or numbers.min() == numbers.max():
+        raise ModelError(
+            "quality.metric: spearman compares orders, and the model puts the texts in none: it says"
+            f" {numbers[0]:g} of each, even at fp32",
+            remedy="choose another metric, or labelled texts that the model tells apart",
+        )
+
+
+def _numbers(head: Head, answers: Iterable[Array]) -> list[float]:
+    """What is said of each text, or of each pair of texts that follow each other."""
+    reduced = [_reduced(answer, head) for answer in answers]
+    return _alikeness(reduced) if head == "embedding" else [float(one[0]) for one in reduced]
 
 
 def _reduced(answer: Array, head: Head) -> Array:
@@ -144,8 +169,8 @@ def _spearman(truths: Sequence[float], values: Sequence[float]) -> float:
     return found if math.isfinite(found) else 0.0
 
 
-def _head(reference: Path, metric: Metric) -> Head:
-    """What the model answers one sequence with.
+def _head(reference: Path, metric: Metric) -> tuple[Head, int]:
+    """What the model answers one sequence with, and how many numbers.
 
     Raises:
         ModelError: the metric cannot be computed of it.
@@ -154,16 +179,19 @@ def _head(reference: Path, metric: Metric) -> Head:
     (answer,) = reference_answers(reference, [make_inputs(reference, *shape, seed=0)])
     named = _class_name(reference)
     head: Head = "embedding"
-    if named.endswith(CLASS_HEADS) and answer.ndim == 2:
-        head = "classes" if answer.shape[1] > 1 else "number"
+    if answer.shape[1:] in ((), (1,)):
+        head = "number"
+    elif named.endswith(CLASS_HEADS) and answer.ndim == 2:
+        head = "classes"
     if not _suits(metric, head, named):
         asked = "one number or a vector" if metric == "spearman" else "a number for each class"
         raise ModelError(
             f"quality.metric: {metric} needs a model that answers a text with {asked}; {named or 'this one'}"
             f" answers one of {shape[1]} tokens with {answer.shape[1:]} numbers",
-            remedy="choose another metric, or a model with another head",
+            remedy="choose another metric, or a model with another head; beside an ONNX file, put the model's"
+            " config.json, whose `architectures` tells",
         )
-    return head
+    return head, answer.size // len(answer)
 
 
 def _suits(metric: Metric, head: Head, named: str) -> bool:
@@ -174,9 +202,15 @@ def _suits(metric: Metric, head: Head, named: str) -> bool:
 
 def _class_name(reference: Path) -> str:
     """The transformers class of a reference; empty where it is of another kind."""
-    file = reference / "config.json"
-    named = json.loads(file.read_bytes()).get("architectures") if file.is_file() else None
-    return str(named[0]) if named else ""
+    named = _configuration(reference).get("architectures")
+    return str(named[0]) if isinstance(named, list) and named else ""
+
+
+def _configuration(reference: Path) -> dict[str, Any]:
+    """Of the model; of an ONNX file what lay beside it, which may be nothing."""
+    file = reference / CONFIG_FILE
+    configuration: dict[str, Any] = json.loads(file.read_bytes()) if file.is_file() else {}
+    return configuration
 
 
 def _texts(rows: Sequence[LabelledRow], head: Head, source: EvaluationSource) -> Iterator[Text]:
@@ -189,10 +223,16 @@ def _texts(rows: Sequence[LabelledRow], head: Head, source: EvaluationSource) ->
             yield from ((row.text, None), (row.text_pair, None))
 
 
-def _truths(rows: Sequence[LabelledRow], reference: Path, source: EvaluationSource) -> tuple[float, ...]:
+def _truths(
+    rows: Sequence[LabelledRow], names: Mapping[str, int], source: EvaluationSource
+) -> tuple[float, ...]:
+    """Labels as numbers of classes, or scores.
+
+    Args:
+        names: the number of each class by its name.
+    """
     if source.metric == "spearman":
         return tuple(row.score for row in rows if row.score is not None)
-    names = _class_names(reference)
     numbers: dict[int | str, int] = {number: number for number in names.values()}
     numbers.update(names)
     for row in rows:
@@ -201,12 +241,12 @@ def _truths(rows: Sequence[LabelledRow], reference: Path, source: EvaluationSour
     return tuple(numbers[row.label] for row in rows if row.label is not None)
 
 
-def _class_names(reference: Path) -> Mapping[str, int]:
-    """The number of each class by its name."""
-    import transformers
-
-    config = transformers.AutoConfig.from_pretrained(reference, local_files_only=True)
-    return {str(name): int(number) for number, name in config.id2label.items()}
+def _class_names(reference: Path, classes: int) -> Mapping[str, int]:
+    """The number of each class by its name; as transformers calls them where the configuration does not."""
+    named = _configuration(reference).get("id2label")
+    if isinstance(named, dict) and len(named) == classes:
+        return {str(name): int(number) for number, name in named.items()}
+    return {f"LABEL_{number}": number for number in range(classes)}
 
 
 def _wrong(source: EvaluationSource, row: LabelledRow, fault: str) -> StudyFileError:

@@ -21,12 +21,15 @@ from autotune.backends.words import first_line
 from autotune.errors import ModelError
 from autotune.model.agreement import REFERENCE_SEED, REFERENCE_SHAPES
 from autotune.model.inputs import describe_inputs, make_inputs, nearest_shape, read_inputs, write_inputs
+from autotune.model.onnx_file import config_beside
 from autotune.model.sources import ResolvedModel
 
 REFERENCE = "reference"
 """Stands in the place of the backend where a reference is named."""
 REFERENCE_PACKAGES = ("torch", "transformers", "safetensors")
 OUTPUTS_FILE = "reference.npz"
+CONFIG_FILE = "config.json"
+"""What transformers knows of a model; of an ONNX file only where it lies beside it."""
 
 Request = Mapping[str, np.ndarray[Any, Any]]
 Answer = Callable[[Request], np.ndarray[Any, Any]]
@@ -81,7 +84,7 @@ def _write_transformers(model: ResolvedModel, directory: Path) -> Answer:
     else:
         import_checkpoint(model.path, directory)
     module = load_model(directory, "float32")
-    config = json.loads((directory / "config.json").read_bytes())
+    config = json.loads((directory / CONFIG_FILE).read_bytes())
     parameters = inspect.signature(module.forward).parameters
     write_inputs(directory, describe_inputs(config, parameters, _special_ids(model.path)))
     return _transformers_answer(module)
@@ -100,7 +103,7 @@ def _transformers_answer(module: Any) -> Answer:
 
 
 def _write_onnx(model: ResolvedModel, directory: Path) -> Answer:
-    """Take the file over.
+    """Take the file over, and the configuration beside it.
 
     Raises:
         ModelError: ONNX Runtime cannot load it, or it is not at fp32.
@@ -108,6 +111,8 @@ def _write_onnx(model: ResolvedModel, directory: Path) -> Answer:
     assert model.path is not None
     assert model.inputs is not None
     write_inputs(directory, model.inputs)
+    if config := config_beside(model.path):
+        (directory / CONFIG_FILE).write_text(json.dumps(config))
     try:
         precision = import_model(model.path, directory)
     except Exception as error:

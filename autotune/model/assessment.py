@@ -9,10 +9,13 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from autotune.errors import PreparationError
+from autotune.errors import PreparationError, StudyFileError
 from autotune.spec.quality import Metric, Quality
 
 ASSESSMENT_FILE = "assessment.json"
+
+ROUNDING = 1e-9
+"""Of the difference of two metrics: 0.9 - 0.89 is more than 0.01."""
 
 Inputs = Literal["texts", "random", "none"]
 
@@ -95,11 +98,27 @@ def shortfalls(assessment: Assessment, limits: Quality) -> Iterator[str]:
     if _is_less(assessment.top1, limits.top1):
         yield f"top-1 agreement {assessment.top1:.1%}, below quality.top1 {limits.top1:g}"
     scored = assessment.labelled
-    if scored is not None and scored.drop > limits.max_drop:
+    if scored is not None and scored.drop > limits.max_drop + ROUNDING:
         whose = f" (of {scored.of})" if scored.of else ""
         change = f"{scored.reference:.4f}{whose} -> {scored.value:.4f}"
         limit = f"quality.max_drop {limits.max_drop:g}"
         yield f"{scored.metric} {change} on {scored.rows} rows, a drop of {scored.drop:.4f}, above {limit}"
+
+
+def refuse_void_limits(assessment: Assessment, limits: Quality) -> None:
+    """Refuse a limit on what the answers do not have: whatever they are would keep it.
+
+    Raises:
+        StudyFileError: there is one.
+    """
+    is_compared = assessment.cosine is not None
+    if is_compared and limits.top1 is not None and assessment.top1 is None:
+        raise StudyFileError(
+            "the model does not answer with a number for each class, as far as its configuration says",
+            path="quality.top1",
+            remedy="leave it out; or, beside an ONNX file, put the model's config.json, whose `architectures`"
+            " tells",
+        )
 
 
 def limits_in_words(quality: Quality) -> str:

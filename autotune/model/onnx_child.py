@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def inspect(request: dict[str, Any]) -> dict[str, Any]:
     inputs = [described for described in graph.input if described.name not in weights]
     return {
         "inputs": [_describe(one) for one in inputs],
-        "external": sorted({location for tensor in _tensors(graph) for location in _location(tensor)}),
+        "external": sorted({location for tensor in _tensors(model) for location in _location(tensor)}),
         "vocabularies": {one.name: rows for one in inputs if (rows := _rows(graph, one.name))},
     }
 
@@ -66,14 +66,24 @@ def _describe(value: Any) -> dict[str, Any]:
     }
 
 
-def _tensors(graph: Any) -> Iterator[Any]:
-    """Every tensor of a graph and of the graphs inside it."""
+def _tensors(model: Any) -> Iterator[Any]:
+    """Every tensor of a model's graph, of the graphs inside it, and of its functions."""
+    yield from _graph_tensors(model.graph)
+    for function in model.functions:
+        yield from _node_tensors(function.node)
+
+
+def _graph_tensors(graph: Any) -> Iterator[Any]:
     yield from graph.initializer
-    for node in graph.node:
+    yield from _node_tensors(graph.node)
+
+
+def _node_tensors(nodes: Iterable[Any]) -> Iterator[Any]:
+    for node in nodes:
         for attribute in node.attribute:
             yield from (attribute.t, *attribute.tensors)
             for inner in (attribute.g, *attribute.graphs):
-                yield from _tensors(inner)
+                yield from _graph_tensors(inner)
 
 
 def _location(tensor: Any) -> Iterator[str]:

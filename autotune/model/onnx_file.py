@@ -32,7 +32,8 @@ class OnnxFile:
     """An ONNX model that may be loaded.
 
     Attributes:
-        digest: hex SHA-256 over the file, the files that hold its weights, and what its inputs are given.
+        digest: hex SHA-256 over the file, the files that hold its weights, what its inputs are given, and its
+            configuration.
     """
 
     digest: str
@@ -42,7 +43,7 @@ class OnnxFile:
 def read_onnx_file(file: Path, arrays: Mapping[str, ArrayKind]) -> OnnxFile:
     """Read what the model takes and take its digest; a child process looks into it.
 
-    A `config.json` beside it tells the longest sequence and special tokens, if it is there.
+    A `config.json` beside it tells the longest sequence, special tokens and classes, if it is there.
 
     Args:
         arrays: what the inputs hold, by name, as the study says; the usual names need not be in it.
@@ -54,14 +55,18 @@ def read_onnx_file(file: Path, arrays: Mapping[str, ArrayKind]) -> OnnxFile:
     try:
         graph = _inspect(file)
         external = [_inside(file, location) for location in graph["external"]]
-        inputs = _describe(file, graph, arrays, _config_beside(file))
+        config = config_beside(file)
+        inputs = _describe(file, graph, arrays, config)
         files = digest_files([file, *external])
     except OSError as error:
         raise ModelError(
             f"{file} cannot be read: {error.strerror}", remedy="check its permissions"
         ) from error
-    content = json.dumps({"files": files, "inputs": asdict(inputs)}, sort_keys=True)
-    return OnnxFile(hashlib.sha256(content.encode()).hexdigest(), inputs)
+    content: dict[str, Any] = {"files": files, "inputs": asdict(inputs)}
+    if config:
+        content["config"] = config
+    text = json.dumps(content, sort_keys=True)
+    return OnnxFile(hashlib.sha256(text.encode()).hexdigest(), inputs)
 
 
 def _inspect(file: Path) -> dict[str, Any]:
@@ -99,7 +104,7 @@ def _inside(file: Path, location: str) -> Path:
     return weights
 
 
-def _config_beside(file: Path) -> dict[str, Any]:
+def config_beside(file: Path) -> dict[str, Any]:
     """The `config.json` that exporters put beside a model; empty without one."""
     try:
         config = json.loads((file.parent / "config.json").read_bytes())

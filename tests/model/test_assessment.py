@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.errors import PreparationError
+from autotune.errors import PreparationError, StudyFileError
 from autotune.model.assessment import (
     ASSESSMENT_FILE,
     EXEMPT,
@@ -13,6 +13,7 @@ from autotune.model.assessment import (
     LabelledScore,
     limits_in_words,
     read_assessment,
+    refuse_void_limits,
     shortfalls,
     write_assessment,
 )
@@ -33,6 +34,33 @@ def test_a_file_that_is_no_assessment_is_refused(tmp_path: Path) -> None:
         (tmp_path / ASSESSMENT_FILE).write_text(content)
         with pytest.raises(PreparationError, match="no assessment"):
             read_assessment(tmp_path)
+
+
+def test_a_drop_of_as_much_as_is_allowed_is_allowed() -> None:
+    at_the_limit = replace(NEAR, labelled=replace(SCORED, value=0.89))
+    assert list(shortfalls(at_the_limit, Quality(data="a", metric="f1", max_drop=0.01))) == []
+
+
+def test_a_limit_on_what_the_answers_do_not_have_is_refused() -> None:
+    with pytest.raises(StudyFileError, match="does not answer with a number for each class") as caught:
+        refuse_void_limits(NEAR, Quality(top1=0.9))
+    assert caught.value.path == "quality.top1"
+    assert "config.json" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("assessment", "limits"),
+    [
+        (NEAR, Quality()),
+        (replace(NEAR, top1=0.5), Quality(top1=0.9)),
+        (EXEMPT, Quality(top1=0.9)),
+        (Assessment("random", 32, fault="an answer is missing"), Quality(top1=0.9)),
+    ],
+)
+def test_a_limit_on_what_there_is_or_was_not_compared_is_none_too_many(
+    assessment: Assessment, limits: Quality
+) -> None:
+    refuse_void_limits(assessment, limits)
 
 
 @pytest.mark.parametrize("assessment", [NEAR, EXEMPT, replace(NEAR, top1=0.5)])

@@ -63,6 +63,23 @@ text = (folder / "large.onnx").read_bytes()
 (folder / "shared.onnx").write_bytes(text.replace(b"large.data", b"twice.data"))
 (folder / "twice.data").write_bytes((folder / "large.data").read_bytes())
 (folder / "other name").hardlink_to(folder / "twice.data")
+
+inner = numpy_helper.from_array(np.ones((50, 16), np.float32), "inner")
+onnx.external_data_helper.set_external_data(inner, location="function.data")
+(folder / "function.data").write_bytes(inner.raw_data)
+inner.ClearField("raw_data")
+domain = "com.example"
+opsets = [helper.make_opsetid("", 17), helper.make_opsetid(domain, 1)]
+nodes = [helper.make_node("Constant", [], ["t"], value=inner), helper.make_node("Gather", ["t", "i"], ["o"])]
+look_up_inside = helper.make_function(domain, "LookUp", ["i"], ["o"], nodes, opsets[:1])
+graph = helper.make_graph(
+    [helper.make_node("LookUp", ["input_ids"], ["answer"], domain=domain)],
+    "encoder",
+    [helper.make_tensor_value_info(*ids)],
+    [helper.make_tensor_value_info("answer", TensorProto.FLOAT, None)],
+)
+made = helper.make_model(graph, opset_imports=opsets, functions=[look_up_inside], ir_version=10)
+(folder / "function.onnx").write_bytes(made.SerializeToString())
 (folder / "half.onnx").write_bytes((folder / "usual.onnx").read_bytes()[:-100])
 (folder / "empty.onnx").write_bytes(b"")
 (folder / "text.onnx").write_text("not a model")
@@ -136,6 +153,26 @@ def test_the_digest_follows_the_weights_beside_the_file(
     (tmp_path / "large.data").write_bytes(bytes(50 * 16 * 4))
     assert resolve("large.onnx").digest == before
     assert resolve("large.onnx", folder=tmp_path).digest != before
+
+
+def test_the_digest_follows_the_weights_of_functions_too(
+    resolve: Resolve, onnx_files: Path, tmp_path: Path
+) -> None:
+    for name in ("function.onnx", "function.data"):
+        shutil.copy(onnx_files / name, tmp_path)
+    (tmp_path / "config.json").write_text('{"vocab_size": 50}')
+    before = resolve("function.onnx", folder=tmp_path).digest
+    (tmp_path / "function.data").write_bytes(bytes(50 * 16 * 4))
+    assert resolve("function.onnx", folder=tmp_path).digest != before
+
+
+def test_the_digest_follows_the_configuration_beside_the_file(
+    resolve: Resolve, onnx_files: Path, tmp_path: Path
+) -> None:
+    shutil.copy(onnx_files / "usual.onnx", tmp_path)
+    plain = resolve("usual.onnx", folder=tmp_path).digest
+    (tmp_path / "config.json").write_text('{"architectures": ["BertForSequenceClassification"]}')
+    assert resolve("usual.onnx", folder=tmp_path).digest != plain
 
 
 def test_the_configuration_beside_a_file_tells_what_the_graph_does_not(
