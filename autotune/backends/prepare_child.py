@@ -126,14 +126,27 @@ def _explained(request: dict[str, Any]) -> Iterator[None]:
     """Turn whatever an engine raises into an error of ours; the traceback goes to stderr."""
     try:
         yield
-    except AutotuneError:
+    except AutotuneError as error:
+        if (want := _want_behind(error)) is not None:
+            raise _explain(want, request) from error
         raise
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
         raise _explain(error, request) from error
 
 
-def _explain(error: Exception, request: dict[str, Any]) -> PreparationError:
+def _want_behind(error: AutotuneError) -> BaseException | None:
+    """The want of memory or space that an engine's refusal comes from, which says nothing of the model."""
+    cause = error.__cause__
+    while cause is not None:
+        words = str(cause)
+        if isinstance(cause, MemoryError) or any(one in words for one in (*WANT_OF_MEMORY, *WANT_OF_SPACE)):
+            return cause
+        cause = cause.__cause__
+    return None
+
+
+def _explain(error: BaseException, request: dict[str, Any]) -> PreparationError:
     words = str(error)
     if isinstance(error, MemoryError) or any(phrase in words for phrase in WANT_OF_MEMORY):
         return PreparationError(

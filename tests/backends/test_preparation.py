@@ -71,7 +71,7 @@ class Backend:
             print("last line of the engine", flush=True)
             os._exit(told["exit"])
         if "raise" in told:
-            raise eval(told["raise"])
+            raise eval(told["raise"]) from eval(told.get("because", "None"))
 
     def load(self, directory, precision, threads):
         raise AssertionError("nobody loads it")
@@ -212,6 +212,18 @@ def test_a_preparation_that_takes_too_long_is_ended(host: Host) -> None:
         ({"raise": "RuntimeError('std::bad_alloc')"}, "PreparationError", "not enough memory"),
         ({"raise": "OSError(28, 'No space left on device')"}, "CacheError", "AUTOTUNE_CACHE"),
         ({"raise": "RuntimeError('os error 28')"}, "CacheError", "autotune cache prune"),
+        (
+            {"raise": "UnsupportedError('no such operator')", "because": "KeyError('operator')"},
+            *("UnsupportedError", "no such operator"),
+        ),
+        (
+            {"raise": "UnsupportedError('cannot compile')", "because": "RuntimeError('std::bad_alloc')"},
+            *("PreparationError", "not enough memory"),
+        ),
+        (
+            {"raise": "UnsupportedError('cannot convert')", "because": "RuntimeError('os error 28')"},
+            *("CacheError", "autotune cache prune"),
+        ),
         ({"raise": "KeyError('layer')"}, "PreparationError", "KeyError: 'layer'"),
         ({"signal": int(signal.SIGKILL)}, "PreparationError", "for want of memory"),
         ({"signal": int(signal.SIGSEGV)}, "PreparationError", "crashed with SIGSEGV"),
