@@ -53,8 +53,7 @@ def export_program(source: Path, directory: Path) -> None:
     Raises:
         UnsupportedError: the bridge cannot take this architecture; in its words.
     """
-    import jax
-
+    jax = _import_jax()
     try:
         weights, function, arrays = _trace(source)
         described = [jax.ShapeDtypeStruct(weight.shape, weight.dtype) for weight in weights]
@@ -115,6 +114,14 @@ def _trace(source: Path) -> tuple[list[np.ndarray[Any, Any]], Any, int]:
     return [_to_numpy(tensor) for tensor in tensors], lambda *given: run(*given)[0], len(example)
 
 
+def _import_jax() -> Any:
+    """Import JAX for the cpu alone: where it has a plug-in for another device, it would compile for that."""
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")
+    return jax
+
+
 def _import_torchax() -> Any:
     try:
         import torchax
@@ -138,8 +145,7 @@ def _to_numpy(tensor: Any) -> np.ndarray[Any, Any]:
 
 def compile_program(folder: Path, shape: Shape) -> Any:
     """Compile the program in `folder` for requests of this shape: a `jax.stages.Compiled`."""
-    import jax
-
+    jax = _import_jax()
     exported = jax.export.deserialize(bytearray((folder / PROGRAM_FILE).read_bytes()))
     described = [
         jax.ShapeDtypeStruct(shape if _is_free(taken.shape) else taken.shape, taken.dtype)

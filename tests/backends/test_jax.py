@@ -126,6 +126,31 @@ class TestJax(BackendContract):
         assert not modules & {"torch", "transformers", "torchax"}
 
 
+OTHER_DEVICE = """
+def initialize():
+    from jax._src import xla_bridge
+    xla_bridge.register_backend_factory("other", fail, priority=1000, fail_quietly=False)
+
+def fail():
+    raise RuntimeError("it was asked for")
+"""
+"""A plug-in of JAX for a device that is not there, and that JAX would prefer."""
+
+
+@installed
+@pytest.mark.engines
+def test_a_plug_in_for_another_device_is_left_alone_while_an_artifact_is_made(
+    tiny_models: Path, contract_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "jax_plugins").mkdir()
+    (tmp_path / "jax_plugins" / "other.py").write_text(OTHER_DEVICE)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    model = resolve_model(f"path:{tiny_models / 'classifier'}", base=Path("/"), seed=0, offline=True)
+    isa, cache = frozenset({"other"}), ArtifactCache(contract_cache)
+    for shapes in ((), (SHAPE,)):
+        assert prepare_artifact(model, "jax", "fp32", isa, cache, timeout_s=240, shapes=shapes).size_bytes
+
+
 @installed
 @pytest.mark.engines
 def test_a_torchax_that_is_older_than_torch_is_refused_with_the_command_that_helps(
