@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +30,9 @@ HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 TF32_FLAG = "amx_fp16"
 """Source: PyTorch, aten/src/ATen/native/mkldnn/Utils.h, mkldnn_tf32_device_check."""
+
+SPLITTING: Final = "streams"
+"""The knob that splits a batch."""
 
 _SHARED_WORK = frozenset({"blocktime", "openmp", "spinning", "wait_policy"})
 """Knobs of how threads wait for each other: one thread alone does not."""
@@ -62,6 +65,14 @@ class KnobSpace:
                 more = {**turned, name: value}
                 if _matters(name, value, configuration.threads_per_instance, batch) and not legal_fault(more):
                     yield more
+
+    def without(self, knob: str) -> KnobSpace:
+        """The same with this knob as it usually is; the parameter may have the values that it had."""
+        kept = {
+            pair: {name: values for name, values in choices.items() if name != knob}
+            for pair, choices in self.choices.items()
+        }
+        return replace(self, choices=kept)
 
 
 NOTHING_TO_TURN = KnobSpace()
@@ -272,6 +283,6 @@ def _exactness_fault(value: str, isa: frozenset[str]) -> str:
 
 def _matters(name: str, value: str, threads: int, batch: int) -> bool:
     """Whether an instance of so many threads can be any different with it."""
-    if name == "streams":
+    if name == SPLITTING:
         return int(value) <= min(threads, batch)
     return threads > 1 or name not in _SHARED_WORK

@@ -147,6 +147,13 @@ def test_exactness_is_offered_where_the_cpu_gains_by_it() -> None:
     assert "matmul_precision" not in fast.choices["pytorch", "int8-dynamic"]
 
 
+def test_a_knob_that_is_taken_out_is_not_turned_and_the_parameters_values_stay() -> None:
+    space, _ = knob_space({"spinning": ("off",), "optimization": ("basic",)}, ENGINES, NO_ISA, nothing)
+    without = space.without("spinning")
+    assert turns(without) == [{"optimization": "basic"}]
+    assert without.texts == space.texts
+
+
 def test_every_knob_has_a_status_with_its_engines() -> None:
     statuses = {one.name: one for one in knob_statuses(NO_ISA, nothing)}
     assert statuses["allocator"].values == ("glibc",)
