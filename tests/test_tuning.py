@@ -88,6 +88,18 @@ WAIT_S = 60.0
 """How long these tests wait for something that must happen."""
 
 
+TOO_OLD = """
+from autotune.errors import UnsupportedError
+from autotune.testing.fake_backend import FakeBackend
+
+class Backend(FakeBackend):
+    name = "old"
+
+    def prepare(self, model, precision, directory):
+        raise UnsupportedError("this old engine knows no model", remedy="pip install 'old>=2'")
+"""
+
+
 class Folder:
     """A folder with a study, its model, its cache and its store."""
 
@@ -357,6 +369,17 @@ def test_texts_that_the_study_cannot_use_are_refused_before_it_is_begun(folder: 
     _, err = folder.tune("--dry-run", status=exit_of(StudyFileError))
     assert "quality.texts" in err
     assert not folder.database.exists()
+
+
+def test_an_engine_that_cannot_be_prepared_says_what_would_help(
+    folder: Folder, install_backend: Callable[[str, str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(install_backend("old", "old", TOO_OLD)))
+    folder.write(search={**STUDY["search"], "backends": ["old"], "instances": 1, "threads": 1})
+    _, err = folder.tune()
+    (failure,) = (trial.result for trial in folder.trials() if isinstance(trial.result, Failure))
+    assert failure.reason == "this old engine knows no model (pip install 'old>=2')"
+    assert failure.reason in err
 
 
 def test_a_precision_that_cannot_be_prepared_is_an_unsupported_configuration(folder: Folder) -> None:
