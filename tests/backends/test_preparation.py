@@ -15,6 +15,12 @@ from typing import Any
 import psutil
 import pytest
 
+from autotune.backends.preparation import prepare_calibration
+from autotune.errors import ModelError
+from autotune.model.cache import ArtifactCache
+from autotune.model.calibration import CalibrationSource
+from autotune.model.sources import ResolvedModel
+
 PREPARE = """
 import json, sys
 from pathlib import Path
@@ -235,6 +241,13 @@ def test_a_preparation_that_fails_says_why(host: Host, told: dict[str, Any], err
     assert answer["error"] == error
     assert words in answer["text"]
     assert host.leftovers() == []
+
+
+def test_what_is_missing_of_a_model_that_is_not_here_is_said_to_be_needed(tmp_path: Path) -> None:
+    gone = ResolvedModel("path:gone", "path", "ab" * 32, None)
+    with pytest.raises(ModelError, match="path:gone is not here") as caught:
+        prepare_calibration(gone, CalibrationSource(), ArtifactCache(tmp_path), timeout_s=60)
+    assert "--base" in caught.value.remedy
 
 
 def test_a_cache_that_cannot_be_written_says_what_to_do(host: Host) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,9 @@ def test_texts_and_data_are_found_beside_the_study_and_named_by_their_digests(ba
     assert labelled is not None
     assert (labelled.data, labelled.metric, labelled.tokens) == (base / "data.jsonl", "f1", 16)
     assert source.digest == calibration_source(spec).digest, "the files are not needed to find what is made"
+    gone = evaluation_source(spec, replace(a_model(base), path=None), base)
+    assert gone is not None
+    assert gone.digest == labelled.digest, "nor is the model"
     (base / "texts.txt").write_text("one\nthree\n")
     changed = check_study_inputs(asked, a_model(base), base)
     assert changed.quality.texts_digest != spec.quality.texts_digest
