@@ -191,7 +191,11 @@ def _notes_on_variants(a: Configuration, b: Configuration, spec: StudySpec) -> t
 
 
 def _refuse_other_questions(a: Plan, b: Plan) -> None:
-    if different := study_differences(_question(a), _question(b)):
+    one, other = _question(a), _question(b)
+    if all(asked["problem"]["texts_file_digest"] for asked in (one, other)):
+        # The tokenizer is the model's, and no part of the question.
+        one, other = _of_texts_alone(one), _of_texts_alone(other)
+    if different := study_differences(one, other):
         raise PlanError(
             f"the plans {a.id} and {b.id} answer different questions: {'; '.join(different)}",
             remedy="compare plans of the same problem, objective and scenario",
@@ -202,6 +206,12 @@ def _question(plan: Plan) -> dict[str, Any]:
     spec = spec_of(plan)
     parts = (*COMPARED, "limits") if spec.scenario == "server" else COMPARED
     return {part: value for part, value in spec.model_dump(mode="json").items() if part in parts}
+
+
+def _of_texts_alone(asked: dict[str, Any]) -> dict[str, Any]:
+    """A question whose texts are known by their file's digest."""
+    problem = asked["problem"]
+    return {**asked, "problem": {**problem, "texts_digest": problem["texts_file_digest"]}}
 
 
 def _notes_on(plan: Plan, origin: Origin) -> tuple[str, ...]:

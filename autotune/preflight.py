@@ -16,16 +16,17 @@ from pathlib import Path
 from autotune.backends.availability import Engines, available_engines, compiling_engines, engines_of
 from autotune.backends.evaluation import METRIC_PACKAGES, require_metric
 from autotune.backends.registry import get_backend, package_versions
+from autotune.backends.streams import STREAM_PACKAGES
 from autotune.errors import PlacementError, StudyError, StudyFileError
 from autotune.machine.document import machine_differences, machine_document
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
-from autotune.model.inputs import check_model_takes
+from autotune.model.inputs import check_model_takes, refuse_longer
 from autotune.model.sources import ResolvedModel
 from autotune.model.study_inputs import check_inputs_take
 from autotune.model.variants import Variant, check_variants, find_models, naming, sizes_of, variants_of
 from autotune.placement.preloads import PRELOADED, preload_versions
-from autotune.search.knobs import KnobSpace, knob_space
+from autotune.search.knobs import SPLITTING, KnobSpace, knob_space
 from autotune.search.resume import (
     mapping_differences,
     model_differences,
@@ -39,6 +40,7 @@ from autotune.search.study import Answer, SearchStudy, open_search, refuse_forei
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import parse_knobs
 from autotune.spec.load import load_study
+from autotune.spec.model_source import max_tokens
 from autotune.spec.study import StudySpec
 from autotune.store.location import parse_location
 from autotune.store.records import StudyRecord
@@ -89,19 +91,23 @@ class Survey:
     space: SearchSpace
     left_out: tuple[str, ...]
 
-    def weighed(self, models: Mapping[str, ResolvedModel]) -> Survey:
-        """The same, the order of several models decided by how large they are."""
-        if len(models) < 2:
+    def weighed(self, spec: StudySpec, models: Mapping[str, ResolvedModel]) -> Survey:
+        """The same, ordered by how large several models are, and nothing filled up for those without a mask.
+
+        Args:
+            spec: as `check_models` gives it.
+        """
+        if len(models) < 2 and not spec.unmasked:
             return self
         space = build_space(
-            self.spec,
+            spec,
             self.machine,
             self.engines,
             by_variant=self.by_variant,
             sizes=sizes_of(models),
             compiling=compiling_engines(self.engines),
         )
-        return replace(self, space=replace(space, knobs=self.space.knobs))
+        return replace(self, spec=spec, space=replace(space, knobs=self.space.knobs))
 
 
 def survey(spec: StudySpec) -> Survey:
@@ -135,7 +141,8 @@ def survey(spec: StudySpec) -> Survey:
 def set_up(surveyed: Survey, *, base: Path, offline: bool) -> Setup:
     """Make sure that the models and the study's own files are here; nothing is written but a download."""
     models = find_models(surveyed.spec, base=base, offline=offline)
-    spec, space = check_models(surveyed.spec, models, base), surveyed.weighed(models).space
+    spec = check_models(surveyed.spec, models, base)
+    space = unsplit(surveyed.weighed(spec, models).space, spec, models.values())
     return Setup(
         spec=spec,
         machine=surveyed.machine,
@@ -144,6 +151,7 @@ def set_up(surveyed: Survey, *, base: Path, offline: bool) -> Setup:
         space=space,
         versions={
             **relevant_versions({*surveyed.engines, space.baseline.backend}),
+            **(package_versions(STREAM_PACKAGES) if spec.problem.is_stream else {}),
             **_preloadable(spec, space.knobs),
         },
     )
@@ -177,6 +185,24 @@ def check_models(spec: StudySpec, models: Mapping[str, ResolvedModel], base: Pat
     return checked
 
 
+def unsplit(space: SearchSpace, spec: StudySpec, models: Iterable[ResolvedModel]) -> SearchSpace:
+    """The space without the knob that splits batches, where a model takes whole ones alone.
+
+    Raises:
+        StudyFileError: the study lists the knob.
+    """
+    whole = [model for model in models if model.inputs is not None and model.inputs.batch_size is not None]
+    if not whole:
+        return space
+    if SPLITTING in spec.search.knobs:
+        raise StudyFileError(
+            f"{whole[0].source} takes whole batches alone: they cannot be split",
+            path=f"search.knobs.{SPLITTING}",
+            remedy="leave it out, or export the model with its first dimension left free",
+        )
+    return replace(space, knobs=space.knobs.without(SPLITTING))
+
+
 def refuse_misfit(model: ResolvedModel, spec: StudySpec) -> None:
     """Refuse requests that the model does not take.
 
@@ -194,7 +220,9 @@ def refuse_misfit(model: ResolvedModel, spec: StudySpec) -> None:
                 path="search.instances",
                 remedy="write `instances: 1`, or export the model with its first dimension left free",
             )
-    elif model.path is not None and model.kind != "fake" and problem.longest is not None:
+    elif problem.longest is not None and model.kind == "random":
+        refuse_longer(max_tokens(model.source), problem.longest)
+    elif problem.longest is not None and model.path is not None and model.kind != "fake":
         check_model_takes(model.path, problem.longest)
 
 
@@ -306,13 +334,16 @@ def _differences(stored: StudyRecord, asked: StudyRecord) -> list[str]:
 
 
 def _version_differences(stored: Mapping[str, str], asked: Mapping[str, str]) -> list[str]:
-    """Which versions differ; a library that can be preloaded may come and go, but not be another one."""
+    """Which versions differ; a library that can be preloaded may come and go, but not be another one.
+
+    Nor may what makes request streams, of which older studies say nothing.
+    """
 
     def compared(versions: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:
         return {
             name: version
             for name, version in versions.items()
-            if name in others or not name.startswith(PRELOADED)
+            if name in others or not (name.startswith(PRELOADED) or name in STREAM_PACKAGES)
         }
 
     return mapping_differences(compared(stored, asked), compared(asked, stored))

@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from autotune.backends.preparation import find_artifact, find_stream
-from autotune.backends.registry import get_backend
+from autotune.backends.registry import get_backend, package_versions
+from autotune.backends.streams import STREAM_PACKAGES
 from autotune.errors import ModelError, PlanError
 from autotune.machine.document import machine_differences, machine_document
 from autotune.machine.machine import Machine
@@ -257,7 +258,7 @@ def _both(plan: Plan, machine: Machine) -> tuple[Configuration, Configuration]:
 
 def _version_differences(plan: Plan, machine: Machine) -> Iterator[str]:
     backends = {one.backend for one in _prepared(plan, machine)}
-    now = {**relevant_versions(backends), **_preloaded_now(plan)}
+    now = {**relevant_versions(backends), **_known_now(plan)}
     decisive = {package for name in backends for package in get_backend(name).packages} | now.keys()
     then = {
         name: version
@@ -267,9 +268,13 @@ def _version_differences(plan: Plan, machine: Machine) -> Iterator[str]:
     yield from mapping_differences(then, now)
 
 
-def _preloaded_now(plan: Plan) -> dict[str, str]:
-    """Versions of what the plan preloads, as far as it states them: older plans do not."""
-    found = preload_versions(parse_knobs(plan.configuration.knobs).items())
+def _known_now(plan: Plan) -> dict[str, str]:
+    """Versions of what the plan preloads, and of what makes request streams, as far as it states them.
+
+    Older plans do not.
+    """
+    preloaded = preload_versions(parse_knobs(plan.configuration.knobs).items())
+    found = {**preloaded, **package_versions(STREAM_PACKAGES)}
     return {name: version for name, version in found.items() if name in plan.versions}
 
 

@@ -23,8 +23,7 @@ def print_outlook(spec: StudySpec, *, base: Path, offline: bool, as_json: bool) 
     """Check the study and print its space and an estimate of its time; nothing is measured or stored."""
     surveyed = survey(spec)
     models, absent = _models_here(spec, base=base, offline=offline)
-    check_models(spec, models, base)
-    surveyed = surveyed.weighed(models)
+    surveyed = surveyed.weighed(check_models(spec, models, base), models)
     notes = [f"not searched: {reason}" for reason in surveyed.left_out]
     notes += [*absent, *_comparison_notes(spec)]
     if as_json:

@@ -64,8 +64,10 @@ def check_inputs_take(inputs: InputsDescription, problem: Problem) -> None:
 def _requests(problem: Problem, model: ResolvedModel, base: Path) -> dict[str, Any]:
     """What the files of a problem say."""
     if problem.texts is not None:
-        read_texts(base / problem.texts, "problem.texts")
-        return {"texts_digest": _digest(base / problem.texts, model, "problem.texts")}
+        file = base / problem.texts
+        read_texts(file, "problem.texts")
+        both = _digest(file, model, "problem.texts")
+        return {"texts_digest": both, "texts_file_digest": digest_file(file)}
     if problem.lengths is None or problem.lengths.file is None:
         return {}
     file = base / problem.lengths.file

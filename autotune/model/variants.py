@@ -9,6 +9,7 @@ from pathlib import Path
 
 from autotune.errors import ModelError, StudyFileError
 from autotune.model.calibration import CalibrationSource
+from autotune.model.inputs import is_unmasked
 from autotune.model.labelled import EvaluationSource
 from autotune.model.size import multiplications
 from autotune.model.sources import ResolvedModel, resolve_model
@@ -105,7 +106,8 @@ def check_variants(spec: StudySpec, models: Mapping[str, ResolvedModel], base: P
     """Read the texts and the data that a study names, and give the study with their digests.
 
     Of several models, each of which may have a tokenizer of its own, a digest is the text of all of them in
-    order, with blanks between; and the study has the models' own digests too.
+    order, with blanks between; and the study has the models' own digests too. It also says which of them have
+    no attention mask.
 
     Args:
         models: by variant; before a study begins, not all of them may be here.
@@ -114,6 +116,8 @@ def check_variants(spec: StudySpec, models: Mapping[str, ResolvedModel], base: P
     Raises:
         StudyFileError: one of them is wrong, or a model has no tokenizer to read it with.
     """
+    unmasked = tuple(variant for variant, model in models.items() if is_unmasked(model.inputs))
+    spec = spec.model_copy(update={"unmasked": unmasked})
     checked = [check_study_inputs(spec, model, base) for model in models.values()]
     if len(checked) < 2:
         return checked[0] if checked else spec
@@ -136,7 +140,8 @@ def of_variant(spec: StudySpec, variant: str) -> StudySpec:
         )
         for part, names in DIGESTS.items()
     }
-    return spec.model_copy(update={**parts, "model": variant, "digests": ()})
+    own = {"model": variant, "digests": (), "unmasked": ("",) if variant in spec.unmasked else ()}
+    return spec.model_copy(update={**parts, **own})
 
 
 def _one_of(digests: str, index: int) -> str:

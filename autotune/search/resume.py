@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from autotune.errors import ResumeError
 from autotune.spec.study import StudySpec
 
-FREE = ("name", "model", "digests", "budget")
+FREE = ("name", "model", "digests", "unmasked", "budget")
 """Parts of a study file that may change between runs: the name is the key, models are compared by their
 digests, and a budget bounds how much is measured and not what."""
 
@@ -41,6 +41,9 @@ class HasModels(Protocol):
 
 FILES = ("quality.texts", "quality.data", "problem.texts", "problem.lengths.file")
 """Names of files, which are compared by their digests too."""
+
+WITHIN_OTHERS = ("problem.texts_file_digest",)
+"""What another digest holds too: that of the texts and the tokenizer. Older studies have it alone."""
 
 
 def refuse_differences(name: str, differences: Sequence[str]) -> None:
@@ -124,7 +127,7 @@ def _listed(values: Iterable[Any]) -> str:
 
 def _compared(document: Mapping[str, Any]) -> dict[str, Any]:
     leaves = _leaves({key: value for key, value in document.items() if key not in FREE})
-    return {path: value for path, value in leaves if path not in FILES}
+    return {path: value for path, value in leaves if path not in (*FILES, *WITHIN_OTHERS)}
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -20,6 +20,10 @@ ONE_LENGTH: Serving = ("", "")
 USUAL: Serving = ("max", "arrival")
 """What people do: `padding="max_length"`, request by request."""
 
+UNFILLED: Serving = ("none", "arrival")
+"""Request by request with nothing but their own tokens, where each is one sequence: all that a model without
+an attention mask can be given."""
+
 PROMISING: tuple[Serving, ...] = (
     *(("none", "sorted"), ("none", "tokens"), ("bucket", "sorted"), ("none", "arrival")),
     *(("bucket", "tokens"), ("bucket", "arrival"), USUAL),
@@ -29,14 +33,21 @@ PROMISING: tuple[Serving, ...] = (
 
 def usual_serving(spec: StudySpec) -> Serving:
     """The baseline's."""
-    return USUAL if spec.problem.is_stream else ONE_LENGTH
+    if not spec.problem.is_stream:
+        return ONE_LENGTH
+    return USUAL if keeps_answers(spec, spec.variants[0], USUAL) else UNFILLED
+
+
+def keeps_answers(spec: StudySpec, variant: str, serving: Serving) -> bool:
+    """Whether a model can be served so: one without an attention mask is given nothing that fills up."""
+    return variant not in spec.unmasked or spec.problem.is_uniform or serving == UNFILLED
 
 
 def servings(spec: StudySpec) -> tuple[Serving, ...]:
     """What a study may try, most promising first.
 
     Raises:
-        StudyFileError: the bounds of the study leave nothing.
+        StudyFileError: the bounds of the study leave nothing, or nothing for one of its models.
     """
     if not spec.problem.is_stream:
         return (ONE_LENGTH,)
@@ -57,7 +68,13 @@ def servings(spec: StudySpec) -> tuple[Serving, ...]:
             path="search.batching",
             remedy="allow arrival or tokens, or raise problem.batch_size",
         )
-    return found
+    if spec.unmasked and UNFILLED not in found:
+        raise StudyFileError(
+            f"{spec.unmasked[0] or spec.models[0]} has no attention mask: padding would change its answers",
+            path="search.padding" if search.padding != "auto" else "search.batching",
+            remedy="allow padding none with batching arrival, or export it with a mask",
+        )
+    return tuple(way for way in found if any(keeps_answers(spec, one, way) for one in spec.variants))
 
 
 def require_serving(configuration: Configuration, spec: StudySpec) -> None:

@@ -23,7 +23,7 @@ from autotune.search.bounds import (
 )
 from autotune.search.knobs import NOTHING_TO_TURN, KnobSpace
 from autotune.search.recipes import by_promise, leading_choices, recipe_shapes
-from autotune.search.serving import Serving, is_compilable, servings, usual_serving
+from autotune.search.serving import Serving, is_compilable, keeps_answers, servings, usual_serving
 from autotune.search.symmetry import Symmetry
 from autotune.spec.configuration import Configuration, PlacementPolicy, Prepared
 from autotune.spec.study import StudySpec
@@ -143,7 +143,7 @@ def _served(spec: StudySpec, promising: Sequence[Prepared], compiling: frozenset
         (one, way)
         for one in promising
         for way in ways
-        if one.backend not in compiling or is_compilable(spec, way)
+        if keeps_answers(spec, one.model, way) and (one.backend not in compiling or is_compilable(spec, way))
     ]
     if not served:
         raise StudyFileError(
@@ -176,7 +176,8 @@ def _placements(layouts: Iterable[_Layout], choices: Sequence[_Choice]) -> dict[
 def baseline_configuration(spec: StudySpec, machine: Machine) -> Configuration:
     """One instance as it comes out of the box: PyTorch (or what else runs the model) at fp32, not pinned.
 
-    Of several models, of the first; sequences of different lengths are filled up to the longest as they come.
+    Of several models, of the first; sequences of different lengths are filled up to the longest as they come,
+    unless that would change the answers.
     """
     padding, batching = usual_serving(spec)
     return Configuration(

@@ -121,6 +121,8 @@ class Problem(Part):
     """Its longest; likewise."""
     texts_digest: str = ""
     """Of `texts` and the tokenizer; likewise."""
+    texts_file_digest: str = ""
+    """Of `texts` alone; likewise."""
 
     @field_validator("texts")
     @classmethod

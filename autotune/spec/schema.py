@@ -30,7 +30,10 @@ DURATIONS: Mapping[str, str] = {
 }
 """Keys of `measure` that are durations with a unit, and the values' names inside."""
 
-FILLED_IN = ("digests", "texts_digest", "data_digest", "lengths_digest", "longest_in_file")
+FILLED_IN = (
+    *("digests", "unmasked", "texts_digest", "texts_file_digest", "data_digest"),
+    *("lengths_digest", "longest_in_file"),
+)
 """Values of a study, of its `problem` and of its `quality` that no file holds."""
 
 PATH = "a file's path, which starts at the study file's folder"
