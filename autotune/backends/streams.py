@@ -12,12 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from autotune.backends.tokenization import open_tokenizer, refuse_foreign_token
+from autotune.backends.tokenization import open_tokenizer, refuse_changed, refuse_foreign_token
 from autotune.errors import ChangedFileError, ModelError, StudyFileError
 from autotune.model.arranging import HORIZON, MAX_SHAPES, Arrangement, arrange, padded_length, part_of
-from autotune.model.drawing import RECENT, STRATUM, draw_lengths, with_repeats
-from autotune.model.inputs import InputsDescription, ordinary_tokens, read_inputs, write_inputs
-from autotune.model.lengths_file import read_lengths
+from autotune.model.digests import digest_file
+from autotune.model.drawing import RECENT, STRATUM, draw_lengths, mixed, with_repeats
+from autotune.model.inputs import (
+    InputsDescription,
+    is_unmasked,
+    ordinary_tokens,
+    read_inputs,
+    write_inputs,
+)
+from autotune.model.lengths_file import PLACE, read_lengths
 from autotune.model.stream import (
     TEXTS_FILE,
     Shape,
@@ -27,8 +34,8 @@ from autotune.model.stream import (
     write_description,
 )
 from autotune.model.stream_source import StreamSource
-from autotune.model.texts import TOKENIZER_FILE, read_texts, texts_digest
-from autotune.spec.problem import LONGEST_TEXT
+from autotune.model.texts import TOKENIZER_FILE, read_texts
+from autotune.spec.problem import LONGEST_TEXT, Problem
 
 STREAM = "requests"
 """Stands in the place of the backend where a request stream is named."""
@@ -37,7 +44,7 @@ STREAM_PACKAGES = ("numpy", "tokenizers")
 """Distributions that decide what is in a stream."""
 
 DRAWN = 1024
-"""Sequences of a distribution, before some of them come again: 16 times `STRATUM`."""
+"""Sequences of a distribution, before some of them come again, at least: 16 times `STRATUM`."""
 
 FAKE_INPUTS = InputsDescription(
     vocabulary=30_522,
@@ -48,7 +55,6 @@ FAKE_INPUTS = InputsDescription(
 """Of a fake model, which computes nothing."""
 
 _CONFIG = "config.json"
-_NEEDS_MASK = "ones"
 
 Array = np.ndarray[Any, Any]
 
@@ -83,7 +89,7 @@ def write_stream(source: StreamSource, reference: Path | None, directory: Path) 
     requests = arrange(lengths, arrangement, source.seed)
     _refuse_unmaskable(inputs, requests, lengths, arrangement)
     write_inputs(directory, inputs)
-    write_arrays(directory, _arrays(sequences, requests, lengths, arrangement))
+    write_arrays(directory, _arrays(sequences, requests, lengths, arrangement, source.parts))
     described = _description(source, sequences, requests, lengths, arrangement, _pad_token(reference, source))
     write_description(directory, described)
     if described.tokenizes:
@@ -99,20 +105,32 @@ def _sequences(source: StreamSource, inputs: InputsDescription) -> _Sequences:
     return _Sequences(_random_tokens(lengths, inputs, source.seed), [*range(len(lengths))])
 
 
-def _lengths(source: StreamSource) -> Sequence[int]:
+def _lengths(source: StreamSource) -> list[int]:
     lengths, most = source.problem.lengths, source.problem.max_length
     assert lengths is not None
     if source.file is not None:
-        found: Sequence[int] = read_lengths(source.file)
-    else:
-        found = draw_lengths(lengths, _distinct_count(source), source.seed)
-    return [min(length, most or length) for length in found]
+        own = [min(length, most or length) for length in _unchanged_lengths(source.file, source.problem)]
+        return [own[place] for place in mixed(own, source.seed)]
+    drawn = draw_lengths(lengths, _distinct_count(source), source.seed)
+    return [min(length, most or length) for length in drawn]
+
+
+def _unchanged_lengths(file: Path, problem: Problem) -> tuple[int, ...]:
+    found = read_lengths(file)
+    if digest_file(file) != problem.lengths_digest:
+        raise ChangedFileError(
+            f"{file} has changed meanwhile", path=PLACE, remedy="restore it, or start again"
+        )
+    return found
 
 
 def _drawn_total(source: StreamSource) -> int:
-    """Sequences of a distribution, those that come again included: all requests are whole."""
+    """Sequences of a distribution, those that come again included: all requests are whole.
+
+    There is at least a horizon of requests, without which nothing could be sorted.
+    """
     size = source.problem.batch_size
-    return math.ceil(DRAWN / (1 - _hit_rate(source)) / size) * size
+    return math.ceil(max(DRAWN, HORIZON * size) / (1 - _hit_rate(source)) / size) * size
 
 
 def _distinct_count(source: StreamSource) -> int:
@@ -132,24 +150,34 @@ def _random_tokens(lengths: Sequence[int], inputs: InputsDescription, seed: int)
 
 
 def _tokenized(source: StreamSource, inputs: InputsDescription) -> _Sequences:
-    """Every different text once, and the order of the file."""
+    """Every different text once, and the order in which they come."""
     assert source.file is not None
     tokenizer = _tokenizer(source)
-    if texts_digest(source.file, tokenizer) != source.problem.texts_digest:
-        raise ChangedFileError(f"{source.file} or {tokenizer} has changed meanwhile", remedy="start again")
     texts = read_texts(source.file, "problem.texts")
+    refuse_changed(source.file, tokenizer, source.problem.texts_digest)
     encodings = open_tokenizer(tokenizer, _cut_to(source, inputs)).encode_batch(list(texts))
     for text, encoding in zip(texts, encodings, strict=True):
         refuse_foreign_token(text, encoding, tokenizer, inputs.vocabulary)
     by_text = "tokenization" in source.problem.include
     # What a cache would take for the same: the text where it is in front of the tokenizer, else its tokens.
     keys = [text if by_text else tuple(one.ids) for text, one in zip(texts, encodings, strict=True)]
-    numbers: dict[str | tuple[int, ...], int] = {}
-    order = [numbers.setdefault(key, len(numbers)) for key in keys]
-    first = {number: place for place, number in reversed([*enumerate(order)])}
-    chosen = [first[number] for number in range(len(numbers))]
-    tokens = [np.array(encodings[place].ids, dtype=np.int64) for place in chosen]
-    return _Sequences(tokens, order, tuple(texts[place] for place in chosen) if by_text else ())
+    lengths = [len(one.ids) for one in encodings]
+    places = range(len(texts)) if _is_in_order(source) else mixed(lengths, source.seed)
+    first: dict[str | tuple[int, ...], int] = {}
+    for place in places:
+        first.setdefault(keys[place], place)
+    numbers = {key: number for number, key in enumerate(first)}
+    return _Sequences(
+        tokens=[np.array(encodings[place].ids, dtype=np.int64) for place in first.values()],
+        order=[numbers[keys[place]] for place in places],
+        texts=tuple(texts[place] for place in first.values()) if by_text else (),
+    )
+
+
+def _is_in_order(source: StreamSource) -> bool:
+    """Whether a file is served in its own order, as that decides what a cache of so many answers finds."""
+    cache = source.problem.cache
+    return cache is not None and cache.size is not None
 
 
 def _cut_to(source: StreamSource, inputs: InputsDescription) -> int:
@@ -163,10 +191,10 @@ def _tokenizer(source: StreamSource) -> Path:
 
 def _repeated(sequences: _Sequences, source: StreamSource) -> _Sequences:
     """The same, with those that come again; where requests are whole, without what is left over."""
-    order, size = sequences.order, source.problem.batch_size
-    if rate := _hit_rate(source):
+    order, size, cache = sequences.order, source.problem.batch_size, source.problem.cache
+    if cache is not None and cache.hit_rate is not None:
         distinct = len(sequences.tokens)
-        total = _drawn_total(source) if source.file is None else round(distinct / (1 - rate))
+        total = _drawn_total(source) if source.file is None else round(distinct / (1 - cache.hit_rate))
         order = with_repeats(distinct, total, source.seed)
     if source.is_whole:
         order = order[: len(order) // size * size]
@@ -192,14 +220,14 @@ def _refuse_unmaskable(
     arrangement: Arrangement,
 ) -> None:
     """Refuse to pad for a model that cannot be told what is padding."""
-    if _NEEDS_MASK in inputs.arrays.values():
+    if not is_unmasked(inputs):
         return
     for request in requests:
         own = [lengths[index] for index in request]
         if min(own) != padded_length(max(own), arrangement.bounds):
             raise ModelError(
                 "the model has no attention mask, so that padding would change its answers",
-                remedy="write problem.batch_size: 1 and search.padding: none, or export it with a mask",
+                remedy="write problem.batch_size: 1, or export it with a mask",
             )
 
 
@@ -208,6 +236,7 @@ def _arrays(
     requests: Sequence[Sequence[int]],
     lengths: Sequence[int],
     arrangement: Arrangement,
+    parts: int,
 ) -> StreamArrays:
     order = [sequences.order[index] for request in requests for index in request]
     return StreamArrays(
@@ -215,7 +244,7 @@ def _arrays(
         starts=_starts(map(len, sequences.tokens)),
         order=np.array(order, dtype=np.int32),
         request_starts=_starts(map(len, requests)),
-        first_of_shape=np.array(_first_of_shape(requests, lengths, arrangement), dtype=np.int32),
+        first_of_shape=np.array(_first_of_shape(requests, lengths, arrangement, parts), dtype=np.int32),
     )
 
 
@@ -229,12 +258,18 @@ def _shape(request: Sequence[int], lengths: Sequence[int], arrangement: Arrangem
 
 
 def _first_of_shape(
-    requests: Sequence[Sequence[int]], lengths: Sequence[int], arrangement: Arrangement
+    requests: Sequence[Sequence[int]], lengths: Sequence[int], arrangement: Arrangement, parts: int
 ) -> list[int]:
-    first: dict[Shape, int] = {}
+    """Requests that have every shape, longest first; of those that are split, in each part on its own."""
+    first: dict[tuple[int, Shape], int] = {}
     for index, request in enumerate(requests):
-        first.setdefault(_shape(request, lengths, arrangement), index)
-    return [first[shape] for shape in sorted(first, key=lambda one: one[0] * one[1], reverse=True)]
+        for part in range(parts):
+            own = part_of(request, part, parts)
+            first.setdefault((part, _shape(own, lengths, arrangement)), index)
+    found = dict.fromkeys(first.values())
+    return sorted(
+        found, key=lambda index: math.prod(_shape(requests[index], lengths, arrangement)), reverse=True
+    )
 
 
 def _description(
@@ -269,7 +304,6 @@ def _description(
         tokenizes="tokenization" in problem.include,
         cache_size=_cache_size(source, len(sequences.tokens)),
         hit_rate=None if problem.cache is None else problem.cache.hit_rate,
-        hit_stretch=_stretch(source) + RECENT,
     )
 
 
@@ -280,8 +314,8 @@ def _stretch(source: StreamSource) -> int:
 
 
 def _cycle(source: StreamSource, requests: int, sequences: int) -> int:
-    """Of files nobody knows in what order they are, so that it is all of them."""
-    if source.file is not None:
+    """Of a file in its own order nobody knows where its long ones are, so that it is all of it."""
+    if _is_in_order(source):
         return requests
     return min(requests, math.ceil(_stretch(source) * requests / sequences))
 

@@ -31,16 +31,37 @@ def tokenized(
 
     Raises:
         ModelError: the tokenizer is not one, does not belong to the model, or leaves no room for text.
-        ChangedFileError: texts or tokenizer have changed since they were checked.
+        ChangedFileError: texts or tokenizer have changed since they were checked, or are gone.
     """
-    if texts_digest(file, tokenizer) != digest:
-        raise ChangedFileError(f"{file} or {tokenizer} has changed meanwhile", remedy="start again")
+    refuse_changed(file, tokenizer, digest)
     description = read_inputs(reference)
     cutting = open_tokenizer(tokenizer, nearest_shape(description, 1, tokens)[1])
     for text in texts:
         encoding = cutting.encode(*text)
         refuse_foreign_token(text[0], encoding, tokenizer, description.vocabulary)
         yield _request(description, encoding)
+
+
+def refuse_changed(file: Path, tokenizer: Path, digest: str) -> None:
+    """Refuse other texts, or another tokenizer, than those that were checked.
+
+    Args:
+        digest: what `texts_digest` gave of the two then.
+
+    Raises:
+        ChangedFileError: one has changed, or cannot be read any more.
+    """
+    try:
+        found = texts_digest(file, tokenizer)
+    except OSError as error:
+        raise ChangedFileError(
+            f"{error.filename} cannot be read: {error.strerror}",
+            remedy="put it back; a plan's files are looked for beside its model (--base)",
+        ) from error
+    if found != digest:
+        raise ChangedFileError(
+            f"{file} or {tokenizer} has changed meanwhile", remedy="restore it, or start again"
+        )
 
 
 def open_tokenizer(file: Path, longest: int) -> Any:

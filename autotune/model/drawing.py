@@ -1,4 +1,4 @@
-"""Draws lengths of sequences from a distribution, so that every stretch of them is like all of them."""
+"""Draws lengths of sequences, or mixes those of a file, so that every stretch of them is like all of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import bisect
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from statistics import NormalDist
 
 from autotune.spec.problem import Lengths
@@ -54,15 +54,35 @@ def _rounded(length: float, longest: int) -> int:
     return max(1, min(round(length), longest))
 
 
+def mixed(lengths: Sequence[int], seed: int) -> list[int]:
+    """The places of all lengths in an order of chance, in which every stretch is like all of them.
+
+    Of each `STRATUM` that follow one another every one comes from another 64th of the lengths, as in
+    `draw_lengths`: files are often sorted, by date or by length.
+    """
+    chance = random.Random(seed)
+    count = len(lengths)
+    ordered = sorted(chance.sample(range(count), count), key=lengths.__getitem__)
+    parts = [ordered[count * part // STRATUM : count * (part + 1) // STRATUM] for part in range(STRATUM)]
+    order: list[int] = []
+    for stretch in itertools.zip_longest(*(chance.sample(part, len(part)) for part in parts)):
+        found = [place for place in stretch if place is not None]
+        order += chance.sample(found, len(found))
+    return order
+
+
 RECENT = 32
 """A sequence that comes again is one of so many different ones before it."""
+
+EVEN = 16
+"""Places of which as many come again as of all: few, as a short window does not end with a stratum."""
 
 
 def with_repeats(distinct: int, total: int, seed: int) -> list[int]:
     """The order in which `distinct` sequences come, some of them again, so that there are `total`.
 
     Each comes first in the order of its number. Those that come again are spread evenly, stretch by stretch
-    of `STRATUM`, and are one of the `RECENT` ones before.
+    of `EVEN`, and are one of the `RECENT` ones before.
     """
     chance = random.Random(seed)
     order: list[int] = []
@@ -79,8 +99,8 @@ def with_repeats(distinct: int, total: int, seed: int) -> list[int]:
 def _repeats(distinct: int, total: int, chance: random.Random) -> Iterator[bool]:
     """Whether each place is a repeat; the first never is."""
     done = 0
-    for start in range(0, total, STRATUM):
-        end = min(start + STRATUM, total)
+    for start in range(0, total, EVEN):
+        end = min(start + EVEN, total)
         first = 1 if start == 0 else 0
         # Of the places up to the end, so many are repeats; the rounding is carried on.
         due = min((total - distinct) * end // total - done, end - start - first)

@@ -101,6 +101,11 @@ def max_sequence_length(config: Mapping[str, Any]) -> int | None:
     return rows - offset
 
 
+def is_unmasked(description: InputsDescription | None) -> bool:
+    """Whether the model cannot be told what is padding; None = it is one of transformers' own, and can."""
+    return description is not None and "ones" not in description.arrays.values()
+
+
 def write_inputs(directory: Path, description: InputsDescription) -> None:
     """Write `inputs.json` into `directory`."""
     document = {"format": FORMAT, **asdict(description)}
@@ -166,7 +171,7 @@ def check_model_takes(folder: Path, sequence_length: int) -> None:
     Raises:
         ModelError: it is longer than the model's longest.
     """
-    _refuse_longer(max_sequence_length(json.loads((folder / "config.json").read_bytes())), sequence_length)
+    refuse_longer(max_sequence_length(json.loads((folder / "config.json").read_bytes())), sequence_length)
 
 
 def check_shape(description: InputsDescription, batch_size: int, sequence_length: int) -> None:
@@ -175,7 +180,7 @@ def check_shape(description: InputsDescription, batch_size: int, sequence_length
     Raises:
         ModelError: they are longer than the model's longest, or not of the only shape that it takes.
     """
-    _refuse_longer(description.max_sequence_length, sequence_length)
+    refuse_longer(description.max_sequence_length, sequence_length)
     fixed = (
         ("batch_size", batch_size, description.batch_size),
         ("sequence_length", sequence_length, description.sequence_length),
@@ -195,7 +200,12 @@ def ordinary_tokens(description: InputsDescription) -> np.ndarray[Any, np.dtype[
     )
 
 
-def _refuse_longer(longest: int | None, sequence_length: int) -> None:
+def refuse_longer(longest: int | None, sequence_length: int) -> None:
+    """Refuse a sequence that has more tokens than a model's longest; None = there is no bound.
+
+    Raises:
+        ModelError: it is longer.
+    """
     if longest is not None and sequence_length > longest:
         raise ModelError(
             f"sequence_length {sequence_length} is more than the model takes",

@@ -52,8 +52,7 @@ class StreamDescription:
         padding: share of the tokens of all requests that only fill them, where no answer is cached.
         tokenizes: workers are given texts.
         cache_size: answers that an instance keeps; 0 = none.
-        hit_rate: share of the sequences whose answer it is to find; None = whatever the texts give.
-        hit_stretch: sequences in which it does, or few more.
+        hit_rate: share of the sequences that come again for its sake; None = whatever the texts give.
     """
 
     requests: int
@@ -75,7 +74,6 @@ class StreamDescription:
     tokenizes: bool = False
     cache_size: int = 0
     hit_rate: float | None = None
-    hit_stretch: int = 0
 
 
 def write_description(directory: Path, description: StreamDescription) -> None:
@@ -109,7 +107,7 @@ class StreamArrays:
         tokens: of the different sequences, one after the other; starts: where each begins, and the end.
         order: number of the sequence at every place of the requests, one after the other; request_starts:
             where each request begins, and the end.
-        first_of_shape: a request of every shape, longest first.
+        first_of_shape: requests that have every shape, in every part where they are split; longest first.
     """
 
     tokens: Array
@@ -143,6 +141,7 @@ class Stream:
             with np.load(directory / ARRAYS_FILE, allow_pickle=False) as stored:
                 self._arrays = StreamArrays(**{name: stored[name] for name in stored.files})
             self._texts = _read_texts(directory) if self.description.tokenizes else ()
+            self._again = _again(self._arrays)
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(
                 f"{directory} holds no requests: {error}", remedy="prune the cache and try again"
@@ -164,6 +163,18 @@ class Stream:
     def text(self, number: int) -> str:
         """A sequence's text, where workers tokenise."""
         return self._texts[number]
+
+    def again(self, index: int) -> int:
+        """How many sequences of a request came before in the same round, or twice in the request itself."""
+        return self._again[index]
+
+    def coming_again(self, index: int) -> list[int]:
+        """Numbers of the sequences before a request that come again from it on, the one that came last at
+        the end."""
+        start = self._arrays.request_starts[index]
+        later = set(self._arrays.order[start:].tolist())
+        before = dict.fromkeys(reversed(self._arrays.order[:start].tolist()))
+        return [number for number in reversed(before) if number in later]
 
     def one_of_every_shape(self) -> list[int]:
         """Requests that together have every shape, the longest first."""
@@ -197,6 +208,14 @@ def collate(
                 row[: len(sequence)] = sequence if kind == "tokens" else 1
         made[name] = array
     return made
+
+
+def _again(arrays: StreamArrays) -> list[int]:
+    """Of every request, how many of its sequences came before."""
+    came_before = np.ones(len(arrays.order), dtype=np.int64)
+    came_before[np.unique(arrays.order, return_index=True)[1]] = 0
+    counts: list[int] = np.add.reduceat(came_before, arrays.request_starts[:-1]).tolist()
+    return counts
 
 
 def _read_texts(directory: Path) -> tuple[str, ...]:

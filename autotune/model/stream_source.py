@@ -14,7 +14,7 @@ from autotune.spec.configuration import Batching, Configuration, Padding
 from autotune.spec.problem import Problem
 from autotune.spec.study import StudySpec
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the rules change by which a stream is made; part of the digest."""
 
 _PLACES = {"file", "tokenizer"}

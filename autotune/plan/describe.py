@@ -129,7 +129,8 @@ def requests_facts(requests: Requests) -> Iterator[tuple[str, str]]:
         f"tokens, of {requests.sequences} sequences in {requests.requests} requests",
     )
     yield "filled", f"{requests.padding:.0%} of all tokens are padding"
-    yield "tokens", f"{requests.tokens_per_s:.0f} tokens/s without padding"
+    if requests.tokens_per_s is not None:
+        yield "tokens", f"{requests.tokens_per_s:.0f} tokens/s without padding"
     if requests.hit_rate is not None:
         yield "cache", f"{requests.hit_rate:.1%} of the sequences were answered from it"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -100,6 +101,7 @@ def make_plan(
             *_warnings(winner.runs, spec, machine),
             *_doubts(spec, winner.configuration, quality),
             *_needs(commands),
+            *_unserved(requests, winner.runs),
         ),
     )
     return plan.model_copy(update={"id": f"{spec.name}-{_digest(plan)}"})
@@ -246,7 +248,28 @@ def folders_of(commands: Sequence[Command]) -> dict[str, str | None]:
     return {"artifact": arguments.get("--artifact"), **({"requests": requests} if requests else {})}
 
 
+def _unserved(described: StreamDescription | None, runs: Sequence[Measurement]) -> Iterator[str]:
+    """That fewer sequences were served than are needed to be like all of them."""
+    if described is not None and (served := _fewest_served(runs)) < _cycle_sequences(described):
+        yield (
+            f"A run served {served} of {described.sequences} sequences, which need not be like all of them: "
+            "the lengths that are stated are those of all. Measure longer (measure.block)."
+        )
+
+
+def _fewest_served(runs: Sequence[Measurement]) -> int:
+    """Sequences that were served in the run that served the fewest."""
+    parts = ([part for block in run.blocks for part in block.instances] for run in runs)
+    return min(sum(part.sample_count for part in own) for own in parts)
+
+
+def _cycle_sequences(described: StreamDescription) -> int:
+    """Sequences in which long ones come as often as in all: of a file in its own order, all of it."""
+    return math.ceil(described.cycle * described.sequences / described.requests)
+
+
 def _requests(described: StreamDescription, runs: Sequence[Measurement], estimate: Estimate) -> Requests:
+    is_like_all = _fewest_served(runs) >= _cycle_sequences(described)
     return Requests(
         requests=described.requests,
         sequences=described.sequences,
@@ -255,7 +278,7 @@ def _requests(described: StreamDescription, runs: Sequence[Measurement], estimat
         most_tokens=described.most_tokens,
         mean_tokens=described.mean_tokens,
         padding=described.padding,
-        tokens_per_s=described.mean_tokens * estimate.throughput_sps,
+        tokens_per_s=described.mean_tokens * estimate.throughput_sps if is_like_all else None,
         hit_rate=hit_rate(runs) if described.cache_size else None,
     )
 

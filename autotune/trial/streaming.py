@@ -19,7 +19,7 @@ from autotune.trial.requests import check_output
 from autotune.trial.warmup import WarmUp, warm_up_in_laps
 
 HIT_RATE_TOLERANCE = 0.02
-"""By how much the share of answers that are found may differ from what is asked."""
+"""By how much the share of answers that are found may differ from the share of those that come again."""
 
 SHAPES_SHARE = 0.5
 """Of the warm-up's time, for one request of every shape: engines plan and allocate for shapes."""
@@ -49,7 +49,9 @@ class StreamedRequests:
     """The requests of a stream, round and round; see `autotune.trial.requests.Requests`.
 
     Every instance begins at another place. A round is a pass of its own: an answer that the cache keeps from
-    an earlier one is not found, so that going round does not make requests come again.
+    an earlier one is not found, so that going round does not make requests come again. Where a hit rate is
+    asked for, the warm-up answers what came before the instance's place and comes again from there on, so
+    that the cache finds as much from the first request as it would had the round begun at its beginning.
     """
 
     def __init__(
@@ -66,38 +68,39 @@ class StreamedRequests:
         self.cycle = self._described.cycle
         together = self._described.parts > 1
         self._offset = 0 if together else instance * self._described.requests // instances
-        self._position, self._left, self._pass = self._offset, 0, 0
+        self._position, self._pass = self._offset, 0
         size = self._described.cache_size
         self._cache = AnswerCache(size) if size else None
         self._samples: list[int] = []
         self._hits: list[int] = []
-        self._looked = self._found = 0
+        self._before: list[tuple[int, Array]] = []
+        self._looked = self._found = self._due = 0
         self._output: Any = None
         self._lengths: list[int] = []
         self._answers: list[Array] | None = None
 
     def __call__(self) -> None:
         """Run the next request."""
-        if not self._left:
-            self._left = self._described.requests
-            self._pass += 1
         numbers = self._stream.request(self._position)
-        self._position = (self._position + 1) % self._described.requests
-        self._left -= 1
         hits = self._answer(numbers)
         self._samples.append(len(numbers))
         self._hits.append(hits)
         self._looked += len(numbers)
         self._found += hits
+        self._due += self._stream.again(self._position)
+        self._position = (self._position + 1) % self._described.requests
+        self._pass += self._position == 0
 
     def warm_up(self, limit_s: float) -> WarmUp:
         """See `Requests.warm_up`: one request of every shape, then the same stretch again and again."""
         started_s = time.monotonic()
         self._run_every_shape(started_s + SHAPES_SHARE * limit_s)
+        self._before = self._answered_before()
+        self._rewind()
         left_s = limit_s - (time.monotonic() - started_s)
         warm = warm_up_in_laps(self, self._rewind, self.cycle, left_s)
         self._rewind()
-        self._looked = self._found = 0
+        self._looked = self._found = self._due = 0
         return replace(warm, seconds=time.monotonic() - started_s)
 
     def begin(self) -> None:
@@ -123,20 +126,35 @@ class StreamedRequests:
         if self._output is not None:
             check_output(self._output, len(self._lengths))
         if self._described.hit_rate is not None:
-            self._check_hit_rate(self._described.hit_rate)
+            self._check_hit_rate()
 
-    def _check_hit_rate(self, asked: float) -> None:
-        """A part of a stretch of the stream may have more or less of what comes again."""
-        slack = HIT_RATE_TOLERANCE * self._looked + self._described.hit_stretch
-        if abs(self._found - asked * self._looked) > slack:
+    def _check_hit_rate(self) -> None:
+        """The stream has the rate that was asked for; the cache must find what comes again in it."""
+        if abs(self._found - self._due) > HIT_RATE_TOLERANCE * self._looked:
             raise InstanceError(
                 FailureKind.PLACEMENT,
-                f"the response cache has {self._found} of {self._looked} answers "
-                f"({self._found / self._looked:.1%}), where a hit rate of {asked:.1%} was asked",
+                f"the response cache had {self._found} of {self._looked} answers "
+                f"({self._found / self._looked:.1%}), where {self._due / self._looked:.1%} came again",
             )
 
     def _rewind(self) -> None:
-        self._position, self._left = self._offset, 0
+        """Go back to the instance's own place, in a pass of its own."""
+        self._position = self._offset
+        self._pass += 1
+        for number, answer in self._before:
+            self._keep(self._key(number), answer)
+
+    def _answered_before(self) -> list[tuple[int, Array]]:
+        """The answers to what came before the instance's place and comes again from there on."""
+        if self._described.hit_rate is None:
+            return []
+        numbers, size = self._stream.coming_again(self._offset), self._described.batch_size
+        answered: list[tuple[int, Array]] = []
+        for start in range(0, len(numbers), size):
+            some = numbers[start : start + size]
+            self._run(some)
+            answered += zip(some, self._rows(), strict=True)
+        return answered
 
     def _run_every_shape(self, until_s: float) -> None:
         for index in self._stream.one_of_every_shape():
@@ -156,9 +174,13 @@ class StreamedRequests:
             self._run(list(missing.values()))
             for key, answer in zip(missing, self._rows(), strict=True):
                 known[key] = answer
-                self._cache.put(key, answer)
+                self._keep(key, answer)
         self._answers = [known[key] for key in keys]
         return len(numbers) - len(missing)
+
+    def _keep(self, key: Hashable, answer: Array) -> None:
+        assert self._cache is not None
+        self._cache.put(key, answer)
 
     def _key(self, number: int) -> Hashable:
         if self._encoder is not None:

@@ -10,7 +10,8 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from autotune.backends.streams import DRAWN, write_stream
-from autotune.errors import ModelError, StudyFileError
+from autotune.errors import ChangedFileError, ModelError, StudyFileError
+from autotune.model.arranging import HORIZON
 from autotune.model.digests import digest_file
 from autotune.model.inputs import InputsDescription, write_inputs
 from autotune.model.stream import Stream
@@ -123,17 +124,59 @@ def test_a_hit_rate_is_the_share_of_sequences_that_come_again(make: Any) -> None
     assert described.sequences % 8 == 0
 
 
-def test_lengths_of_a_file_come_in_its_order_cut_to_the_longest(make: Any, tmp_path: Path) -> None:
-    (tmp_path / "lengths.txt").write_text("3\n9\n30\n4\n")
-    digest = digest_file(tmp_path / "lengths.txt")
-    lengths = {"lengths": {"file": "lengths.txt"}, "lengths_digest": digest, "longest_in_file": 20}
-    stream = make("max", batch_size=3, max_length=20, **lengths)
-    assert [len(stream.tokens(number)) for number in all_numbers(stream)] == [3, 9, 20, 4]
+def test_a_hit_rate_of_nothing_is_one_too_where_a_file_has_texts_twice(make: Any, texts: Any) -> None:
+    stream = make(batch_size=1, cache={"hit_rate": 0}, **texts("a", "bad", "a", "a"))
+    assert sorted(all_numbers(stream)) == [0, 1]
+    assert stream.description.hit_rate == 0
+
+
+@pytest.fixture
+def lengths(tmp_path: Path, own_cache: Path) -> Any:
+    """Writes lengths: lengths → the problem's values."""
+
+    def write(*lengths: int) -> dict[str, Any]:
+        file = tmp_path / "lengths.txt"
+        file.write_text("\n".join(map(str, lengths)))
+        digests = {"lengths_digest": digest_file(file), "longest_in_file": max(lengths)}
+        return {"lengths": {"file": file.name}, **digests}
+
+    return write
+
+
+def test_lengths_of_a_file_are_cut_to_the_longest(make: Any, lengths: Any) -> None:
+    stream = make("max", batch_size=3, max_length=20, **lengths(3, 9, 30, 4))
+    assert sorted(len(stream.tokens(number)) for number in all_numbers(stream)) == [3, 4, 9, 20]
     assert shapes(stream) == {(3, 20), (1, 20)}
 
 
+def test_lengths_that_have_changed_since_they_were_checked_are_refused(
+    make: Any, lengths: Any, tmp_path: Path
+) -> None:
+    found = lengths(3, 9)
+    (tmp_path / "lengths.txt").write_text("3\n90\n")
+    with pytest.raises(ChangedFileError, match="has changed meanwhile"):
+        make(**found)
+
+
+def test_a_stretch_of_a_file_that_is_sorted_is_like_all_of_it(make: Any, lengths: Any, texts: Any) -> None:
+    for found in (lengths(*range(1, 641)), texts(*("a " * count for count in range(1, 641)))):
+        stream = make(batch_size=1, max_length=640, **found)
+        assert stream.description.cycle == 64
+        for start in (0, 320):
+            stretch = [len(stream.tokens(stream.request(index)[0])) for index in range(start, start + 64)]
+            assert sum(stretch) / 64 == pytest.approx(320.5, rel=0.03)
+            assert [sum(length > 640 * part / 4 for length in stretch) for part in (1, 2, 3)] == [48, 32, 16]
+
+
+def test_texts_come_in_their_order_where_it_decides_what_a_cache_finds(make: Any, texts: Any) -> None:
+    found = texts("a", "a good", "bad", "a good day", "a", "day", "good")
+    stream = make(batch_size=1, cache={"size": 3}, **found)
+    assert all_numbers(stream) == [0, 1, 2, 3, 0, 4, 5]
+    assert stream.description.cycle == stream.description.requests == 7
+
+
 def test_texts_are_tokenised_and_those_that_come_twice_are_one(make: Any, texts: Any) -> None:
-    stream = make(batch_size=2, **texts("a good day", "bad", "a good day"))
+    stream = make(batch_size=2, cache={"size": 1}, **texts("a good day", "bad", "a good day"))
     assert all_numbers(stream) == [0, 1, 0]
     assert stream.tokens(0).tolist() == [2, 3, 4]
     assert (stream.description.distinct, stream.description.sequences) == (2, 3)
@@ -145,7 +188,7 @@ def test_texts_that_are_the_same_to_the_model_are_one_unless_workers_tokenise(ma
     assert make(max_length=2, **found).description.distinct == 1
     stream = make(max_length=2, include=("tokenization",), **found)
     assert stream.description.distinct == 2
-    assert [stream.text(number) for number in (0, 1)] == ["a good day", "a good bad"]
+    assert {stream.text(number) for number in (0, 1)} == {"a good day", "a good bad"}
     assert stream.description.longest == 2
 
 
@@ -154,8 +197,28 @@ def test_texts_that_have_changed_since_they_were_checked_are_refused(
 ) -> None:
     found = texts("a good day")
     (tmp_path / "texts.txt").write_text("a bad day")
-    with pytest.raises(StudyFileError, match="has changed meanwhile"):
+    with pytest.raises(ChangedFileError, match="has changed meanwhile"):
         make(**found)
+
+
+@pytest.mark.parametrize(
+    ("gone", "words"),
+    [("texts.txt", r"texts\.txt does not exist"), ("tokenizer.json", r"tokenizer\.json cannot be read")],
+)
+def test_texts_or_a_tokenizer_that_are_gone_are_named(
+    make: Any, texts: Any, tmp_path: Path, gone: str, words: str
+) -> None:
+    found = texts("a good day")
+    (tmp_path / gone).unlink()
+    with pytest.raises(StudyFileError, match=words) as caught:
+        make(**found)
+    assert caught.value.remedy
+
+
+def test_large_batches_have_a_horizon_of_requests_to_be_sorted_in(make: Any) -> None:
+    described = make("none", "sorted", batch_size=200, lengths=LOGNORMAL).description
+    assert described.requests == HORIZON
+    assert described.sequences == 200 * HORIZON
 
 
 def test_where_requests_are_whole_what_is_left_over_is_not_served(make: Any, texts: Any) -> None:
@@ -172,6 +235,21 @@ def test_instances_share_every_request(make: Any, tmp_path: Path) -> None:
     assert [len(part.request(0)) for part in parts] == [3, 3, 2]
     shared = [number for part in parts for number in part.request(0)]
     assert len(set(shared)) == 8
+
+
+def test_every_shape_of_every_part_is_in_the_requests_that_warm_up(make: Any, tmp_path: Path) -> None:
+    make("bucket", batch_size=3, parts=2, whole=True, lengths={"values": [3, 20, 60]}, max_length=64)
+    (directory,) = {file.parent for file in tmp_path.glob("*/requests.json")}
+    for stream in (Stream(directory, 0), Stream(directory, 1)):
+        warming, everything = (
+            {
+                stream.collate([stream.tokens(number) for number in stream.request(index)])["input_ids"].shape
+                for index in indices
+            }
+            for indices in (stream.one_of_every_shape(), range(stream.description.requests))
+        )
+        assert warming == everything
+        assert len(warming) == 3
 
 
 def test_a_model_without_a_mask_is_given_nothing_that_is_filled_up(make: Any, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from autotune.backends.tokenization import tokenized
-from autotune.errors import ModelError, StudyFileError
+from autotune.errors import ChangedFileError, ModelError
 from autotune.model.inputs import InputsDescription, write_inputs
 from autotune.model.texts import texts_digest
 
@@ -116,5 +116,14 @@ def test_texts_that_have_changed_since_they_were_checked_are_refused(folder: Pat
     file, tokenizer = folder / "texts.txt", folder / "tokenizer.json"
     digest = texts_digest(file, tokenizer)
     file.write_text("another text\n")
-    with pytest.raises(StudyFileError, match="has changed meanwhile"):
+    with pytest.raises(ChangedFileError, match="has changed meanwhile"):
         list(tokenized(folder, tokenizer, [("a", None)], 8, file=file, digest=digest))
+
+
+def test_a_tokenizer_that_is_gone_is_named(folder: Path) -> None:
+    file, tokenizer = folder / "texts.txt", folder / "tokenizer.json"
+    digest = texts_digest(file, tokenizer)
+    tokenizer.unlink()
+    with pytest.raises(ChangedFileError, match=r"tokenizer\.json cannot be read") as caught:
+        list(tokenized(folder, tokenizer, [("a", None)], 8, file=file, digest=digest))
+    assert "--base" in caught.value.remedy

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.model.drawing import RECENT, STRATUM, draw_lengths, with_repeats
+from autotune.model.drawing import EVEN, RECENT, STRATUM, draw_lengths, mixed, with_repeats
 from autotune.spec.problem import Lengths, LogNormal
 
 LOGNORMAL = Lengths(lognormal=LogNormal(median=24, sigma=0.5, max=128))
@@ -53,6 +53,21 @@ def test_lengths_of_a_file_are_not_drawn() -> None:
         draw_lengths(Lengths(file="a.txt"), 1, seed=0)
 
 
+@given(st.lists(st.integers(1, 100), max_size=300), st.integers(0, 5))
+def test_what_is_mixed_is_all_there_in_an_order_that_the_seed_decides(lengths: list[int], seed: int) -> None:
+    assert sorted(mixed(lengths, seed)) == [*range(len(lengths))]
+    assert mixed(lengths, seed) == mixed(lengths, seed)
+
+
+def test_every_stretch_of_a_sorted_file_is_like_all_of_it_once_it_is_mixed() -> None:
+    lengths = sorted(draw_lengths(LOGNORMAL, 2000, seed=0))
+    order = [lengths[place] for place in mixed(lengths, 1)]
+    means = [statistics.fmean(order[at : at + STRATUM]) for at in range(0, 2000 - STRATUM, STRATUM)]
+    assert min(means) > 0.95 * statistics.fmean(lengths)
+    assert max(means) < 1.05 * statistics.fmean(lengths)
+    assert order != [lengths[place] for place in mixed(lengths, 2)]
+
+
 @given(st.integers(1, 400), st.floats(0, 0.95), st.integers(0, 5))
 def test_as_many_come_again_as_asked_and_soon_after(distinct: int, rate: float, seed: int) -> None:
     total = round(distinct / (1 - rate))
@@ -70,5 +85,5 @@ def test_those_that_come_again_are_spread_evenly(distinct: int, rate: float) -> 
     total = round(distinct / (1 - rate))
     order = with_repeats(distinct, total, 0)
     asked = 1 - distinct / total
-    for end in range(STRATUM, total, STRATUM):
+    for end in range(EVEN, total, EVEN):
         assert abs(end - len(set(order[:end])) - asked * end) <= 2

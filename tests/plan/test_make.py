@@ -9,7 +9,9 @@ from autotune.errors import PlanError
 from autotune.machine.machine import Core, Machine, NumaNode
 from autotune.model.assessment import EXEMPT, Assessment, LabelledScore
 from autotune.model.sources import ResolvedModel
+from autotune.model.stream import StreamDescription
 from autotune.placement.placement import Command
+from autotune.plan.describe import describe
 from autotune.plan.document import Plan, format_plan, parse_plan
 from autotune.plan.evidence import Confirmation
 from autotune.plan.histogram import histogram_percentiles_s
@@ -213,6 +215,32 @@ def test_ids_are_readable_and_differ_with_the_plan() -> None:
     assert one.id.startswith("quick.start-")
     assert len(one.id) == len("quick.start-") + 6
     assert one.id != other.id
+
+
+def stream(cycle: int) -> StreamDescription:
+    """100 requests of 8 sequences, of which so many follow each other until they are like all of them."""
+    return StreamDescription(
+        requests=100, sequences=800, distinct=800, batch_size=8, bounds=(), longest=64, pad_token=0, parts=1,
+        cycle=cycle, shapes=(), shape_count=40, mean_tokens=20.0, median_tokens=18.0, p90_tokens=40.0,
+        most_tokens=64, padding=0.1,
+    )  # fmt: skip
+
+
+def test_tokens_are_stated_of_what_was_served() -> None:
+    plan = make(requests=stream(cycle=8))
+    assert plan.requests is not None
+    assert plan.requests.tokens_per_s == pytest.approx(20 * plan.estimate.throughput_sps)
+    assert "tokens/s without padding" in describe(plan)
+    assert plan.warnings == make().warnings
+
+
+def test_what_was_served_in_part_states_no_tokens_and_says_so() -> None:
+    plan = make(requests=stream(cycle=100))
+    assert plan.requests is not None
+    assert plan.requests.tokens_per_s is None
+    assert "tokens/s" not in describe(plan)
+    assert "A run served 160 of 800 sequences" in plan.warnings[-1]
+    assert parse_plan(format_plan(plan)) == plan
 
 
 def test_nothing_measured_is_no_plan() -> None:

@@ -93,17 +93,62 @@ def test_answers_from_the_cache_are_the_same(make: Any) -> None:
     requests.check()
 
 
-def test_a_round_is_a_pass_of_its_own_so_that_going_round_finds_nothing(make: Any) -> None:
-    directory = make(lengths={"values": [3, 5]}, cache={"hit_rate": 0.25})
-    requests, _ = streamed(directory)
-    count = Stream(directory).description.requests
-    hits = []
-    for _ in range(3):
+@pytest.fixture
+def texts(tmp_path: Path, own_cache: Path) -> Any:
+    """Writes texts and a tokenizer of whole words: texts → the problem's values."""
+
+    def write(*lines: str) -> dict[str, Any]:
+        words = {"[UNK]": 0, "a": 1, "good": 2, "day": 3}
+        tokenizer = Tokenizer(models.WordLevel(words, "[UNK]"))
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        tokenizer.save(str(tmp_path / "tokenizer.json"))
+        (tmp_path / "texts.txt").write_text("\n".join(lines))
+        digest = texts_digest(tmp_path / "texts.txt", tmp_path / "tokenizer.json")
+        return {"texts": "texts.txt", "texts_digest": digest}
+
+    return write
+
+
+def test_a_round_is_a_pass_of_its_own_so_that_going_round_finds_nothing(make: Any, texts: Any) -> None:
+    directory = make(batch_size=1, cache={"size": 10_000}, **texts("a", "good", "a", "day"))
+    requests, engine = streamed(directory)
+    requests.begin()
+    for _ in range(3 * 4):
+        requests()
+    assert requests.hits(12) == (0, 0, 1, 0) * 3
+    assert len(engine.shapes) == 3 * 3
+
+
+@pytest.mark.parametrize(("batching", "size"), [("arrival", 1), ("arrival", 8), ("sorted", 8), ("tokens", 4)])
+@pytest.mark.parametrize("instance", [0, 1, 2])
+def test_every_instance_finds_what_comes_again_from_its_first_request(
+    make: Any, batching: str, size: int, instance: int
+) -> None:
+    directory = make("none", batching, batch_size=size, lengths=LOGNORMAL, cache={"hit_rate": 0.4})
+    whole, (requests, _) = Stream(directory), streamed(directory, instance=instance, instances=3)
+    count, came, again = whole.description.requests, set[int](), []
+    for index in range(count):
+        numbers = whole.request(index)
+        again.append(len(numbers) - len(set(numbers) - came))
+        came.update(numbers)
+    requests.warm_up(0.05)
+    requests.begin()
+    for _ in range(2 * count):
+        requests()
+    begin = instance * count // 3
+    assert requests.hits(2 * count) == tuple((again * 3)[begin : begin + 2 * count])
+    requests.check()
+
+
+def test_a_short_window_has_the_hit_rate_that_was_asked_in_every_instance(make: Any) -> None:
+    directory = make(batch_size=1, lengths=LOGNORMAL, cache={"hit_rate": 0.4})
+    for instance in range(8):
+        requests, _ = streamed(directory, instance=instance, instances=8)
+        requests.warm_up(0.05)
         requests.begin()
-        for _ in range(count):
+        for _ in range(75):
             requests()
-        hits.append(sum(requests.hits(count)))
-    assert len(set(hits)) == 1
+        assert sum(requests.hits(75)) / 75 == pytest.approx(0.4, abs=0.06)
 
 
 def test_instances_begin_at_other_places_and_serve_the_same(make: Any) -> None:
@@ -149,11 +194,11 @@ def test_a_cache_that_finds_other_than_asked_is_refused(make: Any) -> None:
     directory = make(lengths=LOGNORMAL, cache={"hit_rate": 0.4})
     described = read_description(directory)
     (directory / "requests.json").unlink()
-    write_description(directory, dataclasses.replace(described, hit_rate=0.5))
+    write_description(directory, dataclasses.replace(described, cache_size=16))
     requests, _ = streamed(directory)
-    for _ in range(described.requests):
+    for _ in range(16):
         requests()
-    with pytest.raises(InstanceError, match=r"40\.0%.* where a hit rate of 50\.0% was asked"):
+    with pytest.raises(InstanceError, match=r"had \d+ of 64 answers .* where \d+\.\d% came again"):
         requests.check()
 
 
@@ -167,17 +212,9 @@ def test_an_output_that_lacks_a_sequence_is_refused(make: Any) -> None:
         requests.check()
 
 
-def test_texts_are_tokenised_in_the_worker_and_cached_by_text(make: Any, tmp_path: Path) -> None:
-    words = {"[UNK]": 0, "a": 1, "good": 2, "day": 3}
-    tokenizer = Tokenizer(models.WordLevel(words, "[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.save(str(tmp_path / "tokenizer.json"))
-    (tmp_path / "texts.txt").write_text("a good day\nday\na good day\na good day a good day\n")
-    digest = texts_digest(tmp_path / "texts.txt", tmp_path / "tokenizer.json")
-    directory = make(
-        "none", batch_size=2, texts="texts.txt", texts_digest=digest, max_length=4,
-        include=("tokenization",), cache={"size": 10},
-    )  # fmt: skip
+def test_texts_are_tokenised_in_the_worker_and_cached_by_text(make: Any, texts: Any) -> None:
+    found = texts("a good day", "day", "a good day", "a good day a good day")
+    directory = make(batch_size=2, max_length=4, include=("tokenization",), cache={"size": 10}, **found)
     encoder = TextEncoder(directory / "tokenizer.json", longest=4)
     requests, engine = streamed(directory, encoder=encoder)
     requests.begin()
@@ -189,13 +226,8 @@ def test_texts_are_tokenised_in_the_worker_and_cached_by_text(make: Any, tmp_pat
     assert engine.shapes == [(2, 3), (1, 4)]
 
 
-def test_a_sequence_that_comes_twice_in_a_request_is_run_once(make: Any, tmp_path: Path) -> None:
-    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "a": 1}, "[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.save(str(tmp_path / "tokenizer.json"))
-    (tmp_path / "texts.txt").write_text("a\na\na a\n")
-    digest = texts_digest(tmp_path / "texts.txt", tmp_path / "tokenizer.json")
-    directory = make(batch_size=3, texts="texts.txt", texts_digest=digest, cache={"size": 1})
+def test_a_sequence_that_comes_twice_in_a_request_is_run_once(make: Any, texts: Any) -> None:
+    directory = make(batch_size=3, cache={"size": 1}, **texts("a", "a", "a a"))
     requests, engine = streamed(directory)
     requests.begin()
     requests()
