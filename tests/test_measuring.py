@@ -58,6 +58,8 @@ for name, variant in (("near", near), ("other", other)):
 like it (`near`), and one that knows nothing (`other`)."""
 
 SCALED = '''
+from dataclasses import replace
+
 import torch
 from autotune.backends.pytorch import PyTorchBackend
 
@@ -74,6 +76,8 @@ class Backend(PyTorchBackend):
                 weight, bias = module._weight_bias()
                 whole = (weight.int_repr(), weight.q_scale() * 3, weight.q_zero_point())
                 module.set_weight_bias(torch._make_per_tensor_quantized_tensor(*whole), bias)
+        told = session.report
+        session.report = lambda: replace(told(), engine=self.name)
         return session
 '''
 
@@ -171,6 +175,7 @@ class UntilARound(Observer):
 spec = StudySpec.model_validate_json(sys.argv[1])
 with sqlite3.connect("autotune.db") as stored:
     study = f"SELECT id FROM autotune_studies WHERE name = '{spec.name}'"
+    stored.execute(f"DELETE FROM autotune_plans WHERE study_id = ({study})")
     stored.execute(f"UPDATE autotune_studies SET spec = json_remove(spec, '$.quality') WHERE id = ({study})")
     stored.execute(
         "UPDATE autotune_trials SET score = 1e6"
