@@ -28,6 +28,7 @@ RESULT_FOLDER = "result"
 STUDIES = Path("studies")
 
 VERDICTS = {"agrees": "agrees", "differs": "does not agree", "unknown": "cannot be told here"}
+BESIDE = {"agrees": "so it is", "differs": "not so", "unknown": "cannot be told here"}
 TARGETS = {"agrees": "met", "differs": "missed", "unknown": "cannot be told here"}
 
 study = typer.Typer(no_args_is_help=True, help="Measure series of points beside each other.")
@@ -108,7 +109,12 @@ def _listed(path: Path, file: SeriesFile) -> dict[str, Any]:
     from autotune.series.result import RESULT, conclude
 
     record = read_record(path / RESULT_FOLDER / RESULT)
-    found = "none" if record is None else _tally(conclude(file.series, record))
+    if record is None:
+        found = "none"
+    elif {point.name for point in record.points} != {point.name for point in file.series.points}:
+        found = "of other points"
+    else:
+        found = _tally(conclude(file.series, record))
     return {
         "series": str(path),
         "title": file.series.title,
@@ -148,6 +154,7 @@ def _print(result: SeriesResult, folder: Path) -> None:
     output.result_table(result.series.title, columns(standings), rows(standings))
     for title, judgements, names in (
         ("what the source found", result.claims, VERDICTS),
+        ("asked beside it", result.beside, BESIDE),
         ("what is asked here", result.targets, TARGETS),
     ):
         if judgements:
@@ -156,6 +163,8 @@ def _print(result: SeriesResult, folder: Path) -> None:
         output.result_text(f"\n{standings.quietness}")
     if not standings.record.is_complete:
         output.result_text("unfinished: the same command goes on from here")
+    elif left := standings.record.rounds_left:
+        output.result_text(f"disturbed: the same command measures round {', '.join(map(str, left))} again")
     output.result_text(f"written: {folder}")
 
 
@@ -178,6 +187,7 @@ def result_document(result: SeriesResult, folder: Path) -> dict[str, Any]:
         "folder": str(folder),
         "points": [_point_document(one) for one in result.standings.points],
         "claims": [_judgement_document(one) for one in result.claims],
+        "beside": [_judgement_document(one) for one in result.beside],
         "targets": [_judgement_document(one) for one in result.targets],
         "quietness": result.standings.quietness,
     }

@@ -32,6 +32,8 @@ _PARTS: Mapping[tuple[str, ...], type[Part]] = {
     ("points", "configuration"): Layout,
     ("claims",): Claim,
     ("claims", "winners_differ"): Winners,
+    ("beside",): Claim,
+    ("beside", "winners_differ"): Winners,
     ("targets",): Claim,
     ("targets", "winners_differ"): Winners,
 }

@@ -62,9 +62,17 @@ def _cores(wanted: int | str, machine: Machine) -> int | Misfit:
         return cores_here(machine)
     part, slash, whole = wanted.partition("/")
     if slash:
-        return max(1, cores_here(machine) * int(part) // int(whole))
+        return _part_of_cores(int(part), int(whole), cores_here(machine))
     first, _, needed = wanted.partition(" of ")
     return _cores_of_sockets(int(first.split()[0]), int((needed or first).split()[0]), machine)
+
+
+def _part_of_cores(part: int, whole: int, there: int) -> int | Misfit:
+    """A part of the cores, at least one; a true part is never all of them."""
+    cores = max(1, there * part // whole)
+    if part < whole and cores == there:
+        return Misfit(f"{part}/{whole} of its cores would be all of them; this machine has {there}")
+    return cores
 
 
 def _cores_of_sockets(sockets: int, needed: int, machine: Machine) -> int | Misfit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 from autotune.series.check import Check, Figure
 from autotune.series.standing import Standings, inverse
 from autotune.series.values import Claim, Winners
-from autotune.statistics.paired import Interval
+from autotune.statistics.paired import CONFIDENCE, Interval
 
 Verdict = Literal["agrees", "differs", "unknown"]
 
@@ -76,32 +77,54 @@ class _Winner:
 
 
 def _judge_winners(claim: Claim, asked: Winners, standings: Standings) -> Judgement:
-    found = [winner for names in asked.lists if (winner := _winner(names, asked.by, standings))]
+    """Lists are compared at the places that were measured in all of them.
+
+    That the best stand at different places is shown by two lists; that they all stand at one, by all points.
+    """
+    lists = _measured_in_all(asked.lists, standings)
+    missing = [one for name in claim.names() if not (one := standings.point(name)).is_measured]
+    left_out = f"{missing[0].point.name} was not measured: {missing[0].unmeasured}." if missing else ""
+    if not lists:
+        return Judgement(claim, "unknown", reason=left_out)
+    confidence = _of_each(len(lists) * math.comb(len(lists[0]), 2))
+    found = [_winner(names, asked.by, standings, confidence) for names in lists]
+    reason = f"the best of each list: {'; '.join(map(_in_words, found))}. {left_out}".strip()
     clear = {winner.place for winner in found if winner.is_clear}
-    reason = f"the best of each list: {'; '.join(map(_in_words, found)) or 'none was measured'}."
     if len(clear) > 1:
         return Judgement(claim, "agrees", reason=reason)
-    is_same = len(clear) == 1 and len(found) == len(asked.lists) and all(one.is_clear for one in found)
+    is_same = len(clear) == 1 and not missing and all(one.is_clear for one in found)
     return Judgement(claim, "differs" if is_same else "unknown", reason=reason)
 
 
-def _winner(names: Sequence[str], by: Figure, standings: Standings) -> _Winner | None:
-    """The best of those that were measured; None of fewer than two."""
-    there = [name for name in names if standings.point(name).is_measured]
-    if len(there) < 2:
-        return None
-    best = there[0]
-    for name in there[1:]:
-        if _advantage(name, best, by, standings).estimate > 1:
+def _measured_in_all(lists: Sequence[Sequence[str]], standings: Standings) -> list[tuple[str, ...]]:
+    """The lists without the places at which one was not measured; none where fewer than two are left."""
+    places = [
+        names for names in zip(*lists, strict=True) if all(standings.point(one).is_measured for one in names)
+    ]
+    return list(zip(*places, strict=True)) if len(places) > 1 else []
+
+
+def _of_each(comparisons: int) -> float:
+    """Confidence of each of so many comparisons of which the best are picked, for that of all together.
+
+    Source: C. E. Bonferroni's inequality.
+    """
+    return 1 - (1 - CONFIDENCE) / comparisons
+
+
+def _winner(names: Sequence[str], by: Figure, standings: Standings, confidence: float) -> _Winner:
+    best = names[0]
+    for name in names[1:]:
+        if _advantage(name, best, by, standings, confidence).estimate > 1:
             best = name
-    others = (name for name in there if name != best)
-    is_clear = all(_advantage(best, other, by, standings).low > 1 for other in others)
+    others = (name for name in names if name != best)
+    is_clear = all(_advantage(best, other, by, standings, confidence).low > 1 for other in others)
     return _Winner(best, names.index(best), is_clear)
 
 
-def _advantage(one: str, other: str, by: Figure, standings: Standings) -> Interval:
+def _advantage(one: str, other: str, by: Figure, standings: Standings, confidence: float) -> Interval:
     """How many times as good one is as the other: as much, or as short, or as cheap."""
-    ratio = standings.product(((one, 1), (other, -1)), by)
+    ratio = standings.product(((one, 1), (other, -1)), by, confidence)
     return ratio if by == "throughput" else inverse(ratio)
 
 

@@ -10,7 +10,7 @@ class Lineup:
     """The rounds of a series; knows nothing of processes.
 
     A round's order depends on the seed and its number alone, so that a series that was interrupted goes on as
-    it would have gone on.
+    it would have gone on. Rounds are run whole: points are compared within them.
     """
 
     def __init__(
@@ -19,14 +19,14 @@ class Lineup:
         *,
         rounds: int,
         seed: int,
-        done: Collection[tuple[int, str]] = (),
+        done: Collection[int] = (),
         failed: Collection[str] = (),
     ) -> None:
         """Begin, or go on.
 
         Args:
             rounds: how many there are to be.
-            done: rounds (from 1) and names that have run already.
+            done: rounds (from 1) that need not be run.
             failed: names that do not run, whatever is tried.
         """
         self._names = tuple(names)
@@ -42,11 +42,11 @@ class Lineup:
         return self._round
 
     def next_round(self) -> tuple[str, ...] | None:
-        """Begin the next round in which anything is left to run: its names, in order; None after the last."""
+        """Begin the next round that is left to run: its names, in order; None after the last."""
         while self._round < self._last:
             self._round += 1
-            if left := self._left():
-                return left
+            if self._round not in self._done and (names := self._order()):
+                return names
         return None
 
     def record(self, name: str, goodness: float | None) -> None:
@@ -56,9 +56,7 @@ class Lineup:
         """Leave out a point that does not run, from the next round on."""
         self._failed.add(name)
 
-    def _left(self) -> tuple[str, ...]:
+    def _order(self) -> tuple[str, ...]:
         names = list(self._names)
         random.Random(f"{self._seed} {self._round}").shuffle(names)
-        return tuple(
-            name for name in names if name not in self._failed and (self._round, name) not in self._done
-        )
+        return tuple(name for name in names if name not in self._failed)

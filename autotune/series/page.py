@@ -19,6 +19,11 @@ _CLAIMS: Mapping[Verdict, str] = {
     "differs": "Does not agree with the source",
     "unknown": "Cannot be told here",
 }
+_BESIDE: Mapping[Verdict, str] = {
+    "agrees": "So it is here",
+    "differs": "Not so here",
+    "unknown": "Cannot be told here",
+}
 _TARGETS: Mapping[Verdict, str] = {
     "agrees": "Met",
     "differs": "Missed",
@@ -47,6 +52,7 @@ def result_page(
     series: Series,
     standings: Standings,
     claims: Sequence[Judgement],
+    beside: Sequence[Judgement],
     targets: Sequence[Judgement],
     *,
     has_picture: bool,
@@ -73,6 +79,7 @@ def result_page(
         *_legend(standings),
         "",
         *_section("What agrees with the source, and what does not", claims, _CLAIMS),
+        *_section("Asked beside it, of which the source says nothing", beside, _BESIDE),
         *_section("What this project asks of itself", targets, _TARGETS),
         "## Again",
         "",
@@ -95,10 +102,20 @@ def in_words(judgement: Judgement) -> str:
 
 def _how(standings: Standings) -> str:
     record = standings.record
-    done = max((run.round for run in record.runs), default=0)
-    unfinished = "" if record.is_complete else f" Unfinished: {record.rounds} rounds were asked for."
-    started = "every point was started once in fresh processes, in random order"
-    return f"In each of {done} rounds {started}.{unfinished}"
+    full = len(record.full_rounds)
+    rounds = "In one round" if full == 1 else f"In each of {full} rounds"
+    started = "every point that runs here was started in fresh processes, in random order"
+    return " ".join([*([f"{rounds}, {started}."] if full else []), *_left(standings)])
+
+
+def _left(standings: Standings) -> Iterator[str]:
+    """What the same command would measure again or more."""
+    record = standings.record
+    if not record.is_complete:
+        yield f"Unfinished: {record.rounds} rounds were asked for."
+    elif record.rounds_left:
+        numbers = ", ".join(map(str, record.rounds_left))
+        yield f"Disturbed or interrupted, so that the same command measures it again: round {numbers}."
 
 
 def _legend(standings: Standings) -> Iterator[str]:
@@ -134,8 +151,10 @@ def _provenance(standings: Standings) -> Iterator[tuple[str, str]]:
     if machine.get("memory_bytes"):
         yield "memory", format_bytes(machine["memory_bytes"])
     yield "versions", ", ".join(f"{name} {version}" for name, version in record.versions.items())
-    models = {str(point.study.get("model")): point.model_digest for point in record.points}
-    yield "models", ", ".join(f"{name} (sha256 {digest[:12]})" for name, digest in models.items() if digest)
+    models = dict.fromkeys(
+        (point.study.get("model"), point.model_digest[:12]) for point in record.points if point.model_digest
+    )
+    yield "models", ", ".join(f"{name} (sha256 {digest})" for name, digest in models)
 
 
 def _when(standings: Standings) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -65,6 +65,8 @@ class RunRecord(Document):
         round: from 1; position: in its order, from 0.
         started_s, ended_s: Unix time.
         figures: None where it failed.
+        attempts: launches that it took; all but the last were disturbed.
+        sitting: from 1; all runs of one call have the same.
     """
 
     point: str
@@ -74,6 +76,13 @@ class RunRecord(Document):
     ended_s: UnixTime
     figures: Figures | None
     failure: RunFailure | None
+    attempts: Annotated[int, Field(ge=1)] = 1
+    sitting: Annotated[int, Field(ge=1)] = 1
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether the host, and not the point, kept it from giving figures."""
+        return self.failure is not None and self.failure.kind == FailureKind.DISTURBED
 
 
 class PointRecord(Document):
@@ -86,6 +95,7 @@ class PointRecord(Document):
         cores: that it was given; 0 where it does not fit.
         model_digest: of its model's content; empty where nobody looked.
         skipped: why it is not measured; empty where it is.
+        may_pass: whether that is no property of the point, so that it is worth another try.
     """
 
     name: str
@@ -95,6 +105,7 @@ class PointRecord(Document):
     cores: Annotated[int, Field(ge=0)]
     model_digest: str
     skipped: str
+    may_pass: bool = False
 
 
 class SeriesRecord(Document):
@@ -123,24 +134,56 @@ class SeriesRecord(Document):
         """The runs of a point, in order."""
         return tuple(run for run in self.runs if run.point == point)
 
-    def skipping(self, reasons: Mapping[str, str]) -> SeriesRecord:
-        """The same, with the points that have a reason here marked as not measured."""
+    def skipping(self, reasons: Mapping[str, str], may_pass: Collection[str] = ()) -> SeriesRecord:
+        """The same, with the points that have a reason here marked as not measured.
+
+        Args:
+            may_pass: those of them that are worth another try.
+        """
         points = tuple(
-            point.model_copy(update={"skipped": reasons.get(point.name, point.skipped)})
+            point.model_copy(
+                update={
+                    "skipped": reasons.get(point.name, point.skipped),
+                    "may_pass": point.name in may_pass,
+                }
+            )
             for point in self.points
         )
         return self.model_copy(update={"points": points})
 
     @property
     def is_complete(self) -> bool:
-        """Whether every point that can be measured has been, in every round."""
-        done = {(run.point, run.round) for run in self.runs}
-        return all(
-            (point.name, number) in done
-            for point in self.points
-            if not point.skipped and failure_of(self.of(point.name)) is None
+        """Whether every point that runs has been started in every round."""
+        return len(self.full_rounds) == self.rounds
+
+    @property
+    def full_rounds(self) -> tuple[int, ...]:
+        """The rounds in which every point that runs has been started."""
+        running = self._running
+        return tuple(
+            number
             for number in range(1, self.rounds + 1)
+            if {run.point for run in self._runs_of(number)} >= running
         )
+
+    @property
+    def rounds_left(self) -> tuple[int, ...]:
+        """The rounds in which not every point that runs has figures, all of one sitting."""
+        running = self._running
+        return tuple(number for number in range(1, self.rounds + 1) if not self._is_whole(number, running))
+
+    @property
+    def _running(self) -> frozenset[str]:
+        """Names of the points that run here, and do not fail."""
+        there = (point.name for point in self.points if not point.skipped)
+        return frozenset(name for name in there if failure_of(self.of(name)) is None)
+
+    def _runs_of(self, number: int) -> list[RunRecord]:
+        return [run for run in self.runs if run.round == number]
+
+    def _is_whole(self, number: int, running: frozenset[str]) -> bool:
+        runs = [run for run in self._runs_of(number) if run.point in running and run.figures is not None]
+        return {run.point for run in runs} == running and len({run.sitting for run in runs}) <= 1
 
 
 def failure_of(runs: Iterable[RunRecord]) -> RunFailure | None:
@@ -149,7 +192,7 @@ def failure_of(runs: Iterable[RunRecord]) -> RunFailure | None:
     return next((one for one in failures if one and one.kind != FailureKind.DISTURBED), None)
 
 
-def run_record(run: Run) -> RunRecord:
+def run_record(run: Run, sitting: int) -> RunRecord:
     """What is kept of a run."""
     result = run.result
     return RunRecord(
@@ -160,6 +203,8 @@ def run_record(run: Run) -> RunRecord:
         ended_s=run.ended_s,
         figures=figures_of(result) if isinstance(result, Measurement) else None,
         failure=RunFailure(kind=result.kind, reason=result.reason) if isinstance(result, Failure) else None,
+        attempts=run.attempts,
+        sitting=sitting,
     )
 
 

@@ -29,12 +29,13 @@ class SeriesResult:
 
     Attributes:
         claims: what the source found, and whether it is so here.
-        targets: what this project asks of itself, likewise.
+        beside: what was asked beside that; targets: what this project asks of itself; likewise.
     """
 
     series: Series
     standings: Standings
     claims: tuple[Judgement, ...]
+    beside: tuple[Judgement, ...]
     targets: tuple[Judgement, ...]
 
 
@@ -44,8 +45,10 @@ def conclude(series: Series, record: SeriesRecord) -> SeriesResult:
     return SeriesResult(
         series,
         standings,
-        tuple(judge(claim, standings) for claim in series.claims),
-        tuple(judge(claim, standings) for claim in series.targets),
+        *(
+            tuple(judge(claim, standings) for claim in claims)
+            for claims in (series.claims, series.beside, series.targets)
+        ),
     )
 
 
@@ -109,7 +112,8 @@ def write_pages(result: SeriesResult, folder: Path) -> None:
     """
     series, standings = result.series, result.standings
     picture = draw(standings, series.title, series.against)
-    page = result_page(series, standings, result.claims, result.targets, has_picture=picture is not None)
+    sections = (result.claims, result.beside, result.targets)
+    page = result_page(series, standings, *sections, has_picture=picture is not None)
     files = {TABLE: table_page(standings).encode(), PAGE: page.encode()}
     if picture is not None:
         files[PICTURE] = encoded(picture, "svg")

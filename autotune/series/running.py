@@ -31,6 +31,7 @@ from autotune.series.record import (
 )
 from autotune.series.result import RESULT, SeriesResult, check_target, conclude, only_one, write_pages
 from autotune.spec.configuration import Configuration
+from autotune.spec.knobs import answering
 from autotune.trial.lock import host_lock
 from autotune.trial.measurement import TrialResult
 from autotune.trial.statistics import throughput_sps
@@ -76,12 +77,14 @@ class _Running:
         folder: where its result is kept.
         benches: by point.
         record: with every run so far.
+        sitting: of the runs to come.
     """
 
     folder: Path
     benches: Mapping[str, Bench]
     observer: Observer
     record: SeriesRecord
+    sitting: int
 
     def measure(self, entrant: Entrant) -> TrialResult:
         """Launch, measure and end a point's processes.
@@ -94,8 +97,10 @@ class _Running:
         return self.benches[entrant.name].confirm(entrant)
 
     def keep(self, run: Run) -> None:
-        """Write the record with this run."""
-        self.record = self.record.model_copy(update={"runs": (*self.record.runs, run_record(run))})
+        """Write the record with this run, in the place of an earlier one of its point in its round."""
+        new = run_record(run, self.sitting)
+        others = (one for one in self.record.runs if (one.round, one.point) != (new.round, new.point))
+        self.record = self.record.model_copy(update={"runs": (*others, new)})
         write_record(self.record, self.folder / RESULT)
         self.observer.run_ended(run)
 
@@ -127,8 +132,8 @@ def run_series(
 ) -> SeriesResult:
     """Measure what is not measured yet, and write the result into a folder.
 
-    A result that is there is gone on with: its runs are not repeated, and with more rounds than it has, the
-    others are added.
+    A result that is there is gone on with: rounds that it lacks are added, and those that were interrupted or
+    disturbed are measured again, whole; points that broke in preparation are tried again.
 
     Args:
         rounds: of each point; None = as the series says.
@@ -155,12 +160,13 @@ def run_series(
         if kept is not None:
             refuse_other(kept, asked, folder / RESULT)
             asked = _gone_on(kept, asked)
-            if asked.is_complete:
+            if not asked.rounds_left:
                 return _written(file, asked, folder)
         entrants, record = _prepare(ready, asked, watcher)
         _refuse_nothing(record)
         benches = {one.name: one.bench for one in ready}
-        return _run(file, _Running(folder, benches, watcher, record), entrants)
+        sitting = 1 + max((run.sitting for run in record.runs), default=0)
+        return _run(file, _Running(folder, benches, watcher, record, sitting), entrants)
 
 
 def _run(file: SeriesFile, running: _Running, entrants: Sequence[Entrant]) -> SeriesResult:
@@ -170,7 +176,7 @@ def _run(file: SeriesFile, running: _Running, entrants: Sequence[Entrant]) -> Se
         [entrant.name for entrant in entrants],
         rounds=record.rounds,
         seed=file.studies[0].seed,
-        done={(run.round, run.point) for run in record.runs},
+        done=set(range(1, record.rounds + 1)).difference(record.rounds_left),
         failed=[point.name for point in record.points if failure_of(record.of(point.name))],
     )
     write_record(record, running.folder / RESULT)
@@ -241,7 +247,8 @@ def _point(one: Candidate, setup: Setup | None) -> PointRecord:
 def _gone_on(kept: SeriesRecord, asked: SeriesRecord) -> SeriesRecord:
     """What is asked, with the runs that there are, and without the points that turned out not to run."""
     found = {"created_s": kept.created_s, "runs": kept.runs}
-    return asked.model_copy(update=found).skipping({point.name: point.skipped for point in kept.points})
+    lasting = {point.name: point.skipped for point in kept.points if not point.may_pass}
+    return asked.model_copy(update=found).skipping(lasting)
 
 
 def _prepare(
@@ -253,7 +260,7 @@ def _prepare(
         CacheError: the cache is unusable, which says nothing of a point.
         KeyboardInterrupt: the observer wants to stop.
     """
-    entrants, skipped = [], {}
+    entrants, skipped, may_pass = [], {}, set()
     for one in ready:
         if observer.wants_to_stop():
             raise KeyboardInterrupt
@@ -262,20 +269,28 @@ def _prepare(
             reason = _refusal(one, observer)
         except CacheError:
             raise
-        except (UnsupportedError, PreparationError, PlacementError) as error:
-            reason = error.problem
+        except (UnsupportedError, PlacementError) as error:
+            reason = error.in_one_line
+        except PreparationError as error:
+            reason = error.in_one_line
+            may_pass.add(one.name)
         skipped[one.name] = reason
         if not reason:
             entrants.append(Entrant(one.name, "finalist", one.configuration, 0, commands))
-    return tuple(entrants), record.skipping(skipped)
+    return tuple(entrants), record.skipping(skipped, may_pass)
 
 
 def _refusal(one: _Ready, observer: Observer) -> str:
     """Why a point's answers are not those of its model; those of the reference's own engine are."""
-    if one.configuration.prepared == one.bench.setup.space.baseline.prepared:
+    if answer_alike(one.configuration, one.bench.setup.space.baseline):
         return ""
     with host_lock(observer.waiting):
         return one.bench.refusal(one.configuration)
+
+
+def answer_alike(one: Configuration, other: Configuration) -> bool:
+    """Whether two configurations answer the same by construction, so that nothing has to be compared."""
+    return one.prepared == other.prepared and answering(one.knobs) == answering(other.knobs)
 
 
 def _refuse_nothing(record: SeriesRecord) -> None:

@@ -19,7 +19,7 @@ from autotune.series.check import Figure
 from autotune.series.record import PointRecord, RunRecord, SeriesRecord, failure_of
 from autotune.series.values import Price
 from autotune.statistics.blocks import BlockDesign, Observed
-from autotune.statistics.paired import Interval, mean_interval
+from autotune.statistics.paired import CONFIDENCE, Interval, mean_interval
 from autotune.trial.conditions import quietness
 from autotune.trial.measurement import Conditions
 
@@ -84,20 +84,35 @@ class Standings:
 
     @cached_property
     def quietness(self) -> str:
-        """How quiet the machine was, in plain sentences; empty where nothing was measured."""
+        """How quiet the machine was, in plain sentences; empty where nothing ran."""
         measured = [run.figures for run in self.record.runs if run.figures is not None]
         kept = [conditions for one in measured for conditions in one.blocks]
         dropped: list[Conditions] = [conditions for one in measured for conditions in one.dropped]
-        return quietness(kept, dropped) if measured else ""
+        again, told = self._started_again(), quietness(kept, dropped) if measured else ""
+        if not again or not told:
+            return again or told
+        return f"{again} In the launches that count, {told[0].lower()}{told[1:]}"
+
+    def _started_again(self) -> str:
+        """How many runs were disturbed as a whole, in a sentence; empty where none was."""
+        runs = self.record.runs
+        again, lost = sum(run.attempts > 1 for run in runs), sum(run.is_disturbed for run in runs)
+        if not again:
+            return ""
+        were = "was" if again == 1 else "were"
+        counted = f"{again} of {len(runs)} runs {were} disturbed and started again"
+        return f"{counted}; {lost} of them gave nothing, disturbed again." if lost else f"{counted}."
 
     def value(self, name: str, figure: Figure) -> Interval | None:
         """A figure of one point: the mean over its rounds; None where it has none."""
         values = [value for _, value in self._values(name, figure)]
         return mean_interval(values) if values else None
 
-    def product(self, factors: Sequence[tuple[str, int]], figure: Figure) -> Interval:
+    def product(
+        self, factors: Sequence[tuple[str, int]], figure: Figure, confidence: float = CONFIDENCE
+    ) -> Interval:
         """Points over each other, as `BlockDesign.product` has it; all must have figures."""
-        return self._design(figure).product(factors)
+        return self._design(figure).product(factors, confidence)
 
     def _design(self, figure: Figure) -> BlockDesign[str]:
         return BlockDesign(

@@ -18,7 +18,7 @@ FIRST = "1"
 
 def columns(standings: Standings) -> tuple[str, ...]:
     """The headings; `x first` is of the throughput."""
-    always = ("point", "runs as", "median", "p99", "samples/s (95 %)", "x first (95 %)")
+    always = ("point", "runs as", "requests", "median", "p99", "samples/s (95 %)", "x first (95 %)")
     if standings.price is None:
         return always
     return (*always, f"{standings.price.currency} per million (95 %)")
@@ -52,16 +52,15 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def runs_as(point: PointRecord) -> str:
-    """How a point runs: `2 x 1 threads, pytorch fp32`; empty where it does not."""
+    """How a point runs: `2 x 1 threads on 4 cores, pytorch fp32`; `-` where it does not."""
     chosen = point.configuration
     if chosen is None:
         return UNMEASURED
-    used = chosen.instances * chosen.threads_per_instance
-    spare = "" if used == point.cores else f" of {point.cores} cores"
     batching = chosen.batching if chosen.batching != "arrival" else ""
     more = (chosen.padding and f"padding {chosen.padding}", batching, chosen.knobs)
+    threads, cores = _count(chosen.threads_per_instance, "thread"), _count(point.cores, "core")
     parts = (
-        f"{chosen.instances} x {chosen.threads_per_instance} threads{spare}",
+        f"{chosen.instances} x {threads} on {cores}",
         f"{chosen.backend} {chosen.precision}",
         *more,
     )
@@ -77,8 +76,9 @@ def _row(one: PointStanding, standings: Standings) -> tuple[str, ...]:
     is_first = one.point == standings.record.points[0]
     ratio = FIRST if is_first else UNMEASURED if one.ratio is None else format_interval(one.ratio)
     cost = () if one.cost is None else (format_interval(one.cost),)
-    p99 = format_percentile(one.latency(99))
-    return (name, layout, format_latency(one.median.estimate), p99, _throughput(one.throughput), ratio, *cost)
+    p99, median = format_percentile(one.latency(99)), format_latency(one.median.estimate)
+    requests = f"{one.requests:,} in {_count(one.runs, 'run')}"
+    return (name, layout, requests, median, p99, _throughput(one.throughput), ratio, *cost)
 
 
 def _throughput(interval: Interval) -> str:
@@ -87,6 +87,10 @@ def _throughput(interval: Interval) -> str:
     shown = [interval.estimate] if span is None else [interval.estimate, span.low, span.high]
     value, *ends = (format_throughput(one).split()[0] for one in shown)
     return f"{value} ({' to '.join(ends)})" if ends else value
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _cell(text: str) -> str:

@@ -91,7 +91,7 @@ class Point(Part):
 
 
 class Winners(Part):
-    """The places at which the best of several lists of points stand, all lists in the same order."""
+    """The places at which the best of several lists of points stand, all as long and in the same order."""
 
     by: Literal["throughput", "median", "cost"]
     """What is compared: the highest throughput, the shortest median, the lowest cost."""
@@ -109,6 +109,8 @@ class Winners(Part):
         for index, one in enumerate(lists):
             if len(one) < 2:
                 refuse(f"{len(one)} points have no best: name at least two", index)
+            if len(one) != len(lists[0]):
+                refuse(f"{len(one)} points have not the places of {len(lists[0])}: name equally many", index)
         return lists
 
 
@@ -194,6 +196,8 @@ class Series(Part):
     """The first is the one that the others are compared with."""
     claims: Claims = ()
     """What the source found."""
+    beside: Claims = ()
+    """What is asked of the same points although the source says nothing of it."""
     targets: Claims = ()
     """What this project asks of itself."""
 
@@ -206,7 +210,7 @@ class Series(Part):
                 refuse(f"{name!r} is there twice: give each point a name of its own", index, "name")
         return points
 
-    @field_validator("claims", "targets")
+    @field_validator("claims", "beside", "targets")
     @classmethod
     def _speak_of_points(cls, claims: tuple[Claim, ...], info: ValidationInfo) -> tuple[Claim, ...]:
         if "points" not in info.data:

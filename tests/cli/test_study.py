@@ -42,6 +42,7 @@ SERIES = {
         {"name": "huge", "configuration": {"cores": 9999}},
     ],
     "claims": [{"claim": "int8 is faster", "check": "throughput(fast) / throughput(slow) >= 1.1"}],
+    "beside": [{"claim": "not slower", "check": "median(fast) / median(slow) <= 1"}],
     "targets": [{"claim": "fast enough", "check": "median(fast) <= 1s"}],
 }
 
@@ -85,6 +86,7 @@ def test_a_series_is_measured_told_and_written(folder: Path) -> None:
     assert "[round 2] " in err
     assert "not measured: it needs 9999 cores" in out
     assert "  agrees: int8 is faster: " in out or "  cannot be told here: int8 is faster: " in out
+    assert "asked beside it:" in out
     assert "written: two/result" in out
     assert sorted(path.name for path in (folder / "two" / "result").iterdir()) == [
         "README.md",
@@ -101,9 +103,14 @@ def test_the_list_says_what_the_results_say(folder: Path) -> None:
     assert [one["name"] for one in found["points"]] == ["slow", "fast", "huge"]
     assert found["points"][1]["ratio"]["low"] > 1
     assert found["claims"][0]["verdict"] == "agrees"
+    assert found["beside"][0]["verdict"] == "agrees"
     assert found["targets"][0]["verdict"] == "agrees"
     (after,) = document(folder, "list", ".")
     assert after["result"] == "1 agree, 0 do not, 0 cannot be told"
+    renamed = json.dumps(SERIES).replace('"fast"', '"quick"').replace("(fast)", "(quick)")
+    (folder / "two" / "series.yaml").write_text(renamed)
+    (of_others,) = document(folder, "list", ".")
+    assert of_others["result"] == "of other points"
 
 
 def test_a_dry_run_says_what_would_be_measured_and_measures_nothing(folder: Path) -> None:

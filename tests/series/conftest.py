@@ -77,6 +77,7 @@ def run(name: str, number: int, value: float | FailureKind) -> RunRecord:
         ended_s=1_790_000_005.0 + 10 * number,
         figures=None if isinstance(value, FailureKind) else figures(value),
         failure=RunFailure(kind=value, reason="so it was told") if failed else None,
+        attempts=2 if value == FailureKind.DISTURBED else 1,
     )
 
 

@@ -89,6 +89,22 @@ def test_the_folder_and_the_file_name_the_same_series(write_series: WriteSeries)
             },
             "1 points have no best",
         ),
+        (
+            {
+                "points": points({"name": "fast"}, {"name": "huge"}),
+                "claims": [
+                    {
+                        "claim": "so",
+                        "winners_differ": {
+                            "by": "median",
+                            "lists": [["slow", "fast"], ["slow", "fast", "huge"]],
+                        },
+                    }
+                ],
+            },
+            "3 points have not the places of 2",
+        ),
+        ({"beside": [{"claim": "so", "check": "median(x) <= 1s"}]}, "'x' is no point"),
         ({"configuration": {"engine": "fake", "precision": "fp64"}}, "'fp64' is not allowed"),
         ({"rounds": 0}, "0 is not allowed"),
         ({"title": None}, "title"),

@@ -105,7 +105,6 @@ EQUAL = {"c1": [10.0, 10.3, 9.7], "c2": [10.1, 9.8, 10.2]}
         (FIRST_BEST, (["a1", "a2"], ["a1", "a2"]), "differs"),
         ({**FIRST_BEST, **EQUAL}, (["a1", "a2"], ["c1", "c2"]), "unknown"),
         ({**FIRST_BEST, **SECOND_BEST, **EQUAL}, (["a1", "a2"], ["b1", "b2"], ["c1", "c2"]), "agrees"),
-        ({**FIRST_BEST, "b1": [1.0], "b2": "no cores"}, (["a1", "a2"], ["b1", "b2"]), "unknown"),
     ],
 )
 @pytest.mark.parametrize("by", ["throughput", "median", "cost"])
@@ -115,6 +114,40 @@ def test_winners_differ_where_two_clear_ones_stand_at_different_places(
     found = of_winners(build_record, told, winners(*lists, by=by))
     assert found.verdict == verdict
     assert "a1" in found.reason
+
+
+def test_winners_are_compared_at_the_places_that_were_measured_in_all_lists(
+    build_record: BuildRecord,
+) -> None:
+    none_here = "it needs 4 cores; this machine has 2"
+    longer = {**FIRST_BEST, "a3": [40.0, 40.2, 39.8], **SECOND_BEST, "b3": none_here}
+    found = of_winners(build_record, longer, winners(["a1", "a2", "a3"], ["b1", "b2", "b3"]))
+    assert found.verdict == "agrees"
+    assert found.reason == f"the best of each list: a1; b2. b3 was not measured: {none_here}."
+
+
+def test_winners_are_not_the_same_where_a_point_was_not_measured(build_record: BuildRecord) -> None:
+    told = {**FIRST_BEST, "a3": "no cores"}
+    asked = winners(["a1", "a2", "a3"], ["a1", "a2", "a3"])
+    assert of_winners(build_record, told, asked).verdict == "unknown"
+    assert of_winners(build_record, {**told, "a3": [5.0, 5.1, 4.9]}, asked).verdict == "differs"
+
+
+def test_of_a_single_place_there_is_no_best(build_record: BuildRecord) -> None:
+    told = {**FIRST_BEST, "b1": [1.0, 1.1, 1.0], "b2": "no cores"}
+    found = of_winners(build_record, told, winners(["a1", "a2"], ["b1", "b2"]))
+    assert (found.verdict, found.reason) == ("unknown", "b2 was not measured: no cores.")
+
+
+def test_a_winner_has_to_be_clearer_the_more_lists_there_are(build_record: BuildRecord) -> None:
+    told = {
+        f"{name}{place}": [10 * gain * wobble for wobble in wobbles]
+        for name, gains in {"a": (1.04, 1.0), "b": (1.0, 1.04), "c": (1.0, 1.0), "d": (1.0, 1.0)}.items()
+        for place, gain, wobbles in zip((1, 2), gains, ((1.0, 1.02, 0.98), (1.02, 0.98, 1.0)), strict=True)
+    }
+    few, many = (winners(*([f"{name}1", f"{name}2"] for name in names)) for names in ("ab", "abcd"))
+    assert of_winners(build_record, told, few).verdict == "agrees"
+    assert of_winners(build_record, told, many).verdict == "unknown"
 
 
 def test_a_winner_that_is_not_clear_is_called_so(build_record: BuildRecord) -> None:
@@ -151,5 +184,17 @@ def test_percentiles_are_of_all_rounds_together(standings: Standings) -> None:
     assert one.throughput.estimate == pytest.approx(math.prod((10.0, 10.2, 9.9)) ** (1 / 3))
 
 
-def test_the_machines_quiet_is_told(standings: Standings) -> None:
-    assert "none of" in standings.quietness
+def test_the_machines_quiet_is_told_and_how_often_it_was_not(build_record: BuildRecord) -> None:
+    quiet = Standings(build_record({"a": [10.0, 10.1, 9.9]})).quietness
+    assert quiet == "The machine was quiet: none of 3 blocks was disturbed."
+    record = build_record({"a": [10.0, FailureKind.DISTURBED, 9.9]})
+    lost = "1 of 3 runs was disturbed and started again; 1 of them gave nothing, disturbed again."
+    assert Standings(record).quietness == (
+        f"{lost} In the launches that count, the machine was quiet: none of 2 blocks was disturbed."
+    )
+    repeated = tuple(run.model_copy(update={"attempts": 2}) for run in build_record({"a": [1.0, 2.0]}).runs)
+    assert Standings(record.model_copy(update={"runs": repeated})).quietness.startswith(
+        "2 of 2 runs were disturbed and started again. In the launches that count, the machine was quiet"
+    )
+    nothing = Standings(build_record({"a": [FailureKind.DISTURBED]})).quietness
+    assert nothing == "1 of 1 runs was disturbed and started again; 1 of them gave nothing, disturbed again."

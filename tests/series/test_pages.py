@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +54,7 @@ def series(**values: Any) -> Series:
                 {"claim": "Fast is no faster", "check": "throughput(fast) / throughput(slow) <= 1.1"},
                 {"claim": "Many cores help", "check": "throughput(huge) / throughput(slow) >= 1"},
             ],
+            "beside": [{"claim": "Fast is steady", "check": "median(fast) >= 40ms"}],
             "targets": [{"claim": "Fast is fast enough", "check": "median(fast) <= 60ms"}],
             **values,
         }
@@ -76,10 +78,12 @@ def test_the_page_tells_what_agrees_what_does_not_and_what_cannot_be_told(
     agrees = text.index("**Agrees with the source**")
     differs = text.index("**Does not agree with the source**")
     unknown = text.index("**Cannot be told here**")
+    beside = text.index("**So it is here**")
     met = text.index("**Met**")
     assert agrees < text.index("- Fast is faster (2x): here 2.00 (") < differs
     assert differs < text.index("- Fast is no faster: here 2.00 (") < unknown
-    assert unknown < text.index("- Many cores help: here huge was not measured: it needs 48 cores") < met
+    assert unknown < text.index("- Many cores help: here huge was not measured: it needs 48 cores") < beside
+    assert text.index("## Asked beside it") < beside < text.index("- Fast is steady: here 49.8") < met
     assert "- Fast is fast enough: here 49.8 (49.1 to 50.4) ms, " in text
     assert "asked is `median(fast) <= 60ms`" in text
 
@@ -89,9 +93,10 @@ def test_every_point_has_a_row_those_that_were_not_measured_with_the_reason(
 ) -> None:
     page(build_record(TOLD), tmp_path)
     rows = (tmp_path / "table.md").read_text().splitlines()
-    assert rows[0].startswith("| point | runs as | median | p99 | samples/s (95 %) | x first (95 %) |")
+    headings = "| point | runs as | requests | median | p99 | samples/s (95 %) | x first (95 %) |"
+    assert rows[0].startswith(headings)
     assert [row.split(" | ")[0] for row in rows[2:]] == ["| slow", "| fast", "| broken", "| huge"]
-    assert "| 2 x 1 threads, fake fp32 |" in rows[2]
+    assert "| 2 x 1 thread on 2 cores, fake fp32 | 2,100 in 3 runs |" in rows[2]
     assert rows[2].endswith("| 1 |")
     assert "2.00 (" in rows[3]
     assert "(<= " in rows[3]
@@ -112,6 +117,25 @@ def test_an_unfinished_result_says_so(build_record: BuildRecord, tmp_path: Path)
     assert "Unfinished: 5 rounds were asked for." in text
 
 
+def test_a_round_that_is_not_whole_is_not_counted(build_record: BuildRecord, tmp_path: Path) -> None:
+    text = page(build_record({**TOLD, "fast": [20.1, 20.0]}), tmp_path)
+    assert "In each of 2 rounds, every point that runs here was started" in text
+    assert "Unfinished: 3 rounds were asked for." in text
+
+
+def test_a_disturbed_round_is_named(build_record: BuildRecord, tmp_path: Path) -> None:
+    text = page(build_record({**TOLD, "fast": [20.1, FailureKind.DISTURBED, 20.2]}), tmp_path)
+    assert "In each of 3 rounds, every point that runs here was started" in text
+    assert "so that the same command measures it again: round 2." in text
+    assert "1 of 7 runs was disturbed and started again" in text
+
+
+def test_models_are_named_that_any_point_has_run(build_record: BuildRecord, tmp_path: Path) -> None:
+    record = build_record(TOLD)
+    assert not record.points[-1].model_digest
+    assert "| models | fake:model.json (sha256 5e5e5e5e5e5e) |" in page(record, tmp_path)
+
+
 def test_the_same_record_gives_the_same_files(build_record: BuildRecord, tmp_path: Path) -> None:
     for folder in ("one", "other"):
         page(build_record(TOLD), tmp_path / folder)
@@ -127,6 +151,22 @@ def test_the_picture_shows_every_measured_point(build_record: BuildRecord, again
     assert "huge" not in picture.description
     texts = {element.text for element in ET.fromstring(encoded(picture, "svg")).iter() if element.text}
     assert {"slow", "fast"} <= texts
+
+
+@pytest.mark.parametrize("span", [9.0, 90.0, 2e3, 3e5])
+def test_names_on_an_axis_do_not_overlap(build_record: BuildRecord, span: float) -> None:
+    picture = draw(Standings(build_record({"slow": [0.7] * 2, "fast": [0.7 * span] * 2})), "", None)
+    assert picture is not None
+    encoded(picture, "svg")
+    for axes in picture.figure.axes:
+        low, high = axes.get_xlim()
+        boxes = [
+            label.get_window_extent()
+            for at, label in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+            if low <= at <= high
+        ]
+        assert len(boxes) > 1
+        assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
 
 
 def test_nothing_is_drawn_of_nothing(build_record: BuildRecord, tmp_path: Path) -> None:

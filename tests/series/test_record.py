@@ -57,6 +57,33 @@ def test_a_record_is_complete_when_all_that_can_run_has_run_in_every_round(build
     assert build_record({"a": [10.0, FailureKind.DISTURBED, 10.5]}).is_complete
 
 
+D = FailureKind.DISTURBED
+
+
+@pytest.mark.parametrize(
+    ("told", "full", "left"),
+    [
+        ({"a": [1.0, 2.0, 3.0], "b": [1.0, 2.0, 3.0]}, (1, 2, 3), ()),
+        ({"a": [1.0, 2.0, 3.0], "b": [1.0, 2.0]}, (1, 2), (3,)),
+        ({"a": [1.0, 2.0, 3.0], "b": [1.0, D, 3.0]}, (1, 2, 3), (2,)),
+        ({"a": [1.0, 2.0, 3.0], "b": [FailureKind.CRASH], "c": "no cores"}, (1, 2, 3), ()),
+        ({"a": [1.0, 2.0, 3.0], "b": []}, (), (1, 2, 3)),
+    ],
+)
+def test_rounds_are_left_in_which_a_point_that_runs_has_no_figures(
+    build_record: BuildRecord, told: Any, full: tuple[int, ...], left: tuple[int, ...]
+) -> None:
+    record = build_record(told)
+    assert (record.full_rounds, record.rounds_left) == (full, left)
+
+
+def test_a_round_of_two_sittings_is_left_to_be_measured_whole(build_record: BuildRecord) -> None:
+    record = build_record({"a": [1.0, 2.0], "b": [1.0, 2.0]}, rounds=2)
+    first, *others = record.runs
+    later = record.model_copy(update={"runs": (first.model_copy(update={"sitting": 2}), *others)})
+    assert (record.rounds_left, later.rounds_left) == ((), (first.round,))
+
+
 def test_a_run_keeps_its_figures_and_not_the_names_of_other_processes() -> None:
     found = figures_of(build_measurement(instances=2, requests=20, request_s=0.1, samples_per_request=8))
     assert found.throughput_sps == pytest.approx(160)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autotune.errors import BackendError, ResumeError, StudyError
+from autotune.machine.read import read_machine
 from autotune.report.progress import Observer
 from autotune.rounds import Run
 from autotune.series.file import load_series
-from autotune.series.record import read_record
+from autotune.series.fitting import cores_here
+from autotune.series.record import RunFailure, SeriesRecord, read_record, write_record
 from autotune.series.result import FILES, SeriesResult
-from autotune.series.running import SeriesInterrupted, look_ahead, run_series
+from autotune.series.running import SeriesInterrupted, answer_alike, look_ahead, run_series
+from autotune.spec.configuration import Configuration
 from autotune.testing.fake_trial import processes_of
+from autotune.trial.measurement import FailureKind
 
 WriteSeries = Callable[..., Path]
 
@@ -62,15 +68,25 @@ def test_points_run_beside_each_other_and_claims_are_judged_by_them(write_series
     assert processes_of(folder) == []
 
 
-def test_an_interrupted_series_keeps_its_runs_and_goes_on_from_there(write_series: WriteSeries) -> None:
+def test_an_interrupted_series_keeps_its_runs_and_goes_on_with_whole_rounds(
+    write_series: WriteSeries,
+) -> None:
     folder, first, second = write_series(), Listener(runs=3), Listener()
     with pytest.raises(SeriesInterrupted) as stop:
         measured(folder, first)
-    assert not stop.value.so_far.standings.record.is_complete
+    so_far = stop.value.so_far.standings.record
+    assert [(run.round, run.point) for run in so_far.runs] == first.ran
+    assert not so_far.is_complete
     assert "Unfinished" in (folder / "result" / "README.md").read_text()
     result = measured(folder, second)
-    assert len(first.ran) == 3
-    assert sorted(first.ran + second.ran) == [(1, "fast"), (1, "slow"), (2, "fast"), (2, "slow")]
+    assert {number for number, _ in first.ran[:2]} == {1}
+    assert sorted(second.ran) == [(2, "fast"), (2, "slow")]
+    assert sorted((run.round, run.point) for run in result.standings.record.runs) == [
+        (1, "fast"),
+        (1, "slow"),
+        (2, "fast"),
+        (2, "slow"),
+    ]
     assert result.standings.record.is_complete
     third = Listener()
     again = measured(folder, third)
@@ -83,6 +99,61 @@ def test_more_rounds_are_added_to_those_that_there_are(write_series: WriteSeries
     measured(folder, rounds=1)
     measured(folder, listener, rounds=2)
     assert {number for number, _ in listener.ran} == {2}
+
+
+def disturbed(record: SeriesRecord, number: int, name: str) -> SeriesRecord:
+    """The record as it would be if that run had been disturbed."""
+    failure = RunFailure(kind=FailureKind.DISTURBED, reason="somebody else computed")
+    lost = {"figures": None, "failure": failure, "attempts": 2}
+    runs = [
+        run.model_copy(update=lost if (run.round, run.point) == (number, name) else {}) for run in record.runs
+    ]
+    return record.model_copy(update={"runs": tuple(runs)})
+
+
+def test_a_disturbed_round_is_measured_again_whole(write_series: WriteSeries) -> None:
+    folder, listener = write_series(), Listener()
+    record = measured(folder).standings.record
+    write_record(disturbed(record, 1, "slow"), folder / "result" / "result.json")
+    again = measured(folder, listener).standings.record
+    assert sorted(listener.ran) == [(1, "fast"), (1, "slow")]
+    assert len(again.runs) == len(record.runs)
+    assert again.rounds_left == ()
+
+
+class Spoiler(Listener):
+    """Has the preparation of the second point break: its child is a program that ends with status 1."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self._asked = 0
+        self._patch = monkeypatch
+        self._python = sys.executable
+
+    def wants_to_stop(self) -> bool:
+        self._asked += 1
+        self._patch.setattr(sys, "executable", "/bin/false" if self._asked == 2 else self._python)
+        return False
+
+
+def test_a_point_that_broke_in_preparation_is_tried_again(
+    write_series: WriteSeries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, listener = write_series(), Listener()
+    broken = measured(folder, Spoiler(monkeypatch), rounds=1)
+    assert "ended with exit status 1 and no answer" in unmeasured(broken)["fast"]
+    healed = measured(folder, listener, rounds=1)
+    assert "fast" not in unmeasured(healed)
+    assert sorted(listener.ran) == [(1, "fast"), (1, "slow")]
+
+
+@pytest.mark.parametrize(
+    ("knobs", "is_alike"), [("", True), ("thp=on", True), ("matmul_precision=medium", False)]
+)
+def test_answers_are_compared_where_a_knob_changes_them(knobs: str, is_alike: bool) -> None:
+    reference = Configuration(1, 2, "close", "0", smt=False, backend="pytorch", precision="fp32")
+    assert answer_alike(replace(reference, knobs=knobs), reference) is is_alike
+    assert not answer_alike(replace(reference, precision="bf16"), reference)
 
 
 def test_fresh_measures_everything_anew(write_series: WriteSeries) -> None:
@@ -140,11 +211,13 @@ def test_a_point_that_cannot_be_prepared_is_skipped_with_the_reason(write_series
     result = measured(write_series(points=points({"precision": "bf16"}), claims=[]), rounds=1)
     assert "has no precision 'bf16'" in unmeasured(result)["other 0"]
     assert result.standings.record.is_complete
+    assert not result.standings.record.points[1].may_pass
 
 
+@pytest.mark.skipif(cores_here(read_machine()) < 2, reason="needs two cores for two instances")
 def test_an_instance_without_a_sequence_of_a_split_request_is_skipped(write_series: WriteSeries) -> None:
     folder = write_series(
-        points=[{"name": "slow"}, {"name": "split", "configuration": {"cores": "all", "instances": "cores"}}],
+        points=[{"name": "slow"}, {"name": "split", "configuration": {"cores": 2, "instances": 2}}],
         study={
             "model": "fake:model.json",
             "problem": {"batch_size": 1, "sequence_length": 1},
@@ -153,8 +226,8 @@ def test_an_instance_without_a_sequence_of_a_split_request_is_skipped(write_seri
         claims=[],
     )
     ahead = look_ahead(load_series(folder))
-    if ahead.points[1].configuration is None:
-        assert "cannot be split" in ahead.points[1].skipped
+    assert ahead.points[1].configuration is None
+    assert "cannot be split" in ahead.points[1].skipped
 
 
 def test_a_series_of_which_nothing_can_be_measured_says_why(write_series: WriteSeries) -> None:
