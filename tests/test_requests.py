@@ -19,7 +19,7 @@ from autotune.plan.describe import describe
 from autotune.plan.document import Plan, format_plan, parse_plan
 from autotune.preflight import set_up, survey
 from autotune.report.progress import Observer
-from autotune.reviving import Origin
+from autotune.reviving import Origin, differences
 from autotune.spec.configuration import BATCHINGS
 from autotune.spec.load import parse_study
 from autotune.spec.study import StudySpec
@@ -122,6 +122,16 @@ def test_a_plan_runs_the_same_requests_again_where_it_is_verified_and_exported(
     found = verify(plan, tolerance=0.9, origin=Origin(folder))
     assert found.verdict in ("holds", "better", "undecided")
     assert len(found.runs) >= 6
+
+
+def test_a_plan_of_requests_that_other_libraries_made_is_stale(plan: Plan, folder: Path) -> None:
+    other = plan.model_copy(update={"versions": {**plan.versions, "tokenizers": "0.0.1"}})
+    (found,) = differences(other, Origin(folder)).all()
+    assert found.startswith("tokenizers: 0.0.1 -> ")
+    known = {name: one for name, one in plan.versions.items() if name not in ("numpy", "tokenizers")}
+    assert len(known) == len(plan.versions) - 2
+    older = plan.model_copy(update={"versions": known})
+    assert differences(older, Origin(folder)).all() == ()
 
 
 def test_a_budget_of_tokens_has_requests_of_different_sizes_that_are_all_counted(folder: Path) -> None:

@@ -65,6 +65,7 @@ def test_every_stretch_of_a_sorted_file_is_like_all_of_it_once_it_is_mixed() -> 
     means = [statistics.fmean(order[at : at + STRATUM]) for at in range(0, 2000 - STRATUM, STRATUM)]
     assert min(means) > 0.95 * statistics.fmean(lengths)
     assert max(means) < 1.05 * statistics.fmean(lengths)
+    assert means != sorted(means)
     assert order != [lengths[place] for place in mixed(lengths, 2)]
 
 
