@@ -73,7 +73,7 @@ def _draw_rows(
         if value is not None:
             reach = _reach(value, scale)
             axes.errorbar([value.estimate * scale], [row], xerr=reach, color=BLUE, marker="o", capsize=3)
-    scale_values(axes.xaxis, [value.estimate * scale for value in values if value is not None])
+    scale_values(axes.xaxis, [end for value in values if value is not None for end in _ends(value, scale)])
     axes.set_yticks(range(len(points)), [one.point.name for one in points])
     axes.set_ylim(len(points) - 0.5, -0.5)
     axes.margins(x=0.08)
@@ -101,12 +101,18 @@ def _draw_lines(
             capsize=3,
             label=name,
         )
-        drawn += [value.estimate * scale for _, value in found]
+        drawn += [end for _, value in found for end in _ends(value, scale)]
     counts = [number_of(one, against) for points in lines.values() for one in points]
     axes.set_xlabel(_NAMES[against])
     scale_counts(axes.xaxis, counts)
     scale_values(axes.yaxis, drawn)
     clear_of_edges(axes)
+
+
+def _ends(value: Interval, scale: float) -> list[float]:
+    """The estimate, and where its whiskers end."""
+    span = range_of(value)
+    return [end * scale for end in (value.estimate, *(() if span is None else (span.low, span.high)))]
 
 
 def _reach(value: Interval, scale: float) -> list[list[float]]:
