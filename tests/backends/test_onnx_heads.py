@@ -88,7 +88,11 @@ def score(folder: Path, name: str, metric: Metric, rows: Sequence[Mapping[str, A
     return reference_score(model_of(folder, name), source, ArtifactCache(), timeout_s=TIMEOUT_S).reference
 
 
-LABELLED = [{"text": "w40 w30", "label": "high"}, {"text": "w3", "label": "low"}, {"text": "w4", "label": 1}]
+LABELLED: list[dict[str, Any]] = [
+    {"text": "w40 w30", "label": "high"},
+    {"text": "w3", "label": "low"},
+    {"text": "w4", "label": 1},
+]
 
 
 def test_the_configuration_beside_a_file_makes_it_a_classifier(folder: Path) -> None:
