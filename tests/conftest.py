@@ -8,19 +8,30 @@ import pytest
 
 from autotune.testing.fake_plans import FakeStudy
 
+QUIET = (
+    *("test_limits.py", "test_noisy_host.py", "cli/test_verify.py", "exporters/test_launch.py"),
+    "trial/",
+)
+"""Tests that judge what they time, or look at all that runs on the host."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name a marker, and have the signals that tests send reach what they start.
+    """Have the signals that tests send reach what they start.
 
     They do so even where a job's shell ignores them. What a process ignores, its children ignore
     too; and a shell starts `command &` ignoring Ctrl-C.
     """
-    config.addinivalue_line(
-        "markers", "matrix: every engine at every precision on every architecture; slowest"
-    )
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need the host for themselves."""
+    folder = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(folder).as_posix().startswith(QUIET):
+            item.add_marker("quiet")
 
 
 @pytest.fixture(scope="module")
