@@ -4,15 +4,20 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from autotune.testing.fake_plans import FakeStudy
 
 QUIET = (
     *("test_limits.py", "test_noisy_host.py", "cli/test_verify.py", "exporters/test_launch.py"),
-    "trial/",
+    *("series/test_running.py", "trial/"),
 )
 """Tests that judge what they time, or look at all that runs on the host."""
+
+
+hypothesis.settings.register_profile("no deadline", deadline=None)  # a test judges behaviour, not speed
+hypothesis.settings.load_profile("no deadline")
 
 
 def pytest_configure(config: pytest.Config) -> None:
