@@ -14,9 +14,19 @@ from autotune.measuring import Bench
 from autotune.plan.document import Plan
 from autotune.preflight import Setup
 from autotune.report.progress import Observer
-from autotune.reviving import Origin, differences, prepared_commands, set_up_plan, spec_of, stored_commands
+from autotune.reviving import (
+    Origin,
+    differences,
+    prepared_commands,
+    refusal_of,
+    refusal_of_plan,
+    set_up_plan,
+    spec_of,
+    stored_commands,
+)
 from autotune.rounds import Entrant, Run
 from autotune.search.duel import Duel
+from autotune.search.knobs import require_knobs
 from autotune.search.resume import study_differences
 from autotune.search.score import limits_missed
 from autotune.spec.configuration import Configuration
@@ -44,7 +54,8 @@ class Comparison:
         ratio: A's goodness over B's (throughput, or 1 / latency), at the confidence that it carries.
         zone: of indifference, as a share such as 0.02.
         spec: of A's study.
-        reasons: sentences on what the verdict rests on, and what would help.
+        reasons: sentences on what the verdict rests on, and what would help; where a side's answers are too
+            far from the reference's, which, and nothing is measured.
         values: goodness of A and of B; None where nothing was measured.
         notes: in what the sides differ beside their configurations.
         quietness: how quiet the machine was, in sentences; empty where nothing was measured.
@@ -98,6 +109,8 @@ def compare_plans(
     """Run two plans beside each other, their commands as they are stored, and say which is faster.
 
     They are measured as A's study says. Their models may differ; problem, objective and scenario may not.
+    What was prepared anew since its plan was made must keep the limits of its own study's `quality`:
+    otherwise nothing is measured, and the verdict is `undecided`.
 
     Args:
         bounds: how long it may take.
@@ -128,7 +141,11 @@ def compare_plans(
         )
         for name, plan, bench in zip((A, B), (a, b), benches, strict=True)
     )
-    return compare_sides(*sides, notes=notes, bounds=bounds or Bounds(), observer=watcher)
+    refusals = tuple(
+        refusal_of_plan(plan, side.entrant.commands, bench)
+        for plan, side, bench in zip((a, b), sides, benches, strict=True)
+    )
+    return _compare_fit(sides, refusals, notes, bounds or Bounds(), watcher)
 
 
 def compare_configurations(
@@ -141,14 +158,17 @@ def compare_configurations(
 ) -> Comparison:
     """Run two configurations of a study beside each other, and say which is faster; see `compare_plans`.
 
+    Both must keep the limits of the study's `quality`.
+
     Raises:
-        BackendError: one's engine is not there, or cannot run the study's model.
+        BackendError: one's engine is not there, cannot run the study's model, or does not read its knobs.
         PlacementError: one is not legal on this machine.
         AutotuneError: one cannot be run here; before anything is measured.
         ComparisonInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
     """
     for one in (a, b):
         require_engine(one, setup.spec, setup.machine)
+        require_knobs(one, setup.machine.isa)
     watcher = observer or Observer()
     bench = Bench(setup, watcher)
     sides = tuple(
@@ -160,11 +180,22 @@ def compare_configurations(
         )
         for name, one in ((A, a), (B, b))
     )
-    return compare_sides(*sides, notes=(), bounds=bounds or Bounds(), observer=watcher)
+    refusals, notes = (refusal_of(a, bench), refusal_of(b, bench)), _notes_on_variants(a, b, setup.spec)
+    return _compare_fit(sides, refusals, notes, bounds or Bounds(), watcher)
+
+
+def _notes_on_variants(a: Configuration, b: Configuration, spec: StudySpec) -> tuple[str, ...]:
+    if a.model == b.model:
+        return ()
+    return (f"the models differ: A runs {spec.source_of(a)}, B runs {spec.source_of(b)}",)
 
 
 def _refuse_other_questions(a: Plan, b: Plan) -> None:
-    if different := study_differences(_question(a), _question(b)):
+    one, other = _question(a), _question(b)
+    if all(asked["problem"]["texts_file_digest"] for asked in (one, other)):
+        # The tokenizer is the model's, and no part of the question.
+        one, other = _of_texts_alone(one), _of_texts_alone(other)
+    if different := study_differences(one, other):
         raise PlanError(
             f"the plans {a.id} and {b.id} answer different questions: {'; '.join(different)}",
             remedy="compare plans of the same problem, objective and scenario",
@@ -175,6 +206,12 @@ def _question(plan: Plan) -> dict[str, Any]:
     spec = spec_of(plan)
     parts = (*COMPARED, "limits") if spec.scenario == "server" else COMPARED
     return {part: value for part, value in spec.model_dump(mode="json").items() if part in parts}
+
+
+def _of_texts_alone(asked: dict[str, Any]) -> dict[str, Any]:
+    """A question whose texts are known by their file's digest."""
+    problem = asked["problem"]
+    return {**asked, "problem": {**problem, "texts_digest": problem["texts_file_digest"]}}
 
 
 def _notes_on(plan: Plan, origin: Origin) -> tuple[str, ...]:
@@ -200,6 +237,39 @@ def _notes_on_models(a: Plan, b: Plan) -> tuple[str, ...]:
     if a.model.get("digest") == b.model.get("digest"):
         return ()
     return (f"the models differ: A runs {one}, B runs {other}",)
+
+
+def _compare_fit(
+    sides: tuple[Side, ...],
+    refusals: tuple[str, ...],
+    notes: tuple[str, ...],
+    bounds: Bounds,
+    observer: Observer,
+) -> Comparison:
+    """Run two sides beside each other, unless an answer is too far from the reference's.
+
+    Args:
+        refusals: why each side may not be measured; empty where it may.
+    """
+    a, b = sides
+    if not any(refusals):
+        return compare_sides(a, b, notes=notes, bounds=bounds, observer=observer)
+    return Comparison(
+        labels=(a.label, b.label),
+        verdict="undecided",
+        ratio=None,
+        zone=a.spec.confirm.tie,
+        spec=a.spec,
+        reasons=tuple(
+            f"{side.entrant.name} is not measured, as its answers are {refusal}."
+            for side, refusal in zip(sides, refusals, strict=True)
+            if refusal
+        ),
+        values=(None, None),
+        notes=notes,
+        runs=(),
+        quietness="",
+    )
 
 
 def compare_sides(

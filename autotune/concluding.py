@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from autotune.errors import NoisyMachineError, NoPlanError, StudyError
+from autotune.model.assessment import Assessment
+from autotune.model.stream import StreamDescription
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Confirmation, Rival
@@ -29,8 +31,15 @@ def conclude(
     *,
     setup: Setup,
     records: Sequence[TrialRecord],
+    quality: Assessment | None = None,
+    requests: StreamDescription | None = None,
 ) -> Plan:
-    """Make the plan of a confirmation's winner: every figure in it is of the confirmation's runs."""
+    """Make the plan of a confirmation's winner: every figure in it is of the confirmation's runs.
+
+    Args:
+        quality: of the winner's answers; None = not known.
+        requests: what its instances were given; None where they are of one length.
+    """
     winner = next(entrant for entrant in entrants if entrant.name == verdict.winner)
     baseline = next((entrant for entrant in entrants if entrant.role == "baseline"), None)
     spec = setup.spec
@@ -45,8 +54,10 @@ def conclude(
         gain=verdict.gain,
         confirmation=_confirmation(verdict, winner, entrants, runs, setup, records),
         commands=winner.commands,
-        versions=setup.versions,
-        model=setup.model,
+        versions=setup.versions_of(winner.configuration),
+        model=setup.variant(winner.configuration).model,
+        quality=quality,
+        requests=requests,
         warnings=tuple(_search_warnings(records)),
     )
 
@@ -57,6 +68,8 @@ def unconfirmed(
     baseline: TrialRecord | None,
     commands: Sequence[Command],
     records: Sequence[TrialRecord],
+    quality: Assessment | None = None,
+    requests: StreamDescription | None = None,
 ) -> Plan:
     """Make the plan of a search that was stopped before its confirmation; it says so."""
     return make_plan(
@@ -71,8 +84,10 @@ def unconfirmed(
             **_conditions_of([record.result for record in records]),
         ),
         commands=commands,
-        versions=setup.versions,
-        model=setup.model,
+        versions=setup.versions_of(winner.configuration),
+        model=setup.variant(winner.configuration).model,
+        quality=quality,
+        requests=requests,
         warnings=tuple(_search_warnings(records)),
     )
 

@@ -6,16 +6,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from autotune.concluding import conclude, is_baseline_unseen, nothing_confirmed, too_noisy
-from autotune.errors import StudyError
+from autotune.errors import NoPlanError, StudyError
 from autotune.measuring import Bench
 from autotune.plan.document import Plan
 from autotune.report.ranking import measured_baseline, ranked
 from autotune.rounds import Entrant, Run, run_rounds
 from autotune.search.contest import Contender, Contest, Role
 from autotune.search.score import goodness, goodness_of, limits_missed, score, violations
+from autotune.search.second_stage import without_knobs
+from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 from autotune.store.records import ConfirmationRecord, TrialRecord
 from autotune.store.store import StudyStore
+from autotune.trial.lock import host_lock
 from autotune.trial.measurement import Measurement, TrialResult
 from autotune.trial.statistics import memory_bytes
 
@@ -39,20 +42,72 @@ class Finalists:
     baseline: TrialRecord | None
 
     @property
+    def configurations(self) -> tuple[TrialRecord, ...]:
+        """A trial of each that takes part."""
+        return (*self.best, self.baseline) if self.baseline else self.best
+
+    @property
     def round_s(self) -> float:
         """About how long a round takes, by what the trials took from launch to end; the leader runs twice."""
-        baseline = (self.baseline,) if self.baseline else ()
-        entered = (*self.best, *self.best[:1], *baseline)
+        entered = (*self.configurations, *self.best[:1])
         results = [record.result for record in entered]
         return sum((result.wall_s for result in results if isinstance(result, Measurement)), 0.0)
 
 
 def choose_finalists(records: Sequence[TrialRecord], spec: StudySpec) -> Finalists:
-    """The best few that meet the limits and are within reach of the best, and the baseline."""
+    """The best few that meet the limits and are within reach of the best, and the baseline.
+
+    Of configurations that differ in knobs alone the best is taken. The same without any is beside it, so that
+    it is seen what they are worth; it is not counted.
+    """
     leading = [record for record in ranked(records, spec) if not record.baseline]
     values = [goodness_of(spec, record.score or 0.0) for record in leading]
     close = [one for one, value in zip(leading, values, strict=True) if value * REACH >= values[0]]
-    return Finalists(tuple(close[: spec.confirm.finalists]), measured_baseline(records))
+    best = _with_their_best_knobs(close)[: spec.confirm.finalists]
+    return Finalists(tuple(_beside_plain(best, leading)), measured_baseline(records))
+
+
+def _with_their_best_knobs(leading: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Of those that differ in knobs alone the best, best first."""
+    chosen: dict[Configuration, TrialRecord] = {}
+    for record in leading:
+        chosen.setdefault(without_knobs(record.configuration), record)
+    return list(chosen.values())
+
+
+def _beside_plain(best: Sequence[TrialRecord], leading: Sequence[TrialRecord]) -> Iterator[TrialRecord]:
+    """Each, and after one with knobs the same without, however much worse the search found it."""
+    plain = {record.configuration: record for record in leading if not record.configuration.knobs}
+    for record in best:
+        yield record
+        other = plain.get(without_knobs(record.configuration))
+        if other is not None and record.configuration.knobs:
+            yield other
+
+
+def fit_records(
+    bench: Bench,
+    records: Sequence[TrialRecord],
+    choose: Callable[[Sequence[TrialRecord]], Sequence[TrialRecord]],
+) -> tuple[TrialRecord, ...]:
+    """The records without those that would be chosen and whose answers are too far from the reference's.
+
+    A stored trial may be older than the limits on answers, or than the artifact that would run now.
+
+    Raises:
+        NoPlanError: nothing is left to choose.
+    """
+    left, reason = tuple(records), ""
+    while chosen := choose(left):
+        refused = {one.number: why for one in chosen if (why := bench.unfit(one.configuration))}
+        if not refused:
+            return left
+        left = tuple(one for one in left if one.number not in refused)
+        reason = next(iter(refused.values()))
+    raise NoPlanError(
+        f"study {bench.setup.spec.name!r}: nothing that was measured may be chosen for its answers: {reason}",
+        remedy="run the same command again with more trials, or relax `quality` (and rename the study)",
+    )
 
 
 @dataclass
@@ -77,10 +132,12 @@ class Confirming:
         A confirmation that an interrupted call has begun goes on; one that came to nothing begins anew.
 
         Raises:
-            NoPlanError: no finalist runs reliably and meets the limits.
+            NoPlanError: no finalist runs reliably and meets the limits, those on its answers included.
             NoisyMachineError: nothing could be measured undisturbed, or nothing of the baseline.
         """
-        entrants = tuple(self._entrants(choose_finalists(self.records, self.bench.setup.spec)))
+        # Preparing and comparing would disturb others.
+        with host_lock(self.bench.observer.waiting):
+            entrants = tuple(self._entrants(self._finalists()))
         series, earlier = self._series(entrants)
         try:
             return self._confirm(entrants, series, earlier)
@@ -110,7 +167,23 @@ class Confirming:
         verdict = contest.verdict()
         if verdict is None:
             raise nothing_confirmed(spec, runs)
-        return conclude(verdict, entrants, runs, setup=self.bench.setup, records=self.records)
+        winner = next(entrant for entrant in entrants if entrant.name == verdict.winner)
+        return conclude(
+            verdict,
+            entrants,
+            runs,
+            setup=self.bench.setup,
+            records=self.records,
+            quality=self.bench.assessment(winner.configuration),
+            requests=self.bench.described_requests(winner.configuration),
+        )
+
+    def _finalists(self) -> Finalists:
+        spec = self.bench.setup.spec
+        fit = fit_records(
+            self.bench, self.records, lambda records: choose_finalists(records, spec).configurations
+        )
+        return choose_finalists(fit, spec)
 
     def _entrants(self, finalists: Finalists) -> Iterator[Entrant]:
         for record in finalists.best:
@@ -187,6 +260,7 @@ def _contender(entrant: Entrant, cores_of: Callable[[Sequence[int]], int], resul
         cores=cores_of(cpus),
         memory_bytes=memory_bytes(result) if isinstance(result, Measurement) else 0,
         instances=entrant.configuration.instances,
+        knobs=len(entrant.configuration.knobs.split()),
     )
 
 

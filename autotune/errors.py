@@ -4,6 +4,7 @@
 AutotuneError                what happened, the offending value, what to do next
 ├── MachineError             the machine cannot be read, or offers nothing to run on
 ├── StudyFileError           a study file is wrong; knows the path of the value in the file
+│   └── ChangedFileError     a file that it names is another one than when it was checked
 ├── ModelError               a model source cannot be resolved, downloaded or loaded
 ├── PreparationError         an artifact cannot be made (export, quantisation)
 │   └── CacheError           the cache cannot be written
@@ -42,6 +43,11 @@ class AutotuneError(Exception):
     def __str__(self) -> str:
         return f"{self.problem}\n  {self.remedy}" if self.remedy else self.problem
 
+    @property
+    def in_one_line(self) -> str:
+        """Both sentences as one, for where an error is the reason of a failed trial."""
+        return f"{self.problem} ({self.remedy})" if self.remedy else self.problem
+
 
 class MachineError(AutotuneError):
     """The machine cannot be read, or offers nothing to run on."""
@@ -57,6 +63,10 @@ class StudyFileError(AutotuneError):
     def __init__(self, problem: str, *, path: str = "", remedy: str = "") -> None:
         super().__init__(f"{path}: {problem}" if path else problem, remedy=remedy)
         self.path = path
+
+
+class ChangedFileError(StudyFileError):
+    """A file that the study names is another one than when it was checked: says nothing of any model."""
 
 
 class ModelError(AutotuneError):

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 
-from autotune.backends.preparation import prepare_artifact
+from autotune.backends.availability import compiling_engines
+from autotune.backends.preparation import (
+    prepare_artifact,
+    prepare_assessment,
+    prepare_stream,
+    reference_score,
+)
+from autotune.backends.protocol import Shape
 from autotune.backends.registry import get_backend
-from autotune.errors import CacheError, PreparationError, UnsupportedError
+from autotune.errors import (
+    CacheError,
+    ChangedFileError,
+    ModelError,
+    PreparationError,
+    StudyFileError,
+    UnsupportedError,
+)
 from autotune.model.artifact import Artifact
+from autotune.model.assessment import Assessment, LabelledScore, refuse_void_limits, shortfalls
 from autotune.model.cache import ArtifactCache
-from autotune.placement.command import worker_commands
+from autotune.model.stream import StreamDescription, read_description
+from autotune.placement.command import request_shapes, worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.preflight import Setup
 from autotune.report.progress import Observer
 from autotune.rounds import Entrant
-from autotune.search.order import pair
 from autotune.search.score import demand, needed_percentile
-from autotune.spec.configuration import Configuration
+from autotune.search.second_stage import without_knobs
+from autotune.search.serving import require_serving
+from autotune.spec.configuration import Configuration, Prepared
+from autotune.spec.knobs import answering
 from autotune.trial.lock import host_lock
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.trial.rate_search import Demand
@@ -37,7 +55,9 @@ class Bench:
 
     Attributes:
         watch: remembers how fast this machine can be.
-        prepared: (backend, precision) pairs that the observer has heard of.
+        prepared: what the observer has heard of.
+        assessments: how near their answers are to the reference's, by the knobs that change answers too.
+        scores: what the fp32 references of variants reach on labelled texts.
         rates: requests per second that configurations were last found to bear, of scenario `server`.
         launches: of this study's trials, those of earlier calls included: each has arrivals of its own.
     """
@@ -45,7 +65,9 @@ class Bench:
     setup: Setup
     observer: Observer
     watch: Watch = field(default_factory=Watch)
-    prepared: set[tuple[str, str]] = field(default_factory=set)
+    prepared: set[Prepared] = field(default_factory=set)
+    assessments: dict[tuple[Prepared, str], Assessment] = field(default_factory=dict)
+    scores: dict[str, LabelledScore] = field(default_factory=dict)
     rates: dict[Configuration, float] = field(default_factory=dict)
     launches: int = 0
 
@@ -57,27 +79,40 @@ class Bench:
         max_measuring_s: float | None,
         unprepared: Callable[[], None],
     ) -> TrialResult:
-        """Measure a configuration for as long as the decision about it needs.
+        """Measure a configuration for as long as the decision about it needs, if its answers are near enough.
 
-        Preparing is done under the host's lock too, as it would disturb others.
+        Preparing and comparing are done under the host's lock too, as they would disturb others.
 
         Args:
-            unprepared: told when the artifact could not be made.
+            unprepared: told when the artifact could not be made, or its answers not be compared; errors of a
+                configuration with knobs are its own.
 
         Raises:
             CacheError: the cache is unusable, which says nothing of the configuration.
+            ModelError, StudyFileError: the study's model cannot be run, or compared with; of several, the
+                first, which the others are compared with, unless a file of the study has changed meanwhile.
         """
         spec = self.setup.spec
         with host_lock(self.observer.waiting):
             try:
+                if unfit := self.variant_refusal(configuration.model):
+                    return Failure(FailureKind.WRONG_OUTPUT, unfit, model_wide=True)
                 commands = self.commands(configuration)
+                refusal = self.refusal(configuration)
             except UnsupportedError as error:
-                return Failure(FailureKind.UNSUPPORTED, error.problem)
+                return Failure(FailureKind.UNSUPPORTED, error.in_one_line)
+            except (ModelError, StudyFileError) as error:
+                if self._is_first(configuration.model) or isinstance(error, ChangedFileError):
+                    raise
+                return Failure(FailureKind.UNSUPPORTED, error.in_one_line, model_wide=True)
             except CacheError:
                 raise
             except PreparationError as error:
-                unprepared()
-                return Failure(FailureKind.CRASH, error.problem)
+                if not configuration.knobs:
+                    unprepared()
+                return Failure(FailureKind.CRASH, error.in_one_line)
+            if refusal:
+                return Failure(FailureKind.WRONG_OUTPUT, refusal, pair_wide=not configuration.knobs)
             result = run_trial(
                 commands,
                 configuration=configuration,
@@ -110,7 +145,9 @@ class Bench:
 
     def _demand(self, configuration: Configuration) -> Demand | None:
         self.launches += 1
-        return demand(self.setup.spec, self.rates.get(configuration), launch=self.launches)
+        plain_rate = self.rates.get(without_knobs(configuration))
+        rate = self.rates.get(configuration, plain_rate)
+        return demand(self.setup.spec, rate, launch=self.launches)
 
     def _remembered(self, configuration: Configuration, result: TrialResult) -> TrialResult:
         """Begin the next run of this configuration at the rate of this one, if it bears that."""
@@ -125,29 +162,159 @@ class Bench:
             UnsupportedError: the engine cannot do this.
             PreparationError: the artifact cannot be made; `CacheError` where the cache is the reason.
         """
-        spec = self.setup.spec
+        spec, requests = self.setup.spec, self.requests(configuration)
         return worker_commands(
             configuration,
             place(configuration, self.setup.machine),
-            self._artifact(configuration),
+            self._artifact(configuration, self._shapes(configuration, requests)),
             spec.problem,
             spec.scenario,
             spec.seed,
             spec.measure.warmup_s,
             get_backend(configuration.backend),
+            requests=requests,
         )
 
-    def _artifact(self, configuration: Configuration) -> Artifact:
+    def requests(self, configuration: Configuration) -> Artifact | None:
+        """The stream that a configuration's instances are given, from the cache; None of one length.
+
+        Raises:
+            PlacementError: the configuration does not say how they are put together, or says it in vain.
+            PreparationError: the stream cannot be made.
+        """
+        require_serving(configuration, self.setup.spec)
+        variant = self.setup.variant(configuration)
+        source = variant.stream(configuration)
+        if source is None:
+            return None
+        return prepare_stream(variant.model, source, ArtifactCache(), timeout_s=PREPARATION_TIMEOUT_S)
+
+    def described_requests(self, configuration: Configuration) -> StreamDescription | None:
+        """What a configuration's instances are given; None where requests are of one length.
+
+        Raises:
+            PreparationError: the stream cannot be made.
+        """
+        found = self.requests(configuration)
+        return None if found is None else read_description(found.directory)
+
+    def _shapes(self, configuration: Configuration, requests: Artifact | None) -> Iterable[Shape]:
+        """What an engine compiles for, if it does.
+
+        Raises:
+            UnsupportedError: it does, and there are too many.
+        """
+        spec = self.setup.spec
+        if requests is None:
+            return request_shapes(configuration, spec.problem, spec.scenario)
+        described = read_description(requests.directory)
+        if not described.shapes and compiling_engines([configuration.backend]):
+            raise UnsupportedError(
+                f"{configuration.backend} compiles for every shape of request, and these have "
+                f"{described.shape_count}",
+                remedy="pad to the longest or to buckets, in batches as they come and without a cache",
+            )
+        return described.shapes
+
+    def unfit(self, configuration: Configuration) -> str:
+        """Why a configuration that was measured once may not be chosen for its answers; empty if it may.
+
+        Raises:
+            CacheError: the cache is unusable, which says nothing of the configuration.
+            ModelError, StudyFileError: a model of the study cannot be run, or compared with.
+        """
+        try:
+            return self.variant_refusal(configuration.model) or self.refusal(configuration)
+        except CacheError:
+            raise
+        except (UnsupportedError, PreparationError) as error:
+            return error.in_one_line
+
+    def refusal(self, configuration: Configuration) -> str:
+        """Why a configuration's answers are too far from the reference's; empty if they are near enough.
+
+        Raises:
+            AutotuneError: they cannot be compared, or a limit is on what they do not have.
+        """
+        assessment, limits = self.assessment(configuration), self.setup.spec.quality
+        refuse_void_limits(assessment, limits)
+        found = list(shortfalls(assessment, limits))
+        return f"too far from the fp32 reference: {'; '.join(found)}" if found else ""
+
+    def variant_refusal(self, variant: str) -> str:
+        """Why no configuration of one of several models may be measured; empty if they may.
+
+        On labelled texts its fp32 reference must be nearly as good as the first model's.
+
+        Raises:
+            AutotuneError: that cannot be found out.
+        """
+        if self._is_first(variant) or self.setup.variants[variant].evaluation is None:
+            return ""
+        scored = self._against_first(self._reference_score(variant))
+        found = list(shortfalls(Assessment("texts", scored.rows, labelled=scored), self.setup.spec.quality))
+        return f"{variant} is too much worse than {scored.of} at fp32: {'; '.join(found)}" if found else ""
+
+    def _is_first(self, variant: str) -> bool:
+        return variant == self.setup.spec.variants[0]
+
+    def _reference_score(self, variant: str) -> LabelledScore:
+        """What the fp32 reference of a model reaches on labelled texts; there must be some."""
+        one = self.setup.variants[variant]
+        assert one.evaluation is not None
+        if variant not in self.scores:
+            self.scores[variant] = reference_score(
+                one.model, one.evaluation, ArtifactCache(), timeout_s=PREPARATION_TIMEOUT_S
+            )
+        return self.scores[variant]
+
+    def _against_first(self, scored: LabelledScore) -> LabelledScore:
+        """A score of one of several models beside that of the first one's fp32 reference."""
+        first = self.setup.spec.variants[0]
+        return replace(scored, reference=self._reference_score(first).reference, of=first)
+
+    def assessment(self, configuration: Configuration) -> Assessment:
+        """How near the answers of a configuration's model, backend and precision are to the reference's.
+
+        Those of its knobs count that change answers. Found out once, with a thread on every core; kept in the
+        cache. A metric on labelled texts is compared with the first model's.
+
+        Raises:
+            AutotuneError: they cannot be compared.
+        """
+        knobs, machine = answering(configuration.knobs), self.setup.machine
+        key = configuration.prepared, knobs
+        if key not in self.assessments:
+            self.observer.comparing(configuration.prepared)
+            variant = self.setup.variant(configuration)
+            found = prepare_assessment(
+                variant.model,
+                self._artifact(configuration, shapes=()),
+                variant.calibration,
+                variant.evaluation,
+                ArtifactCache(),
+                threads=min(machine.thread_budget, len(machine.allowed_cores)),
+                timeout_s=PREPARATION_TIMEOUT_S,
+                knobs=knobs,
+            )
+            if found.labelled is not None and not self._is_first(configuration.model):
+                found = replace(found, labelled=self._against_first(found.labelled))
+            self.assessments[key] = found
+        return self.assessments[key]
+
+    def _artifact(self, configuration: Configuration, shapes: Iterable[Shape]) -> Artifact:
         """From the cache each time, as somebody may have pruned it since the last trial."""
-        key = pair(configuration)
-        if key not in self.prepared:
-            self.observer.preparing(*key)
-            self.prepared.add(key)
+        one, variant = configuration.prepared, self.setup.variant(configuration)
+        if one not in self.prepared:
+            self.observer.preparing(one)
+            self.prepared.add(one)
         return prepare_artifact(
-            self.setup.model,
+            variant.model,
             configuration.backend,
             configuration.precision,
             self.setup.machine.isa,
             ArtifactCache(),
             timeout_s=PREPARATION_TIMEOUT_S,
+            calibration=variant.calibration,
+            shapes=shapes,
         )

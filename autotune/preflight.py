@@ -7,26 +7,41 @@ import hashlib
 import platform
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from autotune.backends.availability import available_engines
+from autotune.backends.availability import Engines, available_engines, compiling_engines, engines_of
+from autotune.backends.evaluation import METRIC_PACKAGES, require_metric
 from autotune.backends.registry import get_backend, package_versions
-from autotune.errors import PlacementError, StudyError
+from autotune.backends.streams import STREAM_PACKAGES
+from autotune.errors import PlacementError, StudyError, StudyFileError
 from autotune.machine.document import machine_differences, machine_document
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
-from autotune.model.inputs import check_model_takes
-from autotune.model.sources import ResolvedModel, resolve_model
-from autotune.search.resume import mapping_differences, refuse_differences, study_differences
+from autotune.model.inputs import check_model_takes, refuse_longer
+from autotune.model.sources import ResolvedModel
+from autotune.model.study_inputs import check_inputs_take
+from autotune.model.variants import Variant, check_variants, find_models, naming, sizes_of, variants_of
+from autotune.placement.preloads import PRELOADED, preload_versions
+from autotune.search.knobs import SPLITTING, KnobSpace, knob_space
+from autotune.search.resume import (
+    mapping_differences,
+    model_differences,
+    refuse_differences,
+    study_differences,
+)
+from autotune.search.second_stage import second_stage
+from autotune.search.serving import compilable_in_words
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search, refuse_foreign
-from autotune.spec.configuration import Precision
+from autotune.spec.configuration import Configuration
+from autotune.spec.knobs import parse_knobs
 from autotune.spec.load import load_study
-from autotune.spec.study import Problem, StudySpec
+from autotune.spec.model_source import max_tokens
+from autotune.spec.study import StudySpec
 from autotune.store.location import parse_location
 from autotune.store.records import StudyRecord
 from autotune.store.store import StudyStore
@@ -37,16 +52,27 @@ class Setup:
     """A study that can be run here.
 
     Attributes:
-        engines: precisions by backend that can run the model here.
-        versions: of autotune, Python, the kernel and every library that decides speed.
+        variants: the models, by what `Configuration.model` says; the first is the baseline's.
+        engines: precisions by backend that can run a model here.
+        versions: of autotune, Python, the kernel and every library that decides speed, those that its knobs
+            may preload included.
     """
 
     spec: StudySpec
     machine: Machine
-    model: ResolvedModel
-    engines: Mapping[str, tuple[Precision, ...]]
+    variants: Mapping[str, Variant]
+    engines: Engines
     space: SearchSpace
     versions: dict[str, str]
+
+    def variant(self, configuration: Configuration) -> Variant:
+        """The model that a configuration runs."""
+        return self.variants[configuration.model]
+
+    def versions_of(self, configuration: Configuration) -> dict[str, str]:
+        """Those that decide the speed of a configuration: of what may be preloaded, what it does preload."""
+        usual = {name: version for name, version in self.versions.items() if not name.startswith(PRELOADED)}
+        return {**usual, **preload_versions(parse_knobs(configuration.knobs).items())}
 
 
 @dataclass(frozen=True)
@@ -54,14 +80,34 @@ class Survey:
     """What a study would search on this machine.
 
     Attributes:
-        left_out: engines and precisions that are not searched, and why.
+        by_variant: those of the engines that can run each model.
+        left_out: engines, precisions and knobs that are not searched, and why.
     """
 
     spec: StudySpec
     machine: Machine
-    engines: Mapping[str, tuple[Precision, ...]]
+    engines: Engines
+    by_variant: Mapping[str, Engines]
     space: SearchSpace
     left_out: tuple[str, ...]
+
+    def weighed(self, spec: StudySpec, models: Mapping[str, ResolvedModel]) -> Survey:
+        """The same, ordered by how large several models are, and nothing filled up for those without a mask.
+
+        Args:
+            spec: as `check_models` gives it.
+        """
+        if len(models) < 2 and not spec.unmasked:
+            return self
+        space = build_space(
+            spec,
+            self.machine,
+            self.engines,
+            by_variant=self.by_variant,
+            sizes=sizes_of(models),
+            compiling=compiling_engines(self.engines),
+        )
+        return replace(self, spec=spec, space=replace(space, knobs=self.space.knobs))
 
 
 def survey(spec: StudySpec) -> Survey:
@@ -79,27 +125,105 @@ def survey(spec: StudySpec) -> Survey:
             remedy="raise the quota of the cgroup or container to at least 1 cpu",
         )
     engines, left_out = available_engines(spec, machine)
-    space = build_space(spec, machine, engines)
-    return Survey(spec, machine, engines, space, tuple(left_out))
+    by_variant = {
+        variant: engines_of(source, engines, spec, machine)
+        for variant, source in zip(spec.variants, spec.models, strict=True)
+    }
+    knobs, missing = knob_space(spec.search.knobs, engines, machine.isa)
+    left_out += missing if second_stage(spec, knobs) else ()
+    compiling = compiling_engines(engines)
+    left_out += filter(None, (compilable_in_words(name, spec) for name in sorted(compiling)))
+    space = build_space(spec, machine, engines, by_variant=by_variant, compiling=compiling)
+    space = replace(space, knobs=knobs)
+    return Survey(spec, machine, engines, by_variant, space, tuple(left_out))
 
 
 def set_up(surveyed: Survey, *, base: Path, offline: bool) -> Setup:
-    """Make sure that the model is here; nothing is written but its download."""
-    spec, space = surveyed.spec, surveyed.space
-    model = resolve_model(spec.model, base=base, seed=spec.seed, offline=offline)
-    refuse_longer_than(model, spec.problem)
-    versions = relevant_versions({*surveyed.engines, space.baseline.backend})
-    return Setup(spec, surveyed.machine, model, surveyed.engines, space, versions)
+    """Make sure that the models and the study's own files are here; nothing is written but a download."""
+    models = find_models(surveyed.spec, base=base, offline=offline)
+    spec = check_models(surveyed.spec, models, base)
+    space = unsplit(surveyed.weighed(spec, models).space, spec, models.values())
+    return Setup(
+        spec=spec,
+        machine=surveyed.machine,
+        variants=variants_of(spec, models, base),
+        engines=surveyed.engines,
+        space=space,
+        versions={
+            **relevant_versions({*surveyed.engines, space.baseline.backend}),
+            **(package_versions(STREAM_PACKAGES) if spec.problem.is_stream else {}),
+            **_preloadable(spec, space.knobs),
+        },
+    )
 
 
-def refuse_longer_than(model: ResolvedModel, problem: Problem) -> None:
-    """Refuse sequences that the model has no positions for.
+def _preloadable(spec: StudySpec, knobs: KnobSpace) -> dict[str, str]:
+    """Versions of what the second stage may preload; empty where there is none."""
+    if second_stage(spec, knobs) is None:
+        return {}
+    return preload_versions(
+        (name, value)
+        for choices in knobs.choices.values()
+        for name, values in choices.items()
+        for value in values
+    )
+
+
+def check_models(spec: StudySpec, models: Mapping[str, ResolvedModel], base: Path) -> StudySpec:
+    """Refuse what a model does not take, and give the study with the digests of its files.
 
     Raises:
-        ModelError: they are longer than its longest.
+        ModelError: the requests are not of a shape that a model takes; see `refuse_misfit`.
+        StudyFileError: likewise; or a file is wrong, or a model has no tokenizer to read it with, or what
+            computes the metric is not installed.
     """
-    if model.path is not None and model.kind != "fake":
-        check_model_takes(model.path, problem.sequence_length)
+    require_metric(spec.quality.metric, package_versions(METRIC_PACKAGES))
+    checked = check_variants(spec, models, base)
+    for variant, model in models.items():
+        with naming(variant):
+            refuse_misfit(model, checked)
+    return checked
+
+
+def unsplit(space: SearchSpace, spec: StudySpec, models: Iterable[ResolvedModel]) -> SearchSpace:
+    """The space without the knob that splits batches, where a model takes whole ones alone.
+
+    Raises:
+        StudyFileError: the study lists the knob.
+    """
+    whole = [model for model in models if model.inputs is not None and model.inputs.batch_size is not None]
+    if not whole:
+        return space
+    if SPLITTING in spec.search.knobs:
+        raise StudyFileError(
+            f"{whole[0].source} takes whole batches alone: they cannot be split",
+            path=f"search.knobs.{SPLITTING}",
+            remedy="leave it out, or export the model with its first dimension left free",
+        )
+    return replace(space, knobs=space.knobs.without(SPLITTING))
+
+
+def refuse_misfit(model: ResolvedModel, spec: StudySpec) -> None:
+    """Refuse requests that the model does not take.
+
+    Raises:
+        ModelError: they are longer than its longest, or not of the only shape that it was exported for.
+        StudyFileError: they are split over instances, and the model takes whole ones alone.
+    """
+    problem = spec.problem
+    if model.inputs is not None:
+        check_inputs_take(model.inputs, problem)
+        is_split = spec.scenario == "single_stream" and spec.search.instances != (1,)
+        if model.inputs.batch_size is not None and problem.batch_size > 1 and is_split:
+            raise StudyFileError(
+                f"{model.source} takes {problem.batch_size} sequences at a time: a request cannot be split",
+                path="search.instances",
+                remedy="write `instances: 1`, or export the model with its first dimension left free",
+            )
+    elif problem.longest is not None and model.kind == "random":
+        refuse_longer(max_tokens(model.source), problem.longest)
+    elif problem.longest is not None and model.path is not None and model.kind != "fake":
+        check_model_takes(model.path, problem.longest)
 
 
 def read_study(study: StudySpec | Path | str, base: Path | None = None) -> tuple[StudySpec, Path]:
@@ -132,7 +256,8 @@ def begin_or_resume(setup: Setup, store: StudyStore) -> SearchStudy:
 
     Raises:
         ResumeError: the stored study was made on another machine, with another model, other library
-            versions or another study file.
+            versions or another study file; or an engine or precision has come or gone since, as where a
+            compiler was installed.
         StudyError: Optuna has a study of this name in the store that is not ours.
     """
     asked = _record(setup)
@@ -143,6 +268,7 @@ def begin_or_resume(setup: Setup, store: StudyStore) -> SearchStudy:
     else:
         refuse_differences(setup.spec.name, _differences(stored, asked))
     search = open_search(setup.spec, setup.space, store.optuna_storage())
+    refuse_differences(setup.spec.name, search.choice_differences())
     trials = store.trials(setup.spec.name)
     search.expect([one.number for one in trials])
     search.settle({one.number: Answer(one.result, one.score, one.violations) for one in trials})
@@ -187,17 +313,37 @@ def _record(setup: Setup) -> StudyRecord:
         spec=setup.spec.model_dump(mode="json"),
         machine=machine_document(setup.machine),
         versions=setup.versions,
-        model_digest=setup.model.digest,
-        model_source=setup.model.source,
+        model_digest=_digest_of([variant.model.digest for variant in setup.variants.values()]),
+        model_source=", ".join(setup.spec.models),
     )
+
+
+def _digest_of(digests: Sequence[str]) -> str:
+    """One digest for all models of a study: of a single one its own."""
+    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def _differences(stored: StudyRecord, asked: StudyRecord) -> list[str]:
     """What differs between two studies of one name, as sentences; empty when they may be mixed."""
-    model = {f"model {stored.model_source}": stored.model_digest}
     return [
         *machine_differences(stored.machine, asked.machine),
-        *mapping_differences(model, {next(iter(model)): asked.model_digest}),
-        *mapping_differences(stored.versions, asked.versions),
+        *model_differences(stored, asked),
+        *_version_differences(stored.versions, asked.versions),
         *study_differences(stored.spec, asked.spec),
     ]
+
+
+def _version_differences(stored: Mapping[str, str], asked: Mapping[str, str]) -> list[str]:
+    """Which versions differ; a library that can be preloaded may come and go, but not be another one.
+
+    Nor may what makes request streams, of which older studies say nothing.
+    """
+
+    def compared(versions: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:
+        return {
+            name: version
+            for name, version in versions.items()
+            if name in others or not (name.startswith(PRELOADED) or name in STREAM_PACKAGES)
+        }
+
+    return mapping_differences(compared(stored, asked), compared(asked, stored))

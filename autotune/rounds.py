@@ -62,6 +62,7 @@ class Run:
         round: from 1.
         position: in the order of the round, from 0.
         started_s, ended_s: Unix time.
+        attempts: launches that it took; all but the last were disturbed.
     """
 
     round: int
@@ -70,6 +71,7 @@ class Run:
     started_s: float
     ended_s: float
     result: TrialResult
+    attempts: int = 1
 
 
 def _ignore(number: int, names: Sequence[str]) -> None:
@@ -120,12 +122,10 @@ def run_rounds(
 
 def _run(entrant: Entrant, number: int, position: int, measure: Callable[[Entrant], TrialResult]) -> Run:
     started_s = time.time()
-    result = measure(entrant)
-    for _ in range(1, ATTEMPTS):
-        if not is_disturbed(result):
-            break
-        result = measure(entrant)
-    return Run(number, position, entrant, started_s, time.time(), result)
+    result, attempts = measure(entrant), 1
+    while is_disturbed(result) and attempts < ATTEMPTS:
+        result, attempts = measure(entrant), attempts + 1
+    return Run(number, position, entrant, started_s, time.time(), result, attempts)
 
 
 def is_disturbed(result: TrialResult) -> bool:

@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autotune.concluding import too_noisy, unconfirmed
-from autotune.confirming import Confirming, choose_finalists
+from autotune.confirming import Confirming, choose_finalists, fit_records
 from autotune.errors import AutotuneError, PlanError
 from autotune.measuring import Bench
 from autotune.plan.document import Plan
 from autotune.preflight import Setup, begin_or_resume, one_run, read_study, set_up, survey
 from autotune.report.progress import Observer, Progress
-from autotune.report.ranking import best, gain, measured_baseline, no_plan_error
+from autotune.report.ranking import best, gain, measured_baseline, no_plan_error, ranked
 from autotune.rounds import ATTEMPTS, is_disturbed
 from autotune.search.estimate import estimated_trials, search_s
 from autotune.search.score import score, violations
+from autotune.search.second_stage import SHARE
 from autotune.search.study import Answer, Proposal, SearchStudy
 from autotune.spec.study import StudySpec
 from autotune.store.records import TrialRecord
@@ -95,6 +96,7 @@ class _Run:
     observer: Observer
     records: list[TrialRecord]
     started_s: float = field(default_factory=time.monotonic)
+    turns_knobs: bool = False
     resumed_with: int = field(init=False)
     bench: Bench = field(init=False)
 
@@ -105,17 +107,25 @@ class _Run:
 
     def measure_until_done(self) -> None:
         """Ask, measure, keep and tell, until a bound is reached."""
+        self._mind_the_time()
         while not (reason := self._stop_reason()):
             if self.observer.wants_to_stop():
                 raise KeyboardInterrupt
             proposal = self.search.ask()
+            self._tell_of_stage(proposal)
             self.observer.trial_started(proposal.configuration, self._progress())
             record = self._record(proposal)
             self.store.record_trial(record)
             self.records.append(record)
             self.search.tell(record.number, _answer(record))
             self.observer.trial_ended(record, self._progress())
+            self._mind_the_time()
         self.observer.stopped(reason, self._progress())
+
+    def _tell_of_stage(self, proposal: Proposal) -> None:
+        if proposal.configuration.knobs and not self.turns_knobs:
+            self.turns_knobs = True
+            self.observer.second_stage_started(self._progress())
 
     def confirm(self) -> Plan:
         """Confirm the best of the search and store the plan, unless that of all these trials is stored.
@@ -141,15 +151,18 @@ class _Run:
             return TuningInterrupted(None, error.problem)
 
     def _best_so_far(self) -> Plan:
-        winner = best(self.records, self.setup.spec)
-        if winner is None:
-            raise no_plan_error(self.records, self.setup.spec)
-        stored = newest_plan(self.store, self.setup.spec.name)
-        if stored is not None and stored.created_s >= self._searched_s():
+        spec = self.setup.spec
+        if best(self.records, spec) is None:
+            raise no_plan_error(self.records, spec)
+        stored = newest_plan(self.store, spec.name)
+        if stored is not None and self._is_of_all(stored):
             return stored
+        winner, *_ = ranked(fit_records(self.bench, self.records, lambda left: ranked(left, spec)[:1]), spec)
         commands = self.bench.commands(winner.configuration)
         baseline = measured_baseline(self.records)
-        plan = unconfirmed(self.setup, winner, baseline, commands, self.records)
+        quality = self.bench.assessment(winner.configuration)
+        requests = self.bench.described_requests(winner.configuration)
+        plan = unconfirmed(self.setup, winner, baseline, commands, self.records, quality, requests)
         self.store.save_plan(plan)
         return plan
 
@@ -165,8 +178,11 @@ class _Run:
             raise no_plan_error(self.records, self.setup.spec)
 
     def _is_up_to_date(self, plan: Plan) -> bool:
-        is_confirmed = plan.confirmation.verdict != "unconfirmed"
-        return is_confirmed and plan.created_s >= self._searched_s()
+        return plan.confirmation.verdict != "unconfirmed" and self._is_of_all(plan)
+
+    def _is_of_all(self, plan: Plan) -> bool:
+        """Whether no trial is newer than the plan, and its answers were compared with the reference's."""
+        return plan.quality is not None and plan.created_s >= self._searched_s()
 
     def _searched_s(self) -> float:
         """When the last trial ended, in Unix time."""
@@ -210,7 +226,33 @@ class _Run:
             return f"the budget of {budget.trials} trials is used up"
         if self.records and self._elapsed_s() >= self._search_s():
             return f"the search's part of the budget of {budget.minutes:g} minutes is used up"
-        return "" if self.search.untried() else "every configuration has been tried"
+        if self.search.untried():
+            return ""
+        self.search.keep_to(None)
+        if self.search.untried():
+            return "what is left of the search's part of the budget is too short to prepare another engine"
+        return "every configuration has been tried"
+
+    def _mind_the_time(self) -> None:
+        """Begin the second stage when its share of the search's time has come.
+
+        And leave the rest to prepared engines, where it is too short to prepare one.
+        """
+        has_bound = self.setup.spec.budget.minutes is not None
+        self.search.turn_knobs(now=has_bound and self._elapsed_s() >= (1 - SHARE) * self._search_s())
+        prepared = frozenset(record.configuration.prepared for record in self.records)
+        self.search.keep_to(None if self._can_prepare() else prepared)
+
+    def _can_prepare(self) -> bool:
+        """Whether the search's time lasts for a preparation like the longest until now.
+
+        It always does before anything but the baseline is measured.
+        """
+        measured = [one for one in self.records if isinstance(one.result, Measurement)]
+        if self.setup.spec.budget.minutes is None or all(one.baseline for one in measured):
+            return True
+        longest_s = max(map(_preparation_s, self.records[self.resumed_with :]), default=0.0)
+        return self._elapsed_s() + longest_s < self._search_s()
 
     def _search_s(self) -> float:
         """How long this call may search; the rest of the minutes is for confirming what it has found."""
@@ -245,6 +287,12 @@ class _Run:
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self.started_s
+
+
+def _preparation_s(record: TrialRecord) -> float:
+    """How long a trial's artifact was prepared, if its workers were started at all."""
+    whole_s = record.ended_s - record.started_s
+    return whole_s - record.result.wall_s if isinstance(record.result, Measurement) else 0.0
 
 
 def newest_plan(store: StudyStore, study: str) -> Plan | None:

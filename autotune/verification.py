@@ -16,6 +16,7 @@ from autotune.reviving import (
     Origin,
     differences,
     prepared_commands,
+    refusal_of_plan,
     set_up_plan,
     spec_of,
     stored_commands,
@@ -90,7 +91,8 @@ def verify(
     run once each, in random order. Their ratio repeats on a noisy machine where neither of them does: its
     interval (Student's, of the mean log-ratio over the rounds, and paid for looking several times: `Duel`) is
     held against the gain that the plan states, with its own interval and the tolerance around it
-    (`agreement`).
+    (`agreement`). Where what it runs was prepared anew since the plan was made, now or earlier, its answers
+    are compared with the reference's again before anything is measured; else they are those of then.
 
     Args:
         tolerance: by which share less than what the plan states still counts as it.
@@ -108,6 +110,9 @@ def verify(
         return Verification(plan, "stale", tolerance, figure, promised, reasons=found)
     bench = Bench(set_up_plan(plan, where), watcher)
     entrants = _entrants(plan, bench, figure)
+    if refusal := refusal_of_plan(plan, entrants[0].commands, bench):
+        wrong = f"What was prepared anew answers wrongly: {refusal}."
+        return Verification(plan, "worse", tolerance, figure, promised, reasons=(wrong,))
     return verify_with(plan, tolerance, entrants, bench.confirm, most, watcher)
 
 

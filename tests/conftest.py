@@ -1,22 +1,42 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from autotune.testing.fake_plans import FakeStudy
 
+QUIET = (
+    *("test_limits.py", "test_noisy_host.py", "cli/test_verify.py", "exporters/test_launch.py"),
+    *("series/test_running.py", "trial/"),
+)
+"""Tests that judge what they time, or look at all that runs on the host."""
 
-def pytest_configure() -> None:
-    """Have the signals that tests send reach what they start, even where a job's shell ignores them.
 
-    What a process ignores, its children ignore too; and a shell starts `command &` ignoring Ctrl-C.
+hypothesis.settings.register_profile("no deadline", deadline=None)  # a test judges behaviour, not speed
+hypothesis.settings.load_profile("no deadline")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the signals that tests send reach what they start.
+
+    They do so even where a job's shell ignores them. What a process ignores, its children ignore
+    too; and a shell starts `command &` ignoring Ctrl-C.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need the host for themselves."""
+    folder = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(folder).as_posix().startswith(QUIET):
+            item.add_marker("quiet")
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +60,20 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def own_study(tmp_path: Path, own_cache: Path) -> FakeStudy:
     """A fake study of the test's own."""
     return FakeStudy(tmp_path)
+
+
+@pytest.fixture
+def install_backend(tmp_path: Path) -> Callable[[str, str, str], Path]:
+    """Installs a distribution with one backend, as pip would: (distribution, backend, code) → its folder."""
+    folder = tmp_path / "plugins"
+
+    def install(distribution: str, backend: str, code: str) -> Path:
+        described = folder / f"{distribution}-1.0.dist-info"
+        described.mkdir(parents=True)
+        (folder / f"{distribution}.py").write_text(code)
+        (described / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+        entry = f"[autotune.backends]\n{backend} = {distribution}:Backend\n"
+        (described / "entry_points.txt").write_text(entry)
+        return folder
+
+    return install

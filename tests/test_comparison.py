@@ -175,6 +175,25 @@ def elsewhere(plan: Plan) -> Plan:
     return plan.model_copy(update={"machine": {**plan.machine, "allowed": "0-191"}})
 
 
+def on_texts(plan: Plan, both: str, file: str) -> Plan:
+    """The plan of a study of texts, by the digests of texts and tokenizer together and of the texts alone."""
+    problem = {"batch_size": 1, "texts": "a.txt", "texts_digest": both, "texts_file_digest": file}
+    spec = {**plan.study["spec"], "problem": problem}
+    return plan.model_copy(update={"study": {**plan.study, "spec": spec}})
+
+
+def test_plans_on_the_same_texts_answer_one_question_whatever_their_models_make_of_them(
+    shared_study: FakeStudy,
+) -> None:
+    plan = elsewhere(shared_study.plan(2.0))
+    refused(shared_study, on_texts(plan, "1a", "ff"), on_texts(plan, "2b", "ff"), "is stale: .*allowed cpus")
+    refused(
+        shared_study, on_texts(plan, "1a", "ff"), on_texts(plan, "2b", "ee"), "answer different questions"
+    )
+    refused(shared_study, on_texts(plan, "1a", ""), on_texts(plan, "2b", "ff"), "answer different questions")
+    refused(shared_study, on_texts(plan, "1a", ""), on_texts(plan, "1a", "ff"), "is stale: .*allowed cpus")
+
+
 def changed(plan: Plan) -> Plan:
     return plan.model_copy(update={"model": {**plan.model, "digest": "ab" * 32}})
 

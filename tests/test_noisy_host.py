@@ -23,7 +23,7 @@ STUDY = {
     "name": "beside",
     "model": "fake:model.json",
     "problem": {"batch_size": 2, "sequence_length": 32},
-    "search": {"precisions": ["fp32"], "threads": [1], "placements": ["close"]},
+    "search": {"precisions": ["fp32"], "threads": [1], "placements": ["close"], "knobs": "none"},
     "measure": {"warmup": "200ms", "block": "300ms", "blocks": 2, "max_blocks": 2},
     "confirm": {"finalists": 1, "rounds": 3},
 }

@@ -73,6 +73,7 @@ def test_a_disturbed_run_is_repeated_and_only_then_given_up() -> None:
     run(bench, contest(), kept)
     assert bench.ran.count("a") == 4
     assert not any(is_disturbed(one.result) for one in kept)
+    assert [one.attempts for one in kept if one.entrant.name == "a"] == [2, 1, 1]
 
     bench = Bench(baseline=[SLOW], a=[DISTURBED])
     fight = contest()

@@ -37,6 +37,7 @@ ROOMS = (
     "dueling",
     "verification",
     "comparison",
+    "series",
     "cli",
 )
 """From the ground up: a room imports from itself and from those before it."""

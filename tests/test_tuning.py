@@ -62,11 +62,42 @@ STUDY: dict[str, Any] = {
     "confirm": {"finalists": 1, "rounds": 3},
     "budget": {"trials": 50, "minutes": 10.0},
 }
+SLOW_TO_PREPARE = '''
+import time
+from dataclasses import replace
+from autotune.testing.fake_backend import FakeBackend
+
+class Backend(FakeBackend):
+    """Runs fake models under another name, and takes its time to prepare them."""
+    name = "slow"
+
+    def prepare(self, model, precision, directory):
+        time.sleep(3)
+        super().prepare(model, precision, directory)
+
+    def load(self, directory, precision, threads):
+        session = super().load(directory, precision, threads)
+        told = session.report
+        session.report = lambda: replace(told(), engine="slow")
+        return session
+'''
 ON_ONE_CPU = (
     "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); os.execv(sys.argv[2], sys.argv[2:])"
 )
 WAIT_S = 60.0
 """How long these tests wait for something that must happen."""
+
+
+TOO_OLD = """
+from autotune.errors import UnsupportedError
+from autotune.testing.fake_backend import FakeBackend
+
+class Backend(FakeBackend):
+    name = "old"
+
+    def prepare(self, model, precision, directory):
+        raise UnsupportedError("this old engine knows no model", remedy="pip install 'old>=2'")
+"""
 
 
 class Folder:
@@ -226,6 +257,19 @@ def test_a_budget_of_minutes_still_measures_the_baseline(folder: Folder) -> None
     assert "the search's part of the budget of 0.0001 minutes is used up" in err
 
 
+def test_no_engine_is_prepared_for_which_the_time_that_is_left_is_too_short(
+    folder: Folder, install_backend: Callable[[str, str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(install_backend("slow", "slow", SLOW_TO_PREPARE)))
+    search = {"backends": ["slow"], "instances": [1], "threads": [1], "placements": ["close"]}
+    folder.write(search=search, budget={"minutes": 0.2})
+    folder.tune()
+    assert [trial.configuration.precision for trial in folder.trials()] in (
+        ["fp32", "int8-dynamic"],
+        ["fp32"],  # the baseline's: a host so slow that it took all of the search's time
+    )
+
+
 def test_json_prints_the_stored_plan_and_nothing_else_on_stdout(begun: Folder) -> None:
     out, _ = begun.tune("--json", "--trials", "1")
     assert parse_plan(out) == begun.plan()
@@ -310,6 +354,32 @@ def test_failing_configurations_of_every_kind_do_not_stop_the_study(folder: Fold
     assert folder.plan().configuration.precision == "int8-dynamic"
     assert folder.optuna_states().count(TrialState.FAIL) == len(kinds)
     assert processes_of(folder.path) == []
+
+
+def test_a_fake_model_has_no_answers_to_compare_and_its_plan_says_so(after_one_trial: Folder) -> None:
+    quality = after_one_trial.plan().quality
+    assert quality is not None
+    assert (quality.inputs, quality.sequences, quality.cosine) == ("none", 0, None)
+
+
+def test_texts_that_the_study_cannot_use_are_refused_before_it_is_begun(folder: Folder) -> None:
+    folder.write(quality={"texts": "model.json"})
+    _, err = folder.tune(status=exit_of(StudyFileError))
+    assert "quality.texts: fake:model.json has no tokenizer" in err
+    _, err = folder.tune("--dry-run", status=exit_of(StudyFileError))
+    assert "quality.texts" in err
+    assert not folder.database.exists()
+
+
+def test_an_engine_that_cannot_be_prepared_says_what_would_help(
+    folder: Folder, install_backend: Callable[[str, str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(install_backend("old", "old", TOO_OLD)))
+    folder.write(search={**STUDY["search"], "backends": ["old"], "instances": 1, "threads": 1})
+    _, err = folder.tune()
+    (failure,) = (trial.result for trial in folder.trials() if isinstance(trial.result, Failure))
+    assert failure.reason == "this old engine knows no model (pip install 'old>=2')"
+    assert failure.reason in err
 
 
 def test_a_precision_that_cannot_be_prepared_is_an_unsupported_configuration(folder: Folder) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from autotune.backends.protocol import Backend
-from autotune.backends.registry import backends, broken_backends, get_backend, package_versions
+from collections.abc import Iterable, Mapping
+
+from autotune.backends.protocol import Backend, CompilesShapes
+from autotune.backends.registry import backends, broken_backends, get_backend, missing_packages
 from autotune.errors import BackendError, UnsupportedError
 from autotune.machine.machine import Machine
 from autotune.spec.configuration import PRECISIONS, Configuration, Precision
 from autotune.spec.study import StudySpec
+
+Engines = Mapping[str, tuple[Precision, ...]]
+"""Precisions by backend."""
 
 
 def available_engines(
@@ -15,10 +20,11 @@ def available_engines(
 ) -> tuple[dict[str, tuple[Precision, ...]], list[str]]:
     """Every backend that the study may use, with its precisions; and why the others are left out.
 
-    No engine is imported.
+    Of several models, those that can run at least one of them. No engine is imported.
 
     Raises:
-        BackendError: a backend that the study names is unknown, broken or not installed, or nothing is left.
+        BackendError: a backend that the study names is unknown, broken or not installed, or nothing is left
+            for one of the models.
     """
     engines: dict[str, tuple[Precision, ...]] = {}
     reasons = list(broken_backends()) if spec.search.backends == "auto" else []
@@ -26,67 +32,93 @@ def available_engines(
         engines[backend.name], refused = _usable(backend, spec, machine)
         reasons += refused
     usable = {name: precisions for name, precisions in engines.items() if precisions}
-    if not usable:
-        raise BackendError(
-            f"no engine can run {spec.model} here: {'; '.join(reasons)}",
-            remedy="widen search.backends or search.precisions",
-        )
+    for source in spec.models:
+        if not engines_of(source, usable, spec, machine):
+            raise BackendError(
+                f"no engine can run {source} here: {'; '.join(reasons)}",
+                remedy="widen search.backends or search.precisions: `autotune engines` says what there is",
+            )
     return usable, reasons
 
 
+def engines_of(source: str, engines: Engines, spec: StudySpec, machine: Machine) -> Engines:
+    """Those of the available engines that can run one of the study's models."""
+    kind = _kind(source)
+    able = {
+        name: tuple(one for one in precisions if not get_backend(name).unsupported(one, machine.isa, kind))
+        for name, precisions in engines.items()
+        if _is_meant(name, kind, spec)
+    }
+    return {name: precisions for name, precisions in able.items() if precisions}
+
+
+def compiling_engines(names: Iterable[str]) -> frozenset[str]:
+    """Those that compile for every shape of request."""
+    return frozenset(name for name in names if isinstance(get_backend(name), CompilesShapes))
+
+
 def require_engine(configuration: Configuration, spec: StudySpec, machine: Machine) -> None:
-    """Make sure that a configuration's engine can run the study's model here; no engine is imported.
+    """Make sure that a configuration's engine can run its model here; no engine is imported.
 
     Raises:
         BackendError: it is unknown, broken or not installed.
         UnsupportedError: it has no use for this precision here, or for this kind of model.
     """
-    backend = get_backend(configuration.backend)
+    backend, source = get_backend(configuration.backend), spec.source_of(configuration)
     _require_installed(backend)
-    if reason := backend.unsupported(configuration.precision, machine.isa, _kind(spec)):
+    if reason := backend.unsupported(configuration.precision, machine.isa, _kind(source)):
         raise UnsupportedError(
-            f"{backend.name} {configuration.precision} cannot run {spec.model} here: {reason}",
+            f"{backend.name} {configuration.precision} cannot run {source} here: {reason}",
             remedy="choose an engine and a precision that `autotune tune --dry-run` lists",
         )
 
 
-def _kind(spec: StudySpec) -> str:
-    """The prefix of the model's source."""
-    return spec.model.partition(":")[0]
+def _kind(source: str) -> str:
+    """The prefix of a model's source."""
+    return source.partition(":")[0]
+
+
+def _is_meant(name: str, kind: str, spec: StudySpec) -> bool:
+    """Whether a backend is thought of for this kind of model: of `auto`, the fake one for fake models."""
+    return spec.search.backends != "auto" or (name == "fake") == (kind == "fake")
 
 
 def _candidates(spec: StudySpec) -> list[Backend]:
-    """The named backends; for `auto`, the fake one for a fake model and every other for a real one."""
+    """The named backends; for `auto`, those that are thought of for one of the models."""
     if spec.search.backends != "auto":
         named = [get_backend(name) for name in dict.fromkeys(spec.search.backends)]
         for backend in named:
             _require_installed(backend)
         return named
-    fake = spec.model.startswith("fake:")
-    return [backend for name, backend in backends().items() if (name == "fake") == fake]
+    kinds = {_kind(source) for source in spec.models}
+    return [one for name, one in backends().items() if any(_is_meant(name, kind, spec) for kind in kinds)]
 
 
 def _require_installed(backend: Backend) -> None:
-    missing = _missing_packages(backend)
+    missing = missing_packages(backend)
     if missing:
-        raise BackendError(f"{backend.name} needs {', '.join(missing)}", remedy=backend.install_hint)
-
-
-def _missing_packages(backend: Backend) -> list[str]:
-    installed = package_versions(backend.packages)
-    return [name for name in backend.packages if name not in installed]
+        raise BackendError(
+            f"{backend.name} needs {', '.join(missing)}, which is not installed here",
+            remedy=f"install it: {backend.install_hint}",
+        )
 
 
 def _usable(backend: Backend, spec: StudySpec, machine: Machine) -> tuple[tuple[Precision, ...], list[str]]:
     """The precisions of this backend that are of use, and why the others are not."""
-    missing = _missing_packages(backend)
+    missing = missing_packages(backend)
     if missing:
         return (), [f"{backend.name} is not installed ({', '.join(missing)}): {backend.install_hint}"]
-    kind = _kind(spec)
     asked = spec.search.precisions
     wanted = backend.precisions if asked == "auto" else tuple(p for p in PRECISIONS if p in asked)
-    refusals = {precision: backend.unsupported(precision, machine.isa, kind) for precision in wanted}
-    usable = tuple(precision for precision, reason in refusals.items() if reason is None)
-    return usable, [
-        f"{backend.name} {precision}: {reason}" for precision, reason in refusals.items() if reason
-    ]
+    meant = [source for source in spec.models if _is_meant(backend.name, _kind(source), spec)]
+    usable: list[Precision] = []
+    reasons: list[str] = []
+    for precision in wanted:
+        found = {one: backend.unsupported(precision, machine.isa, _kind(one)) for one in meant}
+        refused = {source: reason for source, reason in found.items() if reason}
+        if len(refused) < len(meant):
+            usable.append(precision)
+            reasons += [f"{backend.name} {precision} of {one}: {reason}" for one, reason in refused.items()]
+        else:
+            reasons.append(f"{backend.name} {precision}: {'; '.join(dict.fromkeys(refused.values()))}")
+    return tuple(usable), reasons

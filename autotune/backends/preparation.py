@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from autotune.backends.protocol import Backend, DerivesPrecisions
-from autotune.backends.reference import REFERENCE, REFERENCE_PACKAGES
+from autotune.backends.assessing import ASSESSMENT, Assessing
+from autotune.backends.calibration import CALIBRATION
+from autotune.backends.evaluation import EVALUATION, METRIC_PACKAGES, read_evaluation
+from autotune.backends.protocol import (
+    Backend,
+    CompilesNatively,
+    CompilesShapes,
+    DerivesPrecisions,
+    Shape,
+)
+from autotune.backends.reference import REFERENCE, reference_packages, reference_path
 from autotune.backends.registry import get_backend, package_versions
+from autotune.backends.streams import STREAM, STREAM_PACKAGES
 from autotune.backends.transformers_model import OFFLINE_AND_QUIET
-from autotune.errors import BackendError, PreparationError
+from autotune.errors import BackendError, ModelError, PreparationError
 from autotune.model.artifact import Artifact, ArtifactName, deciding_isa
+from autotune.model.assessment import EXEMPT, Assessment, LabelledScore, read_assessment
 from autotune.model.cache import ArtifactCache
+from autotune.model.calibration import CalibrationSource
 from autotune.model.child import ChildResult, run_child
+from autotune.model.labelled import EvaluationSource
 from autotune.model.manifest import Manifest, record_files
 from autotune.model.sources import ResolvedModel
+from autotune.model.stream_source import StreamSource, source_to_json
 from autotune.spec.configuration import Precision
 
 
@@ -29,6 +44,8 @@ def prepare_artifact(
     cache: ArtifactCache,
     *,
     timeout_s: float,
+    calibration: CalibrationSource | None = None,
+    shapes: Iterable[Shape] = (),
 ) -> Artifact:
     """The artifact, from the cache or made now; processes that want the same one make it once.
 
@@ -37,6 +54,8 @@ def prepare_artifact(
     Args:
         isa: flags as in `Machine.isa`.
         timeout_s: for each child process.
+        calibration: what scales are calibrated on, where this precision has any; None = random tokens.
+        shapes: of the requests to come, for an engine that compiles for them.
 
     Raises:
         ModelError: the model cannot be loaded at all.
@@ -44,7 +63,9 @@ def prepare_artifact(
         PreparationError: it took too long, ran out of memory or disk, or broke.
     """
     engine = get_backend(backend)
-    name = _name(model.digest, engine, precision, isa)
+    source = calibration or CalibrationSource()
+    compiled = tuple(sorted(set(shapes))) if isinstance(engine, CompilesShapes) else ()
+    name = replace(_name(model.digest, engine, precision, isa, source), shapes=compiled)
     found = cache.find(name.key())
     if found is not None:
         return found
@@ -52,47 +73,230 @@ def prepare_artifact(
     if model.kind != "fake":
         reference = _prepare_reference(model, cache, timeout_s)
         request["reference"] = str(reference.directory)
-        request["model"] = _to_json(replace(model, path=reference.directory))
-    base = engine.derived.get(precision) if isinstance(engine, DerivesPrecisions) else None
+        request["model"] = _to_json(replace(model, path=reference_path(model, reference.directory)))
+    base = _base(engine, precision, compiled)
     if base is not None:
-        made = prepare_artifact(model, backend, base, isa, cache, timeout_s=timeout_s)
+        made = prepare_artifact(model, backend, base, isa, cache, timeout_s=timeout_s, calibration=source)
         request["base"] = str(made.directory)
+    if compiled:
+        request["shapes"] = compiled
+    if name.calibration:
+        request["calibration"] = str(prepare_calibration(model, source, cache, timeout_s=timeout_s).directory)
     return _make_once(name, model, request, cache, timeout_s)
 
 
+def _base(engine: Backend, precision: Precision, shapes: tuple[Shape, ...]) -> Precision | None:
+    """The precision of the artifact that this one is made from; None where it is made from the model."""
+    if shapes:
+        return precision
+    return engine.derived.get(precision) if isinstance(engine, DerivesPrecisions) else None
+
+
+def prepare_calibration(
+    model: ResolvedModel, source: CalibrationSource, cache: ArtifactCache, *, timeout_s: float
+) -> Artifact:
+    """The requests made from this source and the reference's answers to them, from the cache or made now.
+
+    Raises:
+        ModelError: the model cannot be loaded at all.
+        PreparationError: as from `prepare_artifact`.
+    """
+    versions = package_versions(reference_packages(model))
+    name = ArtifactName(model.digest, CALIBRATION, "fp32", versions, calibration=source.digest)
+    found = cache.find(name.key())
+    if found is not None:
+        return found
+    reference = _prepare_reference(model, cache, timeout_s)
+    if source.texts is not None:
+        _require_files(model)
+    request = {"reference": str(reference.directory), "source": _plain(source)}
+    return _make_once(name, model, request, cache, timeout_s)
+
+
+def prepare_assessment(
+    model: ResolvedModel,
+    artifact: Artifact,
+    calibration: CalibrationSource,
+    evaluation: EvaluationSource | None,
+    cache: ArtifactCache,
+    *,
+    threads: int,
+    timeout_s: float,
+    knobs: str = "",
+) -> Assessment:
+    """How near an artifact's answers are to the fp32 reference's, from the cache or found out now.
+
+    Args:
+        calibration: what the answers are compared on.
+        evaluation: what a metric is computed on; None = none.
+        threads: intra-op threads of the engine meanwhile.
+        timeout_s: for each child process.
+        knobs: that change what is answered.
+
+    Raises:
+        ModelError: the model cannot be loaded, or its answers are not what the metric is computed of.
+        StudyFileError: the study's texts or data have changed, or do not suit the model.
+        UnsupportedError: the engine cannot answer some of them; in its words.
+        PreparationError: as from `prepare_artifact`.
+    """
+    if model.kind == "fake":
+        return EXEMPT
+    requests = prepare_calibration(model, calibration, cache, timeout_s=timeout_s)
+    labelled = None if evaluation is None else _prepare_evaluation(model, evaluation, cache, timeout_s)
+    # By the time, too: one that was made anew is another one, even if it should be the same.
+    made_of = tuple(f"{one.key} {one.created_s}" for one in (artifact, requests, labelled) if one is not None)
+    what, versions = f"{ASSESSMENT}-{artifact.backend}", package_versions(("autotune",))
+    name = ArtifactName(model.digest, what, artifact.precision, versions, made_of=made_of, knobs=knobs)
+    asked = Assessing(
+        backend=artifact.backend,
+        precision=artifact.precision,
+        artifact=artifact.directory,
+        threads=threads,
+        reference=_prepare_reference(model, cache, timeout_s).directory,
+        calibration=requests.directory,
+        inputs="random" if calibration.texts is None else "texts",
+        evaluation=None if labelled is None else labelled.directory,
+        knobs=knobs,
+    )
+    variables = get_backend(artifact.backend).environment(threads)
+    request = {"assessing": _plain(asked)}
+    return read_assessment(_make_once(name, model, request, cache, timeout_s, variables).directory)
+
+
+def reference_score(
+    model: ResolvedModel, source: EvaluationSource, cache: ArtifactCache, *, timeout_s: float
+) -> LabelledScore:
+    """What a model's fp32 reference reaches on labelled texts, from the cache or found out now.
+
+    Raises:
+        ModelError: the model cannot be loaded, or its answers are not what the metric is computed of.
+        StudyFileError: the data have changed, or do not suit the model.
+        PreparationError: as from `prepare_artifact`.
+    """
+    found = read_evaluation(_prepare_evaluation(model, source, cache, timeout_s).directory)
+    return LabelledScore(found.metric, len(found.truths), found.reference, found.reference)
+
+
+def _prepare_evaluation(
+    model: ResolvedModel, source: EvaluationSource, cache: ArtifactCache, timeout_s: float
+) -> Artifact:
+    versions = package_versions((*reference_packages(model), *METRIC_PACKAGES))
+    name = ArtifactName(model.digest, EVALUATION, "fp32", versions, calibration=source.digest)
+    found = cache.find(name.key())
+    if found is not None:
+        return found
+    reference = _prepare_reference(model, cache, timeout_s)
+    _require_files(model)
+    request = {"reference": str(reference.directory), "source": _plain(source)}
+    return _make_once(name, model, request, cache, timeout_s)
+
+
+def prepare_stream(
+    model: ResolvedModel, source: StreamSource, cache: ArtifactCache, *, timeout_s: float
+) -> Artifact:
+    """The requests made from this source, from the cache or made now.
+
+    Raises:
+        ModelError: the model cannot be loaded at all, or cannot take them.
+        StudyFileError: a file of theirs has changed, or is too short.
+        PreparationError: as from `prepare_artifact`.
+    """
+    name = _stream_name(model.digest, source)
+    found = cache.find(name.key())
+    if found is not None:
+        return found
+    request: dict[str, Any] = {"source": source_to_json(source)}
+    if model.kind != "fake":
+        request["reference"] = str(_prepare_reference(model, cache, timeout_s).directory)
+    return _make_once(name, model, request, cache, timeout_s)
+
+
+def find_stream(model_digest: str, source: StreamSource, cache: ArtifactCache) -> Artifact | None:
+    """The requests if they are in the cache; needs no model."""
+    return cache.find(_stream_name(model_digest, source).key())
+
+
+def _stream_name(model_digest: str, source: StreamSource) -> ArtifactName:
+    versions = package_versions(STREAM_PACKAGES)
+    return ArtifactName(model_digest, STREAM, "fp32", versions, calibration=source.digest)
+
+
 def find_artifact(
-    model_digest: str, backend: str, precision: Precision, isa: frozenset[str], cache: ArtifactCache
+    model_digest: str,
+    backend: str,
+    precision: Precision,
+    isa: frozenset[str],
+    cache: ArtifactCache,
+    calibration: CalibrationSource | None = None,
 ) -> Artifact | None:
     """The artifact if it is in the cache; needs no model.
 
     Raises:
         BackendError: the engine is unknown or not installed.
     """
-    return cache.find(_name(model_digest, get_backend(backend), precision, isa).key())
+    source = calibration or CalibrationSource()
+    return cache.find(_name(model_digest, get_backend(backend), precision, isa, source).key())
 
 
-def _name(model_digest: str, engine: Backend, precision: Precision, isa: frozenset[str]) -> ArtifactName:
-    return ArtifactName(model_digest, engine.name, precision, _versions(engine), deciding_isa(isa))
+def _name(
+    model_digest: str,
+    engine: Backend,
+    precision: Precision,
+    isa: frozenset[str],
+    calibration: CalibrationSource,
+) -> ArtifactName:
+    calibrated = isinstance(engine, DerivesPrecisions) and precision in engine.calibrated
+    digest = calibration.digest if calibrated else ""
+    return ArtifactName(model_digest, engine.name, precision, _versions(engine), _isa(engine, isa), digest)
+
+
+def _isa(engine: Backend, isa: frozenset[str]) -> tuple[str, ...]:
+    """The flags that the engine's artifacts depend on, ascending."""
+    return tuple(sorted(isa)) if isinstance(engine, CompilesNatively) else deciding_isa(isa)
 
 
 def _prepare_reference(model: ResolvedModel, cache: ArtifactCache, timeout_s: float) -> Artifact:
-    name = ArtifactName(model.digest, REFERENCE, "fp32", package_versions(REFERENCE_PACKAGES))
+    name = ArtifactName(model.digest, REFERENCE, "fp32", package_versions(reference_packages(model)))
     found = cache.find(name.key())
-    return found or _make_once(name, model, {"model": _to_json(model)}, cache, timeout_s)
+    if found is not None:
+        return found
+    _require_files(model)
+    return _make_once(name, model, {"model": _to_json(model)}, cache, timeout_s)
+
+
+def _require_files(model: ResolvedModel) -> None:
+    """Refuse to prepare anything of a model that is only known by its digest.
+
+    Raises:
+        ModelError: it is.
+    """
+    if model.path is None and model.kind != "random":
+        raise ModelError(
+            f"{model.source} is not here, and what is in the cache is not all that is needed of it",
+            remedy="put it back, or name the folder that its path starts from (--base)",
+        )
 
 
 def _make_once(
-    name: ArtifactName, model: ResolvedModel, request: dict[str, Any], cache: ArtifactCache, timeout_s: float
+    name: ArtifactName,
+    model: ResolvedModel,
+    request: dict[str, Any],
+    cache: ArtifactCache,
+    timeout_s: float,
+    variables: Mapping[str, str] | None = None,
 ) -> Artifact:
+    """Find the artifact, or have a child make it, with these variables in its environment."""
     key = name.key()
     with cache.exclusively(key):
         found = cache.find(key)
         if found is not None:
             return found
         with cache.staging(key) as directory:
-            complete = {**request, "name": asdict(name), "directory": str(directory), "root": str(cache.root)}
+            given = {"model": _to_json(model), **request, "name": asdict(name)}
+            complete = {**given, "directory": str(directory), "root": str(cache.root)}
+            environment = {**OFFLINE_AND_QUIET, **(variables or {})}
             result = run_child(
-                "autotune.backends.prepare_child", complete, timeout_s=timeout_s, variables=OFFLINE_AND_QUIET
+                "autotune.backends.prepare_child", complete, timeout_s=timeout_s, variables=environment
             )
             reply = _reply_of(result, f"{model.source} for {name.backend} at {name.precision}", timeout_s)
             return cache.publish(directory, _manifest(name, model, reply, directory))
@@ -144,11 +348,17 @@ def _manifest(name: ArtifactName, model: ResolvedModel, reply: dict[str, Any], d
         model_source=model.source,
         versions=dict(name.versions),
         isa=name.isa,
+        calibration=name.calibration,
         created_s=time.time(),
         files=record_files(directory),
         observed_precision=reply["observed_precision"],
         agreement=reply["agreement"],
     )
+
+
+def _plain(value: CalibrationSource | EvaluationSource | Assessing) -> dict[str, Any]:
+    """A frozen value as JSON; paths become texts."""
+    return {name: str(entry) if isinstance(entry, Path) else entry for name, entry in asdict(value).items()}
 
 
 def _to_json(model: ResolvedModel) -> dict[str, Any]:

@@ -13,15 +13,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
-from autotune.backends.protocol import DerivesPrecisions
+from autotune.backends.assessing import Assessing, assess
+from autotune.backends.calibration import CALIBRATION, write_calibration
+from autotune.backends.evaluation import EVALUATION, write_evaluation
+from autotune.backends.protocol import CompilesShapes, Derivation, DerivesPrecisions
 from autotune.backends.reference import REFERENCE, read_reference_outputs, reference_requests, write_reference
 from autotune.backends.registry import get_backend
+from autotune.backends.streams import STREAM, write_stream
 from autotune.errors import AutotuneError, PreparationError, UnsupportedError
 from autotune.model.agreement import Agreement, measure_agreement
 from autotune.model.cache import unusable
+from autotune.model.calibration import CalibrationSource
 from autotune.model.child import answer_parent
-from autotune.model.inputs import INPUTS_FILE
+from autotune.model.inputs import INPUTS_FILE, InputsDescription
+from autotune.model.labelled import EvaluationSource
 from autotune.model.sources import ResolvedModel
+from autotune.model.stream_source import source_from_json
 from autotune.spec.configuration import Precision
 
 WANT_OF_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "Failed to allocate")
@@ -37,22 +44,46 @@ def handle(request: dict[str, Any]) -> dict[str, Any]:
         AutotuneError: it cannot be made; in one sentence.
     """
     with _explained(request):
-        if request["name"]["backend"] == REFERENCE:
-            write_reference(_model(request), Path(request["directory"]))
-            return {"observed_precision": "fp32", "agreement": None}
-        _write_artifact(request)
-        if "reference" not in request:
-            return {"observed_precision": request["name"]["precision"], "agreement": None}
-        return _verify(request)
+        if not _write_other(request):
+            _write_artifact(request)
+            if "reference" in request:
+                return _verify(request)
+        return {"observed_precision": request["name"]["precision"], "agreement": None}
+
+
+def _write_other(request: dict[str, Any]) -> bool:
+    """Write what no engine loads, if it is that which is asked for."""
+    directory, what = Path(request["directory"]), request["name"]["backend"]
+    if what == REFERENCE:
+        write_reference(_model(request), directory)
+    elif what == CALIBRATION:
+        source = CalibrationSource(**_paths(request["source"], "texts", "tokenizer"))
+        write_calibration(Path(request["reference"]), source, directory)
+    elif what == EVALUATION:
+        labelled = EvaluationSource(**_paths(request["source"], "data", "tokenizer"))
+        write_evaluation(Path(request["reference"]), labelled, directory)
+    elif what == STREAM:
+        reference = request.get("reference")
+        made_from = None if reference is None else Path(reference)
+        write_stream(source_from_json(request["source"]), made_from, directory)
+    elif "assessing" in request:
+        names = ("artifact", "reference", "calibration", "evaluation")
+        assess(Assessing(**_paths(request["assessing"], *names)), directory)
+    else:
+        return False
+    return True
 
 
 def _write_artifact(request: dict[str, Any]) -> None:
     backend = get_backend(request["name"]["backend"])
     precision = _precision(request)
     directory = Path(request["directory"])
-    if "base" in request:
+    if "shapes" in request:
+        shapes = tuple((batch, tokens) for batch, tokens in request["shapes"])
+        cast(CompilesShapes, backend).compile_shapes(Path(request["base"]), shapes, directory)
+    elif "base" in request:
         deriving = cast(DerivesPrecisions, backend)
-        deriving.derive(Path(request["base"]), precision, directory, frozenset(request["isa"]))
+        deriving.derive(_derivation(request), directory)
     else:
         backend.prepare(_model(request), precision, directory)
     if "reference" in request:
@@ -95,14 +126,27 @@ def _explained(request: dict[str, Any]) -> Iterator[None]:
     """Turn whatever an engine raises into an error of ours; the traceback goes to stderr."""
     try:
         yield
-    except AutotuneError:
+    except AutotuneError as error:
+        if (want := _want_behind(error)) is not None:
+            raise _explain(want, request) from error
         raise
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
         raise _explain(error, request) from error
 
 
-def _explain(error: Exception, request: dict[str, Any]) -> PreparationError:
+def _want_behind(error: AutotuneError) -> BaseException | None:
+    """The want of memory or space that an engine's refusal comes from, which says nothing of the model."""
+    cause = error.__cause__
+    while cause is not None:
+        words = str(cause)
+        if isinstance(cause, MemoryError) or any(one in words for one in (*WANT_OF_MEMORY, *WANT_OF_SPACE)):
+            return cause
+        cause = cause.__cause__
+    return None
+
+
+def _explain(error: BaseException, request: dict[str, Any]) -> PreparationError:
     words = str(error)
     if isinstance(error, MemoryError) or any(phrase in words for phrase in WANT_OF_MEMORY):
         return PreparationError(
@@ -123,8 +167,32 @@ def _explain(error: Exception, request: dict[str, Any]) -> PreparationError:
 
 def _model(request: dict[str, Any]) -> ResolvedModel:
     described = request["model"]
-    path = described["path"]
-    return ResolvedModel(**{**described, "path": None if path is None else Path(path)})
+    path, inputs = described["path"], described["inputs"]
+    return ResolvedModel(
+        **{
+            **described,
+            "path": None if path is None else Path(path),
+            "inputs": None if inputs is None else InputsDescription(**inputs),
+        }
+    )
+
+
+def _derivation(request: dict[str, Any]) -> Derivation:
+    calibration = request.get("calibration")
+    return Derivation(
+        base=Path(request["base"]),
+        precision=_precision(request),
+        isa=frozenset(request["isa"]),
+        calibration=None if calibration is None else Path(calibration),
+    )
+
+
+def _paths(described: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The values with those of these names turned into paths, where they are not None."""
+    return {
+        name: Path(value) if name in names and value is not None else value
+        for name, value in described.items()
+    }
 
 
 def _precision(request: dict[str, Any]) -> Precision:

@@ -7,16 +7,21 @@ runs in a child process, once per artifact; `load` and `run` run in the pinned w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from autotune.spec.configuration import Precision
+from autotune.spec.knobs import Knobs
 
 if TYPE_CHECKING:
     import numpy as np
 
     from autotune.model.sources import ResolvedModel
+
+
+Shape = tuple[int, int]
+"""Of a request: `(batch, tokens)`."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +31,14 @@ class EngineReport:
     Attributes:
         precision: the real precision of the weights that dominate the arithmetic.
         threads: intra-op threads in use.
+        knobs: values of those of the engine's knobs (`autotune.spec.knobs`) that it can tell.
     """
 
     engine: str
     version: str
     precision: str
     threads: int
+    knobs: Mapping[str, str] = field(default_factory=dict)
 
 
 class Session(Protocol):
@@ -41,7 +48,8 @@ class Session(Protocol):
         """Run one batch; the answer is the model's first output, first axis = batch.
 
         Args:
-            inputs: int64 arrays `(batch, tokens)` by name, as `autotune.model.inputs` makes them.
+            inputs: arrays `(batch, tokens)` by name, as `autotune.model.inputs` makes them: int64, but for
+                ONNX files that take int32.
         """
         ...
 
@@ -71,7 +79,7 @@ class Backend(Protocol):
 
         Args:
             isa: flags as in `Machine.isa`.
-            model_kind: the source's prefix: `random`, `path`, `hf`, `fake`.
+            model_kind: the source's prefix: `random`, `path`, `hf`, `onnx`, `fake`.
         """
         ...
 
@@ -86,7 +94,8 @@ class Backend(Protocol):
 
         Args:
             model: its `path` is a transformers folder at fp32 (`config.json`, `model.safetensors`)
-                whatever the source's kind; of a fake model, its file.
+                whatever the source's kind; of an `onnx` one, its file, with its weights beside it; of a fake
+                one, its file.
 
         Raises:
             UnsupportedError: this engine cannot take this architecture or precision; in its own words.
@@ -98,6 +107,23 @@ class Backend(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Derivation:
+    """What a precision is made from.
+
+    Attributes:
+        base: the finished artifact of the precision that this one is made from.
+        isa: flags as in `Machine.isa`.
+        calibration: a folder for `autotune.model.calibration.read_requests`; None where the precision is not
+            among the `calibrated`.
+    """
+
+    base: Path
+    precision: Precision
+    isa: frozenset[str]
+    calibration: Path | None = None
+
+
 @runtime_checkable
 class DerivesPrecisions(Protocol):
     """A backend that makes some precisions from its own artifact of another, to export only once."""
@@ -105,14 +131,57 @@ class DerivesPrecisions(Protocol):
     derived: ClassVar[Mapping[Precision, Precision]]
     """From a precision to the one that it is made from; `prepare` is not asked for these."""
 
-    def derive(self, base: Path, precision: Precision, directory: Path, isa: frozenset[str]) -> None:
-        """Write everything that `load` needs into the empty `directory`. Runs in a child process.
+    calibrated: ClassVar[frozenset[Precision]]
+    """Those of the derived ones whose scales come from the answers to calibration requests."""
 
-        Args:
-            base: the finished artifact of the precision that this one is made from.
-            isa: flags as in `Machine.isa`.
+    def derive(self, derivation: Derivation, directory: Path) -> None:
+        """Write everything that `load` needs into the empty `directory`. Runs in a child process.
 
         Raises:
             UnsupportedError: this engine cannot take this precision; in its own words.
         """
         ...
+
+
+@runtime_checkable
+class TakesKnobs(Protocol):
+    """A backend with settings of its own, or whose libraries read the process's (`autotune.spec.knobs`)."""
+
+    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]]
+    """The precisions at which a knob can matter, by its name; `allocator` matters to every engine."""
+
+    def load_with(self, directory: Path, precision: Precision, threads: int, knobs: Knobs) -> Session:
+        """Load as `load` does, with these settings; those that belong to the process are in force already.
+
+        `Session.report` reads back what is in force.
+        """
+        ...
+
+
+@runtime_checkable
+class CompilesShapes(Protocol):
+    """A backend whose code is for one shape of request each: compiled once, so that workers only load it.
+
+    Its sessions answer other shapes too, after compiling for them.
+    """
+
+    def compile_shapes(self, base: Path, shapes: tuple[Shape, ...], directory: Path) -> None:
+        """Write the artifact `base` and code for these shapes into the empty `directory`.
+
+        Runs in a child process. What describes the inputs (`inputs.json`) is added by the caller.
+
+        Args:
+            base: the finished artifact of the same precision, for no shapes in particular.
+        """
+        ...
+
+
+@runtime_checkable
+class CompilesNatively(Protocol):
+    """A backend whose artifacts hold machine code for everything that this cpu can do.
+
+    They are found again only on a cpu with the same flags: on another they might crash.
+    """
+
+    compiles_natively: ClassVar[bool]
+    """True."""

@@ -5,28 +5,31 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from autotune.backends.protocol import EngineReport, Session
+from autotune.backends.torch_engine import (
+    TORCH_DTYPES,
+    prevailing_precision,
+    quantize_linears,
+    refuse_model,
+    refuse_precision,
+    thread_variables,
+    torch_knobs,
+    torch_knobs_in_force,
+    turn_torch_knobs,
+)
 from autotune.backends.transformers_model import OFFLINE_AND_QUIET, load_model
 from autotune.spec.configuration import Precision
+from autotune.spec.knobs import Knobs
 
 if TYPE_CHECKING:
     import numpy as np
 
     from autotune.model.sources import ResolvedModel
-
-BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
-"""Flags of x86 (first two) and Arm cpus that multiply bf16; without one it runs several times slower
-than fp32."""
-
-_TORCH_DTYPES: Mapping[Precision, str] = {"fp32": "float32", "bf16": "bfloat16", "int8-dynamic": "float32"}
-_PRECISION_NAMES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 
 class PyTorchBackend:
@@ -36,23 +39,15 @@ class PyTorchBackend:
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16", "int8-dynamic")
     packages: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
     install_hint: ClassVar[str] = "pip install torch transformers safetensors"
+    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = torch_knobs(precisions, eager=True)
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
         """See `Backend.unsupported`."""
-        if model_kind == "fake":
-            return "pytorch runs real models; a fake one runs in the fake backend"
-        if precision not in self.precisions:
-            return f"pytorch has no {precision}"
-        if precision == "bf16" and not isa & BF16_FLAGS:
-            return f"this cpu does not multiply bf16 (none of {', '.join(sorted(BF16_FLAGS))})"
-        return None
+        return refuse_model(self.name, model_kind) or refuse_precision(self.name, precision, isa)
 
     def environment(self, threads: int) -> Mapping[str, str]:
         """See `Backend.environment`; libgomp and MKL size their pools when they are loaded."""
-        if threads == 0:
-            return OFFLINE_AND_QUIET
-        count = str(threads)
-        return {**OFFLINE_AND_QUIET, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count}
+        return {**OFFLINE_AND_QUIET, **thread_variables(threads)}
 
     def prepare(self, model: ResolvedModel, precision: Precision, directory: Path) -> None:
         """See `Backend.prepare`; all precisions share the fp32 weights, and one copy of them on disk."""
@@ -62,14 +57,19 @@ class PyTorchBackend:
 
     def load(self, directory: Path, precision: Precision, threads: int) -> Session:
         """See `Backend.load`."""
-        model = load_model(directory, _TORCH_DTYPES[precision])
+        return self.load_with(directory, precision, threads, {})
+
+    def load_with(self, directory: Path, precision: Precision, threads: int, knobs: Knobs) -> Session:
+        """See `TakesKnobs.load_with`."""
+        model = load_model(directory, TORCH_DTYPES[precision])
         import torch
 
         if threads:
             torch.set_num_threads(threads)
+        turn_torch_knobs(knobs)
         _own_weights(model)
         if precision == "int8-dynamic":
-            _quantize(model)
+            quantize_linears(model)
         return PyTorchSession(model)
 
 
@@ -96,24 +96,14 @@ class PyTorchSession:
         return EngineReport(
             engine="pytorch",
             version=self._torch.__version__,
-            precision=_precision_of(self._model),
+            precision=prevailing_precision(_multiplied_weights(self._model)),
             threads=self._torch.get_num_threads(),
+            knobs=torch_knobs_in_force(),
         )
 
     def close(self) -> None:
         """See `Session.close`; the thread pool stays until the process ends."""
         self._model = None
-
-
-def _quantize(model: Any) -> None:
-    import torch
-
-    with warnings.catch_warnings():
-        # Eager quantisation announces its end; the supported range of torch versions still has it.
-        warnings.simplefilter("ignore")
-        torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)
-    # The modules that were replaced hold their fp32 weights in reference cycles.
-    gc.collect()
 
 
 def _own_weights(model: Any) -> None:
@@ -126,26 +116,13 @@ def _own_weights(model: Any) -> None:
         tensor.data = tensor.data.clone()
 
 
-def _precision_of(model: Any) -> str:
-    """The precision that most of the weights that are multiplied by have (embeddings are only looked up)."""
-    weights: dict[str, int] = {}
-    for module in model.modules():
-        for name, size in _multiplied_weights(module):
-            weights[name] = weights.get(name, 0) + size
-    return max(weights, key=lambda name: weights[name], default="unknown")
-
-
-def _multiplied_weights(module: Any) -> list[tuple[str, int]]:
+def _multiplied_weights(model: Any) -> Iterator[tuple[Any, int]]:
+    """dtype and size of every matrix that is multiplied by; embeddings are only looked up."""
     import torch
 
-    if isinstance(module, torch.ao.nn.quantized.dynamic.Linear):
-        kind = str(module.weight().dtype).removeprefix("torch.q")
-        return [(f"{kind}-dynamic", module.in_features * module.out_features)]
-    if isinstance(module, torch.nn.Embedding):
-        return []
-    matrices = [parameter for parameter in module.parameters(recurse=False) if parameter.dim() >= 2]
-    names = [str(matrix.dtype).removeprefix("torch.") for matrix in matrices]
-    return [
-        (_PRECISION_NAMES.get(name, name), matrix.numel())
-        for name, matrix in zip(names, matrices, strict=True)
-    ]
+    for module in model.modules():
+        if isinstance(module, torch.ao.nn.quantized.dynamic.Linear):
+            yield module.weight().dtype, module.in_features * module.out_features
+        elif not isinstance(module, torch.nn.Embedding):
+            parameters = module.parameters(recurse=False)
+            yield from ((matrix.dtype, matrix.numel()) for matrix in parameters if matrix.dim() >= 2)

@@ -7,46 +7,67 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from autotune.backends.onnx_graph import MODEL_FILE, import_model
 from autotune.backends.random_model import write_random_model
 from autotune.backends.transformers_model import import_checkpoint, load_model
+from autotune.backends.words import first_line
 from autotune.errors import ModelError
 from autotune.model.agreement import REFERENCE_SEED, REFERENCE_SHAPES
-from autotune.model.inputs import describe_inputs, make_inputs, read_inputs, write_inputs
+from autotune.model.inputs import describe_inputs, make_inputs, nearest_shape, read_inputs, write_inputs
+from autotune.model.onnx_file import config_beside
 from autotune.model.sources import ResolvedModel
 
 REFERENCE = "reference"
 """Stands in the place of the backend where a reference is named."""
 REFERENCE_PACKAGES = ("torch", "transformers", "safetensors")
 OUTPUTS_FILE = "reference.npz"
+CONFIG_FILE = "config.json"
+"""What transformers knows of a model; of an ONNX file only where it lies beside it."""
+
+Request = Mapping[str, np.ndarray[Any, Any]]
+Answer = Callable[[Request], np.ndarray[Any, Any]]
+"""From a request to the first output, first axis = batch."""
+
+
+def reference_packages(model: ResolvedModel) -> tuple[str, ...]:
+    """The distributions that decide what the reference of this model answers."""
+    return ("onnxruntime", "onnx") if model.kind == "onnx" else REFERENCE_PACKAGES
+
+
+def reference_path(model: ResolvedModel, directory: Path) -> Path:
+    """What engines prepare from, of the reference in `directory`: the folder, or its ONNX file."""
+    return directory / MODEL_FILE if model.kind == "onnx" else directory
 
 
 def write_reference(model: ResolvedModel, directory: Path) -> None:
     """Write the model's fp32 weights, `inputs.json` and reference outputs into the empty `directory`.
 
     Raises:
-        ModelError: transformers cannot load the model, or it does not run on token ids alone.
+        ModelError: the engine of the reference cannot load the model, or it does not run on token ids alone.
     """
-    if model.path is None:
-        write_random_model(model.architecture, model.seed, directory)
-    else:
-        import_checkpoint(model.path, directory)
-    module = load_model(directory, "float32")
-    config = json.loads((directory / "config.json").read_bytes())
-    parameters = inspect.signature(module.forward).parameters
-    write_inputs(directory, describe_inputs(config, parameters, _special_ids(model.path)))
-    _write_outputs(model, module, directory)
+    answer = _write_transformers(model, directory) if model.inputs is None else _write_onnx(model, directory)
+    _write_outputs(model, answer, directory)
+
+
+def open_reference(directory: Path) -> Answer:
+    """The finished reference in `directory`: ONNX Runtime's for an ONNX file, else PyTorch's, at fp32."""
+    if (directory / MODEL_FILE).exists():
+        return _onnx_answer(directory)
+    return _transformers_answer(load_model(directory, "float32"))
 
 
 def reference_requests(directory: Path) -> list[dict[str, np.ndarray[Any, Any]]]:
     """The requests that engines are compared on, for a model whose `inputs.json` is in `directory`."""
-    longest = read_inputs(directory).max_sequence_length
+    description = read_inputs(directory)
     return [
-        make_inputs(directory, batch, min(tokens, longest or tokens), REFERENCE_SEED)
+        make_inputs(directory, *nearest_shape(description, batch, tokens), REFERENCE_SEED)
         for batch, tokens in REFERENCE_SHAPES
     ]
 
@@ -57,26 +78,116 @@ def read_reference_outputs(directory: Path) -> list[np.ndarray[Any, Any]]:
         return [stored[name] for name in sorted(stored.files)]
 
 
-def _write_outputs(model: ResolvedModel, module: Any, directory: Path) -> None:
+def _write_transformers(model: ResolvedModel, directory: Path) -> Answer:
+    if model.path is None:
+        write_random_model(model.architecture, model.seed, directory)
+    else:
+        import_checkpoint(model.path, directory)
+    module = load_model(directory, "float32")
+    config = json.loads((directory / CONFIG_FILE).read_bytes())
+    parameters = inspect.signature(module.forward).parameters
+    write_inputs(directory, describe_inputs(config, parameters, _special_ids(model.path)))
+    return _transformers_answer(module)
+
+
+def _transformers_answer(module: Any) -> Answer:
     import torch
 
+    def answer(request: Request) -> np.ndarray[Any, Any]:
+        tensors = {name: torch.from_numpy(array) for name, array in request.items()}
+        with torch.inference_mode():
+            output: np.ndarray[Any, Any] = module(**tensors)[0].numpy()
+        return output
+
+    return answer
+
+
+def _write_onnx(model: ResolvedModel, directory: Path) -> Answer:
+    """Take the file over, and the configuration beside it.
+
+    Raises:
+        ModelError: ONNX Runtime cannot load it, or it is not at fp32.
+    """
+    assert model.path is not None
+    assert model.inputs is not None
+    write_inputs(directory, model.inputs)
+    if config := config_beside(model.path):
+        (directory / CONFIG_FILE).write_text(json.dumps(config))
+    try:
+        precision = import_model(model.path, directory)
+    except Exception as error:
+        if isinstance(error, MemoryError | OSError):
+            raise
+        raise ModelError(
+            f"onnxruntime cannot load {model.source}: {first_line(error)}",
+            remedy="check that its operators are among those of ONNX Runtime's CPU provider",
+        ) from error
+    if precision != "fp32":
+        raise ModelError(
+            f"{model.source} is at {precision} already",
+            remedy="name the fp32 model that it was made from: autotune quantises it itself",
+        )
+    return _onnx_answer(directory)
+
+
+def _onnx_answer(directory: Path) -> Answer:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        directory / MODEL_FILE, options, providers=["CPUExecutionProvider"]
+    )
+
+    def answer(request: Request) -> np.ndarray[Any, Any]:
+        try:
+            output: np.ndarray[Any, Any] = session.run(None, dict(request))[0]
+        except Exception as error:
+            if isinstance(error, MemoryError | OSError):
+                raise
+            shape = " x ".join(map(str, next(iter(request.values())).shape))
+            raise ModelError(
+                f"the ONNX model does not run on a request of {shape} tokens: {first_line(error)}",
+                remedy="ask for shorter sequences; the longest belongs into a config.json beside the file, as"
+                " max_position_embeddings",
+            ) from error
+        return output
+
+    return answer
+
+
+def _write_outputs(model: ResolvedModel, answer: Answer, directory: Path) -> None:
     outputs: dict[str, np.ndarray[Any, Any]] = {}
     for index, request in enumerate(reference_requests(directory)):
-        tensors = {name: torch.from_numpy(array) for name, array in request.items()}
         try:
-            with torch.inference_mode():
-                outputs[f"output_{index}"] = module(**tensors)[0].numpy()
+            outputs[f"output_{index}"] = _checked(model, answer(request), request)
         except (TypeError, ValueError, RuntimeError) as error:
             raise ModelError(
                 f"{model.source} does not run on {', '.join(request)} alone: {error}",
                 remedy="choose an encoder of text",
             ) from error
-    if not all(np.isfinite(output).all() for output in outputs.values()):
+    np.savez(directory / OUTPUTS_FILE, allow_pickle=False, **outputs)
+
+
+def _checked(model: ResolvedModel, output: np.ndarray[Any, Any], request: Request) -> np.ndarray[Any, Any]:
+    """The output.
+
+    Raises:
+        ModelError: it is not one row of finite numbers per sequence.
+    """
+    batch = len(next(iter(request.values())))
+    if output.dtype.kind not in "fiu" or output.ndim < 1 or len(output) != batch:
+        raise ModelError(
+            f"{model.source} answers {batch} sequences with {output.dtype} {output.shape}, no row for each",
+            remedy="export the encoder so that its first output is an array (batch, ...) of numbers",
+        )
+    if not np.isfinite(output).all():
         raise ModelError(
             f"{model.source} answers with numbers that are not finite, even at fp32",
             remedy="check its weights",
         )
-    np.savez(directory / OUTPUTS_FILE, allow_pickle=False, **outputs)
+    return output
 
 
 def _special_ids(source: Path | None) -> list[int]:

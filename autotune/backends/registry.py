@@ -12,6 +12,12 @@ from autotune.errors import BackendError
 
 GROUP = "autotune.backends"
 
+MEMBERS = (
+    *("name", "precisions", "packages", "install_hint"),
+    *("unsupported", "environment", "prepare", "load"),
+)
+"""What a `Backend` has; a plug-in that lacks one was written for another version of the protocol."""
+
 
 def backends() -> dict[str, Backend]:
     """Every backend that can be imported, by name, autotune's own first; no engine is imported."""
@@ -48,6 +54,12 @@ def package_versions(names: Iterable[str]) -> dict[str, str]:
     """Versions of the installed ones of these distributions, without importing them."""
     found = {name: _version(name) for name in names}
     return {name: present for name, present in found.items() if present is not None}
+
+
+def missing_packages(backend: Backend) -> tuple[str, ...]:
+    """Distributions that the backend needs and that are not installed."""
+    installed = package_versions(backend.packages)
+    return tuple(name for name in backend.packages if name not in installed)
 
 
 def _version(name: str) -> str | None:
@@ -98,6 +110,8 @@ def _load(point: EntryPoint) -> Backend | str:
         backend: Backend = point.load()()
     except Exception as error:
         return f"{_describe(point)} cannot be loaded: {type(error).__name__}: {error}"
+    if lacking := [member for member in MEMBERS if not hasattr(backend, member)]:
+        return f"{_describe(point)} is no backend of this version: it has no {', '.join(lacking)}"
     if backend.name != point.name:
         return f"{_describe(point)} calls itself {backend.name!r}"
     return backend

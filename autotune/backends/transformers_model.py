@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from autotune.backends.words import first_line
 from autotune.errors import ModelError
 
 OFFLINE_AND_QUIET = {
@@ -86,7 +87,7 @@ def import_checkpoint(source: Path, directory: Path) -> None:
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(
-            f"transformers cannot load {source}: {_first_line(error)}",
+            f"transformers cannot load {source}: {first_line(error)}",
             remedy="check that the folder is complete, and that transformers knows its architecture",
         ) from error
     _refuse_missing_weights(source, loading)
@@ -102,7 +103,3 @@ def _refuse_missing_weights(source: Path, loading: dict[str, Any]) -> None:
             f"{source} lacks {len(deciding)} weights of its architecture, such as {deciding[0]}",
             remedy="name the class that they were saved from under `architectures` in config.json",
         )
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -34,7 +34,8 @@ def compare(
         typer.Argument(
             metavar="A",
             help="A plan, as in `autotune show`; with --study a configuration such as "
-            "2x4,close,onnxruntime,int8-dynamic[,SOCKETS][,smt], `baseline`, or a stored trial's number.",
+            "2x4,close,onnxruntime,int8-dynamic[,SOCKETS][,smt][,model=SOURCE][,padding=none]"
+            "[,batching=sorted][,KNOB=VALUE...], `baseline`, or a stored trial's number.",
             show_default=False,
         ),
     ],
@@ -112,27 +113,33 @@ def _configurations(
 
 def _configuration(text: str, setup: Setup, store: str, hint: str) -> Configuration:
     """What the command line means: the baseline, a stored trial's configuration, or one spelled out."""
-    from autotune.machine.cpus import format_cpu_list
     from autotune.spec.configuration_text import parse_configuration
 
     if text == BASELINE:
         return setup.space.baseline
     if text.isascii() and text.isdigit():
-        return _of_trial(int(text), setup.spec.name, store, hint)
+        return _of_trial(int(text), setup, store, hint)
     try:
-        return parse_configuration(text, sockets=format_cpu_list(range(len(setup.machine.packages))))
+        return parse_configuration(text, usual=setup.space.baseline, models=setup.spec.models)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=hint) from None
 
 
-def _of_trial(number: int, study: str, store: str, hint: str) -> Configuration:
+def _of_trial(number: int, setup: Setup, store: str, hint: str) -> Configuration:
     from autotune.store.store import read_store
 
+    study = setup.spec.name
     with read_store(store) as opened:
         trials = {trial.number: trial.configuration for trial in opened.trial_summaries(study)}
     if number not in trials:
         raise typer.BadParameter(
             f"the study {study!r} has no trial {number}: it has 0 to {max(trials, default=-1)}",
+            param_hint=hint,
+        )
+    if (model := trials[number].model) not in setup.variants:
+        runs = model or "the only model that the study had then"
+        raise typer.BadParameter(
+            f"trial {number} runs {runs}; the study file has {', '.join(setup.spec.models)}",
             param_hint=hint,
         )
     return trials[number]

@@ -16,6 +16,7 @@ EXIT_CODES: dict[type[errors.AutotuneError], int] = {
     errors.AutotuneError: 1,
     errors.MachineError: 3,
     errors.StudyFileError: 4,
+    errors.ChangedFileError: 4,
     errors.ModelError: 5,
     errors.PreparationError: 6,
     errors.CacheError: 6,

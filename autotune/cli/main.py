@@ -14,12 +14,14 @@ import typer
 from autotune.cli import exits, output
 from autotune.cli.cache import cache
 from autotune.cli.compare import compare
+from autotune.cli.engines import engines
 from autotune.cli.export import export
 from autotune.cli.machine import machine
 from autotune.cli.plans import plans
 from autotune.cli.report import report
 from autotune.cli.schema import schema
 from autotune.cli.show import show
+from autotune.cli.study import study
 from autotune.cli.tune import tune
 from autotune.cli.verify import verify
 from autotune.errors import AutotuneError
@@ -32,8 +34,9 @@ app = typer.Typer(
     epilog=exits.help_epilog(),
 )
 
-for _command in (machine, tune, plans, show, report, export, verify, compare):
+for _command in (machine, engines, tune, plans, show, report, export, verify, compare):
     app.command()(_command)
+app.add_typer(study, name="study")
 app.add_typer(cache, name="cache")
 app.command()(schema)
 

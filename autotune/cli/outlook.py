@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from autotune.cli import output
+from autotune.cli.knobs import knob_choices, knob_lines
 from autotune.errors import ModelError
+from autotune.model.assessment import UNCOMPARED, limits_in_words
 from autotune.model.hub import offline_reason
-from autotune.model.sources import resolve_model
-from autotune.preflight import Survey, refuse_longer_than, survey
+from autotune.model.sources import ResolvedModel
+from autotune.model.variants import find_model, refuse_twins
+from autotune.preflight import Survey, check_models, survey
 from autotune.search.estimate import estimated_s, estimated_trials
+from autotune.search.serving import Serving, servings
+from autotune.spec.problem import problem_in_words
 from autotune.spec.study import StudySpec
 from autotune.units import format_duration
 
@@ -17,8 +22,10 @@ from autotune.units import format_duration
 def print_outlook(spec: StudySpec, *, base: Path, offline: bool, as_json: bool) -> None:
     """Check the study and print its space and an estimate of its time; nothing is measured or stored."""
     surveyed = survey(spec)
+    models, absent = _models_here(spec, base=base, offline=offline)
+    surveyed = surveyed.weighed(check_models(spec, models, base), models)
     notes = [f"not searched: {reason}" for reason in surveyed.left_out]
-    notes += _model_notes(spec, base=base, offline=offline)
+    notes += [*absent, *_comparison_notes(spec)]
     if as_json:
         output.result_json(outlook_document(surveyed, notes))
     else:
@@ -30,11 +37,16 @@ def outlook_document(surveyed: Survey, notes: list[str]) -> dict[str, object]:
     spec, space = surveyed.spec, surveyed.space
     return {
         "study": spec.name,
+        "models": list(spec.models),
         "engines": {name: list(precisions) for name, precisions in surveyed.engines.items()},
         "configurations_before_symmetry": space.size_before_symmetry,
         "configurations": len(space.configurations),
         "baseline": space.baseline.parameters(),
         "recipes": [recipe.parameters() for recipe in space.recipes],
+        "knobs": knob_choices(spec, space.knobs),
+        "requests": problem_in_words(spec.problem),
+        "servings": [{"padding": padding, "batching": batching} for padding, batching in _servings(spec)],
+        "quality": _quality(spec),
         "trials_at_most": estimated_trials(spec, space),
         "rounds_at_most": spec.confirm.rounds,
         "estimate_s": estimated_s(spec, space),
@@ -48,29 +60,57 @@ def outlook_lines(surveyed: Survey, notes: list[str]) -> list[str]:
     engines = "; ".join(f"{name} {', '.join(precisions)}" for name, precisions in surveyed.engines.items())
     trials = estimated_trials(spec, space)
     return [
-        f"study {spec.name}: {spec.objective.kind} of {spec.model}, "
-        f"batch {spec.problem.batch_size} x {spec.problem.sequence_length} tokens, {spec.scenario}",
+        f"study {spec.name}: {spec.objective.kind} of {', '.join(spec.models)}, "
+        f"{problem_in_words(spec.problem)}, {spec.scenario}",
         f"engines: {engines}",
         f"space: {space.size_before_symmetry} configurations, {len(space.configurations)} distinct ones",
         f"baseline: {space.baseline}",
         *(f"recipe: {recipe}" for recipe in space.recipes),
+        *knob_lines(spec, space.knobs),
+        *(f"requests: padding {padding}, batching {batching}" for padding, batching in _servings(spec)),
+        f"quality: {_quality(spec)}",
         f"estimate: at most {trials} trials and {spec.confirm.rounds} rounds of confirmation in about "
         f"{format_duration(estimated_s(spec, space))}",
         *notes,
     ]
 
 
-def _model_notes(spec: StudySpec, *, base: Path, offline: bool) -> list[str]:
-    """What there is to say of the model; it is looked for and never downloaded.
+def _servings(spec: StudySpec) -> tuple[Serving, ...]:
+    """Ways to put sequences of different lengths together; none where they are all alike."""
+    return servings(spec) if spec.problem.is_stream else ()
+
+
+def _quality(spec: StudySpec) -> str:
+    texts = spec.quality.texts or spec.problem.texts
+    return limits_in_words(spec.quality.model_copy(update={"texts": texts}))
+
+
+def _models_here(spec: StudySpec, *, base: Path, offline: bool) -> tuple[dict[str, ResolvedModel], list[str]]:
+    """The models that are on this machine, by variant, and what there is to say of the others.
+
+    They are looked for and never downloaded.
 
     Raises:
-        ModelError: it is not here, and a real run would not download it either.
+        ModelError: one is not here, and a real run would not download it either.
+        StudyFileError: two of them are the same model.
     """
-    try:
-        model = resolve_model(spec.model, base=base, seed=spec.seed, offline=True)
-    except ModelError:
-        if offline or offline_reason() or not spec.model.startswith("hf:"):
-            raise
-        return [f"the model {spec.model} is not in the hub's cache and would be downloaded first"]
-    refuse_longer_than(model, spec.problem)
-    return []
+    here: dict[str, ResolvedModel] = {}
+    absent = []
+    for variant, source in zip(spec.variants, spec.models, strict=True):
+        try:
+            here[variant] = find_model(spec, variant, base=base, offline=True)
+        except ModelError:
+            if offline or offline_reason() or not source.startswith("hf:"):
+                raise
+            absent.append(f"the model {source} is not in the hub's cache and would be downloaded first")
+    refuse_twins(here)
+    return here, absent
+
+
+def _comparison_notes(spec: StudySpec) -> list[str]:
+    """How several models are compared with each other."""
+    if len(spec.models) < 2:
+        return []
+    if spec.quality.data is None:
+        return [UNCOMPARED]
+    return [f"{spec.quality.metric} of every model is compared with that of {spec.models[0]} at fp32"]

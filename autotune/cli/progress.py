@@ -10,7 +10,7 @@ from autotune.report.progress import Observer, Progress
 from autotune.report.scores import format_score
 from autotune.rounds import Run
 from autotune.search.score import score
-from autotune.spec.configuration import Configuration
+from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.study import StudySpec
 from autotune.store.records import TrialRecord
 from autotune.trial.measurement import Failure
@@ -37,9 +37,17 @@ class TerminalObserver(Observer):
         """Say that another process measures."""
         output.message(text)
 
-    def preparing(self, backend: str, precision: str) -> None:
+    def preparing(self, one: Prepared) -> None:
         """Show what is prepared."""
-        output.status(f"preparing the model for {backend} {precision}")
+        output.status(f"preparing the model: {one}")
+
+    def comparing(self, one: Prepared) -> None:
+        """Show what is compared."""
+        output.status(f"comparing the answers of {one} with the fp32 reference's")
+
+    def second_stage_started(self, progress: Progress) -> None:
+        """Say that knobs are turned now."""
+        output.message(f"second stage, after {progress.finished} trials: knobs of the leading placements")
 
     def trial_started(self, configuration: Configuration, progress: Progress) -> None:
         """Show what is about to be measured."""

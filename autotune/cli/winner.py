@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import textwrap
+from collections.abc import Iterator, Sequence
 
 from autotune.cli import output
 from autotune.plan.describe import WIDTH, confirmation_sentences, format_gain, format_range
@@ -11,16 +12,20 @@ from autotune.plan.document import Plan
 from autotune.report.top import top_table
 from autotune.spec.study import StudySpec
 from autotune.store.location import parse_location
+from autotune.store.records import TrialRecord
 from autotune.store.store import DEFAULT_URL, read_store
+from autotune.trial.measurement import Failure, FailureKind
 
 
 def print_winner(plan: Plan, spec: StudySpec, store: str) -> None:
     """Print the search's top configurations, then the plan, how sure it is, and the next commands."""
     with read_store(store) as opened:
         columns, rows = top_table(opened.trial_summaries(spec.name), spec)
+        refused = list(_refused(opened.trials(spec.name)))
     output.result_table(f"study {spec.name}: best configurations of the search", columns, rows)
     url = "" if store == DEFAULT_URL else f" --store {shlex.quote(str(parse_location(store)))}"
     lines = [
+        *refused,
         "",
         f"plan {plan.id}: {plan.configuration}",
         f"gain over the baseline: {_gain(plan)}",
@@ -33,6 +38,14 @@ def print_winner(plan: Plan, spec: StudySpec, store: str) -> None:
         f"      autotune export {plan.id} --to numactl -o launch/{url}",
     ]
     output.result_text("\n".join(lines))
+
+
+def _refused(trials: Sequence[TrialRecord]) -> Iterator[str]:
+    """Why the answers of some configurations are wrong."""
+    for trial in trials:
+        if isinstance(trial.result, Failure) and trial.result.kind == FailureKind.WRONG_OUTPUT:
+            what = "" if trial.result.model_wide else f", {trial.configuration.prepared}"
+            yield f"trial {trial.number}{what}: {trial.result.reason}"
 
 
 def _gain(plan: Plan) -> str:

@@ -40,6 +40,7 @@ class NumactlExporter:
             interpreter=commands[0].argv[0],
             asked=json.dumps(asked_to_json(ask(commands, plan.configuration, plan.scenario, _rate(plan)))),
             artifact=plan.model.get("artifact") or "",
+            requests=plan.model.get("requests") or "",
             instances=[_instance(command) for command in commands],
         )
         return {SCRIPT: text}

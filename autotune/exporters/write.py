@@ -29,7 +29,7 @@ def write_export(
         ExportError: the folder or a path is unusable, or a file of somebody else's is in the way.
     """
     targets = {path: _target(folder, path) for path in files}
-    _check_folder(folder)
+    check_folder(folder)
     written = _read_record(folder)
     for path, target in targets.items():
         _check_target(target, written.get(path), force=force)
@@ -70,8 +70,12 @@ def _target(folder: Path, path: str) -> Path:
     return target
 
 
-def _check_folder(folder: Path) -> None:
-    """Refuse a folder that is none, or that cannot be made or written."""
+def check_folder(folder: Path) -> None:
+    """Make sure that a folder is one, or can be made, and can be written.
+
+    Raises:
+        ExportError: it is not, or cannot.
+    """
     whole = folder.absolute()
     try:
         existing = next(parent for parent in (whole, *whole.parents) if parent.exists())

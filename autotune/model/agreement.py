@@ -42,16 +42,24 @@ def measure_agreement(
             raise ValueError(f"an output has the shape {output.shape}, not {reference.shape}")
         if not np.isfinite(output).all():
             raise ValueError("an output has numbers that are not finite")
-        cosines.append(_least_cosine(reference, output))
+        cosines.append(float(sequence_cosines(reference, output).min()))
         differences.append(float(np.abs(reference - output).max()))
     return Agreement(cosine=min(cosines), max_abs_difference=max(differences))
 
 
-def _least_cosine(reference: np.ndarray[Any, Any], output: np.ndarray[Any, Any]) -> float:
+def sequence_cosines(
+    reference: np.ndarray[Any, Any], output: np.ndarray[Any, Any]
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Cosine similarity of each sequence's output to the reference's; both `(batch, ...)`.
+
+    Two zero outputs agree; a zero against anything else has no direction, hence no agreement.
+    """
     a = reference.reshape(len(reference), -1).astype(np.float64)
     b = output.reshape(len(output), -1).astype(np.float64)
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     products = (a * b).sum(axis=1)
-    # Two zero outputs agree; a zero against anything else has no direction, hence no agreement.
-    cosines = np.where(lengths > 0, products / np.maximum(lengths, 1e-300), (a == b).all(axis=1))
-    return float(cosines.min())
+    same = (a == b).all(axis=1)
+    cosines: np.ndarray[Any, np.dtype[np.float64]] = np.where(
+        lengths > 0, products / np.maximum(lengths, 1e-300), same
+    )
+    return cosines

@@ -7,17 +7,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autotune.spec.configuration import Precision
 
-ARTIFACT_FORMAT = 1
+ARTIFACT_FORMAT = 2
 """Raised whenever what is written into artifacts changes; part of the key."""
 
 DECIDING_ISA = frozenset(
     (
-        *("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16"),
-        *("amx_tile", "amx_int8", "amx_bf16"),
-        *("asimddp", "i8mm", "bf16", "sve", "sve2"),
+        *("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16"),
+        *("amx_tile", "amx_int8", "amx_bf16", "amx_fp16"),
+        *("asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2"),
     )
 )
 """Flags that engines choose kernels and weight layouts by; as in /proc/cpuinfo."""
@@ -31,6 +32,7 @@ class Artifact:
         key: hex digest of (model digest, backend, precision, library versions, ISA).
         directory: where its files lie; read-only from here on.
         size_bytes: of all its files.
+        created_s: Unix time.
     """
 
     key: str
@@ -39,6 +41,7 @@ class Artifact:
     precision: Precision
     model_digest: str
     size_bytes: int
+    created_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,12 @@ class ArtifactName:
 
     Attributes:
         versions: of the distributions that make and load it.
-        isa: the flags of `DECIDING_ISA` that the machine has, ascending.
+        isa: the flags of the machine that it depends on, ascending: those of `DECIDING_ISA`, or all of them
+            where it holds machine code.
+        calibration: digest of the requests that its scales come from; empty where they decide nothing.
+        shapes: `(batch, tokens)` of the requests that it has code for, ascending; empty where it has none.
+        made_of: the artifacts that it says something of, by key and time; empty for what an engine loads.
+        knobs: that these were loaded with, as `autotune.spec.knobs` writes them.
     """
 
     model_digest: str
@@ -55,10 +63,14 @@ class ArtifactName:
     precision: Precision
     versions: Mapping[str, str]
     isa: tuple[str, ...] = ()
+    calibration: str = ""
+    shapes: tuple[tuple[int, int], ...] = ()
+    made_of: tuple[str, ...] = ()
+    knobs: str = ""
 
     def key(self) -> str:
         """The hex digest that the artifact is found by."""
-        content = {
+        content: dict[str, Any] = {
             "format": ARTIFACT_FORMAT,
             "model": self.model_digest,
             "backend": self.backend,
@@ -66,6 +78,14 @@ class ArtifactName:
             "versions": dict(self.versions),
             "isa": self.isa,
         }
+        if self.calibration:
+            content["calibration"] = self.calibration
+        if self.shapes:
+            content["shapes"] = self.shapes
+        if self.made_of:
+            content["made_of"] = self.made_of
+        if self.knobs:
+            content["knobs"] = self.knobs
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

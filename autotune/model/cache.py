@@ -192,6 +192,7 @@ def _to_artifact(directory: Path, manifest: Manifest) -> Artifact:
         precision=manifest.precision,
         model_digest=manifest.model_digest,
         size_bytes=manifest.size_bytes,
+        created_s=manifest.created_s,
     )
 
 

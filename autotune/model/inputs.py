@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from autotune.errors import ModelError
+from autotune.spec.model_source import ArrayKind
 
 INPUTS_FILE = "inputs.json"
 FORMAT = "autotune.inputs/1"
 
-ArrayKind = Literal["tokens", "ones", "zeros"]
+ElementType = Literal["int64", "int32"]
 
 OFFSET_MODEL_TYPES = frozenset(
     (
@@ -39,13 +40,19 @@ class InputsDescription:
         vocabulary: token ids are less than this.
         reserved: ids with a meaning of their own (padding, separators), which random requests avoid.
         max_sequence_length: the most tokens of one sequence; None = no bound.
-        arrays: name and content of every input, all int64 `(batch, tokens)`.
+        arrays: name and content of every input, all `(batch, tokens)`.
+        types: of the inputs that are not int64.
+        batch_size: the only one that the model takes; None = any.
+        sequence_length: the only one that the model takes; None = any up to the longest.
     """
 
     vocabulary: int
     reserved: tuple[int, ...]
     max_sequence_length: int | None
     arrays: Mapping[str, ArrayKind]
+    types: Mapping[str, ElementType] = field(default_factory=dict)
+    batch_size: int | None = None
+    sequence_length: int | None = None
 
 
 def describe_inputs(
@@ -66,26 +73,37 @@ def describe_inputs(
         raise ModelError(
             f"a {config.get('model_type')} model takes no token ids", remedy="choose an encoder of text"
         )
-    configured = (config.get(name) for name in SPECIAL_TOKENS)
-    reserved = {*special_ids, *(token for token in configured if isinstance(token, int))}
     arrays: dict[str, ArrayKind] = {"input_ids": "tokens", "attention_mask": "ones"}
     if "token_type_ids" in set(parameters) and config.get("type_vocab_size", 0) > 1:
         arrays["token_type_ids"] = "zeros"
     return InputsDescription(
         vocabulary=vocabulary,
-        reserved=tuple(sorted(token for token in reserved if 0 <= token < vocabulary)),
-        max_sequence_length=_max_sequence_length(config),
+        reserved=reserved_ids(config, special_ids, vocabulary),
+        max_sequence_length=max_sequence_length(config),
         arrays=arrays,
     )
 
 
-def _max_sequence_length(config: Mapping[str, Any]) -> int | None:
+def reserved_ids(config: Mapping[str, Any], special_ids: Iterable[int], vocabulary: int) -> tuple[int, ...]:
+    """Those below `vocabulary` that `config.json` or a tokenizer give a meaning of their own, ascending."""
+    configured = (config.get(name) for name in SPECIAL_TOKENS)
+    reserved = {*special_ids, *(token for token in configured if isinstance(token, int))}
+    return tuple(sorted(token for token in reserved if 0 <= token < vocabulary))
+
+
+def max_sequence_length(config: Mapping[str, Any]) -> int | None:
+    """The most tokens that a transformers model has positions for; None where it has no table of them."""
     rows = config.get("max_position_embeddings")
     if not isinstance(rows, int) or rows <= 0:
         return None
     pad = config.get("pad_token_id")
     offset = pad + 1 if config.get("model_type") in OFFSET_MODEL_TYPES and isinstance(pad, int) else 0
     return rows - offset
+
+
+def is_unmasked(description: InputsDescription | None) -> bool:
+    """Whether the model cannot be told what is padding; None = it is one of transformers' own, and can."""
+    return description is not None and "ones" not in description.arrays.values()
 
 
 def write_inputs(directory: Path, description: InputsDescription) -> None:
@@ -119,20 +137,32 @@ def make_inputs(
     """Make one request for the model in `directory`; the same arguments make the same request.
 
     Returns:
-        int64 arrays `(batch_size, sequence_length)` by name; token ids are random, never special ones.
+        Arrays `(batch_size, sequence_length)` by name, int64 but for what `InputsDescription.types` says;
+        token ids are random, never special ones.
 
     Raises:
-        ModelError: the model takes no sequence of this length.
+        ModelError: the model takes no requests of this shape.
     """
     description = read_inputs(directory)
-    check_sequence_length(description, sequence_length)
+    check_shape(description, batch_size, sequence_length)
     shape = (batch_size, sequence_length)
     makers: dict[ArrayKind, Callable[[], np.ndarray[Any, Any]]] = {
         "tokens": lambda: _random_tokens(description, shape, seed),
         "ones": lambda: np.ones(shape, dtype=np.int64),
         "zeros": lambda: np.zeros(shape, dtype=np.int64),
     }
-    return {name: makers[kind]() for name, kind in description.arrays.items()}
+    types = description.types
+    return {
+        name: makers[kind]().astype(types.get(name, "int64"), copy=False)
+        for name, kind in description.arrays.items()
+    }
+
+
+def nearest_shape(description: InputsDescription, batch_size: int, sequence_length: int) -> tuple[int, int]:
+    """The `(batch, tokens)` that the model takes nearest to this."""
+    longest = description.max_sequence_length or sequence_length
+    tokens = description.sequence_length or min(sequence_length, longest)
+    return description.batch_size or batch_size, tokens
 
 
 def check_model_takes(folder: Path, sequence_length: int) -> None:
@@ -141,19 +171,41 @@ def check_model_takes(folder: Path, sequence_length: int) -> None:
     Raises:
         ModelError: it is longer than the model's longest.
     """
-    _refuse_longer(_max_sequence_length(json.loads((folder / "config.json").read_bytes())), sequence_length)
+    refuse_longer(max_sequence_length(json.loads((folder / "config.json").read_bytes())), sequence_length)
 
 
-def check_sequence_length(description: InputsDescription, sequence_length: int) -> None:
-    """Refuse a sequence that the model has no positions for.
+def check_shape(description: InputsDescription, batch_size: int, sequence_length: int) -> None:
+    """Refuse requests of a shape that the model does not take.
 
     Raises:
-        ModelError: it is longer than the model's longest.
+        ModelError: they are longer than the model's longest, or not of the only shape that it takes.
     """
-    _refuse_longer(description.max_sequence_length, sequence_length)
+    refuse_longer(description.max_sequence_length, sequence_length)
+    fixed = (
+        ("batch_size", batch_size, description.batch_size),
+        ("sequence_length", sequence_length, description.sequence_length),
+    )
+    for name, asked, only in fixed:
+        if only is not None and asked != only:
+            raise ModelError(
+                f"{name} {asked} is not what the model was exported for: it takes {only} alone",
+                remedy=f"set problem.{name} to {only}, or export the model with this dimension left free",
+            )
 
 
-def _refuse_longer(longest: int | None, sequence_length: int) -> None:
+def ordinary_tokens(description: InputsDescription) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Every token id that has no meaning of its own, ascending."""
+    return np.setdiff1d(
+        np.arange(description.vocabulary, dtype=np.int64), np.array(description.reserved, dtype=np.int64)
+    )
+
+
+def refuse_longer(longest: int | None, sequence_length: int) -> None:
+    """Refuse a sequence that has more tokens than a model's longest; None = there is no bound.
+
+    Raises:
+        ModelError: it is longer.
+    """
     if longest is not None and sequence_length > longest:
         raise ModelError(
             f"sequence_length {sequence_length} is more than the model takes",
@@ -164,8 +216,6 @@ def _refuse_longer(longest: int | None, sequence_length: int) -> None:
 def _random_tokens(
     description: InputsDescription, shape: tuple[int, int], seed: int
 ) -> np.ndarray[Any, np.dtype[np.int64]]:
-    ordinary = np.setdiff1d(
-        np.arange(description.vocabulary, dtype=np.int64), np.array(description.reserved, dtype=np.int64)
-    )
+    ordinary = ordinary_tokens(description)
     drawn = np.random.default_rng(seed).integers(len(ordinary), size=shape)
     return np.asarray(ordinary[drawn], dtype=np.int64)

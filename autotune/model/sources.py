@@ -1,11 +1,11 @@
-"""Model sources: `random:NAME`, `path:DIR`, `hf:ORG/NAME@REVISION`, `fake:FILE`."""
+"""Model sources: `random:NAME`, `path:DIR`, `hf:ORG/NAME@REVISION`, `onnx:FILE`, `fake:FILE`."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +14,14 @@ from autotune.model.architectures import ARCHITECTURES
 from autotune.model.digests import digest_files
 from autotune.model.folder import folder_digest
 from autotune.model.hub import download
+from autotune.model.inputs import InputsDescription
+from autotune.model.onnx_file import read_onnx_file
+from autotune.spec.model_source import FORMS, ArrayKind
 
 RANDOM_WEIGHTS_VERSION = 1
 """Raised whenever the same seed would give other weights; part of the digest."""
 
-KINDS = ("random", "path", "hf", "fake")
+KINDS = ("random", "path", "hf", "onnx", "fake")
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,12 @@ class ResolvedModel:
 
     Attributes:
         source: as written in the study.
-        kind: the source's prefix: `random`, `path`, `hf`, `fake`.
+        kind: the source's prefix: `random`, `path`, `hf`, `onnx`, `fake`.
         digest: hex SHA-256 over what decides its outputs (config and weights, or architecture and seed).
-        path: its folder (`path`, `hf`) or file (`fake`); None for `random`.
+        path: its folder (`path`, `hf`) or file (`onnx`, `fake`); None for `random`.
         architecture: the name after `random:`; empty otherwise.
         seed: seed of random weights.
+        inputs: what an `onnx` file takes; None for others, whose configuration says it.
     """
 
     source: str
@@ -40,15 +44,24 @@ class ResolvedModel:
     path: Path | None
     architecture: str = ""
     seed: int = 0
+    inputs: InputsDescription | None = None
 
 
-def resolve_model(source: str, *, base: Path, seed: int, offline: bool) -> ResolvedModel:
+def resolve_model(
+    source: str,
+    *,
+    base: Path,
+    seed: int,
+    offline: bool,
+    arrays: Mapping[str, ArrayKind] | None = None,
+) -> ResolvedModel:
     """Find the model on this machine, downloading it if it comes from the hub, and take its digest.
 
     Args:
         base: folder that relative paths start from (the study file's).
         seed: seed of random weights.
         offline: never ask the hub.
+        arrays: what the inputs of an `onnx` file hold, by name, where their names do not tell.
 
     Raises:
         ModelError: the source is malformed, absent, unsafe to load, or cannot be downloaded.
@@ -58,12 +71,13 @@ def resolve_model(source: str, *, base: Path, seed: int, offline: bool) -> Resol
         "random": lambda: _resolve_random(source, rest, seed),
         "path": lambda: _resolve_folder(source, "path", _locate(rest, base)),
         "hf": lambda: _resolve_folder(source, "hf", download(rest, offline=offline)),
+        "onnx": lambda: _resolve_onnx(source, _locate(rest, base), arrays or {}),
         "fake": lambda: _resolve_fake(source, _locate(rest, base)),
     }
     if not colon or kind not in resolvers or not rest:
         raise ModelError(
             f"{source!r} is not a model source",
-            remedy="write random:NAME, path:DIR, hf:ORG/NAME@REVISION or fake:FILE",
+            remedy=f"write {FORMS}",
         )
     return resolvers[kind]()
 
@@ -90,6 +104,11 @@ def _resolve_random(source: str, name: str, seed: int) -> ResolvedModel:
 
 def _resolve_folder(source: str, kind: str, directory: Path) -> ResolvedModel:
     return ResolvedModel(source, kind, folder_digest(directory), directory)
+
+
+def _resolve_onnx(source: str, file: Path, arrays: Mapping[str, ArrayKind]) -> ResolvedModel:
+    found = read_onnx_file(file, arrays)
+    return ResolvedModel(source, "onnx", found.digest, file, inputs=found.inputs)
 
 
 def _resolve_fake(source: str, file: Path) -> ResolvedModel:

@@ -12,9 +12,11 @@ from autotune.backends.protocol import Backend
 from autotune.errors import PlacementError
 from autotune.machine.cpus import format_cpu_list
 from autotune.model.artifact import Artifact
+from autotune.placement.knobs import knob_environment
 from autotune.placement.placement import Command, InstancePlacement, Placement
 from autotune.spec.configuration import Configuration, Scenario
-from autotune.spec.study import Problem
+from autotune.spec.knobs import parse_knobs
+from autotune.spec.problem import Problem
 
 PASSED_ON = (
     *("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH"),
@@ -41,6 +43,8 @@ def worker_commands(
     seed: int,
     warmup_s: float,
     backend: Backend,
+    *,
+    requests: Artifact | None = None,
 ) -> tuple[Command, ...]:
     """The command of every instance, in the order of the placement.
 
@@ -49,28 +53,58 @@ def worker_commands(
 
     Args:
         warmup_s: upper bound of the warm-up.
+        requests: the stream of them; None where they are of one length.
 
     Raises:
         PlacementError: a batch of a `single_stream` has fewer sequences than there are instances.
+        UnsupportedError: a knob asks for a library that is not on this host.
     """
     threads = configuration.threads_per_instance
-    environment = worker_environment(os.environ, backend.environment(threads), pinned=threads > 0)
+    variables = {
+        **backend.environment(threads),
+        **knob_environment(parse_knobs(configuration.knobs)),
+        **(tokenization_environment(threads) if problem.include else {}),
+    }
+    environment = worker_environment(os.environ, variables, pinned=threads > 0)
     interpreter = _interpreter()
     fixed = {
         "backend": configuration.backend,
         "precision": configuration.precision,
         "artifact": str(artifact.directory),
-        "sequence-length": str(problem.sequence_length),
+        **_sequences(problem, requests),
         "threads": str(threads),
         "seed": str(seed),
         "warmup-s": f"{warmup_s:g}",
         "instances": str(configuration.instances),
+        **({"knobs": configuration.knobs} if configuration.knobs else {}),
     }
     shares = batch_shares(problem.batch_size, configuration.instances, scenario)
     return tuple(
         _command(interpreter, {**fixed, "batch-size": str(share), "instance": str(index)}, environment, place)
         for index, (place, share) in enumerate(zip(placement.instances, shares, strict=True))
     )
+
+
+def _sequences(problem: Problem, requests: Artifact | None) -> dict[str, str]:
+    if requests is None:
+        return {"sequence-length": str(problem.sequence_length)}
+    return {"requests": str(requests.directory)}
+
+
+def tokenization_environment(threads: int) -> dict[str, str]:
+    """What keeps a tokenizer to the threads of its instance, which compute nothing meanwhile.
+
+    Args:
+        threads: 0 = the library's default.
+
+    Source: the library tokenizers, utils/parallelism.rs; rayon, which it runs on.
+    """
+    if threads == 0:
+        return {}
+    return {
+        "TOKENIZERS_PARALLELISM": "false" if threads == 1 else "true",
+        "RAYON_NUM_THREADS": str(threads),
+    }
 
 
 def batch_shares(batch_size: int, instances: int, scenario: Scenario) -> tuple[int, ...]:
@@ -88,6 +122,19 @@ def batch_shares(batch_size: int, instances: int, scenario: Scenario) -> tuple[i
         )
     share, left = divmod(batch_size, instances)
     return tuple(share + (index < left) for index in range(instances))
+
+
+def request_shapes(
+    configuration: Configuration, problem: Problem, scenario: Scenario
+) -> frozenset[tuple[int, int]]:
+    """`(batch, tokens)` of all requests of one length that the instances of a configuration will get.
+
+    Raises:
+        PlacementError: as from `batch_shares`.
+    """
+    assert problem.sequence_length is not None
+    shares = batch_shares(problem.batch_size, configuration.instances, scenario)
+    return frozenset((share, problem.sequence_length) for share in shares)
 
 
 def worker_environment(

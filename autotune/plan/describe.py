@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autotune.machine.cpus import format_cpu_list
 from autotune.units import format_bytes, format_latency, format_throughput
 
 if TYPE_CHECKING:
+    from autotune.model.assessment import Assessment
     from autotune.plan.document import Plan
-    from autotune.plan.evidence import Estimate, LatencyPercentile, Range
+    from autotune.plan.evidence import Estimate, LatencyPercentile, Range, Requests
 
 WIDTH = 80
 
@@ -23,6 +25,8 @@ def describe(plan: Plan) -> str:
         [f"plan {plan.id}", *_facts(configuration_facts(plan))],
         ["placement", *_table(placement_rows(plan))],
         ["evidence", *_table(evidence_rows(plan))],
+        *([["requests", *_facts(requests_facts(plan.requests))]] if plan.requests else []),
+        *([["quality", *_facts(quality_facts(plan.quality))]] if plan.quality else []),
         ["confirmation", *_confirmation(plan)],
         *([["other finalists", *_table(rival_rows(plan))]] if plan.confirmation.rivals else []),
         ["provenance", *_facts(provenance_facts(plan))],
@@ -73,13 +77,62 @@ def configuration_facts(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "threads", f"{threads} per instance"
     yield "placement", f"{chosen.placement} on sockets {chosen.sockets}{smt}"
     yield "engine", f"{chosen.backend}, {chosen.precision}"
-    yield "model", str(plan.model.get("source", "unknown"))
+    if chosen.knobs:
+        yield "knobs", chosen.knobs
+    yield "model", _model(plan)
     problem = spec.get("problem", {})
     if problem:
-        shape = f"{problem.get('batch_size')} x {problem.get('sequence_length')} tokens"
-        yield "problem", f"{shape}, {plan.scenario}"
+        yield "problem", f"{_problem(problem)}, {plan.scenario}"
+    if chosen.padding:
+        yield "padding", f"{_PADDINGS[chosen.padding]}; {_BATCHINGS[chosen.batching]}"
     value = format_estimate(plan.objective, plan.estimate)
     yield "objective", f"{plan.objective} {value}, {_against_baseline(plan)}"
+
+
+def _model(plan: Plan) -> str:
+    """What the plan runs, and what it was chosen among."""
+    source, asked = str(plan.model.get("source", "unknown")), plan.study.get("spec", {}).get("model")
+    return source if not isinstance(asked, list) else f"{source}, chosen among {', '.join(map(str, asked))}"
+
+
+def _problem(problem: dict[str, Any]) -> str:
+    """The requests in words; of a document that no study file could hold, what it says of their shape."""
+    from pydantic import ValidationError  # which listings of plans do without
+
+    from autotune.spec.problem import Problem, problem_in_words
+
+    try:
+        return problem_in_words(Problem.model_validate_json(json.dumps(problem)))
+    except ValidationError:
+        return f"batch {problem.get('batch_size')} x {problem.get('sequence_length')} tokens"
+
+
+_PADDINGS = {
+    "": "none",
+    "max": "max: to the longest of all",
+    "bucket": "bucket: to the next of a few lengths",
+    "none": "none: to the longest of the same request",
+}
+_BATCHINGS = {
+    "": "as they come",
+    "arrival": "batches as they come",
+    "sorted": "batches of like length",
+    "tokens": "batches of like length, as many as a budget of tokens holds",
+}
+
+
+def requests_facts(requests: Requests) -> Iterator[tuple[str, str]]:
+    """What was asked, where requests differ: names and texts."""
+    yield (
+        "lengths",
+        f"median {requests.median_tokens:g}, p90 {requests.p90_tokens:.0f}, at most {requests.most_tokens} "
+        f"tokens, of {requests.sequences} sequences in {requests.requests} requests",
+    )
+    yield "filled", f"{requests.padding:.0%} of all tokens are padding"
+    if requests.tokens_per_s is not None:
+        yield "tokens", f"{requests.tokens_per_s:.0f} tokens/s without padding"
+    if requests.hit_rate is not None:
+        yield "cache", f"{requests.hit_rate:.1%} of the sequences were answered from it"
 
 
 def _against_baseline(plan: Plan) -> str:
@@ -123,6 +176,29 @@ def evidence_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
     yield "requests", *(str(column.requests) for column in columns)
     yield "runs", *(str(column.runs) for column in columns)
     yield "memory", *(format_bytes(column.memory_bytes) for column in columns)
+
+
+def quality_facts(quality: Assessment) -> Iterator[tuple[str, str]]:
+    """How near the answers are to the fp32 reference's: names and texts."""
+    yield "compared on", _COMPARED_ON[quality.inputs].format(count=quality.sequences)
+    if quality.cosine is not None:
+        least = "" if quality.least_cosine is None else f", least {quality.least_cosine:.4f}"
+        yield "cosine", f"{quality.cosine:.4f}{least}"
+    if quality.max_difference is not None:
+        yield "largest", f"difference {quality.max_difference:.2%} of the reference's largest number"
+    if quality.top1 is not None:
+        yield "top-1", f"the same class in {quality.top1:.1%}"
+    if (scored := quality.labelled) is not None:
+        whose = f"that of {scored.of} at fp32" if scored.of else "the reference's"
+        change = f"{scored.value:.4f}, {whose} {scored.reference:.4f}"
+        yield scored.metric, f"{change}: a drop of {scored.drop:.4f} on {scored.rows} rows"
+
+
+_COMPARED_ON = {
+    "texts": "{count} texts, with the fp32 reference's answers",
+    "random": "{count} sequences of random tokens, with the fp32 reference's answers",
+    "none": "nothing: a fake model computes no answers",
+}
 
 
 def _span(objective: str, estimate: Estimate) -> str:
@@ -182,7 +258,7 @@ def rival_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
             str(rival.trial),
             f"{one.instances} x {one.threads_per_instance or 'default'}",
             one.placement + ("+smt" if one.smt else ""),
-            f"{one.backend} {one.precision}",
+            ", ".join(filter(None, (str(one.prepared), one.padding, one.batching, one.knobs))),
             "" if rival.ratio is None else f"{rival.ratio:.3f}x",
             rival.standing,
         )

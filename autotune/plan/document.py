@@ -9,8 +9,17 @@ from pydantic_core import from_json, to_json
 
 from autotune.errors import PlanError
 from autotune.machine.cpus import MAX_CPU
+from autotune.model.assessment import Assessment
 from autotune.placement.placement import Command
-from autotune.plan.evidence import Confirmation, Document, Estimate, Positive, Range, StrictConfiguration
+from autotune.plan.evidence import (
+    Confirmation,
+    Document,
+    Estimate,
+    Positive,
+    Range,
+    Requests,
+    StrictConfiguration,
+)
 from autotune.plan.upgrade import UPGRADES
 from autotune.spec.configuration import Scenario
 
@@ -80,9 +89,12 @@ class Plan(Document):
         gain: of the objective over the baseline; more than 1 is better; None where the baseline failed.
         gain_range: its 95 % interval; None where there is no gain, or the baseline itself is the plan.
         confirmation: how it was chosen, and against whom.
+        requests: what they were like, where they differ; None where they are of one length.
+        quality: how near its answers are to the fp32 reference's; None in documents from before that.
         machine: what `autotune machine --json` prints, with the fingerprint.
         versions: of autotune, Python, kernel and every library that decides speed.
-        model: its `source`, `digest`, and the `artifact` folder that the instances load.
+        model: its `source`, `digest`, the `artifact` folder that the instances load, and, where requests
+            differ, the folder of the `requests` that they are given.
         study: its `name` and `spec`, the study file's values.
         trial: number of the winning trial.
         warnings: sentences on what weakens the evidence.
@@ -100,6 +112,8 @@ class Plan(Document):
     gain: Positive | None
     gain_range: Range | None = None
     confirmation: Confirmation
+    requests: Requests | None = None
+    quality: Assessment | None = None
     machine: dict[str, Any]
     versions: dict[str, str]
     model: Annotated[dict[str, Any], AfterValidator(_model)]

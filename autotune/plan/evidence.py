@@ -86,6 +86,29 @@ class Estimate(Document):
         return next((one for one in self.latencies if one.percentile == percentile), None)
 
 
+class Requests(Document):
+    """What was asked of the plan, where requests differ.
+
+    Attributes:
+        requests: how many there are before they begin again; sequences: in all of them.
+        median_tokens, p90_tokens, most_tokens, mean_tokens: of a sequence, without padding.
+        padding: share of the tokens of all requests that only fill them, where no answer is cached.
+        tokens_per_s: that were served, padding not counted; None where too few requests were served to be
+            like all of them.
+        hit_rate: share of the sequences whose answer came from a cache, as it was measured; None without one.
+    """
+
+    requests: Annotated[int, Field(ge=1)]
+    sequences: Annotated[int, Field(ge=1)]
+    median_tokens: Positive
+    p90_tokens: Positive
+    most_tokens: Annotated[int, Field(ge=1)]
+    mean_tokens: Positive
+    padding: Annotated[float, Field(ge=0, lt=1)]
+    tokens_per_s: Positive | None
+    hit_rate: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
 class Rival(Document):
     """A finalist that is not the plan.
 

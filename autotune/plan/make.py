@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from autotune.errors import PlanError
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
+from autotune.model.assessment import UNCOMPARED, Assessment
 from autotune.model.sources import ResolvedModel
+from autotune.model.stream import StreamDescription
+from autotune.placement.knobs import PRELOAD_VARIABLE
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan, PlanInstance, format_plan
-from autotune.plan.evidence import Confirmation, Estimate, LatencyPercentile, Range
+from autotune.plan.evidence import Confirmation, Estimate, LatencyPercentile, Range, Requests
 from autotune.plan.histogram import latency_histogram
 from autotune.search.score import ratio, score
 from autotune.spec.configuration import Configuration
+from autotune.spec.knobs import answering
 from autotune.spec.study import Objective, StudySpec
 from autotune.statistics.paired import Interval, mean_interval
 from autotune.statistics.quantiles import needed_count, percentile_of, supports, upper_bound
 from autotune.trial.measurement import Measurement
 from autotune.trial.rates import kept_step
-from autotune.trial.statistics import latencies_s, memory_bytes, throughput_sps
+from autotune.trial.statistics import hit_rate, latencies_s, memory_bytes, throughput_sps
 
 ID_DIGITS = 6
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
@@ -57,6 +61,8 @@ def make_plan(
     commands: Sequence[Command],
     versions: dict[str, str],
     model: ResolvedModel,
+    quality: Assessment | None = None,
+    requests: StreamDescription | None = None,
     warnings: Iterable[str] = (),
 ) -> Plan:
     """Make the plan that deploys the winner; reads the clock, touches nothing else.
@@ -65,6 +71,8 @@ def make_plan(
         baseline: None where it failed.
         gain: of the objective over the baseline, as the rounds showed it; None = as the two estimates say.
         commands: what started the winner's instances, in order.
+        quality: of the winner's answers; None = not known.
+        requests: what the winner's instances were given; None where they are of one length.
         warnings: sentences to put before those that the plan's own figures call for.
     """
     estimate = estimate_from(winner, spec)
@@ -81,12 +89,20 @@ def make_plan(
         gain=_gain(spec, estimate, against, gain),
         gain_range=range_of(gain),
         confirmation=confirmation,
+        requests=None if requests is None else _requests(requests, winner.runs, estimate),
+        quality=quality,
         machine=machine_document(machine),
         versions=versions,
-        model={"source": model.source, "digest": model.digest, "artifact": artifact_of(commands)},
+        model={"source": model.source, "digest": model.digest, **folders_of(commands)},
         study={"name": spec.name, "spec": spec.model_dump(mode="json")},
         trial=winner.trial,
-        warnings=(*warnings, *_warnings(winner.runs, spec, machine)),
+        warnings=(
+            *warnings,
+            *_warnings(winner.runs, spec, machine),
+            *_doubts(spec, winner.configuration, quality),
+            *_needs(commands),
+            *_unserved(requests, winner.runs),
+        ),
     )
     return plan.model_copy(update={"id": f"{spec.name}-{_digest(plan)}"})
 
@@ -194,6 +210,29 @@ def _warnings(runs: Sequence[Measurement], spec: StudySpec, machine: Machine) ->
         )
 
 
+def _doubts(spec: StudySpec, configuration: Configuration, quality: Assessment | None) -> Iterator[str]:
+    """What is not known of the answers; fp32 computes as the reference does, but for some knobs."""
+    changing = answering(configuration.knobs)
+    computed = f"{configuration.precision} {changing}".rstrip()
+    if computed != "fp32" and quality and quality.inputs == "random" and quality.labelled is None:
+        yield (
+            f"The answers at {computed} were compared with fp32's on random tokens alone: "
+            "name real texts (quality.texts) or labelled ones (quality.data) to know what it costs on yours."
+        )
+    if len(spec.models) > 1 and spec.quality.data is None:
+        yield UNCOMPARED
+
+
+def _needs(commands: Sequence[Command]) -> Iterator[str]:
+    """What the plan takes from the host that it was measured on, beside its files."""
+    libraries = commands[0].environment.get(PRELOAD_VARIABLE, "") if commands else ""
+    if libraries:
+        yield (
+            f"Its processes are started with {libraries.replace(':', ' and ')} preloaded: "
+            "that must be there, at the same path, wherever it is deployed, in a container too."
+        )
+
+
 def _asked_percentiles(spec: StudySpec) -> list[float]:
     """The percentiles that the objective or the limits speak of."""
     asked = [spec.objective.percentile] if spec.objective.kind == "latency" else []
@@ -202,10 +241,46 @@ def _asked_percentiles(spec: StudySpec) -> list[float]:
     return asked
 
 
-def artifact_of(commands: Sequence[Command]) -> str | None:
-    """The folder that the workers load: the argument after `--artifact`."""
-    arguments: dict[str, Any] = dict(zip(commands[0].argv, commands[0].argv[1:], strict=False))
-    return arguments.get("--artifact")
+def folders_of(commands: Sequence[Command]) -> dict[str, str | None]:
+    """What the workers load: `artifact`, and `requests` where they are those of a stream."""
+    arguments: dict[str, str] = dict(zip(commands[0].argv, commands[0].argv[1:], strict=False))
+    requests = arguments.get("--requests")
+    return {"artifact": arguments.get("--artifact"), **({"requests": requests} if requests else {})}
+
+
+def _unserved(described: StreamDescription | None, runs: Sequence[Measurement]) -> Iterator[str]:
+    """That fewer sequences were served than are needed to be like all of them."""
+    if described is not None and (served := _fewest_served(runs)) < _cycle_sequences(described):
+        yield (
+            f"A run served {served} of {described.sequences} sequences, which need not be like all of them: "
+            "the lengths that are stated are those of all. Measure longer (measure.block)."
+        )
+
+
+def _fewest_served(runs: Sequence[Measurement]) -> int:
+    """Sequences that were served in the run that served the fewest."""
+    parts = ([part for block in run.blocks for part in block.instances] for run in runs)
+    return min(sum(part.sample_count for part in own) for own in parts)
+
+
+def _cycle_sequences(described: StreamDescription) -> int:
+    """Sequences in which long ones come as often as in all: of a file in its own order, all of it."""
+    return math.ceil(described.cycle * described.sequences / described.requests)
+
+
+def _requests(described: StreamDescription, runs: Sequence[Measurement], estimate: Estimate) -> Requests:
+    is_like_all = _fewest_served(runs) >= _cycle_sequences(described)
+    return Requests(
+        requests=described.requests,
+        sequences=described.sequences,
+        median_tokens=described.median_tokens,
+        p90_tokens=described.p90_tokens,
+        most_tokens=described.most_tokens,
+        mean_tokens=described.mean_tokens,
+        padding=described.padding,
+        tokens_per_s=described.mean_tokens * estimate.throughput_sps if is_like_all else None,
+        hit_rate=hit_rate(runs) if described.cache_size else None,
+    )
 
 
 def _digest(plan: Plan) -> str:

@@ -10,7 +10,13 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
-from autotune.plan.describe import configuration_facts, confirmation_sentences, provenance_facts
+from autotune.plan.describe import (
+    configuration_facts,
+    confirmation_sentences,
+    provenance_facts,
+    quality_facts,
+    requests_facts,
+)
 from autotune.report.dossier import Dossier
 from autotune.report.figures.picture import MARK, Missing, Picture, inlined
 from autotune.report.tables import (
@@ -52,6 +58,8 @@ def page(dossier: Dossier, pictures: Sequence[Picture | Missing]) -> str:
             configuration=list(configuration_facts(plan)),
             placement=placement_table(plan),
             evidence=evidence_table(plan),
+            quality=list(quality_facts(plan.quality)) if plan.quality else [],
+            requests=list(requests_facts(plan.requests)) if plan.requests else [],
             latencies=latency_table(dossier),
             confirmation=[
                 text for text in confirmation_sentences(plan) if text != plan.confirmation.quietness

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autotune.rounds import Run
-from autotune.spec.configuration import Configuration
+from autotune.spec.configuration import Configuration, Prepared
 from autotune.store.records import TrialRecord
 
 
@@ -42,8 +42,14 @@ class Observer:
     def waiting(self, text: str) -> None:
         """Another process measures on this machine; this one waits."""
 
-    def preparing(self, backend: str, precision: str) -> None:
+    def preparing(self, one: Prepared) -> None:
         """The model is about to be prepared for an engine."""
+
+    def comparing(self, one: Prepared) -> None:
+        """The answers of an engine at a precision are about to be compared with the fp32 reference's."""
+
+    def second_stage_started(self, progress: Progress) -> None:
+        """The placements are done with for now: from here on knobs are turned on the leading ones."""
 
     def trial_started(self, configuration: Configuration, progress: Progress) -> None:
         """A trial is about to be launched."""

@@ -9,8 +9,14 @@ from autotune.report.ranking import gain, measured_baseline, ranked
 from autotune.report.scores import format_score
 from autotune.spec.study import StudySpec
 from autotune.store.records import TrialSummary
+from autotune.trial.measurement import FailureKind
 
-TOP_COLUMNS = ("trial", "instances x threads", "placement", "sockets", "engine", "precision", "score", "gain")
+TOP_COLUMNS = (
+    *("trial", "instances x threads", "placement", "sockets", "engine", "precision"),
+    *("model", "padding", "batching", "knobs", "score", "gain"),
+)
+LEFT_OUT_WHERE_EQUAL = ("sockets", "model", "padding", "batching", "knobs")
+"""Columns that say nothing where all rows have the same in them."""
 
 
 def top_table(
@@ -18,15 +24,20 @@ def top_table(
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and rows of the `count` best configurations that meet the limits, best first.
 
-    The baseline is always among them. Sockets are left out where all rows have the same.
+    The baseline is always among them; those whose answers are wrong stand at the end. Columns of
+    `LEFT_OUT_WHERE_EQUAL` are left out where all rows have the same.
     """
     baseline = measured_baseline(trials)
     shown = ranked(trials, spec)[:count]
     if baseline is not None and baseline not in shown:
         shown.append(baseline)
-    one_set = len({trial.configuration.sockets for trial in shown}) <= 1
-    kept = [column for column in TOP_COLUMNS if not (one_set and column == "sockets")]
+    shown += [trial for trial in trials if trial.failure == FailureKind.WRONG_OUTPUT]
     cells = [dict(zip(TOP_COLUMNS, _row(trial, baseline, spec), strict=True)) for trial in shown]
+    kept = [
+        column
+        for column in TOP_COLUMNS
+        if column not in LEFT_OUT_WHERE_EQUAL or len({row[column] for row in cells}) > 1
+    ]
     return tuple(kept), [tuple(row[column] for column in kept) for row in cells]
 
 
@@ -39,6 +50,10 @@ def _row(trial: TrialSummary, baseline: TrialSummary | None, spec: StudySpec) ->
         one.sockets,
         one.backend,
         one.precision,
-        format_score(spec, trial.score or 0.0),
-        format_gain(gain(trial, baseline, spec)),
+        one.model,
+        one.padding,
+        one.batching,
+        one.knobs,
+        format_score(spec, trial.score) if trial.score is not None else "wrong output",
+        format_gain(gain(trial, baseline, spec)) if trial.score is not None else "",
     )

@@ -12,9 +12,10 @@ With SMT, threads come in whole cores.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 
+from autotune.backends.availability import Engines
 from autotune.errors import PlacementError, StudyFileError
 from autotune.machine.cpus import format_cpu_list, parse_cpu_list
 from autotune.machine.machine import Machine
@@ -35,7 +36,7 @@ _FILLED: tuple[Level, ...] = ("l3", "node", "package", "kind", "machine")
 Engine = tuple[str, Precision]
 
 
-def chosen_engines(search: Search, engines: Mapping[str, tuple[Precision, ...]]) -> tuple[Engine, ...]:
+def chosen_engines(search: Search, engines: Engines) -> tuple[Engine, ...]:
     """The (backend, precision) pairs to search, in the order of `engines`.
 
     Raises:
@@ -62,7 +63,7 @@ def _refuse_missing(field: str, listed: str | Iterable[str], available: Iterable
             raise StudyFileError(
                 f"{value!r} cannot be used on this machine with the study's other engines and precisions",
                 path=f"search.{field}[{index}]",
-                remedy=f"choose among {', '.join(there)}"
+                remedy=f"choose among {', '.join(there)}: `autotune engines` says why"
                 if there
                 else "nothing can be used: widen the search",
             )

@@ -40,7 +40,7 @@ Standing = Literal["tied", "worse", "failed"]
 
 @dataclass(frozen=True)
 class Contender:
-    """Who takes part; of equally good ones that with fewer cores, less memory, fewer instances is taken.
+    """Who takes part; of equally good ones that with fewer cores, knobs, bytes, instances is taken.
 
     Attributes:
         name: unique in its contest.
@@ -52,11 +52,12 @@ class Contender:
     cores: int = 0
     memory_bytes: int = 0
     instances: int = 0
+    knobs: int = 0
 
     @property
-    def cost(self) -> tuple[int, int, int]:
+    def cost(self) -> tuple[int, int, int, int]:
         """What decides between equally good ones."""
-        return self.cores, self.memory_bytes, self.instances
+        return self.cores, self.knobs, self.memory_bytes, self.instances
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ from autotune.spec.configuration import Configuration
 NAMES: tuple[str, ...] = tuple(field.name for field in fields(Configuration))
 """The parameters' names: the fields of `Configuration`, in order."""
 
+KNOBS = "knobs"
+"""The parameter whose values are not those of the space: `autotune.search.second_stage` chooses it."""
+
 
 def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
     """One distribution per named parameter, wide enough for every legal configuration and the baseline.
@@ -28,12 +31,13 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
     }
     for name in NAMES:
         made.setdefault(name, _categorical(getattr(point, name) for point in points))
+    made[KNOBS] = _categorical(space.knobs.texts)
     return {name: made[name] for name in NAMES}
 
 
 def varying(all_distributions: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
-    """Those with more than one value, which is what a sampler can choose."""
-    return {name: made for name, made in all_distributions.items() if not made.single()}
+    """Those with more than one value, which is what a sampler can choose; knobs have a stage of their own."""
+    return {name: made for name, made in all_distributions.items() if not made.single() and name != KNOBS}
 
 
 def _categorical(values: Iterable[str | bool]) -> CategoricalDistribution:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from autotune.search.contest import MIN_ROUNDS
-from autotune.search.order import pair
+from autotune.search.second_stage import second_stage
 from autotune.search.space import SearchSpace
 from autotune.spec.study import StudySpec
+from autotune.trial.conductor import CYCLE_BLOCKS
 
 START_UP_S = 6.0
 """Launch and load of one configuration's workers. Source: import torch 1.6 s, loading 1-2 s per process,
@@ -28,8 +29,9 @@ SPARE_ROUNDS = 1
 
 
 def estimated_trials(spec: StudySpec, space: SearchSpace) -> int:
-    """How many trials a study has at most: every configuration and the baseline, or the budget."""
-    everything = len(space.configurations) + 1
+    """How many trials a study has at most: every configuration, the baseline and knobs, or the budget."""
+    second = second_stage(spec, space.knobs)
+    everything = len(space.configurations) + 1 + (second.most_moves() if second else 0)
     return everything if spec.budget.trials is None else min(spec.budget.trials, everything)
 
 
@@ -55,16 +57,20 @@ def estimated_s(spec: StudySpec, space: SearchSpace) -> float:
     """Seconds that a study takes at most from an empty cache, but for very slow models and waiting.
 
     Per trial `START_UP_S`, the whole warm-up and every block that it may have; per round of the confirmation
-    as much for the finalists, the twin and the baseline, with the fewest blocks; `PREPARATION_S` per
-    (backend, precision). With a budget of minutes no more than those and one trial with its artifact; or,
-    where three rounds take longer than what is kept for them, the search's part of the minutes, that trial
-    and three rounds. What other work on the host disturbs is measured again, and that is not foreseen.
+    as much for the finalists (with knobs and without, where there is a second stage), the twin and the
+    baseline, with the fewest blocks; where requests differ, a block may last `CYCLE_BLOCKS` times as long;
+    `PREPARATION_S` per model, backend and precision. With a budget of minutes no more than those and one
+    trial with its artifact; or, where three rounds take longer than what is kept for them, the search's part
+    of the minutes, that trial and three rounds. What other work on the host disturbs is measured again, and
+    that is not foreseen.
     """
     measure, confirm = spec.measure, spec.confirm
     launch_s = START_UP_S + measure.warmup_s
-    trial_s = launch_s + max(measure.blocks, measure.max_blocks) * measure.block_s
-    round_s = (confirm.finalists + 2) * (launch_s + measure.blocks * measure.block_s)
-    artifacts = {pair(one) for one in (space.baseline, *space.configurations)}
+    block_s = measure.block_s * (CYCLE_BLOCKS if spec.problem.is_stream else 1)
+    trial_s = launch_s + max(measure.blocks, measure.max_blocks) * block_s
+    forms = 1 if second_stage(spec, space.knobs) is None else 2
+    round_s = (forms * confirm.finalists + 2) * (launch_s + measure.blocks * block_s)
+    artifacts = {one.prepared for one in (space.baseline, *space.configurations)}
     total_s = (
         estimated_trials(spec, space) * trial_s + confirm.rounds * round_s + len(artifacts) * PREPARATION_S
     )

@@ -6,31 +6,34 @@ import random
 from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
 
-from autotune.spec.configuration import Configuration
+from autotune.spec.configuration import Configuration, Prepared
 
 
 def promising_order(configurations: Sequence[Configuration], seed: int) -> tuple[Configuration, ...]:
     """All configurations, ordered so that stopping early is still a good answer.
 
-    The (backend, precision) pairs take turns, in the order in which they are given. Within a pair two of
-    those that fill most of the machine are followed by one from anywhere, because small problems can run
-    fastest on a part of it; equally full ones are shuffled by `seed`.
+    What is prepared once (a model for a backend at a precision) takes turns, in the order in which it is
+    given. Of the configurations that run it, two of those that fill most of the machine are followed by one
+    from anywhere, because small problems can run fastest on a part of it; equally full ones are shuffled by
+    `seed`.
     """
     shuffled = list(configurations)
     random.Random(seed).shuffle(shuffled)
     cpus = _most_threads(configurations)
     turns = [
         _two_to_one(sorted(group, key=lambda one: _threads(one) / cpus[one.smt], reverse=True), group)
-        for group in _by_pair(configurations, shuffled)
+        for group in _by_prepared(configurations, shuffled)
     ]
     return _taking_turns(*turns)
 
 
-def _by_pair(given: Sequence[Configuration], shuffled: Sequence[Configuration]) -> list[list[Configuration]]:
-    """The shuffled configurations of each pair, the pairs as they are first given."""
-    groups: dict[tuple[str, str], list[Configuration]] = {pair(one): [] for one in given}
+def _by_prepared(
+    given: Sequence[Configuration], shuffled: Sequence[Configuration]
+) -> list[list[Configuration]]:
+    """The shuffled configurations of each that is prepared, these as they are first given."""
+    groups: dict[Prepared, list[Configuration]] = {one.prepared: [] for one in given}
     for one in shuffled:
-        groups[pair(one)].append(one)
+        groups[one.prepared].append(one)
     return list(groups.values())
 
 
@@ -42,11 +45,6 @@ def _two_to_one(many: Sequence[Configuration], few: Sequence[Configuration]) -> 
 def _taking_turns(*sequences: Sequence[Configuration]) -> tuple[Configuration, ...]:
     turns = chain.from_iterable(zip_longest(*sequences))
     return tuple(dict.fromkeys(one for one in turns if one is not None))
-
-
-def pair(configuration: Configuration) -> tuple[str, str]:
-    """The (backend, precision) of a configuration: what is prepared once."""
-    return configuration.backend, configuration.precision
 
 
 def _threads(configuration: Configuration) -> int:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
 from autotune.search.distributions import NAMES
-from autotune.search.order import pair
-from autotune.spec.configuration import Configuration
+from autotune.spec.configuration import Configuration, Prepared
 from autotune.trial.measurement import FailureKind
 
 FAILURE = "failure"
 """User attribute of a trial whose configuration failed: the failure's kind. A failed Optuna trial without
 it was interrupted, and says nothing of its configuration."""
+PAIR_WIDE = "pair_wide"
+"""User attribute, true, of a failed trial that speaks for all of its model, backend and precision."""
+MODEL_WIDE = "model_wide"
+"""User attribute, true, of a failed trial that speaks for all of its model."""
 
 
 @dataclass(frozen=True)
@@ -23,46 +26,81 @@ class Outcomes:
 
     Attributes:
         tried: every configuration that gave a measurement or failed of itself.
-        unsupported: (backend, precision) pairs that cannot run here.
-        memory_bounds: by pair, the fewest instances that ran out of memory.
+        refused: what cannot run here, or answers wrongly.
+        refused_models: variants of which that is true of all configurations.
+        memory_bounds: the fewest instances of each that ran out of memory.
     """
 
     tried: frozenset[Configuration]
-    unsupported: frozenset[tuple[str, str]]
-    memory_bounds: dict[tuple[str, str], int]
+    refused: frozenset[Prepared]
+    refused_models: frozenset[str]
+    memory_bounds: dict[Prepared, int]
 
     def rules_out(self, configuration: Configuration) -> bool:
         """Whether the configuration was tried, or is sure to fail as a tried one did.
 
-        - `unsupported` is a property of backend and precision: the pair is dropped everywhere.
-        - `out_of_memory` at n instances: n or more instances of the same backend and precision are dropped.
+        - `unsupported` is a property of model, backend and precision, as is `wrong_output` where answers
+          were compared with the reference's: they are dropped everywhere. Where a variant of the model
+          itself is refused, it is dropped with every engine.
+        - `out_of_memory` at n instances: n or more instances of the same are dropped.
         - `disturbed` says nothing of the configuration: it may be tried again.
-        - Every other failure speaks for its own configuration alone.
+        - Every other failure speaks for its own configuration alone, as does every one of a configuration
+          with knobs.
         """
-        key = pair(configuration)
+        key = configuration.prepared
         return (
             configuration in self.tried
-            or key in self.unsupported
+            or key in self.refused
+            or configuration.model in self.refused_models
             or configuration.instances >= self.memory_bounds.get(key, configuration.instances + 1)
         )
 
 
-def outcomes(trials: Iterable[FrozenTrial]) -> Outcomes:
+def outcomes(trials: Sequence[FrozenTrial]) -> Outcomes:
     """Read what Optuna's trials say; running and interrupted ones say nothing."""
     tried: dict[Configuration, str] = {
         configuration_of(trial): trial.user_attrs.get(FAILURE, "") for trial in trials if _is_answer(trial)
     }
-    unsupported = frozenset(pair(one) for one, kind in tried.items() if kind == FailureKind.UNSUPPORTED)
-    bounds: dict[tuple[str, str], int] = {}
+    refused = frozenset(configuration_of(trial).prepared for trial in trials if _speaks_for_others(trial))
+    models = frozenset(configuration_of(trial).model for trial in trials if _speaks_for_model(trial))
+    bounds: dict[Prepared, int] = {}
     for one, kind in tried.items():
-        if kind == FailureKind.OUT_OF_MEMORY:
-            bounds[pair(one)] = min(one.instances, bounds.get(pair(one), one.instances))
-    return Outcomes(frozenset(tried), unsupported, bounds)
+        if kind == FailureKind.OUT_OF_MEMORY and not one.knobs:
+            bounds[one.prepared] = min(one.instances, bounds.get(one.prepared, one.instances))
+    return Outcomes(frozenset(tried), refused, models, bounds)
+
+
+def goodness_by_configuration(
+    trials: Sequence[FrozenTrial], *, is_maximized: bool
+) -> dict[Configuration, float | None]:
+    """What each answered configuration was worth, larger is better; None of what failed or misses a limit."""
+    return {
+        configuration_of(trial): _goodness(trial, is_maximized=is_maximized)
+        for trial in trials
+        if _is_answer(trial)
+    }
+
+
+def finished(trials: Sequence[FrozenTrial]) -> list[Configuration]:
+    """The configurations of all trials that were told anything, disturbed ones included."""
+    return [
+        configuration_of(trial)
+        for trial in trials
+        if trial.state == TrialState.COMPLETE or FAILURE in trial.user_attrs
+    ]
+
+
+def _goodness(trial: FrozenTrial, *, is_maximized: bool) -> float | None:
+    if trial.state != TrialState.COMPLETE or trial.value is None:
+        return None
+    if any(missed > 0 for missed in trial.constraints.values()):
+        return None
+    return trial.value if is_maximized else 1 / trial.value
 
 
 def configuration_of(trial: FrozenTrial) -> Configuration:
     """The configuration that a trial's named parameters stand for."""
-    return Configuration.from_parameters({name: trial.params[name] for name in NAMES})
+    return Configuration.from_parameters({name: trial.params[name] for name in NAMES if name in trial.params})
 
 
 def _is_answer(trial: FrozenTrial) -> bool:
@@ -72,3 +110,14 @@ def _is_answer(trial: FrozenTrial) -> bool:
         None,
         FailureKind.DISTURBED,
     )
+
+
+def _speaks_for_model(trial: FrozenTrial) -> bool:
+    return _is_answer(trial) and bool(trial.user_attrs.get(MODEL_WIDE))
+
+
+def _speaks_for_others(trial: FrozenTrial) -> bool:
+    attributes = trial.user_attrs
+    is_unsupported = attributes.get(FAILURE) == FailureKind.UNSUPPORTED
+    is_plain = not trial.params.get("knobs")
+    return _is_answer(trial) and is_plain and (is_unsupported or bool(attributes.get(PAIR_WIDE)))

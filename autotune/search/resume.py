@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from pydantic import ValidationError
 
 from autotune.errors import ResumeError
+from autotune.spec.study import StudySpec
 
-FREE = ("name", "model", "budget")
-"""Parts of a study file that may change between runs: the name is the key, the model is compared by its
-digest, and a budget bounds how much is measured and not what."""
+FREE = ("name", "model", "digests", "unmasked", "budget")
+"""Parts of a study file that may change between runs: the name is the key, models are compared by their
+digests, and a budget bounds how much is measured and not what."""
+
+
+_LISTED = 4
+"""Values of a parameter that a sentence names."""
+
+
+class HasModels(Protocol):
+    """What a study in a store knows of its models."""
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """The study file's values."""
+        ...
+
+    @property
+    def model_source(self) -> str:
+        """As it is written; of several, one after the other."""
+        ...
+
+    @property
+    def model_digest(self) -> str:
+        """Of all together."""
+        ...
+
+
+FILES = ("quality.texts", "quality.data", "problem.texts", "problem.lengths.file")
+"""Names of files, which are compared by their digests too."""
+
+WITHIN_OTHERS = ("problem.texts_file_digest",)
+"""What another digest holds too: that of the texts and the tokenizer. Older studies have it alone."""
 
 
 def refuse_differences(name: str, differences: Sequence[str]) -> None:
@@ -26,10 +60,40 @@ def refuse_differences(name: str, differences: Sequence[str]) -> None:
 
 
 def study_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Which values of two study documents differ: `objective.percentile: 50.0 -> 99.0`."""
-    before = dict(_leaves({key: value for key, value in old.items() if key not in FREE}))
-    after = dict(_leaves({key: value for key, value in new.items() if key not in FREE}))
-    return mapping_differences(before, after)
+    """Which values of two study documents differ: `objective.percentile: 50.0 -> 99.0`.
+
+    What the old one does not know has its default: it is of an older version.
+    """
+    return mapping_differences(_compared(_today(old)), _compared(new))
+
+
+def _today(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A study's values with those that it lacks; a part of them, or what is none, as it is."""
+    try:
+        return StudySpec.model_validate_json(json.dumps(document)).model_dump(mode="json")
+    except ValidationError:
+        return document
+
+
+def model_differences(old: HasModels, new: HasModels) -> list[str]:
+    """Which models of two studies differ.
+
+    A single one is known by its digest, wherever it lies. Of several, configurations name the sources too,
+    and the first is the baseline's.
+    """
+    then, now = old.spec.get("model"), new.spec.get("model")
+    if isinstance(then, list) != isinstance(now, list) or (isinstance(then, list) and then != now):
+        return [f"model: {old.model_source} -> {new.model_source}"]
+    if not isinstance(then, list):
+        return mapping_differences(
+            {f"model {old.model_source}": old.model_digest}, {f"model {old.model_source}": new.model_digest}
+        )
+    return mapping_differences(_digests(old), _digests(new))
+
+
+def _digests(study: HasModels) -> dict[str, str]:
+    sources, digests = study.spec["model"], study.spec.get("digests", ())
+    return {f"model {source}": digest for source, digest in zip(sources, digests, strict=False)}
 
 
 def mapping_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -40,6 +104,30 @@ def mapping_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[
         for key in keys
         if old.get(key) != new.get(key)
     ]
+
+
+def choice_differences(old: Mapping[str, Sequence[Any]], new: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Which parameters have other values to choose from: `backend inductor: not there then`.
+
+    Args:
+        old: by parameter; what it lacks is not compared.
+    """
+    both = [(name, {*old[name]}, {*new[name]}) for name in new if name in old]
+    added = [f"{name} {_listed(now - then)}: not there then" for name, then, now in both if now - then]
+    lost = [f"{name} {_listed(then - now)}: no longer there" for name, then, now in both if then - now]
+    return added + lost
+
+
+def _listed(values: Iterable[Any]) -> str:
+    """A few of them, ascending, and how many more there are."""
+    words = sorted(map(str, values))
+    more = f" and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
+    return ", ".join(words[:_LISTED]) + more
+
+
+def _compared(document: Mapping[str, Any]) -> dict[str, Any]:
+    leaves = _leaves({key: value for key, value in document.items() if key not in FREE})
+    return {path: value for path, value in leaves if path not in (*FILES, *WITHIN_OTHERS)}
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

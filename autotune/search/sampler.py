@@ -13,10 +13,11 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial
 
 from autotune.search.distributions import distributions, varying
-from autotune.search.order import pair, promising_order
-from autotune.search.outcomes import outcomes
+from autotune.search.order import promising_order
+from autotune.search.outcomes import Outcomes, finished, goodness_by_configuration, outcomes
+from autotune.search.second_stage import SecondStage
 from autotune.search.space import SearchSpace
-from autotune.spec.configuration import Configuration
+from autotune.spec.configuration import Configuration, Prepared
 
 ENUMERATE_AT_MOST = 32
 """Spaces up to this size are enumerated whatever the budget: TPE with its start-up trials cannot be better
@@ -30,6 +31,10 @@ ATTEMPTS = 2
 DISTANCE_WEIGHTS: dict[str, float] = {
     "backend": 8.0,
     "precision": 8.0,
+    "model": 8.0,
+    "padding": 4.0,
+    "batching": 2.0,
+    "knobs": 1.0,
     "smt": 2.0,
     "placement": 1.0,
     "sockets": 1.0,
@@ -43,18 +48,30 @@ class LegalSampler(BaseSampler):
 
     First the baseline, then the recipes, then the rest: small spaces in `promising_order`, larger ones
     in that order until `STARTUP_TRIALS` are measured and from there the one nearest to what TPE proposes.
+    When the first stage is over, `autotune.search.second_stage` says whose knobs are turned; then the rest.
     The queue is kept here and not in the storage (`Study.enqueue_trial`), so that failures can shorten it.
     Every choice depends only on the seed and the study's trials, so a resumed study goes on as it would have.
     """
 
-    def __init__(self, space: SearchSpace, *, seed: int, budget: int | None) -> None:
-        """Sample from `space`; `budget` is the number of trials of the whole study, None = no bound."""
+    def __init__(
+        self, space: SearchSpace, *, seed: int, budget: int | None, second: SecondStage | None = None
+    ) -> None:
+        """Sample from `space`.
+
+        Args:
+            budget: trials of the whole study; None = no bound.
+            second: what comes after the first stage; None = nothing.
+        """
         self.distributions = distributions(space)
         self._queue = (space.baseline, *space.recipes)
         self._rest = promising_order(space.configurations, seed)
         self._seed = seed
-        self._enumerates = len(self._rest) <= max(ENUMERATE_AT_MOST, (budget or 0) - 1)
-        self._dropped: set[tuple[str, str]] = set()
+        first = budget if second is None else second.first_trials
+        self._enumerates = len(self._rest) <= max(ENUMERATE_AT_MOST, (first or 0) - 1)
+        self._second = second
+        self._turns_knobs = False
+        self._dropped: set[Prepared] = set()
+        self._only: frozenset[Prepared] | None = None
         self._disturbed: Counter[Configuration] = Counter()
 
     def disturbed(self, configuration: Configuration) -> None:
@@ -62,8 +79,16 @@ class LegalSampler(BaseSampler):
         self._disturbed[configuration] += 1
 
     def drop(self, configuration: Configuration) -> None:
-        """Propose its backend and precision no more while this sampler lives."""
-        self._dropped.add(pair(configuration))
+        """Propose what is prepared for it no more while this sampler lives."""
+        self._dropped.add(configuration.prepared)
+
+    def keep_to(self, prepared: frozenset[Prepared] | None) -> None:
+        """Propose what runs these only, until told otherwise; None = all."""
+        self._only = prepared
+
+    def turn_knobs(self, *, now: bool) -> None:
+        """Begin the second stage, however few trials the first has had; or leave it to their number."""
+        self._turns_knobs = now
 
     def untried(self, trials: Sequence[FrozenTrial]) -> tuple[Configuration, ...]:
         """What may still be proposed, most promising first; empty when the space is exhausted."""
@@ -71,9 +96,26 @@ class LegalSampler(BaseSampler):
         left = [
             one
             for one in dict.fromkeys((*self._queue, *self._rest))
-            if pair(one) not in self._dropped and not known.rules_out(one) and self._disturbed[one] < ATTEMPTS
+            if self._may_propose(one) and not known.rules_out(one)
         ]
+        if self._second is not None and (not left or self._is_first_over(self._second, trials)):
+            left = self._moves(self._second, trials, known) or left
         return tuple(sorted(left, key=lambda one: self._disturbed[one]))
+
+    def _is_first_over(self, second: SecondStage, trials: Sequence[FrozenTrial]) -> bool:
+        """Whether the first stage has had its trials, or its time."""
+        plain = sum(not one.knobs for one in finished(trials))
+        return self._turns_knobs or (second.first_trials is not None and plain >= second.first_trials)
+
+    def _moves(
+        self, second: SecondStage, trials: Sequence[FrozenTrial], known: Outcomes
+    ) -> list[Configuration]:
+        goodness = goodness_by_configuration(trials, is_maximized=second.is_maximized)
+        return list(second.moves(goodness, lambda one: self._may_propose(one) and not known.rules_out(one)))
+
+    def _may_propose(self, one: Configuration) -> bool:
+        kept = self._only is None or one.prepared in self._only
+        return kept and one.prepared not in self._dropped and self._disturbed[one] < ATTEMPTS
 
     def infer_relative_search_space(
         self,
@@ -94,7 +136,7 @@ class LegalSampler(BaseSampler):
         untried = self.untried(study.get_trials(deepcopy=False))
         if not untried:
             raise ValueError("every legal configuration has been tried or is ruled out")
-        if self._enumerates or untried[0] in self._queue:
+        if self._enumerates or untried[0].knobs or untried[0] in self._queue:
             return untried[0].parameters()
         proposed = self._tpe(trial.number).sample_relative(study, trial, varying(search_space))
         return (nearest(untried, proposed) if proposed else untried[0]).parameters()

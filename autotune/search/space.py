@@ -6,24 +6,30 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autotune.backends.availability import Engines
 from autotune.errors import PlacementError, StudyFileError
 from autotune.machine.cpus import format_cpu_list, parse_cpu_list
 from autotune.machine.machine import Machine
+from autotune.model.arranging import MAX_SHAPES
 from autotune.placement.place import place, placement_of
 from autotune.placement.placement import Placement
 from autotune.placement.policies import Ground, Taken
 from autotune.search.bounds import (
-    Engine,
     chosen_engines,
     grounds,
     instance_counts,
     policies,
     thread_counts,
 )
-from autotune.search.recipes import recipe_engines, recipe_shapes
+from autotune.search.knobs import NOTHING_TO_TURN, KnobSpace
+from autotune.search.recipes import by_promise, leading_choices, recipe_shapes
+from autotune.search.serving import Serving, is_compilable, keeps_answers, servings, usual_serving
 from autotune.search.symmetry import Symmetry
-from autotune.spec.configuration import Configuration, PlacementPolicy, Precision
+from autotune.spec.configuration import Configuration, PlacementPolicy, Prepared
 from autotune.spec.study import StudySpec
+
+BASELINE_BACKENDS: Mapping[str, str] = {"fake": "fake", "onnx": "onnxruntime"}
+"""Of models that PyTorch does not run, by the prefix of their source."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +37,13 @@ class SearchSpace:
     """What a study searches on a machine.
 
     Attributes:
-        configurations: all legal ones; of those whose placements are the same but for names, one.
+        configurations: all legal ones, model by engine, most promising first; of those whose placements are
+            the same but for names, one.
         placements: of each of them.
         size_before_symmetry: how many names they have together.
         baseline: one instance as it comes out of the box; not among the configurations.
-        recipes: those of the configurations that are known to do well.
+        recipes: those of the configurations that are known to do well, most promising first.
+        knobs: what may be turned on the best of them.
     """
 
     configurations: tuple[Configuration, ...]
@@ -43,11 +51,16 @@ class SearchSpace:
     size_before_symmetry: int
     baseline: Configuration
     recipes: tuple[Configuration, ...]
+    knobs: KnobSpace = NOTHING_TO_TURN
+
+
+_Choice = tuple[Prepared, Serving]
+"""All of a configuration but its layout and its knobs."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Layout:
-    """All of a configuration but its engine, and the slots that its instances take."""
+    """All of a configuration but what is prepared for it, and the slots that its instances take."""
 
     instances: int
     threads: int
@@ -56,28 +69,40 @@ class _Layout:
     smt: bool
     slots: Taken
 
-    def with_engine(self, engine: Engine) -> Configuration:
+    def running(self, choice: _Choice) -> Configuration:
+        one, (padding, batching) = choice
         return Configuration(
-            self.instances, self.threads, self.policy, self.sockets, self.smt, engine[0], engine[1]
-        )
+            self.instances, self.threads, self.policy, self.sockets, self.smt, one.backend, one.precision,
+            one.model, padding, batching,
+        )  # fmt: skip
 
 
 def build_space(
-    spec: StudySpec, machine: Machine, engines: Mapping[str, tuple[Precision, ...]]
+    spec: StudySpec,
+    machine: Machine,
+    engines: Engines,
+    *,
+    by_variant: Mapping[str, Engines] | None = None,
+    sizes: Mapping[str, float] | None = None,
+    compiling: frozenset[str] = frozenset(),
 ) -> SearchSpace:
     """Enumerate and place every legal configuration within the study's bounds.
 
-    Each layout is placed once and shared by all engines and precisions. Of equal placements
+    Each layout is placed once and shared by all models, engines and precisions. Of equal placements
     (`autotune.search.symmetry`) the first name is kept: without SMT before with it, fewest sockets first,
     then by `POLICY_ORDER`.
 
     Args:
         engines: the precisions of every backend that can be used on this machine.
+        by_variant: those of them that can run each of `StudySpec.variants`; by default all.
+        sizes: of the variants, as far as they are known: see `by_promise`.
+        compiling: names of those that compile for every shape of request.
 
     Raises:
         StudyFileError: a value that the study lists can never be legal here; says why, and what could.
     """
-    pairs = chosen_engines(spec.search, engines)
+    promising = by_promise(_choices(spec, engines, by_variant or {}), sizes or {})
+    choices = tuple(_served(spec, promising, compiling))
     searched = list(grounds(spec.search, machine))
     legal = [layout for ground in searched for layout in _layouts(spec, machine, *ground)]
     _refuse_unused(spec, machine, legal)
@@ -87,14 +112,46 @@ def build_space(
     for key, layout in zip(keys, legal, strict=True):
         kept.setdefault(key, layout)
     names = {id(layout): kept[key] for key, layout in zip(keys, legal, strict=True)}
-    placements = _placements(kept.values(), pairs)
+    placements = _placements(kept.values(), choices)
     return SearchSpace(
         configurations=tuple(placements),
         placements=placements,
-        size_before_symmetry=len(legal) * len(pairs),
+        size_before_symmetry=len(legal) * len(choices),
         baseline=baseline_configuration(spec, machine),
-        recipes=_recipes(legal, names, searched, machine.thread_budget, pairs),
+        recipes=_recipes(legal, names, searched, machine.thread_budget, choices),
     )
+
+
+def _choices(spec: StudySpec, engines: Engines, by_variant: Mapping[str, Engines]) -> Iterator[Prepared]:
+    """Every variant with every engine that can run it."""
+    chosen = chosen_engines(spec.search, engines)
+    for model in spec.variants:
+        able = by_variant.get(model, engines)
+        for backend, precision in chosen:
+            if precision in able.get(backend, ()):
+                yield Prepared(model, backend, precision)
+
+
+def _served(spec: StudySpec, promising: Sequence[Prepared], compiling: frozenset[str]) -> Iterator[_Choice]:
+    """Each with every way to serve requests that it is of use for, most promising first.
+
+    Raises:
+        StudyFileError: none is left.
+    """
+    ways = servings(spec)
+    served = [
+        (one, way)
+        for one in promising
+        for way in ways
+        if keeps_answers(spec, one.model, way) and (one.backend not in compiling or is_compilable(spec, way))
+    ]
+    if not served:
+        raise StudyFileError(
+            f"{promising[0].backend} compiles for every shape, and requests have more than {MAX_SHAPES}",
+            path="search.padding",
+            remedy="allow padding max or bucket with batching arrival, or other engines",
+        )
+    yield from served
 
 
 def _layouts(spec: StudySpec, machine: Machine, sockets: str, smt: bool, ground: Ground) -> Iterator[_Layout]:
@@ -110,22 +167,30 @@ def _layouts(spec: StudySpec, machine: Machine, sockets: str, smt: bool, ground:
                     yield _Layout(instances, threads, policy, sockets, smt, slots)
 
 
-def _placements(layouts: Iterable[_Layout], engines: Sequence[Engine]) -> dict[Configuration, Placement]:
-    """Engine by engine; all share the placements."""
+def _placements(layouts: Iterable[_Layout], choices: Sequence[_Choice]) -> dict[Configuration, Placement]:
+    """One choice after the other; all share the placements."""
     placed = [(layout, placement_of(layout.slots)) for layout in layouts]
-    return {layout.with_engine(engine): placement for engine in engines for layout, placement in placed}
+    return {layout.running(one): placement for one in choices for layout, placement in placed}
 
 
 def baseline_configuration(spec: StudySpec, machine: Machine) -> Configuration:
-    """One instance as it comes out of the box: PyTorch at fp32 (or the fake engine), not pinned."""
+    """One instance as it comes out of the box: PyTorch (or what else runs the model) at fp32, not pinned.
+
+    Of several models, of the first; sequences of different lengths are filled up to the longest as they come,
+    unless that would change the answers.
+    """
+    padding, batching = usual_serving(spec)
     return Configuration(
         instances=1,
         threads_per_instance=0,
         placement="unpinned",
         sockets=_all_sockets(machine),
         smt=False,
-        backend="fake" if spec.model.startswith("fake:") else "pytorch",
+        backend=BASELINE_BACKENDS.get(spec.models[0].partition(":")[0], "pytorch"),
         precision="fp32",
+        model=spec.variants[0],
+        padding=padding,
+        batching=batching,
     )
 
 
@@ -134,9 +199,12 @@ def _recipes(
     names: Mapping[int, _Layout],
     searched: Sequence[tuple[str, bool, Ground]],
     budget: int,
-    engines: Sequence[Engine],
+    choices: Sequence[_Choice],
 ) -> tuple[Configuration, ...]:
-    """The recipes on the most sockets, instances as far apart as they go, under the names that were kept."""
+    """The recipes on the most sockets, instances as far apart as they go, under the names that were kept.
+
+    In the order that `autotune.search.recipes` explains.
+    """
     smt = searched[0][1]
     sockets, _, ground = next(one for one in reversed(searched) if one[1] == smt)
     of_shape = {
@@ -145,8 +213,13 @@ def _recipes(
         if (layout.sockets, layout.smt) == (sockets, smt)
     }
     shapes = [shape for shape in recipe_shapes(ground, budget) if shape in of_shape]
-    layouts = dict.fromkeys(names[id(of_shape[shape])] for shape in shapes)
-    return tuple(layout.with_engine(engine) for engine in recipe_engines(engines) for layout in layouts)
+    layouts = tuple(dict.fromkeys(names[id(of_shape[shape])] for shape in shapes))
+    best = dict(reversed(choices))
+    leading, looked_at = leading_choices(tuple(dict.fromkeys(one for one, _ in choices)))
+    return (
+        *(layout.running((one, best[one])) for one in leading for layout in layouts),
+        *(layout.running((one, best[one])) for one in looked_at for layout in layouts[:1]),
+    )
 
 
 def _refuse_unused(spec: StudySpec, machine: Machine, legal: Sequence[_Layout]) -> None:

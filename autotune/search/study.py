@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.pruners import NopPruner
 from optuna.storages import BaseStorage
@@ -15,11 +16,13 @@ from optuna.trial import Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from autotune.errors import StoreError, StudyError
-from autotune.search.outcomes import FAILURE, configuration_of
+from autotune.search.outcomes import FAILURE, MODEL_WIDE, PAIR_WIDE, configuration_of
+from autotune.search.resume import choice_differences
 from autotune.search.sampler import LegalSampler
 from autotune.search.score import direction
+from autotune.search.second_stage import second_stage
 from autotune.search.space import SearchSpace
-from autotune.spec.configuration import Configuration
+from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.study import StudySpec
 from autotune.trial.measurement import Failure, FailureKind, TrialResult
 
@@ -109,8 +112,16 @@ class SearchStudy:
             self._study.tell(number, answer.score)
 
     def drop(self, configuration: Configuration) -> None:
-        """Propose its backend and precision no more in this run."""
+        """Propose what is prepared for it no more in this run."""
         self._sampler.drop(configuration)
+
+    def turn_knobs(self, *, now: bool) -> None:
+        """Begin the second stage, however few trials the first has had; or leave it to their number."""
+        self._sampler.turn_knobs(now=now)
+
+    def keep_to(self, prepared: frozenset[Prepared] | None) -> None:
+        """Propose what runs these only, until told otherwise; None = all."""
+        self._sampler.keep_to(prepared)
 
     def expect(self, numbers: Sequence[int]) -> None:
         """Check that Optuna still has the trials of these numbers.
@@ -125,6 +136,13 @@ class SearchStudy:
                 " it was deleted or replaced in the store",
                 remedy="give this study another name (--name NEW), or use another store (--store URL)",
             )
+
+    @_storage_trouble
+    def choice_differences(self) -> list[str]:
+        """Which parameters had other values to choose from in the stored trials: Optuna does not mix them."""
+        stored = [trial.distributions for trial in self._study.get_trials(deepcopy=False)]
+        then = {name: made for trial in reversed(stored) for name, made in trial.items()}
+        return choice_differences(_choices(then), _choices(self._sampler.distributions))
 
     @_storage_trouble
     def settle(self, answers: Mapping[int, Answer]) -> None:
@@ -149,13 +167,18 @@ class SearchStudy:
         trial.set_user_attr(SUMMARY, f"{configuration_of(frozen)}: {outcome_in_words(answer)}")
         if isinstance(answer.result, Failure):
             trial.set_user_attr(FAILURE, str(answer.result.kind))
+            if answer.result.pair_wide:
+                trial.set_user_attr(PAIR_WIDE, True)
+            if answer.result.model_wide:
+                trial.set_user_attr(MODEL_WIDE, True)
         for name in sorted(answer.violations.keys() - frozen.constraints.keys()):
             trial.set_constraint(name, answer.violations[name])
 
 
 def open_search(spec: StudySpec, space: SearchSpace, storage: BaseStorage) -> SearchStudy:
     """Create the Optuna study in the storage, or go on with the one of that name."""
-    sampler = LegalSampler(space, seed=spec.seed, budget=spec.budget.trials)
+    second = second_stage(spec, space.knobs)
+    sampler = LegalSampler(space, seed=spec.seed, budget=spec.budget.trials, second=second)
     study = optuna.create_study(
         storage=storage,
         sampler=sampler,
@@ -178,6 +201,15 @@ def refuse_foreign(name: str, storage: BaseStorage) -> None:
             f"the store holds an Optuna study {name!r} that autotune did not make",
             remedy="give this study another name (--name NEW), or use another store (--store URL)",
         )
+
+
+def _choices(distributions: Mapping[str, BaseDistribution]) -> dict[str, tuple[Any, ...]]:
+    """Of the categorical ones; the others may grow."""
+    return {
+        name: made.choices
+        for name, made in distributions.items()
+        if isinstance(made, CategoricalDistribution)
+    }
 
 
 def outcome_in_words(answer: Answer) -> str:

@@ -4,16 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 PlacementPolicy = Literal["close", "spread", "per-node", "per-l3", "unpinned"]
 POLICIES: tuple[PlacementPolicy, ...] = ("close", "spread", "per-node", "per-l3")
 """The policies that a study may search; `unpinned` is the baseline's alone."""
 
-Precision = Literal["fp32", "bf16", "int8-dynamic"]
-PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8-dynamic")
+Precision = Literal["fp32", "bf16", "fp16", "int8-dynamic", "int8-static", "int8-weights", "int4-weights"]
+PRECISIONS: tuple[Precision, ...] = (
+    *("fp32", "bf16", "fp16"),
+    *("int8-dynamic", "int8-static", "int8-weights", "int4-weights"),
+)
+"""Of weights and arithmetic. `int8-dynamic`: weights and, measured anew in every request, activations;
+`int8-static`: activations too, at scales fixed by calibration; `…-weights`: of the weights alone."""
+
+Padding = Literal["", "max", "bucket", "none"]
+"""Up to where sequences of different lengths are filled: the longest of all requests, the next of a few
+lengths, or the longest of their own batch; empty where all have one length."""
+PADDINGS: tuple[Padding, ...] = ("max", "bucket", "none")
+
+Batching = Literal["", "arrival", "sorted", "tokens"]
+"""Which sequences share a request: those that come one after the other, those of like length, or as many of
+like length as a budget of tokens holds; empty where all have one length."""
+BATCHINGS: tuple[Batching, ...] = ("arrival", "sorted", "tokens")
 
 Scenario = Literal["offline", "single_stream", "server"]
+
+
+class Prepared(NamedTuple):
+    """What is prepared once, for all configurations that run it.
+
+    Attributes:
+        model: as in `Configuration`.
+    """
+
+    model: str
+    backend: str
+    precision: Precision
+
+    def __str__(self) -> str:
+        engine = f"{self.backend} {self.precision}"
+        return f"{engine} of {self.model}" if self.model else engine
 
 
 @dataclass(frozen=True, order=True)
@@ -28,6 +59,10 @@ class Configuration:
         smt: whether both SMT siblings of a core are used (False: one cpu per core).
         backend: name of the engine.
         precision: precision of its weights and arithmetic.
+        model: source of the variant, of a study that has several; else empty.
+        padding, batching: what becomes of sequences of different lengths; else empty.
+        knobs: settings of the process and the engine that differ from what is usual, as
+            `autotune.spec.knobs` writes them: `allocator=jemalloc spinning=off`; empty = none.
     """
 
     instances: int
@@ -37,6 +72,15 @@ class Configuration:
     smt: bool
     backend: str
     precision: Precision
+    model: str = ""
+    padding: Padding = ""
+    batching: Batching = ""
+    knobs: str = ""
+
+    @property
+    def prepared(self) -> Prepared:
+        """What is prepared for it."""
+        return Prepared(self.model, self.backend, self.precision)
 
     def parameters(self) -> dict[str, Any]:
         """The named parameters, as Optuna stores them."""
@@ -44,11 +88,13 @@ class Configuration:
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Configuration:
-        """The inverse of `parameters`."""
+        """The inverse of `parameters`; those that older versions did not know may be missing."""
         return cls(**parameters)
 
     def __str__(self) -> str:
         threads = self.threads_per_instance or "default"
         where = self.placement + ("+smt" if self.smt else "")
         engine = f"{self.backend} {self.precision}"
-        return f"{self.instances} x {threads} threads, {where}, sockets {self.sockets}, {engine}"
+        more = (self.model, self.padding and f"padding {self.padding}", self.batching, self.knobs)
+        parts = (f"{self.instances} x {threads} threads", where, f"sockets {self.sockets}", engine, *more)
+        return ", ".join(part for part in parts if part)

@@ -10,10 +10,11 @@ from pydantic import ValidationError
 
 from autotune.errors import StudyFileError
 from autotune.spec.allowed import allowed_at, not_allowed
-from autotune.spec.reading import read_document
+from autotune.spec.part import FAULT, LIST, WORD
+from autotune.spec.reading import Document, read_document
 from autotune.spec.refusal import Place, Refusal, study_file_error
 from autotune.spec.shorthand import Expansion, expand
-from autotune.spec.study import FAULT, LIST, WORD, StudySpec
+from autotune.spec.study import StudySpec
 
 MAX_BYTES = 2**20
 
@@ -24,7 +25,7 @@ def load_study(path: Path, *, name: str | None = None) -> StudySpec:
     Raises:
         StudyFileError: the file cannot be read, or is not a study.
     """
-    return _parse(_read_text(path), name=name or path.stem, file=str(path))
+    return _parse(read_text(path), name=name or path.stem, file=str(path))
 
 
 def parse_study(text: str, *, name: str) -> StudySpec:
@@ -37,7 +38,15 @@ def parse_study(text: str, *, name: str) -> StudySpec:
 
 
 def _parse(text: str, *, name: str, file: str) -> StudySpec:
-    document = read_document(text, file=file)
+    return study_of(read_document(text, file=file), name=name, file=file)
+
+
+def study_of(document: Document, *, name: str, file: str) -> StudySpec:
+    """The study that a document holds; `name` is the study's if it gives none, `file` names it in errors.
+
+    Raises:
+        StudyFileError: it is not a study.
+    """
     if not isinstance(document.data, dict):
         fault = f"{document.written[()].text or 'nothing'} is no study: write at least model and problem"
         raise study_file_error(file, [Refusal((), document.line(()), fault)])
@@ -82,7 +91,12 @@ def _fault_text(expansion: Expansion, place: Place, fault: Any) -> str:
     return f"{fault['input']!r}, the file's name, cannot be the study's: add a name of {allowed_at(place)}"
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        StudyFileError: it cannot be read, is too large for a study, or no UTF-8.
+    """
     try:
         if not path.is_file():
             raise _unreadable(path, "is no file" if path.exists() else "does not exist")

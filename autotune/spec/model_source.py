@@ -5,6 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
+from typing import Literal
+
+ArrayKind = Literal["tokens", "ones", "zeros"]
+"""What an input of a model holds: token ids, ones (every token is attended to) or zeros (one segment)."""
 
 MAX_TOKENS: Mapping[str, int] = {
     "bert-base": 512,
@@ -25,11 +29,12 @@ PATTERNS: Mapping[str, str] = {
     "random": rf"({'|'.join(MAX_TOKENS)})",
     "path": r"\S(.*\S)?",
     "hf": rf"({_REPOSITORY_PART}/)?{_REPOSITORY_PART}(@[A-Za-z0-9][A-Za-z0-9._/-]*)?",
+    "onnx": r"\S(.*\S)?",
     "fake": r"\S(.*\S)?",
 }
 """What may follow each prefix and its colon, as a regular expression of the whole rest."""
 
-FORMS = "random:NAME, path:DIR, hf:ORG/NAME@REVISION or fake:FILE"
+FORMS = "random:NAME, path:DIR, hf:ORG/NAME@REVISION, onnx:FILE or fake:FILE"
 
 
 def model_fault(source: str) -> str | None:

@@ -41,18 +41,18 @@ def format_place(place: Place) -> str:
     return "".join(parts).removeprefix(".")
 
 
-def study_file_error(file: str, refusals: Iterable[Refusal]) -> StudyFileError:
-    """The error that tells all refusals, in the order of the file."""
+def study_file_error(file: str, refusals: Iterable[Refusal], *, hint: str = SCHEMA_HINT) -> StudyFileError:
+    """The error that tells all refusals, in the order of the file; `hint` says what else there is to read."""
     ordered = sorted(refusals, key=lambda refusal: (refusal.line, refusal.path))
     if len(ordered) == 1:
         (only,) = ordered
         where = f"{file}, line {only.line}" if only.line else file
-        return StudyFileError(f"{only.fault} ({where})", path=only.path, remedy=SCHEMA_HINT)
+        return StudyFileError(f"{only.fault} ({where})", path=only.path, remedy=hint)
     lines = [_line(refusal) for refusal in ordered[:MAX_REPORTED]]
     hidden = len(ordered) - len(lines)
     more = [f"and {hidden} more"] if hidden else []
     problem = "\n  ".join([f"{len(ordered)} faults in {file}", *lines, *more])
-    return StudyFileError(problem, remedy=SCHEMA_HINT)
+    return StudyFileError(problem, remedy=hint)
 
 
 def _line(refusal: Refusal) -> str:

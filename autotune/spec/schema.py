@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from autotune.spec.knob_search import knob_search_schema
 from autotune.spec.model_source import FORMS, PATTERNS
-from autotune.spec.study import MAX_CHOICES, StudySpec
+from autotune.spec.models import MAX_SOURCE, MAX_VARIANTS
+from autotune.spec.part import MAX_CHOICES
+from autotune.spec.study import StudySpec
 from autotune.units import DURATION_PATTERN, SIZE_PATTERN, format_duration
 
 Schema = dict[str, Any]
@@ -27,7 +30,15 @@ DURATIONS: Mapping[str, str] = {
 }
 """Keys of `measure` that are durations with a unit, and the values' names inside."""
 
-_MAY_BE_EMPTY = ("limits", "search", "measure", "confirm", "budget")
+FILLED_IN = (
+    *("digests", "unmasked", "texts_digest", "texts_file_digest", "data_digest"),
+    *("lengths_digest", "longest_in_file"),
+)
+"""Values of a study, of its `problem` and of its `quality` that no file holds."""
+
+PATH = "a file's path, which starts at the study file's folder"
+
+_MAY_BE_EMPTY = ("limits", "quality", "search", "measure", "confirm", "budget")
 """Sections that may stand with nothing below them, as when all of it is commented out."""
 
 
@@ -35,11 +46,14 @@ def study_schema() -> Schema:
     """The schema as a new dictionary, without references, that a caller may change."""
     plain = _plain(StudySpec.model_json_schema())
     sections: Mapping[str, Schema] = plain["properties"]
-    properties = dict(sections) | {
+    properties = {name: section for name, section in sections.items() if name not in FILLED_IN} | {
         "name": _name(sections["name"]),
         "model": _model(sections["model"]),
+        "inputs": _inputs(sections["inputs"]),
+        "problem": _problem(sections["problem"]),
         "objective": _objective(sections["objective"]),
         "limits": _limits(sections["limits"]),
+        "quality": _quality(sections["quality"]),
         "search": _search(sections["search"]),
         "measure": _measure(sections["measure"]),
         "confirm": dict(sections["confirm"]),
@@ -66,7 +80,68 @@ def _name(value: Schema) -> Schema:
 
 def _model(value: Schema) -> Schema:
     pattern = "|".join(f"{prefix}:{rest}" for prefix, rest in PATTERNS.items())
-    return value | {"title": FORMS, "pattern": f"^({pattern})$", "examples": ["random:distilbert-base"]}
+    source = {
+        "title": FORMS,
+        "type": "string",
+        "pattern": f"^({pattern})$",
+        "maxLength": MAX_SOURCE,
+        "examples": ["random:distilbert-base"],
+    }
+    several = {"type": "array", "items": source, "minItems": 1, "maxItems": MAX_VARIANTS, "uniqueItems": True}
+    return {
+        "title": f"{FORMS}; or a list of up to {MAX_VARIANTS} of these",
+        "description": value["description"],
+        "anyOf": [source, several],
+    }
+
+
+def _inputs(value: Schema) -> Schema:
+    kinds = value["additionalProperties"]
+    return {
+        "title": f"a mapping from names of inputs to one of {', '.join(kinds['enum'])}",
+        "description": value["description"],
+        "type": "object",
+        "patternProperties": {"": kinds},
+        "maxProperties": value["maxProperties"],
+    }
+
+
+def _problem(value: Schema) -> Schema:
+    written = _written(value)
+    # The usual ones are told first.
+    properties = {name: written[name] for name in ("batch_size", "sequence_length")} | written
+    lengths, cache = properties["lengths"], properties["cache"]
+    for inside in (lengths, cache):
+        inside["properties"] = _written(inside)
+        inside["minProperties"] = 1
+    cache["maxProperties"] = 1
+    named = {"values": "lengths", "weights": "numbers above 0, one for each value"}
+    for name, what in named.items():
+        inside = lengths["properties"][name]
+        inside["title"] = f"a list of {inside['minItems']} to {inside['maxItems']} {what}"
+    properties["include"] = _one_or_several(properties["include"])
+    for place in (properties["texts"], lengths["properties"]["file"]):
+        place["title"] = PATH
+    own = {"required": ["sequence_length"], "not": _any_of("max_length", "cache", "include")}
+    lengths["oneOf"] = [{"required": [name]} for name in ("values", "lognormal", "file")]
+    lengths["dependentRequired"] = {"weights": ["values"]}
+    others = ({"required": ["lengths"], "not": _any_of("include")}, {"required": ["texts"]})
+    return value | {"properties": properties, "oneOf": [own, *others]}
+
+
+def _written(value: Schema) -> Schema:
+    """The properties that a file may hold, which are left out rather than null."""
+    return {name: _given(schema) for name, schema in value["properties"].items() if name not in FILLED_IN}
+
+
+def _any_of(*keys: str) -> Schema:
+    return {"anyOf": [{"required": [key]} for key in keys]}
+
+
+def _one_or_several(value: Schema) -> Schema:
+    """One of a few words, or a list of them; in place of the list alone."""
+    several = {"type": "array", "items": value["items"], "minItems": 1, "maxItems": value["maxItems"]}
+    return {"description": value["description"], "anyOf": [value["items"], several]}
 
 
 def _objective(value: Schema) -> Schema:
@@ -110,8 +185,23 @@ def _limits(value: Schema) -> Schema:
     }
 
 
+def _quality(value: Schema) -> Schema:
+    properties = _written(value)
+    for name in ("texts", "data"):
+        properties[name]["title"] = PATH
+    return value | {"properties": properties}
+
+
+def _given(value: Schema) -> Schema:
+    """A value that is left out rather than null."""
+    described = {"description": value["description"]}
+    return _present(value) | described if "anyOf" in value else value
+
+
 def _search(value: Schema) -> Schema:
-    properties = {name: _choices(choices) for name, choices in value["properties"].items()}
+    inside = dict(value["properties"])
+    knobs = knob_search_schema(inside.pop("knobs"))
+    properties = {name: _choices(choices) for name, choices in inside.items()} | {"knobs": knobs}
     socket = {
         "title": 'a socket\'s number, or several as text such as "0-1"',
         "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^[0-9]+([-,][0-9]+)*$"}],

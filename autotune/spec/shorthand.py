@@ -60,7 +60,20 @@ def _as_it_is(expansion: Expansion, place: Place, value: Any) -> None:
 
 
 def _problem(expansion: Expansion, place: Place, value: Any) -> None:
-    expansion.values["problem"] = _known(expansion, place, value) if isinstance(value, dict) else value
+    problem = _given(expansion, place, value) if isinstance(value, dict) else value
+    expansion.values["problem"] = problem
+    if not isinstance(problem, dict):
+        return
+    for key in ("lengths", "cache"):
+        if key in problem:
+            problem[key] = _given(expansion, (*place, key), problem[key])
+    if "lognormal" in problem.get("lengths", ()):
+        inner = (*place, "lengths", "lognormal")
+        problem["lengths"]["lognormal"] = _given(expansion, inner, problem["lengths"]["lognormal"])
+    if "include" in problem:
+        problem["include"] = _choices(expansion, (*place, "include"), problem["include"])
+        if not problem["include"]:
+            expansion.refuse((*place, "include"))
 
 
 def _objective(expansion: Expansion, place: Place, value: Any) -> None:
@@ -123,6 +136,10 @@ def _quantity(expansion: Expansion, place: Place, value: Any, parse: Callable[[s
         return None
 
 
+def _quality(expansion: Expansion, place: Place, value: Any) -> None:
+    expansion.values["quality"] = _given(expansion, place, value)
+
+
 def _search(expansion: Expansion, place: Place, value: Any) -> None:
     search: Values = {}
     for key, choices in _known(expansion, place, value).items():
@@ -130,6 +147,8 @@ def _search(expansion: Expansion, place: Place, value: Any) -> None:
             search[key] = [False, True]
         elif choices == "auto":
             search[key] = choices
+        elif key == "knobs":
+            search[key] = _knobs(expansion, (*place, key), choices)
         else:
             search[key] = _choices(expansion, (*place, key), choices)
     expansion.values["search"] = search
@@ -141,6 +160,24 @@ def _choices(expansion: Expansion, place: Place, value: Any) -> list[Any]:
         expansion.places[*place, 0] = place
         value = [value]
     return [_socket_text(choice) for choice in value] if place[-1] == "sockets" else value
+
+
+def _knobs(expansion: Expansion, place: Place, value: Any) -> Any:
+    """A word, or lists of texts by knob; a stand-in, once it is refused."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, dict):
+        expansion.refuse(place)
+        return "auto"
+    listed = {name: _choices(expansion, (*place, name), entry) for name, entry in value.items()}
+    return {name: [_knob_text(choice) for choice in choices] for name, choices in listed.items()}
+
+
+def _knob_text(choice: Any) -> Any:
+    """YAML's booleans are on and off, its whole numbers are texts."""
+    if isinstance(choice, bool):
+        return "on" if choice else "off"
+    return str(choice) if isinstance(choice, int) else choice
 
 
 def _socket_text(choice: Any) -> Any:
@@ -175,11 +212,20 @@ _SECTIONS: dict[str, Callable[[Expansion, Place, Any], None]] = {
     "problem": _problem,
     "objective": _objective,
     "limits": _limits,
+    "quality": _quality,
     "search": _search,
     "measure": _measure,
     "confirm": _confirm,
     "budget": _budget,
 }
+
+
+def _given(expansion: Expansion, place: Place, value: Any) -> Values:
+    """The entries of a section that exist and have a value; those without one are refused."""
+    known = _known(expansion, place, value)
+    for key in (key for key, entry in known.items() if entry is None):
+        expansion.refuse((*place, key))
+    return {key: entry for key, entry in known.items() if entry is not None}
 
 
 def _known(expansion: Expansion, place: Place, value: Any) -> Values:

@@ -6,58 +6,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
-    Discriminator,
     Field,
-    Tag,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from autotune.errors import MachineError
 from autotune.machine.cpus import format_cpu_list, parse_cpu_list
-from autotune.spec.configuration import Precision, Scenario
-from autotune.spec.model_source import max_tokens, model_fault
+from autotune.spec.configuration import Configuration, Precision, Scenario
+from autotune.spec.knob_search import KnobSearch
+from autotune.spec.model_source import ArrayKind, max_tokens
+from autotune.spec.models import Models, listed
+from autotune.spec.part import (
+    MAX_CHOICES,
+    Choices,
+    Count,
+    Part,
+    Percentile,
+    Seconds,
+    as_tuple,
+    distinct,
+    refuse,
+)
+from autotune.spec.problem import Problem
+from autotune.spec.quality import Quality
 
-FAULT = "autotune"
-"""Type of the validation errors raised here; their context tells the place within the value (`at`)."""
-WORD, LIST = "<word>", "<list>"
-"""Names of the two forms of a `Choices` in the locations of validation errors."""
-
-MAX_CHOICES = 1_000
-MAX_COUNT = 65_536
 MAX_SOCKETS = 1_024
-
-T = TypeVar("T")
-
-
-def _refuse(fault: str, *at: str | int) -> NoReturn:
-    raise PydanticCustomError(FAULT, "{fault}", {"fault": fault, "at": at})
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            _refuse(f"{value!r} is there twice: name each choice once", index)
-    return values
-
-
-def _known_model(source: str) -> str:
-    fault = model_fault(source)
-    if fault is not None:
-        _refuse(fault)
-    return source
 
 
 def _socket_list(text: str) -> str:
@@ -67,54 +47,23 @@ def _socket_list(text: str) -> str:
     except MachineError:
         sockets = frozenset()
     if not sockets or max(sockets) >= MAX_SOCKETS:
-        _refuse(f'{text!r} is not a list of sockets: write 0, "0-1" or "0,2", up to {MAX_SOCKETS - 1}')
+        refuse(f'{text!r} is not a list of sockets: write 0, "0-1" or "0,2", up to {MAX_SOCKETS - 1}')
     return format_cpu_list(sockets)
 
 
 def _backend_name(name: str) -> str:
     if name == "auto":
-        _refuse("auto stands alone: write `auto`, or name the backends")
+        refuse("auto stands alone: write `auto`, or name the backends")
     return name
 
 
-Auto = Literal["auto"]
 SearchedPolicy = Literal["close", "spread", "per-node", "per-l3"]
 """`autotune.spec.configuration.POLICIES` as a type."""
+SearchedPadding = Literal["max", "bucket", "none"]
+SearchedBatching = Literal["arrival", "sorted", "tokens"]
+"""`autotune.spec.configuration.PADDINGS` and `BATCHINGS` as types."""
 
-Choices = Annotated[
-    Annotated[Auto, Tag(WORD)]
-    | Annotated[
-        tuple[T, ...],
-        Field(min_length=1, max_length=MAX_CHOICES),
-        BeforeValidator(_as_tuple),
-        AfterValidator(_distinct),
-        Tag(LIST),
-    ],
-    Discriminator(lambda value: WORD if isinstance(value, str) else LIST),
-]
-"""`auto`, or the values to choose from, each once."""
-
-Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
-Percentile = Annotated[float, Field(ge=1, le=99.99)]
-Seconds = Annotated[float, Field(gt=0)]
 BackendName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$"), AfterValidator(_backend_name)]
-
-
-class Part(BaseModel):
-    """Base of every part of a study file: frozen, unknown keys refused, no coercion between types."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-
-class Problem(Part):
-    """The request to serve: `[batch_size, sequence_length]` token ids."""
-
-    batch_size: Count
-    """Sequences per request."""
-    sequence_length: Annotated[int, Field(ge=1, le=131_072)]
-    """Tokens per sequence, padding included."""
 
 
 class Objective(Part):
@@ -157,10 +106,19 @@ class Search(Part):
     smt: Annotated[
         tuple[bool, ...],
         Field(min_length=1, max_length=2),
-        BeforeValidator(_as_tuple),
-        AfterValidator(_distinct),
+        BeforeValidator(as_tuple),
+        AfterValidator(distinct),
     ] = (False,)
     """Whether to use both SMT siblings of a core; both values to try both."""
+    knobs: KnobSearch = "auto"
+    """Settings of process and engine to try on the leading placements in a second stage: `auto` is every one
+    that can be turned here, if the budget affords it; `none`; or values by name of knob."""
+    padding: Choices[SearchedPadding] = "auto"
+    """Up to where to fill sequences of different lengths: the longest of all (`max`), the next of a few
+    lengths (`bucket`), or the longest of their own request (`none`)."""
+    batching: Choices[SearchedBatching] = "auto"
+    """Which of them to put into one request: those that come one after the other (`arrival`), those of like
+    length (`sorted`), or as many of like length as batch_size of the longest have tokens (`tokens`)."""
 
 
 class Measure(Part):
@@ -185,7 +143,10 @@ class Confirm(Part):
     """How the winner is confirmed: on fresh data, in fresh processes, beside the baseline."""
 
     finalists: Annotated[int, Field(ge=1, le=10)] = 3
-    """Best configurations of the search that run again, beside the baseline and a twin of the best."""
+    """Best configurations of the search that run again, beside the baseline and a twin of the best.
+
+    One with knobs counts once: the same without them runs beside it.
+    """
     rounds: Annotated[int, Field(ge=3, le=100)] = 8
     """Rounds at most; in each, every one of them is started anew, in random order. Three are run at least."""
     tie: Annotated[float, Field(gt=0, le=0.5)] = 0.02
@@ -211,8 +172,16 @@ class StudySpec(Part):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     """What the study is called in the store."""
-    model: Annotated[str, Field(max_length=4_096), AfterValidator(_known_model)]
-    """`random:NAME`, `path:DIR`, `hf:ORG/NAME@REVISION` or `fake:FILE` (a closed-form double)."""
+    model: Models
+    """`random:NAME`, `path:DIR`, `hf:ORG/NAME@REVISION`, `onnx:FILE`, or `fake:FILE` (closed-form); or a list
+    of variants to choose from, of which the first is what the others are measured against."""
+    digests: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
+    """Of the variants, in order; filled in when the study begins, never written in a file."""
+    unmasked: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
+    """The variants that have no attention mask, so that padding would change their answers; likewise."""
+    inputs: Annotated[dict[str, ArrayKind], Field(max_length=MAX_CHOICES)] = Field(default_factory=dict)
+    """What the inputs of an `onnx:` model hold, where their names (`input_ids`, `attention_mask`,
+    `token_type_ids`) do not tell: `tokens` (ids), `ones` (every token is attended to) or `zeros`."""
     problem: Problem
     objective: Objective = Objective(kind="throughput")
     scenario: Annotated[Scenario, Field(default_factory=_usual_scenario)]
@@ -222,22 +191,47 @@ class StudySpec(Part):
     `offline` for throughput."""
     measure: Measure = Measure()
     limits: Annotated[Limits, Field(validate_default=True)] = Limits()
+    quality: Quality = Quality()
     search: Search = Search()
     confirm: Confirm = Confirm()
     budget: Budget = Budget()
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """Of random weights, inputs and the sampler."""
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The sources of all models, at least one."""
+        return listed(self.model)
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """What `Configuration.model` may be: the models, or one empty text where there is no choice."""
+        return ("",) if isinstance(self.model, str) else self.model
+
+    def source_of(self, configuration: Configuration) -> str:
+        """The model that a configuration runs."""
+        return configuration.model or self.models[0]
+
+    @field_validator("inputs")
+    @classmethod
+    def _only_files_have_inputs_of_their_own(
+        cls, inputs: dict[str, ArrayKind], info: ValidationInfo
+    ) -> dict[str, ArrayKind]:
+        models = listed(info.data.get("model", "onnx:"))
+        if inputs and not any(model.startswith("onnx:") for model in models):
+            refuse(f"{models[0]} says itself what its inputs hold: `inputs` belongs to an onnx: model alone")
+        return inputs
+
     @field_validator("problem")
     @classmethod
     def _model_takes_the_sequence(cls, problem: Problem, info: ValidationInfo) -> Problem:
-        model = info.data.get("model", "")
-        longest = max_tokens(model)
-        if longest is not None and problem.sequence_length > longest:
-            _refuse(
-                f"{problem.sequence_length} tokens are more than {model} takes: at most {longest}",
-                "sequence_length",
-            )
+        for model in listed(info.data.get("model", ())):
+            longest = max_tokens(model)
+            if longest is not None and problem.longest is not None and problem.longest > longest:
+                refuse(
+                    f"{problem.longest} tokens are more than {model} takes: at most {longest}",
+                    *problem.longest_place,
+                )
         return problem
 
     @field_validator("scenario")
@@ -246,7 +240,7 @@ class StudySpec(Part):
         objective = info.data.get("objective")
         if scenario == "server" and objective is not None and objective.kind != "throughput":
             percentile = f"p{objective.percentile:g}"
-            _refuse(
+            refuse(
                 f"server seeks the highest rate, not the lowest {percentile} latency: write `objective: "
                 f"throughput`, and the latency to keep to as `limits: {{latency: {{{percentile}: ...}}}}`"
             )
@@ -256,7 +250,7 @@ class StudySpec(Part):
     @classmethod
     def _a_trial_can_end_in_time(cls, measure: Measure) -> Measure:
         if measure.blocks * measure.block_s >= measure.trial_timeout_s:
-            _refuse(
+            refuse(
                 f"{measure.trial_timeout_s:g} s are over before {measure.blocks} blocks of "
                 f"{measure.block_s:g} s: raise it, or measure less",
                 "trial_timeout_s",
@@ -268,7 +262,7 @@ class StudySpec(Part):
     def _a_trial_can_show_that_a_limit_is_met(cls, limits: Limits, info: ValidationInfo) -> Limits:
         measure = info.data.get("measure")
         if measure is not None and limits.latency and limits.latency.max_s >= measure.trial_timeout_s:
-            _refuse(
+            refuse(
                 f"{limits.latency.max_s:g} s are longer than a trial may take, which is "
                 f"{measure.trial_timeout_s:g} s: lower it, or raise measure.trial_timeout",
                 "latency",
@@ -280,7 +274,7 @@ class StudySpec(Part):
     @classmethod
     def _a_server_has_a_latency_to_keep_to(cls, limits: Limits, info: ValidationInfo) -> Limits:
         if info.data.get("scenario") == "server" and limits.latency is None:
-            _refuse(
+            refuse(
                 "missing: scenario server seeks the highest rate at which a latency is kept to; "
                 "write one, such as {p99: 50ms}",
                 "latency",
@@ -295,10 +289,55 @@ class StudySpec(Part):
             return search
         for index, instances in enumerate(search.instances):
             if instances > problem.batch_size:
-                _refuse(
+                refuse(
                     f"{instances} instances cannot share a request of batch_size {problem.batch_size}: "
                     "in scenario single_stream each gets at least one sequence of it",
                     "instances",
                     index,
                 )
         return search
+
+    @field_validator("search")
+    @classmethod
+    def _there_is_something_to_arrange(cls, search: Search, info: ValidationInfo) -> Search:
+        problem, scenario = info.data.get("problem"), info.data.get("scenario")
+        if problem is None:
+            return search
+        for name in ("padding", "batching"):
+            if problem.is_uniform and getattr(search, name) != "auto":
+                refuse(
+                    f"every sequence is of one length: leave {name} out, or write different `lengths` or "
+                    "`texts` in the problem",
+                    name,
+                )
+        for index, batching in enumerate(() if search.batching == "auto" else search.batching):
+            if batching != "arrival" and scenario != "offline":
+                refuse(
+                    f"{batching} puts sequences of different requests together, which scenario {scenario} "
+                    "does not have at hand: write arrival, or `scenario: offline`",
+                    "batching",
+                    index,
+                )
+        return search
+
+    @field_validator("search")
+    @classmethod
+    def _some_padding_goes_with_some_batching(cls, search: Search) -> Search:
+        if search.padding == ("max",) and search.batching != "auto" and "arrival" not in search.batching:
+            refuse(
+                f"all are filled up to the longest, so that {search.batching[0]} saves nothing: allow "
+                "another padding, or arrival",
+                "batching",
+                0,
+            )
+        return search
+
+    @model_validator(mode="after")
+    def _a_cache_sees_whole_sequences_come_again(self) -> Self:
+        if self.scenario == "single_stream" and self.problem.cache and self.problem.batch_size > 1:
+            refuse(
+                "single_stream splits requests over instances, each with a cache of its own, which the same "
+                "sequence may miss: leave it out, or write `scenario: offline`",
+                *("problem", "cache"),
+            )
+        return self

@@ -10,7 +10,7 @@ Source: G. E. P. Box, J. S. Hunter, W. G. Hunter, Statistics for Experimenters, 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar
@@ -82,8 +82,23 @@ class BlockDesign(Generic[Treatment]):
 
     def ratio(self, one: Treatment, other: Treatment, confidence: float = CONFIDENCE) -> Interval:
         """How many times as large one treatment is as the other, with Student's interval."""
-        center, error = self._contrast(one, other)
-        count = min(self._count(one), self._count(other))
+        return self.product(((one, 1), (other, -1)), confidence)
+
+    def product(self, factors: Sequence[tuple[Treatment, int]], confidence: float = CONFIDENCE) -> Interval:
+        """Treatments multiplied and divided by each other, with Student's interval.
+
+        Args:
+            factors: treatments and their powers, which are 0 together, as rounds cancel of ratios alone:
+                `((a, 1), (b, -1), (c, -1), (d, 1))` is (a / b) / (c / d).
+
+        Raises:
+            ValueError: the powers are not 0 together.
+        """
+        total = sum(power for _, power in factors)
+        if total:
+            raise ValueError(f"no ratio of powers that are {total} together")
+        center, error = self._contrast(factors)
+        count = min(self._count(one) for one, _ in factors)
         if self.freedom < 1:
             return Interval(math.exp(center), 0.0, math.inf, confidence, count)
         reach = t_quantile((1 + confidence) / 2, self.freedom) * error
@@ -93,16 +108,16 @@ class BlockDesign(Generic[Treatment]):
 
     def chance(self, one: Treatment, other: Treatment) -> float:
         """The one-sided p-value of `one` being no larger than `other`."""
-        center, error = self._contrast(one, other)
+        center, error = self._contrast(((one, 1), (other, -1)))
         if self.freedom < 1:
             return 1.0
         return t_tail(center / error, self.freedom) if error > 0 else float(center <= 0)
 
-    def _contrast(self, one: Treatment, other: Treatment) -> tuple[float, float]:
-        """The log-ratio and its standard error."""
+    def _contrast(self, factors: Sequence[tuple[Treatment, int]]) -> tuple[float, float]:
+        """The product's logarithm and its standard error."""
         direction = np.zeros(self._design.shape[1])
-        direction[self._column[one]] += 1.0
-        direction[self._column[other]] -= 1.0
+        for treatment, power in factors:
+            direction[self._column[treatment]] += power
         variance = float(direction @ self._covariance @ direction)
         spread = self.spread if self.freedom >= 1 else 0.0
         return float(direction @ self._effects), spread * math.sqrt(max(0.0, variance))

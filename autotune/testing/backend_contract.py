@@ -55,6 +55,8 @@ class BackendContract:
     threads: ClassVar[int] = 2
     least_cosine: ClassVar[float | None] = 0.98
     """Agreement with the fp32 reference; None for a backend that computes nothing."""
+    least_cosine_of_int4: ClassVar[float] = 0.9
+    """The same of `int4-weights`: sixteen levels are coarse in layers as small as a test's."""
     timeout_s: ClassVar[float] = 240
 
     @pytest.fixture(scope="class")
@@ -140,14 +142,15 @@ class BackendContract:
         assert all(probe.report["version"] for probe in probes.values())
 
     def test_its_answers_agree_with_the_reference(self, probes: Mapping[Precision, Probe]) -> None:
-        for probe in probes.values():
+        for precision, probe in probes.items():
             manifest = read_manifest(probe.artifact.directory)
             assert manifest is not None
             if self.least_cosine is None:
                 assert manifest.agreement is None
             else:
                 assert manifest.agreement is not None
-                assert manifest.agreement.cosine >= self.least_cosine
+                least = self.least_cosine_of_int4 if precision == "int4-weights" else self.least_cosine
+                assert manifest.agreement.cosine >= least
 
     def test_running_leaves_the_artifact_as_it_was(self, probes: Mapping[Precision, Probe]) -> None:
         assert all(read_manifest(probe.artifact.directory) is not None for probe in probes.values())

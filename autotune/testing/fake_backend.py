@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from autotune.backends.protocol import EngineReport
 from autotune.errors import ModelError, UnsupportedError
-from autotune.spec.configuration import PRECISIONS, Precision
+from autotune.spec.configuration import Precision
+from autotune.spec.knobs import KNOBS, NO_KNOBS, Knobs
 from autotune.testing.fake_model import (
+    FAKE_PRECISIONS,
     FakeModel,
     Fault,
     FaultPoint,
@@ -42,6 +44,9 @@ __all__ = ["FakeBackend", "FakeModel", "parse_fake_model", "read_fake_model", "r
 ARTIFACT_FILE = "fake_model.json"
 """The model file's copy in an artifact."""
 
+OWN_KNOBS = ("optimization", "spinning")
+"""Knobs of the engine itself."""
+
 FLOOD_BYTES = 100_000_000
 """What `flood` prints unless told otherwise."""
 
@@ -52,9 +57,10 @@ class FakeBackend:
     """The `Backend` of models `fake:FILE`, and of no others."""
 
     name: ClassVar[str] = "fake"
-    precisions: ClassVar[tuple[Precision, ...]] = PRECISIONS
+    precisions: ClassVar[tuple[Precision, ...]] = FAKE_PRECISIONS
     packages: ClassVar[tuple[str, ...]] = ("autotune",)
     install_hint: ClassVar[str] = "it is a part of autotune"
+    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = dict.fromkeys(OWN_KNOBS, FAKE_PRECISIONS)
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:  # noqa: ARG002
         """Refuse real models."""
@@ -79,8 +85,12 @@ class FakeBackend:
 
     def load(self, directory: Path, precision: Precision, threads: int) -> FakeSession:
         """Load in a worker: which instance this is of how many stands on its command line alone."""
+        return self.load_with(directory, precision, threads, {})
+
+    def load_with(self, directory: Path, precision: Precision, threads: int, knobs: Knobs) -> FakeSession:
+        """See `TakesKnobs.load_with`; those of the process make it faster or slower too."""
         model = read_fake_model(directory / ARTIFACT_FILE)
-        session = FakeSession(model, parse_assignment(sys.argv[1:]), precision, threads)
+        session = FakeSession(model, parse_assignment(sys.argv[1:]), precision, threads, knobs)
         time.sleep(model.load_s)
         session.strike("load")
         return session
@@ -92,6 +102,10 @@ class FakeOutput:
 
     shape: tuple[int, int]
     value: float
+
+    def __getitem__(self, row: int) -> float:
+        """The answer to one sequence."""
+        return self.value
 
     def min(self) -> float:
         """The least of its values; NaN if there is one, as in numpy."""
@@ -111,43 +125,62 @@ class Effects:
     slowness: float = 1.0
     extra_threads: int = 0
     precision: str = ""
+    knobs: Knobs = field(default_factory=dict)
     ballast: list[bytearray] = field(default_factory=list)
 
 
 class FakeSession:
     """A loaded fake model; its requests take what the closed form and the noise say."""
 
-    def __init__(self, model: FakeModel, assignment: Assignment, precision: Precision, threads: int) -> None:
+    def __init__(
+        self,
+        model: FakeModel,
+        assignment: Assignment,
+        precision: Precision,
+        threads: int,
+        knobs: Knobs = NO_KNOBS,
+    ) -> None:
         self._model = model
         self._assignment = assignment
         self._threads = threads or model.default_threads
-        self._effects = Effects(precision=precision, ballast=[_touched(model.memory_bytes)])
-        self._seconds = request_seconds(
-            model,
-            assignment.batch_size,
-            assignment.sequence_length,
-            self._threads,
-            assignment.instances,
-            precision,
-        )
+        own = {name: knobs.get(name, KNOBS[name].usual) for name in OWN_KNOBS}
+        self._effects = Effects(precision=precision, knobs=own, ballast=[_touched(model.memory_bytes)])
+        self._precision, self._knobs = precision, knobs
         self._noise = NoiseSource(model.noise, assignment.seed, launch=os.getpid())
         self._next: FaultPoint | None = "warmup"
 
-    def run(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:  # noqa: ARG002
-        """Take the closed form's time, as the noise of this moment stretches it."""
+    def run(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+        """Take the closed form's time for this request, as the noise of this moment stretches it."""
         if self._next is not None:
             self.strike(self._next)
             self._next = None
         take = _burn if self._model.timing == "busy" else time.sleep
-        take(self._seconds * self._effects.slowness * self._noise.factor(time.monotonic()))
-        rows = self._assignment.batch_size + self._effects.extra_rows
+        batch, tokens = self._shape(inputs)
+        seconds = request_seconds(
+            self._model,
+            batch,
+            tokens,
+            self._threads,
+            self._assignment.instances,
+            self._precision,
+            self._knobs,
+        )
+        take(seconds * self._effects.slowness * self._noise.factor(time.monotonic()))
+        rows = batch + self._effects.extra_rows
         return cast("np.ndarray[Any, Any]", FakeOutput((rows, 1), self._effects.value))
+
+    def _shape(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> tuple[int, int]:
+        """`(batch, tokens)` of a request; without arrays, of the one that the worker was started for."""
+        for array in inputs.values():
+            batch, tokens = array.shape
+            return batch, tokens
+        return self._assignment.batch_size, self._assignment.sequence_length
 
     def report(self) -> EngineReport:
         """Say what was asked, unless a fault says otherwise; what comes after is measuring."""
         self._next = "measure"
         threads = self._threads + self._effects.extra_threads
-        return EngineReport("fake", "1", self._effects.precision, threads)
+        return EngineReport("fake", "1", self._effects.precision, threads, self._effects.knobs)
 
     def close(self) -> None:
         """Drop the memory."""
@@ -238,6 +271,10 @@ def _wrong_precision(fault: Fault, effects: Effects) -> None:  # noqa: ARG001
     effects.precision = "bf16" if effects.precision == "fp32" else "fp32"
 
 
+def _wrong_knobs(fault: Fault, effects: Effects) -> None:  # noqa: ARG001
+    effects.knobs = {name: KNOBS[name].usual for name in OWN_KNOBS}
+
+
 def _wrong_affinity(fault: Fault, effects: Effects) -> None:  # noqa: ARG001
     """Start a thread and let it run everywhere, as an engine with a pinning of its own does."""
     moved = threading.Event()
@@ -266,4 +303,5 @@ _FAULTS: Mapping[str, Callable[[Fault, Effects], None]] = {
     "wrong_affinity": _wrong_affinity,
     "wrong_threads": _wrong_threads,
     "wrong_precision": _wrong_precision,
+    "wrong_knobs": _wrong_knobs,
 }

@@ -12,6 +12,7 @@ A JSON object; every key is optional but `schema`:
   "sync_s_per_thread": 0.0,       added for each thread after the first
   "speed": {"fp32": 1.0, "int8-dynamic": 2.5},    absent precisions are unsupported
   "contention": 0.0,              share by which each other instance slows this one
+  "knobs": {"spinning": {"off": 1.3}},            how many times as fast with a knob's value; absent = once
   "default_threads": 1,           what `threads` 0 stands for
   "load_s": 0.0,
   "memory_bytes": 0,              held by every loaded session
@@ -30,7 +31,7 @@ One request of `[batch, tokens]` takes
     (serial_s
      + parallel_s_per_token * batch * tokens / (speed[precision] * (1 + thread_efficiency * (threads - 1)))
      + sync_s_per_thread * (threads - 1)
-    ) * (1 + contention * (instances - 1))
+    ) * (1 + contention * (instances - 1)) / (the product of what `knobs` says of the configuration's)
 
 times the factor of `autotune.testing.noise`, whose `Noise` and `Spikes` say what the keys of `noise` are.
 Block, drift and spikes strike all workers of a seed alike, by CLOCK_MONOTONIC; launch and request are each
@@ -52,10 +53,14 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from autotune.errors import ModelError
-from autotune.spec.configuration import PRECISIONS, Precision
+from autotune.spec.configuration import Precision
+from autotune.spec.knobs import KNOBS, NO_KNOBS, Knobs
 from autotune.testing.noise import Noise, Spikes
 
 SCHEMA = "autotune.fake/1"
+
+FAKE_PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8-dynamic")
+"""What a fake model may have."""
 
 Timing = Literal["sleep", "busy"]
 FaultPoint = Literal["load", "warmup", "measure"]
@@ -75,6 +80,7 @@ FAULTS: Mapping[str, str] = {
     "wrong_affinity": "lets a thread run on every cpu it can get",
     "wrong_threads": "reports one thread more",
     "wrong_precision": "reports another precision",
+    "wrong_knobs": "reports that all of its knobs are as usual",
 }
 """Every fault and what it does."""
 
@@ -109,6 +115,7 @@ class FakeModel:
     sync_s_per_thread: float = 0.0
     speed: Mapping[Precision, float] = field(default_factory=lambda: {"fp32": 1.0})
     contention: float = 0.0
+    knobs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     default_threads: int = 1
     load_s: float = 0.0
     memory_bytes: int = 0
@@ -117,7 +124,13 @@ class FakeModel:
 
 
 def request_seconds(
-    model: FakeModel, batch: int, tokens: int, threads: int, instances: int, precision: Precision
+    model: FakeModel,
+    batch: int,
+    tokens: int,
+    threads: int,
+    instances: int,
+    precision: Precision,
+    knobs: Knobs = NO_KNOBS,
 ) -> float:
     """The closed form: seconds of one instance's request, for simulations without processes.
 
@@ -133,7 +146,8 @@ def request_seconds(
     alone = (
         model.serial_s + model.parallel_s_per_token * batch * tokens / speed + model.sync_s_per_thread * more
     )
-    return alone * (1 + model.contention * (instances - 1))
+    turned = math.prod(model.knobs.get(name, {}).get(value, 1.0) for name, value in knobs.items())
+    return alone * (1 + model.contention * (instances - 1)) / turned
 
 
 def read_fake_model(path: Path) -> FakeModel:
@@ -218,7 +232,7 @@ def _when(value: object, path: str) -> dict[str, int | str]:
     conditions = _object(value, path)
     _refuse_unknown(conditions, _CONDITIONS, path)
     return {
-        key: _one_of(wanted, f"{path}.{key}", PRECISIONS)
+        key: _one_of(wanted, f"{path}.{key}", FAKE_PRECISIONS)
         if key == "precision"
         else _whole(wanted, f"{path}.{key}")
         for key, wanted in conditions.items()
@@ -227,10 +241,19 @@ def _when(value: object, path: str) -> dict[str, int | str]:
 
 def _speed(value: object, path: str) -> dict[Precision, float]:
     speeds = _object(value, path)
-    _refuse_unknown(speeds, PRECISIONS, path)
+    _refuse_unknown(speeds, FAKE_PRECISIONS, path)
     if not speeds:
-        raise _WrongError(f"{path} must name at least one of {', '.join(PRECISIONS)}")
+        raise _WrongError(f"{path} must name at least one of {', '.join(FAKE_PRECISIONS)}")
     return {cast(Precision, key): _positive(speed, f"{path}.{key}") for key, speed in speeds.items()}
+
+
+def _knobs(value: object, path: str) -> dict[str, Mapping[str, float]]:
+    knobs = _object(value, path)
+    _refuse_unknown(knobs, KNOBS, path)
+    return {
+        name: {key: _positive(speed, f"{path}.{name}.{key}") for key, speed in _object(speeds, path).items()}
+        for name, speeds in knobs.items()
+    }
 
 
 def _object(value: object, path: str) -> Mapping[str, Any]:
@@ -313,6 +336,7 @@ _FIELDS: Mapping[str, Callable[[object, str], Any]] = {
     "sync_s_per_thread": _number,
     "speed": _speed,
     "contention": _number,
+    "knobs": _knobs,
     "default_threads": _threads,
     "load_s": _number,
     "memory_bytes": _whole,

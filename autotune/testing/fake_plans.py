@@ -63,7 +63,7 @@ class FakeStudy:
 
     def model(self) -> ResolvedModel:
         """The model as it is now."""
-        return resolve_model(self.spec.model, base=self.folder, seed=self.spec.seed, offline=True)
+        return resolve_model(self.spec.models[0], base=self.folder, seed=self.spec.seed, offline=True)
 
     def plan(self, stated: Interval | float | None, configuration: Configuration = ONE) -> Plan:
         """A plan of the baseline (10 samples/s) and this configuration, prepared in the user's cache.

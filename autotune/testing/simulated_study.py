@@ -13,7 +13,8 @@ from autotune.rounds import Entrant, run_rounds
 from autotune.search.contest import Contender, Contest, Verdict
 from autotune.search.score import goodness, score
 from autotune.spec.configuration import Configuration
-from autotune.spec.study import Problem, StudySpec
+from autotune.spec.problem import Problem
+from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval
 from autotune.testing.noise import Noise
 from autotune.testing.simulation import THROUGHPUT, SimulatedMachine

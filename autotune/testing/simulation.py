@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from autotune.spec.configuration import Configuration
-from autotune.spec.study import Measure, Objective, Problem
+from autotune.spec.knobs import parse_knobs
+from autotune.spec.problem import Problem
+from autotune.spec.study import Measure, Objective
 from autotune.testing.fake_model import FakeModel, request_seconds
 from autotune.testing.noise import Noise, NoiseSource
 from autotune.trial.collect import collect
@@ -34,10 +36,11 @@ def simulated_measurement(model: FakeModel, configuration: Configuration, proble
     seconds = request_seconds(
         model,
         problem.batch_size,
-        problem.sequence_length,
+        problem.longest or 0,
         configuration.threads_per_instance,
         configuration.instances,
         configuration.precision,
+        parse_knobs(configuration.knobs),
     )
     starts = tuple(index * seconds for index in range(REQUESTS))
     instance = InstanceBlock(problem.batch_size, starts, tuple(start + seconds for start in starts))

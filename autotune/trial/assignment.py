@@ -20,21 +20,26 @@ class Assignment:
     Attributes:
         artifact: folder of the prepared model.
         batch_size: sequences in each of *this worker's* requests.
+        sequence_length: tokens of each; 0 where they are those of a stream.
+        requests: folder of the stream; None = one request again and again.
         threads: intra-op threads; 0 leaves the engine's default.
         warmup_s: upper bound of the warm-up.
         instance: index of this worker among `instances`.
+        knobs: settings that differ from what is usual, as `autotune.spec.knobs` writes them.
     """
 
     backend: str
     precision: Precision
     artifact: Path
     batch_size: int
-    sequence_length: int
     threads: int
     seed: int
     warmup_s: float
     instance: int
     instances: int
+    sequence_length: int = 0
+    requests: Path | None = None
+    knobs: str = ""
 
 
 def parse_assignment(arguments: Sequence[str]) -> Assignment:
@@ -47,7 +52,11 @@ def parse_assignment(arguments: Sequence[str]) -> Assignment:
     parser.add_argument("--backend", required=True)
     parser.add_argument("--precision", required=True, choices=PRECISIONS)
     parser.add_argument("--artifact", required=True, type=Path)
-    for name in ("batch-size", "sequence-length", "threads", "seed", "instance", "instances"):
+    for name in ("batch-size", "threads", "seed", "instance", "instances"):
         parser.add_argument(f"--{name}", required=True, type=int)
+    requests = parser.add_mutually_exclusive_group(required=True)
+    requests.add_argument("--sequence-length", default=0, type=int)
+    requests.add_argument("--requests", type=Path)
     parser.add_argument("--warmup-s", required=True, type=float)
+    parser.add_argument("--knobs", default="")
     return Assignment(**vars(parser.parse_args(arguments)))

@@ -167,7 +167,7 @@ def _results(measurement: Measurement) -> list[InstanceResult]:
         parts = [block.instances[index] for block in measurement.blocks]
         latencies = [latency for part in parts for latency in instance_latencies_s(part)]
         if measurement.scenario == "server":
-            samples_per_s = parts[0].samples_per_request * len(latencies) / seconds
+            samples_per_s = sum(part.sample_count for part in parts) / seconds
         else:
             samples_per_s = instance_throughput_sps(parts[0], measurement.blocks[0].start_s)
         results.append(_result(observation, latencies, samples_per_s))

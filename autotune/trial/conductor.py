@@ -46,6 +46,9 @@ LEAD_PER_INSTANCE_S = 0.001
 REQUESTS_PER_WINDOW = 1.5
 """A window lasts at least so many requests, so that each instance completes two or more in it."""
 
+CYCLE_BLOCKS = 5
+"""A window is so many times longer at most than asked for, for the sake of requests of all lengths."""
+
 MAX_REQUESTS_PER_BLOCK = 100_000
 """A window is shortened to hold no more: tiny requests need no more and their times must fit a message."""
 
@@ -202,7 +205,8 @@ def conduct(
     ready = exchange.gather(Ready)
     observations = tuple(reply.observation for reply in ready)
     prove(asked, observations)
-    window_s = plan_window_s(schedule, max(reply.request_s for reply in ready))
+    slowest = max(ready, key=lambda reply: reply.request_s)
+    window_s = plan_window_s(schedule, slowest.request_s, slowest.cycle)
 
     def measure_block() -> Block:
         return _measure_block(exchange, asked.scenario, window_s, observer)
@@ -221,9 +225,15 @@ def conduct(
     )
 
 
-def plan_window_s(schedule: Schedule, request_s: float) -> float:
-    """Length of the windows, from the slowest instance's request: enough requests, but not too many."""
-    enough_s = max(schedule.block_s, REQUESTS_PER_WINDOW * request_s)
+def plan_window_s(schedule: Schedule, request_s: float, cycle: int = 1) -> float:
+    """Length of the windows, from the slowest instance's request: enough requests, but not too many.
+
+    Args:
+        cycle: requests in which short and long ones come as often as in all: a window has so many, so that
+            windows can be compared, unless that takes more than `CYCLE_BLOCKS` windows.
+    """
+    cycle_s = min(cycle * request_s, CYCLE_BLOCKS * schedule.block_s)
+    enough_s = max(schedule.block_s, REQUESTS_PER_WINDOW * request_s, cycle_s)
     return min(enough_s, MAX_REQUESTS_PER_BLOCK * request_s)
 
 

@@ -157,6 +157,7 @@ class Request:
         time_s: when it was to be sent; sent_s: when it was in the queue; infinite = there was no room.
         begun_s, end_s: when an instance took it and answered it; infinite = none did.
         instance: which one; -1 = none.
+        hits: sequences whose answer came from its cache.
     """
 
     time_s: float
@@ -164,6 +165,7 @@ class Request:
     begun_s: float = math.inf
     end_s: float = math.inf
     instance: int = -1
+    hits: int = 0
 
     @property
     def late_s(self) -> float:
@@ -240,12 +242,13 @@ def _requests(times_s: Sequence[float], sent: Sent, served: Sequence[Served]) ->
     unsent = [math.inf] * (len(times_s) - len(sent.sent_s))
     requests = [Request(*pair) for pair in zip(times_s, (*sent.sent_s, *unsent), strict=True)]
     for instance, part in enumerate(served):
-        for number, begun_s, ends_s in zip(part.requests, part.begun_s, part.ends_s, strict=True):
+        hits = part.hits or (0,) * len(part.requests)
+        for number, begun_s, ends_s, hit in zip(part.requests, part.begun_s, part.ends_s, hits, strict=True):
             if number >= len(requests) or requests[number].instance >= 0:
                 reason = f"answered the request {number}, which was not its own"
                 raise InstanceError(FailureKind.CRASH, reason, instance=instance)
             asked = requests[number]
-            requests[number] = Request(asked.time_s, asked.sent_s, begun_s, ends_s, instance)
+            requests[number] = Request(asked.time_s, asked.sent_s, begun_s, ends_s, instance, hit)
     return tuple(requests)
 
 

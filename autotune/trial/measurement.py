@@ -5,7 +5,7 @@ Clock: CLOCK_MONOTONIC in seconds, which all processes of one host share.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -31,11 +31,15 @@ class Failure:
     Attributes:
         reason: one sentence, with the engine's own words where it has any.
         stderr_tail: the last bytes that the failed worker wrote to stderr, decoded.
+        pair_wide: whether it speaks for every configuration of this model, backend and precision.
+        model_wide: whether it speaks for every configuration of this variant of the model.
     """
 
     kind: FailureKind
     reason: str
     stderr_tail: str = ""
+    pair_wide: bool = False
+    model_wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,21 @@ class InstanceBlock:
         starts_s: when each request was sent; `server`: was to be sent, by the block in which that was.
         ends_s: when each was answered.
         begun_s: `server`: when each left the queue; of other scenarios none.
+        samples: sequences in each request, where they differ; else none.
+        hits: sequences whose answer came from the instance's cache.
     """
 
     samples_per_request: int
     starts_s: tuple[float, ...]
     ends_s: tuple[float, ...]
     begun_s: tuple[float, ...] = ()
+    samples: tuple[int, ...] = ()
+    hits: int = 0
+
+    @property
+    def sample_count(self) -> int:
+        """Sequences that were answered."""
+        return sum(self.samples) if self.samples else self.samples_per_request * len(self.ends_s)
 
 
 @dataclass(frozen=True)
@@ -199,6 +212,7 @@ class Observation:
         memory_bytes: proportional set size (shared pages divided among their users) after warm-up.
         peak_memory_bytes: high-water mark of the resident set.
         load_s: from process start to model loaded; warmup_s: the warm-up.
+        knobs: values by name, of those that can be read back; an allocator is the path of its library.
     """
 
     pid: int
@@ -214,6 +228,7 @@ class Observation:
     peak_memory_bytes: int
     load_s: float
     warmup_s: float
+    knobs: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """What conductor and workers say to each other: one JSON object per line, on the worker's stdin and stdout.
 
 ```
-worker     ready {observation, request_s}                    once, after warm-up
+worker     ready {observation, request_s, cycle}             once, after warm-up
 conductor  measure {scenario, start_s, end_s, deadline_s, board}   any number of times
-worker     block {samples_per_request, starts_s, ends_s}     the answer to each
+worker     block {samples_per_request, starts_s, ends_s, samples, hits}     the answer to each
 conductor  serve {queue, end_s}                         any number of times, instead of `measure`
-worker     served {samples_per_request, requests, begun_s, ends_s}   the answer to each
+worker     served {samples_per_request, requests, begun_s, ends_s, hits}   the answer to each
 worker     failed {failure, reason}                          instead of any answer; the last word
 conductor  stop {}                                           or the end of stdin
 ```
@@ -26,7 +26,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast, get_args
 
 from autotune.errors import AutotuneError
@@ -42,11 +42,13 @@ class Ready:
     """The worker has loaded and warmed up.
 
     Attributes:
-        request_s: time of one request at the end of the warm-up.
+        request_s: time of one request at the end of the warm-up; the mean of those that differ.
+        cycle: requests in which short and long ones come as often as in all; 1 where all are alike.
     """
 
     observation: Observation
     request_s: float
+    cycle: int = 1
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,14 @@ class Served:
     Attributes:
         samples_per_request: sequences in each of its requests.
         requests: their numbers, in order; begun_s: when each left the queue; ends_s: when it was answered.
+        hits: sequences of each whose answer came from the instance's cache; none where it has no cache.
     """
 
     samples_per_request: int
     requests: tuple[int, ...]
     begun_s: tuple[float, ...]
     ends_s: tuple[float, ...]
+    hits: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,8 @@ def parse_message(line: bytes) -> Message:
 def _ready(fields: dict[str, Any]) -> Ready:
     from autotune.trial.codec import observation_from_json
 
-    return Ready(observation_from_json(fields["observation"]), _seconds(fields["request_s"]))
+    observation = observation_from_json(fields["observation"])
+    return Ready(observation, _seconds(fields["request_s"]), _count(fields["cycle"]))
 
 
 def _window(fields: dict[str, Any]) -> Window:
@@ -191,7 +196,11 @@ def _block(fields: dict[str, Any]) -> InstanceBlock:
         raise ValueError(f"{len(starts_s)} starts and {len(ends_s)} ends")
     if any(end < start for start, end in zip(starts_s, ends_s, strict=True)):
         raise ValueError("a request that ends before it starts")
-    return InstanceBlock(int(fields["samples_per_request"]), starts_s, ends_s)
+    samples = tuple(map(_count, fields["samples"]))
+    if samples and len(samples) != len(ends_s):
+        raise ValueError(f"{len(samples)} numbers of samples and {len(ends_s)} ends")
+    block = InstanceBlock(int(fields["samples_per_request"]), starts_s, ends_s, samples=samples)
+    return replace(block, hits=_hits(_count(fields["hits"]), block.sample_count))
 
 
 def _serve(fields: dict[str, Any]) -> Serve:
@@ -206,7 +215,16 @@ def _served(fields: dict[str, Any]) -> Served:
         raise ValueError(f"{len(requests)} requests, {len(begun_s)} begun and {len(ends_s)} ended")
     if any(end < begun for begun, end in zip(begun_s, ends_s, strict=True)):
         raise ValueError("a request that ends before it begins")
-    return Served(_count(fields["samples_per_request"]), requests, begun_s, ends_s)
+    samples, hits = _count(fields["samples_per_request"]), tuple(map(_count, fields["hits"]))
+    if hits and len(hits) != len(requests):
+        raise ValueError(f"{len(hits)} numbers of hits and {len(requests)} requests")
+    return Served(samples, requests, begun_s, ends_s, tuple(_hits(one, samples) for one in hits))
+
+
+def _hits(hits: int, samples: int) -> int:
+    if hits > samples:
+        raise ValueError(f"{hits} hits of {samples} samples")
+    return hits
 
 
 def _send(fields: dict[str, Any]) -> Send:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from autotune.backends.protocol import EngineReport
 from autotune.machine.cpus import parse_cpu_list
+from autotune.trial.knobs import process_knobs
 from autotune.trial.measurement import Observation, ThreadMask
 
 _GET_MEMPOLICY: Mapping[str, int] = {
@@ -63,6 +64,7 @@ def observe(report: EngineReport, *, load_s: float, warmup_s: float) -> Observat
         peak_memory_bytes=peak_bytes,
         load_s=load_s,
         warmup_s=warmup_s,
+        knobs={**process_knobs(), **report.knobs},
     )
 
 

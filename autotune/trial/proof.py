@@ -9,6 +9,7 @@ from autotune.placement.placement import InstancePlacement
 from autotune.spec.configuration import Configuration
 from autotune.trial.asked import Asked
 from autotune.trial.failures import InstanceError
+from autotune.trial.knobs import knob_differences
 from autotune.trial.measurement import FailureKind, Observation
 
 _REFUSED = ("default", "local", "unknown")
@@ -25,6 +26,7 @@ def prove(asked: Asked, observed: Sequence[Observation]) -> None:
         differences = [
             *placement_differences(place, observation),
             *engine_differences(asked.configuration, observation),
+            *knob_differences(asked.configuration.knobs, observation.knobs),
         ]
         if differences:
             raise InstanceError(FailureKind.PLACEMENT, "; ".join(differences), instance=instance)

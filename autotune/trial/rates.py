@@ -116,6 +116,7 @@ def _instance_block(samples_per_request: int, requests: Sequence[Request]) -> In
         starts_s=tuple(request.time_s for request in requests),
         ends_s=tuple(request.end_s for request in requests),
         begun_s=tuple(request.begun_s for request in requests),
+        hits=sum(request.hits for request in requests),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterable
 
 from autotune.spec.configuration import Scenario
 from autotune.spec.study import Objective
@@ -26,14 +27,14 @@ def throughput_sps(measurement: Measurement) -> float:
 def block_throughput_sps(block: Block) -> float:
     """Samples per second in one block, summed over instances; `server`: of the requests sent in it."""
     if block.end_s is not None:
-        samples = sum(part.samples_per_request * len(part.ends_s) for part in block.instances)
+        samples = sum(part.sample_count for part in block.instances)
         return samples / block_seconds(block)
     return sum(instance_throughput_sps(instance, block.start_s) for instance in block.instances)
 
 
 def instance_throughput_sps(instance: InstanceBlock, start_s: float) -> float:
     """One instance's samples ÷ the real length of its block, from the common start to its last completion."""
-    return instance.samples_per_request * len(instance.ends_s) / (instance.ends_s[-1] - start_s)
+    return instance.sample_count / (instance.ends_s[-1] - start_s)
 
 
 def latencies_s(measurement: Measurement) -> tuple[float, ...]:
@@ -85,6 +86,13 @@ def block_seconds(block: Block) -> float:
     if block.end_s is not None:
         return block.end_s - block.start_s
     return max(instance.ends_s[-1] for instance in block.instances) - block.start_s
+
+
+def hit_rate(measurements: Iterable[Measurement]) -> float | None:
+    """Share of the sequences whose answer came from a cache; None where nothing was answered."""
+    parts = [part for one in measurements for block in one.blocks for part in block.instances]
+    answered = sum(part.sample_count for part in parts)
+    return sum(part.hits for part in parts) / answered if answered else None
 
 
 def memory_bytes(measurement: Measurement) -> int:

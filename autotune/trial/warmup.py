@@ -21,6 +21,10 @@ MIN_STRETCH_S = 0.05
 """Shortest stretch: short requests are averaged over at least this long."""
 
 
+LAP_SHARE = 0.25
+"""Of the time limit, for the first lap over requests that differ: two more have to fit."""
+
+
 @dataclass(frozen=True)
 class WarmUp:
     """How a warm-up went.
@@ -58,6 +62,37 @@ def warm_up(
         if settled or seconds >= limit_s:
             return WarmUp(requests, request_s, seconds, settled)
         fastest_s = min(fastest_s, request_s)
+
+
+def warm_up_in_laps(
+    request: Callable[[], object],
+    rewind: Callable[[], object],
+    cycle: int,
+    limit_s: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> WarmUp:
+    """Warm up on requests that differ: run the same ones in every lap, so that laps can be compared.
+
+    A lap is a whole cycle, or as many requests as fit into `LAP_SHARE` of the time.
+
+    Args:
+        rewind: makes the next request the first one again.
+        cycle: requests in which short and long ones come as often as in all.
+    """
+    start_s = clock()
+    length = 0
+    while length < 1 or (length < cycle and clock() - start_s < LAP_SHARE * limit_s):
+        request()
+        length += 1
+
+    def lap() -> None:
+        rewind()
+        for _ in range(length):
+            request()
+
+    warm = warm_up(lap, limit_s - (clock() - start_s), clock)
+    requests = length * (1 + warm.requests)
+    return WarmUp(requests, warm.request_s / length, clock() - start_s, warm.settled)
 
 
 def _stretch(request: Callable[[], object], clock: Callable[[], float]) -> tuple[int, float]:

@@ -6,21 +6,23 @@ driven over stdin and stdout (see `autotune.trial.messages`).
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from typing import Any, BinaryIO
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from autotune.backends.loading import load_session
 from autotune.backends.protocol import Session
 from autotune.backends.registry import get_backend
+from autotune.spec.knobs import parse_knobs
 from autotune.trial.assignment import Assignment, parse_assignment
 from autotune.trial.board import Board
-from autotune.trial.failures import InstanceError, kind_of_exception, reason_of_exception
-from autotune.trial.measurement import FailureKind, InstanceBlock
+from autotune.trial.failures import kind_of_exception, reason_of_exception
+from autotune.trial.measurement import InstanceBlock
 from autotune.trial.messages import (
     Failed,
     Message,
@@ -32,8 +34,11 @@ from autotune.trial.messages import (
     parse_message,
 )
 from autotune.trial.observe import observe, process_age_s
+from autotune.trial.requests import OneRequest, Requests
 from autotune.trial.scenarios import run_window, serve_queue
-from autotune.trial.warmup import warm_up
+
+if TYPE_CHECKING:
+    from autotune.trial.streaming import TextEncoder
 
 
 class Line:
@@ -69,38 +74,6 @@ class Line:
             yield message
 
 
-class Requests:
-    """The same request, again and again.
-
-    Raises:
-        InstanceError: (`check`) the last output is not one finite row per sequence.
-    """
-
-    def __init__(self, session: Session, inputs: Mapping[str, Any], batch_size: int) -> None:
-        self._session = session
-        self._inputs = inputs
-        self._batch_size = batch_size
-        self._output: Any = None
-
-    def __call__(self) -> None:
-        """Run one request."""
-        self._output = self._session.run(self._inputs)
-
-    def check(self) -> None:
-        """Look at the last output; outside of timing."""
-        shape = tuple(self._output.shape)
-        if not shape or shape[0] != self._batch_size:
-            raise InstanceError(
-                FailureKind.WRONG_OUTPUT,
-                f"the output has the shape {shape}; its first axis should be {self._batch_size}",
-            )
-        extremes = (float(self._output.min()), float(self._output.max()))
-        if not all(map(math.isfinite, extremes)):
-            raise InstanceError(
-                FailureKind.WRONG_OUTPUT, f"the output contains {extremes[0]} and {extremes[1]}"
-            )
-
-
 def main() -> int:
     """Serve until told to stop; the exit status is 0 unless something failed."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -119,12 +92,20 @@ def main() -> int:
 def serve(assignment: Assignment, line: Line) -> None:
     """Load, warm up, report, and answer every window with a block."""
     backend = get_backend(assignment.backend)
-    session = backend.load(assignment.artifact, assignment.precision, assignment.threads)
+    encoder = _encoder(assignment)
+    session = load_session(
+        backend,
+        assignment.artifact,
+        assignment.precision,
+        assignment.threads,
+        parse_knobs(assignment.knobs),
+    )
     load_s = process_age_s()
-    requests = Requests(session, _inputs(assignment), assignment.batch_size)
-    warm = warm_up(requests, assignment.warmup_s)
+    requests = _requests(assignment, session, encoder)
+    warm = requests.warm_up(assignment.warmup_s)
     requests.check()
-    line.send(Ready(observe(session.report(), load_s=load_s, warmup_s=warm.seconds), warm.request_s))
+    observation = observe(session.report(), load_s=load_s, warmup_s=warm.seconds)
+    line.send(Ready(observation, warm.request_s, requests.cycle))
     for window in line.windows():
         block = _measure(assignment, requests, window)
         requests.check()
@@ -133,12 +114,41 @@ def serve(assignment: Assignment, line: Line) -> None:
 
 
 def _measure(assignment: Assignment, requests: Requests, window: Window | Serve) -> InstanceBlock | Served:
+    requests.begin()
     if isinstance(window, Serve):
-        return serve_queue(requests, window, assignment.batch_size)
+        served = serve_queue(requests, window, assignment.batch_size)
+        return replace(served, hits=requests.hits(len(served.ends_s)))
     board = Board(window.board, assignment.instance, assignment.instances) if window.board else nullcontext()
     with board as shared:
         starts_s, ends_s = run_window(requests, window, shared)
-    return InstanceBlock(assignment.batch_size, starts_s, ends_s)
+    count = len(ends_s)
+    samples, hits = requests.samples(count), sum(requests.hits(count))
+    return InstanceBlock(assignment.batch_size, starts_s, ends_s, samples=samples, hits=hits)
+
+
+def _encoder(assignment: Assignment) -> TextEncoder | None:
+    """What tokenises the texts of a stream, where that is this worker's part."""
+    if assignment.requests is None:
+        return None
+    from autotune.model.stream import read_description
+    from autotune.model.texts import TOKENIZER_FILE
+    from autotune.trial.streaming import TextEncoder
+
+    described = read_description(assignment.requests)
+    if not described.tokenizes:
+        return None
+    return TextEncoder(assignment.requests / TOKENIZER_FILE, described.longest)
+
+
+def _requests(assignment: Assignment, session: Session, encoder: TextEncoder | None) -> Requests:
+    if assignment.requests is None:
+        return OneRequest(session, _inputs(assignment), assignment.batch_size)
+    from autotune.model.stream import Stream
+    from autotune.trial.streaming import StreamedRequests
+
+    instance, instances = assignment.instance, assignment.instances
+    stream = Stream(assignment.requests, part=instance)
+    return StreamedRequests(session, stream, encoder, instance=instance, instances=instances)
 
 
 def _inputs(assignment: Assignment) -> Mapping[str, Any]:

@@ -34,7 +34,8 @@ from autotune.model.sources import resolve_model
 from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.spec.configuration import Configuration
-from autotune.spec.study import Measure, Objective, Problem
+from autotune.spec.problem import Problem
+from autotune.spec.study import Measure, Objective
 from autotune.statistics.paired import mean_interval, paired_ratio
 from autotune.trial.measurement import Conditions, Failure
 from autotune.trial.run import run_trial

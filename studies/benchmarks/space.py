@@ -11,7 +11,8 @@ import time
 from autotune.machine.machine import Machine
 from autotune.search.space import SearchSpace, build_space
 from autotune.spec.configuration import Precision
-from autotune.spec.study import Problem, Search, StudySpec
+from autotune.spec.problem import Problem
+from autotune.spec.study import Search, StudySpec
 from autotune.testing.machines import build_machine
 
 RUNS = 7

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,20 +45,3 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def contract_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def install_backend(tmp_path: Path) -> Callable[[str, str, str], Path]:
-    """Installs a distribution with one backend, as pip would: (distribution, backend, code) → its folder."""
-    folder = tmp_path / "plugins"
-
-    def install(distribution: str, backend: str, code: str) -> Path:
-        described = folder / f"{distribution}-1.0.dist-info"
-        described.mkdir(parents=True)
-        (folder / f"{distribution}.py").write_text(code)
-        (described / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
-        entry = f"[autotune.backends]\n{backend} = {distribution}:Backend\n"
-        (described / "entry_points.txt").write_text(entry)
-        return folder
-
-    return install

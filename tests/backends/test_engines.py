@@ -9,8 +9,9 @@ from typing import ClassVar
 
 import pytest
 
-from autotune.spec.configuration import PRECISIONS, Precision
+from autotune.spec.configuration import Precision
 from autotune.testing.backend_contract import BackendContract, Probe
+from autotune.testing.fake_model import FAKE_PRECISIONS
 
 
 @pytest.mark.engines
@@ -65,5 +66,6 @@ class TestFake(BackendContract):
     @classmethod
     def contract_model(cls, tmp_path_factory: pytest.TempPathFactory) -> str:
         file = tmp_path_factory.mktemp("fake") / "model.json"
-        file.write_text(json.dumps({"schema": "autotune.fake/1", "speed": dict.fromkeys(PRECISIONS, 1.0)}))
+        speed = dict.fromkeys(FAKE_PRECISIONS, 1.0)
+        file.write_text(json.dumps({"schema": "autotune.fake/1", "speed": speed}))
         return f"fake:{file}"

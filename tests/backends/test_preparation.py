@@ -15,6 +15,12 @@ from typing import Any
 import psutil
 import pytest
 
+from autotune.backends.preparation import prepare_calibration
+from autotune.errors import ModelError
+from autotune.model.cache import ArtifactCache
+from autotune.model.calibration import CalibrationSource
+from autotune.model.sources import ResolvedModel
+
 PREPARE = """
 import json, sys
 from pathlib import Path
@@ -27,7 +33,12 @@ from autotune.model.sources import resolve_model
 model = resolve_model(f"fake:{sys.argv[1]}", base=Path("/"), seed=0, offline=True)
 try:
     artifact = prepare_artifact(
-        model, sys.argv[2], "fp32", frozenset(), ArtifactCache(), timeout_s=float(sys.argv[3])
+        model,
+        sys.argv[2],
+        "fp32",
+        frozenset(sys.argv[4].split()),
+        ArtifactCache(),
+        timeout_s=float(sys.argv[3]),
     )
 except AutotuneError as error:
     print(json.dumps({"error": type(error).__name__, "text": str(error)}))
@@ -66,7 +77,7 @@ class Backend:
             print("last line of the engine", flush=True)
             os._exit(told["exit"])
         if "raise" in told:
-            raise eval(told["raise"])
+            raise eval(told["raise"]) from eval(told.get("because", "None"))
 
     def load(self, directory, precision, threads):
         raise AssertionError("nobody loads it")
@@ -83,9 +94,9 @@ class Host:
         self.model = folder / "model.json"
         self.environment = {**os.environ, "PYTHONPATH": str(plugins), "AUTOTUNE_CACHE": str(self.cache)}
 
-    def start(self, timeout_s: float = 60, **told: Any) -> subprocess.Popen[bytes]:
+    def start(self, timeout_s: float = 60, isa: str = "", **told: Any) -> subprocess.Popen[bytes]:
         self.model.write_text(json.dumps(told))
-        arguments = [str(self.model), "slowpoke", str(timeout_s)]
+        arguments = [str(self.model), "slowpoke", str(timeout_s), isa]
         return subprocess.Popen(
             [sys.executable, "-P", "-c", PREPARE, *arguments], env=self.environment, stdout=subprocess.PIPE
         )
@@ -177,6 +188,20 @@ def test_another_version_of_the_engine_has_another_artifact(host: Host, plugins:
     assert host.prepare()["directory"] != first["directory"]
 
 
+def test_an_artifact_is_found_by_cpus_that_differ_in_what_no_engine_asks_for(host: Host) -> None:
+    assert host.prepare(isa="avx2 sse4a") == host.prepare(isa="avx2 svm")
+    assert host.prepare(isa="avx2") != host.prepare(isa="avx2 avx512_fp16")
+
+
+def test_machine_code_is_found_only_by_cpus_with_the_same_flags(
+    tmp_path: Path, install_backend: Callable[[str, str, str], Path]
+) -> None:
+    native = SLOWPOKE.replace("packages =", "compiles_natively = True\n    packages =")
+    host = Host(tmp_path, install_backend("slowpoke", "slowpoke", native))
+    assert host.prepare(isa="avx2 sse4a") == host.prepare(isa="avx2 sse4a")
+    assert host.prepare(isa="avx2 sse4a") != host.prepare(isa="avx2")
+
+
 def test_a_preparation_that_takes_too_long_is_ended(host: Host) -> None:
     answer = host.prepare(timeout_s=2, wait_for="/nowhere")
     assert answer["error"] == "PreparationError"
@@ -193,6 +218,18 @@ def test_a_preparation_that_takes_too_long_is_ended(host: Host) -> None:
         ({"raise": "RuntimeError('std::bad_alloc')"}, "PreparationError", "not enough memory"),
         ({"raise": "OSError(28, 'No space left on device')"}, "CacheError", "AUTOTUNE_CACHE"),
         ({"raise": "RuntimeError('os error 28')"}, "CacheError", "autotune cache prune"),
+        (
+            {"raise": "UnsupportedError('no such operator')", "because": "KeyError('operator')"},
+            *("UnsupportedError", "no such operator"),
+        ),
+        (
+            {"raise": "UnsupportedError('cannot compile')", "because": "RuntimeError('std::bad_alloc')"},
+            *("PreparationError", "not enough memory"),
+        ),
+        (
+            {"raise": "UnsupportedError('cannot convert')", "because": "RuntimeError('os error 28')"},
+            *("CacheError", "autotune cache prune"),
+        ),
         ({"raise": "KeyError('layer')"}, "PreparationError", "KeyError: 'layer'"),
         ({"signal": int(signal.SIGKILL)}, "PreparationError", "for want of memory"),
         ({"signal": int(signal.SIGSEGV)}, "PreparationError", "crashed with SIGSEGV"),
@@ -204,6 +241,13 @@ def test_a_preparation_that_fails_says_why(host: Host, told: dict[str, Any], err
     assert answer["error"] == error
     assert words in answer["text"]
     assert host.leftovers() == []
+
+
+def test_what_is_missing_of_a_model_that_is_not_here_is_said_to_be_needed(tmp_path: Path) -> None:
+    gone = ResolvedModel("path:gone", "path", "ab" * 32, None)
+    with pytest.raises(ModelError, match="path:gone is not here") as caught:
+        prepare_calibration(gone, CalibrationSource(), ArtifactCache(tmp_path), timeout_s=60)
+    assert "--base" in caught.value.remedy
 
 
 def test_a_cache_that_cannot_be_written_says_what_to_do(host: Host) -> None:

@@ -32,7 +32,12 @@ for package in (autotune.backends, autotune.model):
 print(*sorted(name for name in sys.modules if "." not in name))
 """
 
-WORKING = "class Backend:\n    name = '{name}'\n"
+NAMED = "class Backend:\n    name = '{name}'\n"
+WORKING = (
+    NAMED
+    + "    precisions = packages = ()\n    install_hint = ''\n"
+    + "    unsupported = environment = prepare = load = lambda *_: None\n"
+)
 
 
 def list_with_plugins(folder: Path) -> Any:
@@ -70,6 +75,7 @@ def test_a_plugin_is_found(install_backend: Install) -> None:
         ("import engine_that_is_not_there", "ModuleNotFoundError"),
         ("class Backend:\n    def __init__(self, x): pass", "TypeError"),
         (WORKING.format(name="somebody else"), "calls itself"),
+        (NAMED.format(name="shaky"), "has no precisions, packages, install_hint"),
     ],
 )
 def test_a_broken_plugin_is_reported_and_the_others_stay(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -100,6 +101,21 @@ def test_a_stored_trial_is_meant_by_its_number(own_study: FakeStudy) -> None:
     assert "has no trial 4" in err
 
 
+def test_a_trial_of_a_model_that_the_study_has_no_more_is_refused_with_those_that_it_has(
+    own_study: FakeStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(own_study.folder)
+    crash = Failure(FailureKind.CRASH, "it was killed")
+    with open_store("sqlite:///autotune.db") as store:
+        store.create_study(StudyRecord("fake", 0.0, {}, {}, {}, "d", "m"))
+        gone = replace(ONE, model="fake:gone.json")
+        store.record_trial(TrialRecord("fake", 5, gone, False, 0.0, 1.0, crash, None))
+    ended = CliRunner().invoke(app, ["compare", "5", "baseline", "--study", study_file(own_study)])
+    assert ended.exit_code == 2
+    said = " ".join(ended.stderr.replace("│", " ").split())
+    assert "trial 5 runs fake:gone.json; the study file has fake:model.json" in said
+
+
 @pytest.mark.parametrize(
     ("configuration", "error", "said"),
     [
@@ -108,6 +124,7 @@ def test_a_stored_trial_is_meant_by_its_number(own_study: FakeStudy) -> None:
         ("1x1,close,no-such,fp32", BackendError, "is not a known backend"),
         ("1x1,close,pytorch,fp32", UnsupportedError, "a fake one runs in the fake backend"),
         ("1x1,close,fake,bf16", UnsupportedError, "has no precision 'bf16'"),
+        ("1x1,close,fake,fp32,openmp=libiomp5", UnsupportedError, "fake fp32 does not read openmp"),
         ("3", StoreError, "there is no store"),
         ("1x1,nowhere,fake,fp32", None, "is not a placement"),
         ("quick", None, "INSTANCESxTHREADS"),

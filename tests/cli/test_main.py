@@ -11,7 +11,7 @@ from autotune import errors
 from autotune.cli import exits, main, output
 from autotune.errors import AutotuneError
 
-COMMANDS = ("machine", "tune", "plans", "show", "export", "verify", "compare", "cache", "schema")
+COMMANDS = ("machine", "engines", "tune", "plans", "show", "export", "verify", "compare", "cache", "schema")
 
 
 def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +11,7 @@ import pytest
 from autotune.plan.document import Plan
 from autotune.store.store import open_store
 
-REPOSITORY = Path(__file__).parents[2]
-EMULATOR = Path(os.environ.get("AUTOTUNE_NUMA_VM", REPOSITORY.parent / "shared" / "numa-vm" / "numa-vm"))
+Emulate = Callable[[Path, tuple[str, ...], str], None]
 
 STUDY = """
 name: NAME
@@ -22,7 +19,6 @@ model: fake:model.json
 problem: {batch_size: 4, sequence_length: 128}
 search: {precisions: [fp32], placements: [close]}
 measure: {warmup: 1s, block: 200ms, blocks: 1, max_blocks: 1, disturbed: keep, trial_timeout: 240s}
-confirm: {finalists: 1, rounds: 3}
 budget: {trials: 2, minutes: 60}
 """
 SCRIPT = """
@@ -33,7 +29,7 @@ limited() { # NAME CONTROLLER=VALUE...
     shift
     mkdir "$group"
     for setting; do echo "${setting#*=}" > "$group/${setting%%=*}"; done
-    sh -c 'echo $$ > "$0/cgroup.procs"; exec "$PYTHON" -P -m autotune tune "$1.yaml"' "$group" "$name"
+    sh -c 'echo $$ > "$0/cgroup.procs"; exec "$PYTHON" -P search.py "$1.yaml" 2' "$group" "$name"
 }
 limited quota "cpu.max=150000 100000"
 limited cpuset cpuset.cpus=3
@@ -41,28 +37,13 @@ limited cpuset cpuset.cpus=3
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(emulate: Emulate, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two studies inside the emulated machine left: `quota` of 1.5 cpus, and `cpuset` of cpu 3 alone."""
-    if not EMULATOR.is_file():
-        pytest.skip(f"no emulator at {EMULATOR}; AUTOTUNE_NUMA_VM names another")
-    boot = subprocess.run(
-        [EMULATOR, "--sockets=1", "--", "true"], capture_output=True, text=True, check=False
-    )
-    if boot.returncode:
-        pytest.skip(f"the emulator does not start: {boot.stderr.strip()}")
     path = tmp_path_factory.mktemp("limits")
     (path / "model.json").write_text(json.dumps({"schema": "autotune.fake/1", "serial_s": 0.02}))
     for name in ("quota", "cpuset"):
         (path / f"{name}.yaml").write_text(STUDY.replace("NAME", name))
-    ran = subprocess.run(
-        [EMULATOR, "--sockets=2", "--cores=2", "--threads=1", "--timeout=900", f"--writable={path}",
-         f"--cwd={path}", "--", "sh", "-c", SCRIPT],
-        env={**os.environ, "PYTHON": sys.executable, "AUTOTUNE_CACHE": str(path / "cache")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
+    emulate(path, ("--sockets=2", "--cores=2", "--threads=1"), SCRIPT)
     return path
 
 

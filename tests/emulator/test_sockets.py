@@ -1,15 +1,10 @@
-"""On an emulated machine of 2 sockets x 2 nodes with SMT, instances run where their placements say.
-
-The emulator is optional: `AUTOTUNE_NUMA_VM` names it, else it is looked for beside the checkout. It shows
-whether placements are right, never whether they pay: nothing is timed.
-"""
+"""On an emulated machine of 2 sockets x 2 nodes with SMT, instances run where their placements say."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,8 +16,7 @@ from autotune.store.store import open_store
 from autotune.testing.machines import build_machine
 from autotune.trial.measurement import Measurement
 
-REPOSITORY = Path(__file__).parents[2]
-EMULATOR = Path(os.environ.get("AUTOTUNE_NUMA_VM", REPOSITORY.parent / "shared" / "numa-vm" / "numa-vm"))
+Emulate = Callable[[Path, tuple[str, ...], str], None]
 SHAPE = ("--sockets=2", "--nodes-per-socket=2", "--cores=2", "--threads=2")
 
 MODEL = {"schema": "autotune.fake/1", "serial_s": 0.02}
@@ -40,28 +34,7 @@ search:
 measure: {warmup: 1s, block: 200ms, blocks: 1, max_blocks: 1, disturbed: keep, trial_timeout: 240s}
 budget: {trials: 5, minutes: 60}
 """
-SEARCH = """
-import autotune
-from autotune.report.progress import Observer
-from autotune.tuning import TuningInterrupted
-
-class SearchOnly(Observer):
-    trials = 0
-
-    def trial_ended(self, record, progress):
-        self.trials += 1
-
-    def wants_to_stop(self):
-        return self.trials == 5
-
-try:
-    autotune.tune("study.yaml", observer=SearchOnly())
-except TuningInterrupted as interrupted:
-    assert interrupted.plan is not None, interrupted.reason
-"""
-"""The five trials without the confirmation, which would launch the same again for minutes."""
-
-TUNE = '"$PYTHON" -P search.py'
+TUNE = '"$PYTHON" -P search.py study.yaml 5'
 LAUNCH = """
 "$PYTHON" -P -m autotune export latest --to numactl -o launch
 bash launch/launch.sh --seconds 1 > launched.txt
@@ -76,35 +49,26 @@ def siblings(numbering: str) -> list[list[tuple[int, ...]]]:
     return [[(2 * c, 2 * c + 1) if adjacent else (c, c + 8) for c in (2 * n, 2 * n + 1)] for n in range(4)]
 
 
-def emulator_missing() -> str:
-    """Why the emulator cannot be used; empty if it can."""
-    if not EMULATOR.is_file():
-        return f"no emulator at {EMULATOR}; AUTOTUNE_NUMA_VM names another"
-    boot = subprocess.run(
-        [EMULATOR, "--sockets=1", "--", "true"], capture_output=True, text=True, check=False
-    )
-    return f"the emulator does not start: {boot.stderr.strip()}" if boot.returncode else ""
+@pytest.fixture(scope="module")
+def machines(
+    emulate: Emulate, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, Future[Path]]]:
+    """By numbering: the folder that a tune inside such a machine left. All machines run at once."""
+
+    def tune(numbering: str, folder: Path) -> Path:
+        (folder / "model.json").write_text(json.dumps(MODEL))
+        (folder / "study.yaml").write_text(STUDY)
+        emulate(folder, (*SHAPE, f"--numbering={numbering}"), SCRIPTS[numbering])
+        return folder
+
+    with ThreadPoolExecutor() as pool:
+        yield {name: pool.submit(tune, name, tmp_path_factory.mktemp(name)) for name in SCRIPTS}
 
 
-@pytest.fixture(scope="module", params=SCRIPTS)
-def tuned(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+@pytest.fixture(params=SCRIPTS)
+def tuned(request: pytest.FixtureRequest, machines: Mapping[str, Future[Path]]) -> tuple[str, Path]:
     """The numbering, and the folder that a tune inside the emulated machine left."""
-    if reason := emulator_missing():
-        pytest.skip(reason)
-    folder = tmp_path_factory.mktemp(request.param)
-    (folder / "model.json").write_text(json.dumps(MODEL))
-    (folder / "study.yaml").write_text(STUDY)
-    (folder / "search.py").write_text(SEARCH)
-    ran = subprocess.run(
-        [EMULATOR, *SHAPE, f"--numbering={request.param}", "--timeout=900", f"--writable={folder}",
-         f"--cwd={folder}", "--", "sh", "-c", SCRIPTS[request.param]],
-        env={**os.environ, "PYTHON": sys.executable, "AUTOTUNE_CACHE": str(folder / "cache")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
-    return request.param, folder
+    return request.param, machines[request.param].result()
 
 
 def measured(folder: Path) -> list[tuple[TrialRecord, Measurement]]:

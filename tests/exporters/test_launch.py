@@ -23,7 +23,8 @@ from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.spec.configuration import Configuration
-from autotune.spec.study import Measure, Objective, Problem
+from autotune.spec.problem import Problem
+from autotune.spec.study import Measure, Objective
 from autotune.testing.plans import build_plan
 from autotune.trial.measurement import Measurement
 from autotune.trial.run import run_trial

@@ -20,6 +20,7 @@ NAME = ArtifactName("d" * 64, "pytorch", "fp32", {"torch": "2.13", "transformers
         {"precision": "bf16"},
         {"versions": {"torch": "2.14", "transformers": "5"}},
         {"isa": ("avx2", "avx512f")},
+        {"shapes": ((1, 16),)},
     ],
 )
 def test_the_key_changes_with_each_part(change: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from autotune.placement.command import batch_shares, pinned_argv, worker_command
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.spec.configuration import Configuration, PlacementPolicy, Scenario
-from autotune.spec.study import Problem
+from autotune.spec.problem import Inside, Problem
 from autotune.testing.machines import build_machine
 from autotune.trial.assignment import parse_assignment
 
@@ -73,6 +73,38 @@ def test_each_instance_is_told_its_part_and_gets_its_place() -> None:
         assignment = parse_assignment(command.argv[4:])
         assert (assignment.instance, assignment.instances) == (index, 2)
         assert (assignment.batch_size, assignment.threads, assignment.seed) == (8, 2, 7)
+
+
+def streamed(threads: int, *include: Inside) -> tuple[Command, ...]:
+    policy: PlacementPolicy = "close" if threads else "unpinned"
+    one = Configuration(1, threads, policy, "0", False, "fake", "fp32", padding="none", batching="sorted")
+    model, requests = (
+        Artifact("0" * 64, Path(f"/cache/artifacts/{name}"), "fake", "fp32", "0" * 64, 0)
+        for name in ("model", "requests")
+    )
+    problem = Problem(batch_size=8, texts="texts.txt", include=include)
+    return worker_commands(
+        one, place(one, MACHINE), model, problem, "offline", 7, 5.0, get_backend("fake"), requests=requests
+    )
+
+
+def test_a_worker_of_requests_that_differ_is_told_where_they_lie() -> None:
+    assignment = parse_assignment(streamed(2)[0].argv[4:])
+    assert (assignment.requests, assignment.sequence_length) == (Path("/cache/artifacts/requests"), 0)
+    assert parse_assignment(commands(1, 2)[0].argv[4:]).requests is None
+
+
+@pytest.mark.parametrize(
+    ("threads", "told"),
+    [(0, (None, None)), (1, ("1", "false")), (3, ("3", "true"))],
+)
+def test_a_tokenizer_keeps_to_the_threads_of_its_instance(
+    threads: int, told: tuple[str | None, str | None]
+) -> None:
+    variables = ("RAYON_NUM_THREADS", "TOKENIZERS_PARALLELISM")
+    environment = streamed(threads, "tokenization")[0].environment
+    assert tuple(environment.get(name) for name in variables) == told
+    assert not set(variables) & set(streamed(threads)[0].environment)
 
 
 def test_the_worker_is_found_from_any_folder_with_nothing_but_its_environment(tmp_path: Path) -> None:

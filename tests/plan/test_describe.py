@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from autotune.model.assessment import EXEMPT, Assessment, LabelledScore
 from autotune.plan.describe import describe
 from autotune.testing.plans import build_commands, build_plan
 
@@ -50,6 +51,22 @@ def test_a_plan_that_beats_nothing_says_so(verdict: str, words: str) -> None:
     plan = build_plan()
     changed = plan.confirmation.model_copy(update={"verdict": verdict})
     assert words in " ".join(describe(plan.model_copy(update={"confirmation": changed})).split())
+
+
+def test_a_description_says_how_near_the_answers_are() -> None:
+    labelled = LabelledScore("f1", rows=200, reference=0.9, value=0.895)
+    quality = Assessment("texts", 32, "", 0.9961, 0.9921, 0.052, top1=0.98, labelled=labelled)
+    text = describe(build_plan(quality=quality))
+    for expected in (
+        "compared on  32 texts, with the fp32 reference's answers",
+        "cosine       0.9961, least 0.9921",
+        "largest      difference 5.20% of the reference's largest number",
+        "the same class in 98.0%",
+        "0.8950, the reference's 0.9000: a drop of 0.0050 on 200 rows",
+    ):
+        assert expected in text
+    assert "nothing: a fake model computes no answers" in describe(build_plan(quality=EXEMPT))
+    assert "compared on" not in describe(build_plan())
 
 
 def test_a_description_fits_a_terminal() -> None:

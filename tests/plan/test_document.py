@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.errors import PlanError
+from autotune.model.assessment import Assessment
 from autotune.placement.placement import Command
 from autotune.plan.describe import describe
 from autotune.plan.document import SCHEMA, Plan, format_plan, parse_plan, plan_values
@@ -31,7 +32,7 @@ commands = st.builds(
 
 def changed(path: str, value: object) -> str:
     """A plan document with one value replaced; `path` as in `instances.0.cpus`."""
-    values: Any = plan_values(build_plan())
+    values: Any = plan_values(build_plan(quality=Assessment("random", 32, cosine=0.99)))
     *parents, last = path.split(".")
     part = values
     for name in parents:
@@ -92,6 +93,8 @@ def test_the_newest_version_is_among_the_assets() -> None:
         ("instances.0.env", {"-u": "c"}, "instances.0.env"),
         ("instances.0.env", {"A": "\x00"}, "instances.0.env.A: "),
         ("estimate.throughput_sps", "fast", "estimate.throughput_sps: "),
+        ("quality.cosine", "high", "quality.cosine: "),
+        ("quality.cosines", 1, "quality.cosines: "),
         ("estimate.throughput_sps", 0, "estimate.throughput_sps: "),
         ("estimate.objective_value", 0, "estimate.objective_value: "),
         ("baseline.objective_value", -1, "baseline.objective_value: "),

@@ -7,14 +7,18 @@ import pytest
 
 from autotune.errors import PlanError
 from autotune.machine.machine import Core, Machine, NumaNode
+from autotune.model.assessment import EXEMPT, Assessment, LabelledScore
 from autotune.model.sources import ResolvedModel
+from autotune.model.stream import StreamDescription
 from autotune.placement.placement import Command
+from autotune.plan.describe import describe
 from autotune.plan.document import Plan, format_plan, parse_plan
 from autotune.plan.evidence import Confirmation
 from autotune.plan.histogram import histogram_percentiles_s
 from autotune.plan.make import Measured, estimate_from, make_plan
-from autotune.spec.configuration import Configuration
-from autotune.spec.study import LatencyLimit, Limits, Objective, Problem, StudySpec
+from autotune.spec.configuration import Configuration, Precision
+from autotune.spec.problem import Problem
+from autotune.spec.study import LatencyLimit, Limits, Objective, StudySpec
 from autotune.statistics.paired import Interval
 from autotune.testing.plans import build_commands, build_measurement
 from autotune.trial.measurement import Measurement, RateStep
@@ -74,7 +78,7 @@ def test_a_plan_starts_what_was_measured_and_survives_its_document() -> None:
     assert plan.machine["fingerprint"]
     assert plan.model == {"source": MODEL.source, "digest": MODEL.digest, "artifact": "/cache/ab cd"}
     assert plan.study["name"] == "quick.start"
-    assert plan.study["spec"]["problem"] == {"batch_size": 8, "sequence_length": 16}
+    assert plan.study["spec"]["problem"].items() >= {"batch_size": 8, "sequence_length": 16}.items()
     assert parse_plan(format_plan(plan)) == plan
 
 
@@ -103,6 +107,31 @@ def test_the_gain_is_what_the_rounds_showed_where_there_were_rounds() -> None:
 
 def test_one_round_has_no_interval() -> None:
     assert make(gain=Interval(3.9, 0.0, float("inf"), 0.95, 1)).gain_range is None
+
+
+@pytest.mark.parametrize(
+    ("precision", "knobs", "quality", "warned"),
+    [
+        ("int8-dynamic", "", Assessment("random", 32, cosine=0.99), True),
+        ("int8-dynamic", "", Assessment("texts", 32, cosine=0.99), False),
+        ("int8-dynamic", "", Assessment("random", 32, labelled=LabelledScore("f1", 9, 1.0, 1.0)), False),
+        ("int8-dynamic", "", EXEMPT, False),
+        ("fp32", "", Assessment("random", 32, cosine=1.0), False),
+        ("fp32", "spinning=off", Assessment("random", 32, cosine=1.0), False),
+        ("fp32", "matmul_precision=medium", Assessment("random", 32, cosine=0.99), True),
+        ("fp32", "matmul_precision=medium", Assessment("texts", 32, cosine=0.99), False),
+    ],
+)
+def test_a_reduced_precision_that_was_compared_on_random_tokens_alone_is_warned_of(
+    precision: Precision, knobs: str, quality: Assessment, warned: bool
+) -> None:
+    winner = measured(build_measurement(instances=2))
+    chosen = replace(winner, configuration=replace(winner.configuration, precision=precision, knobs=knobs))
+    plan = make(winner=chosen, quality=quality)
+    assert plan.quality == quality
+    assert parse_plan(format_plan(plan)) == plan
+    said = f"The answers at {' '.join(filter(None, (precision, knobs)))} were compared with fp32's on random"
+    assert [warning.startswith(said) for warning in plan.warnings] == [True] * warned
 
 
 def test_a_study_without_a_baseline_has_no_gain() -> None:
@@ -186,6 +215,32 @@ def test_ids_are_readable_and_differ_with_the_plan() -> None:
     assert one.id.startswith("quick.start-")
     assert len(one.id) == len("quick.start-") + 6
     assert one.id != other.id
+
+
+def stream(cycle: int) -> StreamDescription:
+    """100 requests of 8 sequences, of which so many follow each other until they are like all of them."""
+    return StreamDescription(
+        requests=100, sequences=800, distinct=800, batch_size=8, bounds=(), longest=64, pad_token=0, parts=1,
+        cycle=cycle, shapes=(), shape_count=40, mean_tokens=20.0, median_tokens=18.0, p90_tokens=40.0,
+        most_tokens=64, padding=0.1,
+    )  # fmt: skip
+
+
+def test_tokens_are_stated_of_what_was_served() -> None:
+    plan = make(requests=stream(cycle=8))
+    assert plan.requests is not None
+    assert plan.requests.tokens_per_s == pytest.approx(20 * plan.estimate.throughput_sps)
+    assert "tokens/s without padding" in describe(plan)
+    assert plan.warnings == make().warnings
+
+
+def test_what_was_served_in_part_states_no_tokens_and_says_so() -> None:
+    plan = make(requests=stream(cycle=100))
+    assert plan.requests is not None
+    assert plan.requests.tokens_per_s is None
+    assert "tokens/s" not in describe(plan)
+    assert "A run served 160 of 800 sequences" in plan.warnings[-1]
+    assert parse_plan(format_plan(plan)) == plan
 
 
 def test_nothing_measured_is_no_plan() -> None:

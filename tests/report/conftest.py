@@ -12,7 +12,9 @@ import pytest
 from autotune.concluding import conclude, unconfirmed
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
+from autotune.model.calibration import CalibrationSource
 from autotune.model.sources import ResolvedModel
+from autotune.model.variants import Variant
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
@@ -47,6 +49,7 @@ NOISE = Noise(launch=0.01, block=0.015, request=0.05)
 QUIET = Conditions(window_s=1.0, speed=0.99, steal=0.0, others_cpus=0.01, waited=0.0)
 NOISY = Conditions(window_s=1.0, speed=0.71, steal=0.08, others_cpus=0.6, culprits=("stress-ng 4711",))
 START_S = 1_790_000_000.0
+MODEL = ResolvedModel("random:distilbert-base", "random", "5e" * 32, None, "distilbert-base", 0)
 
 Broken = Callable[[int, Configuration], TrialResult | None]
 """What a trial gives instead of its measurement, by its number; None = its measurement."""
@@ -84,8 +87,8 @@ class Studio:
                     self.spec.model_dump(mode="json"),
                     machine_document(self.machine),
                     self.setup.versions,
-                    self.setup.model.digest,
-                    self.setup.model.source,
+                    MODEL.digest,
+                    MODEL.source,
                 )
             )
             records = [self._trial(number, one) for number, one in enumerate(self._order())]
@@ -113,7 +116,7 @@ class Studio:
         self.setup = Setup(
             spec=self.spec,
             machine=self.machine,
-            model=ResolvedModel("random:distilbert-base", "random", "5e" * 32, None, "distilbert-base", 0),
+            variants={"": Variant(MODEL, self.spec, CalibrationSource())},
             engines={"onnxruntime": ("fp32", "int8-dynamic"), "pytorch": ("fp32", "int8-dynamic")},
             space=self.space,
             versions={"autotune": "0.1.0", "python": "3.11.9", "torch": "2.13.0"},

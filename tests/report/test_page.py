@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from autotune.machine.cpus import format_cpu_list
+from autotune.model.assessment import Assessment
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Range
 from autotune.report.dossier import Dossier
@@ -117,6 +118,13 @@ def test_every_figure_is_inlined_with_a_name_for_those_who_do_not_see_it(
         if target.startswith("#") or name == "aria-labelledby"
     }
     assert references <= set(ids)
+
+
+def test_the_page_says_how_near_the_answers_are() -> None:
+    quality = Assessment("random", 32, cosine=0.9961, least_cosine=0.9921, max_difference=0.052)
+    assert "32 sequences of random tokens" in alone(quality=quality).words
+    assert "0.9961, least 0.9921" in alone(quality=quality).words
+    assert "Quality of the answers" not in alone().words
 
 
 def test_the_headings_form_an_outline(reader: Reader) -> None:

@@ -10,7 +10,8 @@ from autotune.report.ranking import best, gain, measured_baseline, no_plan_error
 from autotune.report.scores import format_score
 from autotune.report.top import top_table
 from autotune.spec.configuration import Configuration
-from autotune.spec.study import LatencyLimit, Limits, Objective, Problem, StudySpec
+from autotune.spec.problem import Problem
+from autotune.spec.study import LatencyLimit, Limits, Objective, StudySpec
 from autotune.store.records import TrialRecord, TrialSummary
 from autotune.trial.measurement import Failure, FailureKind
 
@@ -126,6 +127,16 @@ def test_sockets_are_shown_where_they_tell_configurations_apart() -> None:
     elsewhere = replace(other, configuration=replace(other.configuration, sockets="0-1"))
     columns, rows = top_table([one, elsewhere], THROUGHPUT)
     assert [row[columns.index("sockets")] for row in rows] == ["0", "0-1"]
+
+
+def test_configurations_whose_answers_are_wrong_stand_at_the_end_of_the_table() -> None:
+    wrong = replace(a_trial(1, 1.0), score=None, failure="wrong_output")
+    crashed = replace(a_trial(2, 1.0), score=None, failure="crash")
+    _, rows = top_table([a_trial(0, 9.0), wrong, crashed], THROUGHPUT)
+    assert [(row[0], row[-2], row[-1]) for row in rows] == [
+        ("baseline", "9.00 samples/s", "1.00x"),
+        ("1", "wrong output", ""),
+    ]
 
 
 def test_a_score_names_its_unit_and_percentile() -> None:

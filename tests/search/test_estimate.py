@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -14,8 +15,10 @@ from autotune.search.estimate import (
     SPARE_ROUNDS,
     START_UP_S,
     estimated_s,
+    estimated_trials,
     search_s,
 )
+from autotune.search.knobs import KnobSpace
 from autotune.search.space import build_space
 from autotune.spec.load import parse_study
 from autotune.spec.study import StudySpec
@@ -48,6 +51,15 @@ def test_a_study_without_minutes_takes_all_its_trials_and_rounds() -> None:
     more, fewer = estimate("{trials: 12, minutes: unlimited}"), estimate("{trials: 11, minutes: unlimited}")
     assert more - fewer == pytest.approx(TRIAL_S)
     assert fewer > 11 * TRIAL_S + 6 * ROUND_S
+
+
+def test_where_knobs_are_turned_every_finalist_may_run_with_and_without() -> None:
+    spec = study("{trials: 30, minutes: unlimited}")
+    plain = build_space(spec, MACHINE, {"onnxruntime": ("fp32",)})
+    turned = replace(plain, knobs=KnobSpace({("onnxruntime", "fp32"): {"spinning": ("on", "off")}}))
+    more = estimated_trials(spec, turned) - estimated_trials(spec, plain)
+    found_s = estimated_s(spec, turned) - estimated_s(spec, plain)
+    assert found_s == pytest.approx(more * TRIAL_S + 6 * ROUND_S / 2)
 
 
 def test_a_large_budget_of_minutes_is_overrun_by_no_more_than_a_trial_with_its_artifact() -> None:

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Any
 
 import optuna
 import pytest
@@ -11,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.machine.machine import Machine
-from autotune.search.order import pair, promising_order
+from autotune.search.order import promising_order
 from autotune.search.sampler import DISTANCE_WEIGHTS, distance, nearest
 from autotune.search.score import score
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search
-from autotune.spec.configuration import Configuration, Precision
-from autotune.spec.study import Budget, Objective, Problem, Search, StudySpec
+from autotune.spec.configuration import Configuration, Precision, Prepared
+from autotune.spec.problem import Problem
+from autotune.spec.study import Budget, Objective, Search, StudySpec
 from autotune.testing.fake_model import FakeModel
 from autotune.testing.machines import build_machine
 from autotune.testing.simulation import simulated_measurement
@@ -142,11 +144,11 @@ def test_asking_an_exhausted_space_is_refused() -> None:
 def test_in_the_first_order_engines_take_turns_and_most_fill_the_machine() -> None:
     space = a_space(a_spec(), LARGE)
     ordered = promising_order(space.configurations, seed=1)
-    pairs = {pair(one) for one in ordered}
+    pairs = {one.prepared for one in ordered}
     fills = [one.instances * one.threads_per_instance for one in ordered]
     first_full = 2 * len(pairs)
     assert sorted(ordered) == sorted(space.configurations)
-    assert {pair(one) for one in ordered[: len(pairs)]} == pairs
+    assert {one.prepared for one in ordered[: len(pairs)]} == pairs
     assert set(fills[:first_full]) == {max(fills)}
     assert min(fills[: 2 * first_full]) < max(fills)
 
@@ -162,6 +164,37 @@ def test_an_unsupported_pair_is_dropped_everywhere() -> None:
     proposed = proposals(a_study(spec), outcome)
     assert [one.precision for one in proposed].count("bf16") == 1
     assert [one.precision for one in proposed].count("int8-dynamic") > 1
+
+
+def test_a_pair_whose_answers_are_wrong_is_dropped_everywhere_and_by_the_next_run() -> None:
+    spec, storage = a_spec(), optuna.storages.InMemoryStorage()
+
+    def outcome(configuration: Configuration) -> Answer:
+        if configuration.precision == "bf16":
+            wrong = Failure(FailureKind.WRONG_OUTPUT, "cosine 0.2", pair_wide=True)
+            return Answer(wrong, None, {})
+        return measured(spec, configuration)
+
+    proposed = proposals(a_study(spec, storage=storage), outcome)
+    assert [one.precision for one in proposed].count("bf16") == 1
+    assert [one.precision for one in proposed].count("int8-dynamic") > 1
+    assert proposals(a_study(spec, storage=storage), outcome) == []
+
+
+def test_a_variant_that_is_refused_is_dropped_with_every_engine_and_by_the_next_run() -> None:
+    values: dict[str, Any] = {"model": ("fake:m.json", "fake:n.json")}
+    spec, storage = a_spec().model_copy(update=values), optuna.storages.InMemoryStorage()
+    space = build_space(spec, SMALL, ENGINES)
+
+    def outcome(configuration: Configuration) -> Answer:
+        if configuration.model == "fake:n.json":
+            return Answer(Failure(FailureKind.WRONG_OUTPUT, "f1 0.2", model_wide=True), None, {})
+        return measured(spec, configuration)
+
+    proposed = proposals(open_search(spec, space, storage), outcome)
+    assert [one.model for one in proposed].count("fake:n.json") == 1
+    assert {one.precision for one in proposed if one.model == "fake:m.json"} == set(PRECISIONS)
+    assert proposals(open_search(spec, space, storage), outcome) == []
 
 
 def test_what_ran_out_of_memory_is_not_tried_with_as_many_or_more_instances() -> None:
@@ -212,6 +245,19 @@ def test_a_dropped_pair_is_proposed_no_more_in_this_run_but_again_in_the_next() 
     assert {one.precision for one in proposals(study, all_measured(spec))} == {"bf16", "int8-dynamic"}
     resumed = a_study(spec, storage=storage)
     assert {one.precision for one in proposals(resumed, all_measured(spec))} == {"fp32"}
+
+
+def test_only_the_pairs_that_it_keeps_to_are_proposed_until_told_otherwise() -> None:
+    spec = a_spec()
+    study = a_study(spec)
+    study.keep_to(frozenset({Prepared("", "fake", "bf16")}))
+    kept = proposals(study, all_measured(spec))
+    assert {one.precision for one in kept} == {"bf16"}
+    study.keep_to(None)
+    everything = a_space(spec)
+    rest = proposals(study, all_measured(spec))
+    assert {*kept, *rest} == {everything.baseline, *everything.configurations}
+    assert not set(kept) & set(rest)
 
 
 def test_the_same_seed_and_measurements_give_the_same_proposals() -> None:

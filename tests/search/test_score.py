@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from autotune.search.score import demand, goodness, limits_missed, score, violations
-from autotune.spec.study import LatencyLimit, Limits, Objective, Problem, StudySpec
+from autotune.spec.problem import Problem
+from autotune.spec.study import LatencyLimit, Limits, Objective, StudySpec
 from autotune.testing.plans import build_measurement
 from autotune.trial.measurement import Block, Measurement, RateStep
 from autotune.trial.rate_search import Demand

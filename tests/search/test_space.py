@@ -10,6 +10,7 @@ import pytest
 from autotune.errors import StudyFileError
 from autotune.machine.machine import Machine
 from autotune.placement.place import place
+from autotune.search.order import promising_order
 from autotune.search.space import SearchSpace, build_space
 from autotune.spec.configuration import Precision
 from autotune.spec.load import parse_study
@@ -113,6 +114,57 @@ def test_the_known_recipes_are_there_for_every_engine_at_its_cheapest_precision(
             assert (*shape, backend, "int8-dynamic") in shapes
 
 
+MANY: Mapping[str, tuple[Precision, ...]] = {
+    "ctranslate2": ("fp32", "int8-dynamic"),
+    "jax": ("fp32",),
+    "new-engine": ("fp32", "bf16"),
+    "onnxruntime": ("fp32", "int8-dynamic"),
+    "openvino": ("fp32", "int8-static", "int8-weights", "int4-weights"),
+    "pytorch": ("fp32", "int8-dynamic"),
+    "torchscript": ("fp32",),
+}
+
+
+def test_the_fastest_known_engine_comes_first_and_its_layouts_together() -> None:
+    found = space(LARGE, engines=MANY).recipes
+    assert [(one.backend, one.precision) for one in found[:9]] == [
+        *[("openvino", "int8-static")] * 3,
+        *[("onnxruntime", "int8-dynamic")] * 3,
+        *[("ctranslate2", "int8-dynamic")] * 3,
+    ]
+    shapes = [(one.instances, one.threads_per_instance) for one in found[:9]]
+    assert shapes == [(2, 24), (12, 4), (48, 1)] * 3
+
+
+def test_every_other_engine_is_looked_at_once_in_the_first_layout_those_that_nobody_knows_too() -> None:
+    others = space(LARGE, engines=MANY).recipes[9:]
+    assert {one.backend for one in others} == {"pytorch", "new-engine", "torchscript", "jax"}
+    assert len(others) == 4
+    assert {(one.instances, one.threads_per_instance) for one in others} == {(2, 24)}
+
+
+def test_the_order_in_which_engines_are_registered_changes_nothing() -> None:
+    backwards = {name: MANY[name] for name in sorted(MANY, reverse=True)}
+    assert space(LARGE, engines=backwards).recipes[:9] == space(LARGE, engines=MANY).recipes[:9]
+
+
+def test_where_int8_is_not_wanted_the_fastest_at_fp32_lead() -> None:
+    found = space(LARGE, "{precisions: [fp32]}", engines=MANY).recipes
+    assert list(dict.fromkeys(one.backend for one in found))[:3] == ["ctranslate2", "openvino", "onnxruntime"]
+
+
+def test_the_other_pairs_follow_most_promising_first() -> None:
+    ordered = promising_order(space(LARGE, engines=MANY).configurations, seed=0)
+    pairs = list(dict.fromkeys((one.backend, one.precision) for one in ordered))
+    assert pairs[:4] == [
+        ("openvino", "int8-static"),
+        ("onnxruntime", "int8-dynamic"),
+        ("ctranslate2", "int8-dynamic"),
+        ("openvino", "int8-weights"),
+    ]
+    assert {precision for _, precision in pairs[-2:]} == {"fp32"}
+
+
 def test_the_baseline_is_one_unpinned_instance_of_pytorch_at_fp32_even_where_it_is_not_searched() -> None:
     baseline = space(LARGE, "{backends: [onnxruntime]}", engines={"onnxruntime": ("fp32",)}).baseline
     assert baseline.parameters() == {
@@ -123,7 +175,16 @@ def test_the_baseline_is_one_unpinned_instance_of_pytorch_at_fp32_even_where_it_
         "smt": False,
         "backend": "pytorch",
         "precision": "fp32",
+        **dict.fromkeys(("model", "padding", "batching", "knobs"), ""),
     }
+
+
+def test_the_baseline_of_an_onnx_file_is_onnx_runtime() -> None:
+    study = "model: onnx:m.onnx\nproblem: {batch_size: 8, sequence_length: 128}"
+    engines: Mapping[str, tuple[Precision, ...]] = {"openvino": ("fp32",)}
+    baseline = build_space(parse_study(study, name="study"), LARGE, engines).baseline
+    assert (baseline.backend, baseline.precision, baseline.placement) == ("onnxruntime", "fp32", "unpinned")
+    assert (baseline.instances, baseline.threads_per_instance) == (1, 0)
 
 
 def test_a_single_stream_has_no_more_instances_than_its_requests_have_sequences() -> None:
@@ -166,3 +227,42 @@ def test_the_full_space_of_the_largest_machine_is_placed_and_holds_its_extremes(
     }
     assert {(512, 1, False), (8, 64, False), (1, 512, False), (8, 128, True), (128, 4, False)} <= shapes
     assert found.size_before_symmetry > len(found.configurations)
+
+
+VARIANTS = "model: [random:bert-base, random:minilm-l6, fake:m.json]\n"
+BERT, MINILM, FAKE = "random:bert-base", "random:minilm-l6", "fake:m.json"
+
+
+def space_of_variants(sizes: Mapping[str, float] | None = None) -> SearchSpace:
+    """Of three models, one of which has an engine of its own."""
+    text = f"{VARIANTS}problem: {{batch_size: 8, sequence_length: 128}}"
+    engines: Mapping[str, tuple[Precision, ...]] = {**ENGINES, "fake": ("fp32",)}
+    by_variant = {BERT: ENGINES, MINILM: ENGINES, FAKE: {"fake": engines["fake"]}}
+    spec = parse_study(text, name="study")
+    return build_space(spec, LARGE, engines, by_variant=by_variant, sizes=sizes)
+
+
+def test_every_variant_is_there_with_the_engines_that_run_it() -> None:
+    found = space_of_variants()
+    engines = {(one.model, one.backend) for one in found.configurations}
+    assert engines == {(model, name) for model in (BERT, MINILM) for name in ENGINES} | {(FAKE, "fake")}
+    layouts = {one.prepared: 0 for one in found.configurations}
+    assert len(found.configurations) % len(layouts) == 0, "each of them in every layout"
+
+
+def test_the_baseline_is_of_the_first_variant() -> None:
+    assert (space_of_variants().baseline.model, space_of_variants().baseline.backend) == (BERT, "pytorch")
+
+
+def test_the_smallest_variant_comes_first_and_every_other_at_its_fastest() -> None:
+    found = space_of_variants({BERT: 8.0, MINILM: 1.0}).recipes
+    assert [(one.model, one.backend, one.precision) for one in found[:3]] == [
+        (MINILM, "onnxruntime", "int8-dynamic")
+    ] * 3
+    others = [(one.model, one.backend, one.precision) for one in found if one.model != MINILM]
+    assert others == [(BERT, "onnxruntime", "int8-dynamic")] * 3 + [(FAKE, "fake", "fp32")] * 3
+
+
+def test_variants_of_unknown_size_come_in_the_order_of_the_list() -> None:
+    found = space_of_variants().recipes
+    assert [one.model for one in found[:6]] == [BERT] * 6

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -15,7 +16,9 @@ from autotune.search.score import direction, needed_percentile, ratio, score, vi
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search
 from autotune.spec.configuration import Configuration, Precision
-from autotune.spec.study import Budget, LatencyLimit, Limits, Objective, Problem, StudySpec
+from autotune.spec.problem import Problem
+from autotune.spec.quality import Quality
+from autotune.spec.study import Budget, LatencyLimit, Limits, Objective, StudySpec
 from autotune.store.store import open_store
 from autotune.testing.fake_model import FakeModel
 from autotune.testing.machines import build_machine
@@ -190,6 +193,17 @@ def test_a_changed_study_is_refused_with_old_and_new_value() -> None:
     with pytest.raises(ResumeError, match=r"objective\.percentile: 50\.0 -> 90\.0") as caught:
         refuse_differences("a-study", differences)
     assert "--name" in caught.value.remedy
+
+
+def test_texts_are_the_same_wherever_they_lie_and_others_if_they_have_changed() -> None:
+    def naming(texts: str, digest: str) -> dict[str, Any]:
+        quality = Quality(texts=texts, texts_digest=digest)
+        return SPEC.model_copy(update={"quality": quality}).model_dump(mode="json")
+
+    assert study_differences(naming("a.txt", "5e"), naming("data/b.txt", "5e")) == []
+    assert study_differences(naming("a.txt", "5e"), naming("a.txt", "7f")) == [
+        "quality.texts_digest: 5e -> 7f"
+    ]
 
 
 def test_a_changed_budget_is_no_other_study() -> None:

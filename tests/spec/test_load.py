@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from autotune.errors import StudyFileError
 from autotune.spec.load import load_study, parse_study
+from autotune.spec.quality import USUAL_COSINE, USUAL_DIFFERENCE
 from autotune.spec.study import LatencyLimit, Limits, Measure, StudySpec
 
 STUDIES = Path(__file__).parents[2] / "studies"
@@ -76,6 +77,20 @@ def test_an_objective_has_short_and_long_forms_and_suggests_the_scenario(
 )
 def test_a_latency_limit_means_the_same_in_every_form(limit: str) -> None:
     assert study(f"limits: {{latency: {limit}}}").limits.latency == LatencyLimit(percentile=99, max_s=0.05)
+
+
+def test_answers_are_guarded_unless_a_labelled_set_takes_the_place_of_the_limits() -> None:
+    usual, labelled = study().quality, study("quality: {data: a.jsonl, metric: f1}").quality
+    assert (usual.cosine, usual.max_difference, usual.top1) == (USUAL_COSINE, USUAL_DIFFERENCE, None)
+    assert (labelled.cosine, labelled.max_difference, labelled.max_drop) == (None, None, 0.01)
+    both = study("quality: {cosine: 0.9, data: a.jsonl, metric: spearman, max_drop: 0}").quality
+    assert (both.cosine, both.max_difference, both.max_drop) == (0.9, None, 0.0)
+
+
+def test_no_file_says_what_its_texts_digest_to() -> None:
+    error = refusal(LEAST + "quality: {texts: a.txt, texts_digest: '00'}")
+    assert error.path == "quality.texts_digest"
+    assert "did you mean texts?" in error.problem
 
 
 @pytest.mark.parametrize(
@@ -150,12 +165,25 @@ WRONG = [
     ("limits: {memory: 4 gigs}", "limits.memory", "4 gigs", "4GiB"),
     ("limits: {memory: 0GB}", "limits.memory", "0GB", "4GiB"),
     ("limits: {memory: 9000TiB}", "limits.memory", "9000TiB", "at most 1024 TiB"),
+    ("quality: 0.98", "quality", "0.98", "texts, sequences, data, metric, max_drop, cosine"),
+    ("quality: {cosine: 1.5}", "quality.cosine", "1.5", "a number from 0 to 1"),
+    ("quality: {cosine: }", "quality.cosine", "no value", "a number from 0 to 1"),
+    ("quality: {max_difference: 0}", "quality.max_difference", "0", "a number above 0"),
+    ("quality: {top1: 99%}", "quality.top1", "99%", "a number from 0 to 1"),
+    ("quality: {sequences: 0}", "quality.sequences", "0", "1 to 10000"),
+    ("quality: {texts: 3}", "quality.texts", "3", "a file's path"),
+    ("quality: {texts: ''}", "quality.texts", "''", "a file's path"),
+    ("quality: {data: [a]}", "quality.data", "a list", "a file's path"),
+    ("quality: {data: a.jsonl, metric: auc}", "quality.metric", "auc", "accuracy, f1, spearman"),
+    ("quality: {data: a.jsonl}", "quality.metric", "missing", "accuracy, f1 or spearman"),
+    ("quality: {metric: f1}", "quality.metric", "f1 has nothing", "data: labelled.jsonl"),
+    ("quality: {max_drop: -0.1}", "quality.max_drop", "-0.1", "a number from 0 to 1"),
     ("search: [pytorch]", "search", "a list", "backends, precisions"),
     ("search: {backends: PyTorch}", "search.backends", "PyTorch", "a backend's name"),
     ("search: {backends: [pytorch, auto]}", "search.backends[1]", "auto stands alone", "name the backends"),
     ("search: {backends: []}", "search.backends", "an empty list", "1 to 1000"),
     ("search: {backends: [fake, fake]}", "search.backends[1]", "'fake' is there twice", "once"),
-    ("search: {precisions: [fp32, fp16]}", "search.precisions[1]", "fp16", "fp32, bf16, int8-dynamic"),
+    ("search: {precisions: [fp32, fp8]}", "search.precisions[1]", "fp8", "fp32, bf16, fp16, int8-dynamic"),
     ("search: {instances: [1, 2, 0]}", "search.instances[2]", "0", "from 1 to 65536"),
     ("search: {instances: [true]}", "search.instances[0]", "true", "whole number"),
     ("search: {instances: 2.0}", "search.instances", "2.0", "whole number"),
@@ -248,7 +276,8 @@ def test_a_wrong_problem_is_refused(problem: str, path: str, value: str, allowed
         ("random:distilbert", "did you mean random:distilbert-base?"),
         ("random:gpt-2", "known: bert-base, bert-large, distilbert-base, roberta-base, minilm-l6"),
         ("randon:bert-base", "did you mean random:?"),
-        ("torch:x", "write random:NAME, path:DIR, hf:ORG/NAME@REVISION or fake:FILE"),
+        ("torch:x", "write random:NAME, path:DIR, hf:ORG/NAME@REVISION, onnx:FILE or fake:FILE"),
+        ("'onnx:'", "names nothing"),
         ("'random:'", "known: bert-base"),
         ("'path:'", "names nothing"),
         ("'path: x'", "names nothing"),
@@ -268,7 +297,7 @@ def test_a_wrong_model_is_refused_with_what_may_have_been_meant(model: str, told
 
 
 @pytest.mark.parametrize(
-    "model", ["path:models/x", "path:a b", "hf:bert", "hf:a/b", "hf:a/b@v1.0", "fake:m.json"]
+    "model", ["path:models/x", "path:a b", "hf:bert", "hf:a/b", "hf:a/b@v1.0", "onnx:m.onnx", "fake:m.json"]
 )
 def test_a_model_may_take_any_length_where_only_its_files_can_tell(model: str) -> None:
     text = f"model: {model}\nproblem: {{batch_size: 1, sequence_length: 4096}}"
@@ -460,3 +489,30 @@ def test_any_values_make_a_study_that_can_be_stored_or_are_refused(entries: dict
         assert outcome.remedy
     else:
         assert StudySpec.model_validate(outcome.model_dump(mode="json")) == outcome
+
+
+def test_a_study_says_what_the_inputs_of_an_onnx_file_hold() -> None:
+    text = LEAST.replace("random:distilbert-base", "onnx:m.onnx") + "inputs: {words: tokens, seen: ones}"
+    assert parse_study(text, name="x").inputs == {"words": "tokens", "seen": "ones"}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "path", "told"),
+    [
+        ("{words: ids}", "inputs.words", "tokens, ones, zeros"),
+        ("{words: }", "inputs.words", "tokens, ones, zeros"),
+        ("words", "inputs", "a mapping from names of inputs"),
+        ("[words]", "inputs", "a mapping from names of inputs"),
+        ("", "inputs", "a mapping from names of inputs"),
+    ],
+)
+def test_inputs_that_hold_something_else_are_refused(inputs: str, path: str, told: str) -> None:
+    error = refusal(LEAST.replace("random:distilbert-base", "onnx:m.onnx") + f"inputs: {inputs}")
+    assert error.path == path
+    assert told in error.problem
+
+
+def test_other_models_have_no_inputs_to_be_explained() -> None:
+    error = refusal(LEAST + "inputs: {words: tokens}")
+    assert error.path == "inputs"
+    assert "random:distilbert-base says itself" in error.problem

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from autotune.errors import StudyFileError
 from autotune.spec.load import parse_study
 from autotune.spec.reading import read_document
-from autotune.spec.schema import study_schema
+from autotune.spec.schema import FILLED_IN, study_schema
 from autotune.spec.study import StudySpec
 
 REPOSITORY = Path(__file__).parents[2]
@@ -58,6 +58,18 @@ VALID: list[dict[str, Any]] = [
     {"model": "hf:org/name@v1"},
     {"model": "path:a b/c"},
     {"model": "fake:m.json"},
+    {"model": ["fake:m.json", "random:bert-base"]},
+    {"model": "onnx:m.onnx", "inputs": {"words": "tokens", "seen": "ones", "segments": "zeros"}},
+    {"inputs": {}},
+    {"problem": {"batch_size": 8, "lengths": {"values": [16, 128], "weights": [5, 0.5]}}},
+    {"problem": {"batch_size": 8, "lengths": {"lognormal": {"median": 24, "sigma": 0.5, "max": 128}}}},
+    {"problem": {"batch_size": 8, "lengths": {"file": "a.txt"}, "max_length": 128}},
+    {"problem": {"batch_size": 8, "texts": "a.txt", "include": "tokenization", "cache": {"size": 9}}},
+    {"problem": {"batch_size": 8, "texts": "a.txt", "include": ["tokenization"]}},
+    {
+        "problem": {"batch_size": 8, "lengths": {"values": [16, 128]}, "cache": {"hit_rate": 0.4}},
+        "search": {"padding": ["max", "none"], "batching": "sorted"},
+    },
     {"objective": "latency"},
     {"objective": {"latency": "p99.9"}},
     {"objective": {"latency": {"percentile": 99}}},
@@ -66,9 +78,15 @@ VALID: list[dict[str, Any]] = [
     {"limits": None},
     {"limits": {"latency": {"p99": "50 ms"}, "memory": "4gib"}},
     {"limits": {"latency": {"percentile": 99.9, "max": "1min"}}},
+    {"quality": {"texts": "a.txt", "sequences": 8, "cosine": 0.9, "max_difference": 0.2, "top1": 1}},
+    {"quality": {"data": "a.jsonl", "metric": "spearman", "max_drop": 0.02}},
+    {"quality": None},
     {"search": {"backends": "pytorch", "precisions": ["fp32"], "instances": 3, "threads": "auto"}},
     {"search": {"placements": ["close", "per-l3"], "sockets": [0, "0-1", "2,3"], "smt": "auto"}},
     {"search": {"sockets": "0", "smt": [True, False]}},
+    {"search": {"knobs": "none"}},
+    {"search": {"knobs": {"spinning": [True, "off"], "streams": 3, "allocator": ["jemalloc", "/a/b.so"]}}},
+    {"search": {"knobs": {"blocktime": [0, 20, "infinite"], "openmp": "libiomp5"}}},
     {"measure": {"warmup": "1s", "block": "250\u00b5s", "blocks": 1, "trial_timeout": "1h"}},
     {"budget": {"trials": "unlimited", "minutes": 0.5}},
     {"search": None, "measure": None, "budget": None},
@@ -84,12 +102,42 @@ INVALID: list[dict[str, Any]] = [
     {"model": "path:"},
     {"model": "hf:a/b/c"},
     {"model": None},
+    {"model": []},
+    {"model": ["random:bert-base", "bert-base"]},
+    {"model": ["random:bert-base", "random:bert-base"]},
+    {"model": [f"fake:{number}.json" for number in range(33)]},
+    {"model": ["random:bert-base", "fake:m.json"], "digests": ["5e", "5f"]},
+    {"model": "onnx:m.onnx", "inputs": {"words": "ids"}},
+    {"model": "onnx:m.onnx", "inputs": None},
+    {"model": "onnx:m.onnx", "inputs": ["words"]},
     {"problem": None},
     {"problem": [8, 128]},
     {"problem": {"batch_size": 8}},
     {"problem": {"batch_size": True, "sequence_length": 8}},
     {"problem": {"batch_size": 0, "sequence_length": 8}},
     {"problem": {"batch_size": 8, "sequence_length": 8, "tokens": 1}},
+    {"problem": {"batch_size": 8, "sequence_length": 8, "lengths": {"values": [8]}}},
+    {"problem": {"batch_size": 8, "sequence_length": 8, "max_length": 8}},
+    {"problem": {"batch_size": 8, "sequence_length": 8, "cache": {"hit_rate": 0.4}}},
+    {"problem": {"batch_size": 8, "lengths": {}}},
+    {"problem": {"batch_size": 8, "lengths": [16]}},
+    {"problem": {"batch_size": 8, "lengths": {"values": [16], "file": "a.txt"}}},
+    {"problem": {"batch_size": 8, "lengths": {"values": []}}},
+    {"problem": {"batch_size": 8, "lengths": {"values": [0]}}},
+    {"problem": {"batch_size": 8, "lengths": {"values": [8], "weights": [0]}}},
+    {"problem": {"batch_size": 8, "lengths": {"weights": [1], "file": "a.txt"}}},
+    {"problem": {"batch_size": 8, "lengths": {"lognormal": {"median": 24, "sigma": 0.5}}}},
+    {"problem": {"batch_size": 8, "lengths": {"lognormal": {"median": 24, "sigma": -1, "max": 128}}}},
+    {"problem": {"batch_size": 8, "lengths": {"values": [8]}, "include": "tokenization"}},
+    {"problem": {"batch_size": 8, "texts": None}},
+    {"problem": {"batch_size": 8, "texts": "a.txt", "include": []}},
+    {"problem": {"batch_size": 8, "texts": "a.txt", "include": ["padding"]}},
+    {"problem": {"batch_size": 8, "texts": "a.txt", "texts_digest": "00"}},
+    {"problem": {"batch_size": 8, "texts": "a.txt", "cache": {}}},
+    {"problem": {"batch_size": 8, "texts": "a.txt", "cache": {"hit_rate": 1}}},
+    {"problem": {"batch_size": 8, "texts": "a.txt", "cache": {"hit_rate": 0.4, "size": 9}}},
+    {"search": {"padding": "longest"}},
+    {"search": {"batching": ["sorted", "sorted"]}},
     {"objective": "speed"},
     {"objective": None},
     {"objective": {"latency": 99}},
@@ -110,10 +158,17 @@ INVALID: list[dict[str, Any]] = [
     {"limits": {"latency": {"percentile": 100, "max": "1s"}}},
     {"limits": {"memory": 4096}},
     {"limits": {"memory": "4G"}},
+    {"quality": []},
+    {"quality": {"cosine": "high"}},
+    {"quality": {"cosine": None}},
+    {"quality": {"max_difference": 0}},
+    {"quality": {"texts": ""}},
+    {"quality": {"data": "a.jsonl", "metric": "auc"}},
+    {"quality": {"texts": "a.txt", "texts_digest": "00"}},
     {"search": {"backends": []}},
     {"search": {"backends": ["auto"]}},
     {"search": {"backends": "Not A Name"}},
-    {"search": {"precisions": ["fp16"]}},
+    {"search": {"precisions": ["fp8"]}},
     {"search": {"instances": 0}},
     {"search": {"instances": [1, 1]}},
     {"search": {"instances": ["auto"]}},
@@ -126,6 +181,14 @@ INVALID: list[dict[str, Any]] = [
     {"search": {"smt": 1}},
     {"search": {"smt": []}},
     {"search": {"cores": 1}},
+    {"search": {"knobs": "off"}},
+    {"search": {"knobs": False}},
+    {"search": {"knobs": {}}},
+    {"search": {"knobs": ["spinning"]}},
+    {"search": {"knobs": {"spin": True}}},
+    {"search": {"knobs": {"spinning": "maybe"}}},
+    {"search": {"knobs": {"streams": 0}}},
+    {"search": {"knobs": {"allocator": "b.so"}}},
     {"measure": {"warmup": 5}},
     {"measure": {"warmup_s": 5}},
     {"measure": {"blocks": 0}},
@@ -142,13 +205,23 @@ BEYOND_THE_SCHEMA: list[dict[str, Any]] = [
     {"scenario": "server"},
     {"scenario": "server", "objective": "latency", "limits": {"latency": {"p99": "50ms"}}},
     {"problem": {"batch_size": 8, "sequence_length": 1024}},
+    {"problem": {"batch_size": 8, "lengths": {"values": [8, 1024]}}},
+    {"problem": {"batch_size": 8, "lengths": {"values": [8], "weights": [1, 2]}}},
+    {"problem": {"batch_size": 8, "lengths": {"lognormal": {"median": 24, "sigma": 0.5, "max": 8}}}},
+    {"problem": {"batch_size": 8, "lengths": {"values": [8]}, "cache": {"size": 9}}},
+    {"search": {"padding": ["none"]}},
+    {"inputs": {"words": "tokens"}},
     {"objective": "latency", "search": {"instances": [16]}},
+    {"quality": {"data": "a.jsonl"}},
+    {"quality": {"metric": "f1"}},
     {"limits": {"latency": {"p99": "2h"}}},
     {"limits": {"memory": "0GiB"}},
     {"measure": {"warmup": "0s"}},
     {"measure": {"trial_timeout": "1s"}},
     {"search": {"sockets": [0, "0"]}},
     {"search": {"sockets": ["1-0"]}},
+    {"search": {"knobs": {"blocktime": 0}}},
+    {"search": {"knobs": {"spinning": [True, "on"]}}},
 ]
 
 
@@ -206,14 +279,14 @@ def test_every_mapping_of_the_schema_refuses_unknown_keys() -> None:
 def test_every_key_of_a_study_has_a_description() -> None:
     sections = study_schema()["properties"]
     undescribed = [name for name, section in sections.items() if not section.get("description")]
-    for name in ("problem", "limits", "search", "measure", "confirm", "budget"):
+    for name in ("problem", "limits", "quality", "search", "measure", "confirm", "budget"):
         keys = sections[name]["properties"].items()
         undescribed += [f"{name}.{key}" for key, schema in keys if not schema.get("description")]
     assert undescribed == []
 
 
 def test_the_schema_knows_every_section_of_a_study() -> None:
-    assert set(study_schema()["properties"]) == set(StudySpec.model_fields)
+    assert set(study_schema()["properties"]) == set(StudySpec.model_fields) - set(FILLED_IN)
 
 
 def defaults(section: dict[str, Any]) -> dict[str, Any]:
@@ -225,7 +298,7 @@ def defaults(section: dict[str, Any]) -> dict[str, Any]:
 def test_the_defaults_in_the_schema_are_those_of_the_loader() -> None:
     sections = study_schema()["properties"]
     written = {name: defaults(section) for name, section in sections.items() if defaults(section)}
-    assert set(written) == {"search", "measure", "confirm", "budget"}
+    assert set(written) == {"quality", "search", "measure", "confirm", "budget"}
     assert parse_study(json.dumps(LEAST | written), name="x") == parse_study(json.dumps(LEAST), name="x")
 
 

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from autotune.model.architectures import ARCHITECTURES
 from autotune.spec.configuration import POLICIES
 from autotune.spec.model_source import MAX_TOKENS
+from autotune.spec.problem import Problem
 from autotune.spec.study import (
     Budget,
     Limits,
     Measure,
     Objective,
-    Problem,
     Search,
     SearchedPolicy,
     StudySpec,

@@ -87,3 +87,22 @@ def test_equal_values_leave_no_doubt() -> None:
     found = design({"a": [2.0, 2.0, 2.0], "b": [1.0, 1.0, 1.0]})
     assert found.chance("a", "b") < 1e-6
     assert found.chance("b", "a") > 1 - 1e-6
+
+
+def test_a_ratio_of_ratios_is_one_contrast_whose_errors_add() -> None:
+    table = {"a": [8.0, 8.2, 8.1], "b": [4.0, 4.1, 3.9], "c": [6.0, 6.1, 6.2], "d": [1.5, 1.6, 1.5]}
+    found = design(table)
+    double = found.product((("a", 1), ("b", -1), ("c", -1), ("d", 1)))
+    assert double.estimate == pytest.approx(found.ratio("a", "b").estimate / found.ratio("c", "d").estimate)
+    apart = math.hypot(found.ratio("a", "b").half_width, found.ratio("c", "d").half_width)
+    assert double.half_width == pytest.approx(apart)
+
+
+def test_a_treatment_over_itself_is_one_for_sure() -> None:
+    same = design({"a": [8.0, 8.2, 8.1], "b": [4.0, 4.1, 3.9]}).ratio("a", "a")
+    assert (same.low, same.estimate, same.high) == pytest.approx((1.0, 1.0, 1.0))
+
+
+def test_no_ratio_is_made_of_what_does_not_cancel() -> None:
+    with pytest.raises(ValueError, match="1 together"):
+        design({"a": [2.0, 2.1], "b": [1.0, 1.1]}).product((("a", 1), ("b", -1), ("a", 1)))

@@ -169,3 +169,14 @@ def test_a_window_holds_enough_requests_but_not_too_many(request_s: float, windo
 def test_the_largest_block_fits_a_line() -> None:
     times = tuple(1e8 + index / 3 for index in range(100_000))
     assert len(format_message(InstanceBlock(65_536, times, times))) < MAX_LINE_BYTES / 2
+
+
+@pytest.mark.parametrize(
+    ("cycle", "request_s", "planned_s"),
+    [(64, 0.01, 1.0), (64, 0.02, 1.28), (64, 10.0, 15.0), (640, 0.02, 5.0)],
+)
+def test_a_window_holds_a_cycle_of_requests_that_differ_unless_that_takes_too_long(
+    cycle: int, request_s: float, planned_s: float
+) -> None:
+    planned = plan_window_s(replace(schedule(), block_s=1.0), request_s, cycle)
+    assert planned == pytest.approx(planned_s)

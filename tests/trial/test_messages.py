@@ -52,6 +52,9 @@ MESSAGES: list[Message] = [
     Served(8, (), (), ()),
     Send("/proc/1/fd/5", (1.0, 1.0, 2.5), 2),
     Sent((1.0, 1.1), realtime=True),
+    Ready(OBSERVATION, 0.01, cycle=64),
+    InstanceBlock(8, (1.0, 2.0), (1.5, 2.5), samples=(8, 3), hits=11),
+    Served(8, (0, 3), (1.0, 2.0), (1.5, 2.5), hits=(8, 0)),
 ]
 
 
@@ -102,6 +105,11 @@ def changed(message: Message, **fields: object) -> bytes:
         changed(MESSAGES[8], times_s=[float("inf")]),
         changed(MESSAGES[8], instances=True),
         changed(MESSAGES[9], sent_s="never"),
+        changed(MESSAGES[10], cycle=-1),
+        changed(MESSAGES[11], samples=[8]),
+        changed(MESSAGES[11], hits=12),
+        changed(MESSAGES[12], hits=[1]),
+        changed(MESSAGES[12], hits=[9, 0]),
     ],
 )
 def test_what_is_no_message_is_refused(line: bytes) -> None:

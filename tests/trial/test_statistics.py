@@ -9,6 +9,7 @@ from autotune.trial.statistics import (
     block_score,
     block_seconds,
     block_throughput_sps,
+    hit_rate,
     latencies_s,
     latency_count,
     throughput_sps,
@@ -28,6 +29,17 @@ SLOW = InstanceBlock(2, (10.25, 11.0, 12.0), (11.0, 12.0, 12.0 + 0.5))
 def test_throughput_divides_by_each_instances_own_real_time() -> None:
     block = Block(10.0, (FAST, SLOW))
     assert throughput_sps(measurement("offline", block)) == pytest.approx(4 * 3 / 1.5 + 2 * 3 / 2.5)
+
+
+def test_requests_of_different_sizes_are_counted_by_what_they_hold() -> None:
+    block = Block(10.0, (InstanceBlock(4, FAST.starts_s, FAST.ends_s, samples=(4, 1, 7)),))
+    assert throughput_sps(measurement("offline", block)) == pytest.approx(12 / 1.5)
+
+
+def test_the_hit_rate_is_of_all_sequences_of_all_instances() -> None:
+    block = Block(10.0, (InstanceBlock(4, (0.0,), (1.0,), hits=1), InstanceBlock(4, (0.0,), (1.0,))))
+    assert hit_rate([measurement("offline", block, block)]) == 1 / 8
+    assert hit_rate([]) is None
 
 
 def test_throughput_of_several_blocks_is_the_median() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.trial.warmup import warm_up
+from autotune.trial.warmup import warm_up, warm_up_in_laps
 
 
 class Engine:
@@ -79,3 +79,37 @@ def test_two_requests_are_run_however_long_they_take() -> None:
     warm = warm_up(engine.request, 1.0, engine.clock)
     assert engine.requests == 2
     assert warm.request_s == 50.0
+
+
+class Lengths(Engine):
+    """An engine whose requests take as long as they are, and are twice as slow until one of each was run."""
+
+    def __init__(self, *seconds: float) -> None:
+        super().__init__(0.0)
+        self._lengths = seconds
+        self._at = 0
+
+    def request(self) -> None:
+        cold = 2 if self.requests < len(self._lengths) else 1
+        self.requests += 1
+        self.now += cold * self._lengths[self._at % len(self._lengths)]
+        self._at += 1
+
+    def rewind(self) -> None:
+        self._at = 0
+
+
+def test_requests_that_differ_are_warm_when_the_same_ones_take_as_long_again() -> None:
+    engine = Lengths(1.0, 3.0, 2.0)
+    warm = warm_up_in_laps(engine.request, engine.rewind, 3, 600.0, engine.clock)
+    assert warm.settled
+    assert warm.requests == engine.requests == 9
+    assert warm.request_s == pytest.approx(2.0)
+    assert warm.seconds == pytest.approx(12 + 6 + 6)
+
+
+def test_a_lap_that_would_take_too_long_is_cut() -> None:
+    engine = Lengths(*[1.0] * 1000)
+    warm = warm_up_in_laps(engine.request, engine.rewind, 1000, 40.0, engine.clock)
+    assert warm.requests == engine.requests <= 3 * 10 + 1
+    assert warm.request_s == pytest.approx(2.0, abs=1.0)

@@ -10,10 +10,13 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from autotune.report.dossier import Dossier
-from autotune.spec.configuration import Configuration
 
 LOG_SPAN = 8.0
 """Values that differ by more than this factor are drawn on a logarithmic axis."""
+_NARROW = 100.0
+"""Values that differ by no more than this factor are named within powers of ten too; else labels overlap."""
+_MOST_NAMES = 6
+"""Powers of ten that are named on one axis."""
 _TRIFLE = 0.2
 """An axis spans at least this share of its values."""
 _APART = 1.2
@@ -33,17 +36,14 @@ def shown_score(dossier: Dossier, score: float) -> float:
     return score if dossier.is_maximized else score * 1000
 
 
-def pair_of(configuration: Configuration) -> str:
-    """Engine and precision, which are told apart by colour and marker."""
-    return f"{configuration.backend} {configuration.precision}"
-
-
 def scale_values(axis: Axis, values: Iterable[float]) -> None:
     """A logarithmic axis where the values span factors, else a linear one; plain numbers either way."""
     positive = [value for value in values if value > 0]
     if positive and max(positive) / min(positive) > LOG_SPAN:
         _set_scale(axis, "log")
-        axis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=20))
+        is_narrow = max(positive) / min(positive) <= _NARROW
+        subs, most = ((1, 2, 5), 20) if is_narrow else ((1,), _MOST_NAMES)
+        axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=most))
         axis.set_minor_locator(NullLocator())
         axis.set_minor_formatter(NullFormatter())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from autotune.report.dossier import Dossier
 from autotune.report.figures.axes import (
     clear_of_edges,
-    pair_of,
     scale_counts,
     scale_values,
     score_label,
@@ -27,7 +26,7 @@ Counted = Literal["instances", "threads_per_instance"]
 
 
 def picture(dossier: Dossier) -> Picture | Missing:
-    """Draw every trial, and the best of each engine and precision for each number, as a line."""
+    """Draw every trial, and the best of each model, engine and precision for each number, as a line."""
     trials = searched(dossier)
     if not trials:
         reason = "No trial of the search but the baseline gave a score that meets the limits."
@@ -56,22 +55,22 @@ def searched(dossier: Dossier) -> list[TrialRecord]:
 def best_by_count(
     dossier: Dossier, trials: Sequence[TrialRecord], what: Counted
 ) -> dict[str, list[tuple[int, float]]]:
-    """By engine and precision: the best score for each number, ascending."""
+    """By model, engine and precision: the best score for each number, ascending."""
     found: dict[str, dict[int, float]] = {}
     for trial in trials:
         if trial.score is not None:
-            mine = found.setdefault(pair_of(trial.configuration), {})
+            mine = found.setdefault(str(trial.configuration.prepared), {})
             at = getattr(trial.configuration, what)
             if at not in mine or dossier.is_better(trial.score, mine[at]):
                 mine[at] = trial.score
-    return {pair: sorted(mine.items()) for pair, mine in sorted(found.items())}
+    return {name: sorted(mine.items()) for name, mine in sorted(found.items())}
 
 
 def _draw(axes: Axes, dossier: Dossier, trials: Sequence[TrialRecord], what: Counted) -> None:
     lines = best_by_count(dossier, trials, what)
-    for index, (pair, points) in enumerate(lines.items()):
+    for index, (name, points) in enumerate(lines.items()):
         colour, marker = HUES[index % len(HUES)], MARKERS[index % len(MARKERS)]
-        mine = [one for one in trials if pair_of(one.configuration) == pair and one.score is not None]
+        mine = [one for one in trials if str(one.configuration.prepared) == name and one.score is not None]
         axes.scatter(
             [getattr(one.configuration, what) for one in mine],
             [shown_score(dossier, one.score or 0.0) for one in mine],
@@ -83,7 +82,7 @@ def _draw(axes: Axes, dossier: Dossier, trials: Sequence[TrialRecord], what: Cou
         )
         counts, scores = zip(*points, strict=True)
         shown = [shown_score(dossier, score) for score in scores]
-        axes.plot(counts, shown, color=colour, marker=marker, label=pair, gid=f"{what}-{index}")
+        axes.plot(counts, shown, color=colour, marker=marker, label=name, gid=f"{what}-{index}")
     _draw_baseline(axes, dossier)
     scale_counts(axes.xaxis, [at for points in lines.values() for at, _ in points])
     clear_of_edges(axes, 0.06)

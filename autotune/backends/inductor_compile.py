@@ -1,0 +1,125 @@
+"""Compiles a transformers model ahead of time with Inductor. Runs in a child process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from autotune.backends.inductor_library import LIBRARY_FILE, InductorLibrary
+from autotune.backends.positional import check_follows, example_inputs, positional_model
+from autotune.backends.torch_engine import TORCH_DTYPES
+from autotune.backends.words import first_cause
+from autotune.errors import UnsupportedError
+from autotune.spec.configuration import Precision
+
+COMPILERS = ("g++", "clang++")
+"""Programs that Inductor can compile with, best first."""
+
+TYPICAL_SHAPE = (8, 128)
+"""`(batch, tokens)` that loops and the layout of weights are laid out for; every other shape runs too."""
+
+_OPTIONS: Mapping[str, Any] = {
+    # Weights become constants, which lets them be packed for the kernels that multiply by them.
+    "freezing": True,
+    # Otherwise the thread count of this process would be compiled in.
+    "cpp.dynamic_threads": True,
+    # Worth it for who compiles often; needs openssl, and a folder outside of ours.
+    "aot_inductor.precompile_headers": False,
+    # Of the code that only calls the kernels; optimising it takes longer than all the rest.
+    "aot_inductor.compile_wrapper_opt_level": "O0",
+    "aot_inductor.enable_line_tables": False,
+    # Take what the cpu says of itself: compiling a trial program for each instruction set takes ten seconds.
+    "cpp.vec_isa_ok": True,
+    "compile_threads": 1,
+}
+
+
+def refuse_compiling() -> str | None:
+    """Why nothing can be compiled here: there is no compiler; None if there is."""
+    if find_compiler() is not None:
+        return None
+    return (
+        f"inductor needs a C++ compiler, and neither {' nor '.join(COMPILERS)} is on PATH:"
+        " apt-get install g++ (Debian, Ubuntu) or dnf install gcc-c++ (Fedora, RHEL)"
+    )
+
+
+def find_compiler() -> str | None:
+    """The compiler's path."""
+    return next((found for found in map(shutil.which, COMPILERS) if found), None)
+
+
+def compile_model(source: Path, precision: Precision, directory: Path) -> None:
+    """Compile a prepared transformers folder, batch size and sequence length left free, into a library.
+
+    Raises:
+        UnsupportedError: there is no compiler, or Inductor cannot take this architecture; in its words.
+    """
+    compiler = find_compiler()
+    if compiler is None:
+        raise UnsupportedError(refuse_compiling() or "", remedy="leave inductor out of search.backends")
+    # Torch chooses its folder for temporary files when it is imported.
+    with _own_folder(directory) as folder:
+        import torch
+
+        module = positional_model(source, TORCH_DTYPES[precision])
+        with torch.no_grad():
+            _keep(_compile(module, example_inputs(source, TYPICAL_SHAPE), compiler, folder), directory)
+            check_follows(InductorLibrary(directory), module, source, "inductor")
+
+
+def _compile(module: Any, example: tuple[Any, ...], compiler: str, folder: Path) -> Path:
+    """The library, built in `folder`.
+
+    Raises:
+        UnsupportedError: torch cannot export this architecture, or Inductor cannot compile it; in its words.
+    """
+    import torch
+    import torch._inductor
+
+    free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    known = torch._inductor.config.get_config_copy()
+    options = {**_OPTIONS, "cpp.cxx": (compiler,), "aot_inductor.output_path": str(folder)}
+    try:
+        program = torch.export.export(module, example, dynamic_shapes=((free,) * len(example),), strict=False)
+        built = torch._inductor.aot_compile(
+            program.module(),
+            example,
+            options={name: value for name, value in options.items() if name in known},
+        )
+    except (MemoryError, OSError):
+        raise  # says nothing of the architecture
+    except Exception as error:  # what torch's exporter and compiler raise has no common class
+        raise UnsupportedError(
+            f"inductor cannot compile this architecture ahead of time: {first_cause(error)}",
+            remedy="leave inductor out of search.backends",
+        ) from error
+    return Path(built)
+
+
+def _keep(built: Path, directory: Path) -> None:
+    """Move the library, and beside it the description of operators that it calls by name, if it has any."""
+    for suffix in (".so", ".json"):
+        made = built.with_suffix(suffix)
+        if made.exists():
+            made.rename((directory / LIBRARY_FILE).with_suffix(suffix))
+
+
+@contextmanager
+def _own_folder(directory: Path) -> Iterator[Path]:
+    """A folder for all that compiling writes, its compiler's temporary files too; gone afterwards."""
+    with tempfile.TemporaryDirectory(dir=directory) as folder:
+        previous = dict(os.environ)
+        os.environ.update(dict.fromkeys(("TMPDIR", "TORCHINDUCTOR_CACHE_DIR"), folder))
+        tempfile.tempdir = None  # TMPDIR has changed
+        try:
+            yield Path(folder)
+        finally:
+            os.environ.clear()
+            os.environ.update(previous)
+            tempfile.tempdir = None

@@ -1,0 +1,149 @@
+"""An ONNX model in an artifact: its two files, and the precision that ONNX Runtime's own graph of it has."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+MODEL_FILE = "model.onnx"
+DATA_FILE = "model.onnx.data"
+PRECISION_KEY = "autotune.precision"
+"""Metadata of the model, which the session shows: the precision found in its optimised graph."""
+
+MULTIPLICATIONS = frozenset(
+    (
+        *("MatMul", "Gemm", "FusedMatMul", "FusedGemm", "Attention", "MultiHeadAttention"),
+        *("MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"),
+        *("QLinearMatMul", "QGemm", "QAttention"),
+    )
+)
+"""Operators that multiply by a weight; `MatMulNBits` does, too, and has its own layout of them."""
+
+INTEGER_MULTIPLICATIONS = frozenset(
+    (
+        *("MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"),
+        *("QLinearMatMul", "QGemm", "QAttention"),
+    )
+)
+
+DYNAMIC_MULTIPLICATIONS = frozenset({"MatMulInteger", "DynamicQuantizeMatMul"})
+"""Those of them that ONNX Runtime makes of dynamic quantisation alone."""
+
+
+def save_model(model: Any, directory: Path) -> str:
+    """Write the model with its weights beside it, and into it the precision that it really runs at.
+
+    Returns:
+        That precision.
+    """
+    import onnx
+
+    onnx.save_model(
+        model, directory / MODEL_FILE, save_as_external_data=True, location=DATA_FILE, size_threshold=1024
+    )
+    precision = precision_of(_optimised(directory / MODEL_FILE))
+    state_precision(directory, precision)
+    return precision
+
+
+def import_model(file: Path, directory: Path) -> str:
+    """Take an ONNX model over as it is, but for names of nodes that have none: quantisers go by them.
+
+    Returns:
+        The precision that ONNX Runtime really runs it at.
+    """
+    import onnx
+
+    model = onnx.load(file)
+    del model.graph.value_info[:]
+    for index, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}/{index}"
+    return save_model(model, directory)
+
+
+def copy_model(base: Path, directory: Path) -> None:
+    """Copy the model of another artifact into `directory`; onnx refuses weights in files that are linked."""
+    shutil.copyfile(base / MODEL_FILE, directory / MODEL_FILE)
+    if (base / DATA_FILE).exists():
+        shutil.copyfile(base / DATA_FILE, directory / DATA_FILE)
+
+
+def state_precision(directory: Path, precision: str) -> None:
+    """Write the precision into the metadata of the model in `directory`."""
+    import onnx
+
+    saved = onnx.load(directory / MODEL_FILE, load_external_data=False)
+    onnx.helper.set_model_props(saved, {PRECISION_KEY: precision})
+    onnx.save(saved, directory / MODEL_FILE)
+
+
+def _optimised(file: Path) -> Any:
+    """The graph that ONNX Runtime makes of the model when it loads it."""
+    import onnx
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.optimized_model_external_initializers_file_name", DATA_FILE)
+    with TemporaryDirectory(dir=file.parent) as folder:
+        options.optimized_model_filepath = str(Path(folder) / MODEL_FILE)
+        onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        return onnx.load(Path(folder) / MODEL_FILE, load_external_data=False)
+
+
+def precision_of(model: Any) -> str:
+    """The precision of most of the weights that the graph multiplies by; `unknown` if there are none.
+
+    Args:
+        model: as ONNX Runtime optimised it, with or without the contents of its weights.
+    """
+    weights = {weight.name: weight for weight in model.graph.initializer}
+    producers = {name: node for node in model.graph.node for name in node.output}
+    sizes: Counter[str] = Counter()
+    for node in model.graph.node:
+        for name, size in _multiplied(node, weights, producers):
+            sizes[name] += size
+    return max(sizes, key=lambda name: sizes[name], default="unknown")
+
+
+def _multiplied(node: Any, weights: dict[str, Any], producers: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """Precision and number of the weights that a node multiplies by."""
+    if node.op_type == "MatMulNBits":
+        layout = {attribute.name: attribute.i for attribute in node.attribute}
+        yield f"int{layout.get('bits', 4)}-weights", layout["K"] * layout["N"]
+    elif node.op_type in MULTIPLICATIONS:
+        for name in node.input:
+            weight = weights.get(_packed(name, producers))
+            if weight is not None and len(weight.dims) >= 2:
+                yield _precision(node, weight, producers), math.prod(weight.dims)
+
+
+def _packed(name: str, producers: dict[str, Any]) -> str:
+    """The name of what a tensor is unpacked from; its own where it is not."""
+    source = producers.get(name)
+    if source is None or source.op_type != "DequantizeLinear":
+        return name
+    return str(source.input[0])
+
+
+def _precision(node: Any, weight: Any, producers: dict[str, Any]) -> str:
+    """The precision of one multiplication by this weight."""
+    from onnx import TensorProto
+
+    floats = {TensorProto.FLOAT: "fp32", TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bf16"}
+    bits = {TensorProto.INT8: 8, TensorProto.UINT8: 8, TensorProto.INT4: 4, TensorProto.UINT4: 4}
+    if weight.data_type in floats:
+        return floats[weight.data_type]
+    if weight.data_type not in bits:
+        return "unknown"
+    if node.op_type not in INTEGER_MULTIPLICATIONS:
+        return f"int{bits[weight.data_type]}-weights"
+    sources = {producers[name].op_type for name in node.input if name in producers}
+    is_dynamic = node.op_type in DYNAMIC_MULTIPLICATIONS or "DynamicQuantizeLinear" in sources
+    return "int8-dynamic" if is_dynamic else "int8-static"

@@ -1,0 +1,115 @@
+"""Turns texts into requests with the model's own tokenizer. Runs in a child process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autotune.errors import ChangedFileError, ModelError
+from autotune.model.calibration import Request
+from autotune.model.inputs import InputsDescription, nearest_shape, read_inputs
+from autotune.model.texts import texts_digest
+
+Text = tuple[str, str | None]
+"""A text, and the second one of a pair or None."""
+
+
+def tokenized(
+    reference: Path, tokenizer: Path, texts: Iterable[Text], tokens: int, *, file: Path, digest: str
+) -> Iterator[Request]:
+    """One request for each text, cut to the longest sequence and not padded.
+
+    Args:
+        reference: a finished reference artifact.
+        tokenizer: the model's `tokenizer.json`.
+        tokens: of the longest sequence; a model that takes fewer gets as many as it takes.
+        file: where the texts come from.
+        digest: what `texts_digest` gave of the two when they were checked.
+
+    Raises:
+        ModelError: the tokenizer is not one, does not belong to the model, or leaves no room for text.
+        ChangedFileError: texts or tokenizer have changed since they were checked, or are gone.
+    """
+    refuse_changed(file, tokenizer, digest)
+    description = read_inputs(reference)
+    cutting = open_tokenizer(tokenizer, nearest_shape(description, 1, tokens)[1])
+    for text in texts:
+        encoding = cutting.encode(*text)
+        refuse_foreign_token(text[0], encoding, tokenizer, description.vocabulary)
+        yield _request(description, encoding)
+
+
+def refuse_changed(file: Path, tokenizer: Path, digest: str) -> None:
+    """Refuse other texts, or another tokenizer, than those that were checked.
+
+    Args:
+        digest: what `texts_digest` gave of the two then.
+
+    Raises:
+        ChangedFileError: one has changed, or cannot be read any more.
+    """
+    try:
+        found = texts_digest(file, tokenizer)
+    except OSError as error:
+        raise ChangedFileError(
+            f"{error.filename} cannot be read: {error.strerror}",
+            remedy="put it back; a plan's files are looked for beside its model (--base)",
+        ) from error
+    if found != digest:
+        raise ChangedFileError(
+            f"{file} or {tokenizer} has changed meanwhile", remedy="restore it, or start again"
+        )
+
+
+def open_tokenizer(file: Path, longest: int) -> Any:
+    """The library's tokenizer, which cuts texts to the longest sequence and fills none up.
+
+    Raises:
+        ModelError: the file is not one, or so many tokens leave no room for text.
+    """
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises Exception itself
+        raise ModelError(
+            f"{file} is not a tokenizer: {error}", remedy="save it again with transformers"
+        ) from error
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(longest)
+    special = tokenizer.num_special_tokens_to_add(is_pair=True)
+    if longest <= special:
+        raise ModelError(
+            f"{longest} tokens leave no room for text beside {special} special ones",
+            remedy="raise problem.sequence_length or max_length, or leave quality's texts and data out",
+        )
+    return tokenizer
+
+
+def refuse_foreign_token(text: str, encoding: Any, tokenizer: Path, vocabulary: int) -> None:
+    """Refuse a text of which the tokenizer makes nothing, or what the model does not know.
+
+    Raises:
+        ModelError: it has no token, or one beyond the model's vocabulary.
+    """
+    if not encoding.ids:
+        raise ModelError(
+            f"{tokenizer} makes no token of {text!r:.60}", remedy="take this text out of the file"
+        )
+    if max(encoding.ids) >= vocabulary:
+        raise ModelError(
+            f"{tokenizer} does not belong to the model: it gives the token {max(encoding.ids)}, and the model"
+            f" knows {vocabulary}",
+            remedy="put the model's own tokenizer.json beside it",
+        )
+
+
+def _request(description: InputsDescription, encoding: Any) -> Request:
+    values = {"tokens": encoding.ids, "ones": encoding.attention_mask, "zeros": encoding.type_ids}
+    return {
+        name: np.array([values[kind]], dtype=description.types.get(name, "int64"))
+        for name, kind in description.arrays.items()
+    }

@@ -1,0 +1,117 @@
+"""The child that reads an ONNX file; started by `autotune.model.onnx_file`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from autotune.errors import ModelError
+from autotune.model.child import answer_parent
+
+FOLLOWED = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
+"""Operators after which token ids are still token ids."""
+
+
+def inspect(request: dict[str, Any]) -> dict[str, Any]:
+    """Answer with what the file's graph takes, and where its weights lie; none of them is read.
+
+    Returns:
+        `inputs`: name, element type (`INT64`) and dimensions (None = free) of each; `external`: files beside
+        it that hold weights, as it names them; `vocabularies`: rows of the tables that inputs look up in.
+
+    Raises:
+        ModelError: it is not an ONNX model.
+    """
+    model = _load(Path(request["file"]))
+    graph = model.graph
+    weights = {weight.name for weight in graph.initializer}
+    inputs = [described for described in graph.input if described.name not in weights]
+    return {
+        "inputs": [_describe(one) for one in inputs],
+        "external": sorted({location for tensor in _tensors(model) for location in _location(tensor)}),
+        "vocabularies": {one.name: rows for one in inputs if (rows := _rows(graph, one.name))},
+    }
+
+
+def _load(file: Path) -> Any:
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        model = onnx.load(file, load_external_data=False)
+    except (DecodeError, ValueError) as error:
+        raise _not_onnx(file) from error
+    if not model.ir_version or not model.graph.node:
+        raise _not_onnx(file)
+    return model
+
+
+def _not_onnx(file: Path) -> ModelError:
+    return ModelError(
+        f"{file} is not an ONNX model, or only a part of one",
+        remedy="export it again, or copy the whole file again",
+    )
+
+
+def _describe(value: Any) -> dict[str, Any]:
+    from onnx import TensorProto
+
+    tensor = value.type.tensor_type
+    dimensions = tensor.shape.dim if tensor.HasField("shape") else []
+    return {
+        "name": value.name,
+        "type": TensorProto.DataType.Name(tensor.elem_type) if tensor.elem_type else "no tensor",
+        "shape": [one.dim_value if one.dim_value > 0 else None for one in dimensions],
+    }
+
+
+def _tensors(model: Any) -> Iterator[Any]:
+    """Every tensor of a model's graph, of the graphs inside it, and of its functions."""
+    yield from _graph_tensors(model.graph)
+    for function in model.functions:
+        yield from _node_tensors(function.node)
+
+
+def _graph_tensors(graph: Any) -> Iterator[Any]:
+    yield from graph.initializer
+    yield from _node_tensors(graph.node)
+
+
+def _node_tensors(nodes: Iterable[Any]) -> Iterator[Any]:
+    for node in nodes:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _graph_tensors(inner)
+
+
+def _location(tensor: Any) -> Iterator[str]:
+    return (entry.value for entry in tensor.external_data if entry.key == "location")
+
+
+def _rows(graph: Any, name: str) -> int | None:
+    """How many rows the smallest table has that the ids of this input are looked up in."""
+    weights = {weight.name: weight for weight in graph.initializer}
+    same, rows = {name}, []
+    for node in graph.node:
+        if node.op_type in FOLLOWED and node.input[0] in same:
+            same.update(node.output)
+        table = _table(node, same)
+        if table in weights:
+            rows.append(weights[table].dims[0])
+    return min(rows, default=None)
+
+
+def _table(node: Any, ids: set[str]) -> str | None:
+    """The table that a node looks ids up in."""
+    if node.op_type == "Gather" and node.input[1] in ids:
+        return str(node.input[0])
+    # Of com.microsoft: token ids, segment ids, then the table of tokens.
+    if node.op_type == "EmbedLayerNormalization" and node.input[0] in ids:
+        return str(node.input[2])
+    return None
+
+
+if __name__ == "__main__":
+    answer_parent(inspect)

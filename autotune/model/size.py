@@ -1,0 +1,53 @@
+"""How large a model is beside another, by its configuration alone: orders what is tried, decides nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from autotune.model.architectures import ARCHITECTURES
+from autotune.model.sources import ResolvedModel
+
+WIDTH = ("hidden_size", "dim", "d_model")
+LAYERS = ("num_hidden_layers", "n_layers", "num_layers")
+INNER_WIDTH = ("intermediate_size", "hidden_dim", "d_ff")
+"""What configurations call these. Source: config.json of BERT, DistilBERT and T5."""
+
+USUAL_RATIO = 4
+"""Of the inner width to the width, where a configuration does not say. Source: BERT, DistilBERT, RoBERTa."""
+
+
+def multiplications(model: ResolvedModel) -> float | None:
+    """How many one token takes in the layers' matrix products; None where no configuration tells.
+
+    What grows with the sequence (attention itself) is left out.
+
+    Source: J. Kaplan et al., Scaling Laws for Neural Language Models, 2020, table 1: per layer 3 w w for
+    queries, keys and values, w w for their projection, and 2 w f for the feed-forward part.
+    """
+    config = _config(model)
+    layers, width = _first(config, LAYERS), _first(config, WIDTH)
+    if layers is None or width is None:
+        return None
+    inner = _first(config, INNER_WIDTH) or USUAL_RATIO * width
+    return float(layers * (4 * width * width + 2 * width * inner))
+
+
+def _config(model: ResolvedModel) -> Mapping[str, Any]:
+    """What is known of the model's shape without loading it; may be empty."""
+    if model.kind == "random":
+        return ARCHITECTURES[model.architecture].config
+    if model.path is None or model.kind == "fake":
+        return {}
+    folder = model.path if model.path.is_dir() else model.path.parent
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def _first(config: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
+    values = (config.get(name) for name in names)
+    return next((value for value in values if isinstance(value, int) and value > 0), None)

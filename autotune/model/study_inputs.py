@@ -1,0 +1,152 @@
+"""What a study's own files add to it: digests of its texts and data, and the sources made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from autotune.errors import StudyFileError
+from autotune.model.calibration import CalibrationSource
+from autotune.model.digests import digest_file
+from autotune.model.inputs import InputsDescription, check_shape
+from autotune.model.labelled import EvaluationSource, read_labelled
+from autotune.model.lengths_file import read_lengths
+from autotune.model.sources import ResolvedModel
+from autotune.model.texts import TOKENIZER_FILE, read_texts, texts_digest
+from autotune.spec.problem import LONGEST_TEXT, Problem
+from autotune.spec.study import StudySpec
+
+
+def check_study_inputs(spec: StudySpec, model: ResolvedModel, base: Path) -> StudySpec:
+    """Read the texts and the data that a study names, and give the study with their digests.
+
+    Args:
+        base: folder that relative paths start from (the study file's).
+
+    Raises:
+        StudyFileError: one of them is wrong, or the model has no tokenizer to read it with.
+    """
+    quality, problem = spec.quality, spec.problem
+    digests: dict[str, str] = {}
+    if quality.texts is not None:
+        read_texts(base / quality.texts, "quality.texts")
+        digests["texts_digest"] = _digest(base / quality.texts, model, "quality.texts")
+    if quality.data is not None and quality.metric is not None:
+        read_labelled(base / quality.data, quality.metric)
+        digests["data_digest"] = _digest(base / quality.data, model, "quality.data")
+    parts = {
+        "quality": quality.model_copy(update=digests),
+        "problem": problem.model_copy(update=_requests(problem, model, base)),
+    }
+    return spec.model_copy(update=parts)
+
+
+def check_inputs_take(inputs: InputsDescription, problem: Problem) -> None:
+    """Refuse requests that an ONNX model does not take.
+
+    Raises:
+        ModelError: they are longer than its longest, or not of the only shape that it was exported for.
+        StudyFileError: they are of several shapes, and it takes one alone.
+    """
+    if problem.sequence_length is not None:
+        check_shape(inputs, problem.batch_size, problem.sequence_length)
+        return
+    if inputs.batch_size is not None or inputs.sequence_length is not None:
+        raise StudyFileError(
+            "the model takes one shape of request alone, and these have several",
+            path=f"problem.{'lengths' if problem.texts is None else 'texts'}",
+            remedy="export it with both dimensions left free, or write a sequence_length",
+        )
+    if problem.longest is not None:
+        check_shape(inputs, problem.batch_size, problem.longest)
+
+
+def _requests(problem: Problem, model: ResolvedModel, base: Path) -> dict[str, Any]:
+    """What the files of a problem say."""
+    if problem.texts is not None:
+        file = base / problem.texts
+        read_texts(file, "problem.texts")
+        both = _digest(file, model, "problem.texts")
+        return {"texts_digest": both, "texts_file_digest": digest_file(file)}
+    if problem.lengths is None or problem.lengths.file is None:
+        return {}
+    file = base / problem.lengths.file
+    lengths, most = read_lengths(file), problem.max_length
+    longest = max(lengths) if most is None else min(max(lengths), most)
+    return {"lengths_digest": digest_file(file), "longest_in_file": longest}
+
+
+def calibration_source(
+    spec: StudySpec, model: ResolvedModel | None = None, base: Path | None = None
+) -> CalibrationSource:
+    """What the study's answers are compared on, and its scales calibrated on.
+
+    Args:
+        spec: with the digests that `check_study_inputs` gives.
+        model, base: where the tokenizer and the texts lie; not needed to find what is in the cache.
+    """
+    quality, problem = spec.quality, spec.problem
+    name = quality.texts or problem.texts
+    texts = None if name is None else (base or Path()) / name
+    return CalibrationSource(
+        sequences=quality.sequences,
+        tokens=problem.longest or LONGEST_TEXT,
+        seed=spec.seed,
+        texts=texts,
+        texts_digest=quality.texts_digest if quality.texts else problem.texts_digest,
+        tokenizer=None if texts is None or model is None else tokenizer_of(model),
+    )
+
+
+def evaluation_source(spec: StudySpec, model: ResolvedModel, base: Path) -> EvaluationSource | None:
+    """What the study's metric is computed on; None where it has none.
+
+    Args:
+        spec: with the digests that `check_study_inputs` gives.
+    """
+    quality = spec.quality
+    if quality.data is None or quality.metric is None:
+        return None
+    return EvaluationSource(
+        data=base / quality.data,
+        tokenizer=tokenizer_of(model),
+        digest_of_both=quality.data_digest,
+        metric=quality.metric,
+        tokens=spec.problem.longest or LONGEST_TEXT,
+    )
+
+
+def tokenizer_of(model: ResolvedModel) -> Path | None:
+    """Where the model's tokenizer should lie; None for a model that has none.
+
+    A fake model has one where somebody put one beside its file.
+    """
+    if model.path is None:
+        return None
+    file = (model.path if model.path.is_dir() else model.path.parent) / TOKENIZER_FILE
+    return None if model.kind == "fake" and not file.exists() else file
+
+
+def _digest(file: Path, model: ResolvedModel, place: str) -> str:
+    tokenizer = tokenizer_of(model)
+    if tokenizer is None:
+        raise StudyFileError(
+            f"{model.source} has no tokenizer to read {file.name} with",
+            path=place,
+            remedy="name a model with its files (path:DIR or hf:ORG/NAME), or leave this out",
+        )
+    if model.inputs is not None and (model.inputs.batch_size or model.inputs.sequence_length):
+        raise StudyFileError(
+            f"{model.source} takes one shape of request alone, and every text has a length of its own",
+            path=place,
+            remedy="export the model with both dimensions left free, or leave this out",
+        )
+    try:
+        return texts_digest(file, tokenizer)
+    except OSError as error:
+        raise StudyFileError(
+            f"{tokenizer} cannot be read, without which {file.name} says nothing: {error.strerror}",
+            path=place,
+            remedy="save the model's fast tokenizer beside it: AutoTokenizer.from_pretrained(...)"
+            ".save_pretrained(DIR), which writes tokenizer.json",
+        ) from error

@@ -1,0 +1,288 @@
+"""Which knobs can be turned on this machine, by which engine, and which of them a study asks for."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from autotune.backends.protocol import Backend, TakesKnobs
+from autotune.backends.registry import backends, get_backend
+from autotune.backends.torch_engine import BF16_FLAGS, torch_folder
+from autotune.errors import StudyFileError, UnsupportedError
+from autotune.placement.preloads import find_preload, install, missing
+from autotune.spec.configuration import Configuration, Precision
+from autotune.spec.knob_search import KnobSearch
+from autotune.spec.knobs import KNOBS, NO_KNOBS, Knobs, knob_texts, legal_fault, parse_knobs
+
+Find = Callable[[str, str], Path | None]
+"""Where the library of a knob's value lies, as `autotune.placement.preloads.find_preload` says it."""
+
+Choices = Mapping[str, tuple[str, ...]]
+"""Values by knob, the usual one first."""
+
+EVERYWHERE: Final = "allocator"
+"""The knob that every process reads."""
+
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+TF32_FLAG = "amx_fp16"
+"""Source: PyTorch, aten/src/ATen/native/mkldnn/Utils.h, mkldnn_tf32_device_check."""
+
+SPLITTING: Final = "streams"
+"""The knob that splits a batch."""
+
+_SHARED_WORK = frozenset({"blocktime", "openmp", "spinning", "wait_policy"})
+"""Knobs of how threads wait for each other: one thread alone does not."""
+
+
+@dataclass(frozen=True)
+class KnobSpace:
+    """What the second stage of a study may turn.
+
+    Attributes:
+        choices: by backend and precision: the knobs that it reads, with those of the asked values that can be
+            had here.
+        texts: every value that the parameter `knobs` may have, whatever is installed: a study that goes on
+            later, with a library more, has the same.
+    """
+
+    choices: Mapping[tuple[str, Precision], Choices] = field(default_factory=dict)
+    texts: tuple[str, ...] = ("",)
+
+    def turns(self, configuration: Configuration, batch: int, turned: Knobs = NO_KNOBS) -> Iterator[Knobs]:
+        """Every way of turning one more knob that could make a difference.
+
+        Args:
+            batch: sequences in the smallest request of an instance.
+            turned: the knobs that are turned already.
+        """
+        choices = self.choices.get((configuration.backend, configuration.precision), {})
+        for name, values in choices.items():
+            for value in values[1:] if name not in turned else ():
+                more = {**turned, name: value}
+                if _matters(name, value, configuration.threads_per_instance, batch) and not legal_fault(more):
+                    yield more
+
+    def without(self, knob: str) -> KnobSpace:
+        """The same with this knob as it usually is; the parameter may have the values that it had."""
+        kept = {
+            pair: {name: values for name, values in choices.items() if name != knob}
+            for pair, choices in self.choices.items()
+        }
+        return replace(self, choices=kept)
+
+
+NOTHING_TO_TURN = KnobSpace()
+
+
+@dataclass(frozen=True)
+class KnobStatus:
+    """One knob on this machine.
+
+    Attributes:
+        values: those that can be had, the usual one first.
+        refused: why not, for each of its others.
+        engines: names of the registered ones that read it.
+    """
+
+    name: str
+    what: str
+    values: tuple[str, ...]
+    refused: Mapping[str, str]
+    engines: tuple[str, ...]
+
+
+def knob_space(
+    asked: KnobSearch,
+    engines: Mapping[str, tuple[Precision, ...]],
+    isa: frozenset[str],
+    find: Find = find_preload,
+) -> tuple[KnobSpace, tuple[str, ...]]:
+    """What a study may turn here, and why some of what `auto` stands for is left out.
+
+    Args:
+        asked: `search.knobs`.
+        engines: precisions by backend that the study searches.
+        isa: flags as in `Machine.isa`.
+        find: looks for libraries.
+
+    Raises:
+        StudyFileError: a value that the study lists cannot be had here, or no engine of it reads the knob.
+    """
+    wanted = _wanted(asked)
+    read = {
+        (name, precision): {
+            knob: wanted[knob] for knob in wanted if knob in knobs and precision in knobs[knob]
+        }
+        for name, precisions in engines.items()
+        for knobs in [_knobs_read(get_backend(name))]
+        for precision in precisions
+    }
+    reasons = _reasons(wanted, {knob for choices in read.values() for knob in choices}, isa, find)
+    if not isinstance(asked, str):
+        _refuse_missing(asked, read.values(), reasons)
+    here = {pair: _here(choices, reasons) for pair, choices in read.items()}
+    texts = sorted({"", *(text for choices in read.values() for text in knob_texts(choices))})
+    return KnobSpace(here, tuple(texts)), tuple(reasons_in_words(reasons))
+
+
+def require_knobs(configuration: Configuration, isa: frozenset[str], find: Find = find_preload) -> None:
+    """Make sure that a configuration's engine reads its knobs and that they can be had here.
+
+    Raises:
+        UnsupportedError: one is not read, or cannot be had; with what helps.
+    """
+    backend, precision = configuration.backend, configuration.precision
+    read = _knobs_read(get_backend(backend))
+    for name, value in parse_knobs(configuration.knobs).items():
+        if precision not in read.get(name, ()):
+            raise UnsupportedError(
+                f"{backend} {precision} does not read {name}: it sets {KNOBS[name].what}",
+                remedy="leave it out, or name an engine that `autotune engines` names beside it",
+            )
+        if reason := _why_not(name, value, isa, find):
+            raise UnsupportedError(
+                f"{name}={value} cannot be had here: {reason}", remedy="do that, or leave it out"
+            )
+
+
+def knob_statuses(isa: frozenset[str], find: Find = find_preload) -> tuple[KnobStatus, ...]:
+    """Every knob, whether a study asks for it or not; no engine is imported."""
+    readers = {name: _knobs_read(backend) for name, backend in backends().items()}
+    wanted = {name: knob.values for name, knob in KNOBS.items()}
+    reasons = _reasons(wanted, wanted, isa, find)
+    return tuple(
+        KnobStatus(
+            name=name,
+            what=knob.what,
+            values=_here({name: knob.values}, reasons).get(name, knob.values[:1]),
+            refused=reasons.get(name, {}),
+            engines=tuple(engine for engine, knobs in readers.items() if name in knobs),
+        )
+        for name, knob in KNOBS.items()
+    )
+
+
+def _wanted(asked: KnobSearch) -> Choices:
+    """The values that a study asks for, the usual ones first."""
+    if asked == "none":
+        return {}
+    listed = {name: knob.values for name, knob in KNOBS.items()} if isinstance(asked, str) else asked
+    return {name: tuple(dict.fromkeys((KNOBS[name].usual, *listed[name]))) for name in sorted(listed)}
+
+
+def _knobs_read(backend: Backend) -> Mapping[str, tuple[Precision, ...]]:
+    own = backend.knobs if isinstance(backend, TakesKnobs) else {}
+    return {EVERYWHERE: backend.precisions, **own}
+
+
+def _here(choices: Choices, reasons: Mapping[str, Mapping[str, str]]) -> Choices:
+    """The values that nothing speaks against; only of knobs that have one to turn to."""
+    kept = {
+        name: tuple(value for value in values if value not in reasons.get(name, {}))
+        for name, values in choices.items()
+    }
+    return {name: values for name, values in kept.items() if len(values) > 1}
+
+
+def _reasons(
+    wanted: Choices, read: Iterable[str], isa: frozenset[str], find: Find
+) -> dict[str, dict[str, str]]:
+    """Why values cannot be had here, by knob; of knobs that are read."""
+    found = {
+        name: {value: reason for value in wanted[name][1:] if (reason := _why_not(name, value, isa, find))}
+        for name in sorted(read)
+    }
+    return {name: reasons for name, reasons in found.items() if reasons}
+
+
+def _refuse_missing(
+    asked: Mapping[str, tuple[str, ...]], read: Iterable[Choices], reasons: Mapping[str, Mapping[str, str]]
+) -> None:
+    known = {name for choices in read for name in choices}
+    for name, values in asked.items():
+        if name not in known:
+            raise StudyFileError(
+                f"no engine of this study reads {name}: it sets {KNOBS[name].what}",
+                path=f"search.knobs.{name}",
+                remedy="leave it out, or search an engine that `autotune engines` names beside it",
+            )
+        for index, value in enumerate(values):
+            if reason := reasons.get(name, {}).get(value):
+                raise StudyFileError(
+                    f"{value} cannot be had here: {reason}",
+                    path=f"search.knobs.{name}[{index}]",
+                    remedy="do that, or leave it out",
+                )
+
+
+def reasons_in_words(reasons: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """A sentence for each reason why values cannot be had.
+
+    Args:
+        reasons: by knob and value.
+    """
+    told: dict[str, dict[str, list[str]]] = {}
+    for name, by_value in reasons.items():
+        for value, reason in by_value.items():
+            told.setdefault(reason, {}).setdefault(name, []).append(value)
+    for reason, by_name in told.items():
+        left_out = "; ".join(f"{name} {', '.join(values)}" for name, values in by_name.items())
+        yield f"{left_out}: {reason}"
+
+
+def _why_not(name: str, value: str, isa: frozenset[str], find: Find) -> str:
+    """Why a value cannot be had on this machine, and what helps; empty if it can."""
+    match name:
+        case "allocator":
+            return _library_fault(name, value, find)
+        case "openmp" | "blocktime":
+            return _runtime_fault(find)
+        case "thp":
+            return _huge_page_fault()
+        case "matmul_precision":
+            return _exactness_fault(value, isa)
+        case _:
+            return ""
+
+
+def _library_fault(name: str, value: str, find: Find) -> str:
+    return "" if find(name, value) else f"{missing(name, value)}: {install(name, value)}"
+
+
+def _runtime_fault(find: Find) -> str:
+    if platform.machine() != "x86_64":
+        return "libiomp5 is for x86-64"
+    folder = torch_folder()
+    if folder is None or not list((folder / "lib").glob("libgomp*")):
+        return "this torch brings no libgomp that libiomp5 could take the place of"
+    return _library_fault("openmp", "libiomp5", find)
+
+
+def _huge_page_fault() -> str:
+    folder = torch_folder()
+    library = None if folder is None else folder / "lib" / "libc10.so"
+    if library is None or not library.is_file() or b"THP_MEM_ALLOC_ENABLE" not in library.read_bytes():
+        return "this torch does not read THP_MEM_ALLOC_ENABLE"
+    try:
+        granted = HUGE_PAGES.read_text()
+    except OSError:
+        return "this kernel has no huge pages"
+    return f"huge pages are switched off: echo madvise > {HUGE_PAGES}" if "[never]" in granted else ""
+
+
+def _exactness_fault(value: str, isa: frozenset[str]) -> str:
+    if value == "high":
+        return "" if TF32_FLAG in isa else f"this cpu does not multiply tf32 (no {TF32_FLAG})"
+    flags = ", ".join(sorted(BF16_FLAGS))
+    return "" if isa & BF16_FLAGS else f"this cpu does not multiply bf16 (none of {flags})"
+
+
+def _matters(name: str, value: str, threads: int, batch: int) -> bool:
+    """Whether an instance of so many threads can be any different with it."""
+    if name == SPLITTING:
+        return int(value) <= min(threads, batch)
+    return threads > 1 or name not in _SHARED_WORK

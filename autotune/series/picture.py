@@ -1,0 +1,144 @@
+"""The picture of a series: throughput and median latency, row by row or against a number of the points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+
+from autotune.plan.make import range_of
+from autotune.report.figures.axes import clear_of_edges, scale_counts, scale_values
+from autotune.report.figures.picture import BLUE, HUES, MARKERS, Picture, drawing, new_figure
+from autotune.series.standing import PointStanding, Standings
+from autotune.series.values import Against
+from autotune.statistics.paired import Interval
+
+NAME = "series"
+
+THROUGHPUT, LATENCY = "samples/s (higher is better)", "median latency, ms (lower is better)"
+
+_NAMES: Mapping[Against, str] = {
+    "cores": "cores",
+    "instances": "instances",
+    "batch_size": "sequences per request",
+    "sequence_length": "tokens per sequence",
+}
+
+_MILLISECONDS = 1_000.0
+_ROW_IN, _ROOM_IN = 0.3, 1.2
+"""Height of a row, and of what is around the rows, in inches."""
+_LINES_IN = 4.2
+
+
+def draw(standings: Standings, title: str, against: Against | None) -> Picture | None:
+    """Draw what was measured; None where nothing was."""
+    measured = [one for one in standings.points if one.is_measured]
+    if not measured:
+        return None
+    with drawing():
+        if against is None:
+            figure = new_figure(_ROOM_IN + _ROW_IN * len(measured))
+            left, right = figure.subplots(1, 2, sharey=True)
+            _draw_rows(left, measured, [one.throughput for one in measured], 1.0)
+            _draw_rows(right, measured, [one.median for one in measured], _MILLISECONDS)
+            left.set_xlabel(THROUGHPUT)
+            right.set_xlabel(LATENCY)
+        else:
+            figure = new_figure(_LINES_IN)
+            left, right = figure.subplots(1, 2)
+            lines = _lines(measured)
+            _draw_lines(left, lines, against, is_latency=False)
+            _draw_lines(right, lines, against, is_latency=True)
+            left.set_ylabel(THROUGHPUT)
+            right.set_ylabel(LATENCY)
+            handles, labels = left.get_legend_handles_labels()
+            figure.legend(handles, labels, loc="outside upper left", ncols=4)
+    return Picture(NAME, title, _CAPTION, _description(measured), figure)
+
+
+def number_of(one: PointStanding, against: Against) -> int:
+    """Where a point lies on the axis."""
+    if against == "cores":
+        return one.point.cores
+    if against == "instances":
+        return 0 if one.point.configuration is None else one.point.configuration.instances
+    return int(one.point.study["problem"][against] or 0)
+
+
+def _draw_rows(
+    axes: Axes, points: Sequence[PointStanding], values: Sequence[Interval | None], scale: float
+) -> None:
+    """A row for each point: points of a ladder lie factors apart, which bars from 0 do not show."""
+    for row, value in enumerate(values):
+        if value is not None:
+            reach = _reach(value, scale)
+            axes.errorbar([value.estimate * scale], [row], xerr=reach, color=BLUE, marker="o", capsize=3)
+    scale_values(axes.xaxis, [end for value in values if value is not None for end in _ends(value, scale)])
+    axes.set_yticks(range(len(points)), [one.point.name for one in points])
+    axes.set_ylim(len(points) - 0.5, -0.5)
+    axes.margins(x=0.08)
+
+
+def _draw_lines(
+    axes: Axes, lines: Mapping[str, Sequence[PointStanding]], against: Against, *, is_latency: bool
+) -> None:
+    scale = _MILLISECONDS if is_latency else 1.0
+    drawn: list[float] = []
+    for index, (name, points) in enumerate(lines.items()):
+        ordered = sorted(points, key=lambda one: number_of(one, against))
+        found = [
+            (number_of(one, against), value)
+            for one in ordered
+            if (value := one.median if is_latency else one.throughput) is not None
+        ]
+        reaches = [_reach(value, scale) for _, value in found]
+        axes.errorbar(
+            [at for at, _ in found],
+            [value.estimate * scale for _, value in found],
+            yerr=[[reach[end][0] for reach in reaches] for end in (0, 1)],
+            color=HUES[index % len(HUES)],
+            marker=MARKERS[index % len(MARKERS)],
+            capsize=3,
+            label=name,
+        )
+        drawn += [end for _, value in found for end in _ends(value, scale)]
+    counts = [number_of(one, against) for points in lines.values() for one in points]
+    axes.set_xlabel(_NAMES[against])
+    scale_counts(axes.xaxis, counts)
+    scale_values(axes.yaxis, drawn)
+    clear_of_edges(axes)
+
+
+def _ends(value: Interval, scale: float) -> list[float]:
+    """The estimate, and where its whiskers end."""
+    span = range_of(value)
+    return [end * scale for end in (value.estimate, *(() if span is None else (span.low, span.high)))]
+
+
+def _reach(value: Interval, scale: float) -> list[list[float]]:
+    """Below and above the estimate; nothing where a single round tells nothing."""
+    span = range_of(value)
+    if span is None:
+        return [[0.0], [0.0]]
+    below, above = value.estimate - span.low, span.high - value.estimate
+    return [[max(0.0, below) * scale], [max(0.0, above) * scale]]
+
+
+def _lines(points: Sequence[PointStanding]) -> dict[str, list[PointStanding]]:
+    found: dict[str, list[PointStanding]] = {}
+    for one in points:
+        found.setdefault(one.point.line or one.point.name, []).append(one)
+    return found
+
+
+def _description(points: Sequence[PointStanding]) -> str:
+    told = (
+        f"{one.point.name}: {one.throughput.estimate:.4g} samples/s, "
+        f"median {one.median.estimate * _MILLISECONDS:.4g} ms"
+        for one in points
+        if one.throughput is not None and one.median is not None
+    )
+    return f"{'; '.join(told)}."
+
+
+_CAPTION = "Whiskers are 95 % intervals over the rounds."

@@ -1,0 +1,307 @@
+"""Measures a series: every point in fresh processes, in rounds of random order, every run kept at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autotune.errors import CacheError, PlacementError, PreparationError, StudyError, UnsupportedError
+from autotune.machine.document import machine_document
+from autotune.machine.machine import Machine
+from autotune.machine.read import read_machine
+from autotune.measuring import Bench
+from autotune.preflight import Setup, relevant_versions, set_up, survey
+from autotune.report.progress import Observer
+from autotune.reviving import prepared_commands
+from autotune.rounds import Entrant, Run, run_rounds
+from autotune.search.estimate import PREPARATION_S, START_UP_S
+from autotune.series.candidates import Candidate, candidates
+from autotune.series.file import SeriesFile
+from autotune.series.lineup import Lineup
+from autotune.series.record import (
+    PointRecord,
+    SeriesRecord,
+    failure_of,
+    read_record,
+    refuse_other,
+    run_record,
+    write_record,
+)
+from autotune.series.result import RESULT, SeriesResult, check_target, conclude, only_one, write_pages
+from autotune.spec.configuration import Configuration
+from autotune.spec.knobs import answering
+from autotune.trial.lock import host_lock
+from autotune.trial.measurement import TrialResult
+from autotune.trial.statistics import throughput_sps
+from autotune.trial.watch import Watch
+
+
+class SeriesInterrupted(KeyboardInterrupt):
+    """The series was interrupted; `so_far` is what there is, and is written."""
+
+    def __init__(self, so_far: SeriesResult) -> None:
+        super().__init__()
+        self.so_far = so_far
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a series would measure here.
+
+    Attributes:
+        rounds: of each point.
+        estimate_s: about how long it takes, from an empty cache.
+    """
+
+    points: tuple[Candidate, ...]
+    rounds: int
+    estimate_s: float
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A point with what measures it."""
+
+    name: str
+    configuration: Configuration
+    bench: Bench
+
+
+@dataclass
+class _Running:
+    """A series under way.
+
+    Attributes:
+        folder: where its result is kept.
+        benches: by point.
+        record: with every run so far.
+        sitting: of the runs to come.
+    """
+
+    folder: Path
+    benches: Mapping[str, Bench]
+    observer: Observer
+    record: SeriesRecord
+    sitting: int
+
+    def measure(self, entrant: Entrant) -> TrialResult:
+        """Launch, measure and end a point's processes.
+
+        Raises:
+            KeyboardInterrupt: the observer wants to stop.
+        """
+        if self.observer.wants_to_stop():
+            raise KeyboardInterrupt
+        return self.benches[entrant.name].confirm(entrant)
+
+    def keep(self, run: Run) -> None:
+        """Write the record with this run, in the place of an earlier one of its point in its round."""
+        new = run_record(run, self.sitting)
+        others = (one for one in self.record.runs if (one.round, one.point) != (new.round, new.point))
+        self.record = self.record.model_copy(update={"runs": (*others, new)})
+        write_record(self.record, self.folder / RESULT)
+        self.observer.run_ended(run)
+
+
+def look_ahead(file: SeriesFile, *, rounds: int | None = None) -> Outlook:
+    """What would be measured here, and for how long; nothing is prepared, downloaded or written.
+
+    Raises:
+        BackendError: a point names an engine that nobody knows.
+    """
+    found, count = candidates(file, read_machine()), rounds or file.series.rounds
+    measured = [one for one in found if one.configuration is not None]
+    prepared = {(one.spec.models, one.configuration.prepared) for one in measured if one.configuration}
+    launches_s = sum(
+        START_UP_S + one.spec.measure.warmup_s + one.spec.measure.blocks * one.spec.measure.block_s
+        for one in measured
+    )
+    return Outlook(found, count, launches_s * count + len(prepared) * PREPARATION_S)
+
+
+def run_series(
+    file: SeriesFile,
+    folder: Path,
+    *,
+    rounds: int | None = None,
+    fresh: bool = False,
+    offline: bool = False,
+    observer: Observer | None = None,
+) -> SeriesResult:
+    """Measure what is not measured yet, and write the result into a folder.
+
+    A result that is there is gone on with: rounds that it lacks are added, and those that were interrupted or
+    disturbed are measured again, whole; points that broke in preparation are tried again.
+
+    Args:
+        rounds: of each point; None = as the series says.
+        fresh: measure everything anew, whatever is there.
+        offline: never download a model.
+        observer: hears of progress between runs.
+
+    Raises:
+        StudyError: nothing can be measured here; `ResumeError` where what is in the folder was measured on
+            another machine, with other versions or of other points.
+        ExportError: the folder cannot be written, or holds files of somebody else.
+        AutotuneError: a model or a file of the study is not there; before anything is measured.
+        SeriesInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
+    """
+    watcher = observer or Observer()
+    check_target(folder)
+    machine = read_machine()
+    found = candidates(file, machine)
+    ready = _set_up(found, file, watcher, offline=offline)
+    asked = _record(file, machine, found, ready, rounds or file.series.rounds)
+    _refuse_nothing(asked)
+    with only_one(folder):
+        kept = None if fresh else read_record(folder / RESULT)
+        if kept is not None:
+            refuse_other(kept, asked, folder / RESULT)
+            asked = _gone_on(kept, asked)
+            if not asked.rounds_left:
+                return _written(file, asked, folder)
+        entrants, record = _prepare(ready, asked, watcher)
+        _refuse_nothing(record)
+        benches = {one.name: one.bench for one in ready}
+        sitting = 1 + max((run.sitting for run in record.runs), default=0)
+        return _run(file, _Running(folder, benches, watcher, record, sitting), entrants)
+
+
+def _run(file: SeriesFile, running: _Running, entrants: Sequence[Entrant]) -> SeriesResult:
+    """Run the rounds; what there is, is written however they end."""
+    record = running.record
+    lineup = Lineup(
+        [entrant.name for entrant in entrants],
+        rounds=record.rounds,
+        seed=file.studies[0].seed,
+        done=set(range(1, record.rounds + 1)).difference(record.rounds_left),
+        failed=[point.name for point in record.points if failure_of(record.of(point.name))],
+    )
+    write_record(record, running.folder / RESULT)
+    try:
+        run_rounds(
+            lineup,
+            entrants,
+            measure=running.measure,
+            goodness=throughput_sps,
+            keep=running.keep,
+            round_begins=running.observer.round_started,
+        )
+    except KeyboardInterrupt:
+        raise SeriesInterrupted(_written(file, running.record, running.folder)) from None
+    return _written(file, running.record, running.folder)
+
+
+def _written(file: SeriesFile, record: SeriesRecord, folder: Path) -> SeriesResult:
+    """Write all that follows from a record, and the record itself."""
+    result = conclude(file.series, record)
+    write_record(record, folder / RESULT)
+    write_pages(result, folder)
+    return result
+
+
+def _set_up(
+    found: Sequence[Candidate], file: SeriesFile, observer: Observer, *, offline: bool
+) -> tuple[_Ready, ...]:
+    """Find the models and files of the points that can be measured."""
+    watch, ready = Watch(), []
+    for one in found:
+        if one.configuration is not None:
+            setup = set_up(survey(one.spec), base=file.folder, offline=offline)
+            ready.append(_Ready(one.name, one.configuration, Bench(setup, observer, watch)))
+    return tuple(ready)
+
+
+def _record(
+    file: SeriesFile, machine: Machine, found: Sequence[Candidate], ready: Sequence[_Ready], rounds: int
+) -> SeriesRecord:
+    setups = {one.name: one.bench.setup for one in ready}
+    return SeriesRecord(
+        name=file.name,
+        created_s=time.time(),
+        rounds=rounds,
+        series=file.series.model_dump(mode="json"),
+        machine=machine_document(machine),
+        versions=relevant_versions({one.configuration.backend for one in ready}),
+        points=tuple(_point(one, setups.get(one.name)) for one in found),
+    )
+
+
+def _point(one: Candidate, setup: Setup | None) -> PointRecord:
+    spec, digest = one.spec, ""
+    if setup is not None and one.configuration is not None:
+        spec, digest = setup.spec, setup.variant(one.configuration).model.digest
+    return PointRecord(
+        name=one.name,
+        line=one.line,
+        study=spec.model_dump(mode="json"),
+        configuration=one.configuration,
+        cores=one.cores,
+        model_digest=digest,
+        skipped=one.skipped,
+    )
+
+
+def _gone_on(kept: SeriesRecord, asked: SeriesRecord) -> SeriesRecord:
+    """What is asked, with the runs that there are, and without the points that turned out not to run."""
+    found = {"created_s": kept.created_s, "runs": kept.runs}
+    lasting = {point.name: point.skipped for point in kept.points if not point.may_pass}
+    return asked.model_copy(update=found).skipping(lasting)
+
+
+def _prepare(
+    ready: Sequence[_Ready], record: SeriesRecord, observer: Observer
+) -> tuple[tuple[Entrant, ...], SeriesRecord]:
+    """What starts each point, and the record without those that cannot be started.
+
+    Raises:
+        CacheError: the cache is unusable, which says nothing of a point.
+        KeyboardInterrupt: the observer wants to stop.
+    """
+    entrants, skipped, may_pass = [], {}, set()
+    for one in ready:
+        if observer.wants_to_stop():
+            raise KeyboardInterrupt
+        try:
+            commands = prepared_commands(one.configuration, one.bench)
+            reason = _refusal(one, observer)
+        except CacheError:
+            raise
+        except (UnsupportedError, PlacementError) as error:
+            reason = error.in_one_line
+        except PreparationError as error:
+            reason = error.in_one_line
+            may_pass.add(one.name)
+        skipped[one.name] = reason
+        if not reason:
+            entrants.append(Entrant(one.name, "finalist", one.configuration, 0, commands))
+    return tuple(entrants), record.skipping(skipped, may_pass)
+
+
+def _refusal(one: _Ready, observer: Observer) -> str:
+    """Why a point's answers are not those of its model; those of the reference's own engine are."""
+    if answer_alike(one.configuration, one.bench.setup.space.baseline):
+        return ""
+    with host_lock(observer.waiting):
+        return one.bench.refusal(one.configuration)
+
+
+def answer_alike(one: Configuration, other: Configuration) -> bool:
+    """Whether two configurations answer the same by construction, so that nothing has to be compared."""
+    return one.prepared == other.prepared and answering(one.knobs) == answering(other.knobs)
+
+
+def _refuse_nothing(record: SeriesRecord) -> None:
+    """Refuse a series of which nothing can be measured.
+
+    Raises:
+        StudyError: with the reasons.
+    """
+    if all(point.skipped for point in record.points):
+        reasons = dict.fromkeys(point.skipped for point in record.points)
+        raise StudyError(
+            f"no point of the series can be measured here: {'; '.join(reasons)}",
+            remedy="install the engines that it needs (`autotune engines`), or use a machine with more cores",
+        )

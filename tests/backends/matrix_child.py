@@ -1,0 +1,167 @@
+"""Makes the artifacts of the matrix, many in one process; see `test_matrix.py`.
+
+    python matrix_child.py models FOLDER
+    python matrix_child.py engine FOLDER BACKEND OUTCOMES NAME...
+
+`models` writes a small random model of every architecture into FOLDER/NAME/model, and beside every model
+there its reference and its calibration. `engine` makes the artifact of every named model at every precision
+that the backend has here, as a preparation's child does, and appends one JSON line for each to OUTCOMES: what
+was observed, or the error's class and words. It is one process for all artifacts of an engine, as most of the
+time of a small model's preparation goes into imports.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from autotune.backends.calibration import CALIBRATION
+from autotune.backends.prepare_child import handle
+from autotune.backends.protocol import Backend, DerivesPrecisions
+from autotune.backends.reference import REFERENCE
+from autotune.backends.registry import get_backend
+from autotune.errors import AutotuneError
+from autotune.machine.read import read_machine
+from autotune.model.sources import resolve_model
+
+SHAPE: Mapping[str, Any] = {
+    "vocab_size": 1000,
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 128,
+    "max_position_embeddings": 66,
+    "initializer_range": 0.1,
+}
+OFFSET: Mapping[str, Any] = {**SHAPE, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+ARCHITECTURES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "bert": ("Bert", SHAPE),
+    "distilbert": (
+        "DistilBert",
+        {
+            **{"vocab_size": 1000, "dim": 64, "n_layers": 2, "n_heads": 4, "hidden_dim": 128},
+            **{"max_position_embeddings": 66, "initializer_range": 0.1},
+        },
+    ),
+    "roberta": ("Roberta", {**OFFSET, "type_vocab_size": 1}),
+    "electra": ("Electra", {**SHAPE, "embedding_size": 32}),
+    "mpnet": ("MPNet", OFFSET),
+    "albert": ("Albert", {**SHAPE, "embedding_size": 32}),
+    "deberta-v2": (
+        "DebertaV2",
+        {
+            **SHAPE,
+            **{"relative_attention": True, "position_buckets": 32, "pos_att_type": ["p2c", "c2p"]},
+            **{"share_att_key": True, "norm_rel_ebd": "layer_norm", "type_vocab_size": 0},
+            "position_biased_input": False,
+        },
+    ),
+    "xlm-r": ("XLMRoberta", {**OFFSET, "type_vocab_size": 1}),
+    "modernbert": (
+        "ModernBert",
+        {
+            **OFFSET,
+            **{"cls_token_id": 0, "sep_token_id": 2, "global_attn_every_n_layers": 2, "local_attention": 8},
+        },
+    ),
+}
+"""transformers' prefix of configuration and model, and what their configuration is made with."""
+
+CALIBRATED_ON = {
+    **{"sequences": 8, "tokens": 32, "seed": 0},
+    **{"texts": None, "texts_digest": ""},
+}
+
+
+def write_models(folder: Path) -> None:
+    """Write the random models, and the reference and calibration of them and of any other model in there."""
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    for name, (prefix, shape) in ARCHITECTURES.items():
+        configuration = getattr(transformers, f"{prefix}Config")(**shape)
+        getattr(transformers, f"{prefix}Model")(configuration).save_pretrained(folder / name / "model")
+    for model in sorted(folder.iterdir()):
+        for stage in (REFERENCE, CALIBRATION):
+            handle({**_request(model, stage, "fp32"), "source": CALIBRATED_ON})
+
+
+def write_artifacts(models: Iterable[Path], engine: str, outcomes: Path) -> None:
+    """Make every artifact of an engine, one model after the other."""
+    backend, isa = get_backend(engine), read_machine().isa
+    for model in models:
+        made: dict[str, dict[str, Any]] = {}
+        for precision in _bases_first(backend):
+            if backend.unsupported(precision, isa, "path") is None:
+                base = made.get(_bases(backend).get(precision, ""), {})
+                made[precision] = base if "error" in base else _outcome(backend, model, precision, isa)
+                with outcomes.open("a") as lines:
+                    print(json.dumps([model.name, precision, made[precision]]), file=lines)
+        for precision in made:
+            shutil.rmtree(_artifact(model, engine, precision), ignore_errors=True)
+
+
+def _bases(backend: Backend) -> Mapping[Any, Any]:
+    return backend.derived if isinstance(backend, DerivesPrecisions) else {}
+
+
+def _bases_first(backend: Backend) -> list[Any]:
+    bases = _bases(backend)
+
+    def depth(precision: Any) -> int:
+        return 1 + depth(bases[precision]) if precision in bases else 0
+
+    return sorted(backend.precisions, key=depth)
+
+
+def _outcome(backend: Backend, model: Path, precision: Any, isa: frozenset[str]) -> dict[str, Any]:
+    request = {
+        **_request(model, backend.name, precision),
+        "isa": sorted(isa),
+        "calibration": str(_artifact(model, CALIBRATION, "fp32")),
+    }
+    if precision in _bases(backend):
+        request["base"] = str(_artifact(model, backend.name, _bases(backend)[precision]))
+    try:
+        return handle(request)
+    except AutotuneError as error:
+        return {"error": type(error).__name__, "words": error.problem}
+
+
+def _request(model: Path, backend: str, precision: Any) -> dict[str, Any]:
+    """What `autotune.backends.preparation` asks of the child."""
+    reference = _artifact(model, REFERENCE, "fp32")
+    is_reference = backend == REFERENCE
+    resolved = resolve_model(f"path:{model / 'model'}", base=Path("/"), seed=0, offline=True)
+    directory = _artifact(model, backend, precision)
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    return {
+        "name": {"backend": backend, "precision": precision},
+        "model": {**vars(resolved), "path": str(resolved.path if is_reference else reference)},
+        "directory": str(directory),
+        "root": str(model),
+        **({} if is_reference else {"reference": str(reference)}),
+    }
+
+
+def _artifact(model: Path, backend: str, precision: str) -> Path:
+    return model / f"{backend}-{precision}"
+
+
+def main(task: str, folder: Path, *arguments: str) -> None:
+    """Do what the command line says."""
+    if task == "models":
+        write_models(folder)
+    else:
+        engine, outcomes, *names = arguments
+        write_artifacts([folder / name for name in names], engine, Path(outcomes))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

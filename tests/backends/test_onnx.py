@@ -1,0 +1,190 @@
+"""ONNX Runtime at every precision, on exported models and on ONNX files as they are."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from autotune.backends.preparation import prepare_artifact
+from autotune.backends.registry import backends, get_backend, package_versions
+from autotune.errors import ModelError, UnsupportedError
+from autotune.machine.read import read_machine
+from autotune.model.artifact import Artifact
+from autotune.model.cache import ArtifactCache
+from autotune.model.manifest import read_manifest
+from autotune.model.sources import resolve_model
+from autotune.spec.configuration import Precision
+from autotune.testing.backend_contract import BackendContract, Probe
+
+pytestmark = pytest.mark.engines
+
+WRITE_ENCODERS = """
+import sys
+from pathlib import Path
+import numpy as np, onnx
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import quantize_dynamic
+
+folder = Path(sys.argv[1])
+drawn = np.random.default_rng(0)
+
+def weight(name, *shape):
+    return numpy_helper.from_array(drawn.standard_normal(shape, dtype=np.float32), name)
+
+def write(name, nodes, weights):
+    names = ("input_ids", "attention_mask")
+    taken = [helper.make_tensor_value_info(one, TensorProto.INT32, ["b", "t"]) for one in names]
+    answers = [helper.make_tensor_value_info(one, TensorProto.FLOAT, None) for one in ("answer", "hidden")]
+    graph = helper.make_graph(nodes, "encoder", taken, answers, weights)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.example", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), folder / name)
+
+# Unnamed nodes, an input that decides nothing, and a second output: all are allowed.
+nodes = [
+    helper.make_node("Gather", ["table", "input_ids"], ["looked"]),
+    helper.make_node("MatMul", ["looked", "up"], ["wide"]),
+    helper.make_node("Tanh", ["wide"], ["hidden"]),
+    helper.make_node("MatMul", ["hidden", "down"], ["narrow"]),
+    helper.make_node("Add", ["narrow", "looked"], ["answer"]),
+]
+weights = [weight("table", 50, 64), weight("up", 64, 128), weight("down", 128, 64)]
+write("encoder.onnx", nodes, weights)
+write("foreign.onnx", [
+    *nodes[:4], helper.make_node("Blend", ["narrow", "looked"], ["answer"], domain="com.example")
+], weights)
+write("sum.onnx", [
+    *nodes[:4],
+    helper.make_node("ReduceSum", ["narrow"], ["answer"], keepdims=0),
+], weights)
+quantize_dynamic(folder / "encoder.onnx", folder / "quantized.onnx")
+"""
+PRINT_LARGEST_WEIGHT = """
+import sys
+import numpy as np, onnx
+from onnx import numpy_helper
+
+arrays = map(numpy_helper.to_array, onnx.load(sys.argv[1]).graph.initializer)
+weights = [array.astype(int) for array in arrays if array.dtype == np.int8 and array.ndim == 2]
+print(max(abs(weight).max() for weight in weights))
+"""
+
+Prepare = Callable[..., Artifact]
+
+
+@pytest.fixture(scope="session")
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small encoders as ONNX files, and some that cannot be one."""
+    folder = tmp_path_factory.mktemp("encoders")
+    subprocess.run([sys.executable, "-P", "-c", WRITE_ENCODERS, str(folder)], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def prepare(encoders: Path, contract_cache: Path) -> Prepare:
+    """Prepares one of the encoders, for ONNX Runtime unless another engine is named."""
+
+    def prepare_encoder(
+        name: str, precision: Precision = "fp32", *flags: str, engine: str = "onnxruntime"
+    ) -> Artifact:
+        model = resolve_model(f"onnx:{name}", base=encoders, seed=0, offline=True)
+        isa, cache = frozenset(flags), ArtifactCache(contract_cache)
+        return prepare_artifact(model, engine, precision, isa, cache, timeout_s=240)
+
+    return prepare_encoder
+
+
+class TestOnnxFile(BackendContract):
+    """Its inputs are int32, its nodes have no names, and it has a second output."""
+
+    name = "onnxruntime"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def contract_model(cls, encoders: Path) -> str:
+        return f"onnx:{encoders / 'encoder.onnx'}"
+
+    def test_the_first_output_is_the_answer(self, probes: Mapping[Precision, Probe]) -> None:
+        assert probes["fp32"].runs[1]["shape"] == [2, 16, 64]
+
+    def test_the_file_becomes_every_precision_but_bf16(self, probes: Mapping[Precision, Probe]) -> None:
+        others = {"fp32", "int8-dynamic", "int8-static", "int8-weights", "int4-weights"}
+        assert others <= set(probes)
+
+    def test_weights_take_as_much_room_as_their_precision_says(
+        self, probes: Mapping[Precision, Probe]
+    ) -> None:
+        sizes = {
+            name: probe.artifact.directory.joinpath("model.onnx.data").stat().st_size
+            for name, probe in probes.items()
+        }
+        assert sizes["int4-weights"] < sizes["int8-weights"] < 0.5 * sizes["fp32"]
+        assert sizes["int8-static"] < 0.5 * sizes["fp32"]
+
+
+def test_onnx_files_run_in_onnx_runtime_and_openvino_alone() -> None:
+    runs = {
+        name
+        for name, one in backends().items()
+        if one.unsupported("fp32", read_machine().isa, "onnx") is None
+    }
+    assert runs == {"onnxruntime", "openvino"}
+
+
+@pytest.mark.skipif(not package_versions(["openvino"]), reason="openvino is not installed")
+def test_openvino_answers_as_onnx_runtime_does(prepare: Prepare) -> None:
+    made = read_manifest(prepare("encoder.onnx", engine="openvino").directory)
+    assert made is not None
+    assert made.observed_precision == "fp32"
+    assert made.agreement is not None
+    assert made.agreement.cosine > 0.9999
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("quantized.onnx", "at int8-dynamic already"),
+        ("foreign.onnx", "onnxruntime cannot load .*com.example"),
+        ("sum.onnx", r"answers 1 sequences with float32 \(\), no row for each"),
+    ],
+)
+def test_a_file_that_cannot_be_a_reference_is_refused(prepare: Prepare, name: str, words: str) -> None:
+    with pytest.raises(ModelError, match=words) as caught:
+        prepare(name)
+    assert caught.value.remedy
+
+
+def test_bf16_that_changes_no_answer_is_not_taken_for_bf16(prepare: Prepare) -> None:
+    """A cpu that is said to have it, and kernels that do not use it."""
+    if "bf16" in read_machine().isa:
+        pytest.skip("this cpu multiplies bf16")
+    with pytest.raises(UnsupportedError, match="computes this model in fp32 when asked for bf16"):
+        prepare("encoder.onnx", "bf16", "bf16")
+
+
+@pytest.mark.parametrize(
+    ("precision", "isa", "words"),
+    [("fp16", {"avx512_fp16"}, "casts fp16 to fp32"), ("bf16", {"avx512_bf16", "amx_bf16"}, "on Arm cpus")],
+)
+def test_a_precision_that_it_does_not_compute_in_is_refused_in_words(
+    precision: Precision, isa: set[str], words: str
+) -> None:
+    refusal = get_backend("onnxruntime").unsupported(precision, frozenset(isa), "onnx")
+    assert refusal is not None
+    assert words in refusal
+
+
+def test_a_cpu_whose_sums_saturate_gets_weights_of_seven_bits(prepare: Prepare) -> None:
+    def largest(artifact: Artifact) -> int:
+        printed = subprocess.run(
+            [sys.executable, "-P", "-c", PRINT_LARGEST_WEIGHT, str(artifact.directory / "model.onnx")],
+            check=True,
+            stdout=subprocess.PIPE,
+        ).stdout
+        return int(printed)
+
+    assert largest(prepare("encoder.onnx", "int8-static", "avx2")) <= 64
+    assert largest(prepare("encoder.onnx", "int8-static", "avx2", "avx512_vnni")) == 127

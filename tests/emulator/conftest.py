@@ -1,0 +1,85 @@
+"""Runs scripts inside emulated machines, which are optional.
+
+`AUTOTUNE_NUMA_VM` names the emulator, else it is looked for beside the checkout. It shows whether placements
+are right, never whether they pay: nothing is timed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+EMULATOR = Path(os.environ.get("AUTOTUNE_NUMA_VM", REPOSITORY.parent / "shared" / "numa-vm" / "numa-vm"))
+
+SEARCH = """
+import sys
+
+import autotune
+from autotune.report.progress import Observer
+from autotune.tuning import TuningInterrupted
+
+class SearchOnly(Observer):
+    trials = 0
+
+    def trial_ended(self, record, progress):
+        self.trials += 1
+
+    def wants_to_stop(self):
+        return self.trials == int(sys.argv[2])
+
+try:
+    autotune.tune(sys.argv[1], observer=SearchOnly())
+except TuningInterrupted as interrupted:
+    assert interrupted.plan is not None, interrupted.reason
+"""
+"""`search.py STUDY TRIALS`: so many trials, and no confirmation, which would launch the same for minutes."""
+
+Emulate = Callable[[Path, tuple[str, ...], str], None]
+
+
+@cache
+def emulator_missing() -> str:
+    """Why the emulator cannot be used; empty if it can."""
+    if not EMULATOR.is_file():
+        return f"no emulator at {EMULATOR}; AUTOTUNE_NUMA_VM names another"
+    boot = subprocess.run(
+        [EMULATOR, "--sockets=1", "--", "true"], capture_output=True, text=True, check=False
+    )
+    return f"the emulator does not start: {boot.stderr.strip()}" if boot.returncode else ""
+
+
+@pytest.fixture(scope="session")
+def emulate() -> Emulate:
+    """Runs a shell script in a folder on a machine of this shape; `$PYTHON search.py` is there."""
+    if reason := emulator_missing():
+        pytest.skip(reason)
+
+    def run(folder: Path, shape: tuple[str, ...], script: str) -> None:
+        (folder / "search.py").write_text(SEARCH)
+        ran = subprocess.run(
+            [
+                EMULATOR,
+                *shape,
+                "--timeout=900",
+                f"--writable={folder}",
+                f"--cwd={folder}",
+                "--",
+                "sh",
+                "-c",
+                script,
+            ],
+            env={**os.environ, "PYTHON": sys.executable, "AUTOTUNE_CACHE": str(folder / "cache")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
+
+    return run

@@ -1,0 +1,43 @@
+"""A stored study of an older version, which knew less, goes on as long as nothing that it knew differs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from autotune.search.resume import study_differences
+from autotune.spec.load import parse_study
+
+STUDY = {"model": "fake:m.json", "problem": {"batch_size": 8, "sequence_length": 128}}
+
+
+def document(**more: Any) -> dict[str, Any]:
+    return parse_study(json.dumps({**STUDY, **more}), name="x").model_dump(mode="json")
+
+
+def older(**more: Any) -> dict[str, Any]:
+    """As it was stored before problems had distributions."""
+    stored = document(**more)
+    kept = {name: stored["problem"][name] for name in ("batch_size", "sequence_length")}
+    search = {name: value for name, value in stored["search"].items() if name not in ("padding", "batching")}
+    return {**stored, "problem": kept, "search": search}
+
+
+def test_what_it_did_not_know_has_its_default() -> None:
+    assert study_differences(older(), document()) == []
+
+
+def test_what_it_knew_is_compared() -> None:
+    assert study_differences(older(), document(seed=1)) == ["seed: 0 -> 1"]
+    other = {"problem": {"batch_size": 8, "lengths": {"values": [8, 128]}}}
+    assert "problem.sequence_length: 128 -> None" in study_differences(older(), document(**other))
+
+
+def test_files_are_compared_by_their_digests_alone() -> None:
+    def texts(name: str, digest: str) -> dict[str, Any]:
+        stored = document(problem={"batch_size": 8, "texts": name})
+        stored["problem"]["texts_digest"] = digest
+        return stored
+
+    assert study_differences(texts("a.txt", "00"), texts("b.txt", "00")) == []
+    assert study_differences(texts("a.txt", "00"), texts("a.txt", "11")) == ["problem.texts_digest: 00 -> 11"]

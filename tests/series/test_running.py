@@ -1,0 +1,255 @@
+"""Series of a fake model, measured in real processes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autotune.errors import BackendError, ResumeError, StudyError
+from autotune.machine.read import read_machine
+from autotune.report.progress import Observer
+from autotune.rounds import Run
+from autotune.series.file import load_series
+from autotune.series.fitting import cores_here
+from autotune.series.record import RunFailure, SeriesRecord, read_record, write_record
+from autotune.series.result import FILES, SeriesResult
+from autotune.series.running import SeriesInterrupted, answer_alike, look_ahead, run_series
+from autotune.spec.configuration import Configuration
+from autotune.testing.fake_trial import processes_of
+from autotune.trial.measurement import FailureKind
+
+WriteSeries = Callable[..., Path]
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+
+
+class Listener(Observer):
+    """Remembers what ran, and wants to stop after so many runs."""
+
+    def __init__(self, runs: int = 1000) -> None:
+        self.ran: list[tuple[int, str]] = []
+        self._left = runs
+
+    def run_ended(self, run: Run) -> None:
+        self.ran.append((run.round, run.entrant.name))
+
+    def wants_to_stop(self) -> bool:
+        return len(self.ran) >= self._left
+
+
+def measured(folder: Path, observer: Observer | None = None, **options: Any) -> SeriesResult:
+    return run_series(load_series(folder), folder / "result", observer=observer, **options)
+
+
+def verdicts(result: SeriesResult) -> list[str]:
+    return [one.verdict for one in result.claims]
+
+
+def unmeasured(result: SeriesResult) -> dict[str, str]:
+    return {one.point.name: one.unmeasured for one in result.standings.points if one.unmeasured}
+
+
+def test_points_run_beside_each_other_and_claims_are_judged_by_them(write_series: WriteSeries) -> None:
+    folder, listener = write_series(rounds=3), Listener()
+    result = measured(folder, listener)
+    assert sorted(listener.ran) == [(number, name) for number in (1, 2, 3) for name in ("fast", "slow")]
+    assert verdicts(result) == ["agrees", "differs", "unknown"]
+    ratio = result.standings.point("fast").ratio
+    assert ratio is not None
+    assert ratio.low > 1
+    assert "it needs 9999 cores" in unmeasured(result)["huge"]
+    assert {path.name for path in (folder / "result").iterdir()} == set(FILES)
+    assert read_record(folder / "result" / "result.json") == result.standings.record
+    assert processes_of(folder) == []
+
+
+def test_an_interrupted_series_keeps_its_runs_and_goes_on_with_whole_rounds(
+    write_series: WriteSeries,
+) -> None:
+    folder, first, second = write_series(), Listener(runs=3), Listener()
+    with pytest.raises(SeriesInterrupted) as stop:
+        measured(folder, first)
+    so_far = stop.value.so_far.standings.record
+    assert [(run.round, run.point) for run in so_far.runs] == first.ran
+    assert not so_far.is_complete
+    assert "Unfinished" in (folder / "result" / "README.md").read_text()
+    result = measured(folder, second)
+    assert {number for number, _ in first.ran[:2]} == {1}
+    assert sorted(second.ran) == [(2, "fast"), (2, "slow")]
+    assert sorted((run.round, run.point) for run in result.standings.record.runs) == [
+        (1, "fast"),
+        (1, "slow"),
+        (2, "fast"),
+        (2, "slow"),
+    ]
+    assert result.standings.record.is_complete
+    third = Listener()
+    again = measured(folder, third)
+    assert third.ran == []
+    assert again.standings.record == result.standings.record
+
+
+def test_more_rounds_are_added_to_those_that_there_are(write_series: WriteSeries) -> None:
+    folder, listener = write_series(), Listener()
+    measured(folder, rounds=1)
+    measured(folder, listener, rounds=2)
+    assert {number for number, _ in listener.ran} == {2}
+
+
+def disturbed(record: SeriesRecord, number: int, name: str) -> SeriesRecord:
+    """The record as it would be if that run had been disturbed."""
+    failure = RunFailure(kind=FailureKind.DISTURBED, reason="somebody else computed")
+    lost = {"figures": None, "failure": failure, "attempts": 2}
+    runs = [
+        run.model_copy(update=lost if (run.round, run.point) == (number, name) else {}) for run in record.runs
+    ]
+    return record.model_copy(update={"runs": tuple(runs)})
+
+
+def test_a_disturbed_round_is_measured_again_whole(write_series: WriteSeries) -> None:
+    folder, listener = write_series(), Listener()
+    record = measured(folder).standings.record
+    write_record(disturbed(record, 1, "slow"), folder / "result" / "result.json")
+    again = measured(folder, listener).standings.record
+    assert sorted(listener.ran) == [(1, "fast"), (1, "slow")]
+    assert len(again.runs) == len(record.runs)
+    assert again.rounds_left == ()
+
+
+class Spoiler(Listener):
+    """Has the preparation of the second point break: its child is a program that ends with status 1."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self._asked = 0
+        self._patch = monkeypatch
+        self._python = sys.executable
+
+    def wants_to_stop(self) -> bool:
+        self._asked += 1
+        self._patch.setattr(sys, "executable", "/bin/false" if self._asked == 2 else self._python)
+        return False
+
+
+def test_a_point_that_broke_in_preparation_is_tried_again(
+    write_series: WriteSeries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, listener = write_series(), Listener()
+    broken = measured(folder, Spoiler(monkeypatch), rounds=1)
+    assert "ended with exit status 1 and no answer" in unmeasured(broken)["fast"]
+    healed = measured(folder, listener, rounds=1)
+    assert "fast" not in unmeasured(healed)
+    assert sorted(listener.ran) == [(1, "fast"), (1, "slow")]
+
+
+@pytest.mark.parametrize(
+    ("knobs", "is_alike"), [("", True), ("thp=on", True), ("matmul_precision=medium", False)]
+)
+def test_answers_are_compared_where_a_knob_changes_them(knobs: str, is_alike: bool) -> None:
+    reference = Configuration(1, 2, "close", "0", smt=False, backend="pytorch", precision="fp32")
+    assert answer_alike(replace(reference, knobs=knobs), reference) is is_alike
+    assert not answer_alike(replace(reference, precision="bf16"), reference)
+
+
+def test_fresh_measures_everything_anew(write_series: WriteSeries) -> None:
+    folder, listener = write_series(), Listener()
+    measured(folder, rounds=1)
+    (folder / "result" / "result.json").write_text("damaged")
+    with pytest.raises(StudyError, match="--fresh"):
+        measured(folder, rounds=1)
+    measured(folder, listener, rounds=1, fresh=True)
+    assert len(listener.ran) == 2
+
+
+def test_claims_may_change_without_measuring_again_and_points_may_not(write_series: WriteSeries) -> None:
+    folder, listener = write_series(), Listener()
+    measured(folder)
+    write_series(claims=[{"claim": "half", "check": "median(fast) / median(slow) <= 0.7"}])
+    assert verdicts(measured(folder, listener)) == ["agrees"]
+    assert listener.ran == []
+    write_series(model={"parallel_s_per_token": 0.02})
+    with pytest.raises(ResumeError, match="slow: model"):
+        measured(folder)
+
+
+def test_a_point_that_fails_is_left_out_and_the_others_go_on(write_series: WriteSeries) -> None:
+    faults = [{"fault": "crash", "when": {"precision": "int8-dynamic"}}]
+    listener = Listener()
+    result = measured(write_series(model={"faults": faults}), listener)
+    assert sorted(listener.ran) == [(1, "fast"), (1, "slow"), (2, "slow")]
+    assert unmeasured(result)["fast"].startswith("crash: ")
+    assert verdicts(result) == ["unknown"] * 3
+
+
+def points(*layouts: dict[str, Any]) -> list[dict[str, Any]]:
+    others = [{"name": f"other {index}", "configuration": one} for index, one in enumerate(layouts)]
+    return [{"name": "slow"}, *others]
+
+
+@pytest.mark.parametrize(
+    ("layout", "reason"),
+    [
+        ({"engine": "pytorch"}, "a fake one runs in the fake backend"),
+        ({"cores": "5 sockets"}, "it needs 5 sockets"),
+        ({"knobs": "pinning=on"}, "no engine of this study reads pinning"),
+    ],
+)
+def test_a_point_that_cannot_be_run_here_is_known_before_anything_is_measured(
+    write_series: WriteSeries, layout: dict[str, Any], reason: str
+) -> None:
+    ahead = look_ahead(load_series(write_series(points=points(layout), claims=[])))
+    assert [one.configuration is None for one in ahead.points] == [False, True]
+    assert reason in ahead.points[1].skipped
+
+
+def test_a_point_that_cannot_be_prepared_is_skipped_with_the_reason(write_series: WriteSeries) -> None:
+    result = measured(write_series(points=points({"precision": "bf16"}), claims=[]), rounds=1)
+    assert "has no precision 'bf16'" in unmeasured(result)["other 0"]
+    assert result.standings.record.is_complete
+    assert not result.standings.record.points[1].may_pass
+
+
+@pytest.mark.skipif(cores_here(read_machine()) < 2, reason="needs two cores for two instances")
+def test_an_instance_without_a_sequence_of_a_split_request_is_skipped(write_series: WriteSeries) -> None:
+    folder = write_series(
+        points=[{"name": "slow"}, {"name": "split", "configuration": {"cores": 2, "instances": 2}}],
+        study={
+            "model": "fake:model.json",
+            "problem": {"batch_size": 1, "sequence_length": 1},
+            "objective": "latency",
+        },
+        claims=[],
+    )
+    ahead = look_ahead(load_series(folder))
+    assert ahead.points[1].configuration is None
+    assert "cannot be split" in ahead.points[1].skipped
+
+
+def test_a_series_of_which_nothing_can_be_measured_says_why(write_series: WriteSeries) -> None:
+    folder = write_series(
+        configuration={"engine": "fake", "cores": 9999}, claims=[], points=[{"name": "slow"}]
+    )
+    with pytest.raises(StudyError, match="it needs 9999 cores"):
+        measured(folder)
+    assert not (folder / "result" / "README.md").exists()
+
+
+def test_an_engine_that_nobody_knows_ends_it_before_anything_is_measured(write_series: WriteSeries) -> None:
+    listener = Listener()
+    with pytest.raises(BackendError, match="is not a known backend"):
+        measured(write_series(configuration={"engine": "fakee"}), listener)
+    assert listener.ran == []
+
+
+def test_looking_ahead_writes_nothing_and_grows_with_the_rounds(write_series: WriteSeries) -> None:
+    folder = write_series()
+    file = load_series(folder)
+    few, many = look_ahead(file, rounds=1), look_ahead(file, rounds=10)
+    assert many.estimate_s > 2 * few.estimate_s > 0
+    assert [bool(one.skipped) for one in few.points] == [False, False, True]
+    assert not (folder / "result").exists()
