@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from autotune.backends.availability import compiling_engines
 from autotune.backends.preparation import (
+    end_fork_server,
     prepare_artifact,
     prepare_assessment,
     prepare_stream,
@@ -113,6 +114,7 @@ class Bench:
                 return Failure(FailureKind.CRASH, error.in_one_line)
             if refusal:
                 return Failure(FailureKind.WRONG_OUTPUT, refusal, pair_wide=not configuration.knobs)
+            end_fork_server()
             result = run_trial(
                 commands,
                 configuration=configuration,
@@ -131,6 +133,7 @@ class Bench:
         """Measure an entrant for as long as every other one: nothing that it shows decides when to stop."""
         spec = self.setup.spec
         with host_lock(self.observer.waiting):
+            end_fork_server()
             result = run_trial(
                 entrant.commands,
                 configuration=entrant.configuration,

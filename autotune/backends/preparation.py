@@ -29,11 +29,21 @@ from autotune.model.assessment import EXEMPT, Assessment, LabelledScore, read_as
 from autotune.model.cache import ArtifactCache
 from autotune.model.calibration import CalibrationSource
 from autotune.model.child import ChildResult, run_child
+from autotune.model.fork_server import ForkServer
 from autotune.model.labelled import EvaluationSource
 from autotune.model.manifest import Manifest, record_files
 from autotune.model.sources import ResolvedModel
 from autotune.model.stream_source import StreamSource, source_to_json
 from autotune.spec.configuration import Precision
+
+CHILD = "autotune.backends.prepare_child"
+_FORK_SERVER = ForkServer(CHILD, OFFLINE_AND_QUIET)
+"""For children that begin by importing torch and transformers, which takes several seconds."""
+
+
+def end_fork_server() -> None:
+    """End the process that prepared last, before anything is measured: it is idle, but has memory."""
+    _FORK_SERVER.close()
 
 
 def prepare_artifact(
@@ -294,12 +304,31 @@ def _make_once(
         with cache.staging(key) as directory:
             given = {"model": _to_json(model), **request, "name": asdict(name)}
             complete = {**given, "directory": str(directory), "root": str(cache.root)}
-            environment = {**OFFLINE_AND_QUIET, **(variables or {})}
-            result = run_child(
-                "autotune.backends.prepare_child", complete, timeout_s=timeout_s, variables=environment
-            )
+            result = _run_child(complete, model, timeout_s, variables or {})
             reply = _reply_of(result, f"{model.source} for {name.backend} at {name.precision}", timeout_s)
             return cache.publish(directory, _manifest(name, model, reply, directory))
+
+
+def _run_child(
+    request: dict[str, Any], model: ResolvedModel, timeout_s: float, variables: Mapping[str, str]
+) -> ChildResult:
+    if _begins_with_transformers(request, model):
+        return _FORK_SERVER.run(request, timeout_s=timeout_s, variables=variables)
+    return run_child(CHILD, request, timeout_s=timeout_s, variables={**OFFLINE_AND_QUIET, **variables})
+
+
+def _begins_with_transformers(request: dict[str, Any], model: ResolvedModel) -> bool:
+    """Whether making this begins with importing torch and transformers."""
+    if model.kind in ("onnx", "fake"):
+        return False
+    what = str(request["name"]["backend"])
+    if what in (REFERENCE, CALIBRATION, EVALUATION, STREAM):
+        return what != STREAM
+    assessing = request.get("assessing")
+    packages = get_backend(assessing["backend"] if assessing else what).packages
+    if "torch" in packages[:1]:
+        return True
+    return "transformers" in packages and assessing is None and "base" not in request
 
 
 def _reply_of(result: ChildResult, what: str, timeout_s: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The child that makes one artifact; started by `autotune.backends.preparation`."""
+"""The child that makes one artifact, and the fork server that begins with its imports done."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -20,11 +20,13 @@ from autotune.backends.protocol import CompilesShapes, Derivation, DerivesPrecis
 from autotune.backends.reference import REFERENCE, read_reference_outputs, reference_requests, write_reference
 from autotune.backends.registry import get_backend
 from autotune.backends.streams import STREAM, write_stream
+from autotune.backends.transformers_model import import_torch_and_transformers
 from autotune.errors import AutotuneError, PreparationError, UnsupportedError
 from autotune.model.agreement import Agreement, measure_agreement
 from autotune.model.cache import unusable
 from autotune.model.calibration import CalibrationSource
 from autotune.model.child import answer_parent
+from autotune.model.fork_server import is_fork_server, serve_forks
 from autotune.model.inputs import INPUTS_FILE, InputsDescription
 from autotune.model.labelled import EvaluationSource
 from autotune.model.sources import ResolvedModel
@@ -199,5 +201,14 @@ def _precision(request: dict[str, Any]) -> Precision:
     return cast(Precision, request["name"]["precision"])
 
 
+def _import_slowly() -> None:
+    """Import what preparing most artifacts begins with; a child that needs it says what is missing."""
+    with suppress(ImportError):
+        import_torch_and_transformers()
+
+
 if __name__ == "__main__":
-    answer_parent(handle)
+    if is_fork_server():
+        serve_forks(handle, _import_slowly)
+    else:
+        answer_parent(handle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import inspect
 import json
 from pathlib import Path
@@ -52,6 +53,12 @@ def _import_class(directory: Path) -> Any:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def import_torch_and_transformers() -> None:
+    """Import them, and all of transformers that every model needs."""
+    for name in ("torch", "transformers.models.auto.modeling_auto", "transformers.models.bert.modeling_bert"):
+        importlib.import_module(name)
 
 
 def known_class(name: str | None) -> Any:

@@ -26,6 +26,9 @@ PR_SET_PDEATHSIG = 1
 
 STDERR_TAIL_BYTES = 8192
 
+Handle = Callable[[dict[str, Any]], dict[str, Any]]
+"""What a child does: from the request to the reply."""
+
 CHILD_VARIABLES = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")
 """What every child inherits; the rest of the parent's environment (thread counts, affinity) stays out."""
 
@@ -73,18 +76,22 @@ def run_child(
         variables: environment besides `CHILD_VARIABLES`.
         show_stderr: let it write to our stderr (progress), instead of keeping the tail.
     """
-    environment = {name: os.environ[name] for name in CHILD_VARIABLES if name in os.environ}
     with tempfile.TemporaryFile() as stderr:
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", module, str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if show_stderr else stderr,
-            env={**environment, **(variables or {})},
+            env={**inherited_variables(), **(variables or {})},
             start_new_session=True,
         )
         output, timed_out = _communicate(child, json.dumps(request).encode(), timeout_s)
-        return ChildResult(_parse_reply(output), child.returncode, _tail(stderr), timed_out)
+        return ChildResult(parse_reply(output), child.returncode, read_tail(stderr), timed_out)
+
+
+def inherited_variables() -> dict[str, str]:
+    """What a child's environment begins with."""
+    return {name: os.environ[name] for name in CHILD_VARIABLES if name in os.environ}
 
 
 def _communicate(
@@ -110,7 +117,8 @@ def _kill_session(child: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
-def _parse_reply(output: bytes) -> dict[str, Any] | None:
+def parse_reply(output: bytes) -> dict[str, Any] | None:
+    """The one JSON document that a child answered; None if it did not."""
     try:
         reply = json.loads(output)
     except ValueError:
@@ -118,19 +126,25 @@ def _parse_reply(output: bytes) -> dict[str, Any] | None:
     return reply if isinstance(reply, dict) else None
 
 
-def _tail(file: IO[bytes]) -> str:
+def read_tail(file: IO[bytes]) -> str:
+    """The last of what a child wrote to stderr."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - STDERR_TAIL_BYTES))
     return file.read().decode(errors="replace")
 
 
-def answer_parent(handle: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+def answer_parent(handle: Handle) -> None:
     """Be a child: read the request, hand it to `handle`, write its reply.
 
     An `AutotuneError` that `handle` raises is the reply; any other exception ends the child with its
     traceback on stderr.
     """
     die_with_parent(int(sys.argv[1]))
+    answer(handle)
+
+
+def answer(handle: Handle) -> None:
+    """Answer the request on stdin as `answer_parent` does; what libraries print goes to stderr."""
     replies = os.dup(1)
     os.dup2(2, 1)
     request = json.load(sys.stdin)
