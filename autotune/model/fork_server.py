@@ -1,7 +1,7 @@
 """Child processes that begin with slow imports done: forked from a server that did them once.
 
 Each request has a child of its own, which lives and ends as those of `autotune.model.child` do. The server
-only imports, forks and waits: it computes nothing, so that no library has started a thread when it forks.
+only imports, forks and waits: it computes nothing, so that no library's threads are at work when it forks.
 It ends when it is closed or has been idle for a while, and dies with its parent.
 """
 
@@ -61,6 +61,7 @@ class ForkServer:
         self._socket: socket.socket | None = None
         self._stderr: IO[bytes] | None = None
         self._surroundings: _Surroundings = ()
+        self._last_words = ""  # of a server that has died, which it says where it cannot start
         self._lock = threading.Lock()
 
     def run(
@@ -97,12 +98,8 @@ class ForkServer:
             returncode, timed_out = self._wait(channel, settings, numbers, timeout_s)
             stdout.seek(0)
             reply = None if timed_out else parse_reply(stdout.read())
-            words = read_tail(stderr) or self._last_words()
+            words = read_tail(stderr) or self._last_words
             return ChildResult(reply, returncode, words, timed_out)
-
-    def _last_words(self) -> str:
-        """What the server itself wrote to stderr, which it does where it cannot start."""
-        return read_tail(self._stderr) if self._stderr is not None else ""
 
     def _wait(
         self, channel: socket.socket, settings: bytes, numbers: list[int], timeout_s: float | None
@@ -116,10 +113,11 @@ class ForkServer:
                 returncode, timed_out = self._returncode(channel), False
             except TimeoutError:
                 returncode, timed_out = self._kill(child, channel), True
-            ended = True
+            ended = self._process is not None and self._process.poll() is None
             return returncode, timed_out
         finally:
-            if not ended:  # by Ctrl-C, which reaches only us
+            if not ended:  # the server has died, or Ctrl-C has reached us, and nobody else
+                self._last_words = read_tail(self._stderr) if self._stderr is not None else ""
                 _kill_group(child)
                 self._close()
 
@@ -183,7 +181,7 @@ class ForkServer:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        self._socket, self._surroundings = ours, surroundings
+        self._socket, self._surroundings, self._last_words = ours, surroundings, ""
         return ours
 
     def _close(self) -> None:

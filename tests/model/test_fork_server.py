@@ -41,6 +41,8 @@ def handle(request):
         case "die":
             os.kill(os.getpid(), 9)
         case "kill the server":
+            helper = subprocess.Popen(["sleep", "60"])
+            open(request["file"], "w").write(str(helper.pid))
             os.kill(os.getppid(), 9)
             time.sleep(60)
         case "sleep":
@@ -127,10 +129,13 @@ def test_a_child_that_is_killed_says_so_and_the_server_goes_on(server: ForkServe
     assert ask(server)["parent"] == before["parent"]
 
 
-def test_a_server_that_is_killed_is_an_answer_and_the_next_request_has_another(server: ForkServer) -> None:
-    before = ask(server)
-    killed = server.run({"do": "kill the server"}, timeout_s=30, variables={})
+def test_a_server_that_is_killed_is_an_answer_and_the_next_request_has_another(
+    server: ForkServer, tmp_path: Path
+) -> None:
+    before, pid = ask(server), tmp_path / "pid"
+    killed = server.run({"do": "kill the server", "file": str(pid)}, timeout_s=30, variables={})
     assert (killed.reply, killed.returncode) == (None, -signal.SIGKILL)
+    wait_until(lambda: not is_alive(int(pid.read_text())))
     assert ask(server)["parent"] != before["parent"]
 
 
