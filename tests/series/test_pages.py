@@ -25,7 +25,7 @@ from autotune.series.result import (
     write_pages,
 )
 from autotune.series.standing import Standings
-from autotune.series.values import Series
+from autotune.series.values import Price, Series
 from autotune.trial.measurement import FailureKind
 
 BuildRecord = Callable[..., SeriesRecord]
@@ -151,6 +151,20 @@ def test_the_picture_shows_every_measured_point(build_record: BuildRecord, again
     assert "huge" not in picture.description
     texts = {element.text for element in ET.fromstring(encoded(picture, "svg")).iter() if element.text}
     assert {"slow", "fast"} <= texts
+
+
+@pytest.mark.parametrize("against", [None, "cores"])
+def test_with_a_price_the_picture_shows_the_cost_too(build_record: BuildRecord, against: Any) -> None:
+    picture = draw(Standings(build_record(TOLD), Price(per_core_hour=0.1)), "Slow and fast", against)
+    without = draw(Standings(build_record(TOLD)), "Slow and fast", against)
+    assert picture is not None
+    assert without is not None
+    assert len(picture.figure.axes) == 3
+    assert len(without.figure.axes) == 2
+    label = "get_xlabel" if against is None else "get_ylabel"
+    assert getattr(picture.figure.axes[2], label)() == "USD per million (lower is better)"
+    assert "USD per million" in picture.description
+    assert "USD" not in without.description
 
 
 @pytest.mark.parametrize(
