@@ -13,6 +13,7 @@ time of a small model's preparation goes into imports.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
@@ -26,6 +27,7 @@ from autotune.backends.reference import REFERENCE
 from autotune.backends.registry import get_backend
 from autotune.errors import AutotuneError
 from autotune.machine.read import read_machine
+from autotune.model.child import die_with_parent
 from autotune.model.sources import resolve_model
 
 SHAPE: Mapping[str, Any] = {
@@ -164,4 +166,5 @@ def main(task: str, folder: Path, *arguments: str) -> None:
 
 
 if __name__ == "__main__":
+    die_with_parent(os.getppid())
     main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
