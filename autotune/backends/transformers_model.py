@@ -90,6 +90,7 @@ def import_checkpoint(source: Path, directory: Path) -> None:
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # refused below, by name
             output_loading_info=True,
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -101,9 +102,23 @@ def import_checkpoint(source: Path, directory: Path) -> None:
     model.save_pretrained(directory, max_shard_size="1000GB")
 
 
+def _refuse_other_shapes(source: Path, loading: dict[str, Any]) -> None:
+    for name, stored, expected in sorted(loading["mismatched_keys"])[:1]:
+        raise ModelError(
+            f"the weights of {source} do not fit its config.json: {name} is {_shape(stored)}, "
+            f"where config.json asks for {_shape(expected)}",
+            remedy="put the config.json there that the weights were saved with",
+        )
+
+
+def _shape(sizes: Any) -> str:
+    return " x ".join(map(str, sizes)) or "a single number"
+
+
 def _refuse_missing_weights(source: Path, loading: dict[str, Any]) -> None:
     """A pooler may be missing: it works on the first output, which is what we take."""
-    absent = [*loading["missing_keys"], *(key[0] for key in loading["mismatched_keys"])]
+    _refuse_other_shapes(source, loading)
+    absent = loading["missing_keys"]
     deciding = sorted(name for name in absent if "pooler." not in name)
     if deciding:
         raise ModelError(

@@ -10,7 +10,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a service manager, and a terminal that was closed."""
 
 WAITING_MODULES = frozenset(
-    ("selectors", "subprocess", "autotune.trial.lock", "autotune.trial.launcher", "autotune.model.cache")
+    (
+        *("selectors", "subprocess", "autotune.trial.lock", "autotune.trial.launcher"),
+        *("autotune.model.cache", "autotune.model.fork_server"),
+    )
 )
 """Where the process waits for workers, children and locks; it spends nearly all of its time there."""
 

@@ -10,6 +10,7 @@ digests/         digests of model files, see `autotune.model.digests`
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -178,9 +179,12 @@ class ArtifactCache:
 
 def unusable(root: Path, error: OSError) -> CacheError:
     """The error for a cache that cannot be written: no space, no permission, no such disk."""
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return CacheError(
         f"the cache {root} cannot be written: {error.strerror or error}",
-        remedy="make room with `autotune cache prune`, or set AUTOTUNE_CACHE to a folder on another disk",
+        remedy="make room with `autotune cache prune`, or set AUTOTUNE_CACHE to a folder on another disk"
+        if is_full
+        else "set AUTOTUNE_CACHE to a folder that you may write",
     )
 
 

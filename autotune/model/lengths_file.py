@@ -9,6 +9,7 @@ from autotune.model.texts import read_lines
 from autotune.spec.problem import MAX_LENGTH
 
 PLACE = "problem.lengths.file"
+FORM = f"one whole number from 1 to {MAX_LENGTH} to a line"
 
 
 def read_lengths(file: Path) -> tuple[int, ...]:
@@ -17,7 +18,7 @@ def read_lengths(file: Path) -> tuple[int, ...]:
     Raises:
         StudyFileError: it cannot be read, has none, or a line is no length; with its number.
     """
-    return tuple(_length(file, line, text.strip()) for line, text in read_lines(file, PLACE))
+    return tuple(_length(file, line, text.strip()) for line, text in read_lines(file, PLACE, FORM))
 
 
 def _length(file: Path, line: int, text: str) -> int:
@@ -25,6 +26,6 @@ def _length(file: Path, line: int, text: str) -> int:
         raise StudyFileError(
             f"{file}, line {line}: {text[:40]!r} is not a length",
             path=PLACE,
-            remedy=f"write one whole number from 1 to {MAX_LENGTH} to a line",
+            remedy=f"write {FORM}",
         )
     return int(text)

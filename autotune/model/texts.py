@@ -13,6 +13,8 @@ TOKENIZER_FILE = "tokenizer.json"
 """The one form of a tokenizer that needs no code of its own. Source: the library tokenizers."""
 
 MAX_BYTES = 64 * 2**20
+TEXTS = "one text (or one JSON object) to a line"
+"""What the lines of most files hold."""
 
 
 def read_texts(file: Path, place: str) -> tuple[str, ...]:
@@ -27,18 +29,19 @@ def read_texts(file: Path, place: str) -> tuple[str, ...]:
     return tuple(text for _, text in read_lines(file, place))
 
 
-def read_lines(file: Path, place: str) -> tuple[tuple[int, str], ...]:
+def read_lines(file: Path, place: str, form: str = TEXTS) -> tuple[tuple[int, str], ...]:
     """Every line that is not blank, with its number from 1.
 
     Args:
         place: of the file's name in the study.
+        form: what its lines should hold, for who gets it wrong.
 
     Raises:
         StudyFileError: it cannot be read, is too large, is not UTF-8, or has no such line.
     """
-    lines = tuple(_numbered(_decoded(file, _content(file, place), place)))
+    lines = tuple(_numbered(_decoded(file, _content(file, place), place, form)))
     if not lines:
-        raise StudyFileError(f"{file} has no line with a text", path=place, remedy=_REMEDY)
+        raise StudyFileError(f"{file} has nothing but blank lines", path=place, remedy=_remedy(form))
     return lines
 
 
@@ -49,9 +52,6 @@ def texts_digest(file: Path, tokenizer: Path) -> str:
         OSError: one cannot be read.
     """
     return hashlib.sha256(f"{digest_file(file)}\n{digest_file(tokenizer)}".encode()).hexdigest()
-
-
-_REMEDY = "give a file of UTF-8 text, one text (or one JSON object) to a line"
 
 
 def _content(file: Path, place: str) -> bytes:
@@ -75,12 +75,18 @@ def _content(file: Path, place: str) -> bytes:
     return content
 
 
-def _decoded(file: Path, content: bytes, place: str) -> str:
+def _decoded(file: Path, content: bytes, place: str, form: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise StudyFileError(f"{file}, line {line}: not UTF-8 text", path=place, remedy=_REMEDY) from error
+        raise StudyFileError(
+            f"{file}, line {line}: not UTF-8 text", path=place, remedy=_remedy(form)
+        ) from error
+
+
+def _remedy(form: str) -> str:
+    return f"give a file of UTF-8 text, {form}"
 
 
 def _numbered(text: str) -> Iterator[tuple[int, str]]:

@@ -227,7 +227,8 @@ def _confirmation(plan: Plan) -> Iterator[str]:
 def confirmation_sentences(plan: Plan) -> Iterator[str]:
     """How the plan was chosen and how sure that is, in plain sentences."""
     done = plan.confirmation
-    yield _VERDICTS[done.verdict].format(rounds=done.rounds)
+    verdict = "alone" if done.verdict == "baseline" and not done.rivals else done.verdict
+    yield _VERDICTS[verdict].format(rounds=done.rounds)
     is_known = unsupported_percentile(plan.objective, plan.estimate) is None
     if done.optimism is not None and done.search_value is not None and is_known:
         value = format_objective_value(plan.objective, done.search_value)
@@ -243,6 +244,8 @@ _VERDICTS = {
     "better": "It beats the baseline with 95 % confidence, in {rounds} rounds of fresh processes.",
     "baseline": "Nothing was shown to beat the baseline with 95 % confidence in {rounds} rounds: "
     "the baseline is the plan.",
+    "alone": "Nothing else was there to be compared with the baseline, which is therefore the plan: "
+    "give the study more time (budget), or see why other configurations failed.",
     "unopposed": "There was no baseline to beat: it failed or misses a limit. Confirmed in {rounds} rounds.",
     "unconfirmed": "Not confirmed: the figures are the search's own, which flatter the best of many. "
     "Run the same command again to confirm it.",

@@ -32,7 +32,9 @@ def headline(plan: Plan) -> Headline:
     if verdict == "better":
         return Headline("good", _better(plan), f"{_reached(plan)} {_rounds(plan)}")
     if verdict == "baseline":
-        text = "Nothing was shown to beat the baseline: the out-of-box configuration is the plan."
+        alone = "Nothing else was there to be compared with the baseline"
+        why = "Nothing was shown to beat the baseline" if plan.confirmation.rivals else alone
+        text = f"{why}: the out-of-box configuration is the plan."
         return Headline("neutral", text, f"{_reached(plan)} {_rounds(plan)}")
     if verdict == "unopposed":
         text = f"The plan reaches {_value(plan, plan.estimate)}; there is no baseline to compare it with."

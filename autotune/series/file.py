@@ -171,7 +171,18 @@ def _text(document: Document, place: Place, fault: Any) -> str:
         return f"missing: {_meaning(place)}"
     if fault["type"] == "extra_forbidden":
         return _unknown(place)
-    return f"{document.written[place].text} is not allowed: {_meaning(place) or fault['msg']}"
+    meaning = _meaning(place)
+    told = f"{document.written[place].text} is not allowed: {meaning or fault['msg']}"
+    return f"{told} {fault['msg']}" if meaning and fault["type"] in _TELLING else told
+
+
+_TELLING = frozenset(
+    (
+        *("literal_error", "too_short", "too_long", "string_too_short", "string_pattern_mismatch"),
+        *("greater_than", "greater_than_equal", "less_than", "less_than_equal"),
+    )
+)
+"""Faults that say what would be allowed."""
 
 
 def _part(place: Place) -> type[Part] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +35,17 @@ def prepare(tiny_models: Path, contract_cache: Path) -> Prepare:
 def test_a_model_that_lacks_weights_of_its_class_is_refused(prepare: Prepare) -> None:
     with pytest.raises(ModelError, match=r"lacks 2 weights of its architecture, such as classifier\.bias"):
         prepare("headless", "pytorch")
+
+
+def test_weights_that_do_not_fit_the_config_are_refused_with_both_shapes(
+    tiny_models: Path, contract_cache: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_models / "classifier", tmp_path / "other")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "vocab_size": config["vocab_size"] + 1}))
+    model = resolve_model("path:other", base=tmp_path, seed=0, offline=True)
+    with pytest.raises(ModelError, match=r"embeddings\.weight is (\d+) x (\d+), .* asks for \d+ x \2"):
+        prepare_artifact(model, "pytorch", "fp32", frozenset(), ArtifactCache(contract_cache), timeout_s=240)
 
 
 def test_an_architecture_that_cannot_be_exported_is_refused_in_the_engines_words(prepare: Prepare) -> None:

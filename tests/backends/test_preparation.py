@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from autotune.backends.preparation import prepare_calibration
+from autotune.cli import exits
 from autotune.errors import ModelError
 from autotune.model.cache import ArtifactCache
 from autotune.model.calibration import CalibrationSource
@@ -255,3 +256,34 @@ def test_a_cache_that_cannot_be_written_says_what_to_do(host: Host) -> None:
     answer = host.prepare()
     assert answer["error"] == "CacheError"
     assert "AUTOTUNE_CACHE" in answer["text"]
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_parent_alone_ends_what_prepares_with_a_real_engine(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    (tmp_path / "study.yaml").write_text(
+        "model: random:minilm-l6\nproblem: {batch_size: 1, sequence_length: 16}\n"
+        "search: {backends: [pytorch]}\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "autotune", "tune", "study.yaml"],
+        cwd=tmp_path,
+        env={**os.environ, "AUTOTUNE_CACHE": str(tmp_path / "cache")},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    parent = psutil.Process(process.pid)
+    children: list[psutil.Process] = []
+    while not children and process.poll() is None:
+        time.sleep(0.05)
+        children = [one for one in parent.children() if "prepare_child" in " ".join(one.cmdline())]
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == exits.INTERRUPTED, told
+    assert "[1/" not in told, "it has measured something first"
+    assert "Traceback" not in told
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []

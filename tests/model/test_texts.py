@@ -22,8 +22,8 @@ def test_every_line_that_is_not_blank_is_a_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "no line with a text"),
-        (b"\n \n", "no line with a text"),
+        (b"", "nothing but blank lines"),
+        (b"\n \n", "nothing but blank lines"),
         (b"a\n\xff\n", "line 2: not UTF-8"),
     ],
 )

@@ -53,6 +53,14 @@ def test_a_plan_that_beats_nothing_says_so(verdict: str, words: str) -> None:
     assert words in " ".join(describe(plan.model_copy(update={"confirmation": changed})).split())
 
 
+def test_a_baseline_that_was_alone_is_not_said_to_have_been_beaten_by_nothing() -> None:
+    plan = build_plan()
+    changed = plan.confirmation.model_copy(update={"verdict": "baseline", "rivals": ()})
+    text = " ".join(describe(plan.model_copy(update={"confirmation": changed})).split())
+    assert "Nothing else was there to be compared with the baseline" in text
+    assert "Nothing was shown" not in text
+
+
 def test_a_description_says_how_near_the_answers_are() -> None:
     labelled = LabelledScore("f1", rows=200, reference=0.9, value=0.895)
     quality = Assessment("texts", 32, "", 0.9961, 0.9921, 0.052, top1=0.98, labelled=labelled)

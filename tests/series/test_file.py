@@ -106,7 +106,8 @@ def test_the_folder_and_the_file_name_the_same_series(write_series: WriteSeries)
         ),
         ({"beside": [{"claim": "so", "check": "median(x) <= 1s"}]}, "'x' is no point"),
         ({"configuration": {"engine": "fake", "precision": "fp64"}}, "'fp64' is not allowed"),
-        ({"rounds": 0}, "0 is not allowed"),
+        ({"rounds": 0}, "greater than or equal to 1"),
+        ({"configuration": {"placement": "foo"}}, "'per-l3'"),
         ({"title": None}, "title"),
     ],
 )
