@@ -267,23 +267,39 @@ def test_a_signal_to_the_parent_alone_ends_what_prepares_with_a_real_engine(
         "model: random:minilm-l6\nproblem: {batch_size: 1, sequence_length: 16}\n"
         "search: {backends: [pytorch]}\n"
     )
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-P", "-m", "autotune", "tune", "study.yaml"],
         cwd=tmp_path,
         env={**os.environ, "AUTOTUNE_CACHE": str(tmp_path / "cache")},
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    parent = psutil.Process(process.pid)
-    children: list[psutil.Process] = []
-    while not children and process.poll() is None:
-        time.sleep(0.05)
-        children = [one for one in parent.children() if "prepare_child" in " ".join(one.cmdline())]
-    process.send_signal(number)
-    _, told = process.communicate(timeout=60)
+    ) as process:
+        try:
+            children: list[psutil.Process] = []
+            while not children and process.poll() is None:
+                time.sleep(0.05)
+                children = preparing_children(process.pid)
+            process.send_signal(number)
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == exits.INTERRUPTED, told
     assert "[1/" not in told, "it has measured something first"
     assert "Traceback" not in told
+    assert children != []
     _, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []
+
+
+def preparing_children(parent: int) -> list[psutil.Process]:
+    """The children of a process that prepare something."""
+    found = []
+    for child in psutil.Process(parent).children():
+        try:
+            words = child.cmdline()
+        except psutil.Error:  # it has ended, and the parent is about to wait for it
+            continue
+        if any("prepare_child" in word for word in words):
+            found.append(child)
+    return found
