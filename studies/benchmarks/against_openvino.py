@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import autotune
-from autotune.backends.preparation import prepare_artifact
+from autotune.backends.preparation import end_fork_server, prepare_artifact
 from autotune.backends.registry import get_backend
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
@@ -161,6 +161,7 @@ def sides(configuration: Configuration, folder: Path) -> Sides:
         np.save(inputs[name], array)
     (network,) = theirs.directory.glob("*.xml")
     ours = artifact(configuration.backend, configuration.precision, machine)
+    end_fork_server()
     return Sides(machine, configuration, ours, network, inputs)
 
 

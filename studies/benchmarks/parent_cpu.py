@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autotune.backends.preparation import prepare_artifact
+from autotune.backends.preparation import end_fork_server, prepare_artifact
 from autotune.backends.registry import get_backend
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
@@ -81,6 +81,7 @@ def prepare(subject: Subject, configuration: Configuration, machine: Machine) ->
     """Make the artifact, in a child, and the commands."""
     model = resolve_model(subject.source, base=Path(), seed=0, offline=True)
     artifact = prepare_artifact(model, subject.backend, "fp32", machine.isa, ArtifactCache(), timeout_s=600)
+    end_fork_server()
     problem = Problem(batch_size=1, sequence_length=32)
     placement = place(configuration, machine)
     backend = get_backend(subject.backend)

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from autotune.backends.preparation import prepare_artifact
+from autotune.backends.preparation import end_fork_server, prepare_artifact
 from autotune.backends.registry import get_backend
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
@@ -175,6 +175,7 @@ def prepare(model: str, *, batch_size: int, sequence_length: int, cache: Path) -
     artifact = prepare_artifact(
         resolved, "onnxruntime", "fp32", machine.isa, ArtifactCache(cache), timeout_s=600
     )
+    end_fork_server()
     threads = min(4, len(machine.allowed_cores), machine.thread_budget)
     configuration = Configuration(1, threads, "close", "0", False, "onnxruntime", "fp32")
     problem = Problem(batch_size=batch_size, sequence_length=sequence_length)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.backends.inventory import engine_statuses
-from autotune.backends.preparation import prepare_artifact
+from autotune.backends.preparation import end_fork_server, prepare_artifact
 from autotune.backends.registry import get_backend
 from autotune.errors import AutotuneError
 from autotune.machine.machine import Machine
@@ -137,6 +137,7 @@ def main() -> None:
     machine = read_machine()
     model = resolve_model(options.model, base=Path(), seed=0, offline=True)
     for artifact in prepared(model, machine, options.backend):
+        end_fork_server()
         one = command(artifact, machine)
         report(artifact, [start(one) for _ in range(options.runs + 1)][1:])
 
