@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from autotune.backends.preparation import prepare_artifact
@@ -134,5 +135,13 @@ def test_torch_runs_on_another_openmp_runtime(tiny_models: Path, contract_cache:
     (status,) = (one for one in knob_statuses(read_machine().isa) if one.name == "openmp")
     if status.refused:
         pytest.skip(status.refused["libiomp5"])
+    before = registrations()
     turned = seen(tiny_models, contract_cache, "pytorch", "blocktime=1 openmp=libiomp5")
     assert (turned["openmp"], turned["blocktime"]) == ("libiomp5", "1")
+    assert registrations() <= before, "the runtime's files of workers that have ended"
+
+
+def registrations() -> set[Path]:
+    """What Intel's OpenMP runtime has registered in shared memory for processes that are no more."""
+    files = Path("/dev/shm").glob("__KMP_REGISTERED_LIB_*")
+    return {file for file in files if not psutil.pid_exists(int(file.name.split("_")[-2]))}
