@@ -211,6 +211,7 @@ def refuse_misfit(model: ResolvedModel, spec: StudySpec) -> None:
         StudyFileError: they are split over instances, and the model takes whole ones alone.
     """
     problem = spec.problem
+    place = ".".join(problem.longest_place)
     if model.inputs is not None:
         check_inputs_take(model.inputs, problem)
         is_split = spec.scenario == "single_stream" and spec.search.instances != (1,)
@@ -221,9 +222,9 @@ def refuse_misfit(model: ResolvedModel, spec: StudySpec) -> None:
                 remedy="write `instances: 1`, or export the model with its first dimension left free",
             )
     elif problem.longest is not None and model.kind == "random":
-        refuse_longer(max_tokens(model.source), problem.longest)
+        refuse_longer(max_tokens(model.source), problem.longest, place)
     elif problem.longest is not None and model.path is not None and model.kind != "fake":
-        check_model_takes(model.path, problem.longest)
+        check_model_takes(model.path, problem.longest, place)
 
 
 def read_study(study: StudySpec | Path | str, base: Path | None = None) -> tuple[StudySpec, Path]:
