@@ -329,15 +329,15 @@ def _differences(stored: StudyRecord, asked: StudyRecord) -> list[str]:
     return [
         *machine_differences(stored.machine, asked.machine),
         *model_differences(stored, asked),
-        *_version_differences(stored.versions, asked.versions),
+        *version_differences(stored.versions, asked.versions),
         *study_differences(stored.spec, asked.spec),
     ]
 
 
-def _version_differences(stored: Mapping[str, str], asked: Mapping[str, str]) -> list[str]:
+def version_differences(stored: Mapping[str, str], asked: Mapping[str, str]) -> list[str]:
     """Which versions differ; a library that can be preloaded may come and go, but not be another one.
 
-    Nor may what makes request streams, of which older studies say nothing.
+    Nor may what makes request streams, of which older studies and results say nothing.
     """
 
     def compared(versions: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:
