@@ -11,6 +11,7 @@ from autotune.backends.availability import require_engine
 from autotune.dueling import Bounds, Dueling, advice
 from autotune.errors import PlanError
 from autotune.measuring import Bench
+from autotune.placement.place import place
 from autotune.plan.document import Plan
 from autotune.preflight import Setup
 from autotune.report.progress import Observer
@@ -29,6 +30,7 @@ from autotune.search.duel import Duel
 from autotune.search.knobs import require_knobs
 from autotune.search.resume import study_differences
 from autotune.search.score import limits_missed
+from autotune.search.serving import require_serving
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval
@@ -127,6 +129,8 @@ def compare_plans(
     _refuse_other_questions(a, b)
     notes = (*_notes_on(a, where), *_notes_on(b, where), *_notes_on_models(a, b))
     setup_a, setup_b = set_up_plan(a, where), set_up_plan(b, where)
+    for plan, setup in ((a, setup_a), (b, setup_b)):
+        _refuse_impossible(plan.configuration, setup)
     measured_alike = setup_b.spec.model_copy(update={"measure": setup_a.spec.measure})
     benches = (
         Bench(setup_a, watcher, watch),
@@ -167,8 +171,7 @@ def compare_configurations(
         ComparisonInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
     """
     for one in (a, b):
-        require_engine(one, setup.spec, setup.machine)
-        require_knobs(one, setup.machine.isa)
+        _refuse_impossible(one, setup)
     watcher = observer or Observer()
     bench = Bench(setup, watcher)
     sides = tuple(
@@ -182,6 +185,19 @@ def compare_configurations(
     )
     refusals, notes = (refusal_of(a, bench), refusal_of(b, bench)), _notes_on_variants(a, b, setup.spec)
     return _compare_fit(sides, refusals, notes, bounds or Bounds(), watcher)
+
+
+def _refuse_impossible(configuration: Configuration, setup: Setup) -> None:
+    """Refuse what cannot run here, before anything is prepared and anybody waited for.
+
+    Raises:
+        BackendError: the engine is not there, cannot run the model, or does not read the knobs.
+        PlacementError: it is not legal on this machine, or does not arrange requests as the study must.
+    """
+    require_engine(configuration, setup.spec, setup.machine)
+    require_knobs(configuration, setup.machine.isa)
+    require_serving(configuration, setup.spec)
+    place(configuration, setup.machine)
 
 
 def _notes_on_variants(a: Configuration, b: Configuration, spec: StudySpec) -> tuple[str, ...]:

@@ -211,6 +211,7 @@ def refuse_misfit(model: ResolvedModel, spec: StudySpec) -> None:
         StudyFileError: they are split over instances, and the model takes whole ones alone.
     """
     problem = spec.problem
+    place = ".".join(problem.longest_place)
     if model.inputs is not None:
         check_inputs_take(model.inputs, problem)
         is_split = spec.scenario == "single_stream" and spec.search.instances != (1,)
@@ -221,9 +222,9 @@ def refuse_misfit(model: ResolvedModel, spec: StudySpec) -> None:
                 remedy="write `instances: 1`, or export the model with its first dimension left free",
             )
     elif problem.longest is not None and model.kind == "random":
-        refuse_longer(max_tokens(model.source), problem.longest)
+        refuse_longer(max_tokens(model.source), problem.longest, place)
     elif problem.longest is not None and model.path is not None and model.kind != "fake":
-        check_model_takes(model.path, problem.longest)
+        check_model_takes(model.path, problem.longest, place)
 
 
 def read_study(study: StudySpec | Path | str, base: Path | None = None) -> tuple[StudySpec, Path]:
@@ -328,15 +329,15 @@ def _differences(stored: StudyRecord, asked: StudyRecord) -> list[str]:
     return [
         *machine_differences(stored.machine, asked.machine),
         *model_differences(stored, asked),
-        *_version_differences(stored.versions, asked.versions),
+        *version_differences(stored.versions, asked.versions),
         *study_differences(stored.spec, asked.spec),
     ]
 
 
-def _version_differences(stored: Mapping[str, str], asked: Mapping[str, str]) -> list[str]:
+def version_differences(stored: Mapping[str, str], asked: Mapping[str, str]) -> list[str]:
     """Which versions differ; a library that can be preloaded may come and go, but not be another one.
 
-    Nor may what makes request streams, of which older studies say nothing.
+    Nor may what makes request streams, of which older studies and results say nothing.
     """
 
     def compared(versions: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:

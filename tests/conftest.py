@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import hypothesis
@@ -103,3 +105,49 @@ def install_backend(tmp_path: Path) -> Callable[[str, str, str], Path]:
         return folder
 
     return install
+
+
+@pytest.fixture
+def make_cgroup() -> Iterator[Callable[..., Path]]:
+    """Makes a cgroup with a limit: (controller, value by the file of either version) → its folder.
+
+    Skips the test where that cannot be done.
+    """
+    with ExitStack() as made:
+
+        def make(controller: str, **limits: str) -> Path:
+            folder = _own_cgroup(controller) / f"autotune-test-{os.getpid()}"
+            try:
+                folder.mkdir()
+            except OSError as error:
+                pytest.skip(f"no cgroup can be made here: {error}")
+            made.callback(folder.rmdir)
+            files = {folder / f"{controller}.{name}": value for name, value in limits.items()}
+            file = next((one for one in files if one.exists()), None)
+            if file is None:
+                pytest.skip(f"none of {', '.join(one.name for one in files)} can be set")
+            file.write_text(files[file])
+            return folder
+
+        yield make
+
+
+@pytest.fixture
+def memory_cgroup(make_cgroup: Callable[..., Path]) -> Path:
+    """A cgroup of 300 MB, beyond which the kernel kills."""
+    return make_cgroup("memory", max="300000000", limit_in_bytes="300000000")
+
+
+def _own_cgroup(controller: str) -> Path:
+    """The cgroup of this process, as a folder in which we may make another; skips where there is none."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to make a cgroup")
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, names, path = line.split(":", 2)
+        folder = Path("/sys/fs/cgroup", controller, path.lstrip("/"))
+        if controller in names.split(",") and folder.is_dir():
+            return folder
+    unified = Path("/sys/fs/cgroup/cgroup.subtree_control")
+    if unified.exists() and controller in unified.read_text().split():
+        return unified.parent
+    pytest.skip(f"no {controller} cgroup is mounted at its usual place")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,17 +15,19 @@ from autotune.comparison import (
     Comparison,
     ComparisonInterrupted,
     Side,
+    compare_configurations,
     compare_plans,
     compare_sides,
     margin,
 )
 from autotune.dueling import Bounds
-from autotune.errors import PlanError
+from autotune.errors import PlacementError, PlanError
 from autotune.plan.document import Plan
+from autotune.preflight import set_up, survey
 from autotune.report.progress import Observer
 from autotune.reviving import Origin
 from autotune.rounds import Entrant, Run
-from autotune.spec.configuration import Configuration
+from autotune.spec.configuration import Configuration, Prepared
 from autotune.statistics.paired import Interval
 from autotune.testing.fake_plans import FakeStudy
 from autotune.testing.plans import build_commands
@@ -47,6 +50,16 @@ class Impatient(Observer):
 
     def wants_to_stop(self) -> bool:
         return self._left <= 0
+
+
+class Hearing(Observer):
+    """Remembers what was prepared."""
+
+    def __init__(self) -> None:
+        self.prepared: list[Prepared] = []
+
+    def preparing(self, one: Prepared) -> None:
+        self.prepared.append(one)
 
 
 def compared(
@@ -232,3 +245,25 @@ def test_other_versions_than_then_are_noted(shared_study: FakeStudy) -> None:
     (note,) = notes_on(shared_study, old, plan)
     assert "made with other versions" in note
     assert "kernel: 2.6.32 -> " in note
+
+
+@pytest.mark.parametrize(
+    ("impossible", "message"),
+    [
+        (replace(CLOSE, instances=9999), "9999 threads are more than may run here"),
+        (replace(CLOSE, padding="none", batching="arrival"), "those of the study are all alike"),
+    ],
+    ids=["too many", "nothing to arrange"],
+)
+def test_a_side_that_cannot_run_is_refused_before_the_other_is_prepared(
+    shared_study: FakeStudy, impossible: Configuration, message: str
+) -> None:
+    setup = set_up(survey(shared_study.spec), base=shared_study.folder, offline=True)
+    hearing = Hearing()
+    with pytest.raises(PlacementError, match=message):
+        compare_configurations(setup, CLOSE, impossible, observer=hearing)
+    plan = shared_study.plan(2.0)
+    other = plan.model_copy(update={"configuration": impossible})
+    with pytest.raises(PlacementError, match=message):
+        compare_plans(plan, other, origin=Origin(shared_study.folder), observer=hearing)
+    assert hearing.prepared == []

@@ -52,7 +52,7 @@ def test_requests_that_an_onnx_file_takes_are_let_through(model: ResolvedModel, 
 @pytest.mark.parametrize(
     ("model", "spec", "words", "remedy"),
     [
-        (onnx_model(), study(8, 65), "65 is more than the model takes", "at most 64"),
+        (onnx_model(), study(8, 65), "problem.sequence_length: 65 tokens are more", "at most 64"),
         (onnx_model(2, 8), study(4, 8), "batch_size 4 .* takes 2 alone", "problem.batch_size to 2"),
         (onnx_model(2, 8), study(2, 7), "sequence_length 7 .* takes 8 alone", "problem.sequence_length to 8"),
     ],
@@ -99,12 +99,35 @@ def test_a_file_of_lengths_that_a_random_model_does_not_take_is_refused(
     (tmp_path / "lengths.txt").write_text("3\n513\n")
     spec = study_of("random:bert-base", {"batch_size": 1, "lengths": {"file": "lengths.txt"}})
     model = ResolvedModel("random:bert-base", "random", "5e" * 32, None)
-    with pytest.raises(ModelError, match="513 is more than the model takes"):
+    with pytest.raises(ModelError, match=r"^problem\.lengths\.file: 513 tokens are more") as caught:
         check_models(spec, {"": model}, tmp_path)
+    assert "512" in caught.value.remedy
     cut = study_of(
         "random:bert-base", {"batch_size": 1, "lengths": {"file": "lengths.txt"}, "max_length": 512}
     )
     assert check_models(cut, {"": model}, tmp_path).problem.longest_in_file == 512
+
+
+@pytest.mark.parametrize(
+    ("problem", "place"),
+    [
+        ({"lengths": {"values": [5, 65]}}, "lengths"),
+        ({"lengths": {"lognormal": {"median": 24, "sigma": 0.5, "max": 65}}}, "lengths"),
+        ({"lengths": {"values": [5]}, "max_length": 65}, "max_length"),
+        ({"texts": "texts.txt", "max_length": 65}, "max_length"),
+        ({"sequence_length": 65}, "sequence_length"),
+    ],
+    ids=str,
+)
+def test_a_request_that_is_too_long_is_refused_by_the_key_that_says_how_long_it_is(
+    tmp_path: Path, problem: dict[str, Any], place: str
+) -> None:
+    (tmp_path / "config.json").write_text('{"max_position_embeddings": 64}')
+    folder = ResolvedModel("path:m", "path", "5e" * 32, tmp_path)
+    for model in (onnx_model(), folder):
+        with pytest.raises(ModelError, match=rf"^problem\.{place}: 65 tokens are more than") as caught:
+            refuse_misfit(model, study_of(model.source, {"batch_size": 1, **problem}))
+        assert "at most 64" in caught.value.remedy
 
 
 def study_of(model: str | list[str], problem: dict[str, Any], **more: Any) -> StudySpec:

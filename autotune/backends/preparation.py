@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
@@ -11,6 +10,7 @@ from typing import Any
 
 from autotune.backends.assessing import ASSESSMENT, Assessing
 from autotune.backends.calibration import CALIBRATION
+from autotune.backends.ending import reply_of
 from autotune.backends.evaluation import EVALUATION, METRIC_PACKAGES, read_evaluation
 from autotune.backends.protocol import (
     Backend,
@@ -23,7 +23,8 @@ from autotune.backends.reference import REFERENCE, reference_packages, reference
 from autotune.backends.registry import get_backend, package_versions
 from autotune.backends.streams import STREAM, STREAM_PACKAGES
 from autotune.backends.transformers_model import OFFLINE_AND_QUIET
-from autotune.errors import BackendError, ModelError, PreparationError
+from autotune.errors import BackendError, ModelError
+from autotune.machine.counters import oom_kills
 from autotune.model.artifact import Artifact, ArtifactName, deciding_isa
 from autotune.model.assessment import EXEMPT, Assessment, LabelledScore, read_assessment
 from autotune.model.cache import ArtifactCache
@@ -304,8 +305,10 @@ def _make_once(
         with cache.staging(key) as directory:
             given = {"model": _to_json(model), **request, "name": asdict(name)}
             complete = {**given, "directory": str(directory), "root": str(cache.root)}
+            kills = oom_kills()
             result = _run_child(complete, model, timeout_s, variables or {})
-            reply = _reply_of(result, f"{model.source} for {name.backend} at {name.precision}", timeout_s)
+            what = f"{model.source} for {name.backend} at {name.precision}"
+            reply = reply_of(result, what, timeout_s, oom_killed=oom_kills().since(kills))
             return cache.publish(directory, _manifest(name, model, reply, directory))
 
 
@@ -329,35 +332,6 @@ def _begins_with_transformers(request: dict[str, Any], model: ResolvedModel) -> 
     if "torch" in packages[:1]:
         return True
     return "transformers" in packages and assessing is None and "base" not in request
-
-
-def _reply_of(result: ChildResult, what: str, timeout_s: float) -> dict[str, Any]:
-    """The child's reply.
-
-    Raises:
-        AutotuneError: the one that it answered, or a PreparationError for how it ended.
-    """
-    result.raise_error()
-    if result.timed_out:
-        raise PreparationError(
-            f"preparing {what} took longer than {timeout_s:g} s",
-            remedy="allow more time, or use a smaller model",
-        )
-    if result.reply is not None:
-        return result.reply
-    words = result.last_words()
-    raise PreparationError(
-        f"preparing {what} {_describe_end(result.returncode)}",
-        remedy=f"its last words: {words}" if words else "",
-    )
-
-
-def _describe_end(returncode: int) -> str:
-    if returncode == -signal.SIGKILL:
-        return "was killed, most likely by the kernel for want of memory"
-    if returncode < 0:
-        return f"crashed with {signal.Signals(-returncode).name}"
-    return f"ended with exit status {returncode} and no answer"
 
 
 def _versions(engine: Backend) -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from autotune.backends.assessing import Assessing, assess
 from autotune.backends.calibration import CALIBRATION, write_calibration
+from autotune.backends.ending import MORE_MEMORY
 from autotune.backends.evaluation import EVALUATION, write_evaluation
 from autotune.backends.protocol import CompilesShapes, Derivation, DerivesPrecisions
 from autotune.backends.reference import REFERENCE, read_reference_outputs, reference_requests, write_reference
@@ -153,7 +154,7 @@ def _explain(error: BaseException, request: dict[str, Any]) -> PreparationError:
     if isinstance(error, MemoryError) or any(phrase in words for phrase in WANT_OF_MEMORY):
         return PreparationError(
             f"not enough memory to prepare {request['model']['source']}",
-            remedy="stop other programs, raise the memory limit, or use a smaller model",
+            remedy=MORE_MEMORY,
         )
     if any(phrase in words for phrase in WANT_OF_SPACE):
         error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

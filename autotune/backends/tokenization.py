@@ -84,7 +84,8 @@ def open_tokenizer(file: Path, longest: int) -> Any:
     if longest <= special:
         raise ModelError(
             f"{longest} tokens leave no room for text beside {special} special ones",
-            remedy="raise problem.sequence_length or max_length, or leave quality's texts and data out",
+            remedy="make requests longer in the study's problem (sequence_length, lengths or max_length), "
+            "or leave quality's texts and data out",
         )
     return tokenizer
 

@@ -68,7 +68,7 @@ def run(
     """
     from autotune.series.file import load_series
 
-    file = load_series(series)
+    file = load_series(series, known=STUDIES)
     if dry_run:
         _print_outlook(file, rounds, as_json=as_json)
         return

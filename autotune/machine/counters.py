@@ -1,17 +1,35 @@
 """Counters of this process's cgroups that tell whether the kernel interfered with what ran.
 
 Every level of the path is read, because a limit acts at the level that has it. A counter that does not
-exist counts as 0.
+exist counts as 0; that there is none at all is told of kills alone.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.machine.cgroup import Cgroups
 from autotune.machine.sysfs import Tree
+
+
+@dataclass(frozen=True)
+class OomKills:
+    """How many processes the kernel has killed for want of memory, up to a moment.
+
+    Attributes:
+        count: in this process's cgroup path and on the host; None where the kernel does not tell.
+    """
+
+    count: int | None
+
+    def since(self, earlier: OomKills) -> bool | None:
+        """Whether it has killed one since that earlier moment; None where it does not tell."""
+        if self.count is None or earlier.count is None:
+            return None
+        return self.count > earlier.count
 
 
 def throttled_periods(root: Path = Path("/")) -> int:
@@ -35,11 +53,16 @@ def throttling(tree: Tree, files: Iterable[str]) -> tuple[int, float]:
     return _total(texts, "nr_throttled"), seconds
 
 
-def oom_kills(root: Path = Path("/")) -> int:
-    """How many processes have been killed for memory, in this process's cgroup path and on the host."""
+def oom_kills(root: Path = Path("/")) -> OomKills:
+    """How many processes the kernel has killed for want of memory up to now.
+
+    It counts one before it sends the signal, so that who has seen such an end finds it counted.
+    Source: `__oom_kill_process` in the kernel's mm/oom_kill.c.
+    """
     tree = Tree(root)
     files = _along_path(tree, "memory", "memory.events", "memory.oom_control")
-    return _total([tree.text(file) for file in (*files, "proc/vmstat")], "oom_kill")
+    counts = _numbers([tree.text(file) for file in (*files, "proc/vmstat")], "oom_kill")
+    return OomKills(sum(counts) if counts else None)
 
 
 def _along_path(tree: Tree, controller: str, *names: str) -> tuple[str, ...]:
@@ -49,6 +72,10 @@ def _along_path(tree: Tree, controller: str, *names: str) -> tuple[str, ...]:
 
 
 def _total(texts: Iterable[str | None], name: str) -> int:
-    """Sum of the numbers after a name, in texts of `name number` lines."""
+    return sum(_numbers(texts, name))
+
+
+def _numbers(texts: Iterable[str | None], name: str) -> list[int]:
+    """The numbers after a name, in texts of `name number` lines."""
     found = (re.search(rf"^{name} ([0-9]{{1,20}})$", text or "", re.MULTILINE) for text in texts)
-    return sum(int(match[1]) for match in found if match)
+    return [int(match[1]) for match in found if match]

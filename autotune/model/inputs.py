@@ -165,22 +165,28 @@ def nearest_shape(description: InputsDescription, batch_size: int, sequence_leng
     return description.batch_size or batch_size, tokens
 
 
-def check_model_takes(folder: Path, sequence_length: int) -> None:
-    """Refuse a sequence that a transformers folder's model has no positions for.
+def check_model_takes(folder: Path, sequence_length: int, place: str) -> None:
+    """Refuse a sequence that a transformers folder's model has no positions for; see `refuse_longer`.
 
     Raises:
         ModelError: it is longer than the model's longest.
     """
-    refuse_longer(max_sequence_length(json.loads((folder / "config.json").read_bytes())), sequence_length)
+    longest = max_sequence_length(json.loads((folder / "config.json").read_bytes()))
+    refuse_longer(longest, sequence_length, place)
 
 
-def check_shape(description: InputsDescription, batch_size: int, sequence_length: int) -> None:
+def check_shape(
+    description: InputsDescription, batch_size: int, sequence_length: int, place: str = "sequence_length"
+) -> None:
     """Refuse requests of a shape that the model does not take.
+
+    Args:
+        place: in the study's problem, of what says how long they are.
 
     Raises:
         ModelError: they are longer than the model's longest, or not of the only shape that it takes.
     """
-    refuse_longer(description.max_sequence_length, sequence_length)
+    refuse_longer(description.max_sequence_length, sequence_length, place)
     fixed = (
         ("batch_size", batch_size, description.batch_size),
         ("sequence_length", sequence_length, description.sequence_length),
@@ -200,15 +206,18 @@ def ordinary_tokens(description: InputsDescription) -> np.ndarray[Any, np.dtype[
     )
 
 
-def refuse_longer(longest: int | None, sequence_length: int) -> None:
+def refuse_longer(longest: int | None, sequence_length: int, place: str) -> None:
     """Refuse a sequence that has more tokens than a model's longest; None = there is no bound.
+
+    Args:
+        place: in the study's problem, of what says how long it is.
 
     Raises:
         ModelError: it is longer.
     """
     if longest is not None and sequence_length > longest:
         raise ModelError(
-            f"sequence_length {sequence_length} is more than the model takes",
+            f"problem.{place}: {sequence_length} tokens are more than the model takes",
             remedy=f"choose at most {longest}",
         )
 

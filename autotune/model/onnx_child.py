@@ -18,7 +18,8 @@ def inspect(request: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         `inputs`: name, element type (`INT64`) and dimensions (None = free) of each; `external`: files beside
-        it that hold weights, as it names them; `vocabularies`: rows of the tables that inputs look up in.
+        it that hold weights, as it names them, and how many bytes each has at least; `vocabularies`: rows of
+        the tables that inputs look up in.
 
     Raises:
         ModelError: it is not an ONNX model.
@@ -29,7 +30,7 @@ def inspect(request: dict[str, Any]) -> dict[str, Any]:
     inputs = [described for described in graph.input if described.name not in weights]
     return {
         "inputs": [_describe(one) for one in inputs],
-        "external": sorted({location for tensor in _tensors(model) for location in _location(tensor)}),
+        "external": _external(model),
         "vocabularies": {one.name: rows for one in inputs if (rows := _rows(graph, one.name))},
     }
 
@@ -86,8 +87,16 @@ def _node_tensors(nodes: Iterable[Any]) -> Iterator[Any]:
                 yield from _graph_tensors(inner)
 
 
-def _location(tensor: Any) -> Iterator[str]:
-    return (entry.value for entry in tensor.external_data if entry.key == "location")
+def _external(model: Any) -> dict[str, int]:
+    """By file that holds weights, where the last of those ends whose length is told."""
+    ends: dict[str, int] = {}
+    for tensor in _tensors(model):
+        told = {entry.key: entry.value for entry in tensor.external_data}
+        end = int(told.get("offset", 0)) + int(told.get("length", 0))
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                ends[entry.value] = max(end, ends.get(entry.value, 0))
+    return ends
 
 
 def _rows(graph: Any, name: str) -> int | None:

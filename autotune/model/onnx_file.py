@@ -50,11 +50,11 @@ def read_onnx_file(file: Path, arrays: Mapping[str, ArrayKind]) -> OnnxFile:
 
     Raises:
         ModelError: it is not an ONNX model, takes something else than `(batch, tokens)` of whole numbers, or
-            has weights that are not there or lie outside of its folder.
+            has weights that are not there, not all there, or lie outside of its folder.
     """
     try:
         graph = _inspect(file)
-        external = [_inside(file, location) for location in graph["external"]]
+        external = [_weights(file, name, least) for name, least in sorted(graph["external"].items())]
         config = config_beside(file)
         inputs = _describe(file, graph, arrays, config)
         files = digest_files([file, *external])
@@ -82,6 +82,22 @@ def _inspect(file: Path) -> dict[str, Any]:
     return result.reply
 
 
+def _weights(file: Path, location: str, least: int) -> Path:
+    """The file that holds weights of the model, which must have so many bytes.
+
+    Raises:
+        ModelError: it is too short, as after half a copy; or see `_inside`.
+    """
+    weights = _inside(file, location)
+    size = weights.stat().st_size
+    if size < least:
+        raise ModelError(
+            f"{weights} is cut off: it has {size} bytes, and the weights of {file.name} go up to {least}",
+            remedy="copy the whole file beside the model again, or export the model again",
+        )
+    return weights
+
+
 def _inside(file: Path, location: str) -> Path:
     """The file that holds weights of the model, which must lie in its folder.
 
@@ -95,7 +111,10 @@ def _inside(file: Path, location: str) -> Path:
             remedy="save it again with its external data beside it",
         )
     if not weights.is_file():
-        raise ModelError(f"{file} lacks {location}, which holds its weights", remedy="put the file beside it")
+        raise ModelError(
+            f"{file} lacks {location}, which holds its weights",
+            remedy="put the file beside the model, or export the model again",
+        )
     if weights.is_symlink() or weights.stat().st_nlink > 1:
         raise ModelError(
             f"{weights} is a link, and onnx reads no weights by way of links",

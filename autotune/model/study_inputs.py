@@ -58,7 +58,7 @@ def check_inputs_take(inputs: InputsDescription, problem: Problem) -> None:
             remedy="export it with both dimensions left free, or write a sequence_length",
         )
     if problem.longest is not None:
-        check_shape(inputs, problem.batch_size, problem.longest)
+        check_shape(inputs, problem.batch_size, problem.longest, ".".join(problem.longest_place))
 
 
 def _requests(problem: Problem, model: ResolvedModel, base: Path) -> dict[str, Any]:

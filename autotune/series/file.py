@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,15 +57,19 @@ class SeriesFile:
     studies: tuple[StudySpec, ...]
 
 
-def load_series(path: Path) -> SeriesFile:
+def load_series(path: Path, *, known: Path | None = None) -> SeriesFile:
     """Load a series from its folder or its file.
+
+    Args:
+        known: a folder of series, one of which may be meant where the path leads to none; as may one that
+            lies beside it.
 
     Raises:
         StudyFileError: it cannot be read, is no series, or a point's values are no study.
     """
     file = _file(path)
     name = file.absolute().parent.name if file.name == FILE else file.stem
-    document = read_document(read_text(file), file=str(file))
+    document = read_document(read_text(file, remedy=_remedy(path, known)), file=str(file))
     if not isinstance(document.data, dict):
         fault = "this is no series: write at least title, source, study and points"
         raise study_file_error(str(file), [Refusal((), document.line(()), fault)], hint=HINT)
@@ -89,6 +94,18 @@ def find_series(folder: Path) -> list[Path]:
             f"{folder} cannot be read: {error.strerror}",
             remedy="give the folder that holds the series' folders, such as studies",
         ) from error
+
+
+def _remedy(path: Path, known: Path | None) -> str:
+    """What to give in the place of a path that leads to no series."""
+    wanted = path.parent if path.name == FILE else path
+    there: dict[str, Path] = {}
+    for folder in filter(None, (known, wanted.parent)):
+        with suppress(StudyFileError):
+            there |= {found.name: found for found in find_series(folder)}
+    near = difflib.get_close_matches(wanted.name, there, n=1)
+    meant = f"did you mean {there[near[0]]}? " if near else ""
+    return f"{meant}give a series' folder, which holds {FILE}, or that file; `autotune study list` names them"
 
 
 def _file(path: Path) -> Path:

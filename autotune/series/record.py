@@ -16,6 +16,7 @@ from autotune.machine.document import machine_differences
 from autotune.plan.document import UnixTime
 from autotune.plan.evidence import Bytes, Document, Positive, Seconds, StrictConfiguration
 from autotune.plan.histogram import latency_histogram
+from autotune.preflight import version_differences
 from autotune.rounds import Run
 from autotune.search.resume import mapping_differences, study_differences
 from autotune.statistics.quantiles import percentile_of
@@ -286,7 +287,7 @@ def refuse_other(kept: SeriesRecord, asked: SeriesRecord, file: Path) -> None:
     """
     found = [
         *machine_differences(kept.machine, asked.machine),
-        *mapping_differences(kept.versions, asked.versions),
+        *version_differences(kept.versions, asked.versions),
         *_point_differences(kept.points, asked.points),
     ]
     if found:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from autotune.backends.registry import package_versions
+from autotune.backends.streams import STREAM_PACKAGES
 from autotune.errors import CacheError, PlacementError, PreparationError, StudyError, UnsupportedError
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
@@ -224,9 +226,18 @@ def _record(
         rounds=rounds,
         series=file.series.model_dump(mode="json"),
         machine=machine_document(machine),
-        versions=relevant_versions({one.configuration.backend for one in ready}),
+        versions=_versions(ready),
         points=tuple(_point(one, setups.get(one.name)) for one in found),
     )
+
+
+def _versions(ready: Sequence[_Ready]) -> dict[str, str]:
+    """Of all that decides what is measured at any point; where requests differ, of what makes them too."""
+    streams = any(one.bench.setup.spec.problem.is_stream for one in ready)
+    return {
+        **relevant_versions({one.configuration.backend for one in ready}),
+        **(package_versions(STREAM_PACKAGES) if streams else {}),
+    }
 
 
 def _point(one: Candidate, setup: Setup | None) -> PointRecord:

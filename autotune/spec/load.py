@@ -18,6 +18,9 @@ from autotune.spec.study import StudySpec
 
 MAX_BYTES = 2**20
 
+REMEDY = "give the path of a study file (YAML, UTF-8), such as studies/quickstart.yaml"
+"""For who gives something else."""
+
 
 def load_study(path: Path, *, name: str | None = None) -> StudySpec:
     """Load a study file; without a `name` in it, the study is called `name`, or else as the file's stem.
@@ -91,29 +94,26 @@ def _fault_text(expansion: Expansion, place: Place, fault: Any) -> str:
     return f"{fault['input']!r}, the file's name, cannot be the study's: add a name of {allowed_at(place)}"
 
 
-def read_text(path: Path) -> str:
-    """The text of a file.
+def read_text(path: Path, *, remedy: str = REMEDY) -> str:
+    """The text of a file; `remedy` says what to give in the place of one that is none.
 
     Raises:
-        StudyFileError: it cannot be read, is too large for a study, or no UTF-8.
+        StudyFileError: it cannot be read, is too large, or no UTF-8.
     """
+
+    def unreadable(fault: str) -> StudyFileError:
+        return StudyFileError(f"{path} {fault}", remedy=remedy)
+
     try:
         if not path.is_file():
-            raise _unreadable(path, "is no file" if path.exists() else "does not exist")
+            raise unreadable("is no file" if path.exists() else "does not exist")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise _unreadable(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise unreadable(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if len(content) > MAX_BYTES:
-        raise _unreadable(path, f"is too large for a study: at most {MAX_BYTES} bytes")
+        raise unreadable(f"is too large: at most {MAX_BYTES} bytes")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _unreadable(path, f"is not UTF-8 text (byte {error.start})") from error
-
-
-def _unreadable(path: Path, fault: str) -> StudyFileError:
-    return StudyFileError(
-        f"{path} {fault}",
-        remedy="give the path of a study file (YAML, UTF-8), such as studies/quickstart.yaml",
-    )
+        raise unreadable(f"is not UTF-8 text (byte {error.start})") from error

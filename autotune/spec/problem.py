@@ -186,7 +186,9 @@ class Problem(Part):
         """Where in the problem `longest` is written."""
         if self.max_length is not None:
             return ("max_length",)
-        return ("sequence_length",) if self.lengths is None else ("lengths",)
+        if self.lengths is None:
+            return ("sequence_length",)
+        return ("lengths",) if self.lengths.file is None else ("lengths", "file")
 
     @property
     def is_uniform(self) -> bool:

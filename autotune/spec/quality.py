@@ -41,7 +41,8 @@ class Quality(Part):
     metric: Annotated[Metric | None, Field(validate_default=True)] = None
     """What `data` is scored by: accuracy or (macro) f1 of labels, or spearman of scores."""
     max_drop: Share = 0.01
-    """By how much the metric may be less than the reference's."""
+    """By how much the metric may be less than the reference's; without `data` it may not be written, with it
+    0.01 is usual."""
     cosine: Share | None = Field(default_factory=_usual_cosine)
     """Least cosine similarity to the reference's answers, the mean over sequences; 0.85, or no limit with
     `data`."""

@@ -189,7 +189,9 @@ def _quality(value: Schema) -> Schema:
     properties = _written(value)
     for name in ("texts", "data"):
         properties[name]["title"] = PATH
-    return value | {"properties": properties}
+    del properties["max_drop"]["default"]  # nothing without data
+    together = {"data": ["metric"], "metric": ["data"], "max_drop": ["data"]}
+    return value | {"properties": properties, "dependentRequired": together}
 
 
 def _given(value: Schema) -> Schema:

@@ -1,7 +1,7 @@
 """Turns a study file's shorthands into the values of `StudySpec`: `{p99: 50ms}`, `4GiB`, `instances: 4`.
 
-Only forms are handled here; `StudySpec` checks the values, and `Expansion.places` leads from its names back
-to what stands in the file.
+Only forms are handled here, and numbers that are written in vain: only the file tells which are written.
+`StudySpec` checks the values, and `Expansion.places` leads from its names back to what stands in the file.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from autotune.spec.allowed import known_keys, not_allowed, unknown_key
 from autotune.spec.reading import Document
 from autotune.spec.refusal import Place, Refusal
 from autotune.spec.schema import DURATIONS, PERCENTILE_PATTERN, UNLIMITED
+from autotune.spec.study import Measure
 from autotune.units import parse_bytes, parse_duration_s
 
 T = TypeVar("T")
 
 Values = dict[str, Any]
+
+_UNTOLD = object()
+"""In the place of a value that is refused, and whose key must not look as if it had not been written."""
 
 
 @dataclass
@@ -74,6 +78,7 @@ def _problem(expansion: Expansion, place: Place, value: Any) -> None:
         problem["include"] = _choices(expansion, (*place, "include"), problem["include"])
         if not problem["include"]:
             expansion.refuse((*place, "include"))
+    problem |= {key: _UNTOLD for key in ("lengths", "texts") if key in value and value[key] is None}
 
 
 def _objective(expansion: Expansion, place: Place, value: Any) -> None:
@@ -137,7 +142,14 @@ def _quantity(expansion: Expansion, place: Place, value: Any, parse: Callable[[s
 
 
 def _quality(expansion: Expansion, place: Place, value: Any) -> None:
-    expansion.values["quality"] = _given(expansion, place, value)
+    given = _given(expansion, place, value)
+    expansion.values["quality"] = given
+    if "max_drop" in given and "data" not in value:
+        fault = (
+            f"{given['max_drop']} bounds the drop of a metric, and there is none: name labelled texts, as in "
+            "`data: labelled.jsonl` and `metric: f1`, or leave it out"
+        )
+        expansion.refuse((*place, "max_drop"), fault)
 
 
 def _search(expansion: Expansion, place: Place, value: Any) -> None:
@@ -185,13 +197,24 @@ def _socket_text(choice: Any) -> Any:
 
 
 def _measure(expansion: Expansion, place: Place, value: Any) -> None:
-    given = _known(expansion, place, value)
+    given = _given(expansion, place, value)
     measure = {key: entry for key, entry in given.items() if key not in DURATIONS}
+    _refuse_fewer_than_least(expansion, place, measure)
     for key, name in DURATIONS.items():
         expansion.places[*place, name] = (*place, key)
         if key in given:
             measure[name] = _quantity(expansion, (*place, key), given[key], parse_duration_s)
     expansion.values["measure"] = {name: entry for name, entry in measure.items() if entry is not None}
+
+
+def _refuse_fewer_than_least(expansion: Expansion, place: Place, measure: Values) -> None:
+    most, least = measure.get("max_blocks"), measure.get("blocks", Measure().blocks)
+    if type(most) is type(least) is int and 0 < most < least:
+        fault = (
+            f"{most} windows at most are fewer than the {least} that `blocks` has at least: raise it, or "
+            f"write `blocks: {most}`"
+        )
+        expansion.refuse((*place, "max_blocks"), fault)
 
 
 def _confirm(expansion: Expansion, place: Place, value: Any) -> None:

@@ -131,7 +131,8 @@ class Measure(Part):
     blocks: Annotated[int, Field(ge=1, le=100)] = 3
     """Measuring windows of one configuration, at least; one that is clearly worse than the best has fewer."""
     max_blocks: Annotated[int, Field(ge=1, le=1_000)] = 5
-    """Measuring windows at most, where they do not agree; never fewer than `blocks`."""
+    """Measuring windows at most, where they do not agree: no fewer than `blocks`. Where this is not written
+    and `blocks` are more, as many."""
     disturbed: Literal["again", "keep"] = "again"
     """What becomes of a window that other work on the host disturbed: it is measured again, or kept, for
     hosts that are never quiet; the plan says which."""

@@ -73,13 +73,14 @@ def reason_of_exception(error: BaseException) -> str:
     return readable(text)[:MAX_REASON_CHARS]
 
 
-def sort_exit(returncode: int | None, stderr: str, *, oom_killed: bool) -> tuple[FailureKind, str]:
+def sort_exit(returncode: int | None, stderr: str, *, oom_killed: bool | None) -> tuple[FailureKind, str]:
     """Give kind and reason of a worker that ended without a word.
 
     Args:
         returncode: as `subprocess` has it, -N for signal N; None if it closed its channel but lives on.
         stderr: the tail of what it wrote there.
-        oom_killed: the kernel's count of processes killed for memory grew during the trial.
+        oom_killed: the kernel has killed a process for want of memory during the trial; None where it does
+            not tell.
     """
     if returncode is None:
         return FailureKind.CRASH, "closed its channel without a result, and lives on"
@@ -91,6 +92,8 @@ def sort_exit(returncode: int | None, stderr: str, *, oom_killed: bool) -> tuple
     if returncode != 0 and OUT_OF_MEMORY.search(stderr):
         return FailureKind.OUT_OF_MEMORY, f"{_exit_words(returncode)} after an allocation failed"
     because = f": {pin_words[1]}" if pin_words else ""
+    if returncode == -signal.SIGKILL and oom_killed is None:
+        because = "; whether for want of memory, the kernel does not tell here"
     return FailureKind.CRASH, f"{_exit_words(returncode)} without a result{because}"
 
 

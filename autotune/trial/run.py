@@ -86,7 +86,8 @@ def run_trial(
                     else:
                         measurement = _measure(workers, schedule, asked, observer)
             except InstanceError as error:
-                return _explain(error, workers, oom_killed=oom_kills() > kills)
+                oom_killed = oom_kills().since(kills)
+                return _explain(error, workers, measure.trial_timeout_s, oom_killed=oom_killed)
     except InstanceError as error:  # a worker that could not even be started
         return _failure(error.kind, error.reason, error.instance, len(commands))
     return replace(measurement, wall_s=time.monotonic() - started_s)
@@ -133,7 +134,9 @@ def _serve(
         return conduct_server(exchange, schedule, asked, demand, generator, observer)
 
 
-def _explain(error: InstanceError, workers: Sequence[Worker], *, oom_killed: bool) -> Failure:
+def _explain(
+    error: InstanceError, workers: Sequence[Worker], limit_s: float, *, oom_killed: bool | None
+) -> Failure:
     """Make the failure of the worker that failed first; what happens to its siblings is our doing."""
     if error.instance is None:
         return _failure(error.kind, error.reason, None, len(workers))
@@ -142,6 +145,8 @@ def _explain(error: InstanceError, workers: Sequence[Worker], *, oom_killed: boo
     if error.ended:
         status = worker.exit_status(_EXIT_S)
         kind, reason = sort_exit(status, worker.stderr.text(), oom_killed=oom_killed)
+    if kind is FailureKind.TIMEOUT:
+        reason += f" (measure.trial_timeout is {limit_s:g} s)"
     return _failure(kind, reason, error.instance, len(workers), worker.stderr.text())
 
 

@@ -29,6 +29,47 @@ config["architectures"] = ["BertForSequenceClassification"]
 LongformerModel(LongformerConfig(**shape, attention_window=16)).save_pretrained(folder / "longformer")
 """
 
+WRITE_ENCODERS = """
+import sys
+from pathlib import Path
+import numpy as np, onnx
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import quantize_dynamic
+
+folder = Path(sys.argv[1])
+drawn = np.random.default_rng(0)
+
+def weight(name, *shape):
+    return numpy_helper.from_array(drawn.standard_normal(shape, dtype=np.float32), name)
+
+def write(name, nodes, weights):
+    names = ("input_ids", "attention_mask")
+    taken = [helper.make_tensor_value_info(one, TensorProto.INT32, ["b", "t"]) for one in names]
+    answers = [helper.make_tensor_value_info(one, TensorProto.FLOAT, None) for one in ("answer", "hidden")]
+    graph = helper.make_graph(nodes, "encoder", taken, answers, weights)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.example", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), folder / name)
+
+# Unnamed nodes, an input that decides nothing, and a second output: all are allowed.
+nodes = [
+    helper.make_node("Gather", ["table", "input_ids"], ["looked"]),
+    helper.make_node("MatMul", ["looked", "up"], ["wide"]),
+    helper.make_node("Tanh", ["wide"], ["hidden"]),
+    helper.make_node("MatMul", ["hidden", "down"], ["narrow"]),
+    helper.make_node("Add", ["narrow", "looked"], ["answer"]),
+]
+weights = [weight("table", 50, 64), weight("up", 64, 128), weight("down", 128, 64)]
+write("encoder.onnx", nodes, weights)
+write("foreign.onnx", [
+    *nodes[:4], helper.make_node("Blend", ["narrow", "looked"], ["answer"], domain="com.example")
+], weights)
+write("sum.onnx", [
+    *nodes[:4],
+    helper.make_node("ReduceSum", ["narrow"], ["answer"], keepdims=0),
+], weights)
+quantize_dynamic(folder / "encoder.onnx", folder / "quantized.onnx")
+"""
+
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -39,6 +80,14 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     folder = tmp_path_factory.mktemp("tiny models")
     subprocess.run([sys.executable, "-P", "-c", WRITE_TINY_MODELS, str(folder)], check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small encoders as ONNX files, and some that cannot be one."""
+    folder = tmp_path_factory.mktemp("encoders")
+    subprocess.run([sys.executable, "-P", "-c", WRITE_ENCODERS, str(folder)], check=True, capture_output=True)
     return folder
 
 

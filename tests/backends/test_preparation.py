@@ -15,11 +15,13 @@ from typing import Any
 import psutil
 import pytest
 
+from autotune.backends.ending import reply_of
 from autotune.backends.preparation import prepare_calibration
 from autotune.cli import exits
-from autotune.errors import ModelError
+from autotune.errors import ModelError, PreparationError
 from autotune.model.cache import ArtifactCache
 from autotune.model.calibration import CalibrationSource
+from autotune.model.child import ChildResult
 from autotune.model.sources import ResolvedModel
 
 PREPARE = """
@@ -31,6 +33,8 @@ from autotune.model.cache import ArtifactCache
 from autotune.model.manifest import read_manifest
 from autotune.model.sources import resolve_model
 
+if sys.argv[5]:
+    Path(sys.argv[5], "cgroup.procs").write_text("0")
 model = resolve_model(f"fake:{sys.argv[1]}", base=Path("/"), seed=0, offline=True)
 try:
     artifact = prepare_artifact(
@@ -72,6 +76,7 @@ class Backend:
         (model.path.parent / f"prepared-by-{os.getpid()}").touch()
         while told.get("wait_for") and not Path(told["wait_for"]).exists():
             time.sleep(0.01)
+        b"x" * told.get("allocate", 0)
         if "signal" in told:
             os.kill(os.getpid(), told["signal"])
         if "exit" in told:
@@ -95,9 +100,11 @@ class Host:
         self.model = folder / "model.json"
         self.environment = {**os.environ, "PYTHONPATH": str(plugins), "AUTOTUNE_CACHE": str(self.cache)}
 
-    def start(self, timeout_s: float = 60, isa: str = "", **told: Any) -> subprocess.Popen[bytes]:
+    def start(
+        self, timeout_s: float = 60, isa: str = "", cgroup: Path | None = None, **told: Any
+    ) -> subprocess.Popen[bytes]:
         self.model.write_text(json.dumps(told))
-        arguments = [str(self.model), "slowpoke", str(timeout_s), isa]
+        arguments = [str(self.model), "slowpoke", str(timeout_s), isa, "" if cgroup is None else str(cgroup)]
         return subprocess.Popen(
             [sys.executable, "-P", "-c", PREPARE, *arguments], env=self.environment, stdout=subprocess.PIPE
         )
@@ -232,7 +239,7 @@ def test_a_preparation_that_takes_too_long_is_ended(host: Host) -> None:
             *("CacheError", "autotune cache prune"),
         ),
         ({"raise": "KeyError('layer')"}, "PreparationError", "KeyError: 'layer'"),
-        ({"signal": int(signal.SIGKILL)}, "PreparationError", "for want of memory"),
+        ({"signal": int(signal.SIGKILL)}, "PreparationError", "run it again: it goes on"),
         ({"signal": int(signal.SIGSEGV)}, "PreparationError", "crashed with SIGSEGV"),
         ({"exit": 3}, "PreparationError", "last line of the engine"),
     ],
@@ -242,6 +249,41 @@ def test_a_preparation_that_fails_says_why(host: Host, told: dict[str, Any], err
     assert answer["error"] == error
     assert words in answer["text"]
     assert host.leftovers() == []
+
+
+@pytest.mark.quiet  # the kernel counts what it kills for the whole host
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"allocate": 2_000_000_000}, "was killed by the kernel for want of memory"),
+        ({"signal": int(signal.SIGKILL)}, "was killed by somebody (SIGKILL), not by the kernel"),
+    ],
+)
+def test_a_kill_for_want_of_memory_is_told_from_every_other(
+    host: Host, memory_cgroup: Path, told: dict[str, Any], words: str
+) -> None:
+    answer = host.finish(host.start(cgroup=memory_cgroup, **told))
+    assert words in answer["text"]
+    assert host.leftovers() == []
+
+
+@pytest.mark.parametrize(
+    ("oom_killed", "words", "helps"),
+    [
+        (True, "was killed by the kernel for want of memory", ("raise the memory limit",)),
+        (False, "was killed by somebody (SIGKILL), not by the kernel", ("run it again: it goes on",)),
+        (None, "which the kernel does not tell here", ("raise the memory limit", "run it again: it goes on")),
+    ],
+)
+def test_what_helps_against_a_kill_hangs_on_who_killed(
+    oom_killed: bool | None, words: str, helps: tuple[str, ...]
+) -> None:
+    killed = ChildResult(None, -signal.SIGKILL, "loading\nlast line\n", timed_out=False)
+    with pytest.raises(PreparationError, match="preparing the reference was killed") as caught:
+        reply_of(killed, "the reference", 60, oom_killed=oom_killed)
+    assert words in caught.value.problem
+    assert all(remedy in caught.value.remedy for remedy in helps)
+    assert caught.value.remedy.endswith("its last words: loading | last line")
 
 
 def test_what_is_missing_of_a_model_that_is_not_here_is_said_to_be_needed(tmp_path: Path) -> None:

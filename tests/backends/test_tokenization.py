@@ -100,8 +100,9 @@ def test_a_tokenizer_of_another_model_is_refused(
 
 
 def test_special_tokens_leave_room_for_text_or_it_is_said(cut: Callable[..., list[dict[str, Any]]]) -> None:
-    with pytest.raises(ModelError, match="3 tokens leave no room for text beside 3 special ones"):
+    with pytest.raises(ModelError, match="3 tokens leave no room for text beside 3 special ones") as caught:
         cut(("a good day", None), tokens=3)
+    assert "sequence_length, lengths or max_length" in caught.value.remedy
 
 
 def test_a_file_that_is_no_tokenizer_is_refused(

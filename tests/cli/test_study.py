@@ -145,7 +145,7 @@ def test_ctrl_c_writes_what_there_is_and_leaves_no_process(folder: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("run", "nowhere"), "does not exist"),
+        (("run", "nowhere"), "which holds series.yaml"),
         (("run", "."), "holds no series.yaml"),
         (("list", "nowhere"), "cannot be read"),
     ],
@@ -157,6 +157,15 @@ def test_what_is_not_there_is_named(
     ended = CliRunner().invoke(app, ["study", *arguments])
     assert isinstance(ended.exception, StudyFileError)
     assert said in str(ended.exception)
+
+
+def test_a_series_that_is_nearly_named_is_found_among_the_studies(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    ended = CliRunner().invoke(app, ["study", "run", "tow"])
+    assert isinstance(ended.exception, StudyFileError)
+    assert "did you mean studies/two?" in ended.exception.remedy
 
 
 def test_an_empty_folder_has_no_series(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.machine.counters import oom_kills, throttled_periods
+from autotune.machine.counters import OomKills, oom_kills, throttled_periods
 
 V2 = {
     "proc/self/cgroup": "0::/app/worker\n",
@@ -32,10 +32,20 @@ def write(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
-@pytest.mark.parametrize(("files", "throttled", "kills"), [(V2, 7, 2), (V1, 5, 7), ({}, 0, 0)])
+@pytest.mark.parametrize(("files", "throttled", "kills"), [(V2, 7, 2), (V1, 5, 7), ({}, 0, None)])
 def test_counters_are_summed_along_the_whole_path(
-    tmp_path: Path, files: dict[str, str], throttled: int, kills: int
+    tmp_path: Path, files: dict[str, str], throttled: int, kills: int | None
 ) -> None:
     write(tmp_path, files)
     assert throttled_periods(tmp_path) == throttled
-    assert oom_kills(tmp_path) == kills
+    assert oom_kills(tmp_path) == OomKills(kills)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "has_killed"),
+    [(7, 7, False), (7, 8, True), (7, 0, False), (None, 8, None), (7, None, None)],
+)
+def test_a_kill_is_known_where_both_moments_are(
+    earlier: int | None, later: int | None, has_killed: bool | None
+) -> None:
+    assert OomKills(later).since(OomKills(earlier)) is has_killed

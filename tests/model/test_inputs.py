@@ -78,7 +78,7 @@ def test_segments_are_given_to_models_that_have_more_than_one() -> None:
 def test_the_longest_sequence_of_every_known_architecture_is_512(name: str, directory: Path) -> None:
     write_inputs(directory, describe(name))
     assert make_inputs(directory, 1, 512, 0)["input_ids"].shape == (1, 512)
-    with pytest.raises(ModelError, match="sequence_length 513") as caught:
+    with pytest.raises(ModelError, match="sequence_length: 513 tokens") as caught:
         make_inputs(directory, 1, 513, 0)
     assert "512" in caught.value.remedy
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -63,6 +64,10 @@ text = (folder / "large.onnx").read_bytes()
 (folder / "shared.onnx").write_bytes(text.replace(b"large.data", b"twice.data"))
 (folder / "twice.data").write_bytes((folder / "large.data").read_bytes())
 (folder / "other name").hardlink_to(folder / "twice.data")
+
+write("two.onnx", [ids], [look_up], (table, numpy_helper.from_array(np.ones(9, np.float32), "more")))
+external["location"] = "two.data"
+onnx.save_model(onnx.load(folder / "two.onnx"), folder / "two.onnx", **external)
 
 inner = numpy_helper.from_array(np.ones((50, 16), np.float32), "inner")
 onnx.external_data_helper.set_external_data(inner, location="function.data")
@@ -153,6 +158,21 @@ def test_the_digest_follows_the_weights_beside_the_file(
     (tmp_path / "large.data").write_bytes(bytes(50 * 16 * 4))
     assert resolve("large.onnx").digest == before
     assert resolve("large.onnx", folder=tmp_path).digest != before
+
+
+def test_weights_that_are_cut_off_are_refused_with_the_file_that_has_them(
+    resolve: Resolve, onnx_files: Path, tmp_path: Path
+) -> None:
+    for name in ("two.onnx", "two.data"):
+        shutil.copy(onnx_files / name, tmp_path)
+    assert resolve("two.onnx", folder=tmp_path).digest
+    weights = tmp_path / "two.data"
+    whole = weights.stat().st_size
+    os.truncate(weights, whole - 1)
+    told = rf"two\.data is cut off: it has {whole - 1} bytes, and the weights of two\.onnx go up to {whole}"
+    with pytest.raises(ModelError, match=told) as caught:
+        resolve("two.onnx", folder=tmp_path)
+    assert "export the model again" in caught.value.remedy
 
 
 def test_the_digest_follows_the_weights_of_functions_too(

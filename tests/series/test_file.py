@@ -131,7 +131,22 @@ def test_a_folder_without_a_series_names_those_that_there_are(write_series: Writ
     assert str(folder) in refusal(folder.parent)
     (folder.parent / "empty").mkdir()
     assert "autotune study list" in refusal(folder.parent / "empty")
-    assert "does not exist" in refusal(folder / "nowhere")
+
+
+@pytest.mark.parametrize("wrong", ["serie", "serie/series.yaml", "series.yml", "sreies/result"])
+def test_a_path_that_leads_to_no_series_is_told_what_one_is(
+    write_series: WriteSeries, tmp_path: Path, wrong: str
+) -> None:
+    folder = write_series()
+    message = refusal(folder.parent / wrong)
+    assert "does not exist" in message
+    assert "a series' folder, which holds series.yaml" in message
+    assert "autotune study list" in message
+    assert "study file" not in message
+    assert (f"did you mean {folder}?" in message) == (wrong != "sreies/result")
+    with pytest.raises(StudyFileError) as caught:
+        load_series(tmp_path / "elsewhere" / "serie", known=folder.parent)
+    assert f"did you mean {folder}?" in caught.value.remedy
 
 
 def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path) -> None:

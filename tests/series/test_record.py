@@ -118,3 +118,12 @@ def test_nothing_is_mixed_with_another_machine_other_versions_or_other_points(
     for said, asked in others.items():
         with pytest.raises(ResumeError, match=said):
             refuse_other(kept, asked, file)
+
+
+def test_a_result_that_does_not_say_what_made_its_requests_is_gone_on_with(build_record: BuildRecord) -> None:
+    older, file = build_record(TOLD), Path("result.json")
+    now = changed(older, versions={**older.versions, "numpy": "2.3.0", "tokenizers": "0.22.0"})
+    refuse_other(older, now, file)
+    other = changed(now, versions={**now.versions, "tokenizers": "0.21.0"})
+    with pytest.raises(ResumeError, match=r"something else: tokenizers: 0\.22\.0 -> 0\.21\.0\n"):
+        refuse_other(now, other, file)

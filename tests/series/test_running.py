@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,21 @@ def test_a_disturbed_round_is_measured_again_whole(write_series: WriteSeries) ->
     assert sorted(listener.ran) == [(1, "fast"), (1, "slow")]
     assert len(again.runs) == len(record.runs)
     assert again.rounds_left == ()
+
+
+def test_the_record_states_what_makes_requests_that_differ(write_series: WriteSeries) -> None:
+    folder = write_series(
+        points=[{"name": "slow"}],
+        study={
+            "model": "fake:model.json",
+            "problem": {"batch_size": 1, "lengths": {"values": [1, 2]}},
+            "measure": {"warmup": "200ms", "block": "100ms", "blocks": 1, "disturbed": "keep"},
+        },
+        claims=[],
+    )
+    versions = measured(folder, rounds=1).standings.record.versions
+    assert versions["numpy"] == version("numpy")
+    assert versions["tokenizers"] == version("tokenizers")
 
 
 class Spoiler(Listener):

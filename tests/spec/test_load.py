@@ -114,6 +114,13 @@ def test_a_section_with_everything_commented_out_is_as_if_it_were_not_there() ->
     assert study("limits:\nsearch:\n  # instances: [1]\nmeasure:\nbudget:\n") == study()
 
 
+def test_no_study_is_refused_for_a_number_that_it_does_not_state() -> None:
+    spec = study("measure: {blocks: 20}\nquality: {texts: a.txt}")
+    assert spec.measure.blocks == 20 > spec.measure.max_blocks
+    assert StudySpec.model_validate_json(spec.model_dump_json()) == spec
+    assert study("measure: {blocks: 2, max_blocks: 2}").measure.max_blocks == 2
+
+
 def test_a_budget_can_be_lifted() -> None:
     budget = study("budget: {trials: unlimited, minutes: unlimited}").budget
     assert (budget.trials, budget.minutes) == (None, None)
@@ -177,7 +184,14 @@ WRONG = [
     ("quality: {data: a.jsonl, metric: auc}", "quality.metric", "auc", "accuracy, f1, spearman"),
     ("quality: {data: a.jsonl}", "quality.metric", "missing", "accuracy, f1 or spearman"),
     ("quality: {metric: f1}", "quality.metric", "f1 has nothing", "data: labelled.jsonl"),
-    ("quality: {max_drop: -0.1}", "quality.max_drop", "-0.1", "a number from 0 to 1"),
+    (
+        "quality: {data: a.jsonl, metric: f1, max_drop: -0.1}",
+        "quality.max_drop",
+        "-0.1",
+        "a number from 0 to 1",
+    ),
+    ("quality: {max_drop: 0.02}", "quality.max_drop", "0.02 bounds", "data: labelled.jsonl"),
+    ("quality: {texts: a.txt, max_drop: 0.01}", "quality.max_drop", "0.01 bounds", "or leave it out"),
     ("search: [pytorch]", "search", "a list", "backends, precisions"),
     ("search: {backends: PyTorch}", "search.backends", "PyTorch", "a backend's name"),
     ("search: {backends: [pytorch, auto]}", "search.backends[1]", "auto stands alone", "name the backends"),
@@ -212,6 +226,10 @@ WRONG = [
     ("measure: {trial_timeout: 25h}", "measure.trial_timeout", "25h", "at most 24h"),
     ("measure: {trial_timeout: 3s}", "measure.trial_timeout", "3 s", "measure less"),
     ("measure: {max_blocks: 1001}", "measure.max_blocks", "1001", "from 1 to 1000"),
+    ("measure: {max_blocks: 0}", "measure.max_blocks", "0", "from 1 to 1000"),
+    ("measure: {max_blocks: 2}", "measure.max_blocks", "2 windows at most", "write `blocks: 2`"),
+    ("measure: {blocks: 8, max_blocks: 7}", "measure.max_blocks", "7 windows at most", "fewer than the 8"),
+    ("measure: {blocks: }", "measure.blocks", "no value", "from 1 to 100"),
     ("confirm: {rounds: 2}", "confirm.rounds", "2", "from 3 to 100"),
     ("confirm: {tie: 0}", "confirm.tie", "0", "0.5"),
     ("confirm: {finalists: 11}", "confirm.finalists", "11", "from 1 to 10"),

@@ -88,6 +88,13 @@ def test_what_contradicts_itself_is_refused_with_its_place(
     assert f"{place}:" in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["lengths", "texts"])
+def test_a_key_without_a_value_does_not_ask_for_another_one(key: str) -> None:
+    with pytest.raises(StudyFileError, match="no value: write") as caught:
+        study({key: None})
+    assert caught.value.path == f"problem.{key}"
+
+
 @pytest.mark.parametrize(
     ("more", "place", "words"),
     [

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,57 +87,21 @@ def test_a_worker_that_is_killed_from_outside_is_a_crash(tmp_path: Path) -> None
     assert json.loads(output) == ["Failure", "crash", "was killed by SIGKILL without a result"]
 
 
-def own_cgroup(controller: str) -> Path:
-    """The cgroup of this process, as a folder in which we may make another; skips where there is none."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root to make a cgroup")
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
-        _, names, path = line.split(":", 2)
-        folder = Path("/sys/fs/cgroup", controller, path.lstrip("/"))
-        if controller in names.split(",") and folder.is_dir():
-            return folder
-    unified = Path("/sys/fs/cgroup/cgroup.subtree_control")
-    if unified.exists() and controller in unified.read_text().split():
-        return unified.parent
-    pytest.skip(f"no {controller} cgroup is mounted at its usual place")
-
-
-@pytest.fixture
-def cgroup(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A cgroup of the controller that the test names."""
-    folder = own_cgroup(request.param) / f"autotune-test-{os.getpid()}"
-    try:
-        folder.mkdir()
-    except OSError as error:
-        pytest.skip(f"no cgroup can be made here: {error}")
-    yield folder
-    folder.rmdir()
-
-
-def limit(folder: Path, **values: str) -> None:
-    """Write the first of the files that exists."""
-    for name, value in values.items():
-        file = folder / name.replace("__", ".")
-        if file.exists():
-            file.write_text(value)
-            return
-    pytest.skip(f"none of {', '.join(values)} can be set")
-
-
-@pytest.mark.parametrize("cgroup", ["memory"], indirect=True)
-def test_a_worker_that_is_killed_by_the_memory_limit_is_out_of_memory(tmp_path: Path, cgroup: Path) -> None:
-    limit(cgroup, memory__max="300000000", memory__limit_in_bytes="300000000")
+def test_a_worker_that_is_killed_by_the_memory_limit_is_out_of_memory(
+    tmp_path: Path, memory_cgroup: Path
+) -> None:
     model = {"faults": [{"fault": "allocate_bytes", "bytes": 2_000_000_000, "instance": 1}]}
-    with start_parent(tmp_path, model, cgroup=str(cgroup), instances=2) as parent:
+    with start_parent(tmp_path, model, cgroup=str(memory_cgroup), instances=2) as parent:
         output, _ = parent.communicate(timeout=60)
     kind, failure, reason = json.loads(output)
     assert (kind, failure) == ("Failure", "out_of_memory"), reason
     assert "instance 1 of 2: killed by the kernel" in reason
 
 
-@pytest.mark.parametrize("cgroup", ["cpu"], indirect=True)
-def test_a_window_in_which_the_quota_throttled_is_disturbed(tmp_path: Path, cgroup: Path) -> None:
-    limit(cgroup, cpu__max="30000 100000", cpu__cfs_quota_us="30000")
+def test_a_window_in_which_the_quota_throttled_is_disturbed(
+    tmp_path: Path, make_cgroup: Callable[..., Path]
+) -> None:
+    cgroup = make_cgroup("cpu", max="30000 100000", cfs_quota_us="30000")
     with start_parent(tmp_path, {"timing": "busy"}, cgroup=str(cgroup)) as parent:
         output, _ = parent.communicate(timeout=60)
     kind, failure, reason = json.loads(output)

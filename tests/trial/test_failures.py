@@ -51,7 +51,9 @@ def test_a_reason_is_bounded() -> None:
     [
         (0, "", False, FailureKind.CRASH, "exit status 0"),
         (-9, "", True, FailureKind.OUT_OF_MEMORY, "memory limit"),
-        (-9, "", False, FailureKind.CRASH, "SIGKILL"),
+        (-9, "", False, FailureKind.CRASH, "SIGKILL without a result"),
+        (-9, "", None, FailureKind.CRASH, "whether for want of memory, the kernel does not tell here"),
+        (-9, "std::bad_alloc", None, FailureKind.OUT_OF_MEMORY, "after an allocation failed"),
         (-11, "", True, FailureKind.CRASH, "SIGSEGV"),
         (-6, "terminate called after throwing 'std::bad_alloc'", False, FailureKind.OUT_OF_MEMORY, "SIGABRT"),
         (0, "MemoryError ignored", False, FailureKind.CRASH, "exit status 0"),
@@ -70,7 +72,7 @@ def test_a_reason_is_bounded() -> None:
     ],
 )
 def test_an_end_without_a_word_has_a_kind(
-    returncode: int | None, stderr: str, oom_killed: bool, kind: FailureKind, words: str
+    returncode: int | None, stderr: str, oom_killed: bool | None, kind: FailureKind, words: str
 ) -> None:
     found, reason = sort_exit(returncode, stderr, oom_killed=oom_killed)
     assert found is kind

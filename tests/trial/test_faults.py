@@ -60,6 +60,7 @@ def test_a_worker_that_hangs_and_ignores_sigterm_is_a_timeout(tmp_path: Path, at
     )
     assert failure.kind is FailureKind.TIMEOUT, failure
     assert ("loading" if at == "load" else "measuring") in failure.reason
+    assert failure.reason.endswith("(measure.trial_timeout is 2 s)")
 
 
 def test_a_hung_part_of_a_split_request_is_a_timeout(tmp_path: Path) -> None:

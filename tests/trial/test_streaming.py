@@ -140,6 +140,15 @@ def test_every_instance_finds_what_comes_again_from_its_first_request(
     requests.check()
 
 
+@pytest.mark.parametrize(("batching", "size"), [("arrival", 1), ("sorted", 64), ("tokens", 64)])
+def test_few_sequences_are_answered_for_the_cache_before_anything_is_measured(
+    make: Any, batching: str, size: int
+) -> None:
+    stream = Stream(make("none", batching, batch_size=size, lengths=LOGNORMAL, cache={"hit_rate": 0.9}))
+    places = range(0, stream.description.requests, max(1, stream.description.requests // 64))
+    assert 0 < max(len(stream.coming_again(place)) for place in places) <= 64
+
+
 def test_a_short_window_has_the_hit_rate_that_was_asked_in_every_instance(make: Any) -> None:
     directory = make(batch_size=1, lengths=LOGNORMAL, cache={"hit_rate": 0.4})
     for instance in range(8):

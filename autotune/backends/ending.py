@@ -1,0 +1,54 @@
+"""How a child that was to prepare something has ended: with its answer, or why there is none."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from autotune.errors import PreparationError
+from autotune.model.child import ChildResult
+
+MORE_MEMORY = "stop other programs, raise the memory limit, or use a smaller model"
+AGAIN = "run it again: it goes on with what is prepared so far"
+
+
+def reply_of(result: ChildResult, what: str, timeout_s: float, *, oom_killed: bool | None) -> dict[str, Any]:
+    """The child's reply.
+
+    Args:
+        what: was to be prepared, for the message.
+        oom_killed: the kernel has killed a process for want of memory meanwhile; None where it does not tell.
+
+    Raises:
+        AutotuneError: the one that it answered, or a PreparationError for how it ended.
+    """
+    result.raise_error()
+    if result.timed_out:
+        raise PreparationError(
+            f"preparing {what} took longer than {timeout_s:g} s",
+            remedy="allow more time, or use a smaller model",
+        )
+    if result.reply is not None:
+        return result.reply
+    how, helps = _end_in_words(result.returncode, oom_killed)
+    words = result.last_words()
+    remedies = (helps, f"its last words: {words}" if words else "")
+    raise PreparationError(f"preparing {what} {how}", remedy="; ".join(filter(None, remedies)))
+
+
+def _end_in_words(returncode: int, oom_killed: bool | None) -> tuple[str, str]:
+    """How a child ended that gave no answer, and what helps; empty where only its own words may."""
+    if returncode == -signal.SIGKILL:
+        return _kill_in_words(oom_killed)
+    if returncode < 0:
+        return f"crashed with {signal.Signals(-returncode).name}", ""
+    return f"ended with exit status {returncode} and no answer", ""
+
+
+def _kill_in_words(oom_killed: bool | None) -> tuple[str, str]:
+    if oom_killed:
+        return "was killed by the kernel for want of memory", MORE_MEMORY
+    if oom_killed is None:
+        how = "was killed by SIGKILL: for want of memory, which the kernel does not tell here, or by somebody"
+        return how, f"{MORE_MEMORY}; if it was somebody, {AGAIN}"
+    return "was killed by somebody (SIGKILL), not by the kernel for want of memory", AGAIN
