@@ -2,20 +2,23 @@
 
     python studies/benchmarks/fused_attention.py [--model distilbert-base] [--rounds 20] [--seconds 1]
 
-The fused graph is exported from the same seeded random weights with eager attention, whose pattern the fusion
-looks for, then optimised by `onnxruntime.transformers.optimizer`, and quantised for int8. What was fused is
-printed. Both graphs run in one process, one block after the other, in random order, with as many threads as
-may run, up to four; the interval is Student's over the rounds' log-ratios. Nothing else should run meanwhile.
+The fused graph is exported from the same seeded random weights with eager attention and by torch's older
+exporter, whose pattern is the only one in which the fusion finds attention; then it is optimised by
+`onnxruntime.transformers.optimizer`, and quantised for int8. What was fused is printed. Both graphs run in one
+process, one block after the other, in random order, with as many threads as may run, up to four; the interval
+is Student's over the rounds' log-ratios. Nothing else should run meanwhile.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import random
 import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,7 @@ def fuse(architecture: str, names: list[str], folder: Path) -> None:
     from onnxruntime.transformers.fusion_options import FusionOptions
     from onnxruntime.transformers.optimizer import optimize_model
 
+    logging.getLogger().setLevel(logging.ERROR)
     for precision in PRECISIONS:
         (folder / precision).mkdir()
     exported, target = folder / "exported.onnx", folder / "fp32" / "model.onnx"
@@ -81,6 +85,7 @@ def export_eager(architecture: str, names: list[str], folder: Path, target: Path
     from autotune.backends.random_model import write_random_model
 
     write_random_model(architecture, 0, folder)
+    transformers.utils.logging.disable_progress_bar()
     kind = getattr(transformers, ARCHITECTURES[architecture].class_name)
     model = kind.from_pretrained(folder, attn_implementation="eager", local_files_only=True).eval()
 
@@ -92,17 +97,18 @@ def export_eager(architecture: str, names: list[str], folder: Path, target: Path
         def forward(self, *arrays: Any) -> Any:
             return self.model(**dict(zip(names, arrays, strict=True)))[0]
 
-    free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
-    program = torch.onnx.export(
-        Positional().eval(),
-        tuple(torch.ones((2, 8), dtype=torch.int64) for _ in names),
-        dynamo=True,
-        dynamic_shapes=((free,) * len(names),),
-        input_names=names,
-        output_names=["output"],
-        verbose=False,
-    )
-    program.save(target, external_data=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its age
+        torch.onnx.export(
+            Positional().eval(),
+            tuple(torch.ones((2, 8), dtype=torch.int64) for _ in names),
+            target,
+            dynamo=False,
+            opset_version=17,
+            dynamic_axes={name: {0: "batch", 1: "tokens"} for name in (*names, "output")},
+            input_names=names,
+            output_names=["output"],
+        )
     graph = onnx.load(target)
     del graph.graph.value_info[:]
     onnx.save_model(graph, target, save_as_external_data=True, location="exported.data")
