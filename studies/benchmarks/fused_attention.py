@@ -4,9 +4,9 @@
 
 The fused graph is exported from the same seeded random weights with eager attention and by torch's older
 exporter, whose pattern is the only one in which the fusion finds attention; then it is optimised by
-`onnxruntime.transformers.optimizer`, and quantised for int8. What was fused is printed. Both graphs run in one
-process, one block after the other, in random order, with as many threads as may run, up to four; the interval
-is Student's over the rounds' log-ratios. Nothing else should run meanwhile.
+`onnxruntime.transformers.optimizer`, and quantised for int8. What was fused is printed. Both graphs run in
+one process, one block after the other, in random order, with as many threads as may run, up to four; the
+interval is Student's over the rounds' log-ratios. Nothing else should run meanwhile.
 """
 
 from __future__ import annotations
