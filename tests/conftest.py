@@ -17,28 +17,6 @@ QUIET = (
 )
 """Tests that judge what they time, or look at all that runs on the host."""
 
-LONGEST = (
-    "test_tuning.py",
-    "emulator/test_sockets.py",
-    "test_measuring.py",
-    "backends/test_matrix.py",
-    "test_second_stage.py",
-    "emulator/test_limits.py",
-    "series/test_engines.py",
-    "backends/test_torch_graphs.py",
-    "test_requests.py",
-    "backends/test_answers.py",
-    "test_choices_that_come_and_go.py",
-    "backends/test_ctranslate2.py",
-    "test_variants.py",
-    "backends/test_engine_knobs.py",
-    "cli/test_compare.py",
-    "backends/test_engines.py",
-)
-"""The files that take longest, which begin first: in turn those that measure, which one process at a time can
-do on a host, and those that compute. In the order of the alphabet the measuring ones came last, and all cores
-but one were idle for six minutes."""
-
 
 hypothesis.settings.register_profile("no deadline", deadline=None)  # a test judges behaviour, not speed
 hypothesis.settings.load_profile("no deadline")
@@ -56,15 +34,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need the host for themselves, and put the longest files first."""
+    """Mark the tests that need the host for themselves."""
+    folder = Path(__file__).parent
     for item in items:
-        if _file(item).startswith(QUIET):
+        if item.path.relative_to(folder).as_posix().startswith(QUIET):
             item.add_marker("quiet")
-    items.sort(key=lambda item: LONGEST.index(_file(item)) if _file(item) in LONGEST else len(LONGEST))
-
-
-def _file(item: pytest.Item) -> str:
-    return item.path.relative_to(Path(__file__).parent).as_posix()
 
 
 @pytest.fixture(scope="module")
