@@ -10,6 +10,7 @@ from autotune.model.child import ChildResult
 
 MORE_MEMORY = "stop other programs, raise the memory limit, or use a smaller model"
 AGAIN = "run it again: it goes on with what is prepared so far"
+OR_WITHOUT = "run it again; if it ends so once more, leave this engine or precision out of the study"
 
 
 def reply_of(result: ChildResult, what: str, timeout_s: float, *, oom_killed: bool | None) -> dict[str, Any]:
@@ -37,12 +38,12 @@ def reply_of(result: ChildResult, what: str, timeout_s: float, *, oom_killed: bo
 
 
 def _end_in_words(returncode: int, oom_killed: bool | None) -> tuple[str, str]:
-    """How a child ended that gave no answer, and what helps; empty where only its own words may."""
+    """How a child ended that gave no answer, and what helps."""
     if returncode == -signal.SIGKILL:
         return _kill_in_words(oom_killed)
     if returncode < 0:
-        return f"crashed with {signal.Signals(-returncode).name}", ""
-    return f"ended with exit status {returncode} and no answer", ""
+        return f"crashed with {signal.Signals(-returncode).name}", OR_WITHOUT
+    return f"ended with exit status {returncode} and no answer", OR_WITHOUT
 
 
 def _kill_in_words(oom_killed: bool | None) -> tuple[str, str]:

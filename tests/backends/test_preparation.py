@@ -241,6 +241,7 @@ def test_a_preparation_that_takes_too_long_is_ended(host: Host) -> None:
         ({"raise": "KeyError('layer')"}, "PreparationError", "KeyError: 'layer'"),
         ({"signal": int(signal.SIGKILL)}, "PreparationError", "run it again: it goes on"),
         ({"signal": int(signal.SIGSEGV)}, "PreparationError", "crashed with SIGSEGV"),
+        ({"signal": int(signal.SIGABRT)}, "PreparationError", "run it again; if it ends so once more"),
         ({"exit": 3}, "PreparationError", "last line of the engine"),
     ],
 )
