@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from autotune.backends.availability import require_engine
+from autotune.backends.availability import kind_of, require_engine
 from autotune.dueling import Bounds, Dueling, advice
 from autotune.errors import PlanError
 from autotune.measuring import Bench
@@ -195,7 +195,8 @@ def _refuse_impossible(configuration: Configuration, setup: Setup) -> None:
         PlacementError: it is not legal on this machine, or does not arrange requests as the study must.
     """
     require_engine(configuration, setup.spec, setup.machine)
-    require_knobs(configuration, setup.machine.isa)
+    kind = kind_of(setup.spec.source_of(configuration))
+    require_knobs(configuration, kind, setup.machine.isa)
     require_serving(configuration, setup.spec)
     place(configuration, setup.machine)
 

@@ -86,7 +86,7 @@ class Bench:
 
         Args:
             unprepared: told when the artifact could not be made, or its answers not be compared; errors of a
-                configuration with knobs are its own.
+                configuration with knobs that are turned when it is loaded are its own.
 
         Raises:
             CacheError: the cache is unusable, which says nothing of the configuration.
@@ -109,11 +109,11 @@ class Bench:
             except CacheError:
                 raise
             except PreparationError as error:
-                if not configuration.knobs:
+                if configuration.is_plain:
                     unprepared()
                 return Failure(FailureKind.CRASH, error.in_one_line)
             if refusal:
-                return Failure(FailureKind.WRONG_OUTPUT, refusal, pair_wide=not configuration.knobs)
+                return Failure(FailureKind.WRONG_OUTPUT, refusal, pair_wide=configuration.is_plain)
             end_fork_server()
             result = run_trial(
                 commands,
@@ -320,4 +320,5 @@ class Bench:
             timeout_s=PREPARATION_TIMEOUT_S,
             calibration=variant.calibration,
             shapes=shapes,
+            knobs=one.knobs,
         )

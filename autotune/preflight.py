@@ -13,7 +13,13 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from autotune.backends.availability import Engines, available_engines, compiling_engines, engines_of
+from autotune.backends.availability import (
+    Engines,
+    available_engines,
+    compiling_engines,
+    engines_of,
+    model_kinds,
+)
 from autotune.backends.evaluation import METRIC_PACKAGES, require_metric
 from autotune.backends.registry import get_backend, package_versions
 from autotune.backends.streams import STREAM_PACKAGES
@@ -129,7 +135,7 @@ def survey(spec: StudySpec) -> Survey:
         variant: engines_of(source, engines, spec, machine)
         for variant, source in zip(spec.variants, spec.models, strict=True)
     }
-    knobs, missing = knob_space(spec.search.knobs, engines, machine.isa)
+    knobs, missing = knob_space(spec.search.knobs, engines, machine.isa, kinds=model_kinds(spec))
     left_out += missing if second_stage(spec, knobs) else ()
     compiling = compiling_engines(engines)
     left_out += filter(None, (compilable_in_words(name, spec) for name in sorted(compiling)))

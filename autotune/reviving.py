@@ -292,7 +292,7 @@ def _is_prepared(plan: Plan, variant: str, machine: Machine) -> bool:
     calibration = calibration_source(spec)
     streams = [stream_source(spec, one, base=Path(), tokenizer=None) for one in own]
     found = [
-        *(find_artifact(digest, one.backend, one.precision, machine.isa, cache, calibration) for one in own),
+        *(find_artifact(digest, one.prepared, machine.isa, cache, calibration) for one in own),
         *(find_stream(digest, stream, cache) for stream in streams if stream is not None),
     ]
     return None not in found

@@ -43,7 +43,7 @@ def available_engines(
 
 def engines_of(source: str, engines: Engines, spec: StudySpec, machine: Machine) -> Engines:
     """Those of the available engines that can run one of the study's models."""
-    kind = _kind(source)
+    kind = kind_of(source)
     able = {
         name: tuple(one for one in precisions if not get_backend(name).unsupported(one, machine.isa, kind))
         for name, precisions in engines.items()
@@ -66,15 +66,20 @@ def require_engine(configuration: Configuration, spec: StudySpec, machine: Machi
     """
     backend, source = get_backend(configuration.backend), spec.source_of(configuration)
     _require_installed(backend)
-    if reason := backend.unsupported(configuration.precision, machine.isa, _kind(source)):
+    if reason := backend.unsupported(configuration.precision, machine.isa, kind_of(source)):
         raise UnsupportedError(
             f"{backend.name} {configuration.precision} cannot run {source} here: {reason}",
             remedy="choose an engine and a precision that `autotune tune --dry-run` lists",
         )
 
 
-def _kind(source: str) -> str:
-    """The prefix of a model's source."""
+def model_kinds(spec: StudySpec) -> frozenset[str]:
+    """The kinds of the study's model sources."""
+    return frozenset(map(kind_of, spec.models))
+
+
+def kind_of(source: str) -> str:
+    """The kind of a model's source: its prefix."""
     return source.partition(":")[0]
 
 
@@ -90,7 +95,7 @@ def _candidates(spec: StudySpec) -> list[Backend]:
         for backend in named:
             _require_installed(backend)
         return named
-    kinds = {_kind(source) for source in spec.models}
+    kinds = {kind_of(source) for source in spec.models}
     return [one for name, one in backends().items() if any(_is_meant(name, kind, spec) for kind in kinds)]
 
 
@@ -110,11 +115,11 @@ def _usable(backend: Backend, spec: StudySpec, machine: Machine) -> tuple[tuple[
         return (), [f"{backend.name} is not installed ({', '.join(missing)}): {backend.install_hint}"]
     asked = spec.search.precisions
     wanted = backend.precisions if asked == "auto" else tuple(p for p in PRECISIONS if p in asked)
-    meant = [source for source in spec.models if _is_meant(backend.name, _kind(source), spec)]
+    meant = [source for source in spec.models if _is_meant(backend.name, kind_of(source), spec)]
     usable: list[Precision] = []
     reasons: list[str] = []
     for precision in wanted:
-        found = {one: backend.unsupported(precision, machine.isa, _kind(one)) for one in meant}
+        found = {one: backend.unsupported(precision, machine.isa, kind_of(one)) for one in meant}
         refused = {source: reason for source, reason in found.items() if reason}
         if len(refused) < len(meant):
             usable.append(precision)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,6 +14,12 @@ MODEL_FILE = "model.onnx"
 DATA_FILE = "model.onnx.data"
 PRECISION_KEY = "autotune.precision"
 """Metadata of the model, which the session shows: the precision found in its optimised graph."""
+
+FUSION_KEY = "autotune.fusion"
+"""Metadata of the model: whether that graph has fused attention, `on` or `off`."""
+
+ATTENTIONS = frozenset({"Attention", "MultiHeadAttention", "QAttention"})
+"""Operators that are a whole attention; all of them of ONNX Runtime's own, com.microsoft."""
 
 MULTIPLICATIONS = frozenset(
     (
@@ -36,18 +42,20 @@ DYNAMIC_MULTIPLICATIONS = frozenset({"MatMulInteger", "DynamicQuantizeMatMul"})
 
 
 def save_model(model: Any, directory: Path) -> str:
-    """Write the model with its weights beside it, and into it the precision that it really runs at.
+    """Write the model with its weights beside it, and into it what its graph really is.
 
     Returns:
-        That precision.
+        The precision that ONNX Runtime runs it at.
     """
     import onnx
 
     onnx.save_model(
         model, directory / MODEL_FILE, save_as_external_data=True, location=DATA_FILE, size_threshold=1024
     )
-    precision = precision_of(_optimised(directory / MODEL_FILE))
-    state_precision(directory, precision)
+    graph = _optimised(directory / MODEL_FILE)
+    precision = precision_of(graph)
+    fusion = "on" if has_fused_attention(graph) else "off"
+    _state(directory, {PRECISION_KEY: precision, FUSION_KEY: fusion})
     return precision
 
 
@@ -74,11 +82,17 @@ def copy_model(base: Path, directory: Path) -> None:
 
 
 def state_precision(directory: Path, precision: str) -> None:
-    """Write the precision into the metadata of the model in `directory`."""
+    """Write another precision into the metadata of the model in `directory`."""
+    _state(directory, {PRECISION_KEY: precision})
+
+
+def _state(directory: Path, facts: Mapping[str, str]) -> None:
+    """Put these beside the metadata that the model in `directory` has."""
     import onnx
 
     saved = onnx.load(directory / MODEL_FILE, load_external_data=False)
-    onnx.helper.set_model_props(saved, {PRECISION_KEY: precision})
+    kept = {one.key: one.value for one in saved.metadata_props}
+    onnx.helper.set_model_props(saved, {**kept, **facts})
     onnx.save(saved, directory / MODEL_FILE)
 
 
@@ -95,6 +109,15 @@ def _optimised(file: Path) -> Any:
         options.optimized_model_filepath = str(Path(folder) / MODEL_FILE)
         onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
         return onnx.load(Path(folder) / MODEL_FILE, load_external_data=False)
+
+
+def has_fused_attention(model: Any) -> bool:
+    """Whether the graph has an attention that is one operator.
+
+    Args:
+        model: as ONNX Runtime optimised it.
+    """
+    return any(node.op_type in ATTENTIONS and node.domain == "com.microsoft" for node in model.graph.node)
 
 
 def precision_of(model: Any) -> str:

@@ -79,6 +79,7 @@ def _temporary_files_in(folder: Path) -> Iterator[None]:
 
 
 def _quantize_dynamically(original: Path, target: Path, derivation: Derivation) -> None:
+    from onnx import TensorProto
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantize_dynamic(
@@ -87,6 +88,8 @@ def _quantize_dynamically(original: Path, target: Path, derivation: Derivation) 
         weight_type=QuantType.QInt8,
         reduce_range=_reduces_range(derivation.isa),
         use_external_data_format=True,
+        # Of what comes after operators whose results' types cannot be inferred: fused attention.
+        extra_options={"DefaultTensorType": TensorProto.FLOAT},
     )
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from autotune.backends.onnx_export import export_model
 from autotune.backends.onnx_fastmath import BF16_FLAG, BF16_OPTION, derive_bf16
-from autotune.backends.onnx_graph import MODEL_FILE, PRECISION_KEY, copy_model
+from autotune.backends.onnx_fusion import export_fused
+from autotune.backends.onnx_graph import FUSION_KEY, MODEL_FILE, PRECISION_KEY, copy_model
 from autotune.backends.onnx_quantize import quantize_model
 from autotune.backends.protocol import Derivation, EngineReport, Session
 from autotune.spec.configuration import Precision
@@ -47,10 +48,12 @@ class OnnxRuntimeBackend:
     derived: ClassVar[Mapping[Precision, Precision]] = dict.fromkeys(precisions[1:], "fp32")
     calibrated: ClassVar[frozenset[Precision]] = frozenset({"int8-static"})
     knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = {
+        "fusion": ("fp32", "int8-dynamic"),
         # Rewriting is what makes int8 arithmetic of static int8, and of weights in fewer bits.
         "optimization": ("fp32", "int8-dynamic"),
         "spinning": precisions,
     }
+    kinds_with_knobs: ClassVar[frozenset[str]] = frozenset({"random", "path", "hf"})
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
         """See `Backend.unsupported`."""
@@ -75,6 +78,11 @@ class OnnxRuntimeBackend:
             copy_model(model.path.parent, directory)
         else:
             export_model(model.path, directory)
+
+    def prepare_with(self, model: ResolvedModel, precision: Precision, knobs: Knobs, directory: Path) -> None:
+        """See `PreparesKnobs.prepare_with`; the knob is `fusion=on`."""
+        assert model.path is not None
+        export_fused(model.path, directory)
 
     def derive(self, derivation: Derivation, directory: Path) -> None:
         """See `DerivesPrecisions.derive`."""
@@ -122,7 +130,7 @@ class OnnxRuntimeSession:
         return output
 
     def report(self) -> EngineReport:
-        """See `Session.report`; the precision stands in the loaded model, read from its graph when made."""
+        """See `Session.report`; precision and fusion stand in the model, read from its graph when made."""
         import onnxruntime
 
         stated = self._session.get_modelmeta().custom_metadata_map
@@ -131,7 +139,10 @@ class OnnxRuntimeSession:
             version=onnxruntime.__version__,
             precision=stated.get(PRECISION_KEY, "unknown"),
             threads=self._threads,
-            knobs=_knobs_in_force(self._session.get_session_options()),
+            knobs={
+                "fusion": stated.get(FUSION_KEY, "unknown"),
+                **_knobs_in_force(self._session.get_session_options()),
+            },
         )
 
     def close(self) -> None:

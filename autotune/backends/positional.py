@@ -21,11 +21,16 @@ SMALL_SHAPE = (2, 8)
 """`(batch, tokens)` of the least request that a model can be traced with; an axis of 1 is taken for fixed."""
 
 
-def positional_model(source: Path, dtype: str) -> Any:
-    """The model of a prepared folder as a module: from its inputs, in order, to its first output at fp32."""
+def positional_model(source: Path, dtype: str, attention: str | None = None) -> Any:
+    """The model of a prepared folder as a module: from its inputs, in order, to its first output at fp32.
+
+    Args:
+        dtype: torch's name, such as `float32`.
+        attention: transformers' implementation; None = its own choice.
+    """
     import torch
 
-    model = load_model(source, dtype)
+    model = load_model(source, dtype, attention)
     names = tuple(read_inputs(source).arrays)
 
     class Positional(torch.nn.Module):  # type: ignore[misc]
@@ -50,13 +55,16 @@ def example_inputs(source: Path, shape: tuple[int, int] = SMALL_SHAPE) -> tuple[
     return _tensors(make_inputs(source, batch, min(tokens, longest or tokens), seed=0))
 
 
-def check_follows(made: Callable[..., Any], model: Any, source: Path, engine: str) -> None:
+def check_follows(
+    made: Callable[..., Any], model: Any, source: Path, engine: str, remedy: str | None = None
+) -> None:
     """Run what an engine made of a positional model beside the model, in every shape and with padding.
 
     A shape or a mask that was fixed in tracing shows here.
 
     Args:
         made: from tensors to a tensor, as the model.
+        remedy: of the refusal; None = to do without the engine.
 
     Raises:
         UnsupportedError: it does not run on a request, or answers otherwise than the model.
@@ -66,9 +74,10 @@ def check_follows(made: Callable[..., Any], model: Any, source: Path, engine: st
         try:
             agreement = measure_agreement([model(*inputs).numpy()], [made(*inputs).numpy()])
         except (RuntimeError, ValueError, IndexError) as error:
-            raise _refusal(engine, shape, _last_line(error)) from error
+            raise _refusal(engine, shape, _last_line(error), remedy) from error
         if agreement.cosine < LEAST_COSINE:
-            raise _refusal(engine, shape, f"it answers with a cosine of {agreement.cosine:.3f} to the model")
+            words = f"it answers with a cosine of {agreement.cosine:.3f} to the model"
+            raise _refusal(engine, shape, words, remedy)
 
 
 def _requests(source: Path) -> Iterator[tuple[Any, ...]]:
@@ -86,11 +95,11 @@ def _tensors(request: dict[str, np.ndarray[Any, Any]]) -> tuple[Any, ...]:
     return tuple(torch.from_numpy(array) for array in request.values())
 
 
-def _refusal(engine: str, shape: tuple[int, ...], words: str) -> UnsupportedError:
+def _refusal(engine: str, shape: tuple[int, ...], words: str, remedy: str | None) -> UnsupportedError:
     batch, tokens = shape
     return UnsupportedError(
         f"{engine} does not follow this architecture at {batch} x {tokens} tokens: {words}",
-        remedy=f"leave {engine} out of search.backends",
+        remedy=remedy or f"leave {engine} out of search.backends",
     )
 
 

@@ -17,13 +17,14 @@ from autotune.backends.protocol import (
     CompilesNatively,
     CompilesShapes,
     DerivesPrecisions,
+    PreparesKnobs,
     Shape,
 )
 from autotune.backends.reference import REFERENCE, reference_packages, reference_path
 from autotune.backends.registry import get_backend, package_versions
 from autotune.backends.streams import STREAM, STREAM_PACKAGES
 from autotune.backends.transformers_model import OFFLINE_AND_QUIET
-from autotune.errors import BackendError, ModelError
+from autotune.errors import BackendError, ModelError, UnsupportedError
 from autotune.machine.counters import oom_kills
 from autotune.model.artifact import Artifact, ArtifactName, deciding_isa
 from autotune.model.assessment import EXEMPT, Assessment, LabelledScore, read_assessment
@@ -35,7 +36,7 @@ from autotune.model.labelled import EvaluationSource
 from autotune.model.manifest import Manifest, record_files
 from autotune.model.sources import ResolvedModel
 from autotune.model.stream_source import StreamSource, source_to_json
-from autotune.spec.configuration import Precision
+from autotune.spec.configuration import Precision, Prepared
 
 CHILD = "autotune.backends.prepare_child"
 _FORK_SERVER = ForkServer(CHILD, OFFLINE_AND_QUIET)
@@ -57,6 +58,7 @@ def prepare_artifact(
     timeout_s: float,
     calibration: CalibrationSource | None = None,
     shapes: Iterable[Shape] = (),
+    knobs: str = "",
 ) -> Artifact:
     """The artifact, from the cache or made now; processes that want the same one make it once.
 
@@ -67,6 +69,7 @@ def prepare_artifact(
         timeout_s: for each child process.
         calibration: what scales are calibrated on, where this precision has any; None = random tokens.
         shapes: of the requests to come, for an engine that compiles for them.
+        knobs: that are turned in preparation, as `autotune.spec.knobs` writes them.
 
     Raises:
         ModelError: the model cannot be loaded at all.
@@ -74,9 +77,10 @@ def prepare_artifact(
         PreparationError: it took too long, ran out of memory or disk, or broke.
     """
     engine = get_backend(backend)
+    _require_turnable(engine, model, knobs)
     source = calibration or CalibrationSource()
     compiled = tuple(sorted(set(shapes))) if isinstance(engine, CompilesShapes) else ()
-    name = replace(_name(model.digest, engine, precision, isa, source), shapes=compiled)
+    name = replace(_name(model.digest, engine, precision, isa, source), shapes=compiled, knobs=knobs)
     found = cache.find(name.key())
     if found is not None:
         return found
@@ -87,13 +91,29 @@ def prepare_artifact(
         request["model"] = _to_json(replace(model, path=reference_path(model, reference.directory)))
     base = _base(engine, precision, compiled)
     if base is not None:
-        made = prepare_artifact(model, backend, base, isa, cache, timeout_s=timeout_s, calibration=source)
+        made = prepare_artifact(
+            model, backend, base, isa, cache, timeout_s=timeout_s, calibration=source, knobs=knobs
+        )
         request["base"] = str(made.directory)
     if compiled:
         request["shapes"] = compiled
     if name.calibration:
         request["calibration"] = str(prepare_calibration(model, source, cache, timeout_s=timeout_s).directory)
     return _make_once(name, model, request, cache, timeout_s)
+
+
+def _require_turnable(engine: Backend, model: ResolvedModel, knobs: str) -> None:
+    """Refuse knobs that are turned in preparation where there is nothing to turn them in.
+
+    Raises:
+        UnsupportedError: there is not.
+    """
+    kinds = engine.kinds_with_knobs if isinstance(engine, PreparesKnobs) else frozenset()
+    if knobs and model.kind not in kinds:
+        raise UnsupportedError(
+            f"{model.source} cannot have {knobs}: {engine.name} does not turn that in {model.kind}: models",
+            remedy=f"leave {knobs} out for this model",
+        )
 
 
 def _base(engine: Backend, precision: Precision, shapes: tuple[Shape, ...]) -> Precision | None:
@@ -234,19 +254,22 @@ def _stream_name(model_digest: str, source: StreamSource) -> ArtifactName:
 
 def find_artifact(
     model_digest: str,
-    backend: str,
-    precision: Precision,
+    prepared: Prepared,
     isa: frozenset[str],
     cache: ArtifactCache,
     calibration: CalibrationSource | None = None,
 ) -> Artifact | None:
     """The artifact if it is in the cache; needs no model.
 
+    Args:
+        prepared: what is prepared of the model of this digest.
+
     Raises:
         BackendError: the engine is unknown or not installed.
     """
     source = calibration or CalibrationSource()
-    return cache.find(_name(model_digest, get_backend(backend), precision, isa, source).key())
+    name = _name(model_digest, get_backend(prepared.backend), prepared.precision, isa, source)
+    return cache.find(replace(name, knobs=prepared.knobs).key())
 
 
 def _name(
@@ -352,6 +375,7 @@ def _manifest(name: ArtifactName, model: ResolvedModel, reply: dict[str, Any], d
         versions=dict(name.versions),
         isa=name.isa,
         calibration=name.calibration,
+        knobs=name.knobs,
         created_s=time.time(),
         files=record_files(directory),
         observed_precision=reply["observed_precision"],

@@ -17,7 +17,14 @@ from autotune.backends.assessing import Assessing, assess
 from autotune.backends.calibration import CALIBRATION, write_calibration
 from autotune.backends.ending import MORE_MEMORY
 from autotune.backends.evaluation import EVALUATION, write_evaluation
-from autotune.backends.protocol import CompilesShapes, Derivation, DerivesPrecisions
+from autotune.backends.loading import load_session
+from autotune.backends.protocol import (
+    CompilesShapes,
+    Derivation,
+    DerivesPrecisions,
+    EngineReport,
+    PreparesKnobs,
+)
 from autotune.backends.reference import REFERENCE, read_reference_outputs, reference_requests, write_reference
 from autotune.backends.registry import get_backend
 from autotune.backends.streams import STREAM, write_stream
@@ -33,6 +40,7 @@ from autotune.model.labelled import EvaluationSource
 from autotune.model.sources import ResolvedModel
 from autotune.model.stream_source import source_from_json
 from autotune.spec.configuration import Precision
+from autotune.spec.knobs import Knobs, parse_knobs
 
 WANT_OF_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "Failed to allocate")
 """How torch's and ONNX Runtime's allocators say so, in RuntimeErrors."""
@@ -87,6 +95,8 @@ def _write_artifact(request: dict[str, Any]) -> None:
     elif "base" in request:
         deriving = cast(DerivesPrecisions, backend)
         deriving.derive(_derivation(request), directory)
+    elif knobs := _knobs(request):
+        cast(PreparesKnobs, backend).prepare_with(_model(request), precision, knobs, directory)
     else:
         backend.prepare(_model(request), precision, directory)
     if "reference" in request:
@@ -94,13 +104,14 @@ def _write_artifact(request: dict[str, Any]) -> None:
 
 
 def _verify(request: dict[str, Any]) -> dict[str, Any]:
-    """Load the artifact as a worker would; its precision must be what was asked, its answers near.
+    """Load the artifact as a worker would; precision and knobs must be as asked, its answers near.
 
     Raises:
         UnsupportedError: they are not.
     """
     directory, precision = Path(request["directory"]), _precision(request)
-    session = get_backend(request["name"]["backend"]).load(directory, precision, threads=1)
+    backend = get_backend(request["name"]["backend"])
+    session = load_session(backend, directory, precision, threads=1, knobs=_knobs(request))
     outputs = [session.run(inputs) for inputs in reference_requests(directory)]
     report = session.report()
     session.close()
@@ -109,8 +120,24 @@ def _verify(request: dict[str, Any]) -> dict[str, Any]:
             f"{report.engine} runs this model at {report.precision} when asked for {precision}",
             remedy=f"leave {precision} out of search.precisions",
         )
+    _require_knobs(report, _knobs(request))
     agreement = _compare(request, outputs)
     return {"observed_precision": report.precision, "agreement": asdict(agreement)}
+
+
+def _require_knobs(report: EngineReport, asked: Knobs) -> None:
+    """Make sure that the engine has what was turned in preparation.
+
+    Raises:
+        UnsupportedError: it has not.
+    """
+    for name, value in asked.items():
+        if report.knobs.get(name) != value:
+            raise UnsupportedError(
+                f"{report.engine} has {name} {report.knobs.get(name, 'unknown')} at {report.precision} "
+                f"when it was prepared {value}",
+                remedy=f"leave {name} out of search.knobs",
+            )
 
 
 def _compare(request: dict[str, Any], outputs: list[Any]) -> Agreement:
@@ -200,6 +227,11 @@ def _paths(described: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def _precision(request: dict[str, Any]) -> Precision:
     return cast(Precision, request["name"]["precision"])
+
+
+def _knobs(request: dict[str, Any]) -> Knobs:
+    """Those that are turned in preparation."""
+    return parse_knobs(request["name"]["knobs"])
 
 
 def _import_slowly() -> None:

@@ -159,6 +159,26 @@ class TakesKnobs(Protocol):
 
 
 @runtime_checkable
+class PreparesKnobs(Protocol):
+    """A backend some of whose knobs are turned in preparation (`autotune.spec.knobs.PREPARING`).
+
+    What is derived from an artifact that was made with them, at another precision, has them too; its sessions
+    report them like those that are turned when it is loaded.
+    """
+
+    kinds_with_knobs: ClassVar[frozenset[str]]
+    """The kinds of model sources with which these can be turned, as `Backend.unsupported` is told them."""
+
+    def prepare_with(self, model: ResolvedModel, precision: Precision, knobs: Knobs, directory: Path) -> None:
+        """Write what `Backend.prepare` does, with these knobs turned; at least one is.
+
+        Raises:
+            UnsupportedError: they cannot be turned for this architecture; in the engine's words.
+        """
+        ...
+
+
+@runtime_checkable
 class CompilesShapes(Protocol):
     """A backend whose code is for one shape of request each: compiled once, so that workers only load it.
 

@@ -20,12 +20,13 @@ OFFLINE_AND_QUIET = {
 """Environment of processes that import transformers: a prepared model needs no network."""
 
 
-def load_model(directory: Path, dtype: str) -> Any:
+def load_model(directory: Path, dtype: str, attention: str | None = None) -> Any:
     """The model of a prepared folder in evaluation mode, with from_pretrained's defaults but for the dtype.
 
     Args:
         directory: has `config.json`, which names the class, and `model.safetensors`.
         dtype: torch's name, such as `float32`.
+        attention: the implementation, such as `eager`; None = transformers' own choice.
     """
     model_class = _import_class(directory)
     import torch
@@ -33,7 +34,11 @@ def load_model(directory: Path, dtype: str) -> Any:
 
     transformers.utils.logging.disable_progress_bar()
     model = model_class.from_pretrained(
-        directory, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
+        directory,
+        dtype=getattr(torch, dtype),
+        attn_implementation=attention,
+        use_safetensors=True,
+        local_files_only=True,
     )
     return model.eval()
 

@@ -122,7 +122,8 @@ def _count(entries: Sequence[CacheEntry]) -> str:
 
 def _row(entry: CacheEntry) -> tuple[str, ...]:
     made = entry.manifest
-    what = (made.model_source, made.backend, made.precision) if made else ("", "", "")
+    precision = f"{made.precision} {made.knobs}".rstrip() if made else ""
+    what = (made.model_source, made.backend, precision) if made else ("", "", "")
     unused = format_duration(max(0.0, time.time() - entry.last_used_s))
     state = "complete" if made else "damaged"
     return (entry.key[:SHOWN_KEY], *what, format_bytes(entry.size_bytes), unused, state)

@@ -55,7 +55,8 @@ class ArtifactName:
         calibration: digest of the requests that its scales come from; empty where they decide nothing.
         shapes: `(batch, tokens)` of the requests that it has code for, ascending; empty where it has none.
         made_of: the artifacts that it says something of, by key and time; empty for what an engine loads.
-        knobs: that these were loaded with, as `autotune.spec.knobs` writes them.
+        knobs: that were turned in making it, as `autotune.spec.knobs` writes them; of what says something of
+            another one, that this was loaded with.
     """
 
     model_digest: str

@@ -38,7 +38,7 @@ class Manifest(BaseModel):
         agreement: with the fp32 reference; None where there is none (a fake model).
         observed_precision: as the engine read it back after loading.
         created_s: Unix time.
-        calibration: as in `ArtifactName`.
+        calibration, knobs: as in `ArtifactName`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +55,7 @@ class Manifest(BaseModel):
     files: tuple[FileRecord, ...]
     observed_precision: str
     calibration: str = ""
+    knobs: str = ""
     agreement: AgreementRecord | None = None
 
     @property

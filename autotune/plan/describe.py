@@ -261,7 +261,7 @@ def rival_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
             str(rival.trial),
             f"{one.instances} x {one.threads_per_instance or 'default'}",
             one.placement + ("+smt" if one.smt else ""),
-            ", ".join(filter(None, (str(one.prepared), one.padding, one.batching, one.knobs))),
+            ", ".join(filter(None, (one.engine_in_words, one.padding, one.batching, one.knobs))),
             "" if rival.ratio is None else f"{rival.ratio:.3f}x",
             rival.standing,
         )

@@ -59,21 +59,21 @@ def estimated_s(spec: StudySpec, space: SearchSpace) -> float:
     Per trial `START_UP_S`, the whole warm-up and every block that it may have; per round of the confirmation
     as much for the finalists (with knobs and without, where there is a second stage), the twin and the
     baseline, with the fewest blocks; where requests differ, a block may last `CYCLE_BLOCKS` times as long;
-    `PREPARATION_S` per model, backend and precision. With a budget of minutes no more than those and one
-    trial with its artifact; or, where three rounds take longer than what is kept for them, the search's part
-    of the minutes, that trial and three rounds. What other work on the host disturbs is measured again, and
-    that is not foreseen.
+    `PREPARATION_S` for each that is prepared: per model, backend and precision, and for knobs that are turned
+    in preparation. With a budget of minutes no more than those and one trial with its artifact; or, where
+    three rounds take longer than what is kept for them, the search's part of the minutes, that trial and
+    three rounds. What other work on the host disturbs is measured again, and that is not foreseen.
     """
     measure, confirm = spec.measure, spec.confirm
     launch_s = START_UP_S + measure.warmup_s
     block_s = measure.block_s * (CYCLE_BLOCKS if spec.problem.is_stream else 1)
     trial_s = launch_s + max(measure.blocks, measure.max_blocks) * block_s
-    forms = 1 if second_stage(spec, space.knobs) is None else 2
+    second = second_stage(spec, space.knobs)
+    forms = 1 if second is None else 2
     round_s = (forms * confirm.finalists + 2) * (launch_s + measure.blocks * block_s)
-    artifacts = {one.prepared for one in (space.baseline, *space.configurations)}
-    total_s = (
-        estimated_trials(spec, space) * trial_s + confirm.rounds * round_s + len(artifacts) * PREPARATION_S
-    )
+    artifacts = len({one.prepared for one in (space.baseline, *space.configurations)})
+    artifacts += 0 if second is None else second.most_preparations()
+    total_s = estimated_trials(spec, space) * trial_s + confirm.rounds * round_s + artifacts * PREPARATION_S
     if spec.budget.minutes is None:
         return total_s
     budget_s = spec.budget.minutes * 60

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from autotune.backends.protocol import Backend, TakesKnobs
+from autotune.backends.protocol import Backend, PreparesKnobs, TakesKnobs
 from autotune.backends.registry import backends, get_backend
 from autotune.backends.torch_engine import BF16_FLAGS, torch_folder
 from autotune.errors import StudyFileError, UnsupportedError
 from autotune.placement.preloads import find_preload, install, missing
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.knob_search import KnobSearch
-from autotune.spec.knobs import KNOBS, NO_KNOBS, Knobs, knob_texts, legal_fault, parse_knobs
+from autotune.spec.knobs import KNOBS, NO_KNOBS, PREPARING, Knobs, knob_texts, legal_fault, parse_knobs
 
 Find = Callable[[str, str], Path | None]
 """Where the library of a knob's value lies, as `autotune.placement.preloads.find_preload` says it."""
@@ -100,6 +100,8 @@ def knob_space(
     engines: Mapping[str, tuple[Precision, ...]],
     isa: frozenset[str],
     find: Find = find_preload,
+    *,
+    kinds: frozenset[str] | None = None,
 ) -> tuple[KnobSpace, tuple[str, ...]]:
     """What a study may turn here, and why some of what `auto` stands for is left out.
 
@@ -108,6 +110,7 @@ def knob_space(
         engines: precisions by backend that the study searches.
         isa: flags as in `Machine.isa`.
         find: looks for libraries.
+        kinds: of the study's model sources, which decide what can be turned in preparation; None = any.
 
     Raises:
         StudyFileError: a value that the study lists cannot be had here, or no engine of it reads the knob.
@@ -118,29 +121,35 @@ def knob_space(
             knob: wanted[knob] for knob in wanted if knob in knobs and precision in knobs[knob]
         }
         for name, precisions in engines.items()
-        for knobs in [_knobs_read(get_backend(name))]
+        for knobs in [_knobs_read(get_backend(name), kinds)]
         for precision in precisions
     }
     reasons = _reasons(wanted, {knob for choices in read.values() for knob in choices}, isa, find)
     if not isinstance(asked, str):
-        _refuse_missing(asked, read.values(), reasons)
+        _refuse_missing(asked, kinds, read.values(), reasons)
     here = {pair: _here(choices, reasons) for pair, choices in read.items()}
     texts = sorted({"", *(text for choices in read.values() for text in knob_texts(choices))})
     return KnobSpace(here, tuple(texts)), tuple(reasons_in_words(reasons))
 
 
-def require_knobs(configuration: Configuration, isa: frozenset[str], find: Find = find_preload) -> None:
+def require_knobs(
+    configuration: Configuration, kind: str, isa: frozenset[str], find: Find = find_preload
+) -> None:
     """Make sure that a configuration's engine reads its knobs and that they can be had here.
+
+    Args:
+        kind: of its model's source.
 
     Raises:
         UnsupportedError: one is not read, or cannot be had; with what helps.
     """
     backend, precision = configuration.backend, configuration.precision
-    read = _knobs_read(get_backend(backend))
+    read = _knobs_read(get_backend(backend), frozenset({kind}))
     for name, value in parse_knobs(configuration.knobs).items():
         if precision not in read.get(name, ()):
             raise UnsupportedError(
-                f"{backend} {precision} does not read {name}: it sets {KNOBS[name].what}",
+                f"{backend} {precision} does not read {name}{_of_kinds(name, {kind})}:"
+                f" it sets {KNOBS[name].what}",
                 remedy="leave it out, or name an engine that `autotune engines` names beside it",
             )
         if reason := _why_not(name, value, isa, find):
@@ -174,9 +183,18 @@ def _wanted(asked: KnobSearch) -> Choices:
     return {name: tuple(dict.fromkeys((KNOBS[name].usual, *listed[name]))) for name in sorted(listed)}
 
 
-def _knobs_read(backend: Backend) -> Mapping[str, tuple[Precision, ...]]:
+def _knobs_read(backend: Backend, kinds: frozenset[str] | None = None) -> Mapping[str, tuple[Precision, ...]]:
+    """The precisions at which a backend reads a knob for one of these kinds of models, by its name."""
     own = backend.knobs if isinstance(backend, TakesKnobs) else {}
-    return {EVERYWHERE: backend.precisions, **own}
+    prepared = backend.kinds_with_knobs if isinstance(backend, PreparesKnobs) else frozenset()
+    is_turned = kinds is None or bool(prepared & kinds)
+    readable = {name: own[name] for name in own if is_turned or name not in PREPARING}
+    return {EVERYWHERE: backend.precisions, **readable}
+
+
+def _of_kinds(name: str, kinds: Collection[str] | None) -> str:
+    """The models that a knob is not read of, where it hangs on them."""
+    return f" for {', '.join(sorted(kinds))}: models" if kinds and name in PREPARING else ""
 
 
 def _here(choices: Choices, reasons: Mapping[str, Mapping[str, str]]) -> Choices:
@@ -200,13 +218,16 @@ def _reasons(
 
 
 def _refuse_missing(
-    asked: Mapping[str, tuple[str, ...]], read: Iterable[Choices], reasons: Mapping[str, Mapping[str, str]]
+    asked: Mapping[str, tuple[str, ...]],
+    kinds: Collection[str] | None,
+    read: Iterable[Choices],
+    reasons: Mapping[str, Mapping[str, str]],
 ) -> None:
     known = {name for choices in read for name in choices}
     for name, values in asked.items():
         if name not in known:
             raise StudyFileError(
-                f"no engine of this study reads {name}: it sets {KNOBS[name].what}",
+                f"no engine of this study reads {name}{_of_kinds(name, kinds)}: it sets {KNOBS[name].what}",
                 path=f"search.knobs.{name}",
                 remedy="leave it out, or search an engine that `autotune engines` names beside it",
             )

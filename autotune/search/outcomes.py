@@ -15,7 +15,7 @@ FAILURE = "failure"
 """User attribute of a trial whose configuration failed: the failure's kind. A failed Optuna trial without
 it was interrupted, and says nothing of its configuration."""
 PAIR_WIDE = "pair_wide"
-"""User attribute, true, of a failed trial that speaks for all of its model, backend and precision."""
+"""User attribute, true, of a failed trial that speaks for all that runs what is prepared for it."""
 MODEL_WIDE = "model_wide"
 """User attribute, true, of a failed trial that speaks for all of its model."""
 
@@ -39,13 +39,14 @@ class Outcomes:
     def rules_out(self, configuration: Configuration) -> bool:
         """Whether the configuration was tried, or is sure to fail as a tried one did.
 
-        - `unsupported` is a property of model, backend and precision, as is `wrong_output` where answers
-          were compared with the reference's: they are dropped everywhere. Where a variant of the model
-          itself is refused, it is dropped with every engine.
+        - `unsupported` is a property of what is prepared (model, backend, precision, and knobs that are
+          turned in preparation), as is `wrong_output` where answers were compared with the reference's: it
+          is dropped everywhere. Where a variant of the model itself is refused, it is dropped with every
+          engine.
         - `out_of_memory` at n instances: n or more instances of the same are dropped.
         - `disturbed` says nothing of the configuration: it may be tried again.
         - Every other failure speaks for its own configuration alone, as does every one of a configuration
-          with knobs.
+          with knobs that are turned when it is loaded.
         """
         key = configuration.prepared
         return (
@@ -65,7 +66,7 @@ def outcomes(trials: Sequence[FrozenTrial]) -> Outcomes:
     models = frozenset(configuration_of(trial).model for trial in trials if _speaks_for_model(trial))
     bounds: dict[Prepared, int] = {}
     for one, kind in tried.items():
-        if kind == FailureKind.OUT_OF_MEMORY and not one.knobs:
+        if kind == FailureKind.OUT_OF_MEMORY and one.is_plain:
             bounds[one.prepared] = min(one.instances, bounds.get(one.prepared, one.instances))
     return Outcomes(frozenset(tried), refused, models, bounds)
 
@@ -119,5 +120,5 @@ def _speaks_for_model(trial: FrozenTrial) -> bool:
 def _speaks_for_others(trial: FrozenTrial) -> bool:
     attributes = trial.user_attrs
     is_unsupported = attributes.get(FAILURE) == FailureKind.UNSUPPORTED
-    is_plain = not trial.params.get("knobs")
-    return _is_answer(trial) and is_plain and (is_unsupported or bool(attributes.get(PAIR_WIDE)))
+    is_wide = is_unsupported or bool(attributes.get(PAIR_WIDE))
+    return _is_answer(trial) and is_wide and configuration_of(trial).is_plain

@@ -22,7 +22,7 @@ from typing import Final
 from autotune.search.knobs import KnobSpace
 from autotune.search.score import direction
 from autotune.spec.configuration import Configuration
-from autotune.spec.knobs import NO_KNOBS, Knobs, format_knobs, legal_fault
+from autotune.spec.knobs import NO_KNOBS, PREPARING, Knobs, format_knobs, legal_fault
 from autotune.spec.study import Budget, StudySpec
 
 LEADERS: Final = 3
@@ -77,6 +77,14 @@ class SecondStage:
         """About how many trials it takes at most: every value alone, and every knob added once."""
         widest = max((_count(choices) for choices in self.space.choices.values()), default=0)
         return LEADERS * widest
+
+    def most_preparations(self) -> int:
+        """How many artifacts it takes at most: one for every value that is turned in preparation."""
+        turned = [
+            sum(len(values) - 1 for name, values in choices.items() if name in PREPARING)
+            for choices in self.space.choices.values()
+        ]
+        return LEADERS * max(turned, default=0)
 
     def _next(
         self, leader: Configuration, known: Known, is_open: Callable[[Configuration], bool]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from autotune.backends.availability import compiling_engines, require_engine
+from autotune.backends.availability import compiling_engines, model_kinds, require_engine
 from autotune.backends.registry import get_backend
 from autotune.errors import BackendError, PlacementError, StudyFileError
 from autotune.machine.machine import Machine
@@ -73,7 +73,8 @@ def _refusal(configuration: Configuration, spec: StudySpec, machine: Machine) ->
         require_engine(configuration, spec, machine)
         place(configuration, machine)
         batch_shares(spec.problem.batch_size, configuration.instances, spec.scenario)
-        knob_space(spec.search.knobs, {engine: (configuration.precision,)}, machine.isa)
+        engines = {engine: (configuration.precision,)}
+        knob_space(spec.search.knobs, engines, machine.isa, kinds=model_kinds(spec))
     except (BackendError, PlacementError, StudyFileError) as error:
         return error.problem
     if compiling_engines([engine]):

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
+from autotune.spec.knobs import preparing
+
 PlacementPolicy = Literal["close", "spread", "per-node", "per-l3", "unpinned"]
 POLICIES: tuple[PlacementPolicy, ...] = ("close", "spread", "per-node", "per-l3")
 """The policies that a study may search; `unpinned` is the baseline's alone."""
@@ -36,14 +38,16 @@ class Prepared(NamedTuple):
 
     Attributes:
         model: as in `Configuration`.
+        knobs: those of the configuration's that are turned in preparation.
     """
 
     model: str
     backend: str
     precision: Precision
+    knobs: str = ""
 
     def __str__(self) -> str:
-        engine = f"{self.backend} {self.precision}"
+        engine = " ".join(filter(None, (self.backend, self.precision, self.knobs)))
         return f"{engine} of {self.model}" if self.model else engine
 
 
@@ -80,7 +84,20 @@ class Configuration:
     @property
     def prepared(self) -> Prepared:
         """What is prepared for it."""
-        return Prepared(self.model, self.backend, self.precision)
+        return Prepared(self.model, self.backend, self.precision, preparing(self.knobs))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has no knobs but those that are turned in preparation.
+
+        Then what fails in preparing it, or in its answers, fails for all that run what is prepared for it.
+        """
+        return self.knobs == preparing(self.knobs)
+
+    @property
+    def engine_in_words(self) -> str:
+        """Engine, precision and, of several, the model."""
+        return str(self.prepared._replace(knobs=""))
 
     def parameters(self) -> dict[str, Any]:
         """The named parameters, as Optuna stores them."""

@@ -7,7 +7,7 @@ differs from the usual. Whether a knob can be turned on a machine is said by `au
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from types import MappingProxyType
@@ -75,6 +75,7 @@ KNOBS: Mapping[str, Knob] = {
             "for how many milliseconds an idle thread of libiomp5 stays awake",
             most=1_000_000,
         ),
+        Knob("fusion", ("off", "on"), "whether ONNX Runtime's attention is one operator, fused ahead"),
         Knob(
             "matmul_precision",
             ("highest", "high", "medium"),
@@ -98,7 +99,10 @@ KNOBS: Mapping[str, Knob] = {
 Source: LLVM, openmp/runtime/src/kmp.h, KMP_DEFAULT_BLOCKTIME.
 """
 
-ANSWERING = frozenset({"matmul_precision"})
+PREPARING = frozenset({"fusion"})
+"""Knobs that are turned in preparation: with them, another artifact is made."""
+
+ANSWERING = frozenset({"matmul_precision", *PREPARING})
 """Knobs that change what is answered, and not only how fast: answers with them are compared anew."""
 
 _NEEDED: Mapping[str, str] = {"blocktime": "libiomp5", "wait_policy": "libgomp"}
@@ -161,7 +165,16 @@ def legal_fault(knobs: Knobs) -> str:
 
 def answering(text: str) -> str:
     """The part of a text that changes what is answered."""
-    return format_knobs({name: value for name, value in parse_knobs(text).items() if name in ANSWERING})
+    return _only(ANSWERING, text)
+
+
+def preparing(text: str) -> str:
+    """The part of a text that changes what is prepared."""
+    return _only(PREPARING, text)
+
+
+def _only(names: Container[str], text: str) -> str:
+    return format_knobs({name: value for name, value in parse_knobs(text).items() if name in names})
 
 
 def knob_texts(choices: Mapping[str, Iterable[str]]) -> Iterator[str]:

@@ -31,7 +31,7 @@ class Failure:
     Attributes:
         reason: one sentence, with the engine's own words where it has any.
         stderr_tail: the last bytes that the failed worker wrote to stderr, decoded.
-        pair_wide: whether it speaks for every configuration of this model, backend and precision.
+        pair_wide: whether it speaks for every configuration that runs what is prepared for this one.
         model_wide: whether it speaks for every configuration of this variant of the model.
     """
 

@@ -19,7 +19,7 @@ from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.placement.preloads import find_preload
 from autotune.search.knobs import knob_statuses
-from autotune.spec.configuration import Configuration
+from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.knobs import parse_knobs
 from autotune.spec.problem import Problem
 from autotune.spec.study import Measure, Objective
@@ -53,13 +53,18 @@ def prepared(models: Path, cache: Path, backend: str) -> Path:
     return prepare_artifact(model, backend, "fp32", isa, ArtifactCache(cache), timeout_s=240).directory
 
 
-def seen(models: Path, cache: Path, backend: str, knobs: str) -> dict[str, str]:
+def seen(
+    models: Path, cache: Path, backend: str, knobs: str, precision: Precision = "fp32"
+) -> dict[str, str]:
     """What a worker with these knobs says that it has, once its trial has proven them."""
     model = resolve_model(f"path:{models / 'classifier'}", base=models, seed=0, offline=True)
     machine = read_machine()
-    artifact = prepare_artifact(model, backend, "fp32", machine.isa, ArtifactCache(cache), timeout_s=240)
     threads = min(2, machine.thread_budget)
-    configuration = Configuration(1, threads, "close", "0", False, backend, "fp32", knobs=knobs)
+    configuration = Configuration(1, threads, "close", "0", False, backend, precision, knobs=knobs)
+    turned = configuration.prepared.knobs
+    artifact = prepare_artifact(
+        model, backend, precision, machine.isa, ArtifactCache(cache), timeout_s=240, knobs=turned
+    )
     commands = worker_commands(
         configuration,
         place(configuration, machine),
@@ -89,6 +94,15 @@ def test_onnx_runtime_says_how_it_optimises_and_waits(tiny_models: Path, contrac
     assert (usual["optimization"], usual["spinning"]) == ("all", "on")
     turned = seen(tiny_models, contract_cache, "onnxruntime", "optimization=basic spinning=off")
     assert (turned["optimization"], turned["spinning"]) == ("basic", "off")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8-dynamic"])
+def test_onnx_runtime_says_whether_its_attention_is_fused(
+    tiny_models: Path, contract_cache: Path, precision: Precision
+) -> None:
+    assert seen(tiny_models, contract_cache, "onnxruntime", "", precision)["fusion"] == "off"
+    turned = seen(tiny_models, contract_cache, "onnxruntime", "fusion=on spinning=off", precision)
+    assert (turned["fusion"], turned["spinning"]) == ("on", "off")
 
 
 def test_openvino_says_its_streams_and_pinning(tiny_models: Path, contract_cache: Path) -> None:

@@ -17,17 +17,17 @@ from autotune.model.sources import resolve_model
 
 pytestmark = pytest.mark.engines
 
-Prepare = Callable[[str, str], Artifact]
+Prepare = Callable[..., Artifact]
 
 
 @pytest.fixture
 def prepare(tiny_models: Path, contract_cache: Path) -> Prepare:
-    """Prepares a tiny model for an engine at fp32."""
+    """Prepares a tiny model for an engine at fp32, maybe with knobs."""
 
-    def prepare_tiny(name: str, backend: str) -> Artifact:
+    def prepare_tiny(name: str, backend: str, knobs: str = "") -> Artifact:
         model = resolve_model(f"path:{name}", base=tiny_models, seed=0, offline=True)
         cache = ArtifactCache(contract_cache)
-        return prepare_artifact(model, backend, "fp32", frozenset(), cache, timeout_s=240)
+        return prepare_artifact(model, backend, "fp32", frozenset(), cache, timeout_s=240, knobs=knobs)
 
     return prepare_tiny
 
@@ -51,3 +51,14 @@ def test_weights_that_do_not_fit_the_config_are_refused_with_both_shapes(
 def test_an_architecture_that_cannot_be_exported_is_refused_in_the_engines_words(prepare: Prepare) -> None:
     with pytest.raises(UnsupportedError, match=r"cannot export .*: \w+"):
         prepare("longformer", "onnxruntime")
+
+
+def test_an_architecture_whose_attention_cannot_be_fused_is_refused_in_words(prepare: Prepare) -> None:
+    with pytest.raises(UnsupportedError, match=r"takes|take this architecture|could fuse|follow") as caught:
+        prepare("longformer", "onnxruntime", "fusion=on")
+    assert caught.value.remedy == "leave fusion out of search.knobs"
+
+
+def test_what_is_not_made_of_a_checkpoint_has_no_knobs_in_preparation(prepare: Prepare) -> None:
+    with pytest.raises(UnsupportedError, match="pytorch does not turn that in path: models"):
+        prepare("classifier", "pytorch", "fusion=on")

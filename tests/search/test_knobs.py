@@ -33,6 +33,7 @@ def test_auto_turns_every_knob_of_an_engine_that_can_be_had() -> None:
     space, _ = knob_space("auto", ENGINES, NO_ISA, everything)
     assert space.choices["onnxruntime", "fp32"] == {
         "allocator": ("glibc", "jemalloc", "tcmalloc", "mimalloc"),
+        "fusion": ("off", "on"),
         "optimization": ("all", "extended", "basic", "disabled"),
         "spinning": ("on", "off"),
     }
@@ -112,14 +113,28 @@ def test_a_configuration_with_a_knob_that_does_nothing_here_is_refused(
 ) -> None:
     one = replace(ONE, precision=precision, knobs=knobs)
     with pytest.raises(UnsupportedError, match=words) as caught:
-        require_knobs(one, NO_ISA, nothing)
+        require_knobs(one, "path", NO_ISA, nothing)
     assert remedy in caught.value.remedy
 
 
 def test_a_configuration_with_knobs_that_are_read_and_can_be_had_is_let_through() -> None:
-    require_knobs(
-        replace(ONE, knobs="allocator=mimalloc optimization=basic spinning=off"), NO_ISA, everything
-    )
+    for knobs in ("allocator=mimalloc optimization=basic spinning=off", "fusion=on"):
+        require_knobs(replace(ONE, knobs=knobs), "path", NO_ISA, everything)
+
+
+ONNX_FILE = frozenset({"onnx"})
+
+
+def test_what_is_turned_in_preparation_hangs_on_the_kind_of_model() -> None:
+    either, _ = knob_space("auto", ENGINES, NO_ISA, nothing, kinds=frozenset({"path", "onnx"}))
+    assert either.choices["onnxruntime", "fp32"]["fusion"] == ("off", "on")
+    as_it_is, _ = knob_space("auto", ENGINES, NO_ISA, nothing, kinds=ONNX_FILE)
+    assert set(as_it_is.choices["onnxruntime", "fp32"]) == {"optimization", "spinning"}
+    words = r"search.knobs.fusion: no engine of this study reads fusion for onnx: models"
+    with pytest.raises(StudyFileError, match=words):
+        knob_space({"fusion": ("on",)}, ENGINES, NO_ISA, nothing, kinds=ONNX_FILE)
+    with pytest.raises(UnsupportedError, match="onnxruntime fp32 does not read fusion for onnx: models"):
+        require_knobs(replace(ONE, knobs="fusion=on"), "onnx", NO_ISA, nothing)
 
 
 def test_one_thread_has_nobody_to_wait_for() -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 import optuna
 import pytest
 
+from autotune.search.estimate import PREPARATION_S, START_UP_S, estimated_s, estimated_trials
 from autotune.search.knobs import KnobSpace, knob_space
 from autotune.search.score import score
 from autotune.search.second_stage import LEADERS, SecondStage, leaders, second_stage
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search
-from autotune.spec.configuration import Configuration, Precision
+from autotune.spec.configuration import Configuration, Precision, Prepared
 from autotune.spec.knobs import parse_knobs
 from autotune.spec.problem import Problem
 from autotune.spec.study import Budget, Objective, Search, StudySpec
@@ -234,6 +235,54 @@ def test_a_failure_with_knobs_speaks_for_itself_alone(kind: FailureKind) -> None
     assert (following.knobs, following != failed.configuration) == ("spinning=off", True)
     study.turn_knobs(now=False)
     assert study.untried() > 1
+
+
+FUSED = KnobSpace(
+    {("fake", "fp32"): {"fusion": ("off", "on"), "spinning": ("on", "off")}},
+    ("", "fusion=on", "fusion=on spinning=off", "spinning=off"),
+)
+
+
+def a_study_with_fusion() -> tuple[StudySpec, SearchStudy]:
+    """In its second stage, in which attention can be fused in preparation."""
+    spec = a_spec(None)
+    space = replace(build_space(spec, MACHINE, ENGINES), knobs=FUSED)
+    study = open_search(spec, space, optuna.storages.InMemoryStorage())
+    list(proposals(study, spec, 5))
+    study.turn_knobs(now=True)
+    return spec, study
+
+
+@pytest.mark.parametrize("kind", [FailureKind.UNSUPPORTED, FailureKind.WRONG_OUTPUT])
+def test_a_failure_with_what_is_turned_in_preparation_speaks_for_all_that_have_it(kind: FailureKind) -> None:
+    spec, study = a_study_with_fusion()
+    failed = study.ask()
+    assert failed.configuration.knobs == "fusion=on"
+    study.tell(failed.number, Answer(Failure(kind, "because", pair_wide=True), None, {}))
+    following = list(proposals(study, spec))
+    assert {one.knobs for one in following} == {"", "spinning=off"}
+
+
+def test_what_is_not_prepared_with_a_knob_is_not_tried_with_it_when_time_is_short() -> None:
+    spec, study = a_study_with_fusion()
+    study.keep_to(frozenset({Prepared("", "fake", "fp32")}))
+    assert [one.knobs for one in proposals(study, spec, 1)] == ["spinning=off"]
+    study.keep_to(None)
+    assert [one.knobs for one in proposals(study, spec, 1)] == ["fusion=on"]
+
+
+def test_the_estimate_counts_what_is_prepared_with_knobs() -> None:
+    spec = a_spec(None)
+    plain = replace(build_space(spec, MACHINE, ENGINES), knobs=FUSED.without("fusion"))
+    both = replace(plain, knobs=FUSED)
+    trials = estimated_trials(spec, both) - estimated_trials(spec, plain)
+    trial_s = (estimated_s(spec, both) - estimated_s(spec, plain) - LEADERS * PREPARATION_S) / trials
+    assert trial_s == pytest.approx(estimated_trial_s(spec))
+
+
+def estimated_trial_s(spec: StudySpec) -> float:
+    measure = spec.measure
+    return START_UP_S + measure.warmup_s + max(measure.blocks, measure.max_blocks) * measure.block_s
 
 
 @pytest.mark.parametrize(

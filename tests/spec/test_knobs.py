@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.spec.knobs import KNOBS, answering, format_knobs, knob_texts, legal_fault, parse_knobs
+from autotune.spec.knobs import (
+    KNOBS,
+    answering,
+    format_knobs,
+    knob_texts,
+    legal_fault,
+    parse_knobs,
+    preparing,
+)
 
 ANY_KNOBS = st.fixed_dictionaries(
     {}, optional={name: st.sampled_from(knob.values) for name, knob in KNOBS.items()}
@@ -69,3 +77,9 @@ def test_every_combination_is_there_once_if_it_is_legal() -> None:
 def test_only_what_changes_answers_is_compared_anew() -> None:
     assert answering("allocator=jemalloc matmul_precision=medium") == "matmul_precision=medium"
     assert answering("spinning=off") == ""
+
+
+def test_what_changes_the_artifact_changes_the_answers_too() -> None:
+    assert preparing("fusion=on matmul_precision=medium") == "fusion=on"
+    assert answering("fusion=on spinning=off") == "fusion=on"
+    assert preparing("") == ""

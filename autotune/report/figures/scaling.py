@@ -59,7 +59,7 @@ def best_by_count(
     found: dict[str, dict[int, float]] = {}
     for trial in trials:
         if trial.score is not None:
-            mine = found.setdefault(str(trial.configuration.prepared), {})
+            mine = found.setdefault(trial.configuration.engine_in_words, {})
             at = getattr(trial.configuration, what)
             if at not in mine or dossier.is_better(trial.score, mine[at]):
                 mine[at] = trial.score
@@ -70,7 +70,7 @@ def _draw(axes: Axes, dossier: Dossier, trials: Sequence[TrialRecord], what: Cou
     lines = best_by_count(dossier, trials, what)
     for index, (name, points) in enumerate(lines.items()):
         colour, marker = HUES[index % len(HUES)], MARKERS[index % len(MARKERS)]
-        mine = [one for one in trials if str(one.configuration.prepared) == name and one.score is not None]
+        mine = [one for one in trials if one.configuration.engine_in_words == name and one.score is not None]
         axes.scatter(
             [getattr(one.configuration, what) for one in mine],
             [shown_score(dossier, one.score or 0.0) for one in mine],
