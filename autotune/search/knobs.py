@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from autotune.backends.protocol import Backend, PreparesKnobs, TakesKnobs
+from autotune.backends.knobs import knobs_read
 from autotune.backends.registry import backends, get_backend
 from autotune.backends.torch_engine import BF16_FLAGS, torch_folder
 from autotune.errors import StudyFileError, UnsupportedError
@@ -22,9 +22,6 @@ Find = Callable[[str, str], Path | None]
 
 Choices = Mapping[str, tuple[str, ...]]
 """Values by knob, the usual one first."""
-
-EVERYWHERE: Final = "allocator"
-"""The knob that every process reads."""
 
 HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
@@ -121,7 +118,7 @@ def knob_space(
             knob: wanted[knob] for knob in wanted if knob in knobs and precision in knobs[knob]
         }
         for name, precisions in engines.items()
-        for knobs in [_knobs_read(get_backend(name), kinds)]
+        for knobs in [knobs_read(get_backend(name), kinds)]
         for precision in precisions
     }
     reasons = _reasons(wanted, {knob for choices in read.values() for knob in choices}, isa, find)
@@ -144,7 +141,7 @@ def require_knobs(
         UnsupportedError: one is not read, or cannot be had; with what helps.
     """
     backend, precision = configuration.backend, configuration.precision
-    read = _knobs_read(get_backend(backend), frozenset({kind}))
+    read = knobs_read(get_backend(backend), frozenset({kind}))
     for name, value in parse_knobs(configuration.knobs).items():
         if precision not in read.get(name, ()):
             raise UnsupportedError(
@@ -160,7 +157,7 @@ def require_knobs(
 
 def knob_statuses(isa: frozenset[str], find: Find = find_preload) -> tuple[KnobStatus, ...]:
     """Every knob, whether a study asks for it or not; no engine is imported."""
-    readers = {name: _knobs_read(backend) for name, backend in backends().items()}
+    readers = {name: knobs_read(backend) for name, backend in backends().items()}
     wanted = {name: knob.values for name, knob in KNOBS.items()}
     reasons = _reasons(wanted, wanted, isa, find)
     return tuple(
@@ -181,15 +178,6 @@ def _wanted(asked: KnobSearch) -> Choices:
         return {}
     listed = {name: knob.values for name, knob in KNOBS.items()} if isinstance(asked, str) else asked
     return {name: tuple(dict.fromkeys((KNOBS[name].usual, *listed[name]))) for name in sorted(listed)}
-
-
-def _knobs_read(backend: Backend, kinds: frozenset[str] | None = None) -> Mapping[str, tuple[Precision, ...]]:
-    """The precisions at which a backend reads a knob for one of these kinds of models, by its name."""
-    own = backend.knobs if isinstance(backend, TakesKnobs) else {}
-    prepared = backend.kinds_with_knobs if isinstance(backend, PreparesKnobs) else frozenset()
-    is_turned = kinds is None or bool(prepared & kinds)
-    readable = {name: own[name] for name in own if is_turned or name not in PREPARING}
-    return {EVERYWHERE: backend.precisions, **readable}
 
 
 def _of_kinds(name: str, kinds: Collection[str] | None) -> str:

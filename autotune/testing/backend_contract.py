@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from autotune.backends.knobs import turned_in_preparation
 from autotune.backends.preparation import prepare_artifact
 from autotune.backends.registry import backends, get_backend, package_versions
 from autotune.machine.read import read_machine
@@ -151,6 +152,21 @@ class BackendContract:
                 assert manifest.agreement is not None
                 least = self.least_cosine_of_int4 if precision == "int4-weights" else self.least_cosine
                 assert manifest.agreement.cosine >= least
+
+    def test_what_it_turns_in_preparation_is_another_artifact_that_agrees(
+        self, contract_model: str, contract_cache: Path, probes: Mapping[Precision, Probe]
+    ) -> None:
+        model = resolve_model(contract_model, base=Path("/"), seed=0, offline=True)
+        isa, cache = read_machine().isa, ArtifactCache(contract_cache)
+        for precision, knobs in turned_in_preparation(get_backend(self.name), frozenset({model.kind})):
+            if precision in probes:
+                made = prepare_artifact(
+                    model, self.name, precision, isa, cache, timeout_s=self.timeout_s, knobs=knobs
+                )
+                manifest = read_manifest(made.directory)
+                assert manifest is not None
+                assert (manifest.knobs, made.key != probes[precision].artifact.key) == (knobs, True)
+                assert manifest.agreement is None or manifest.agreement.cosine >= (self.least_cosine or 0.0)
 
     def test_running_leaves_the_artifact_as_it_was(self, probes: Mapping[Precision, Probe]) -> None:
         assert all(read_manifest(probe.artifact.directory) is not None for probe in probes.values())

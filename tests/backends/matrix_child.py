@@ -5,9 +5,9 @@
 
 `models` writes a small random model of every architecture into FOLDER/NAME/model, and beside every model
 there its reference and its calibration. `engine` makes the artifact of every named model at every precision
-that the backend has here, as a preparation's child does, and appends one JSON line for each to OUTCOMES: what
-was observed, or the error's class and words. It is one process for all artifacts of an engine, as most of the
-time of a small model's preparation goes into imports.
+that the backend has here, and with what it can turn in preparation, as a preparation's child does. It appends
+one JSON line for each to OUTCOMES: what was observed, or the error's class and words. It is one process for
+all artifacts of an engine, as most of the time of a small model's preparation goes into imports.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.backends.calibration import CALIBRATION
+from autotune.backends.knobs import turned_in_preparation
 from autotune.backends.prepare_child import handle
 from autotune.backends.protocol import Backend, DerivesPrecisions
 from autotune.backends.reference import REFERENCE
@@ -97,54 +98,59 @@ def write_artifacts(models: Iterable[Path], engine: str, outcomes: Path) -> None
     """Make every artifact of an engine, one model after the other."""
     backend, isa = get_backend(engine), read_machine().isa
     for model in models:
-        made: dict[str, dict[str, Any]] = {}
-        for precision in _bases_first(backend):
+        made: dict[tuple[str, str], dict[str, Any]] = {}
+        for precision, knobs in _bases_first(backend):
             if backend.unsupported(precision, isa, "path") is None:
-                base = made.get(_bases(backend).get(precision, ""), {})
-                made[precision] = base if "error" in base else _outcome(backend, model, precision, isa)
+                base = made.get((_bases(backend).get(precision, ""), knobs), {})
+                found = base if "error" in base else _outcome(backend, model, precision, knobs, isa)
+                made[precision, knobs] = found
                 with outcomes.open("a") as lines:
-                    print(json.dumps([model.name, precision, made[precision]]), file=lines)
-        for precision in made:
-            shutil.rmtree(_artifact(model, engine, precision), ignore_errors=True)
+                    print(json.dumps([model.name, precision, knobs, found]), file=lines)
+        for precision, knobs in made:
+            shutil.rmtree(_artifact(model, engine, precision, knobs), ignore_errors=True)
 
 
 def _bases(backend: Backend) -> Mapping[Any, Any]:
     return backend.derived if isinstance(backend, DerivesPrecisions) else {}
 
 
-def _bases_first(backend: Backend) -> list[Any]:
+def _bases_first(backend: Backend) -> list[tuple[Any, str]]:
+    """Precisions and knobs in the order in which they can be made."""
     bases = _bases(backend)
 
     def depth(precision: Any) -> int:
         return 1 + depth(bases[precision]) if precision in bases else 0
 
-    return sorted(backend.precisions, key=depth)
+    plain = [(precision, "") for precision in backend.precisions]
+    return sorted((*plain, *turned_in_preparation(backend)), key=lambda one: depth(one[0]))
 
 
-def _outcome(backend: Backend, model: Path, precision: Any, isa: frozenset[str]) -> dict[str, Any]:
+def _outcome(
+    backend: Backend, model: Path, precision: Any, knobs: str, isa: frozenset[str]
+) -> dict[str, Any]:
     request = {
-        **_request(model, backend.name, precision),
+        **_request(model, backend.name, precision, knobs),
         "isa": sorted(isa),
         "calibration": str(_artifact(model, CALIBRATION, "fp32")),
     }
     if precision in _bases(backend):
-        request["base"] = str(_artifact(model, backend.name, _bases(backend)[precision]))
+        request["base"] = str(_artifact(model, backend.name, _bases(backend)[precision], knobs))
     try:
         return handle(request)
     except AutotuneError as error:
         return {"error": type(error).__name__, "words": error.problem}
 
 
-def _request(model: Path, backend: str, precision: Any) -> dict[str, Any]:
+def _request(model: Path, backend: str, precision: Any, knobs: str = "") -> dict[str, Any]:
     """What `autotune.backends.preparation` asks of the child."""
     reference = _artifact(model, REFERENCE, "fp32")
     is_reference = backend == REFERENCE
     resolved = resolve_model(f"path:{model / 'model'}", base=Path("/"), seed=0, offline=True)
-    directory = _artifact(model, backend, precision)
+    directory = _artifact(model, backend, precision, knobs)
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
     return {
-        "name": {"backend": backend, "precision": precision},
+        "name": {"backend": backend, "precision": precision, "knobs": knobs},
         "model": {**vars(resolved), "path": str(resolved.path if is_reference else reference)},
         "directory": str(directory),
         "root": str(model),
@@ -152,8 +158,8 @@ def _request(model: Path, backend: str, precision: Any) -> dict[str, Any]:
     }
 
 
-def _artifact(model: Path, backend: str, precision: str) -> Path:
-    return model / f"{backend}-{precision}"
+def _artifact(model: Path, backend: str, precision: str, knobs: str = "") -> Path:
+    return model / f"{backend}-{precision}{knobs and '-'}{knobs}"
 
 
 def main(task: str, folder: Path, *arguments: str) -> None:

