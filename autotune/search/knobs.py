@@ -15,7 +15,7 @@ from autotune.errors import StudyFileError, UnsupportedError
 from autotune.placement.preloads import find_preload, install, missing
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.knob_search import KnobSearch
-from autotune.spec.knobs import KNOBS, NO_KNOBS, PREPARING, Knobs, knob_texts, legal_fault, parse_knobs
+from autotune.spec.knobs import KNOBS, NO_KNOBS, Knobs, knob_texts, legal_fault, parse_knobs
 
 Find = Callable[[str, str], Path | None]
 """Where the library of a knob's value lies, as `autotune.placement.preloads.find_preload` says it."""
@@ -123,7 +123,7 @@ def knob_space(
     }
     reasons = _reasons(wanted, {knob for choices in read.values() for knob in choices}, isa, find)
     if not isinstance(asked, str):
-        _refuse_missing(asked, kinds, read.values(), reasons)
+        _refuse_missing(asked, engines, kinds, read.values(), reasons)
     here = {pair: _here(choices, reasons) for pair, choices in read.items()}
     texts = sorted({"", *(text for choices in read.values() for text in knob_texts(choices))})
     return KnobSpace(here, tuple(texts)), tuple(reasons_in_words(reasons))
@@ -144,9 +144,9 @@ def require_knobs(
     read = knobs_read(get_backend(backend), frozenset({kind}))
     for name, value in parse_knobs(configuration.knobs).items():
         if precision not in read.get(name, ()):
+            where = _for_kinds(name, {kind}, {backend: (precision,)})
             raise UnsupportedError(
-                f"{backend} {precision} does not read {name}{_of_kinds(name, {kind})}:"
-                f" it sets {KNOBS[name].what}",
+                f"{backend} {precision} does not read {name}{where}: it sets {KNOBS[name].what}",
                 remedy="leave it out, or name an engine that `autotune engines` names beside it",
             )
         if reason := _why_not(name, value, isa, find):
@@ -180,9 +180,13 @@ def _wanted(asked: KnobSearch) -> Choices:
     return {name: tuple(dict.fromkeys((KNOBS[name].usual, *listed[name]))) for name in sorted(listed)}
 
 
-def _of_kinds(name: str, kinds: Collection[str] | None) -> str:
-    """The models that a knob is not read of, where it hangs on them."""
-    return f" for {', '.join(sorted(kinds))}: models" if kinds and name in PREPARING else ""
+def _for_kinds(name: str, kinds: Collection[str] | None, engines: Mapping[str, tuple[Precision, ...]]) -> str:
+    """For which kinds of models no engine reads a knob at these precisions, where one does for others."""
+    is_read = any(
+        {*knobs_read(get_backend(engine)).get(name, ())} & {*precisions}
+        for engine, precisions in engines.items()
+    )
+    return f" for {', '.join(sorted(kinds))}: models" if kinds and is_read else ""
 
 
 def _here(choices: Choices, reasons: Mapping[str, Mapping[str, str]]) -> Choices:
@@ -207,6 +211,7 @@ def _reasons(
 
 def _refuse_missing(
     asked: Mapping[str, tuple[str, ...]],
+    engines: Mapping[str, tuple[Precision, ...]],
     kinds: Collection[str] | None,
     read: Iterable[Choices],
     reasons: Mapping[str, Mapping[str, str]],
@@ -215,7 +220,8 @@ def _refuse_missing(
     for name, values in asked.items():
         if name not in known:
             raise StudyFileError(
-                f"no engine of this study reads {name}{_of_kinds(name, kinds)}: it sets {KNOBS[name].what}",
+                f"no engine of this study reads {name}{_for_kinds(name, kinds, engines)}:"
+                f" it sets {KNOBS[name].what}",
                 path=f"search.knobs.{name}",
                 remedy="leave it out, or search an engine that `autotune engines` names beside it",
             )
