@@ -16,7 +16,7 @@ from typing import Any
 
 from autotune.backends.onnx_graph import MODEL_FILE, has_fused_attention, save_model
 from autotune.backends.positional import check_follows, example_inputs, positional_model
-from autotune.backends.words import first_cause
+from autotune.backends.words import first_cause, first_line
 from autotune.errors import UnsupportedError
 from autotune.model.inputs import read_inputs
 
@@ -71,7 +71,7 @@ def _export(module: Any, source: Path, target: Path) -> None:
                 input_names=names,
                 output_names=["output"],
             )
-    except (torch.onnx.OnnxExporterError, RuntimeError, TypeError, ValueError, IndexError) as error:
+    except (torch.onnx.OnnxExporterError, RuntimeError, TypeError, ValueError, LookupError) as error:
         raise UnsupportedError(
             "torch's older exporter, which fusing starts from, cannot take this architecture: "
             f"{first_cause(error)}",
@@ -80,19 +80,30 @@ def _export(module: Any, source: Path, target: Path) -> None:
 
 
 def _fused(exported: Path, config: Any) -> Any:
-    """The graph with whatever the optimiser has fused in it."""
+    """The graph with whatever the optimiser has fused in it.
+
+    Raises:
+        UnsupportedError: it stumbles over the graph.
+    """
     from onnxruntime.transformers.fusion_options import FusionOptions
     from onnxruntime.transformers.optimizer import optimize_model
 
-    with _quiet():
-        optimised = optimize_model(
-            str(exported),
-            model_type=PATTERN,
-            num_heads=config.num_attention_heads,
-            hidden_size=config.hidden_size,
-            optimization_options=FusionOptions(PATTERN),
-            opt_level=0,
-        ).model
+    # 0 has the optimiser look for the number itself.
+    heads, width = (getattr(config, name, 0) for name in ("num_attention_heads", "hidden_size"))
+    try:
+        with _quiet():
+            optimised = optimize_model(
+                str(exported),
+                model_type=PATTERN,
+                num_heads=heads if isinstance(heads, int) else 0,
+                hidden_size=width if isinstance(width, int) else 0,
+                optimization_options=FusionOptions(PATTERN),
+                opt_level=0,
+            ).model
+    except (RuntimeError, LookupError, TypeError, ValueError, AttributeError, AssertionError) as error:
+        raise UnsupportedError(
+            f"onnxruntime's optimiser cannot take this architecture: {first_cause(error)}", remedy=REMEDY
+        ) from error
     del optimised.graph.value_info[:]
     return optimised
 
@@ -107,7 +118,10 @@ def _check_follows(module: Any, source: Path, directory: Path) -> None:
 
     def made(*tensors: Any) -> Any:
         inputs = {name: tensor.numpy() for name, tensor in zip(names, tensors, strict=True)}
-        return torch.from_numpy(session.run(None, inputs)[0])
+        try:
+            return torch.from_numpy(session.run(None, inputs)[0])
+        except Exception as error:  # its errors have no class in common
+            raise RuntimeError(first_line(error)) from error
 
     with torch.no_grad():
         check_follows(made, module, source, "onnxruntime's fused attention", REMEDY)
