@@ -61,8 +61,8 @@ def tie_sentence(plan: Plan) -> str:
         names = f"Trials {', '.join(numbers[:-1])} and {numbers[-1]} are"
     return (
         f"{names} not distinguishable from the plan. Of those whose estimates lie within the indifference "
-        "zone (confirm.tie) of the best, the plan is the one with fewer cores, then less memory, then fewer "
-        "instances."
+        "zone (confirm.tie) of the best, the plan is the one with fewer cores, then fewer knobs, then less "
+        "memory, then fewer instances."
     )
 
 
