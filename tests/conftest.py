@@ -17,6 +17,31 @@ QUIET = (
 )
 """Tests that judge what they time, or look at all that runs on the host."""
 
+LONGEST = (
+    "test_tuning.py",
+    "emulator/test_sockets.py",
+    "test_measuring.py",
+    "backends/test_matrix.py",
+    "test_second_stage.py",
+    "emulator/test_limits.py",
+    "test_variants.py",
+    "backends/test_torch_graphs.py",
+    "series/test_engines.py",
+    "backends/test_answers.py",
+    "test_requests.py",
+    "backends/test_jax.py",
+    "cli/test_compare.py",
+    "backends/test_engine_knobs.py",
+    "test_choices_that_come_and_go.py",
+    "backends/test_models.py",
+    "cli/test_study.py",
+    "backends/test_preparation.py",
+    "backends/test_engines.py",
+)
+"""The files that take longest, which begin first: in turn those that measure, which one process at a time can
+do on a host, and those that compute. By the alphabet, a file of six minutes came last, while the other cores
+had nothing to do."""
+
 
 hypothesis.settings.register_profile("no deadline", deadline=None)  # a test judges behaviour, not speed
 hypothesis.settings.load_profile("no deadline")
@@ -34,11 +59,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need the host for themselves."""
-    folder = Path(__file__).parent
+    """Mark the tests that need the host for themselves, and put the longest files first."""
     for item in items:
-        if item.path.relative_to(folder).as_posix().startswith(QUIET):
+        if _file(item).startswith(QUIET):
             item.add_marker("quiet")
+    places = {file: place for place, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(_file(item), len(places)))
+
+
+def _file(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).as_posix()
 
 
 @pytest.fixture(scope="module")

@@ -344,7 +344,7 @@ def test_failing_configurations_of_every_kind_do_not_stop_the_study(folder: Fold
     folder.write(
         model={"faults": FAULTS},
         search={**STUDY["search"], "precisions": ["fp32", "bf16", "int8-dynamic"]},
-        measure={**STUDY["measure"], "trial_timeout": "6s"},
+        measure={**STUDY["measure"], "trial_timeout": "8s"},
     )
     folder.tune()
     trials = folder.trials()

@@ -19,7 +19,9 @@ REPOSITORY = Path(__file__).parents[2]
 EMULATOR = Path(os.environ.get("AUTOTUNE_NUMA_VM", REPOSITORY.parent / "shared" / "numa-vm" / "numa-vm"))
 
 SEARCH = """
+import os
 import sys
+from pathlib import Path
 
 import autotune
 from autotune.report.progress import Observer
@@ -32,14 +34,27 @@ class SearchOnly(Observer):
         self.trials += 1
 
     def wants_to_stop(self):
-        return self.trials == int(sys.argv[2])
+        return self.trials == int(sys.argv[1])
 
-try:
-    autotune.tune(sys.argv[1], observer=SearchOnly())
-except TuningInterrupted as interrupted:
-    assert interrupted.plan is not None, interrupted.reason
+def search(study, group):
+    if group:
+        Path(group, "cgroup.procs").write_text(str(os.getpid()))
+    try:
+        autotune.tune(study, observer=SearchOnly())
+    except TuningInterrupted as interrupted:
+        assert interrupted.plan is not None, interrupted.reason
+
+for argument in sys.argv[2:]:
+    child = os.fork()
+    if not child:
+        study, _, group = argument.partition("@")
+        search(study, group)
+        sys.exit()
+    if os.waitpid(child, 0)[1]:
+        sys.exit(f"{argument} failed")
 """
-"""`search.py STUDY TRIALS`: so many trials, and no confirmation, which would launch the same for minutes."""
+"""`search.py TRIALS STUDY[@CGROUP]...`: so many trials of each, one study after the other, and no
+confirmation, which would launch the same for minutes. Importing takes half a minute and is done once."""
 
 Emulate = Callable[[Path, tuple[str, ...], str], None]
 
@@ -65,6 +80,7 @@ def emulate() -> Emulate:
         (folder / "search.py").write_text(SEARCH)
         ran = subprocess.run(
             [
+                *("nice", "-n", "10"),  # its many cpus would starve what is measured beside it
                 EMULATOR,
                 *shape,
                 "--timeout=900",

@@ -23,16 +23,11 @@ budget: {trials: 2, minutes: 60}
 """
 SCRIPT = """
 set -e
-limited() { # NAME CONTROLLER=VALUE...
-    name=$1
-    group=/sys/fs/cgroup/$1
-    shift
-    mkdir "$group"
-    for setting; do echo "${setting#*=}" > "$group/${setting%%=*}"; done
-    sh -c 'echo $$ > "$0/cgroup.procs"; exec "$PYTHON" -P search.py "$1.yaml" 2' "$group" "$name"
-}
-limited quota "cpu.max=150000 100000"
-limited cpuset cpuset.cpus=3
+groups=/sys/fs/cgroup
+mkdir "$groups/quota" "$groups/cpuset"
+echo "150000 100000" > "$groups/quota/cpu.max"
+echo 3 > "$groups/cpuset/cpuset.cpus"
+"$PYTHON" -P search.py 2 "quota.yaml@$groups/quota" "cpuset.yaml@$groups/cpuset"
 """
 
 

@@ -34,7 +34,7 @@ search:
 measure: {warmup: 1s, block: 200ms, blocks: 1, max_blocks: 1, disturbed: keep, trial_timeout: 240s}
 budget: {trials: 5, minutes: 60}
 """
-TUNE = '"$PYTHON" -P search.py study.yaml 5'
+TUNE = '"$PYTHON" -P search.py 5 study.yaml'
 LAUNCH = """
 "$PYTHON" -P -m autotune export latest --to numactl -o launch
 bash launch/launch.sh --seconds 1 > launched.txt
