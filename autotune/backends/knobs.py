@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from autotune.backends.protocol import Backend, PreparesKnobs, TakesKnobs
+from autotune.backends.registry import backends
 from autotune.spec.configuration import Precision
 from autotune.spec.knobs import KNOBS, PREPARING
 
@@ -37,3 +38,16 @@ def turned_in_preparation(
     for name, precisions in knobs_read(backend, kinds).items():
         for value in KNOBS[name].values[1:] if name in PREPARING else ():
             yield from ((precision, f"{name}={value}") for precision in precisions)
+
+
+def readers(name: str) -> str:
+    """Every registered backend that reads a knob, in words; with the precisions, unless these are all."""
+    found = {
+        backend.name: (knobs_read(backend).get(name, ()), backend.precisions)
+        for backend in backends().values()
+    }
+    return ", ".join(
+        engine if set(precisions) == set(every) else f"{engine} ({', '.join(precisions)})"
+        for engine, (precisions, every) in found.items()
+        if precisions
+    )

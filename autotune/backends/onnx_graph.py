@@ -112,7 +112,7 @@ def _optimised(file: Path) -> Any:
 
 
 def has_fused_attention(model: Any) -> bool:
-    """Whether the graph has an attention that is one operator.
+    """Whether the graph has an attention, of one layer at least, that is one operator.
 
     Args:
         model: as ONNX Runtime optimised it.

@@ -136,7 +136,7 @@ def _require_knobs(report: EngineReport, asked: Knobs) -> None:
             raise UnsupportedError(
                 f"{report.engine} has {name} {report.knobs.get(name, 'unknown')} at {report.precision} "
                 f"when it was prepared {value}",
-                remedy=f"leave {name} out of search.knobs",
+                remedy=f"leave {name}={value} out",
             )
 
 

@@ -90,8 +90,10 @@ def shortfalls(assessment: Assessment, limits: Quality) -> Iterator[str]:
     if assessment.fault:
         yield assessment.fault
     if _is_less(assessment.cosine, limits.cosine):
-        least = f" (least {assessment.least_cosine:.4f})"
-        yield f"cosine {assessment.cosine:.4f}{least}, below quality.cosine {limits.cosine:g}"
+        # As many decimals as tell it from a limit near 1.
+        decimals = max(4, len(f"{limits.cosine:.8f}".rstrip("0")) - 1)
+        least = f" (least {assessment.least_cosine:.{decimals}f})"
+        yield f"cosine {assessment.cosine:.{decimals}f}{least}, below quality.cosine {limits.cosine:.8g}"
     if _is_less(limits.max_difference, assessment.max_difference):
         limit = f"quality.max_difference {limits.max_difference:g}"
         yield f"largest difference {assessment.max_difference:.3f} of the largest number, above {limit}"

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from autotune.backends.knobs import knobs_read
+from autotune.backends.knobs import knobs_read, readers
 from autotune.backends.registry import backends, get_backend
 from autotune.backends.torch_engine import BF16_FLAGS, torch_folder
 from autotune.errors import StudyFileError, UnsupportedError
 from autotune.placement.preloads import find_preload, install, missing
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.knob_search import KnobSearch
-from autotune.spec.knobs import KNOBS, NO_KNOBS, Knobs, knob_texts, legal_fault, parse_knobs
+from autotune.spec.knobs import KNOBS, NO_KNOBS, PREPARING, Knobs, knob_texts, legal_fault, parse_knobs
 
 Find = Callable[[str, str], Path | None]
 """Where the library of a knob's value lies, as `autotune.placement.preloads.find_preload` says it."""
@@ -58,7 +58,7 @@ class KnobSpace:
         """
         choices = self.choices.get((configuration.backend, configuration.precision), {})
         for name, values in choices.items():
-            for value in values[1:] if name not in turned else ():
+            for value in values[1:] if name not in turned and _is_open(name, configuration) else ():
                 more = {**turned, name: value}
                 if _matters(name, value, configuration.threads_per_instance, batch) and not legal_fault(more):
                     yield more
@@ -147,7 +147,7 @@ def require_knobs(
             where = _for_kinds(name, {kind}, {backend: (precision,)})
             raise UnsupportedError(
                 f"{backend} {precision} does not read {name}{where}: it sets {KNOBS[name].what}",
-                remedy="leave it out, or name an engine that `autotune engines` names beside it",
+                remedy=f"leave it out, or name what reads it: {readers(name)}",
             )
         if reason := _why_not(name, value, isa, find):
             raise UnsupportedError(
@@ -223,7 +223,7 @@ def _refuse_missing(
                 f"no engine of this study reads {name}{_for_kinds(name, kinds, engines)}:"
                 f" it sets {KNOBS[name].what}",
                 path=f"search.knobs.{name}",
-                remedy="leave it out, or search an engine that `autotune engines` names beside it",
+                remedy=f"leave it out, or search what reads it: {readers(name)}",
             )
         for index, value in enumerate(values):
             if reason := reasons.get(name, {}).get(value):
@@ -294,6 +294,14 @@ def _exactness_fault(value: str, isa: frozenset[str]) -> str:
         return "" if TF32_FLAG in isa else f"this cpu does not multiply tf32 (no {TF32_FLAG})"
     flags = ", ".join(sorted(BF16_FLAGS))
     return "" if isa & BF16_FLAGS else f"this cpu does not multiply bf16 (none of {flags})"
+
+
+def _is_open(name: str, configuration: Configuration) -> bool:
+    """Whether a knob can be turned for the configuration's model, of a study with several kinds of them."""
+    if name not in PREPARING or not configuration.model:
+        return True
+    kind = configuration.model.partition(":")[0]
+    return name in knobs_read(get_backend(configuration.backend), frozenset({kind}))
 
 
 def _matters(name: str, value: str, threads: int, batch: int) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from autotune.backends.availability import compiling_engines, model_kinds, require_engine
+from autotune.backends.availability import compiling_engines, kind_of, require_engine
 from autotune.backends.registry import get_backend
 from autotune.errors import BackendError, PlacementError, StudyFileError
 from autotune.machine.machine import Machine
 from autotune.placement.command import batch_shares
 from autotune.placement.place import place
-from autotune.search.knobs import knob_space
+from autotune.search.knobs import require_knobs
 from autotune.search.serving import compilable_in_words, servings
 from autotune.series.file import SeriesFile
 from autotune.series.fitting import Misfit, fit
@@ -73,8 +73,7 @@ def _refusal(configuration: Configuration, spec: StudySpec, machine: Machine) ->
         require_engine(configuration, spec, machine)
         place(configuration, machine)
         batch_shares(spec.problem.batch_size, configuration.instances, spec.scenario)
-        engines = {engine: (configuration.precision,)}
-        knob_space(spec.search.knobs, engines, machine.isa, kinds=model_kinds(spec))
+        require_knobs(configuration, kind_of(spec.source_of(configuration)), machine.isa)
     except (BackendError, PlacementError, StudyFileError) as error:
         return error.problem
     if compiling_engines([engine]):

@@ -69,7 +69,7 @@ class Layout(Part):
     batching: Batching = ""
     """Which of them share a request; `arrival` where nothing is said."""
     knobs: Annotated[str, AfterValidator(_known_knobs)] = ""
-    """Settings of the process and the engine, such as `allocator=jemalloc`."""
+    """Settings of the process and the engine: write one text, such as `allocator=jemalloc fusion=on`."""
 
     def under(self, special: Layout) -> Layout:
         """This layout, where a more special one says nothing else."""

@@ -16,7 +16,7 @@ from autotune.spec.configuration import (
     Configuration,
     Padding,
 )
-from autotune.spec.knobs import format_knobs, parse_knobs
+from autotune.spec.knobs import KNOBS, format_knobs, parse_knobs
 
 FORM = "INSTANCESxTHREADS,PLACEMENT,ENGINE,PRECISION[,SOCKETS][,smt][,NAME=VALUE...]"
 EXAMPLE = "2x4,close,onnxruntime,int8-dynamic,0-1,spinning=off"
@@ -47,6 +47,8 @@ def parse_configuration(text: str, *, usual: Configuration, models: Sequence[str
     if counts is None or len(plain) < 4 or not all(plain):
         raise ValueError(f"{text!r} is not a configuration: write {FORM}, such as {EXAMPLE}")
     _, placement, backend, precision, *rest = plain
+    if bare := next((word for word in rest if word in KNOBS), None):
+        raise ValueError(f"{bare!r} has no value: write {bare}={KNOBS[bare].values[1]}")
     return replace(
         usual,
         instances=int(counts[1]),

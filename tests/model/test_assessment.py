@@ -73,6 +73,11 @@ def test_what_is_near_enough_falls_short_of_nothing(assessment: Assessment) -> N
     [
         (replace(NEAR, cosine=0.81), Quality(), "cosine 0.8100 (least 0.9980), below quality.cosine 0.85"),
         (NEAR, Quality(cosine=1.0), "below quality.cosine 1"),
+        (
+            replace(NEAR, cosine=0.999974),
+            Quality(cosine=0.99997445),
+            "cosine 0.999974000 (least 0.998000000), below quality.cosine 0.99997445",
+        ),
         (replace(NEAR, max_difference=0.75), Quality(), "difference 0.750 of the largest number, above"),
         (replace(NEAR, top1=0.97), Quality(top1=0.98), "top-1 agreement 97.0%, below quality.top1 0.98"),
         (Assessment("random", 32, fault="an answer is missing"), Quality(), "an answer is missing"),

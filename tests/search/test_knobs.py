@@ -83,7 +83,7 @@ def test_a_study_turns_what_it_lists() -> None:
         (
             {"pinning": ("on",)},
             "search.knobs.pinning: no engine of this study reads pinning",
-            "autotune engines",
+            "leave it out, or search what reads it: openvino",
         ),
     ],
 )
@@ -98,8 +98,13 @@ def test_what_a_study_lists_and_cannot_be_had_is_refused(
 @pytest.mark.parametrize(
     ("precision", "knobs", "words", "remedy"),
     [
-        ("int8-static", "optimization=disabled", "onnxruntime int8-static does not read optimization", "eng"),
-        ("fp32", "openmp=libiomp5", "onnxruntime fp32 does not read openmp", "autotune engines"),
+        (
+            "int8-static",
+            "optimization=disabled",
+            "onnxruntime int8-static does not read optimization",
+            "onnxruntime (fp32, int8-dynamic)",
+        ),
+        ("fp32", "openmp=libiomp5", "onnxruntime fp32 does not read openmp", "pytorch"),
         (
             "fp32",
             "allocator=mimalloc",
@@ -135,6 +140,8 @@ def test_what_is_turned_in_preparation_hangs_on_the_kind_of_model() -> None:
         knob_space({"fusion": ("on",)}, ENGINES, NO_ISA, nothing, kinds=ONNX_FILE)
     with pytest.raises(UnsupportedError, match="onnxruntime fp32 does not read fusion for onnx: models"):
         require_knobs(replace(ONE, knobs="fusion=on"), "onnx", NO_ISA, nothing)
+    of_several = [replace(ONE, model=source) for source in ("path:a", "onnx:b.onnx")]
+    assert [{"fusion": "on"} in turns(either, one) for one in of_several] == [True, False]
 
 
 def test_one_thread_has_nobody_to_wait_for() -> None:

@@ -212,7 +212,7 @@ def points(*layouts: dict[str, Any]) -> list[dict[str, Any]]:
     [
         ({"engine": "pytorch"}, "a fake one runs in the fake backend"),
         ({"cores": "5 sockets"}, "it needs 5 sockets"),
-        ({"knobs": "pinning=on"}, "no engine of this study reads pinning"),
+        ({"knobs": "pinning=on"}, "fake fp32 does not read pinning"),
     ],
 )
 def test_a_point_that_cannot_be_run_here_is_known_before_anything_is_measured(

@@ -95,6 +95,7 @@ def test_the_only_model_of_a_study_may_be_named_and_is_no_choice() -> None:
         ("", "is not a configuration"),
         ("2x4", "is not a configuration"),
         ("2x4,close,pytorch", "is not a configuration"),
+        ("2x4,close,onnxruntime,fp32,fusion", "'fusion' has no value: write fusion=on"),
         ("spinning=off", "is not a configuration"),
         ("0x4,close,pytorch,fp32", "is not a configuration"),
         ("2,close,pytorch,fp32", "is not a configuration"),
