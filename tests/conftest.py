@@ -63,6 +63,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _file(item).startswith(QUIET):
             item.add_marker("quiet")
+    gone = [file for file in LONGEST if not (Path(__file__).parent / file).is_file()]
+    assert not gone, f"LONGEST names what is not there: {gone}"
     places = {file: place for place, file in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(_file(item), len(places)))
 

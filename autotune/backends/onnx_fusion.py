@@ -114,7 +114,11 @@ def _check_follows(module: Any, source: Path, directory: Path) -> None:
     import onnxruntime
     import torch
 
-    session = onnxruntime.InferenceSession(directory / MODEL_FILE, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # its own choice would pin threads over the whole host
+    session = onnxruntime.InferenceSession(
+        directory / MODEL_FILE, options, providers=["CPUExecutionProvider"]
+    )
     names = tuple(read_inputs(source).arrays)
 
     def made(*tensors: Any) -> Any:

@@ -112,11 +112,7 @@ def _optimised(file: Path) -> Any:
 
 
 def has_fused_attention(model: Any) -> bool:
-    """Whether the graph has an attention, of one layer at least, that is one operator.
-
-    Args:
-        model: as ONNX Runtime optimised it.
-    """
+    """Whether the graph has an attention, of one layer at least, that is one operator."""
     return any(node.op_type in ATTENTIONS and node.domain == "com.microsoft" for node in model.graph.node)
 
 

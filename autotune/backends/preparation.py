@@ -12,12 +12,12 @@ from autotune.backends.assessing import ASSESSMENT, Assessing
 from autotune.backends.calibration import CALIBRATION
 from autotune.backends.ending import reply_of
 from autotune.backends.evaluation import EVALUATION, METRIC_PACKAGES, read_evaluation
+from autotune.backends.knobs import knobs_read
 from autotune.backends.protocol import (
     Backend,
     CompilesNatively,
     CompilesShapes,
     DerivesPrecisions,
-    PreparesKnobs,
     Shape,
 )
 from autotune.backends.reference import REFERENCE, reference_packages, reference_path
@@ -37,6 +37,7 @@ from autotune.model.manifest import Manifest, record_files
 from autotune.model.sources import ResolvedModel
 from autotune.model.stream_source import StreamSource, source_to_json
 from autotune.spec.configuration import Precision, Prepared
+from autotune.spec.knobs import parse_knobs
 
 CHILD = "autotune.backends.prepare_child"
 _FORK_SERVER = ForkServer(CHILD, OFFLINE_AND_QUIET)
@@ -77,7 +78,7 @@ def prepare_artifact(
         PreparationError: it took too long, ran out of memory or disk, or broke.
     """
     engine = get_backend(backend)
-    _require_turnable(engine, model, knobs)
+    _require_turnable(engine, precision, model, knobs)
     source = calibration or CalibrationSource()
     compiled = tuple(sorted(set(shapes))) if isinstance(engine, CompilesShapes) else ()
     name = replace(_name(model.digest, engine, precision, isa, source), shapes=compiled, knobs=knobs)
@@ -102,17 +103,18 @@ def prepare_artifact(
     return _make_once(name, model, request, cache, timeout_s)
 
 
-def _require_turnable(engine: Backend, model: ResolvedModel, knobs: str) -> None:
+def _require_turnable(engine: Backend, precision: Precision, model: ResolvedModel, knobs: str) -> None:
     """Refuse knobs that are turned in preparation where there is nothing to turn them in.
 
     Raises:
         UnsupportedError: there is not.
     """
-    kinds = engine.kinds_with_knobs if isinstance(engine, PreparesKnobs) else frozenset()
-    if knobs and model.kind not in kinds:
+    read = knobs_read(engine, frozenset({model.kind}))
+    if any(precision not in read.get(name, ()) for name in parse_knobs(knobs)):
         raise UnsupportedError(
-            f"{model.source} cannot have {knobs}: {engine.name} does not turn that in {model.kind}: models",
-            remedy=f"leave {knobs} out for this model",
+            f"{model.source} cannot have {knobs}: {engine.name} {precision} does not turn that"
+            f" in {model.kind}: models",
+            remedy=f"leave {knobs} out",
         )
 
 

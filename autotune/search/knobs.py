@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from autotune.backends.availability import kind_of
 from autotune.backends.knobs import knobs_read, readers
 from autotune.backends.registry import backends, get_backend
 from autotune.backends.torch_engine import BF16_FLAGS, torch_folder
@@ -300,8 +301,8 @@ def _is_open(name: str, configuration: Configuration) -> bool:
     """Whether a knob can be turned for the configuration's model, of a study with several kinds of them."""
     if name not in PREPARING or not configuration.model:
         return True
-    kind = configuration.model.partition(":")[0]
-    return name in knobs_read(get_backend(configuration.backend), frozenset({kind}))
+    kinds = frozenset({kind_of(configuration.model)})
+    return name in knobs_read(get_backend(configuration.backend), kinds)
 
 
 def _matters(name: str, value: str, threads: int, batch: int) -> bool:

@@ -158,15 +158,18 @@ class BackendContract:
     ) -> None:
         model = resolve_model(contract_model, base=Path("/"), seed=0, offline=True)
         isa, cache = read_machine().isa, ArtifactCache(contract_cache)
-        for precision, knobs in turned_in_preparation(get_backend(self.name), frozenset({model.kind})):
-            if precision in probes:
-                made = prepare_artifact(
-                    model, self.name, precision, isa, cache, timeout_s=self.timeout_s, knobs=knobs
-                )
-                manifest = read_manifest(made.directory)
-                assert manifest is not None
-                assert (manifest.knobs, made.key != probes[precision].artifact.key) == (knobs, True)
-                assert manifest.agreement is None or manifest.agreement.cosine >= (self.least_cosine or 0.0)
+        every = turned_in_preparation(get_backend(self.name), frozenset({model.kind}))
+        turned = [(precision, knobs) for precision, knobs in every if precision in probes]
+        if not turned:
+            pytest.skip(f"{self.name} turns nothing in preparation here")
+        for precision, knobs in turned:
+            made = prepare_artifact(
+                model, self.name, precision, isa, cache, timeout_s=self.timeout_s, knobs=knobs
+            )
+            manifest = read_manifest(made.directory)
+            assert manifest is not None
+            assert (manifest.knobs, made.key != probes[precision].artifact.key) == (knobs, True)
+            assert manifest.agreement is None or manifest.agreement.cosine >= (self.least_cosine or 0.0)
 
     def test_running_leaves_the_artifact_as_it_was(self, probes: Mapping[Precision, Probe]) -> None:
         assert all(read_manifest(probe.artifact.directory) is not None for probe in probes.values())
