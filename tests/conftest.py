@@ -12,10 +12,29 @@ import pytest
 from autotune.testing.fake_plans import FakeStudy
 
 QUIET = (
-    *("test_limits.py", "test_noisy_host.py", "cli/test_verify.py", "exporters/test_launch.py"),
-    *("series/test_running.py", "trial/"),
+    "cli/test_verify.py",
+    "exporters/test_launch.py",
+    "series/test_running.py",
+    "test_limits.py",
+    "test_noisy_host.py",
+    "trial/test_agreement_with_a_plain_loop.py",
+    "trial/test_conduct.py",
+    "trial/test_conductor.py",
+    "trial/test_ends.py",
+    "trial/test_faults.py",
+    "trial/test_knobs.py",
+    "trial/test_load.py",
+    "trial/test_lock.py",
+    "trial/test_messages.py",
+    "trial/test_observe.py",
+    "trial/test_queue.py",
+    "trial/test_run.py",
+    "trial/test_scenarios.py",
+    "trial/test_server.py",
+    "trial/test_speed.py",
+    "trial/test_watch.py",
 )
-"""Tests that judge what they time, or look at all that runs on the host."""
+"""Files of tests that judge what they time, or look at all that runs on the host."""
 
 LONGEST = (
     "test_tuning.py",
@@ -61,10 +80,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that need the host for themselves, and put the longest files first."""
     for item in items:
-        if _file(item).startswith(QUIET):
+        if _file(item) in QUIET:
             item.add_marker("quiet")
-    gone = [file for file in LONGEST if not (Path(__file__).parent / file).is_file()]
-    assert not gone, f"LONGEST names what is not there: {gone}"
+    gone = [file for file in (*QUIET, *LONGEST) if not (Path(__file__).parent / file).is_file()]
+    assert not gone, f"files are named that are not there: {gone}"
     places = {file: place for place, file in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(_file(item), len(places)))
 

@@ -47,12 +47,15 @@ STUDY: dict[str, Any] = {
 
 
 class Folder:
-    """A folder with two models, of which the second is four times as fast, and a study of them."""
+    """A folder with two models and a study of them.
+
+    The second is so much faster that three rounds show it on a host that is busy with other tests, too.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.url = f"sqlite:///{path / 'autotune.db'}"
-        self.write_model("big", 0.02)
+        self.write_model("big", 0.08)
         self.write_model("small", 0.005)
         self.write_study()
 

@@ -23,7 +23,7 @@ from autotune.spec.load import parse_study
 from autotune.spec.problem import Problem
 from autotune.tuning import tune
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.slow]
 
 CHILD = Path(__file__).with_name("answers_child.py")
 TIMEOUT_S = 240.0

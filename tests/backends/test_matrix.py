@@ -24,7 +24,7 @@ from autotune.backends.transformers_model import OFFLINE_AND_QUIET
 from autotune.machine.read import read_machine
 from autotune.spec.configuration import PRECISIONS, Precision
 
-pytestmark = [pytest.mark.engines, pytest.mark.matrix, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.engines, pytest.mark.matrix, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 CHILD = Path(__file__).with_name("matrix_child.py")
 

@@ -53,6 +53,7 @@ def test_an_architecture_that_cannot_be_exported_is_refused_in_the_engines_words
         prepare("longformer", "onnxruntime")
 
 
+@pytest.mark.slow
 def test_an_architecture_whose_attention_cannot_be_fused_is_refused_in_words(prepare: Prepare) -> None:
     with pytest.raises(UnsupportedError, match="finds no attention in this architecture") as caught:
         prepare("longformer", "onnxruntime", "fusion=on")

@@ -132,6 +132,7 @@ class TestTorchScript(GraphContract):
 
 
 @pytest.mark.engines
+@pytest.mark.slow
 @needs_compiler
 class TestInductor(GraphContract):
     name = "inductor"

@@ -81,7 +81,7 @@ def measured(folder: Path) -> list[tuple[TrialRecord, Measurement]]:
     return [(one, one.result) for one in trials[1:] if isinstance(one.result, Measurement)]
 
 
-pytestmark = [pytest.mark.emulator, pytest.mark.timeout(1000)]
+pytestmark = [pytest.mark.emulator, pytest.mark.slow, pytest.mark.timeout(1000)]
 
 
 def test_the_machine_is_read_as_the_emulator_built_it(tuned: tuple[str, Path]) -> None:

@@ -12,7 +12,7 @@ from autotune.machine.read import read_machine
 from autotune.series.file import load_series
 from autotune.series.running import run_series
 
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.engines, pytest.mark.slow, pytest.mark.timeout(900)]
 
 SERIES = {
     "title": "Padding and precision",

@@ -16,6 +16,7 @@ BLOCKS = 12
 
 
 @pytest.mark.engines
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_left")
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="the instance is to have two cpus")
 def test_a_trial_is_not_shown_to_differ_from_a_plain_loop_by_more_than_three_percent(tmp_path: Path) -> None:

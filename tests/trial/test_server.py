@@ -163,12 +163,12 @@ def test_the_highest_rate_is_found_and_told(tmp_path: Path) -> None:
 
 
 def test_a_limit_that_no_rate_meets_is_a_measurement_that_misses_it(tmp_path: Path) -> None:
-    demand = Demand(LatencyLimit(percentile=90, max_s=0.2))
-    server = FakeTrial(tmp_path, {"serial_s": 0.24}, scenario="server")
+    demand = Demand(LatencyLimit(percentile=90, max_s=0.05))
+    server = FakeTrial(tmp_path, {"serial_s": 0.06}, scenario="server")
     measurement = measured(server.run(percentile=90, demand=demand))
     step = kept_step(measurement)
     assert not step.met
-    assert step.upper_s > 0.2
+    assert step.upper_s > 0.05
 
 
 def test_a_server_without_a_demand_is_refused(tmp_path: Path) -> None:
