@@ -164,8 +164,9 @@ def test_the_highest_rate_is_found_and_told(tmp_path: Path) -> None:
 
 def test_a_limit_that_no_rate_meets_is_a_measurement_that_misses_it(tmp_path: Path) -> None:
     demand = Demand(LatencyLimit(percentile=90, max_s=0.05))
+    measure = Measure(warmup_s=2.0, block_s=0.1, blocks=2, max_blocks=2, trial_timeout_s=60.0)
     server = FakeTrial(tmp_path, {"serial_s": 0.06}, scenario="server")
-    measurement = measured(server.run(percentile=90, demand=demand))
+    measurement = measured(server.run(measure, percentile=90, demand=demand))
     step = kept_step(measurement)
     assert not step.met
     assert step.upper_s > 0.05
