@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from autotune.backends.availability import kind_of, require_engine
+from autotune.backends.availability import require_engine
 from autotune.dueling import Bounds, Dueling, advice
-from autotune.errors import PlanError
+from autotune.errors import AutotuneError, PlanError
 from autotune.measuring import Bench
 from autotune.placement.place import place
 from autotune.plan.document import Plan
@@ -32,6 +33,7 @@ from autotune.search.resume import study_differences
 from autotune.search.score import limits_missed
 from autotune.search.serving import require_serving
 from autotune.spec.configuration import Configuration
+from autotune.spec.model_source import kind_of
 from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval
 from autotune.trial.measurement import TrialResult
@@ -129,21 +131,16 @@ def compare_plans(
     _refuse_other_questions(a, b)
     notes = (*_notes_on(a, where), *_notes_on(b, where), *_notes_on_models(a, b))
     setup_a, setup_b = set_up_plan(a, where), set_up_plan(b, where)
-    for plan, setup in ((a, setup_a), (b, setup_b)):
-        _refuse_impossible(plan.configuration, setup)
+    for name, plan, setup in ((A, a, setup_a), (B, b, setup_b)):
+        with _speaking_of(name, plan.configuration):
+            _refuse_impossible(plan.configuration, setup)
     measured_alike = setup_b.spec.model_copy(update={"measure": setup_a.spec.measure})
     benches = (
         Bench(setup_a, watcher, watch),
         Bench(replace(setup_b, spec=measured_alike), watcher, watch),
     )
     sides = tuple(
-        Side(
-            f"plan {plan.id}: {plan.configuration}",
-            Entrant(name, "finalist", plan.configuration, plan.trial, stored_commands(plan, bench)),
-            bench.setup.spec,
-            bench.confirm,
-        )
-        for name, plan, bench in zip((A, B), (a, b), benches, strict=True)
+        _side_of_plan(name, plan, bench) for name, plan, bench in zip((A, B), (a, b), benches, strict=True)
     )
     refusals = tuple(
         refusal_of_plan(plan, side.entrant.commands, bench)
@@ -170,21 +167,38 @@ def compare_configurations(
         AutotuneError: one cannot be run here; before anything is measured.
         ComparisonInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
     """
-    for one in (a, b):
-        _refuse_impossible(one, setup)
+    for name, one in ((A, a), (B, b)):
+        with _speaking_of(name, one):
+            _refuse_impossible(one, setup)
     watcher = observer or Observer()
     bench = Bench(setup, watcher)
-    sides = tuple(
-        Side(
-            str(one),
-            Entrant(name, "finalist", one, 0, prepared_commands(one, bench)),
-            setup.spec,
-            bench.confirm,
-        )
-        for name, one in ((A, a), (B, b))
-    )
+    sides = tuple(_side_of_configuration(name, one, bench) for name, one in ((A, a), (B, b)))
     refusals, notes = (refusal_of(a, bench), refusal_of(b, bench)), _notes_on_variants(a, b, setup.spec)
     return _compare_fit(sides, refusals, notes, bounds or Bounds(), watcher)
+
+
+def _side_of_plan(name: str, plan: Plan, bench: Bench) -> Side:
+    one = plan.configuration
+    with _speaking_of(name, one):
+        commands = stored_commands(plan, bench)
+    entrant = Entrant(name, "finalist", one, plan.trial, commands)
+    return Side(f"plan {plan.id}: {one}", entrant, bench.setup.spec, bench.confirm)
+
+
+def _side_of_configuration(name: str, one: Configuration, bench: Bench) -> Side:
+    with _speaking_of(name, one):
+        commands = prepared_commands(one, bench)
+    return Side(str(one), Entrant(name, "finalist", one, 0, commands), bench.setup.spec, bench.confirm)
+
+
+@contextmanager
+def _speaking_of(name: str, configuration: Configuration) -> Iterator[None]:
+    """Have an error say which of the two sides cannot be run."""
+    try:
+        yield
+    except AutotuneError as error:
+        error.problem = f"{name} ({configuration}): {error.problem}"
+        raise
 
 
 def _refuse_impossible(configuration: Configuration, setup: Setup) -> None:

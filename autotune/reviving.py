@@ -34,6 +34,7 @@ from autotune.search.resume import mapping_differences
 from autotune.search.space import baseline_configuration
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.knobs import parse_knobs
+from autotune.spec.model_source import kind_of
 from autotune.spec.study import StudySpec
 from autotune.trial.lock import host_lock
 
@@ -121,7 +122,7 @@ def _find_model(plan: Plan, variant: str, machine: Machine, origin: Origin) -> R
     except ModelError:
         if _is_prepared(plan, variant, machine):
             source = _source(plan, variant)
-            return ResolvedModel(source, source.partition(":")[0], _digests(plan)[variant], None)
+            return ResolvedModel(source, kind_of(source), _digests(plan)[variant], None)
     return _resolve(plan, variant, origin, offline=origin.offline)
 
 

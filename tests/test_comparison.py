@@ -260,10 +260,10 @@ def test_a_side_that_cannot_run_is_refused_before_the_other_is_prepared(
 ) -> None:
     setup = set_up(survey(shared_study.spec), base=shared_study.folder, offline=True)
     hearing = Hearing()
-    with pytest.raises(PlacementError, match=message):
+    with pytest.raises(PlacementError, match=rf"^B \(.*{message}"):
         compare_configurations(setup, CLOSE, impossible, observer=hearing)
     plan = shared_study.plan(2.0)
     other = plan.model_copy(update={"configuration": impossible})
-    with pytest.raises(PlacementError, match=message):
+    with pytest.raises(PlacementError, match=rf"^B \(.*{message}"):
         compare_plans(plan, other, origin=Origin(shared_study.folder), observer=hearing)
     assert hearing.prepared == []

@@ -9,6 +9,7 @@ from autotune.backends.registry import backends, broken_backends, get_backend, m
 from autotune.errors import BackendError, UnsupportedError
 from autotune.machine.machine import Machine
 from autotune.spec.configuration import PRECISIONS, Configuration, Precision
+from autotune.spec.model_source import kind_of
 from autotune.spec.study import StudySpec
 
 Engines = Mapping[str, tuple[Precision, ...]]
@@ -76,11 +77,6 @@ def require_engine(configuration: Configuration, spec: StudySpec, machine: Machi
 def model_kinds(spec: StudySpec) -> frozenset[str]:
     """The kinds of the study's model sources."""
     return frozenset(map(kind_of, spec.models))
-
-
-def kind_of(source: str) -> str:
-    """The kind of a model's source: its prefix."""
-    return source.partition(":")[0]
 
 
 def _is_meant(name: str, kind: str, spec: StudySpec) -> bool:

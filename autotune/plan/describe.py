@@ -227,7 +227,7 @@ def _confirmation(plan: Plan) -> Iterator[str]:
 def confirmation_sentences(plan: Plan) -> Iterator[str]:
     """How the plan was chosen and how sure that is, in plain sentences."""
     done = plan.confirmation
-    verdict = "alone" if done.verdict == "baseline" and not done.rivals else done.verdict
+    verdict = "alone" if done.is_alone else done.verdict
     yield _VERDICTS[verdict].format(rounds=done.rounds)
     is_known = unsupported_percentile(plan.objective, plan.estimate) is None
     if done.optimism is not None and done.search_value is not None and is_known:

@@ -159,3 +159,8 @@ class Confirmation(Document):
     blocks: int = 0
     dropped_blocks: int = 0
     quietness: str = ""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the baseline is the plan because there was nothing else to compare with it."""
+        return self.verdict == "baseline" and not self.rivals

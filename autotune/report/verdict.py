@@ -33,7 +33,7 @@ def headline(plan: Plan) -> Headline:
         return Headline("good", _better(plan), f"{_reached(plan)} {_rounds(plan)}")
     if verdict == "baseline":
         alone = "Nothing else was there to be compared with the baseline"
-        why = "Nothing was shown to beat the baseline" if plan.confirmation.rivals else alone
+        why = alone if plan.confirmation.is_alone else "Nothing was shown to beat the baseline"
         text = f"{why}: the out-of-box configuration is the plan."
         return Headline("neutral", text, f"{_reached(plan)} {_rounds(plan)}")
     if verdict == "unopposed":

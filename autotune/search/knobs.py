@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from autotune.backends.availability import kind_of
 from autotune.backends.knobs import knobs_read, readers
 from autotune.backends.registry import backends, get_backend
 from autotune.backends.torch_engine import BF16_FLAGS, torch_folder
@@ -17,6 +16,7 @@ from autotune.placement.preloads import find_preload, install, missing
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.knob_search import KnobSearch
 from autotune.spec.knobs import KNOBS, NO_KNOBS, PREPARING, Knobs, knob_texts, legal_fault, parse_knobs
+from autotune.spec.model_source import kind_of
 
 Find = Callable[[str, str], Path | None]
 """Where the library of a knob's value lies, as `autotune.placement.preloads.find_preload` says it."""

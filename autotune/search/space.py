@@ -26,6 +26,7 @@ from autotune.search.recipes import by_promise, leading_choices, recipe_shapes
 from autotune.search.serving import Serving, is_compilable, keeps_answers, servings, usual_serving
 from autotune.search.symmetry import Symmetry
 from autotune.spec.configuration import Configuration, PlacementPolicy, Prepared
+from autotune.spec.model_source import kind_of
 from autotune.spec.study import StudySpec
 
 BASELINE_BACKENDS: Mapping[str, str] = {"fake": "fake", "onnx": "onnxruntime"}
@@ -186,7 +187,7 @@ def baseline_configuration(spec: StudySpec, machine: Machine) -> Configuration:
         placement="unpinned",
         sockets=_all_sockets(machine),
         smt=False,
-        backend=BASELINE_BACKENDS.get(spec.models[0].partition(":")[0], "pytorch"),
+        backend=BASELINE_BACKENDS.get(kind_of(spec.models[0]), "pytorch"),
         precision="fp32",
         model=spec.variants[0],
         padding=padding,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from autotune.backends.availability import compiling_engines, kind_of, require_engine
+from autotune.backends.availability import compiling_engines, require_engine
 from autotune.backends.registry import get_backend
 from autotune.errors import BackendError, PlacementError, StudyFileError
 from autotune.machine.machine import Machine
@@ -17,6 +17,7 @@ from autotune.series.fitting import Misfit, fit
 from autotune.series.values import Layout
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import parse_knobs
+from autotune.spec.model_source import kind_of
 from autotune.spec.study import StudySpec
 
 

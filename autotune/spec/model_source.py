@@ -51,6 +51,11 @@ def model_fault(source: str) -> str | None:
     return f"{source!r} names nothing: write {kind}: and then where it lies, without blanks around it"
 
 
+def kind_of(source: str) -> str:
+    """The kind of a model's source: its prefix."""
+    return source.partition(":")[0]
+
+
 def max_tokens(source: str) -> int | None:
     """The longest sequence that the model takes; None where only its files can tell."""
     kind, _, name = source.partition(":")

@@ -29,6 +29,7 @@ from autotune.model.child import run_child
 from autotune.model.manifest import read_manifest
 from autotune.model.sources import resolve_model
 from autotune.spec.configuration import Precision
+from autotune.spec.model_source import kind_of
 
 ENGINE_MODULES = frozenset({"torch", "transformers", "onnxruntime", "onnx", "openvino", "ctranslate2", "jax"})
 
@@ -64,7 +65,7 @@ class BackendContract:
     @classmethod
     def refusals(cls, contract_model: str) -> dict[Precision, str | None]:
         backend, isa = get_backend(cls.name), read_machine().isa
-        kind = contract_model.partition(":")[0]
+        kind = kind_of(contract_model)
         return {precision: backend.unsupported(precision, isa, kind) for precision in backend.precisions}
 
     @pytest.fixture(scope="class")
