@@ -153,7 +153,7 @@ def test_the_plan_is_verified_beside_a_baseline_of_another_model(tuned: Folder) 
     arguments = ["verify", "--store", tuned.url, "--tolerance", "60%", "--rounds", "3", *base, "--json"]
     document = json.loads(CliRunner().invoke(app, arguments).stdout)
     # Which of these it is hangs on how busy the host is.
-    assert document["verdict"] in ("holds", "better", "worse", "undecided")
+    assert document["verdict"] in ("holds", "better", "undecided")
     assert {one["name"] for one in document["runs"]} == {"plan", "baseline"}
 
 

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from autotune.spec.study import LatencyLimit, Measure
-from autotune.testing.fake_trial import FakeTrial
+from autotune.testing.fake_trial import QUICK, FakeTrial
 from autotune.testing.stolen import StolenTime
 from autotune.trial.codec import measurement_from_json, measurement_to_json
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
@@ -164,7 +164,7 @@ def test_the_highest_rate_is_found_and_told(tmp_path: Path) -> None:
 
 def test_a_limit_that_no_rate_meets_is_a_measurement_that_misses_it(tmp_path: Path) -> None:
     demand = Demand(LatencyLimit(percentile=90, max_s=0.05))
-    measure = Measure(warmup_s=2.0, block_s=0.1, blocks=2, max_blocks=2, trial_timeout_s=60.0)
+    measure = QUICK.model_copy(update={"trial_timeout_s": 60.0})
     server = FakeTrial(tmp_path, {"serial_s": 0.06}, scenario="server")
     measurement = measured(server.run(measure, percentile=90, demand=demand))
     step = kept_step(measurement)
