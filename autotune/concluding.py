@@ -17,9 +17,9 @@ from autotune.plan.evidence import Confirmation, Default, Rival, Unprepared
 from autotune.plan.make import Measured, make_plan, range_of
 from autotune.preflight import Setup
 from autotune.rounds import Entrant, Run, is_disturbed
-from autotune.search.contest import RivalVerdict, Said, Verdict
 from autotune.search.experience import Experience, in_words, is_corrected
 from autotune.search.score import goodness_of, score, value_interval
+from autotune.search.verdict import RivalVerdict, Said, Verdict
 from autotune.spec.study import StudySpec
 from autotune.spending import spent
 from autotune.store.records import TrialRecord

@@ -18,10 +18,11 @@ from autotune.measuring import Bench
 from autotune.plan.document import Plan
 from autotune.report.ranking import measured_baseline, ranked
 from autotune.rounds import Entrant, Run, run_rounds
-from autotune.search.contest import Contender, Contest, Role
+from autotune.search.contest import Contest
 from autotune.search.experience import Experience, experience, run_blocks
 from autotune.search.score import goodness, goodness_of, limits_missed, score, violations
 from autotune.search.second_stage import without_knobs
+from autotune.search.verdict import Contender, Role
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 from autotune.store.records import ConfirmationRecord, TrialRecord

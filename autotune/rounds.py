@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autotune.placement.placement import Command
-from autotune.search.contest import MIN_ROUNDS, Role
+from autotune.search.contest import MIN_ROUNDS
+from autotune.search.verdict import Role
 from autotune.spec.configuration import Configuration
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
 

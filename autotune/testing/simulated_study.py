@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from autotune.rounds import Entrant, run_rounds
-from autotune.search.contest import Contender, Contest, Verdict
+from autotune.search.contest import Contest
 from autotune.search.experience import Experience, corrected_goodness, experience, run_blocks
 from autotune.search.score import goodness
+from autotune.search.verdict import Contender, Verdict
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
 from autotune.spec.study import StudySpec
