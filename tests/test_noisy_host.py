@@ -1,4 +1,4 @@
-"""A study beside a CPU hog: disturbed trials are run again, and a machine that stays noisy gives no plan."""
+"""A study beside a CPU hog: every trial has its value, and the plan is the one that there is without."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autotune.cli import exits
-from autotune.errors import NoisyMachineError
+from autotune.plan.document import Plan
 from autotune.store.store import read_store
-from autotune.testing.stolen import StolenTime
-from autotune.trial.measurement import Failure, FailureKind, Measurement
+from autotune.trial.measurement import Measurement
 
 STUDY = {
     "name": "beside",
@@ -30,7 +29,6 @@ STUDY = {
 MODEL = {"schema": "autotune.fake/1", "timing": "busy", "serial_s": 0.02}
 HOG = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True: pass"
 QUIET_PERCENT = 20.0
-RETRIES = 3
 
 pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs a cpu beside the hog's")
 
@@ -68,50 +66,33 @@ def start(folder: Path) -> subprocess.Popen[str]:
     )
 
 
-def until_quiet(folder: Path, status: int, err: str) -> tuple[int, str]:
-    """Go on with a study that this host disturbed without a hog, as its error says, a few times at most."""
-    for _ in range(RETRIES):
-        if status != exits.EXIT_CODES[NoisyMachineError]:
-            break
-        with start(folder) as again:
-            _, err = again.communicate(timeout=240)
-        status = again.returncode
-    return status, err
+def plan_of(folder: Path) -> Plan:
+    with read_store(f"sqlite:///{folder}/autotune.db") as store:
+        assert all(isinstance(trial.result, Measurement) for trial in store.trials("beside"))
+        return store.plan("latest")
 
 
-def test_a_hog_that_stays_leaves_no_plan_but_says_that_the_machine_was_too_noisy(folder: Path) -> None:
+def test_a_hog_that_stays_changes_nothing_of_the_plan_which_says_what_it_went_through(folder: Path) -> None:
     with hog(), start(folder) as process:
         out, err = process.communicate(timeout=240)
-    assert process.returncode == exits.EXIT_CODES[NoisyMachineError], err
-    assert "the machine was too noisy" in err
-    assert "other processes took" in err
-    assert out == ""
-    with read_store(f"sqlite:///{folder}/autotune.db") as store:
-        results = [trial.result for trial in store.trials("beside")]
-        assert store.plans() == ()
-    disturbed = [one for one in results if isinstance(one, Failure) and one.kind == FailureKind.DISTURBED]
-    assert len(disturbed) > len(results) / 2
+    assert process.returncode == 0, err
+    plan = plan_of(folder)
+    assert plan.confirmation.verdict in ("better", "likely")
+    assert plan.configuration.placement != "unpinned"
+    assert "other processes took" in plan.confirmation.quietness
+    assert "What would help: stop other work" in plan.confirmation.quietness
+    assert "other processes took" in " ".join(out.split())
 
 
-def test_trials_that_a_hog_disturbed_are_run_again_and_the_plan_is_the_one_without_it(folder: Path) -> None:
-    stolen = StolenTime()
-    with hog() as process, start(folder) as tuning:
-        assert tuning.stderr is not None
-        for line in tuning.stderr:
-            if line.startswith("["):
-                assert "baseline" in line
-                assert "disturbed: " in line
-                break
-        process.kill()
+def test_a_hog_that_comes_and_goes_leaves_the_plan_that_there_is_without_it(folder: Path) -> None:
+    with start(folder) as tuning:
+        while tuning.poll() is None:
+            with hog():
+                time.sleep(1.0)
+            time.sleep(1.0)
         _, err = tuning.communicate(timeout=240)
-    status, err = until_quiet(folder, tuning.returncode, err)
-    if status == exits.EXIT_CODES[NoisyMachineError] and stolen.is_much:
-        pytest.skip(f"the hypervisor took {stolen.share:.0%} of the cpus: {err}")
-    assert status == 0, err
-    with read_store(f"sqlite:///{folder}/autotune.db") as store:
-        trials, plan = store.trials("beside"), store.plan("latest")
-    assert isinstance(trials[0].result, Failure)
-    again = [one for one in trials if one.baseline and isinstance(one.result, Measurement)]
-    assert len(again) == 1
+    assert tuning.returncode == 0, err
+    plan = plan_of(folder)
     assert (plan.configuration.instances, plan.configuration.threads_per_instance) == (2, 1)
-    assert plan.confirmation.verdict == "better"
+    assert plan.confirmation.verdict in ("better", "likely")
+    assert "other processes took" in plan.confirmation.quietness

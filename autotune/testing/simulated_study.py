@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from autotune.rounds import Entrant, run_rounds
-from autotune.search.contest import Contest
+from autotune.search.contest import MARGIN, Contest
 from autotune.search.experience import Experience, corrected_goodness, experience, run_blocks
 from autotune.search.score import goodness
 from autotune.search.verdict import Contender, Verdict
@@ -77,8 +77,8 @@ class SimulatedOutcome:
 
     @property
     def ships_worse(self) -> bool:
-        """Whether the plan is slower than the baseline in truth."""
-        return self.truths[self.verdict.winner] < self.truths[self.baseline]
+        """Whether the plan is slower than the baseline in truth, by more than the contest's margin."""
+        return self.truths[self.verdict.winner] < (1 - MARGIN) * self.truths[self.baseline]
 
     @property
     def optimism(self) -> float:

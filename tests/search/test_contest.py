@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.search.contest import MIN_ROUNDS, Contest, look_rounds
+from autotune.search.posterior import Prior
 from autotune.search.verdict import Contender, Verdict
 
 BASELINE = Contender("baseline", "baseline", 2, 100, 1)
@@ -81,20 +83,21 @@ def test_a_cheaper_one_outside_of_the_indifference_zone_is_not_taken() -> None:
 
 
 @pytest.mark.parametrize("advantage", [1.0, 0.9])
-def test_where_nothing_beats_the_baseline_the_baseline_is_the_plan(advantage: float) -> None:
+def test_where_nothing_beats_the_baseline_the_plan_is_hardly_worse_than_it(advantage: float) -> None:
     truths = {"a": advantage, "b": advantage, "twin": advantage, "baseline": 1.0}
     _, verdict, _ = fought(contenders(finalist("a"), finalist("b")), truths, noise=0.02)
     assert verdict is not None
-    assert (verdict.winner, verdict.beats_baseline, verdict.gain) == ("baseline", False, None)
-    assert {rival.name for rival in verdict.rivals} == {"a", "b"}
+    assert truths[verdict.winner] >= 0.98 * truths["baseline"]
+    assert verdict.beats_baseline is False
+    assert {rival.name for rival in verdict.rivals} == {"a", "b"} - {verdict.winner}
 
 
 def test_finalists_that_are_worse_than_the_baseline_are_no_ties() -> None:
-    truths = {"a": 0.5, "b": 0.99, "twin": 0.5, "baseline": 1.0}
+    truths = {"a": 0.5, "b": 0.9, "twin": 0.5, "baseline": 1.0}
     _, verdict, orders = fought(contenders(finalist("a"), finalist("b")), truths, noise=0.02)
     assert verdict is not None
     assert verdict.winner == "baseline"
-    assert [(rival.name, rival.standing) for rival in verdict.rivals] == [("a", "worse"), ("b", "tied")]
+    assert [(rival.name, rival.standing) for rival in verdict.rivals] == [("a", "worse"), ("b", "worse")]
     assert not any("a" in names for names in orders[MIN_ROUNDS:])
 
 
@@ -230,4 +233,77 @@ def test_three_ratios_that_are_alike_by_chance_do_not_make_a_slower_finalist_lea
     verdict = contest.verdict()
     assert verdict is not None
     assert verdict.winner == "a"
-    assert [(rival.name, rival.standing) for rival in verdict.rivals] == [("b", "tied")]
+    assert [(rival.name, rival.standing) for rival in verdict.rivals] == [("b", "likely")]
+
+
+def with_default(*finalists: Contender) -> list[Contender]:
+    return [*finalists, Contender("default", "default", 2, 100, 1), BASELINE]
+
+
+def test_the_default_is_the_plan_where_it_is_the_best() -> None:
+    truths = {"a": 2.5, "b": 2.0, "default": 3.0, "baseline": 1.0}
+    _, verdict, _ = fought(with_default(finalist("a"), finalist("b")), truths, noise=0.02)
+    assert verdict is not None
+    assert (verdict.winner, verdict.beats_baseline, verdict.default) == ("default", True, None)
+    assert [(rival.name, rival.standing) for rival in verdict.rivals] == [("a", "worse"), ("b", "worse")]
+
+
+def test_a_plan_is_told_beside_the_best_default_and_the_baseline() -> None:
+    truths = {"a": 3.0, "default": 2.5, "baseline": 1.0}
+    _, verdict, _ = fought(with_default(finalist("a")), truths, noise=0.02)
+    assert verdict is not None
+    assert verdict.winner == "a"
+    assert verdict.default is not None
+    assert verdict.baseline is not None
+    assert (verdict.default.said, verdict.baseline.said) == ("shown", "shown")
+    assert verdict.default.ratio.low < 1.2 < verdict.default.ratio.high
+    assert verdict.default.more_rounds is None
+
+
+def test_what_may_well_be_worse_than_the_default_is_not_the_plan_though_it_looks_a_little_better() -> None:
+    """At 10 % of noise three rounds cannot exclude that 3 % more are in truth 2 % less."""
+    truths = {"a": 1.03, "default": 1.0, "baseline": 0.3}
+    contest = Contest(with_default(finalist("a")), tie=0.02, max_rounds=3, seed=1)
+    for values in ({"a": 1.12, "default": 1.0}, {"a": 0.95, "default": 1.02}, {"a": 1.05, "default": 0.98}):
+        contest.next_round()
+        for name in truths:
+            contest.record(name, {**values, "baseline": 0.3}[name])
+    verdict = contest.verdict()
+    assert verdict is not None
+    assert verdict.winner == "default"
+    (rival,) = verdict.rivals
+    assert (rival.name, rival.standing) == ("a", "tied")
+    assert rival.more_rounds is not None
+
+
+def test_runs_that_never_overlap_are_told_apart_in_three_noisy_rounds() -> None:
+    """Of a guest on Zen 3: 2.1 times the baseline was called not distinguishable from it."""
+    contest = Contest(contenders(finalist("a"), finalist("b"), twin=False), tie=0.02, max_rounds=3, seed=1)
+    for a, b, baseline in ((23.1, 20.2, 10.1), (19.6, 21.5, 11.2), (24.4, 19.9, 10.0)):
+        contest.next_round()
+        for name, value in (("a", a), ("b", b), ("baseline", baseline)):
+            contest.record(name, value)
+    verdict = contest.verdict()
+    assert verdict is not None
+    assert (verdict.winner, verdict.beats_baseline) == ("a", True)
+    assert verdict.baseline is not None
+    assert verdict.baseline.said == "shown"
+    assert verdict.baseline.probability > 0.99
+
+
+def test_a_run_that_met_a_slow_spell_counts_as_what_it_would_have_been() -> None:
+    """Half of a's runs met cpus at half of their speed, which the probe saw."""
+    prior = Prior(slopes=(0.8,), errors=(0.3,))
+    contest = Contest([finalist("a"), BASELINE], tie=0.02, max_rounds=8, seed=1, prior=prior)
+    draw = random.Random(3)
+    for number in range(8):
+        contest.next_round()
+        slow = -math.log(2) if number % 2 else 0.0
+        contest.record("a", 1.5 * math.exp(slow) * draw.lognormvariate(0, 0.02), (slow,))
+        contest.record("baseline", draw.lognormvariate(0, 0.02), (0.0,))
+    verdict = contest.verdict()
+    assert verdict is not None
+    assert verdict.winner == "a"
+    assert verdict.gain is not None
+    assert verdict.gain.low < 1.5 < verdict.gain.high
+    assert verdict.gain.half_width < 0.1

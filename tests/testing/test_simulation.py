@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autotune.search.experience import experience
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import Measure
 from autotune.testing.noise import Noise, NoiseSource, Spikes
-from autotune.testing.simulated_study import TWIN, simulated_study
-from autotune.testing.simulation import LAUNCH_S, THROUGHPUT, SimulatedMachine
+from autotune.testing.simulated_study import SPEC, TWIN, simulated_study
+from autotune.testing.simulation import LAUNCH_S, SimulatedMachine
 from autotune.trial.statistics import block_throughput_sps, throughput_sps
-from autotune.trial.stopping import Rival, scores_of, spread
 
 MEASURE = Measure(block_s=1.0, blocks=3, max_blocks=8, trial_timeout_s=180.0)
 NOISY = Noise(
@@ -86,7 +86,7 @@ def test_the_spread_of_blocks_is_the_noise_of_blocks() -> None:
 def test_a_trial_that_is_clearly_worse_than_its_rival_ends_after_the_first_block() -> None:
     machine = a_machine(Noise(block=0.03))
     best = [machine.trial(ONE, MEASURE) for _ in range(5)]
-    rival = Rival(scores_of(best[0], THROUGHPUT), *spread(best, THROUGHPUT))
+    rival = experience(SPEC, [(ONE, trial) for trial in best]).rival(ONE, best[0])
     lost = machine.trial(TWO, MEASURE, rival)
     assert (lost.stopped, len(lost.blocks)) == ("worse", 1)
     assert machine.trial(ONE, MEASURE, rival).stopped != "worse"

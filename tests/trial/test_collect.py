@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -10,17 +11,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.spec.study import Objective
+from autotune.spec.study import Objective, Treatment
 from autotune.trial.collect import Collection, collect
+from autotune.trial.correction import Correction
+from autotune.trial.covariates import explanation
 from autotune.trial.failures import InstanceError
 from autotune.trial.measurement import Block, Conditions, FailureKind, InstanceBlock, Measurement
-from autotune.trial.stopping import Rival, Rule, scores_of, spread
+from autotune.trial.statistics import block_throughput_sps
+from autotune.trial.stopping import Rival, Rule, goodness_of_blocks
 
 THROUGHPUT = Objective(kind="throughput")
 LATENCY = Objective(kind="latency", percentile=90)
 RULE = Rule("offline", THROUGHPUT, blocks=3, max_blocks=8)
 HOGGED = Conditions(1.0, others_cpus=0.9)
 STOLEN = Conditions(1.0, steal=0.5)
+THROTTLED = Conditions(1.0, throttled_periods=1)
+HOT = Conditions(1.0, thermal_throttles=3, speed=0.5)
+LOST = Conditions(1.0, lost_cpus=1)
+USUAL = Conditions(1.0, probe_s=math.exp(-6.9), steal=0.0)
+SLOW = Conditions(1.0, probe_s=2 * math.exp(-6.9), steal=0.0)
 QUIET = Conditions(1.0, others_cpus=0.0, steal=0.0, speed=1.0)
 
 
@@ -113,7 +122,7 @@ def test_a_single_block_is_too_few_to_agree() -> None:
 @pytest.mark.parametrize(("objective", "goodness"), [(THROUGHPUT, 60.0), (LATENCY, 60.0)])
 def test_what_is_far_worse_than_the_best_has_one_block(objective: Objective, goodness: float) -> None:
     # One request a block: its latency is the inverse of the throughput.
-    best = scores_of(measurement(list(throughputs(100, 101, 99))), objective)
+    best = tuple(goodness_of_blocks(list(throughputs(100, 101, 99)), "offline", objective))
     rule = replace(RULE, objective=objective, rival=Rival(best, 0.02, 20))
     found = collected(rule, block(goodness))
     assert (len(found.blocks), found.stopped) == (1, "worse")
@@ -122,7 +131,7 @@ def test_what_is_far_worse_than_the_best_has_one_block(objective: Objective, goo
 @pytest.mark.parametrize("objective", [THROUGHPUT, LATENCY])
 @pytest.mark.parametrize("goodness", [96.0, 100.0, 150.0])
 def test_what_is_about_as_good_or_better_is_measured_out(objective: Objective, goodness: float) -> None:
-    best = scores_of(measurement(list(throughputs(100, 101, 99))), objective)
+    best = tuple(goodness_of_blocks(list(throughputs(100, 101, 99)), "offline", objective))
     rule = replace(RULE, objective=objective, rival=Rival(best, 0.02, 20))
     assert collected(rule, block(goodness)).stopped == "precise"
 
@@ -132,38 +141,77 @@ def test_one_slow_block_does_not_end_a_race_where_blocks_vary() -> None:
     assert collected(rule, *throughputs(60, 110, 100)).stopped != "worse"
 
 
-def test_disturbed_blocks_are_dropped_with_their_reason_and_measured_again() -> None:
-    found = collected(RULE, block(50, HOGGED), block(100, QUIET), block(40, STOLEN), block(100, QUIET))
+@pytest.mark.parametrize("treatment", ["correct", "drop", "keep"])
+def test_a_noisy_host_leaves_every_block_its_value(treatment: Treatment) -> None:
+    rule = replace(RULE, treatment=treatment)
+    found = collected(rule, block(50, HOGGED), block(99, QUIET), block(40, STOLEN), block(100, SLOW))
+    assert found.dropped == ()
+    assert [block_throughput_sps(one) for one in found.blocks[:3]] == pytest.approx([50.0, 99.0, 40.0])
+
+
+def test_a_block_that_the_quota_heat_or_a_lost_cpu_stopped_does_not_count() -> None:
+    hard = [block(50, conditions) for conditions in (THROTTLED, HOT, LOST)]
+    found = collected(RULE, *hard, block(100, QUIET))
     assert len(found.blocks) == 3
-    assert [one.score for one in found.dropped] == pytest.approx([50.0, 40.0])
-    assert [one.reason.split()[0] for one in found.dropped] == ["other", "the"]
-    assert found.dropped[0].conditions == HOGGED
-    assert found.measuring_s == pytest.approx(3 / 100 + 1 / 50 + 1 / 40)
+    assert [one.score for one in found.dropped] == pytest.approx([50.0] * 3)
+    assert [one.reason.split()[0] for one in found.dropped] == ["the", "heat", "1"]
+    assert found.dropped[0].conditions == THROTTLED
+    assert found.measuring_s == pytest.approx(3 / 100 + 3 / 50)
 
 
-def test_disturbed_blocks_may_be_asked_to_count() -> None:
-    found = collected(replace(RULE, keeps_disturbed=True), block(100, HOGGED))
+def test_even_those_may_be_asked_to_count() -> None:
+    found = collected(replace(RULE, treatment="keep"), block(100, THROTTLED))
     assert (len(found.blocks), found.dropped) == (3, ())
 
 
-def test_a_machine_that_stays_noisy_ends_the_trial_as_disturbed() -> None:
-    blocks = [block(100, QUIET), block(50, HOGGED), block(50, STOLEN), block(50, HOGGED)]
-    with pytest.raises(InstanceError, match="6 of 7 blocks were disturbed") as caught:
+def test_a_quota_that_stops_every_block_ends_the_trial_as_disturbed() -> None:
+    blocks = [block(100, QUIET), *[block(50, THROTTLED)] * 6]
+    with pytest.raises(InstanceError, match="6 of 7 blocks cannot count") as caught:
         collected(RULE, *blocks)
     assert caught.value.kind is FailureKind.DISTURBED
-    assert "other processes took 0.90 cpus (5 times)" in caught.value.reason
-    assert "the hypervisor took 50 % of the cpus (once)" in caught.value.reason
+    assert "the CPU quota throttled the trial once (6 times)" in caught.value.reason
 
 
-def test_a_machine_that_gets_noisy_when_there_is_enough_leaves_a_measurement() -> None:
+def test_a_quota_that_stops_blocks_when_there_are_enough_leaves_a_measurement() -> None:
     noisy = list(throughputs(100, 130, 70))
-    found = collected(RULE, *noisy, block(50, HOGGED))
+    found = collected(RULE, *noisy, block(50, THROTTLED))
     assert (len(found.blocks), len(found.dropped), found.stopped) == (3, 6, "disturbed")
 
 
+LEARNED = Correction(slopes=(1.0, 1.0), errors=(0.1, 0.1), usual={2: (6.9, 0.0)}, overall=(6.9, 0.0))
+
+
+def test_what_was_seen_to_cost_much_is_measured_again_where_the_study_says_drop() -> None:
+    rule = replace(RULE, treatment="drop", correction=LEARNED, load=2)
+    found = collected(rule, block(50, SLOW), block(100, USUAL), block(101, USUAL), block(99, USUAL))
+    assert [block_throughput_sps(one) for one in found.blocks[:3]] == pytest.approx([100, 101, 99])
+    assert [one.reason for one in found.dropped] == ["conditions like its own were seen to cost 50%"]
+
+
+def test_dropped_blocks_count_after_all_where_there_are_no_others() -> None:
+    rule = replace(RULE, treatment="drop", correction=LEARNED, load=2)
+    found = collected(rule, block(50, SLOW))
+    assert (len(found.blocks), len(found.dropped)) == (3, 6)
+
+
+def test_a_race_is_between_values_under_usual_conditions() -> None:
+    rival = Rival((100.0,) * 5, spread=0.02, freedom=20)
+    rule = replace(RULE, rival=rival, correction=LEARNED, load=2)
+    assert collected(rule, block(50, SLOW)).stopped != "worse"
+    assert collected(replace(rule, treatment="keep"), block(50, SLOW)).stopped == "worse"
+
+
+def test_a_correction_brings_a_block_to_what_is_usual_under_its_load() -> None:
+    assert LEARNED.factor(SLOW, 2) == pytest.approx(2.0, rel=0.01)
+    assert LEARNED.factor(STOLEN, 2) == pytest.approx(2.0)
+    assert LEARNED.factor(None, 2) == 1.0
+    assert Correction().factor(SLOW, 2) == 1.0
+    assert explanation(QUIET) == (None, 0.0)
+
+
 def test_too_few_blocks_before_the_deadline_are_disturbed_only_if_some_were() -> None:
-    with pytest.raises(InstanceError, match="2 of 4 blocks were disturbed"):
-        collected(RULE, block(1), block(1, HOGGED), block(1, HOGGED), block(1), deadline_s=4.5)
+    with pytest.raises(InstanceError, match="2 of 4 blocks cannot count"):
+        collected(RULE, block(1), block(1, THROTTLED), block(1, THROTTLED), block(1), deadline_s=4.5)
     found = collected(RULE, block(1), deadline_s=2.5)
     assert (len(found.blocks), found.stopped) == (2, "time")
 
@@ -205,7 +253,7 @@ def test_whatever_happens_the_loop_ends_with_enough_blocks_or_says_why(
     values: list[tuple[float, bool]], blocks: int, max_blocks: int
 ) -> None:
     rule = replace(RULE, blocks=blocks, max_blocks=max_blocks)
-    machine = Machine(*(block(value, HOGGED if noisy else QUIET) for value, noisy in values))
+    machine = Machine(*(block(value, THROTTLED if noisy else QUIET) for value, noisy in values))
     found = None
     with suppress(InstanceError):
         found = collect(machine.measure, rule, clock=machine.clock)
@@ -215,13 +263,3 @@ def test_whatever_happens_the_loop_ends_with_enough_blocks_or_says_why(
     else:
         assert any(noisy for _, noisy in values)
     assert machine.measured <= max(blocks, max_blocks) + 2 * blocks
-
-
-def test_the_spread_is_pooled_within_trials_and_not_between_them() -> None:
-    steady = measurement(list(throughputs(100, 102, 100)))
-    faster = measurement(list(throughputs(500, 510, 500)))
-    single = measurement(list(throughputs(900)))
-    sd, freedom = spread([steady, faster, single], THROUGHPUT)
-    assert freedom == 4
-    assert sd == pytest.approx(0.0114, abs=1e-4)
-    assert spread([single], THROUGHPUT) == (0.0, 0)

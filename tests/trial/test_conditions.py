@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.trial.conditions import disturbance, have_others_disturbed, quietness, what_disturbed
+from autotune.trial.conditions import (
+    CORRECTED,
+    disturbance,
+    hard_fact,
+    have_others_disturbed,
+    quietness,
+    what_disturbed,
+)
 from autotune.trial.measurement import Conditions
 
 QUIET = Conditions(
@@ -35,7 +42,7 @@ QUIET = Conditions(
             "other processes took 0.52 cpus (stress-ng 1234)",
         ),
         ({"steal": 0.12}, "the hypervisor took 12 % of the cpus"),
-        ({"speed": 0.55}, "the cpus ran at 0.55 of their speed"),
+        ({"speed": 0.55}, "the cpus ran at 0.55 of their usual speed"),
         ({"throttled_periods": 3}, "the CPU quota throttled the trial 3 times"),
         ({"throttled_periods": 1}, "the CPU quota throttled the trial once"),
         (
@@ -43,12 +50,14 @@ QUIET = Conditions(
             "heat slowed the cpus 2 times at 98 °C",
         ),
         ({"thermal_throttles": 2, "speed": None}, "heat slowed the cpus 2 times"),
+        ({"lost_cpus": 1}, "1 cpu was taken away"),
+        ({"lost_cpus": 2}, "2 cpus were taken away"),
         ({"major_faults": 300}, "the workers read 300 pages back from the disk"),
         ({"memory_pressure": 0.3}, "memory was short 30 % of the time"),
         ({"others_cpus": None, "waited": 0.4}, "the workers waited for a cpu 40 % of the time"),
         (
             {"steal": 0.12, "speed": 0.55},
-            "the hypervisor took 12 % of the cpus and the cpus ran at 0.55 of their speed",
+            "the hypervisor took 12 % of the cpus and the cpus ran at 0.55 of their usual speed",
         ),
     ],
 )
@@ -70,6 +79,23 @@ def test_a_disturbance_is_said_in_words(what: dict[str, Any], phrase: str) -> No
 )
 def test_what_does_no_harm_is_no_disturbance(what: dict[str, Any]) -> None:
     assert disturbance(replace(QUIET, **what)) == ""
+
+
+@pytest.mark.parametrize(
+    ("what", "is_hard"),
+    [
+        ({"throttled_periods": 3}, True),
+        ({"thermal_throttles": 2, "speed": 0.9}, True),
+        ({"lost_cpus": 1}, True),
+        ({"others_cpus": 0.9}, False),
+        ({"steal": 0.5}, False),
+        ({"speed": 0.3}, False),
+        ({"others_cpus": None, "waited": 0.6}, False),
+        ({"major_faults": 300}, False),
+    ],
+)
+def test_only_hard_facts_keep_a_block_from_counting(what: dict[str, Any], is_hard: bool) -> None:
+    assert bool(hard_fact(replace(QUIET, **what))) == is_hard
 
 
 def test_a_host_that_says_nothing_has_disturbed_nothing() -> None:
@@ -110,6 +136,7 @@ def test_nobody_looked_is_an_answer() -> None:
         ({"speed": 0.4}, "governor"),
         ({"throttled_periods": 4}, "raise the CPU quota"),
         ({"thermal_throttles": 4, "speed": 0.8}, "cool the machine"),
+        ({"lost_cpus": 1}, "leave the cpuset"),
         ({"major_faults": 900}, "free memory"),
     ],
 )
@@ -118,3 +145,10 @@ def test_every_disturbance_has_its_remedy(what: dict[str, Any], remedy: str) -> 
     assert said.startswith("1 of 4 blocks was disturbed and not counted: ")
     assert remedy in said.partition("What would help: ")[2]
     assert said.endswith(".")
+
+
+def test_blocks_that_count_all_the_same_are_told_with_what_became_of_them() -> None:
+    noisy = [replace(QUIET, others_cpus=1.0)] * 2
+    assert "2 of 5 blocks were disturbed and counted all the same: " in quietness([QUIET] * 3 + noisy, [])
+    told = quietness([QUIET] * 3 + noisy, [], CORRECTED)
+    assert "2 of 5 blocks were disturbed and counted, corrected as far as this was seen to matter: " in told

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from autotune.spec.study import LatencyLimit, Objective
+from autotune.spec.study import LatencyLimit, Objective, Treatment
 from autotune.statistics.queueing import Queue, fifo_latencies
 from autotune.trial.conductor import Schedule
 from autotune.trial.failures import InstanceError
@@ -22,7 +22,7 @@ from autotune.trial.stopping import Rival, Rule
 
 SERVICE_S = 0.01
 QUIET = Conditions(window_s=1.0)
-NOISY = Conditions(window_s=1.0, others_cpus=0.9)
+NOISY = Conditions(1.0, throttled_periods=3)
 
 
 @dataclass
@@ -77,7 +77,7 @@ def search(
     seed: int = 0,
     within_s: float = 180.0,
     max_measuring_s: float | None = None,
-    keeps_disturbed: bool = False,
+    treatment: Treatment = "correct",
     rival: Rival | None = None,
     **demand: object,
 ) -> Found:
@@ -87,7 +87,7 @@ def search(
         blocks=3,
         max_blocks=8,
         max_measuring_s=max_measuring_s,
-        keeps_disturbed=keeps_disturbed,
+        treatment=treatment,
         rival=rival,
     )
     asked = replace(Demand(limit, seed), **demand)  # type: ignore[arg-type]
@@ -245,11 +245,11 @@ def test_lateness_of_a_small_share_of_the_limit_is_none() -> None:
     assert found.kept.step.late_s == pytest.approx(0.0014)
 
 
-def test_a_disturbed_run_is_measured_again() -> None:
+def test_a_run_that_the_quota_stopped_is_measured_again() -> None:
     world = SimulatedServers(conditions=(NOISY, QUIET))
     found = search(world, limit(90, 0.03))
     (dropped,) = found.dropped
-    assert "other processes took 0.90 cpus" in dropped.reason
+    assert dropped.reason == "the CPU quota throttled the trial 3 times"
     assert dropped.score == pytest.approx(4 * found.runs[0].step.rate_per_s)
     assert world.runs == len(found.runs) + 1
     assert all(block.conditions == QUIET for block in found.kept.blocks())
@@ -257,7 +257,7 @@ def test_a_disturbed_run_is_measured_again() -> None:
 
 def test_a_trial_that_stays_disturbed_says_by_what() -> None:
     with pytest.raises(
-        InstanceError, match=r"4 runs were disturbed: other processes took 0.90 cpus"
+        InstanceError, match=r"4 runs were disturbed: the CPU quota throttled the trial 3 times"
     ) as caught:
         search(SimulatedServers(conditions=(NOISY,)), limit(90, 0.03))
     assert caught.value.kind is FailureKind.DISTURBED
@@ -280,7 +280,7 @@ def test_instances_that_stay_still_end_the_trial_and_not_the_study() -> None:
 
 
 def test_disturbed_runs_count_where_the_study_says_so() -> None:
-    found = search(SimulatedServers(conditions=(NOISY,)), limit(90, 0.03), keeps_disturbed=True)
+    found = search(SimulatedServers(conditions=(NOISY,)), limit(90, 0.03), treatment="keep")
     assert found.dropped == ()
     assert found.kept.step.met
 

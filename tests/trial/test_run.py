@@ -142,7 +142,7 @@ def test_no_block_is_begun_that_does_not_fit_into_the_time_limit(tmp_path: Path)
 
 def test_a_trial_that_is_clearly_worse_than_the_best_ends_after_a_block(tmp_path: Path) -> None:
     measure = QUICK.model_copy(update={"blocks": 3, "max_blocks": 6})
-    rival = Rival(scores=(1e6, 1e6, 1e6), spread=0.02, freedom=10)
+    rival = Rival(goodness=(1e6, 1e6, 1e6), spread=0.02, freedom=10)
     measurement = measured(FakeTrial(tmp_path, {}).run(measure, percentile=99.0, rival=rival))
     assert (len(measurement.blocks), measurement.stopped) == (1, "worse")
 
@@ -150,7 +150,7 @@ def test_a_trial_that_is_clearly_worse_than_the_best_ends_after_a_block(tmp_path
 def test_a_latency_that_is_clearly_worse_ends_a_trial_too(tmp_path: Path) -> None:
     objective = Objective(kind="latency", percentile=50)
     trial = FakeTrial(tmp_path, {}, scenario="single_stream")
-    rival = Rival(scores=(1e-6, 1e-6, 1e-6), spread=0.02, freedom=10)
+    rival = Rival(goodness=(1e6, 1e6, 1e6), spread=0.02, freedom=10)
     measurement = measured(trial.run(objective=objective, rival=rival))
     assert (len(measurement.blocks), measurement.stopped) == (1, "worse")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -15,16 +17,20 @@ import psutil
 import pytest
 
 from autotune.errors import MachineError
+from autotune.spec.configuration import Configuration
 from autotune.spec.study import Measure
 from autotune.testing.fake_trial import QUICK, THROUGHPUT, FakeTrial
-from autotune.trial.conditions import disturbance
-from autotune.trial.measurement import Conditions, Failure, FailureKind, Measurement
-from autotune.trial.statistics import block_score
+from autotune.trial.conditions import disturbance, hard_fact
+from autotune.trial.correction import Launch, learn, load_of
+from autotune.trial.covariates import Explanation, explanation
+from autotune.trial.measurement import Conditions, Failure, Measurement
+from autotune.trial.stopping import goodness_of_blocks
 from autotune.trial.watch import Observer, Watch
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 CPUS = sorted(os.sched_getaffinity(0))
+CONFIGURATION = Configuration(1, 1, "close", "0", False, "fake", "fp32")
 TWO_CPUS = pytest.mark.skipif(len(CPUS) < 2, reason="needs two cpus")
 
 BUSY = """
@@ -82,7 +88,9 @@ def test_conditions_cover_the_window_and_what_is_readable_here() -> None:
         assert found.steal is not None
         assert found.major_faults is not None
         assert found.speed is not None
-        assert 0 < found.speed <= 1
+        assert found.probe_s is not None
+        assert 0 < found.speed < 10
+        assert found.lost_cpus == 0
         # A second block reuses the probe of the one before.
         observer.before()
         assert observer.after().speed is not None
@@ -130,18 +138,36 @@ def test_a_built_machine_on_which_others_ran_is_seen_through_its_files(tmp_path:
     assert found.speed is None
 
 
-def noisy(result: object) -> None:
-    assert isinstance(result, Failure), result
-    assert result.kind is FailureKind.DISTURBED
-    assert "4 of 4 blocks were disturbed" in result.reason
-    assert "other processes took" in result.reason
-
-
-def test_a_trial_beside_a_hog_drops_its_blocks_and_ends_as_disturbed(tmp_path: Path) -> None:
+def test_a_trial_beside_a_hog_has_its_value_and_says_what_it_went_through(tmp_path: Path) -> None:
     trial = FakeTrial(tmp_path, {"timing": "busy"}, cpus=[(CPUS[0],)])
     measure = Measure(warmup_s=1.0, block_s=0.5, blocks=2, max_blocks=2, trial_timeout_s=60.0)
     with busy_on(CPUS[0]):
-        noisy(trial.run(measure, watch=Watch()))
+        result = trial.run(measure, watch=Watch())
+    assert isinstance(result, Measurement), result
+    assert (len(result.blocks), result.dropped) == (2, ())
+    for block in result.blocks:
+        assert block.conditions is not None
+        assert "other processes took" in disturbance(block.conditions)
+
+
+TAKING = """
+import os, sys
+os.sched_setaffinity(int(sys.argv[1]), {int(cpu) for cpu in sys.argv[2].split(",")})
+"""
+
+
+@TWO_CPUS
+def test_a_cpu_that_is_taken_away_meanwhile_is_a_hard_fact() -> None:
+    mine = os.sched_getaffinity(0)
+    with busy_on(CPUS[0]) as worker, Watch().over([worker], [CPUS]) as observer:
+        observer.before()
+        try:
+            subprocess.run([sys.executable, "-c", TAKING, str(os.getpid()), str(CPUS[0])], check=True)
+            found = observer.after()
+        finally:
+            os.sched_setaffinity(0, mine)
+    assert found.lost_cpus == len(CPUS) - 1
+    assert "taken away" in hard_fact(found)
 
 
 def test_a_process_of_the_trial_that_is_no_worker_is_no_other(tmp_path: Path) -> None:
@@ -196,21 +222,25 @@ class HogHunter(Watch):
             yield observer
 
 
-def test_blocks_beside_a_hog_are_dropped_and_measured_again_when_it_has_gone(tmp_path: Path) -> None:
+def test_what_a_hog_did_to_some_blocks_is_learned_and_taken_back(tmp_path: Path) -> None:
     trial = FakeTrial(tmp_path, {"timing": "busy"}, cpus=[(CPUS[0],)])
-    measure = Measure(warmup_s=1.0, block_s=0.5, blocks=4, max_blocks=4, trial_timeout_s=60.0)
+    measure = Measure(warmup_s=1.0, block_s=0.5, blocks=8, max_blocks=8, trial_timeout_s=60.0)
     with busy_on(CPUS[0]) as hog:
-        result = trial.run(measure, watch=HogHunter(hog, 2))
-    if isinstance(result, Failure):  # somebody else keeps this machine busy
-        assert result.kind is FailureKind.DISTURBED
-        pytest.skip(result.reason)
-    assert all("other processes took" in dropped.reason for dropped in result.dropped[:2])
-    assert len(result.dropped) >= 2
-    assert len(result.blocks) == 4
-    assert all(block.conditions and not disturbance(block.conditions) for block in result.blocks)
-    # The worker shared its cpu in the first two.
-    kept = min(block_score(block, "offline", THROUGHPUT) for block in result.blocks)
-    assert result.dropped[0].score < kept
+        result = trial.run(measure, watch=HogHunter(hog, 4))
+    assert isinstance(result, Measurement), result
+    if any(block.conditions and disturbance(block.conditions) for block in result.blocks[4:]):
+        pytest.skip("somebody else keeps this machine busy, too")
+    values = goodness_of_blocks(result.blocks, "offline", THROUGHPUT)
+    known = learn([Launch(CONFIGURATION, tuple(values), explanations(result))])
+    corrected = goodness_of_blocks(result.blocks, "offline", THROUGHPUT, known, load_of(CONFIGURATION))
+    beside, alone = (statistics.fmean(part) for part in (values[:4], values[4:]))
+    assert beside < 0.8 * alone  # the worker shared its cpu
+    still = abs(math.log(statistics.fmean(corrected[:4]) / statistics.fmean(corrected[4:])))
+    assert still < abs(math.log(beside / alone)) / 2
+
+
+def explanations(measurement: Measurement) -> tuple[Explanation, ...]:
+    return tuple(explanation(block.conditions) for block in measurement.blocks)
 
 
 def test_the_watch_leaves_nothing_behind_when_the_trial_fails(tmp_path: Path) -> None:
