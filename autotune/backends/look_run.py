@@ -25,7 +25,9 @@ LONG_S = 1.0
 
 
 def time_requests(backend: Backend, directory: Path, precision: Precision, shape: Shape) -> float:
-    """The median seconds of a request of this shape, on one thread on one cpu, after one or two others.
+    """The median cpu seconds of a request of this shape, on one thread on one cpu, after one or two others.
+
+    Waiting for a cpu that others use meanwhile does not count: it says nothing of the engine.
 
     Raises:
         UnsupportedError: the engine computes at another precision than asked for.
@@ -44,8 +46,8 @@ def time_requests(backend: Backend, directory: Path, precision: Precision, shape
     return found
 
 
-def median_s(run: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
-    """The median seconds that `run` takes once it is warm."""
+def median_s(run: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
+    """The median seconds that `run` takes by this clock once it is warm."""
 
     def timed() -> float:
         begin = clock()

@@ -15,7 +15,8 @@ class Look:
     """What a look at one engine and precision showed, on a model reduced to few layers.
 
     Attributes:
-        request_s: median seconds of one request of the reduced model on one thread.
+        request_s: median cpu seconds of one request of the reduced model on one thread; for the whole model
+            times `whole_layers / layers`, roughly.
         preparation_s: seconds that building, or quantising, the reduced artifact took in a process that had
             imported torch and transformers; what it was derived from is left out.
         layers: of the reduced model.

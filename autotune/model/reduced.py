@@ -18,9 +18,9 @@ VOCABULARY = 1_000
 FEW_TOKENS = 256
 """Tokens of a request (all sequences together) up to which a reduced model has two layers.
 
-Then one layer would take so little that what is done once for each request would decide the comparison.
-Source: one thread of an AMD EPYC (Zen 4), one layer of a width of 384: 1 ms for 32 tokens, of which eager
-PyTorch spends a third outside of the layer.
+Then there is time for two, and weights of one push the other's out of the cache, as they do in the whole.
+Source: all-MiniLM-L6's architecture, 1 x 32, one thread of an AMD EPYC (Zen 4), ONNX Runtime int8-dynamic: a
+request takes 0.55 ms for each of one or two layers, and 0.67 ms for each of six.
 """
 
 NAMES = ("_name_or_path", "transformers_version")
