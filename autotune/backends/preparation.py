@@ -10,6 +10,7 @@ from typing import Any
 
 from autotune.backends.assessing import ASSESSMENT, Assessing
 from autotune.backends.calibration import CALIBRATION
+from autotune.backends.children import FORK_SERVER, run_preparing
 from autotune.backends.ending import reply_of
 from autotune.backends.evaluation import EVALUATION, METRIC_PACKAGES, read_evaluation
 from autotune.backends.knobs import knobs_read
@@ -23,15 +24,12 @@ from autotune.backends.protocol import (
 from autotune.backends.reference import REFERENCE, reference_packages, reference_path
 from autotune.backends.registry import get_backend, package_versions
 from autotune.backends.streams import STREAM, STREAM_PACKAGES
-from autotune.backends.transformers_model import OFFLINE_AND_QUIET
 from autotune.errors import BackendError, ModelError, UnsupportedError
 from autotune.machine.counters import oom_kills
 from autotune.model.artifact import Artifact, ArtifactName, deciding_isa
 from autotune.model.assessment import EXEMPT, Assessment, LabelledScore, read_assessment
 from autotune.model.cache import ArtifactCache
 from autotune.model.calibration import CalibrationSource
-from autotune.model.child import ChildResult, run_child
-from autotune.model.fork_server import ForkServer
 from autotune.model.labelled import EvaluationSource
 from autotune.model.manifest import Manifest, record_files
 from autotune.model.sources import ResolvedModel
@@ -39,14 +37,10 @@ from autotune.model.stream_source import StreamSource, source_to_json
 from autotune.spec.configuration import Precision, Prepared
 from autotune.spec.knobs import parse_knobs
 
-CHILD = "autotune.backends.prepare_child"
-_FORK_SERVER = ForkServer(CHILD, OFFLINE_AND_QUIET)
-"""For children that begin by importing torch and transformers, which takes several seconds."""
-
 
 def end_fork_server() -> None:
     """End the process that prepared last, before anything is measured: it is idle, but has memory."""
-    _FORK_SERVER.close()
+    FORK_SERVER.close()
 
 
 def prepare_artifact(
@@ -331,32 +325,12 @@ def _make_once(
             given = {"model": _to_json(model), **request, "name": asdict(name)}
             complete = {**given, "directory": str(directory), "root": str(cache.root)}
             kills = oom_kills()
-            result = _run_child(complete, model, timeout_s, variables or {})
+            begin = time.monotonic()
+            result = run_preparing(complete, model, timeout_s, variables or {})
+            seconds = time.monotonic() - begin
             what = f"{model.source} for {name.backend} at {name.precision}"
             reply = reply_of(result, what, timeout_s, oom_killed=oom_kills().since(kills))
-            return cache.publish(directory, _manifest(name, model, reply, directory))
-
-
-def _run_child(
-    request: dict[str, Any], model: ResolvedModel, timeout_s: float, variables: Mapping[str, str]
-) -> ChildResult:
-    if _begins_with_transformers(request, model):
-        return _FORK_SERVER.run(request, timeout_s=timeout_s, variables=variables)
-    return run_child(CHILD, request, timeout_s=timeout_s, variables={**OFFLINE_AND_QUIET, **variables})
-
-
-def _begins_with_transformers(request: dict[str, Any], model: ResolvedModel) -> bool:
-    """Whether making this begins with importing torch and transformers."""
-    if model.kind in ("onnx", "fake"):
-        return False
-    what = str(request["name"]["backend"])
-    if what in (REFERENCE, CALIBRATION, EVALUATION, STREAM):
-        return what != STREAM
-    assessing = request.get("assessing")
-    packages = get_backend(assessing["backend"] if assessing else what).packages
-    if "torch" in packages[:1]:
-        return True
-    return "transformers" in packages and assessing is None and "base" not in request
+            return cache.publish(directory, _manifest(name, model, reply, directory, seconds))
 
 
 def _versions(engine: Backend) -> dict[str, str]:
@@ -367,7 +341,9 @@ def _versions(engine: Backend) -> dict[str, str]:
     return versions
 
 
-def _manifest(name: ArtifactName, model: ResolvedModel, reply: dict[str, Any], directory: Path) -> Manifest:
+def _manifest(
+    name: ArtifactName, model: ResolvedModel, reply: dict[str, Any], directory: Path, seconds: float
+) -> Manifest:
     return Manifest(
         key=name.key(),
         backend=name.backend,
@@ -378,6 +354,8 @@ def _manifest(name: ArtifactName, model: ResolvedModel, reply: dict[str, Any], d
         isa=name.isa,
         calibration=name.calibration,
         knobs=name.knobs,
+        shapes=name.shapes,
+        seconds=seconds,
         created_s=time.time(),
         files=record_files(directory),
         observed_precision=reply["observed_precision"],

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from autotune.backends.calibration import CALIBRATION, write_calibration
 from autotune.backends.ending import MORE_MEMORY
 from autotune.backends.evaluation import EVALUATION, write_evaluation
 from autotune.backends.loading import load_session
+from autotune.backends.look_run import time_requests
 from autotune.backends.protocol import (
     CompilesShapes,
     Derivation,
@@ -25,6 +27,7 @@ from autotune.backends.protocol import (
     EngineReport,
     PreparesKnobs,
 )
+from autotune.backends.reduced_model import write_reduced_model
 from autotune.backends.reference import REFERENCE, read_reference_outputs, reference_requests, write_reference
 from autotune.backends.registry import get_backend
 from autotune.backends.streams import STREAM, write_stream
@@ -49,17 +52,36 @@ WANT_OF_SPACE = ("No space left on device", "os error 28")
 
 
 def handle(request: dict[str, Any]) -> dict[str, Any]:
-    """Make the artifact, load it, compare it; answer with what was found.
+    """Make the artifact, load it, compare it, or take a step of a look; answer with what was found.
 
     Raises:
         AutotuneError: it cannot be made; in one sentence.
     """
     with _explained(request):
+        if "looking" in request:
+            return _look(request)
         if not _write_other(request):
             _write_artifact(request)
             if "reference" in request:
                 return _verify(request)
         return {"observed_precision": request["name"]["precision"], "agreement": None}
+
+
+def _look(request: dict[str, Any]) -> dict[str, Any]:
+    """Take a step of `autotune.backends.looking`: reduce the model, build an artifact of it, or run that."""
+    batch, tokens = request["shape"]
+    directory = Path(request["directory"])
+    match request["looking"]:
+        case "reduce":
+            layers, whole_layers = write_reduced_model(_model(request), (batch, tokens), directory)
+            return {"layers": layers, "whole_layers": whole_layers}
+        case "build":
+            begin = time.perf_counter()
+            _write_artifact(request)
+            return {"seconds": time.perf_counter() - begin}
+        case _:
+            backend = get_backend(request["name"]["backend"])
+            return {"seconds": time_requests(backend, directory, _precision(request), (batch, tokens))}
 
 
 def _write_other(request: dict[str, Any]) -> bool:

@@ -57,6 +57,7 @@ class ArtifactName:
         made_of: the artifacts that it says something of, by key and time; empty for what an engine loads.
         knobs: that were turned in making it, as `autotune.spec.knobs` writes them; of what says something of
             another one, that this was loaded with.
+        machine: identifies the machine that something was measured on; empty for what is the same on all.
     """
 
     model_digest: str
@@ -68,6 +69,7 @@ class ArtifactName:
     shapes: tuple[tuple[int, int], ...] = ()
     made_of: tuple[str, ...] = ()
     knobs: str = ""
+    machine: str = ""
 
     def key(self) -> str:
         """The hex digest that the artifact is found by."""
@@ -87,6 +89,8 @@ class ArtifactName:
             content["made_of"] = self.made_of
         if self.knobs:
             content["knobs"] = self.knobs
+        if self.machine:
+            content["machine"] = self.machine
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -38,7 +38,9 @@ class Manifest(BaseModel):
         agreement: with the fp32 reference; None where there is none (a fake model).
         observed_precision: as the engine read it back after loading.
         created_s: Unix time.
-        calibration, knobs: as in `ArtifactName`.
+        calibration, knobs, shapes: as in `ArtifactName`.
+        seconds: from the request to the finished files, imports included and what it is made from left out;
+            None in manifests of versions that did not note it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,6 +58,8 @@ class Manifest(BaseModel):
     observed_precision: str
     calibration: str = ""
     knobs: str = ""
+    shapes: tuple[tuple[int, int], ...] = ()
+    seconds: float | None = None
     agreement: AgreementRecord | None = None
 
     @property

@@ -26,7 +26,7 @@ def multiplications(model: ResolvedModel) -> float | None:
     Source: J. Kaplan et al., Scaling Laws for Neural Language Models, 2020, table 1: per layer 3 w w for
     queries, keys and values, w w for their projection, and 2 w f for the feed-forward part.
     """
-    config = _config(model)
+    config = configuration(model)
     layers, width = _first(config, LAYERS), _first(config, WIDTH)
     if layers is None or width is None:
         return None
@@ -34,7 +34,7 @@ def multiplications(model: ResolvedModel) -> float | None:
     return float(layers * (4 * width * width + 2 * width * inner))
 
 
-def _config(model: ResolvedModel) -> Mapping[str, Any]:
+def configuration(model: ResolvedModel) -> Mapping[str, Any]:
     """What is known of the model's shape without loading it; may be empty."""
     if model.kind == "random":
         return ARCHITECTURES[model.architecture].config

@@ -1,0 +1,43 @@
+"""Child processes that prepare: with the slow imports done already, where they begin with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from autotune.backends.calibration import CALIBRATION
+from autotune.backends.evaluation import EVALUATION
+from autotune.backends.reference import REFERENCE
+from autotune.backends.registry import get_backend
+from autotune.backends.streams import STREAM
+from autotune.backends.transformers_model import OFFLINE_AND_QUIET
+from autotune.model.child import ChildResult, run_child
+from autotune.model.fork_server import ForkServer
+from autotune.model.sources import ResolvedModel
+
+CHILD = "autotune.backends.prepare_child"
+FORK_SERVER = ForkServer(CHILD, OFFLINE_AND_QUIET)
+"""For children that begin by importing torch and transformers, which takes several seconds."""
+
+
+def run_preparing(
+    request: dict[str, Any], model: ResolvedModel, timeout_s: float, variables: Mapping[str, str]
+) -> ChildResult:
+    """Have a child prepare what the request names, with these variables in its environment."""
+    if _begins_with_transformers(request, model):
+        return FORK_SERVER.run(request, timeout_s=timeout_s, variables=variables)
+    return run_child(CHILD, request, timeout_s=timeout_s, variables={**OFFLINE_AND_QUIET, **variables})
+
+
+def _begins_with_transformers(request: dict[str, Any], model: ResolvedModel) -> bool:
+    """Whether making this begins with importing torch and transformers."""
+    if model.kind in ("onnx", "fake"):
+        return False
+    what = str(request["name"]["backend"])
+    if what in (REFERENCE, CALIBRATION, EVALUATION, STREAM):
+        return what != STREAM
+    assessing = request.get("assessing")
+    packages = get_backend(assessing["backend"] if assessing else what).packages
+    if "torch" in packages[:1]:
+        return True
+    return "transformers" in packages and assessing is None and "base" not in request
