@@ -7,18 +7,23 @@ The logarithm of a goodness is a sum:
 
 The level is not known at all; the other terms are normal, with the spreads stated here and the likenesses of
 `autotune.search.likeness`. That is a Gaussian process with a constant mean under a flat prior, and what is
-believed after measuring is its conditional distribution.
+believed after measuring is its conditional distribution. Looks may be worse than stated, and layouts matter
+more or less: of a few factors of both spreads, the most plausible ones after what was measured are taken.
 
-Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equations 2.25, 2.26 and 2.42.
+Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equations 2.25, 2.26, 2.42 (the
+conditional distribution) and 2.45 (how plausible, for the limit of a flat prior).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import solve_triangular
 
 from autotune.search.expectations import STRANGER_SPREAD, Expectation
 from autotune.search.likeness import (
@@ -41,6 +46,11 @@ SUITING_SPREAD = 0.15
 0.08 between engines there, noise included, and by more where there are more cores to lay out."""
 NOISE = 0.07
 """Of one trial. Source: stated; between the 3 % of a quiet host and the 10 % of a shared guest."""
+
+LOOK_FACTORS, LAYOUT_FACTORS = (0.5, 1.0, 2.0, 4.0), (0.5, 1.0, 2.0)
+"""Of the stated spreads of expectations and layouts, of which the most plausible ones are taken."""
+FACTOR_SPREAD = 0.7
+"""Of the logarithm of a factor, before anything is measured: twice or half as much is usual. Stated."""
 
 
 @dataclass(frozen=True)
@@ -75,28 +85,25 @@ class Prior:
     def after(self, known: Mapping[Configuration, float], asked: Sequence[Configuration]) -> Beliefs:
         """Say what is believed of the asked configurations after these goodnesses, above 0, were measured."""
         wanted = _Points.of(asked)
-        mean, variance = self._mean(wanted), self._variances(wanted)
         if not known:
-            return Beliefs(mean, np.sqrt(variance), None)
+            return Beliefs(self._mean(wanted), np.sqrt(self._variances(wanted, _Factors())), None)
         seen = _Points.of(tuple(known))
-        between = self._covariances(seen, seen)
         surprise = np.log(np.array(list(known.values()))) - self._mean(seen)
-        across = self._covariances(seen, wanted)
+        within = self._covariances(seen, seen)
+        noise = self.noise**2 * np.eye(len(known))
+        factors = max(_ALL_FACTORS, key=lambda factors: factors.plausibility(within, noise, surprise))
+        between, across = within.times(factors), self._covariances(seen, wanted).times(factors)
         ones = np.ones(len(known))
-        solved = np.linalg.solve(
-            between + np.diag(self.noise**2 * ones), np.column_stack((ones, surprise, across))
-        )
+        solved = np.linalg.solve(between + noise, np.column_stack((ones, surprise, across)))
         by_ones, by_surprise, by_across = solved[:, 0], solved[:, 1], solved[:, 2:]
         certainty = float(ones @ by_ones)
         level = float(ones @ by_surprise) / certainty
         weights = by_surprise - level * by_ones
-        variance = (
-            variance - np.einsum("ij,ij->j", across, by_across) + (1 - ones @ by_across) ** 2 / certainty
-        )
+        variance = self._variances(wanted, factors) - np.einsum("ij,ij->j", across, by_across)
+        variance += (1 - ones @ by_across) ** 2 / certainty
         fitted = self._mean(seen) + level + between @ weights
-        return Beliefs(
-            mean + level + weights @ across, np.sqrt(np.maximum(variance, 1e-12)), float(fitted.max())
-        )
+        mean = self._mean(wanted) + level + weights @ across
+        return Beliefs(mean, np.sqrt(np.maximum(variance, 1e-12)), float(fitted.max()))
 
     def expected(self, pair: Prepared) -> Expectation:
         """What is expected of it; with knobs of its own as much as without."""
@@ -112,18 +119,53 @@ class Prior:
         mean: Array = by_pair[points.pair] + by_layout[points.layout]
         return mean
 
-    def _variances(self, points: _Points) -> Array:
-        variances: Array = self._spreads(points)[points.pair] ** 2 + LAYOUT_SPREAD**2 + SUITING_SPREAD**2
+    def _variances(self, points: _Points, factors: _Factors) -> Array:
+        layouts = (factors.layouts * LAYOUT_SPREAD) ** 2 + (factors.layouts * SUITING_SPREAD) ** 2
+        variances: Array = (factors.looks * self._spreads(points)[points.pair]) ** 2 + layouts
         return variances
 
-    def _covariances(self, some: _Points, others: _Points) -> Array:
+    def _covariances(self, some: _Points, others: _Points) -> _Covariances:
         """A row for each of `some`; every likeness is computed once for each pair and each layout."""
         off = np.outer(self._spreads(some), self._spreads(others)) * speed_likeness(some.pairs, others.pairs)
         shared = LAYOUT_SPREAD**2 + SUITING_SPREAD**2 * suiting_likeness(some.pairs, others.pairs)
         layouts = layout_likeness(some.layouts, others.layouts, self.most_threads)
         pairs = np.ix_(some.pair, others.pair)
-        covariances: Array = off[pairs] + shared[pairs] * layouts[np.ix_(some.layout, others.layout)]
-        return covariances
+        return _Covariances(off[pairs], shared[pairs] * layouts[np.ix_(some.layout, others.layout)])
+
+
+@dataclass(frozen=True)
+class _Factors:
+    """By how much looks are further off than stated, and layouts matter more."""
+
+    looks: float = 1.0
+    layouts: float = 1.0
+
+    def plausibility(self, within: _Covariances, noise: Array, surprise: Array) -> float:
+        """The logarithm of their posterior density, but for a constant."""
+        lower = np.linalg.cholesky(within.times(self) + noise)
+        both = np.column_stack((np.ones(len(surprise)), surprise))
+        white = solve_triangular(lower, both, lower=True)
+        certainty = float(white[:, 0] @ white[:, 0])
+        misfit = float(white[:, 1] @ white[:, 1]) - float(white[:, 0] @ white[:, 1]) ** 2 / certainty
+        fit = -misfit / 2 - float(np.log(np.diag(lower)).sum()) - math.log(certainty) / 2
+        prior = (math.log(self.looks) ** 2 + math.log(self.layouts) ** 2) / (2 * FACTOR_SPREAD**2)
+        return fit - prior
+
+
+_ALL_FACTORS = tuple(_Factors(looks, layouts) for looks, layouts in product(LOOK_FACTORS, LAYOUT_FACTORS))
+
+
+@dataclass(frozen=True)
+class _Covariances:
+    """Of how far expectations are off, and of all that layouts do, at the stated spreads."""
+
+    looks: Array
+    layouts: Array
+
+    def times(self, factors: _Factors) -> Array:
+        """Their sum, with spreads that are so many times as wide."""
+        total: Array = factors.looks**2 * self.looks + factors.layouts**2 * self.layouts
+        return total
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,8 @@ STATED: Mapping[Precision, tuple[float, float]] = {
 """Expected logarithm of the speed over fp32 and its spread, where nothing was looked at.
 
 Source: ONNX Runtime's dynamic int8 is worth 1.3 times its fp32 on a Zen 3 guest, 2.3 on a Xeon with VNNI and
-2.7 on a Zen 4 guest (DistilBERT 8 x 128); static is no faster than that, as its answers suffer first. bf16 and
-fp16 are offered where the cpu multiplies in them, and gain on products alone; `...-weights` compute in
+2.7 on a Zen 4 guest (DistilBERT 8 x 128); static is no faster than that, as its answers suffer first. bf16
+and fp16 are offered where the cpu multiplies in them, and gain on products alone; `...-weights` compute in
 floating point after unpacking.
 """
 

@@ -27,12 +27,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from autotune.search.beliefs import Prior
+from autotune.search.affording import affordable
+from autotune.search.beliefs import Beliefs, Prior
 from autotune.search.expectations import Expectation
 from autotune.search.likeness import Array, layout_likeness, layout_of, most_threads, suiting_likeness
 from autotune.spec.configuration import Configuration, Prepared
 
-PROMISING = 0.1
+DEFAULT, FIRST_TRIAL, LATER = range(3)
+"""Turns, in their order."""
+PROMISING = 0.2
 """Least probability to be better than the best so far. Source: stated; `studies/benchmarks/search_order.py`
 prints what others cost."""
 LARGEST_SHARE = 0.25
@@ -94,15 +97,19 @@ class Prospects:
         measured = {one: value for one, value in known.items() if value}
         beliefs = self.prior.after(measured, fitting)
         reference = float(beliefs.mean.min()) if beliefs.best is None else beliefs.best
-        deviations = (beliefs.mean - reference) / beliefs.spread
-        gains = beliefs.spread * _expected_excess(deviations)
+        gains = beliefs.spread * _expected_excess((beliefs.mean - reference) / beliefs.spread)
         prices_s = np.array([self._price_s(pair, there) for pair in pairs])
         costs_s = (prices_s + np.array([self._trial_s(pair) for pair in pairs]))[of_pair]
         worth = gains * self._going_well(fitting, known) / costs_s
-        chances = np.full(len(pairs), -math.inf)
-        np.maximum.at(chances, of_pair, deviations)
-        deserving = (ndtr(chances) >= PROMISING) & (prices_s <= self._most_price_s())
-        turns = self._turns(fitting, worth, deserving, known, of_pair, pairs)
+        ahead = np.argsort(-worth, kind="stable")
+        is_cheap = (prices_s <= self._most_price_s())[of_pair]
+        turns = np.full(len(fitting), LATER, dtype=np.intp)
+        for index in self._first_trials(fitting, ahead, beliefs, costs_s, reference, known, left_s):
+            if is_cheap[index]:
+                turns[index] = FIRST_TRIAL
+        for index in self._defaults_to_see(fitting, beliefs, known):
+            if is_cheap[index]:
+                turns[index] = DEFAULT
         order = np.lexsort((np.arange(len(fitting)), -worth, turns))
         return tuple(fitting[index] for index in order)
 
@@ -119,29 +126,42 @@ class Prospects:
         dear.sort(key=lambda pair: -self.prior.expected(pair).log_speed)
         return tuple((pair, self._price_s(pair, there) + self._trial_s(pair)) for pair in dear)
 
-    def _turns(
+    def _first_trials(
         self,
         candidates: Sequence[Configuration],
-        worth: Array,
-        deserving: npt.NDArray[np.bool_],
+        ahead: npt.NDArray[np.intp],
+        beliefs: Beliefs,
+        costs_s: Array,
+        reference: float,
         known: Known,
-        of_pair: npt.NDArray[np.intp],
-        pairs: Sequence[Prepared],
-    ) -> npt.NDArray[np.intp]:
-        """0 for a default, 1 for a first trial of what deserves one, 2 for all else."""
-        turns = np.full(len(candidates), 2, dtype=np.intp)
+        left_s: float,
+    ) -> list[int]:
+        """The best layout of all that is promising, was not tried, and is to be seen in the time left."""
+        best: dict[Prepared, int] = {}
+        for index in ahead:
+            best.setdefault(candidates[index].prepared, int(index))
+        chosen = np.array(list(best.values()), dtype=np.intp)
         tried = {one.prepared for one in known}
-        best: dict[int, int] = {}
-        for index in np.argsort(-worth, kind="stable"):
-            best.setdefault(int(of_pair[index]), int(index))
-        for number, index in best.items():
-            if deserving[number] and pairs[number] not in tried:
-                turns[index] = 1
+        mean, spread = beliefs.mean[chosen], beliefs.spread[chosen]
+        seen = set(range(len(chosen)))
+        if math.isfinite(left_s):
+            seen &= affordable(mean, spread, costs_s[chosen], reference, left_s)
+        chances = _chances(mean, spread, reference)
+        return [
+            index
+            for number, (pair, index) in enumerate(best.items())
+            if number in seen and pair not in tried and chances[number] >= PROMISING
+        ]
+
+    def _defaults_to_see(
+        self, candidates: Sequence[Configuration], beliefs: Beliefs, known: Known
+    ) -> list[int]:
+        """Defaults that may be the best of the defaults."""
         defaults = frozenset(self.defaults)
-        for index, candidate in enumerate(candidates):
-            if deserving[of_pair[index]] and candidate in defaults:
-                turns[index] = 0
-        return turns
+        indices = [index for index, candidate in enumerate(candidates) if candidate in defaults]
+        measured = [math.log(value) for one, value in known.items() if value and one in defaults]
+        chances = _chances(beliefs.mean[indices], beliefs.spread[indices], max(measured, default=-math.inf))
+        return [index for index, chance in zip(indices, chances, strict=True) if chance >= PROMISING]
 
     def _going_well(self, candidates: Sequence[Configuration], known: Known) -> Array | float:
         """The share of the like of each candidate that neither failed nor missed a limit."""
@@ -185,6 +205,13 @@ def _indexed(values: Sequence[Kind]) -> tuple[tuple[Kind, ...], npt.NDArray[np.i
     indices: dict[Kind, int] = {}
     of_value = [indices.setdefault(value, len(indices)) for value in values]
     return tuple(indices), np.array(of_value, dtype=np.intp)
+
+
+def _chances(mean: Array, spread: Array, reference: float) -> Array:
+    """The probability of each to be better than the reference, and than what the best is expected to be."""
+    leader = max(reference, float(mean.max())) if len(mean) else reference
+    chances: Array = ndtr((mean - leader) / spread)
+    return chances
 
 
 def _expected_excess(deviations: Array) -> Array:
