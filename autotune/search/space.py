@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autotune.backends.availability import Engines, documented_engines
@@ -21,6 +21,7 @@ from autotune.search.bounds import (
     policies,
     thread_counts,
 )
+from autotune.search.expectations import Expectation, expectations
 from autotune.search.knobs import NOTHING_TO_TURN, KnobSpace
 from autotune.search.recipes import by_promise, leading_choices, recipe_shapes
 from autotune.search.serving import Serving, is_compilable, keeps_answers, servings, usual_serving
@@ -43,10 +44,11 @@ class SearchSpace:
         placements: of each of them.
         size_before_symmetry: how many names they have together.
         baseline: one instance as it comes out of the box; not among the configurations.
-        recipes: those of the configurations that are known to do well, most promising first.
+        recipes: those of the configurations that are known to do well, which come first among equals.
         knobs: what may be turned on the best of them.
         defaults: what each engine does as its documentation starts it, but for the baseline; not among the
             configurations either.
+        expected: of all that may be prepared, as long as nothing was looked at on this machine.
     """
 
     configurations: tuple[Configuration, ...]
@@ -56,6 +58,7 @@ class SearchSpace:
     recipes: tuple[Configuration, ...]
     knobs: KnobSpace = NOTHING_TO_TURN
     defaults: tuple[Configuration, ...] = ()
+    expected: Mapping[Prepared, Expectation] = field(default_factory=dict)
 
 
 _Choice = tuple[Prepared, Serving]
@@ -99,13 +102,15 @@ def build_space(
     Args:
         engines: the precisions of every backend that can be used on this machine.
         by_variant: those of them that can run each of `StudySpec.variants`; by default all.
-        sizes: of the variants, as far as they are known: see `by_promise`.
+        sizes: of the variants, as far as they are known: see `expectations`.
         compiling: names of those that compile for every shape of request.
 
     Raises:
         StudyFileError: a value that the study lists can never be legal here; says why, and what could.
     """
-    promising = by_promise(_choices(spec, engines, by_variant or {}), sizes or {})
+    possible = tuple(_choices(spec, engines, by_variant or {}))
+    expected = expectations(possible, {}, sizes)
+    promising = by_promise(possible, expected)
     choices = tuple(_served(spec, promising, compiling))
     searched = list(grounds(spec.search, machine))
     legal = [layout for ground in searched for layout in _layouts(spec, machine, *ground)]
@@ -124,6 +129,7 @@ def build_space(
         baseline=baseline_configuration(spec, machine),
         defaults=default_configurations(spec, machine, engines, compiling),
         recipes=_recipes(legal, names, searched, machine.thread_budget, choices),
+        expected=expected,
     )
 
 
@@ -256,11 +262,11 @@ def _refuse_unused(spec: StudySpec, machine: Machine, legal: Sequence[_Layout]) 
         ("instances", "instances", search.instances),
         ("placements", "policy", search.placements),
     )
-    for field, attribute, listed in fields:
+    for bound, attribute, listed in fields:
         used = {getattr(layout, attribute) for layout in legal}
         for index, value in enumerate(listed if listed != "auto" else ()):
             if value not in used:
-                raise _never_legal(spec, machine, field, index, value)
+                raise _never_legal(spec, machine, bound, index, value)
     if not legal:
         raise StudyFileError(
             f"no configuration is legal with {machine.thread_budget} threads",

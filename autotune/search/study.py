@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from autotune.errors import StoreError, StudyError
 from autotune.search.outcomes import FAILURE, MODEL_WIDE, PAIR_WIDE, configuration_of
+from autotune.search.prospects import Prospects
 from autotune.search.resume import choice_differences
 from autotune.search.sampler import LegalSampler
 from autotune.search.score import direction
@@ -123,6 +124,19 @@ class SearchStudy:
         """Propose what runs these only, until told otherwise; None = all."""
         self._sampler.keep_to(prepared)
 
+    def rank_by(self, prospects: Prospects) -> None:
+        """Order by these prospects from now on; their defaults may be proposed, too."""
+        self._sampler.rank_by(prospects)
+
+    def mind(self, left_s: float, there: Collection[Prepared] = ()) -> None:
+        """Propose only what can be prepared in the seconds left, or is one of the artifacts there."""
+        self._sampler.mind(left_s, there)
+
+    @_storage_trouble
+    def unaffordable(self) -> tuple[tuple[Prepared, float], ...]:
+        """Name what is not proposed because it cannot be prepared in time, with the seconds it needs."""
+        return self._sampler.unaffordable(self._study.get_trials(deepcopy=False))
+
     def expect(self, numbers: Sequence[int]) -> None:
         """Check that Optuna still has the trials of these numbers.
 
@@ -175,10 +189,21 @@ class SearchStudy:
             trial.set_constraint(name, answer.violations[name])
 
 
-def open_search(spec: StudySpec, space: SearchSpace, storage: BaseStorage) -> SearchStudy:
-    """Create the Optuna study in the storage, or go on with the one of that name."""
-    second = second_stage(spec, space.knobs)
-    sampler = LegalSampler(space, seed=spec.seed, budget=spec.budget.trials, second=second)
+def open_search(
+    spec: StudySpec, space: SearchSpace, storage: BaseStorage, prospects: Prospects | None = None
+) -> SearchStudy:
+    """Create the Optuna study in the storage, or go on with the one of that name.
+
+    Args:
+        prospects: what orders the configurations; None = as stated, where nothing was looked at.
+    """
+    sampler = LegalSampler(
+        space,
+        seed=spec.seed,
+        is_maximized=direction(spec) == "maximize",
+        second=second_stage(spec, space.knobs),
+        prospects=prospects,
+    )
     study = optuna.create_study(
         storage=storage,
         sampler=sampler,

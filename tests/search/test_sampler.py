@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from autotune.machine.machine import Machine
 from autotune.search.order import promising_order
-from autotune.search.sampler import DISTANCE_WEIGHTS, distance, nearest
 from autotune.search.score import score
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search
@@ -297,27 +296,3 @@ def test_a_large_space_is_searched_better_than_in_its_first_order() -> None:
         ordered += max(map(height, first))
     assert len(space.configurations) > 2 * len(first)
     assert searched > 1.1 * ordered
-
-
-A_CONFIGURATION = Configuration(2, 4, "close", "0", False, "fake", "fp32")
-
-
-@pytest.mark.parametrize("name", sorted(DISTANCE_WEIGHTS))
-def test_a_differing_category_is_as_far_as_its_weight(name: str) -> None:
-    there = {**A_CONFIGURATION.parameters(), name: "another"}
-    assert distance(A_CONFIGURATION, A_CONFIGURATION.parameters()) == 0
-    assert distance(A_CONFIGURATION, there) == DISTANCE_WEIGHTS[name]
-
-
-@given(st.integers(1, 512), st.integers(1, 512))
-def test_a_factor_of_two_in_instances_or_threads_is_as_far_as_1(one: int, other: int) -> None:
-    for name in ("instances", "threads_per_instance"):
-        here = Configuration.from_parameters({**A_CONFIGURATION.parameters(), name: one})
-        assert math.isclose(distance(here, {name: 2 * one}), 1)
-        assert math.isclose(distance(here, {name: other}), abs(math.log2(one / other)))
-
-
-def test_the_nearest_keeps_the_engine_and_gives_up_the_thread_count() -> None:
-    int8 = Configuration(1, 1, "spread", "0-1", False, "fake", "int8-dynamic")
-    wanted = {**A_CONFIGURATION.parameters(), "precision": "int8-dynamic"}
-    assert nearest([A_CONFIGURATION, int8], wanted) == int8
