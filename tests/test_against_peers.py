@@ -92,7 +92,12 @@ def test_the_best_peer_has_the_highest_mean_of_those_in_every_round() -> None:
 
 
 def test_a_comparison_drops_the_slow_and_leaves_out_what_fails() -> None:
-    peers = {"good": [100.0, 100.0], "broken": [None], "slow": [10.0], "late": [90.0, None]}
+    peers: dict[str, list[float | None]] = {
+        "good": [100.0, 100.0],
+        "broken": [None],
+        "slow": [10.0],
+        "late": [90.0, None],
+    }
     comparison, told = played([130.0, 120.0], peers, rounds=2)
     assert "after round 1" in comparison.left_out["slow"]
     assert comparison.left_out["broken"] == "failed in round 1: exit status 3: no such engine"

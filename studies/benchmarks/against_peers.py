@@ -249,13 +249,14 @@ def tune(problem: Problem, minutes: float, also: str, folder: Path) -> Tuned:
     Raises:
         RuntimeError: it gave no plan, or no launch script; with the end of what it said.
     """
-    kept = folder / "tuned.json"
-    if kept.exists():
+    kept, study = folder / "tuned.json", folder / f"{problem.name}.yaml"
+    asked = problem.study(minutes, also)
+    if kept.exists() and study.read_text(encoding="utf-8") == asked:
         return Tuned(**json.loads(kept.read_bytes()))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    study, store = folder / f"{problem.name}.yaml", f"sqlite:///{folder}/study.db"
-    study.write_text(problem.study(minutes, also), encoding="utf-8")
+    store = f"sqlite:///{folder}/study.db"
+    study.write_text(asked, encoding="utf-8")
     environment = {**fresh_environment(), "AUTOTUNE_CACHE": str(folder / "cache")}
     autotune = [sys.executable, "-P", "-m", "autotune"]
     start = time.perf_counter()
@@ -565,13 +566,13 @@ class Ledger:
     """Appends figures to a file of JSON lines as they come, and knows which results are there.
 
     Args:
-        resumed: a file whose results count; None = none.
+        resumed: a file whose results count, if there is one.
         target: what is appended to; None = nothing is kept.
     """
 
     def __init__(self, resumed: Path | None, target: Path | None) -> None:
         self._target = target
-        lines = resumed.read_text(encoding="utf-8").splitlines() if resumed else []
+        lines = resumed.read_text(encoding="utf-8").splitlines() if resumed and resumed.exists() else []
         self.results = results_in(lines)
 
     def tell(self, line: Mapping[str, Any]) -> None:
@@ -619,14 +620,12 @@ def main() -> None:
     cpus = len(machine.allowed)
     ledger.tell({"kind": "machine", "model_name": machine.model_name, "cpus": cpus, "flags": flags})
     print(f"{machine.model_name}, {cpus} cpus: {' '.join(flags)}", flush=True)
-    with tempfile.TemporaryDirectory() as name:
-        folder = (options.folder or Path(name)).resolve()
-        for problem in (PROBLEMS[name] for name in options.problems):
-            budgets = [
-                minutes for minutes in options.minutes if (problem.name, minutes) not in ledger.results
-            ]
-            if budgets:
-                compare(problem, budgets, options, folder, ledger)
+    for problem in (PROBLEMS[name] for name in options.problems):
+        budgets = [minutes for minutes in options.minutes if (problem.name, minutes) not in ledger.results]
+        if not budgets:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            compare(problem, budgets, options, (options.folder or Path(folder)).resolve(), ledger)
     for minutes in options.minutes:
         results = [ledger.results[name, minutes] for name in options.problems]
         for result in results:
