@@ -19,7 +19,7 @@ from autotune.plan.document import Plan
 from autotune.report.ranking import measured_baseline, ranked
 from autotune.rounds import Entrant, Run, run_rounds
 from autotune.search.contest import Contest
-from autotune.search.experience import Experience, experience, run_blocks
+from autotune.search.experience import RUN_BLOCKS, Experience, experience, run_blocks
 from autotune.search.score import goodness, goodness_of, limits_missed, score, violations
 from autotune.search.second_stage import without_knobs
 from autotune.search.verdict import Contender, Role
@@ -65,10 +65,16 @@ class Finalists:
 
     @property
     def round_s(self) -> float:
-        """About how long a round takes, by what the trials took from launch to end."""
+        """About how long a round takes, by what the trials took, which have more blocks."""
         entered = (*self.configurations, *((self.twin,) if self.twin else ()))
         results = [record.result for record in entered]
-        return sum((result.wall_s for result in results if isinstance(result, Measurement)), 0.0)
+        return sum((_run_s(result) for result in results if isinstance(result, Measurement)), 0.0)
+
+
+def _run_s(trial: Measurement) -> float:
+    """What a run of a round takes, from launch to end, by a trial of the same."""
+    fewer = min(1.0, RUN_BLOCKS / max(1, len(trial.blocks)))
+    return trial.wall_s - (1 - fewer) * trial.measuring_s
 
 
 def choose_finalists(

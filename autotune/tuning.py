@@ -7,17 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autotune.concluding import too_noisy, unconfirmed
+from autotune.concluding import Searched, too_noisy, unconfirmed
 from autotune.confirming import Confirming, choose_finalists, fit_records
 from autotune.errors import AutotuneError, PlanError
+from autotune.foresight import Foresight, look_ahead
 from autotune.measuring import Bench
 from autotune.plan.document import Plan
+from autotune.plan.evidence import Unprepared
 from autotune.preflight import Setup, begin_or_resume, one_run, read_study, set_up, survey
 from autotune.report.progress import Observer, Progress
 from autotune.report.ranking import best, gain, measured_baseline, no_plan_error, ranked
 from autotune.rounds import ATTEMPTS, is_disturbed
-from autotune.search.estimate import estimated_trials, search_s
-from autotune.search.experience import Experience, experience
+from autotune.search.estimate import estimated_trials, needed_rounds, search_s
+from autotune.search.experience import Experience, experience, run_blocks
 from autotune.search.score import violations
 from autotune.search.second_stage import SHARE
 from autotune.search.study import Answer, Proposal, SearchStudy
@@ -30,6 +32,10 @@ from autotune.trial.stopping import Rival
 
 TRIAL_SHARE = 0.1
 """Longest measuring time of one trial of the search, as a share of the budget's minutes."""
+
+
+MOST_NAMED = 5
+"""Of what would not have fitted so many are named, the most promising."""
 
 
 class TuningInterrupted(KeyboardInterrupt):
@@ -99,16 +105,19 @@ class _Run:
     records: list[TrialRecord]
     started_s: float = field(default_factory=time.monotonic)
     turns_knobs: bool = False
+    foresight: Foresight = field(init=False)
     resumed_with: int = field(init=False)
     bench: Bench = field(init=False)
 
     def __post_init__(self) -> None:
+        self.foresight = Foresight(self.setup)
         self.resumed_with = len(self.records)
         launched = len(self.records) + ATTEMPTS * self.store.count_confirmations(self.setup.spec.name)
         self.bench = Bench(self.setup, self.observer, launches=launched)
 
     def measure_until_done(self) -> None:
         """Ask, measure, keep and tell, until a bound is reached."""
+        self.foresight = look_ahead(self.setup, self.observer)
         self._mind_the_time()
         while not (reason := self._stop_reason()):
             if self.observer.wants_to_stop():
@@ -140,7 +149,7 @@ class _Run:
         stored = newest_plan(self.store, self.setup.spec.name)
         if stored is not None and self._is_up_to_date(stored):
             return stored
-        plan = Confirming(self.bench, self.store, tuple(self.records), self._has_time).run()
+        plan = Confirming(self.bench, self.store, tuple(self.records), self._has_time, self._searched()).run()
         self.store.save_plan(plan)
         return plan
 
@@ -164,9 +173,19 @@ class _Run:
         baseline = measured_baseline(self.records)
         quality = self.bench.assessment(winner.configuration)
         requests = self.bench.described_requests(winner.configuration)
-        plan = unconfirmed(self.setup, winner, baseline, commands, self.records, quality, requests)
+        plan = unconfirmed(
+            self.setup, winner, baseline, commands, self.records, quality, requests, self._searched()
+        )
         self.store.save_plan(plan)
         return plan
+
+    def _searched(self) -> Searched:
+        """What there is to say of the search beside its trials."""
+        unprepared = tuple(
+            Unprepared(model=pair.model, backend=pair.backend, precision=pair.precision, seconds=seconds)
+            for pair, seconds in self.search.unaffordable()[:MOST_NAMED]
+        )
+        return Searched(self.foresight.looking_s, unprepared)
 
     def _refuse_no_winner(self) -> None:
         """Refuse to confirm what was not found: nothing that meets the limits, or mostly disturbances."""
@@ -240,38 +259,24 @@ class _Run:
             return f"the search's part of the budget of {budget.minutes:g} minutes is used up"
         if self.search.untried():
             return ""
-        self.search.keep_to(None)
-        if self.search.untried():
+        if self.search.unaffordable():
             return "what is left of the search's part of the budget is too short to prepare another engine"
         return "every configuration has been tried"
 
     def _mind_the_time(self) -> None:
-        """Begin the second stage when its share of the search's time has come.
-
-        And leave the rest to prepared engines, where it is too short to prepare one.
-        """
-        has_bound = self.setup.spec.budget.minutes is not None
-        self.search.turn_knobs(now=has_bound and self._elapsed_s() >= (1 - SHARE) * self._search_s())
-        prepared = frozenset(record.configuration.prepared for record in self.records)
-        self.search.keep_to(None if self._can_prepare() else prepared)
-
-    def _can_prepare(self) -> bool:
-        """Whether the search's time lasts for a preparation like the longest until now.
-
-        It always does before anything but the baseline is measured.
-        """
-        measured = [one for one in self.records if isinstance(one.result, Measurement)]
-        if self.setup.spec.budget.minutes is None or all(one.baseline for one in measured):
-            return True
-        longest_s = max(map(_preparation_s, self.records[self.resumed_with :]), default=0.0)
-        return self._elapsed_s() + longest_s < self._search_s()
+        """Order by what is known now, within the time that is left; begin the second stage when it is due."""
+        has_bound, search_s = self.setup.spec.budget.minutes is not None, self._search_s()
+        self.search.turn_knobs(now=has_bound and self._elapsed_s() >= (1 - SHARE) * search_s)
+        this_call = self.records[self.resumed_with :]
+        self.search.rank_by(self.foresight.prospects(this_call, search_s=search_s if has_bound else None))
+        self.search.mind(max(0.0, search_s - self._elapsed_s()), self.foresight.there)
 
     def _search_s(self) -> float:
         """How long this call may search; the rest of the minutes is for confirming what it has found."""
-        spec = self.setup.spec
-        scored = {one.configuration for one in self.records if one.score is not None and not one.baseline}
+        spec, known = self.setup.spec, self._known()
         round_s = choose_finalists(self.records, spec, self.setup.space.defaults).round_s
-        return search_s(spec, round_s=round_s, candidates=len(scored))
+        rounds = needed_rounds(spec, known.run_spread(run_blocks(spec)))
+        return search_s(spec, round_s=round_s, rounds=rounds)
 
     def _has_time(self) -> bool:
         """Whether another round still fits into the budget's minutes."""
@@ -299,12 +304,6 @@ class _Run:
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self.started_s
-
-
-def _preparation_s(record: TrialRecord) -> float:
-    """How long a trial's artifact was prepared, if its workers were started at all."""
-    whole_s = record.ended_s - record.started_s
-    return whole_s - record.result.wall_s if isinstance(record.result, Measurement) else 0.0
 
 
 def newest_plan(store: StudyStore, study: str) -> Plan | None:

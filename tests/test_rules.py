@@ -29,6 +29,8 @@ ROOMS = (
     "store",
     "report",
     "preflight",
+    "pricing",
+    "foresight",
     "measuring",
     "spending",
     "concluding",

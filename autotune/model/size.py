@@ -34,6 +34,18 @@ def multiplications(model: ResolvedModel) -> float | None:
     return float(layers * (4 * width * width + 2 * width * inner))
 
 
+VOCABULARY = ("vocab_size",)
+
+
+def fp32_bytes(model: ResolvedModel) -> float | None:
+    """About how large its weights are at fp32: layers and the table of tokens; None where nothing tells."""
+    layers, config = multiplications(model), configuration(model)
+    if layers is None:
+        return None
+    tokens, width = _first(config, VOCABULARY) or 0, _first(config, WIDTH) or 0
+    return 4.0 * (layers + tokens * width)
+
+
 def configuration(model: ResolvedModel) -> Mapping[str, Any]:
     """What is known of the model's shape without loading it; may be empty."""
     if model.kind == "random":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autotune.model.looked import Look, Refused
 from autotune.rounds import Run
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.store.records import TrialRecord
@@ -41,6 +42,12 @@ class Observer:
 
     def waiting(self, text: str) -> None:
         """Another process measures on this machine; this one waits."""
+
+    def looking(self, count: int) -> None:
+        """So many engines and precisions are about to be looked at, with a few of the model's layers."""
+
+    def looked(self, backend: str, precision: str, answer: Look | Refused) -> None:
+        """One was looked at; from the cache, or now."""
 
     def preparing(self, one: Prepared) -> None:
         """The model is about to be prepared for an engine."""

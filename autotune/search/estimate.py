@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from autotune.search.contest import MIN_ROUNDS
+from autotune.search.experience import run_blocks
 from autotune.search.second_stage import second_stage
 from autotune.search.space import SearchSpace
 from autotune.spec.study import StudySpec
@@ -17,15 +18,30 @@ PREPARATION_S = 20.0
 """One artifact that is not in the cache yet. Source: exporting DistilBERT to ONNX 7 s, BERT 15 s, plus
 importing torch and transformers 4 s."""
 
-CONFIRMATION_SHARE = 2 / 3
-"""At most this share of the budget's minutes is kept for the confirmation, whatever it may take. With half of
-it quickstart ended half a minute after its budget."""
-EARLY_CONFIRMATION_SHARE = 1 / 2
-"""The same while the search has measured fewer candidates than there are to be finalists: there would be
-little to confirm."""
+CONFIRMATION_SHARE = 1 / 2
+"""At most this share of the budget's minutes is kept for the confirmation, whatever it may take: what was not
+looked at cannot be confirmed."""
 
-SPARE_ROUNDS = 1
-"""Rounds of confirmation that time is kept for, beyond those that are always run."""
+WORTHWHILE = 1.2
+"""A configuration that is so many times as good as another is to be told from it."""
+
+POWER_DEVIATIONS = 2.49
+"""Standard normal quantiles of 95 % and 80 %: a risk of 5 %, and four of five such configurations found."""
+
+
+def needed_rounds(spec: StudySpec, noise: float) -> int:
+    """How many rounds a confirmation is to have, at least three and at most what the study says.
+
+    n = 2 (z s / d)² runs of each tell two that differ by d, in logarithms, with the risk and the power that z
+    stands for.
+
+    Source: W. G. Cochran, G. M. Cox, Experimental Designs, 2nd edition, 2.21.
+
+    Args:
+        noise: s, standard deviation of the logarithm of one run within its round.
+    """
+    runs = 2 * (POWER_DEVIATIONS * noise / math.log(WORTHWHILE)) ** 2
+    return min(max(MIN_ROUNDS, math.ceil(runs)), max(MIN_ROUNDS, spec.confirm.rounds))
 
 
 def estimated_trials(spec: StudySpec, space: SearchSpace) -> int:
@@ -35,30 +51,29 @@ def estimated_trials(spec: StudySpec, space: SearchSpace) -> int:
     return everything if spec.budget.trials is None else min(spec.budget.trials, everything)
 
 
-def search_s(spec: StudySpec, *, round_s: float, candidates: int) -> float:
+def search_s(spec: StudySpec, *, round_s: float, rounds: int) -> float:
     """How long a call may search within the budget's minutes; the rest is for confirming what it has found.
 
     Args:
         round_s: what a round of the confirmation takes, by what is known so far.
-        candidates: configurations with a score, the baseline aside.
+        rounds: how many there are to be, as `needed_rounds` says.
 
     Returns:
         Seconds; infinite without a budget of minutes.
     """
     if spec.budget.minutes is None:
         return math.inf
-    is_short = candidates < spec.confirm.finalists
-    share = EARLY_CONFIRMATION_SHARE if is_short else CONFIRMATION_SHARE
     total_s = spec.budget.minutes * 60
-    return total_s - min(share * total_s, (MIN_ROUNDS + SPARE_ROUNDS) * round_s)
+    return total_s - min(CONFIRMATION_SHARE * total_s, rounds * round_s)
 
 
 def estimated_s(spec: StudySpec, space: SearchSpace) -> float:
     """Seconds that a study takes at most from an empty cache, but for very slow models and waiting.
 
     Per trial `START_UP_S`, the whole warm-up and every block that it may have; per round of the confirmation
-    as much for the finalists (with knobs and without, where there is a second stage), the twin and the
-    baseline, with the fewest blocks; where requests differ, a block may last `CYCLE_BLOCKS` times as long;
+    as much for the finalists (with knobs and without, where there is a second stage), the twin, the best
+    default and the baseline, with the fewest blocks; where requests differ, a block may last `CYCLE_BLOCKS`
+    times as long;
     `PREPARATION_S` for each that is prepared: per model, backend and precision, and for knobs that are turned
     in preparation. With a budget of minutes no more than those and one trial with its artifact; or, where
     three rounds take longer than what is kept for them, the search's part of the minutes, that trial and
@@ -70,12 +85,12 @@ def estimated_s(spec: StudySpec, space: SearchSpace) -> float:
     trial_s = launch_s + max(measure.blocks, measure.max_blocks) * block_s
     second = second_stage(spec, space.knobs)
     forms = 1 if second is None else 2
-    round_s = (forms * confirm.finalists + 2) * (launch_s + measure.blocks * block_s)
+    round_s = (forms * confirm.finalists + 3) * (launch_s + run_blocks(spec) * block_s)
     artifacts = len({one.prepared for one in (space.baseline, *space.configurations)})
     artifacts += 0 if second is None else second.most_preparations()
     total_s = estimated_trials(spec, space) * trial_s + confirm.rounds * round_s + artifacts * PREPARATION_S
     if spec.budget.minutes is None:
         return total_s
     budget_s = spec.budget.minutes * 60
-    least_s = (1 - EARLY_CONFIRMATION_SHARE) * budget_s + MIN_ROUNDS * round_s
+    least_s = (1 - CONFIRMATION_SHARE) * budget_s + MIN_ROUNDS * round_s
     return min(total_s, max(budget_s, least_s) + trial_s + PREPARATION_S)

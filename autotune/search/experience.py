@@ -74,19 +74,20 @@ class Experience:
 
     def half_width(self, measurement: Measurement) -> float:
         """Half of the 95 % interval of a trial's score, as a share: what one launch can say."""
-        count = len(measurement.blocks)
         freedom = max(1.0, self.learned.freedom)
-        launch = LAUNCH_SHARE * self.spread
-        return t_quantile(0.975, freedom) * math.sqrt(self.spread**2 / count + launch**2)
+        return t_quantile(0.975, freedom) * self.run_spread(len(measurement.blocks))
 
     def deviations(self, configuration: Configuration, measurement: Measurement) -> tuple[float, ...]:
         """By how much a run's covariates differ from what is usual; nothing where nothing is corrected."""
         return self.correction.deviations(mean_explanation(measurement), load_of(configuration))
 
+    def run_spread(self, blocks: int) -> float:
+        """Standard deviation of the logarithm of a run of so many blocks."""
+        return self.spread * math.sqrt(1 / blocks + LAUNCH_SHARE**2)
+
     def prior(self, blocks: int) -> Prior:
         """What is known beforehand of runs of so many blocks in the rounds of a contest."""
-        spread = self.spread * math.sqrt(1 / blocks + LAUNCH_SHARE**2)
-        scale = max(LEAST_NOISE.scale, spread * math.sqrt((TAILS - 2) / TAILS))
+        scale = max(LEAST_NOISE.scale, self.run_spread(blocks) * math.sqrt((TAILS - 2) / TAILS))
         slopes = self.correction.slopes
         return Prior(
             noise=ScalePrior(scale, PRIOR_FREEDOM),
