@@ -180,15 +180,15 @@ def check(
     made = {pair: artifact for pair, artifact in prepared.items() if artifact is not None}
     by_cpu = {pair: time_artifact(model, made[pair], shape, timeout_s=PREPARATION_TIMEOUT_S) for pair in made}
     end_fork_server()
+    expected = {pair: look.request_s * look.whole_layers / look.layers for pair, look in looks.items()}
+    cpu = {pair: found for pair, found in by_cpu.items() if not isinstance(found, Refused)}
+    print_agreement("cpu time of the whole model", expected, cpu)
     by_trial: dict[Pair, list[float]] = {}
     for _ in range(rounds):
         for pair, artifact in made.items():
             found = request_s(pair, artifact, shape, machine, seconds)
             if found is not None:
                 by_trial.setdefault(pair, []).append(found)
-    expected = {pair: look.request_s * look.whole_layers / look.layers for pair, look in looks.items()}
-    cpu = {pair: found for pair, found in by_cpu.items() if not isinstance(found, Refused)}
-    print_agreement("cpu time of the whole model", expected, cpu)
     trials = {pair: statistics.median(times) for pair, times in by_trial.items()}
     print_agreement("one instance on one thread", expected, trials)
 
