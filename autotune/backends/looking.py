@@ -21,7 +21,7 @@ from autotune.backends.reference import REFERENCE_PACKAGES
 from autotune.backends.registry import get_backend, package_versions
 from autotune.errors import AutotuneError, CacheError, UnsupportedError
 from autotune.machine.counters import oom_kills
-from autotune.model.artifact import ArtifactName, deciding_isa
+from autotune.model.artifact import Artifact, ArtifactName, deciding_isa
 from autotune.model.cache import ArtifactCache
 from autotune.model.looked import Look, Refused, read_look, write_look
 from autotune.model.manifest import Manifest, record_files
@@ -108,10 +108,33 @@ def take_looks(
             for pair, name in missing.items():
                 if time.monotonic() >= deadline_s:
                     break
-                answer = looker.look(*pair)
-                _keep(name, model, answer, cache)
+                answer = _find(name, cache)  # of a process that has looked while we waited for it
+                if answer is None:
+                    answer = looker.look(*pair)
+                    _keep(name, model, answer, cache)
                 note(pair, answer)
     return Looks(_in_order(seen, names))
+
+
+def time_artifact(
+    model: ResolvedModel, artifact: Artifact, shape: Shape, *, timeout_s: float
+) -> float | Refused:
+    """Time a request of a finished artifact as a look does: cpu seconds on one thread, in its own process.
+
+    Raises:
+        CacheError: the cache cannot be read.
+    """
+    request = {
+        "looking": "run",
+        "shape": shape,
+        "root": str(artifact.directory.parent),
+        "model": _to_json(model),
+        "name": {"backend": artifact.backend, "precision": artifact.precision, "knobs": ""},
+        "directory": str(artifact.directory),
+    }
+    what = f"a request of {artifact.backend} {artifact.precision}"
+    ran = _run(request, what, timeout_s, get_backend(artifact.backend).environment(1))
+    return ran if isinstance(ran, Refused) else float(ran["seconds"])
 
 
 def _in_order(

@@ -5,9 +5,10 @@
 Every installed engine but the compilers is looked at, at every precision that it has here, from an empty
 cache of its own. Asked: below 25 s for the engines of `pip install .`, below 50 s for all, from the moment
 that torch and transformers are imported. With `--check N`, the whole model is then prepared by each (in the
-usual cache) and run as one instance on one thread, N times in turn, for some seconds each. Printed is how the
-order agrees (Spearman's rank correlation), the standard deviation of the logarithm of what the look expects
-beside what is measured, and how fast the look's favourite is beside the fastest. Nothing else should run.
+usual cache), timed as a look does, and run as one instance on one thread, N times in turn, for some seconds
+each. For both is printed how the order agrees (Spearman's rank correlation), the standard deviation of the
+logarithm of what the look expects beside what is measured, and how fast the look's favourite is beside the
+fastest. Looks count cpu time; all that is timed by the clock needs a machine on which nothing else runs.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from scipy.stats import spearmanr
 
-from autotune.backends.looking import Pair, take_looks
+from autotune.backends.looking import Pair, take_looks, time_artifact
 from autotune.backends.preparation import end_fork_server, prepare_artifact
 from autotune.backends.registry import backends, get_backend, missing_packages
 from autotune.errors import AutotuneError
@@ -175,28 +176,34 @@ def check(
 ) -> None:
     """Measure the whole model with each engine, and print how that agrees with the looks."""
     machine = read_machine()
-    made = {pair: prepare_whole(model, pair, machine) for pair in looks}
+    prepared = {pair: prepare_whole(model, pair, machine) for pair in looks}
+    made = {pair: artifact for pair, artifact in prepared.items() if artifact is not None}
+    by_cpu = {pair: time_artifact(model, made[pair], shape, timeout_s=PREPARATION_TIMEOUT_S) for pair in made}
     end_fork_server()
-    measured: dict[Pair, list[float]] = {}
+    expected = {pair: look.request_s * look.whole_layers / look.layers for pair, look in looks.items()}
+    cpu = {pair: found for pair, found in by_cpu.items() if not isinstance(found, Refused)}
+    print_agreement("cpu time of the whole model", expected, cpu)
+    by_trial: dict[Pair, list[float]] = {}
     for _ in range(rounds):
         for pair, artifact in made.items():
-            found = None if artifact is None else request_s(pair, artifact, shape, machine, seconds)
+            found = request_s(pair, artifact, shape, machine, seconds)
             if found is not None:
-                measured.setdefault(pair, []).append(found)
-    whole = {pair: statistics.median(times) for pair, times in measured.items()}
-    expected = {
-        pair: look.request_s * look.whole_layers / look.layers
-        for pair, look in looks.items()
-        if pair in whole
-    }
-    for pair, expected_s in expected.items():
+                by_trial.setdefault(pair, []).append(found)
+    trials = {pair: statistics.median(times) for pair, times in by_trial.items()}
+    print_agreement("one instance on one thread", expected, trials)
+
+
+def print_agreement(what: str, expected: Mapping[Pair, float], whole: Mapping[Pair, float]) -> None:
+    """Print what looks expect of each engine beside what was measured, and how that agrees."""
+    print(f"{what}:")
+    for pair, measured_s in whole.items():
         print(
-            f"{' '.join(pair):28} expected {1000 * expected_s:8.2f} ms, measured"
-            f" {1000 * whole[pair]:8.2f} ms, expected / measured {expected_s / whole[pair]:.2f}"
+            f"{' '.join(pair):28} expected {1000 * expected[pair]:8.2f} ms, measured"
+            f" {1000 * measured_s:8.2f} ms, expected / measured {expected[pair] / measured_s:.2f}"
         )
-    logarithms = [math.log(expected_s / whole[pair]) for pair, expected_s in expected.items()]
-    rank = float(spearmanr(list(expected.values()), list(whole.values())).statistic)
-    favourite = min(expected, key=lambda pair: expected[pair])
+    logarithms = [math.log(expected[pair] / measured_s) for pair, measured_s in whole.items()]
+    rank = float(spearmanr([expected[pair] for pair in whole], list(whole.values())).statistic)
+    favourite = min(whole, key=lambda pair: expected[pair])
     print(
         f"rank correlation {rank:.3f}; logarithm of expected / measured: mean"
         f" {statistics.mean(logarithms):+.3f}, standard deviation {statistics.stdev(logarithms):.3f}, range"
@@ -204,7 +211,8 @@ def check(
     )
     print(
         f"the looks' favourite, {' '.join(favourite)}, has"
-        f" {min(whole.values()) / whole[favourite]:.2f} of the fastest one's speed"
+        f" {min(whole.values()) / whole[favourite]:.2f} of the fastest one's speed",
+        flush=True,
     )
 
 
