@@ -21,13 +21,17 @@ from autotune.search.outcomes import (
     goodness_by_configuration,
     outcomes,
 )
-from autotune.search.prospects import Prospects, stated_prospects
+from autotune.search.prospects import Known, Prospects, stated_prospects
 from autotune.search.second_stage import SecondStage
 from autotune.search.space import SearchSpace
 from autotune.spec.configuration import Configuration, Prepared
 
 ATTEMPTS = 2
 """Trials of one configuration in one run of a study, when the host disturbed the first."""
+
+
+_Question = tuple[Prospects, list[Configuration], Known, frozenset[Prepared], float]
+"""What a ranking depends on; it is asked for several times before a trial, and answered once."""
 
 
 class LegalSampler(BaseSampler):
@@ -64,6 +68,7 @@ class LegalSampler(BaseSampler):
         self._prospects = prospects or stated_prospects(space.configurations, space.expected, space.defaults)
         self._there: frozenset[Prepared] = frozenset()
         self._left_s = math.inf
+        self._answered: tuple[_Question, tuple[Configuration, ...]] | None = None
         self._turns_knobs = False
         self._dropped: set[Prepared] = set()
         self._only: frozenset[Prepared] | None = None
@@ -115,9 +120,17 @@ class LegalSampler(BaseSampler):
         return self._prospects.unaffordable(self._candidates(outcomes(trials)), there, self._left_s)
 
     def _ranked(self, trials: Sequence[FrozenTrial], known: Outcomes) -> tuple[Configuration, ...]:
-        goodness = goodness_by_configuration(trials, is_maximized=self._is_maximized)
-        there = self._prepared(trials)
-        return self._prospects.ranked(self._candidates(known), goodness, there, self._left_s)
+        question: _Question = (
+            self._prospects,
+            self._candidates(known),
+            goodness_by_configuration(trials, is_maximized=self._is_maximized),
+            self._prepared(trials),
+            self._left_s,
+        )
+        if self._answered is None or self._answered[0] != question:
+            prospects, candidates, goodness, there, left_s = question
+            self._answered = (question, prospects.ranked(candidates, goodness, there, left_s))
+        return self._answered[1]
 
     def _candidates(self, known: Outcomes) -> list[Configuration]:
         everything = dict.fromkeys((*self._prospects.defaults, *self._ordered))
