@@ -58,7 +58,8 @@ class VirtualHost:
     """A host on which time passes only when something runs.
 
     Attributes:
-        clock_s: its time; blocks: how many were measured on it.
+        clock_s: its time; blocks: how many were measured on it; worked_s: seconds of work without noise that
+            were done in them; ran_s: seconds that it took.
     """
 
     def __init__(self, weather: Weather, seed: int) -> None:
@@ -69,9 +70,16 @@ class VirtualHost:
         """
         self.clock_s = 0.0
         self.blocks = 0
+        self.worked_s = 0.0
+        self.ran_s = 0.0
         self._weather = weather
         self._own = np.random.default_rng((seed, 6))
         self._fastest = [math.inf] * len(CPUS)
+
+    @property
+    def mean_speed(self) -> float:
+        """Of all blocks until now, where 1 is without noise."""
+        return self.worked_s / self.ran_s if self.ran_s else 1.0
 
     def launch(self) -> float:
         """Start workers anew, which takes `LAUNCH_S`, and draw by which factor all their requests differ."""
@@ -89,6 +97,8 @@ class VirtualHost:
         ends_s = self._ends_s(request_s, start_s, block_s)
         starts_s = (start_s, *ends_s[:-1])
         self.blocks += 1
+        self.worked_s += request_s * len(ends_s)
+        self.ran_s += ends_s[-1] - start_s
         self.clock_s = ends_s[-1] + PROBING_S
         instance = InstanceBlock(samples_per_request, starts_s, ends_s)
         conditions = self._conditions(self._weather.around(start_s, ends_s[-1]), ends_s[-1] - start_s)
