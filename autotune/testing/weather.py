@@ -19,11 +19,11 @@ from autotune.testing.noise import Spikes
 
 Series = NDArray[np.float64]
 
-STEP_S = 0.02
-"""Resolution of synthetic weather: a fifth of the shortest dwell time that is asked for."""
+STEP_S = 0.05
+"""Resolution of synthetic weather: half of the shortest dwell time that is asked for."""
 
-LENGTH_S = 900.0
-"""After which the same weather begins anew: longer than a study of five minutes takes on the worst host."""
+LENGTH_S = 600.0
+"""After which the same weather begins anew: twice as long as a study of five minutes is to take."""
 
 CPUS = (0, 1)
 """All that these hosts have."""

@@ -27,19 +27,20 @@ from autotune.trial.collect import collect
 from autotune.trial.failures import InstanceError
 from autotune.trial.measurement import Block, Failure, Measurement, Observation, TrialResult
 from autotune.trial.statistics import block_seconds
-from autotune.trial.stopping import Rival, Rule, scores_of, spread
+from autotune.trial.stopping import Rival, Rule
 from autotune.tuning import TRIAL_SHARE
 
 THROUGHPUT = Objective(kind="throughput")
+DEFAULT = "default"
 MINUTES = 5.0
 """The default minutes that issue and quickstart speak of."""
 
 REQUEST_S = 0.2
 """Seconds of the baseline's request."""
 
-PREPARATION_S = 6.0
-"""What a candidate's artifact takes, the first time: with it the search's part of five minutes lasts for
-twelve configurations on a quiet host, as many as it is asked to see."""
+PREPARATION_S = 3.0
+"""What a candidate's artifact takes, the first time: so little that all ten configurations fit into the
+search's part of five minutes on a host as noisy as the recorded ones, as is asked of a search elsewhere."""
 
 OBSERVATION = Observation(
     pid=1,
@@ -102,7 +103,8 @@ class Ended:
         value: the plan's own, over `World.speeds`; usual: the same beside the host's mean speed meanwhile.
         ratios: of the winner to baseline and default, of rivals to the winner.
         measured_s: length of all blocks; counted_s: of those that were counted.
-        trials: of the search, that gave a score; rounds: of the contest; seconds: that all of it took.
+        tried: indices of those to which the search gave a score; rounds: of the contest; seconds: that all of
+            it took.
         has_crashed: it ended with an error that is nobody's to handle.
     """
 
@@ -114,7 +116,7 @@ class Ended:
     ratios: tuple[Claim, ...]
     measured_s: float
     counted_s: float
-    trials: int
+    tried: frozenset[int]
     rounds: int
     seconds: float
     has_crashed: bool = False
@@ -178,8 +180,10 @@ class Study:
         """In which order the configurations are tried."""
         raise NotImplementedError
 
-    def rule(self, measure: Measure, rival: Rival | None, max_measuring_s: float | None) -> Rule:
-        """When a trial ends."""
+    def rule(
+        self, index: int, measure: Measure, rival: Rival | None, max_measuring_s: float | None, searches: bool
+    ) -> Rule:
+        """When a trial of the search, or a run of the confirmation, ends."""
         raise NotImplementedError
 
     def rival(self) -> Rival | None:
@@ -222,7 +226,7 @@ class Study:
             if is_new and index:
                 self.host.clock_s += PREPARATION_S
             started_s = self.host.clock_s
-            result = self.measure(index, self.spec.measure, self.rival(), MINUTES * 60 * TRIAL_SHARE)
+            result = self.measure(index, self.spec.measure, searches=True)
             if is_disturbed(result) and is_new:
                 again.append(index)
             self.records.append(self.record(index, started_s, result))
@@ -236,7 +240,6 @@ class Study:
             "number": len(self.records),
             "configuration": configuration_of(index),
             "baseline": index == 0,
-            "default": "default" if index == 1 else "",
             "started_s": started_s,
             "ended_s": self.host.clock_s,
             "result": result,
@@ -250,11 +253,11 @@ class Study:
         scored = {one.configuration for one in self.records if one.score is not None and not one.baseline}
         return search_s(self.spec, round_s=self.round_s(), candidates=len(scored))
 
-    def measure(
-        self, index: int, measure: Measure, rival: Rival | None = None, max_measuring_s: float | None = None
-    ) -> TrialResult:
-        """Launch and measure one configuration on the host."""
+    def measure(self, index: int, measure: Measure, *, searches: bool = False) -> TrialResult:
+        """Launch and measure one configuration on the host, in a race where it is of the search."""
         host, began_s = self.host, self.host.clock_s
+        rival, most_s = (self.rival(), MINUTES * 60 * TRIAL_SHARE) if searches else (None, None)
+        rule = self.rule(index, measure, rival, most_s, searches)
         request_s = REQUEST_S / self.world.speeds[index] * host.launch()
 
         def block() -> Block:
@@ -265,7 +268,7 @@ class Study:
         try:
             collected = collect(
                 block,
-                self.rule(measure, rival, max_measuring_s),
+                rule,
                 deadline_s=began_s + measure.trial_timeout_s,
                 clock=lambda: host.clock_s,
             )
@@ -338,15 +341,15 @@ class Study:
             ratios=tuple(ratios),
             measured_s=self.measured_s,
             counted_s=self.counted_s,
-            trials=sum(one.score is not None for one in self.records),
+            tried=frozenset(index_of(record) for record in self.records if record.score is not None),
             rounds=rounds,
             seconds=self.host.clock_s,
         )
 
 
-def index_of(entrant: Entrant) -> int:
-    """Of an entrant's configuration in `World.speeds`."""
-    return int(entrant.configuration.backend.removeprefix("fake"))
+def index_of(either: Entrant | TrialRecord) -> int:
+    """Of a configuration in `World.speeds`."""
+    return int(either.configuration.backend.removeprefix("fake"))
 
 
 def claim(interval: Any, truth: float) -> Claim:
@@ -363,14 +366,19 @@ class Before(Study):
         random.Random(self.seed).shuffle(others)
         return [0, *others]
 
-    def rule(self, measure: Measure, rival: Rival | None, max_measuring_s: float | None) -> Rule:
+    def rule(
+        self, index: int, measure: Measure, rival: Rival | None, max_measuring_s: float | None, searches: bool
+    ) -> Rule:
         """See `Study`."""
+        del index, searches
         how: dict[str, Any] = {"rival": rival, "max_measuring_s": max_measuring_s}
         how["keeps_disturbed"] = measure.disturbed == "keep"
         return Rule("offline", THROUGHPUT, measure.blocks, measure.max_blocks, **how)
 
     def rival(self) -> Rival | None:
         """As `_Run._rival` of `autotune.tuning`."""
+        from autotune.trial.stopping import scores_of, spread
+
         measured: Any = [one.result for one in self.records if isinstance(one.result, Measurement)]
         leader: Any = max(self.records, key=lambda one: one.score or 0.0, default=None)
         if len(measured) < 2:
@@ -420,8 +428,114 @@ class Before(Study):
         return found + ([claim(verdict.gain, winner / by_name[BASELINE])] if verdict.gain else [])
 
 
+@dataclass
 class After(Before):
-    """As autotune is."""
+    """As autotune is: see `_Run` of `autotune.tuning`, and `Confirming`.
+
+    Attributes:
+        learned: what is known after so many trials.
+    """
+
+    learned: dict[int, Any] = field(default_factory=dict)
+
+    def order(self) -> list[int]:
+        """The baseline and the defaults first."""
+        others = list(range(2, len(self.world.speeds)))
+        random.Random(self.seed).shuffle(others)
+        return [0, 1, *others]
+
+    def known(self, *newest: tuple[Configuration, TrialResult]) -> Any:
+        """What the study has learned of the host."""
+        from autotune.search.experience import experience
+
+        if not newest and len(self.records) in self.learned:
+            return self.learned[len(self.records)]
+        earlier = [(record.configuration, record.result) for record in self.records]
+        return self.learned.setdefault(
+            len(self.records) + len(newest), experience(self.spec, [*earlier, *newest])
+        )
+
+    def rule(
+        self, index: int, measure: Measure, rival: Rival | None, max_measuring_s: float | None, searches: bool
+    ) -> Rule:
+        """See `Study`."""
+        from autotune.trial.correction import load_of
+
+        how: dict[str, Any] = {"rival": rival, "max_measuring_s": max_measuring_s}
+        how |= {"treatment": measure.disturbed, "load": load_of(configuration_of(index))}
+        how |= {"correction": self.known().correction} if searches else {}
+        return Rule("offline", THROUGHPUT, measure.blocks, measure.max_blocks, **how)
+
+    def rival(self) -> Rival | None:
+        """See `Study`."""
+        measured = [record for record in self.records if isinstance(record.result, Measurement)]
+        leader = max(measured, key=lambda record: record.score or 0.0, default=None)
+        if leader is None or len(measured) < 2:
+            return None
+        rival: Rival = self.known().rival(leader.configuration, leader.result)
+        return rival
+
+    def scored(self, result: Measurement, index: int) -> float:
+        """See `Study`."""
+        configuration = configuration_of(index)
+        return float(self.known((configuration, result)).score(configuration, result))
+
+    def finalists(self) -> Any:
+        """Who confirms, by the scores of the time."""
+        choose: Any = choose_finalists
+        return choose(self.records, self.spec, (configuration_of(1),))
+
+    def round_s(self) -> float:
+        """See `Study`."""
+        return float(self.finalists().round_s)
+
+    def entrants(self) -> list[Entrant]:
+        """See `Study`."""
+        from autotune.confirming import rescored
+
+        self.records = list(rescored(self.records, self.known()))
+        chosen = self.finalists()
+        found = [_entrant(f"trial {record.number}", "finalist", record) for record in chosen.best]
+        roles = ((TWIN, chosen.twin), (DEFAULT, chosen.default), (BASELINE, chosen.baseline))
+        return [*found, *(_entrant(role, role, record) for role, record in roles if record is not None)]
+
+    def contest(self, contenders: Sequence[Contender]) -> Contest:
+        """See `Study`."""
+        from autotune.search.experience import run_blocks
+
+        rules, how = self.spec.confirm, {"prior": self.known().prior(run_blocks(self.spec))}
+        return Contest(contenders, tie=rules.tie, max_rounds=rules.rounds, seed=self.seed, **how)
+
+    def play(self, contest: Contest, entrants: Sequence[Entrant]) -> Sequence[Run]:
+        """See `Study`."""
+        from autotune.search.experience import run_blocks
+
+        known, round_s = self.known(), self.round_s()
+        fixed = self.spec.measure.model_copy(
+            update=dict.fromkeys(("blocks", "max_blocks"), run_blocks(self.spec))
+        )
+
+        def covariates(run: Run) -> tuple[float, ...]:
+            if not isinstance(run.result, Measurement):
+                return ()
+            return tuple(known.deviations(run.entrant.configuration, run.result))
+
+        return run_rounds(
+            contest,
+            entrants,
+            measure=lambda entrant: self.measure(index_of(entrant), fixed),
+            goodness=lambda measurement: goodness(self.spec, measurement),
+            keep=lambda _: None,
+            may_go_on=lambda: self.host.clock_s + round_s <= MINUTES * 60,
+            covariates=covariates,
+        )
+
+    def ratios(self, verdict: Any, by_name: Mapping[str, float]) -> list[Claim]:
+        """The winner beside baseline and default, and the rivals beside the winner."""
+        winner = by_name[verdict.winner]
+        found = [claim(rival.ratio, by_name[rival.name] / winner) for rival in verdict.rivals if rival.ratio]
+        beside = [one for one in (verdict.baseline, verdict.default) if one is not None]
+        return found + [claim(one.ratio, winner / by_name[one.name]) for one in beside]
 
 
 def _entrant(name: str, role: Any, record: TrialRecord) -> Entrant:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import multiprocessing
 import os
 import random
 import shutil
@@ -91,13 +92,13 @@ class Figures:
         counted: share of the measured seconds that count.
         no_plan: share of the studies that gave none for noise; crashed: that ended with an error.
         below_default, below_baseline: whose plan is worse than that by more than 2 %.
-        missed: by world, those whose plan is not within 2 % of the better one; unseen: those of them in whose
-            rounds it was not.
+        missed: by world, those whose plan is not within 2 % of the better one; untried: those of them whose
+            search gave it no score; unseen: in whose rounds it was not.
         loss: mean of 1 - speed of the plan / speed of the best, over all worlds.
         bias: median of the plan's own value / its truth - 1; usual_bias: beside the host's mean speed.
         value, usual, ratios: intervals at 95 % that hold the truth.
         open: share of the intervals of ratios that say nothing.
-        trials, rounds, seconds: medians.
+        trials, rounds, seconds: medians; trials are configurations with a score.
     """
 
     host: str
@@ -108,6 +109,7 @@ class Figures:
     below_default: Share
     below_baseline: Share
     missed: Mapping[str, Share]
+    untried: Mapping[str, Share]
     unseen: Mapping[str, Share]
     loss: float
     bias: float
@@ -164,7 +166,10 @@ def play(hosts: Sequence[str], count: int, folder: Path, disturbed: str | None) 
         for first in range(0, each, PART)
     ]
     found: dict[str, dict[str, list[Ended]]] = {host: {name: [] for name in WORLDS} for host in hosts}
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    cpus = len(os.sched_getaffinity(0))
+    # Fresh processes, so that they heed that before they load NumPy.
+    with ProcessPoolExecutor(cpus, mp_context=multiprocessing.get_context("spawn")) as pool:
         for (host, name, _), ended in zip(
             tasks, pool.map(partial(studies, folder=folder, disturbed=disturbed), tasks), strict=True
         ):
@@ -187,6 +192,10 @@ def figures(host: str, found: Mapping[str, Sequence[Ended]]) -> Figures:
         below_default=_share([[is_below(ended, ended.world.default)] for ended in everything]),
         below_baseline=_share([[is_below(ended, 1.0)] for ended in everything]),
         missed={name: _share([[is_missed(ended)] for ended in found[name]]) for name in BETTER},
+        untried={
+            name: _share([[is_missed(ended) and BEST not in ended.tried] for ended in found[name]])
+            for name in BETTER
+        },
         unseen={
             name: _share([[is_missed(ended) and BEST not in ended.finalists] for ended in found[name]])
             for name in BETTER
@@ -198,7 +207,7 @@ def figures(host: str, found: Mapping[str, Sequence[Ended]]) -> Figures:
         usual=_share([[ended.usual.holds] for ended in planned if ended.usual]),
         ratios=_share([[claim.holds for claim in claims] for claims in ratios]),
         open=1 - sum(map(len, ratios)) / stated if stated else 0.0,
-        trials=statistics.median(ended.trials for ended in everything),
+        trials=statistics.median(len(ended.tried) for ended in everything),
         rounds=statistics.median(ended.rounds for ended in everything),
         seconds=statistics.median(ended.seconds for ended in everything),
     )
@@ -314,8 +323,9 @@ def _arguments() -> argparse.Namespace:
         parser.error(f"--studies {arguments.studies} would say nothing: take {FEWEST} or more")
     names = list(makers(arguments.recordings))
     asked = arguments.hosts.split(",") if arguments.hosts else names
-    chosen = [name for name in names if name in asked]
-    arguments.hosts = chosen or [name for name in names if any(part in name for part in asked)]
+    arguments.hosts = [
+        name for name in names if any(part == name if part in names else part in name for part in asked)
+    ]
     if not arguments.hosts:
         parser.error(f"--hosts names none of: {', '.join(names)}")
     if not arguments.before and not arguments.after:
@@ -341,11 +351,12 @@ def report(found: Mapping[str, Sequence[Figures]]) -> None:
         ),
     )
     _table(
-        "Missed, of which in no round (asked: 1.2 times better at most 20, 1.5 at most 2, 2 never)",
+        "Missed (of which without a score, in no round; asked: at most 20, 2, 0 % of 1.2, 1.5, 2)",
         tuple(f"{name} times better" for name in BETTER),
         found,
         lambda one: tuple(
-            f"{_at_most(one.missed[name], most)}, {100 * one.unseen[name].share:.1f}"
+            f"{_at_most(one.missed[name], most)}"
+            f" ({100 * one.untried[name].share:.1f}, {100 * one.unseen[name].share:.1f})"
             for name, most in BETTER.items()
         ),
     )
