@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from autotune.errors import NoisyMachineError, NoPlanError, StudyError
@@ -11,17 +13,35 @@ from autotune.model.assessment import Assessment
 from autotune.model.stream import StreamDescription
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
-from autotune.plan.evidence import Confirmation, Rival
+from autotune.plan.evidence import Confirmation, Default, Rival, Unprepared
 from autotune.plan.make import Measured, make_plan, range_of
 from autotune.preflight import Setup
 from autotune.rounds import Entrant, Run, is_disturbed
-from autotune.search.contest import RivalVerdict, Verdict
-from autotune.search.score import goodness_of, value_interval
+from autotune.search.experience import Experience, in_words, is_corrected
+from autotune.search.score import goodness_of, score, value_interval
+from autotune.search.verdict import RivalVerdict, Said, Verdict
 from autotune.spec.study import StudySpec
+from autotune.spending import spent
 from autotune.store.records import TrialRecord
-from autotune.trial.conditions import quietness
+from autotune.trial.conditions import CORRECTED, COUNTED, quietness
 from autotune.trial.measurement import Failure, Measurement, TrialResult
 from autotune.trial.statistics import memory_bytes
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What there is to say of a search beside its trials.
+
+    Attributes:
+        looking_s: spent on looks at engines.
+        unprepared: what was promising, and would not have fitted into the time.
+    """
+
+    looking_s: float = 0.0
+    unprepared: tuple[Unprepared, ...] = ()
+
+
+NOTHING_SEARCHED = Searched()
 
 
 def conclude(
@@ -33,10 +53,14 @@ def conclude(
     records: Sequence[TrialRecord],
     quality: Assessment | None = None,
     requests: StreamDescription | None = None,
+    known: Experience | None = None,
+    search: Searched = NOTHING_SEARCHED,
 ) -> Plan:
     """Make the plan of a confirmation's winner: every figure in it is of the confirmation's runs.
 
     Args:
+        known: what the study has learned of the host.
+        search: what there is to say of the search, beside its trials.
         quality: of the winner's answers; None = not known.
         requests: what its instances were given; None where they are of one length.
     """
@@ -52,7 +76,7 @@ def conclude(
         winner=replace(_measured(winner, runs), value=value_interval(spec, verdict.estimate)),
         baseline=reference,
         gain=verdict.gain,
-        confirmation=_confirmation(verdict, winner, entrants, runs, setup, records),
+        confirmation=_confirmation(verdict, winner, entrants, runs, setup, records, known, search),
         commands=winner.commands,
         versions=setup.versions_of(winner.configuration),
         model=setup.variant(winner.configuration).model,
@@ -70,6 +94,7 @@ def unconfirmed(
     records: Sequence[TrialRecord],
     quality: Assessment | None = None,
     requests: StreamDescription | None = None,
+    search: Searched = NOTHING_SEARCHED,
 ) -> Plan:
     """Make the plan of a search that was stopped before its confirmation; it says so."""
     return make_plan(
@@ -81,7 +106,10 @@ def unconfirmed(
         confirmation=Confirmation(
             verdict="unconfirmed",
             search_value=winner.score,
-            **_conditions_of([record.result for record in records]),
+            default=_searched_default(setup, winner, records),
+            spent=spent(records, looking_s=search.looking_s),
+            unprepared=search.unprepared,
+            **_conditions_of([record.result for record in records], setup.spec),
         ),
         commands=commands,
         versions=setup.versions_of(winner.configuration),
@@ -144,11 +172,19 @@ def _confirmation(
     runs: Sequence[Run],
     setup: Setup,
     records: Sequence[TrialRecord],
+    known: Experience | None,
+    search: Searched,
 ) -> Confirmation:
     by_name = {entrant.name: entrant for entrant in entrants}
     search_value = next((record.score for record in records if record.number == winner.trial), None)
     return Confirmation(
-        verdict=_word(verdict),
+        verdict=_word(verdict, winner),
+        probability=None if verdict.baseline is None else verdict.baseline.probability,
+        more_rounds=None if verdict.baseline is None else verdict.baseline.more_rounds,
+        default=_default(verdict, winner, entrants, runs, setup.spec),
+        spent=spent(records, runs, looking_s=search.looking_s),
+        unprepared=search.unprepared,
+        correction="" if known is None else in_words(known),
         rounds=verdict.rounds,
         search_value=search_value,
         optimism=_optimism(setup.spec, search_value, verdict.estimate.estimate),
@@ -156,14 +192,68 @@ def _confirmation(
         twin_range=range_of(verdict.twin),
         spread=verdict.spread,
         rivals=tuple(_rival(rival, by_name[rival.name], runs, setup) for rival in verdict.rivals),
-        **_conditions_of([*(record.result for record in records), *(run.result for run in runs)]),
+        **_conditions_of([*(record.result for record in records), *(run.result for run in runs)], setup.spec),
     )
 
 
-def _word(verdict: Verdict) -> Literal["better", "baseline", "unopposed"]:
-    if verdict.beats_baseline is None:
+def _word(verdict: Verdict, winner: Entrant) -> Literal["better", "likely", "tied", "baseline", "unopposed"]:
+    if winner.role == "baseline":
+        return "baseline"
+    if verdict.baseline is None:
         return "unopposed"
-    return "better" if verdict.beats_baseline else "baseline"
+    words: Mapping[Said, Literal["better", "likely", "tied"]] = {
+        "shown": "better",
+        "likely": "likely",
+        "untold": "tied",
+    }
+    return words[verdict.baseline.said]
+
+
+def _default(
+    verdict: Verdict, winner: Entrant, entrants: Sequence[Entrant], runs: Sequence[Run], spec: StudySpec
+) -> Default | None:
+    """The better of the baseline, which is a default too, and the best of the others, beside the winner."""
+    if winner.role in ("baseline", "default") and not _is_beaten_default(verdict):
+        return Default(configuration=winner.configuration, trial=winner.trial, ratio=1.0, said="plan")
+    beside = [one for one in (verdict.default, verdict.baseline) if one is not None]
+    if not beside:
+        return None
+    nearest = min(beside, key=lambda one: one.ratio.estimate)
+    entrant = next(entrant for entrant in entrants if entrant.name == nearest.name)
+    reached = [score(spec, run) for run in _measured(entrant, runs).runs]
+    return Default(
+        configuration=entrant.configuration,
+        trial=entrant.trial,
+        ratio=nearest.ratio.estimate,
+        ratio_range=range_of(nearest.ratio),
+        probability=nearest.probability,
+        said=nearest.said,
+        more_rounds=nearest.more_rounds,
+        objective_value=statistics.geometric_mean(reached) if reached else None,
+    )
+
+
+def _is_beaten_default(verdict: Verdict) -> bool:
+    """Whether the winner is the baseline or the default, and the other of the two looks better."""
+    return any(one is not None and one.ratio.estimate < 1 for one in (verdict.default, verdict.baseline))
+
+
+def _searched_default(setup: Setup, winner: TrialRecord, records: Sequence[TrialRecord]) -> Default | None:
+    """The same by the search's own figures."""
+    spec, defaults = setup.spec, {setup.space.baseline, *setup.space.defaults}
+    measured = [one for one in records if one.configuration in defaults and one.score is not None]
+    if not measured or winner.score is None:
+        return None
+    best = max(measured, key=lambda one: goodness_of(spec, one.score or math.nan))
+    is_plan = best.configuration == winner.configuration
+    ratio = goodness_of(spec, winner.score) / goodness_of(spec, best.score or math.nan)
+    return Default(
+        configuration=best.configuration,
+        trial=best.number,
+        ratio=1.0 if is_plan else ratio,
+        said="plan" if is_plan else "untold",
+        objective_value=best.score,
+    )
 
 
 def _optimism(spec: StudySpec, search_value: float | None, confirmed: float) -> float | None:
@@ -181,18 +271,20 @@ def _rival(rival: RivalVerdict, entrant: Entrant, runs: Sequence[Run], setup: Se
         cores=setup.machine.cores_of([cpu for command in entrant.commands for cpu in command.cpus]),
         memory_bytes=max((memory_bytes(run) for run in own), default=0),
         reason=rival.reason,
+        probability=rival.probability,
+        more_rounds=rival.more_rounds,
     )
 
 
-def _conditions_of(results: Sequence[TrialResult]) -> dict[str, Any]:
-    """How many blocks there were, how many were disturbed, and what that says of the machine."""
+def _conditions_of(results: Sequence[TrialResult], spec: StudySpec) -> dict[str, Any]:
+    """How many blocks there were, how many do not count, and what that says of the machine."""
     measured = [result for result in results if isinstance(result, Measurement)]
     kept = [block.conditions for one in measured for block in one.blocks if block.conditions]
     dropped = [block.conditions for one in measured for block in one.dropped]
     return {
         "blocks": sum(len(one.blocks) for one in measured),
         "dropped_blocks": len(dropped),
-        "quietness": quietness(kept, dropped),
+        "quietness": quietness(kept, dropped, CORRECTED if is_corrected(spec) else COUNTED),
     }
 
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
-from autotune.concluding import conclude, is_baseline_unseen, nothing_confirmed, too_noisy
+from autotune.concluding import (
+    NOTHING_SEARCHED,
+    Searched,
+    conclude,
+    is_baseline_unseen,
+    nothing_confirmed,
+    too_noisy,
+)
 from autotune.errors import NoPlanError, StudyError
 from autotune.measuring import Bench
 from autotune.plan.document import Plan
 from autotune.report.ranking import measured_baseline, ranked
 from autotune.rounds import Entrant, Run, run_rounds
-from autotune.search.contest import Contender, Contest, Role
+from autotune.search.contest import Contest
+from autotune.search.experience import Experience, experience, run_blocks
 from autotune.search.score import goodness, goodness_of, limits_missed, score, violations
 from autotune.search.second_stage import without_knobs
+from autotune.search.verdict import Contender, Role
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 from autotune.store.records import ConfirmationRecord, TrialRecord
@@ -22,7 +31,10 @@ from autotune.trial.lock import host_lock
 from autotune.trial.measurement import Measurement, TrialResult
 from autotune.trial.statistics import memory_bytes
 
-BASELINE, TWIN = "baseline", "twin"
+BASELINE, DEFAULT, TWIN = "baseline", "default", "twin"
+
+TWIN_MINUTES = 10.0
+"""Smallest budget in which the leader runs twice a round: in less, other rounds tell more."""
 
 REACH = 1.3
 """A configuration that the search found worse than the best by more than this factor is no finalist: the
@@ -34,37 +46,66 @@ class Finalists:
     """Who takes part in a confirmation.
 
     Attributes:
-        best: of the search, best first, without the baseline; may be empty.
+        best: of the search, best first, without the baseline and the defaults; may be empty.
         baseline: None where it was not measured.
+        default: the best of what engines do as their documentation starts them; None where none was measured
+            beside the baseline.
+        twin: the leader again; None where there is no time for it.
     """
 
     best: tuple[TrialRecord, ...]
     baseline: TrialRecord | None
+    default: TrialRecord | None = None
+    twin: TrialRecord | None = None
 
     @property
     def configurations(self) -> tuple[TrialRecord, ...]:
         """A trial of each that takes part."""
-        return (*self.best, self.baseline) if self.baseline else self.best
+        return (*self.best, *(one for one in (self.default, self.baseline) if one))
 
     @property
     def round_s(self) -> float:
-        """About how long a round takes, by what the trials took from launch to end; the leader runs twice."""
-        entered = (*self.configurations, *self.best[:1])
+        """About how long a round takes, by what the trials took from launch to end."""
+        entered = (*self.configurations, *((self.twin,) if self.twin else ()))
         results = [record.result for record in entered]
         return sum((result.wall_s for result in results if isinstance(result, Measurement)), 0.0)
 
 
-def choose_finalists(records: Sequence[TrialRecord], spec: StudySpec) -> Finalists:
-    """The best few that meet the limits and are within reach of the best, and the baseline.
+def choose_finalists(
+    records: Sequence[TrialRecord], spec: StudySpec, defaults: Iterable[Configuration] = ()
+) -> Finalists:
+    """The best few that meet the limits and are within reach of the best, the best default, and the baseline.
 
     Of configurations that differ in knobs alone the best is taken. The same without any is beside it, so that
     it is seen what they are worth; it is not counted.
     """
-    leading = [record for record in ranked(records, spec) if not record.baseline]
+    defaults = frozenset(defaults)
+    standing = [record for record in ranked(records, spec) if not record.baseline]
+    default = next((record for record in standing if record.configuration in defaults), None)
+    leading = [record for record in standing if record.configuration not in defaults]
     values = [goodness_of(spec, record.score or 0.0) for record in leading]
     close = [one for one, value in zip(leading, values, strict=True) if value * REACH >= values[0]]
     best = _with_their_best_knobs(close)[: spec.confirm.finalists]
-    return Finalists(tuple(_beside_plain(best, leading)), measured_baseline(records))
+    runs_twice = best and (spec.budget.minutes is None or spec.budget.minutes >= TWIN_MINUTES)
+    return Finalists(
+        tuple(_beside_plain(best, leading)),
+        measured_baseline(records),
+        default,
+        best[0] if runs_twice else None,
+    )
+
+
+def rescored(records: Sequence[TrialRecord], known: Experience) -> tuple[TrialRecord, ...]:
+    """The records with the scores that all of the search's experience gives them.
+
+    What was known when a trial ended is less than what is known now.
+    """
+    return tuple(
+        replace(record, score=known.score(record.configuration, record.result))
+        if isinstance(record.result, Measurement)
+        else record
+        for record in records
+    )
 
 
 def _with_their_best_knobs(leading: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -117,14 +158,23 @@ class Confirming:
     Attributes:
         records: all trials of the search.
         may_go_on: asked before every round after the third.
+        search: what there is to say of the search, beside its trials.
         has_measured: whether this call has run anything yet.
+        known: what the search has learned of the host.
     """
 
     bench: Bench
     store: StudyStore
     records: Sequence[TrialRecord]
     may_go_on: Callable[[], bool]
+    search: Searched = NOTHING_SEARCHED
     has_measured: bool = False
+    known: Experience = field(init=False)
+
+    def __post_init__(self) -> None:
+        results = [(record.configuration, record.result) for record in self.records]
+        self.known = experience(self.bench.setup.spec, results)
+        self.records = rescored(self.records, self.known)
 
     def run(self) -> Plan:
         """Run the rounds and make the plan of what they showed.
@@ -158,6 +208,7 @@ class Confirming:
             may_go_on=self.may_go_on,
             earlier=earlier,
             round_begins=self.bench.observer.round_started,
+            covariates=self._covariates,
         )
         if is_baseline_unseen(runs):
             raise too_noisy(spec, [run.result for run in runs])
@@ -176,20 +227,24 @@ class Confirming:
             records=self.records,
             quality=self.bench.assessment(winner.configuration),
             requests=self.bench.described_requests(winner.configuration),
+            known=self.known,
+            search=self.search,
         )
 
     def _finalists(self) -> Finalists:
-        spec = self.bench.setup.spec
+        spec, defaults = self.bench.setup.spec, self.bench.setup.space.defaults
         fit = fit_records(
-            self.bench, self.records, lambda records: choose_finalists(records, spec).configurations
+            self.bench, self.records, lambda records: choose_finalists(records, spec, defaults).configurations
         )
-        return choose_finalists(fit, spec)
+        return choose_finalists(fit, spec, defaults)
 
     def _entrants(self, finalists: Finalists) -> Iterator[Entrant]:
         for record in finalists.best:
             yield self._entrant(f"trial {record.number}", "finalist", record)
-        for record in finalists.best[:1]:
-            yield self._entrant(TWIN, "twin", record)
+        if finalists.twin is not None:
+            yield self._entrant(TWIN, "twin", finalists.twin)
+        if finalists.default is not None:
+            yield self._entrant(DEFAULT, "default", finalists.default)
         if finalists.baseline is not None:
             yield self._entrant(BASELINE, "baseline", finalists.baseline)
 
@@ -205,7 +260,13 @@ class Confirming:
             tie=setup.spec.confirm.tie,
             max_rounds=setup.spec.confirm.rounds,
             seed=setup.spec.seed + series,
+            prior=self.known.prior(run_blocks(setup.spec)),
         )
+
+    def _covariates(self, run: Run) -> tuple[float, ...]:
+        if not isinstance(run.result, Measurement):
+            return ()
+        return self.known.deviations(run.entrant.configuration, run.result)
 
     def _measure(self, entrant: Entrant) -> TrialResult:
         if self.bench.observer.wants_to_stop():

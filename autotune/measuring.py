@@ -33,11 +33,13 @@ from autotune.placement.placement import Command
 from autotune.preflight import Setup
 from autotune.report.progress import Observer
 from autotune.rounds import Entrant
+from autotune.search.experience import run_blocks
 from autotune.search.score import demand, needed_percentile
 from autotune.search.second_stage import without_knobs
 from autotune.search.serving import require_serving
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.knobs import answering
+from autotune.trial.correction import UNCORRECTED, Correction
 from autotune.trial.lock import host_lock
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.trial.rate_search import Demand
@@ -79,12 +81,14 @@ class Bench:
         rival: Rival | None,
         max_measuring_s: float | None,
         unprepared: Callable[[], None],
+        correction: Correction = UNCORRECTED,
     ) -> TrialResult:
         """Measure a configuration for as long as the decision about it needs, if its answers are near enough.
 
         Preparing and comparing are done under the host's lock too, as they would disturb others.
 
         Args:
+            correction: what the study has learned of how conditions move values.
             unprepared: told when the artifact could not be made, or its answers not be compared; errors of a
                 configuration with knobs that are turned when it is loaded are its own.
 
@@ -126,6 +130,7 @@ class Bench:
                 watch=self.watch,
                 max_measuring_s=max_measuring_s,
                 demand=self._demand(configuration),
+                correction=correction,
             )
         return self._remembered(configuration, result)
 
@@ -138,7 +143,9 @@ class Bench:
                 entrant.commands,
                 configuration=entrant.configuration,
                 scenario=spec.scenario,
-                measure=spec.measure.model_copy(update={"max_blocks": spec.measure.blocks}),
+                measure=spec.measure.model_copy(
+                    update=dict.fromkeys(("blocks", "max_blocks"), run_blocks(spec))
+                ),
                 objective=spec.objective,
                 percentile=needed_percentile(spec),
                 watch=self.watch,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autotune.placement.placement import Command
-from autotune.search.contest import MIN_ROUNDS, Role
+from autotune.search.contest import MIN_ROUNDS
+from autotune.search.verdict import Role
 from autotune.spec.configuration import Configuration
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
 
@@ -45,8 +46,8 @@ class Match(Protocol):
         """Begin a round: the names in the order to run them; None when it is decided."""
         ...
 
-    def record(self, name: str, goodness: float | None) -> None:
-        """Add what one reached in the round under way."""
+    def record(self, name: str, goodness: float | None, covariates: tuple[float, ...] = ()) -> None:
+        """Add what one reached in the round under way, and what the host did meanwhile."""
         ...
 
     def fail(self, name: str, reason: str) -> None:
@@ -78,6 +79,11 @@ def _ignore(number: int, names: Sequence[str]) -> None:
     """Hear that a round begins and do nothing."""
 
 
+def _unexplained(run: Run) -> tuple[float, ...]:  # noqa: ARG001 - whatever it was
+    """Say nothing of what the host did."""
+    return ()
+
+
 def run_rounds(
     contest: Match,
     entrants: Sequence[Entrant],
@@ -88,6 +94,7 @@ def run_rounds(
     may_go_on: Callable[[], bool] = lambda: True,
     earlier: Sequence[Run] = (),
     round_begins: Callable[[int, Sequence[str]], None] = _ignore,
+    covariates: Callable[[Run], tuple[float, ...]] = _unexplained,
 ) -> tuple[Run, ...]:
     """Run the contest until it is decided, or may not go on; three rounds are always run.
 
@@ -101,6 +108,7 @@ def run_rounds(
         may_go_on: asked before every round after the third.
         earlier: runs of the same contest that an interrupted call has kept; they are not repeated.
         round_begins: told the round's number and its order.
+        covariates: what the host did to a run, as the match wants it.
     """
     by_name = {entrant.name: entrant for entrant in entrants}
     kept = {(run.round, run.entrant.name): run for run in earlier}
@@ -116,7 +124,7 @@ def run_rounds(
                 run = _run(by_name[name], contest.rounds, position, measure)
                 keep(run)
             runs.append(run)
-            _tell(contest, run, goodness)
+            _tell(contest, run, goodness, covariates)
     return tuple(runs)
 
 
@@ -133,8 +141,13 @@ def is_disturbed(result: TrialResult) -> bool:
     return isinstance(result, Failure) and result.kind == FailureKind.DISTURBED
 
 
-def _tell(contest: Match, run: Run, goodness: Callable[[Measurement], float]) -> None:
+def _tell(
+    contest: Match,
+    run: Run,
+    goodness: Callable[[Measurement], float],
+    covariates: Callable[[Run], tuple[float, ...]],
+) -> None:
     if isinstance(run.result, Measurement):
-        contest.record(run.entrant.name, goodness(run.result))
+        contest.record(run.entrant.name, goodness(run.result), covariates(run))
     elif not is_disturbed(run.result):
         contest.fail(run.entrant.name, f"{run.result.kind}: {run.result.reason}")

@@ -17,14 +17,16 @@ from autotune.report.progress import Observer, Progress
 from autotune.report.ranking import best, gain, measured_baseline, no_plan_error, ranked
 from autotune.rounds import ATTEMPTS, is_disturbed
 from autotune.search.estimate import estimated_trials, search_s
-from autotune.search.score import score, violations
+from autotune.search.experience import Experience, experience
+from autotune.search.score import violations
 from autotune.search.second_stage import SHARE
 from autotune.search.study import Answer, Proposal, SearchStudy
+from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 from autotune.store.records import TrialRecord
 from autotune.store.store import DEFAULT_URL, StudyStore, open_store
-from autotune.trial.measurement import Failure, Measurement
-from autotune.trial.stopping import Rival, scores_of, spread
+from autotune.trial.measurement import Failure, Measurement, TrialResult
+from autotune.trial.stopping import Rival
 
 TRIAL_SHARE = 0.1
 """Longest measuring time of one trial of the search, as a share of the budget's minutes."""
@@ -191,9 +193,11 @@ class _Run:
     def _record(self, proposal: Proposal) -> TrialRecord:
         spec, configuration = self.setup.spec, proposal.configuration
         started_s = time.time()
+        known = self._known()
         result = self.bench.search(
             configuration,
-            rival=self._rival(),
+            rival=self._rival(known),
+            correction=known.correction,
             max_measuring_s=None if spec.budget.minutes is None else spec.budget.minutes * 60 * TRIAL_SHARE,
             unprepared=lambda: self.search.drop(configuration),
         )
@@ -206,18 +210,26 @@ class _Run:
             started_s=started_s,
             ended_s=time.time(),
             result=result,
-            score=None if measured is None else score(spec, measured),
+            score=None if measured is None else self._score(configuration, measured),
             violations={} if measured is None else violations(spec, measured),
         )
 
-    def _rival(self) -> Rival | None:
+    def _score(self, configuration: Configuration, measured: Measurement) -> float:
+        """Under usual conditions, by all that is known with this trial."""
+        return self._known((configuration, measured)).score(configuration, measured)
+
+    def _known(self, *newest: tuple[Configuration, TrialResult]) -> Experience:
+        """What the study has learned of this host, from all trials until now."""
+        earlier = [(record.configuration, record.result) for record in self.records]
+        return experience(self.setup.spec, [*earlier, *newest])
+
+    def _rival(self, known: Experience) -> Rival | None:
         """The best so far, for a trial to race against; none before two are measured."""
-        spec = self.setup.spec
-        measured = [record.result for record in self.records if isinstance(record.result, Measurement)]
-        leader = best(self.records, spec)
+        leader = best(self.records, self.setup.spec)
+        measured = [record for record in self.records if isinstance(record.result, Measurement)]
         if leader is None or not isinstance(leader.result, Measurement) or len(measured) < 2:
             return None
-        return Rival(scores_of(leader.result, spec.objective), *spread(measured, spec.objective))
+        return known.rival(leader.configuration, leader.result)
 
     def _stop_reason(self) -> str:
         """Why no further trial is started; empty while there is none. The baseline is always measured."""
@@ -258,13 +270,13 @@ class _Run:
         """How long this call may search; the rest of the minutes is for confirming what it has found."""
         spec = self.setup.spec
         scored = {one.configuration for one in self.records if one.score is not None and not one.baseline}
-        round_s = choose_finalists(self.records, spec).round_s
+        round_s = choose_finalists(self.records, spec, self.setup.space.defaults).round_s
         return search_s(spec, round_s=round_s, candidates=len(scored))
 
     def _has_time(self) -> bool:
         """Whether another round still fits into the budget's minutes."""
         minutes = self.setup.spec.budget.minutes
-        round_s = choose_finalists(self.records, self.setup.spec).round_s
+        round_s = choose_finalists(self.records, self.setup.spec, self.setup.space.defaults).round_s
         return minutes is None or self._elapsed_s() + round_s <= minutes * 60
 
     def _progress(self) -> Progress:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from autotune.rounds import ATTEMPTS, Entrant, Run, is_disturbed, run_rounds
-from autotune.search.contest import Contender, Contest
+from autotune.search.contest import Contest
+from autotune.search.verdict import Contender
 from autotune.spec.configuration import Configuration
 from autotune.testing.plans import build_commands, build_measurement
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult

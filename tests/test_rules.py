@@ -30,6 +30,7 @@ ROOMS = (
     "report",
     "preflight",
     "measuring",
+    "spending",
     "concluding",
     "confirming",
     "tuning",

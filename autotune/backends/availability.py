@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from autotune.backends.protocol import Backend, CompilesShapes
+from autotune.backends.protocol import Backend, CompilesShapes, Documented
 from autotune.backends.registry import backends, broken_backends, get_backend, missing_packages
 from autotune.errors import BackendError, UnsupportedError
 from autotune.machine.machine import Machine
@@ -72,6 +72,16 @@ def require_engine(configuration: Configuration, spec: StudySpec, machine: Machi
             f"{backend.name} {configuration.precision} cannot run {source} here: {reason}",
             remedy="choose an engine and a precision that `autotune tune --dry-run` lists",
         )
+
+
+def documented_engines(pairs: Iterable[tuple[str, Precision]]) -> tuple[tuple[str, Precision], ...]:
+    """Those of these engines and precisions that an engine's own documentation starts with."""
+    return tuple((name, precision) for name, precision in pairs if precision in _documented(name))
+
+
+def _documented(name: str) -> tuple[Precision, ...]:
+    backend = get_backend(name)
+    return backend.documented if isinstance(backend, Documented) else ("fp32",)
 
 
 def model_kinds(spec: StudySpec) -> frozenset[str]:

@@ -38,6 +38,7 @@ class CTranslate2Backend:
 
     name: ClassVar[str] = "ctranslate2"
     precisions: ClassVar[tuple[Precision, ...]] = tuple(COMPUTE_TYPES)
+    documented: ClassVar[tuple[Precision, ...]] = ("fp32", "int8-dynamic")
     packages: ClassVar[tuple[str, ...]] = ("ctranslate2", "torch", "transformers")
     install_hint: ClassVar[str] = "pip install ctranslate2 torch transformers"
     knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = {"wait_policy": precisions}

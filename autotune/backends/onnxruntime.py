@@ -43,6 +43,7 @@ class OnnxRuntimeBackend:
     precisions: ClassVar[tuple[Precision, ...]] = (
         *("fp32", "bf16", "int8-dynamic", "int8-static", "int8-weights", "int4-weights"),
     )
+    documented: ClassVar[tuple[Precision, ...]] = ("fp32", "int8-dynamic")
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx", "onnxscript", "torch", "transformers")
     install_hint: ClassVar[str] = "pip install onnxruntime onnx onnxscript torch transformers"
     derived: ClassVar[Mapping[Precision, Precision]] = dict.fromkeys(precisions[1:], "fp32")

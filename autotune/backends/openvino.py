@@ -49,6 +49,7 @@ class OpenVinoBackend:
         *("fp32", "bf16", "fp16"),
         *("int8-dynamic", "int8-static", "int8-weights", "int4-weights"),
     )
+    documented: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16")  # its own choice, by the cpu
     packages: ClassVar[tuple[str, ...]] = ("openvino", "nncf", "torch", "transformers")
     install_hint: ClassVar[str] = "pip install openvino nncf"
     derived: ClassVar[Mapping[Precision, Precision]] = {

@@ -144,6 +144,15 @@ class DerivesPrecisions(Protocol):
 
 
 @runtime_checkable
+class Documented(Protocol):
+    """A backend that says how people start its engine: a backend that does not, at fp32."""
+
+    documented: ClassVar[tuple[Precision, ...]]
+    """The precisions that the engine's own documentation starts encoders at on a cpu: one process, the
+    engine's own thread count. They are measured beside what autotune finds."""
+
+
+@runtime_checkable
 class TakesKnobs(Protocol):
     """A backend with settings of its own, or whose libraries read the process's (`autotune.spec.knobs`)."""
 

@@ -25,6 +25,8 @@ Positive = Annotated[float, Field(gt=0, le=1e100)]
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
 """How long something takes: at most some thirty years."""
 
+Probability = Annotated[float, Field(ge=0, le=1)]
+
 Bytes = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -114,8 +116,12 @@ class Rival(Document):
 
     Attributes:
         trial: its number in the search.
-        standing: `tied`: not distinguishable from the plan's configuration; `worse`: shown to be worse than
-            a finalist, with 95 % confidence; `failed`: it did not run reliably, or misses a limit.
+        standing: `tied`: not told apart from the plan's configuration; `likely`: likely to be worse; `worse`:
+            shown to be worse than a finalist, with 95 % confidence; `failed`: it did not run reliably, or
+            misses a limit.
+        probability: that it is worse than the plan; None where that is not known.
+        more_rounds: how many more would probably tell it from the plan; None = more than anybody would run,
+            or it is told apart.
         ratio: of its goodness (throughput, or 1 / latency) to the plan's; None where it failed.
         cores: that its instances occupy.
         reason: of the failure.
@@ -123,32 +129,115 @@ class Rival(Document):
 
     configuration: StrictConfiguration
     trial: int
-    standing: Literal["tied", "worse", "failed"]
+    standing: Literal["tied", "likely", "worse", "failed"]
     ratio: Positive | None
     ratio_range: Range | None
     cores: int
     memory_bytes: Bytes
     reason: str = ""
+    probability: Probability | None = None
+    more_rounds: Annotated[int, Field(ge=1)] | None = None
+
+
+class Default(Document):
+    """The best of what people start today: each engine as its own documentation starts it.
+
+    Attributes:
+        trial: its number in the search.
+        ratio: of the plan's goodness (throughput, or 1 / latency) to its; 1 where it is the plan itself.
+        ratio_range: the 95 % interval; None where it was not measured in the rounds, or is the plan.
+        probability: that the plan is better; None where that is not known.
+        said: `shown`: the plan is better, with 95 % confidence; `likely`: it is likely to be; `untold`: not
+            told apart; `plan`: it is the plan itself.
+        more_rounds: how many more would probably tell; None = more than anybody would run, or it is told.
+        objective_value: what it reached, in the plan's objective; None where the runs are not at hand.
+    """
+
+    configuration: StrictConfiguration
+    trial: int
+    ratio: Positive
+    ratio_range: Range | None = None
+    probability: Probability | None = None
+    said: Literal["shown", "likely", "untold", "plan"]
+    more_rounds: Annotated[int, Field(ge=1)] | None = None
+    objective_value: Positive | None = None
+
+
+class Spent(Document):
+    """Where the minutes of a study went, in seconds of the clock; trials and rounds together.
+
+    Attributes:
+        looking_s: at engines, with a few of the model's layers.
+        preparing_s: artifacts, their references, and comparing answers.
+        loading_s: from a launch to the loaded model, of the slowest instance.
+        warming_s, measuring_s: likewise, and inside measuring windows.
+        waiting_s: for other studies on this machine, between windows, and for processes to end.
+    """
+
+    looking_s: Seconds = 0.0
+    preparing_s: Seconds = 0.0
+    loading_s: Seconds = 0.0
+    warming_s: Seconds = 0.0
+    measuring_s: Seconds = 0.0
+    waiting_s: Seconds = 0.0
+
+    @property
+    def total_s(self) -> float:
+        """All of it."""
+        return (
+            self.looking_s
+            + self.preparing_s
+            + self.loading_s
+            + self.warming_s
+            + self.measuring_s
+            + self.waiting_s
+        )
+
+
+class Unprepared(Document):
+    """An engine at a precision that was not tried, because preparing it would not have fitted.
+
+    Attributes:
+        seconds: that it would probably have taken.
+    """
+
+    model: str = ""
+    backend: str
+    precision: str
+    seconds: Seconds
 
 
 class Confirmation(Document):
     """How the plan was chosen and what it stands on.
 
     Attributes:
-        verdict: `better`: it beats the baseline, with 95 % confidence; `baseline`: nothing does, so that the
-            baseline is the plan; `unopposed`: the baseline failed or misses a limit; `unconfirmed`: the study
-            was stopped before, and the figures are the search's own, which flatter the best of many.
+        verdict: `better`: it beats the baseline, with 95 % confidence; `likely`: it is likely to; `tied`: it
+            is probably the best, and not told apart from the baseline; `baseline`: nothing is probably
+            better, so that the baseline is the plan; `unopposed`: the baseline failed or misses a limit;
+            `unconfirmed`: the study was stopped before, and the figures are the search's own, which flatter
+            the best of many.
+        probability: that the plan beats the baseline; None where that is not known, or it is the baseline.
+        more_rounds: how many more rounds would probably show it; None = more than anybody would run.
+        default: the best of what engines do as their documentation starts them; None where no document says.
+        spent: where the minutes went; None in documents from before that.
+        unprepared: what was promising and would not have fitted.
         rounds: in which each contender was run once, in random order.
         search_value: what the search had measured of this configuration.
         optimism: by which share that was better than what was confirmed; negative where it was worse.
         twin_ratio: goodness of the second run of the leader's configuration over the first: the same thing
             twice, so that 1 says how well the rounds repeat.
         spread: standard deviation of one run within its round, as a share.
-        blocks, dropped_blocks: measured in all, and of them disturbed and measured again.
+        blocks, dropped_blocks: measured in all that count, and others that were measured again.
+        correction: how far values were corrected for the host's conditions, in a sentence; may be empty.
         quietness: a sentence on how quiet the machine was, and what would help.
     """
 
-    verdict: Literal["better", "baseline", "unopposed", "unconfirmed"]
+    verdict: Literal["better", "likely", "tied", "baseline", "unopposed", "unconfirmed"]
+    probability: Probability | None = None
+    more_rounds: Annotated[int, Field(ge=1)] | None = None
+    default: Default | None = None
+    spent: Spent | None = None
+    unprepared: tuple[Unprepared, ...] = ()
     rounds: int = 0
     search_value: Positive | None = None
     optimism: float | None = None
@@ -159,6 +248,7 @@ class Confirmation(Document):
     blocks: int = 0
     dropped_blocks: int = 0
     quietness: str = ""
+    correction: str = ""
 
     @property
     def is_alone(self) -> bool:

@@ -13,7 +13,12 @@ _PERCENTILES = (50, 90, 95, 99)
 def from_version_1(old: Mapping[str, Any]) -> dict[str, Any]:
     """The figures of version 1 were the search's own: one launch, no bounds, no confirmation."""
     figures = {key: _estimate(old[key]) for key in ("estimate", "baseline") if key in old}
-    return {**old, **figures, "schema": "autotune.plan/2", "confirmation": {"verdict": "unconfirmed"}}
+    return {**old, **figures, "schema": "autotune.plan/3", "confirmation": {"verdict": "unconfirmed"}}
+
+
+def from_version_2(old: Mapping[str, Any]) -> dict[str, Any]:
+    """Version 2 knew no defaults, no probabilities, and not where the minutes went."""
+    return {**old, "schema": "autotune.plan/3"}
 
 
 def _estimate(old: Any) -> Any:
@@ -34,5 +39,6 @@ def _estimate(old: Any) -> Any:
 
 UPGRADES: Final[Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
     "autotune.plan/1": from_version_1,
+    "autotune.plan/2": from_version_2,
 }
 """By the schema that they read."""

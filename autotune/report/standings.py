@@ -11,7 +11,7 @@ from autotune.report.dossier import BASELINE, PLAN, TWIN, Dossier
 from autotune.statistics.paired import paired_ratio
 from autotune.store.records import ConfirmationRecord
 
-Kind = Literal["plan", "tied", "worse", "twin"]
+Kind = Literal["plan", "tied", "likely", "worse", "twin"]
 
 
 @dataclass(frozen=True)

@@ -1,104 +1,48 @@
-"""The confirmation as a contest: who runs in the next round, when it is decided, and for whom.
+"""Decides a confirmation: which configuration becomes the plan, and how surely it is the best.
 
-Finalists, a twin of the search's leader and the baseline run in rounds, each once per round in fresh
-processes, in random order. The search's own figures have no part in it. What may be concluded:
+Some finalists, a twin of the leader (where there is time for one), the best default and the baseline run in
+rounds, each once per round in fresh processes, in random order. The search's own figures have no part in it,
+but for what they say of the noise and of how the host's conditions move values
+(`autotune.search.posterior`: all runs in one model).
 
-- *Beats the baseline*, or *is worse than it*: one-sided paired t-tests of the log-ratios, round by round.
-- *Worse than the leader*: t-test in the randomised block design of the finalists; the twin is a second run of
-  its configuration in every round.
-- The *leader* has the highest lower bound of the ratio to the baseline, by all contenders' spread.
+*What is chosen* is what is probably best: the highest expected goodness among those that are worse by more
+than `MARGIN` than the baseline, and than the best default, with a probability of at most `RISK` each. Of
+finalists that are as good within the indifference zone, the one that needs least.
 
-Each of these families of tests keeps the probability of any wrong claim at or below `ALPHA`, whichever
-finalist turns out to lead and however often one looks: its level is divided by the number of its comparisons
-(Bonferroni) and by the number of looks, which are at 3, 6, 12, ... rounds and at the last.
+*What is said* is careful: `shown` with 95 % confidence, `likely` with its probability, or `untold`, with how
+many more rounds would tell. Claims of the kind `shown` are of three families (over the baseline and the
+default, below them, between finalists); each keeps the probability of any wrong claim at or below `ALPHA`,
+whichever finalist turns out to lead and however often one looks: its level is divided by the number of its
+comparisons (Bonferroni) and by the number of looks, which are at 3, 6, 12, ... rounds and at the last.
 """
 
 from __future__ import annotations
 
 import math
 import random
-import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Sequence
 
-from autotune.statistics.blocks import BlockDesign, Observed
-from autotune.statistics.paired import Interval, mean_interval, paired_ratio, t_tail
+from autotune.search.posterior import Posterior, Prior, Run
+from autotune.search.verdict import Comparison, Contender, RivalVerdict, Role, Said, Standing, Verdict
+from autotune.statistics.paired import Interval, mean_interval, paired_ratio
 from autotune.statistics.shrinkage import unlucky_factor
-from autotune.statistics.spread import deviation
 
 ALPHA = 0.0125
-"""Probability of any wrong claim in one family of tests; there are three. Together that is less than the 5 %
-that are promised, because real errors are not quite normal."""
+"""Probability of any wrong claim in one family; there are three. Together that is less than the 5 % that are
+promised, because real errors are not quite those of the model."""
+
+MARGIN, RISK = 0.02, 0.05
+"""A plan is worse than the baseline, or than the best default, by more than the first with a probability of
+at most the second."""
+
+LIKELY = 0.8
+"""A probability that is worth a word."""
 
 MIN_ROUNDS = 3
 """Rounds before the first look: fewer say next to nothing of their own spread."""
 
-Role = Literal["baseline", "finalist", "twin"]
-Standing = Literal["tied", "worse", "failed"]
-
-
-@dataclass(frozen=True)
-class Contender:
-    """Who takes part; of equally good ones that with fewer cores, knobs, bytes, instances is taken.
-
-    Attributes:
-        name: unique in its contest.
-        role: the `twin` is a second run of the first finalist's configuration.
-    """
-
-    name: str
-    role: Role
-    cores: int = 0
-    memory_bytes: int = 0
-    instances: int = 0
-    knobs: int = 0
-
-    @property
-    def cost(self) -> tuple[int, int, int, int]:
-        """What decides between equally good ones."""
-        return self.cores, self.knobs, self.memory_bytes, self.instances
-
-
-@dataclass(frozen=True)
-class RivalVerdict:
-    """What the contest says of a finalist that did not win.
-
-    Attributes:
-        ratio: of its goodness to the winner's, below 1 where it is worse; None where it failed.
-        reason: of the failure.
-    """
-
-    name: str
-    standing: Standing
-    ratio: Interval | None
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How a contest ended.
-
-    Attributes:
-        winner: a finalist, or the baseline where none beats it.
-        beats_baseline: shown with 95 % confidence; None where there is no baseline to beat.
-        gain: ratio of the winner's goodness to the baseline's; None where there is none.
-        estimate: the winner's goodness, over all its runs; this and the gain without what chance adds to the
-            best of several (`autotune.statistics.shrinkage`).
-        rivals: the other finalists, in the order given.
-        twin: the twin's goodness over the leader's, which are the same configuration; None without both.
-        spread: standard deviation of the logarithm of one run within its round; None where unknown.
-        rounds: how many were run.
-    """
-
-    winner: str
-    beats_baseline: bool | None
-    gain: Interval | None
-    estimate: Interval
-    rivals: tuple[RivalVerdict, ...]
-    twin: Interval | None
-    spread: float | None
-    rounds: int
+MANY_ROUNDS = 200
+"""Nobody is advised to run more."""
 
 
 class Contest:
@@ -107,222 +51,258 @@ class Contest:
     Goodness is positive and larger is better: a throughput, or 1 / latency.
     """
 
-    def __init__(self, contenders: Sequence[Contender], *, tie: float, max_rounds: int, seed: int) -> None:
-        """Begin; `tie` is the indifference zone as a share, e.g. 0.02."""
-        self._contenders = {one.name: one for one in contenders}
-        self._finalists = [one.name for one in contenders if one.role == "finalist"]
-        self._baseline = next((one.name for one in contenders if one.role == "baseline"), None)
-        self._twin = next((one.name for one in contenders if one.role == "twin"), None)
+    def __init__(
+        self,
+        contenders: Sequence[Contender],
+        *,
+        tie: float,
+        max_rounds: int,
+        seed: int,
+        prior: Prior | None = None,
+    ) -> None:
+        """Begin.
+
+        Args:
+            tie: the indifference zone as a share, e.g. 0.02.
+            prior: of the noise and of the covariates' slopes, as the search has left them.
+        """
+        self._contenders = {contender.name: contender for contender in contenders}
+        self._finalists = [contender.name for contender in contenders if contender.role == "finalist"]
+        self._baseline = _of_role(contenders, "baseline")
+        self._default = _of_role(contenders, "default")
+        self._twin = _of_role(contenders, "twin")
         self._zone = math.log1p(tie)
         self._looks = look_rounds(max(MIN_ROUNDS, max_rounds))
         self._random = random.Random(seed)
-        self._rounds: list[dict[str, float]] = []
+        self._prior = prior or Prior()
+        self._runs: list[Run] = []
+        self._own: list[str] = []
+        self._rounds = 0
         self._failed: dict[str, str] = {}
-        self._better_than_baseline: set[str] = set()
-        self._worse_than_baseline: set[str] = set()
-        self._ahead: set[tuple[str, str]] = set()
+        self._shown: set[tuple[str, str]] = set()
+        self._known: Posterior | None = None
 
     @property
     def rounds(self) -> int:
         """How many rounds have begun."""
-        return len(self._rounds)
+        return self._rounds
 
     def next_round(self) -> tuple[str, ...] | None:
         """Begin a round: the names to run, in the order to run them; None when it is decided."""
-        if len(self._rounds) in self._looks:
+        if self._rounds in self._looks:
             self._look()
             if self._is_decided():
                 return None
         names = [name for name in self._contenders if self._still_runs(name)]
         self._random.shuffle(names)
-        self._rounds.append({})
+        self._rounds += 1
         return tuple(names)
 
-    def record(self, name: str, goodness: float | None) -> None:
-        """Add what a contender reached in the round under way; None = nothing that could be measured."""
+    def record(self, name: str, goodness: float | None, covariates: tuple[float, ...] = ()) -> None:
+        """Add what a contender reached in the round under way; None = nothing that could be measured.
+
+        Args:
+            covariates: of the run, as deviations from what is usual, in the order of the prior's slopes.
+        """
         if goodness is not None:
-            self._rounds[-1][name] = goodness
+            self._runs.append(Run(self._rounds, self._configuration(name), goodness, covariates))
+            self._own.append(name)
+            self._known = None
 
     def fail(self, name: str, reason: str) -> None:
         """Take a contender out: its configuration does not run reliably, or misses a limit."""
         self._failed.setdefault(self._configuration(name), reason)
+        self._known = None
 
     def verdict(self) -> Verdict | None:
         """Conclude from what there is; None when nothing was measured that could be a plan."""
         self._look()
-        running = self._running()
-        leader = max(running, key=self._rank, default=None)
-        if self._baseline is not None and self._has_baseline():
-            eligible = [name for name in running if name in self._better_than_baseline]
-            if not eligible:
-                return self._verdict(self._baseline)
-        else:
-            eligible = running
-        if leader is None:
+        winner = self._choice()
+        if winner is None:
             return None
-        return self._verdict(self._most_economical(max(eligible, key=self._rank), eligible))
-
-    def _verdict(self, winner: str) -> Verdict:
-        against = self._has_baseline() and winner != self._baseline
-        factor = self._unlucky_factor(winner)
+        factor, posterior = self._unlucky_factor(winner), self._posterior()
+        baseline = self._comparison(winner, self._baseline, factor)
+        shown = None if not self._is_running(self._baseline) else bool(baseline and baseline.said == "shown")
         return Verdict(
             winner=winner,
-            beats_baseline=against if self._has_baseline() else None,
-            gain=self._over_baseline(winner).scaled(factor) if against else None,
-            estimate=mean_interval(self._values(winner)).scaled(factor),
+            beats_baseline=shown,
+            estimate=mean_interval(posterior.values(winner)).scaled(factor),
             rivals=tuple(self._rival(name, winner) for name in self._finalists if name != winner),
             twin=self._twin_ratio(),
-            spread=self._spread(),
-            rounds=len(self._rounds),
+            spread=posterior.spread if posterior.freedom > 0 else None,
+            rounds=self._rounds,
+            baseline=baseline,
+            default=self._comparison(winner, self._default, factor),
         )
+
+    def _choice(self) -> str | None:
+        """What is probably best and, with the risk that is taken, not worse than what people start today."""
+        running = self._running()
+        if not running:
+            return None
+        best = max(running, key=self._posterior().expected)
+        safe = [name for name in running if self._is_safe(name)]
+        if not safe:
+            references = [name for name in running if name in (self._baseline, self._default)]
+            return max(references, key=self._posterior().expected) if references else best
+        winner = max(safe, key=self._posterior().expected)
+        return self._most_economical(winner, [name for name in safe if name in self._finalists])
+
+    def _is_safe(self, name: str) -> bool:
+        """Whether it is hardly worse than the baseline and than the default, as far as they run."""
+        return all(
+            self._posterior().probability(name, reference, 1 - MARGIN) >= 1 - RISK
+            for reference in (self._baseline, self._default)
+            if reference is not None and reference != name and self._is_running(reference)
+        )
+
+    def _most_economical(self, winner: str, eligible: Sequence[str]) -> str:
+        """The winner, or a finalist that is as good by test and by estimate and needs less."""
+        if winner not in self._finalists:
+            return winner
+        equal = [
+            name
+            for name in eligible
+            if name != winner
+            and not self._is_behind(name)
+            and self._posterior().gap(winner, name)[0] <= self._zone
+        ]
+        return min([winner, *equal], key=lambda name: self._contenders[name].cost)
+
+    def _comparison(self, winner: str, other: str | None, factor: float) -> Comparison | None:
+        """The winner beside the baseline or the default; None where there is none, or it is the winner."""
+        if other is None or other == winner or not self._is_running(other):
+            return None
+        ratio = self._posterior().ratio(winner, other)
+        probability = self._posterior().probability(winner, other)
+        said = self._said(winner, other, probability)
+        more = None if said == "shown" else self._more_rounds(ratio)
+        return Comparison(other, ratio.scaled(factor), probability, said, more)
+
+    def _said(self, better: str, worse: str, probability: float) -> Said:
+        if (better, worse) in self._shown:
+            return "shown"
+        return "likely" if probability >= LIKELY else "untold"
+
+    def _more_rounds(self, ratio: Interval) -> int | None:
+        """About how many more rounds would make the interval leave 1: it narrows with their square root."""
+        gap, half_width = abs(math.log(ratio.estimate)), ratio.half_width
+        if gap <= 0 or not math.isfinite(half_width):
+            return None
+        needed = self._rounds * (half_width / gap) ** 2
+        return None if needed > MANY_ROUNDS else max(1, math.ceil(needed - self._rounds))
 
     def _unlucky_factor(self, winner: str) -> float:
         """What takes the luck out of the winner's figures; 1 for the baseline, which nobody chose."""
         if winner == self._baseline:
             return 1.0
-        near = [name for name in self._running() if name != winner and not self._is_behind(name)]
-        design = self._design()
-        spread = design.spread if design.freedom >= 1 else math.inf
-        return unlucky_factor(self._values(winner), [self._values(name) for name in near], spread)
+        posterior = self._posterior()
+        near = [name for name in self._finalists if name != winner and self._is_running(name)]
+        near = [name for name in near if not self._is_behind(name)]
+        spread = posterior.spread if posterior.freedom > 0 else math.inf
+        return unlucky_factor(posterior.values(winner), [posterior.values(name) for name in near], spread)
 
     def _rival(self, name: str, winner: str) -> RivalVerdict:
-        if name not in self._running():
-            reason = self._failed.get(name, "it gave no undisturbed measurement")
+        if not self._is_running(name):
+            reason = self._failed.get(name, "it gave no measurement")
             return RivalVerdict(name, "failed", None, reason)
-        worse = self._is_behind(name) or (winner == self._baseline and name in self._worse_than_baseline)
-        return RivalVerdict(name, "worse" if worse else "tied", self._ratio(name, winner))
-
-    def _most_economical(self, leader: str, eligible: Sequence[str]) -> str:
-        """The leader, or one that is as good by test and by estimate and needs less."""
-        design = self._design()
-        equal = [
-            name
-            for name in eligible
-            if name != leader
-            and not self._is_behind(name)
-            and math.log(design.ratio(leader, name).estimate) <= self._zone
-        ]
-        return min([leader, *equal], key=lambda name: self._contenders[name].cost)
+        ratio = self._posterior().ratio(name, winner)
+        probability = self._posterior().probability(winner, name)
+        if (winner, name) in self._shown or self._is_behind(name):
+            return RivalVerdict(name, "worse", ratio, probability=probability)
+        standing: Standing = "likely" if probability >= LIKELY else "tied"
+        return RivalVerdict(
+            name, standing, ratio, probability=probability, more_rounds=self._more_rounds(ratio)
+        )
 
     def _still_runs(self, name: str) -> bool:
         """Whether further rounds of it could matter: it has not failed, and nobody is clearly ahead of it."""
         own = self._configuration(name)
-        return not (own in self._failed or self._is_behind(own) or own in self._worse_than_baseline)
+        if own in self._failed:
+            return False
+        if own in (self._baseline, self._default):
+            return True
+        return not (self._is_behind(own) or (self._baseline or "", own) in self._shown)
 
     def _is_behind(self, name: str) -> bool:
-        return any(behind == name for _, behind in self._ahead)
+        """Whether a finalist or the default was shown to be better."""
+        return any(worse == name and better != self._baseline for better, worse in self._shown)
 
     def _is_decided(self) -> bool:
-        """Whether more rounds are not allowed, or could not change what will be said."""
-        racing = [name for name in self._running() if self._still_runs(name)]
-        if len(self._rounds) >= self._looks[-1] or not racing:
+        """Whether more rounds are not allowed, or could not change what will be done and said."""
+        racing = [name for name in self._finalists if self._is_running(name) and self._still_runs(name)]
+        if self._rounds >= self._looks[-1] or not racing:
             return True
-        leader = max(racing, key=self._rank)
-        design = self._design()
-        return (
-            (not self._has_baseline() or leader in self._better_than_baseline)
-            and mean_interval(self._values(leader)).half_width <= self._zone
-            and all(design.ratio(leader, name).half_width <= self._zone for name in racing if name != leader)
-        )
+        posterior, winner = self._posterior(), self._choice()
+        if winner is None or mean_interval(posterior.values(winner)).half_width > self._zone:
+            return False
+        references = [name for name in (self._baseline, self._default) if name and name != winner]
+        return all(
+            (winner, name) in self._shown or (name, winner) in self._shown
+            for name in references
+            if self._is_running(name)
+        ) and all(posterior.ratio(winner, name).half_width <= self._zone for name in racing if name != winner)
 
     def _look(self) -> None:
         """Test every family at a look's level and remember what is shown; it is never taken back."""
         level = ALPHA / len(self._looks)
-        running = self._running()
-        if self._has_baseline():
-            for name in running:
-                chance = self._chance_over_baseline(name)
-                if chance <= level / len(running):
-                    self._better_than_baseline.add(name)
-                if 1 - chance <= level / len(running):
-                    self._worse_than_baseline.add(name)
-        design = self._design()
+        finalists = [name for name in self._finalists if self._is_running(name)]
+        references = [
+            name for name in (self._baseline, self._default) if name is not None and self._is_running(name)
+        ]
+        beside = [(name, reference) for name in finalists for reference in references]
+        beside += [(self._default or "", self._baseline or "")] if len(references) == 2 else []
+        self._show(beside, level)
+        self._show([(reference, name) for name, reference in beside], level)
         # Every ordered pair is tested, so that a family of n finalists has n * (n - 1) one-sided tests.
-        pairs = [(one, other) for one in running for other in running if one != other]
-        self._ahead.update(pair for pair in pairs if design.chance(*pair) <= level / len(pairs))
+        self._show([(one, other) for one in finalists for other in finalists if one != other], level)
 
-    def _has_baseline(self) -> bool:
-        return (
-            self._baseline is not None
-            and self._baseline not in self._failed
-            and bool(self._values(self._baseline))
-        )
+    def _show(self, family: Sequence[tuple[str, str]], level: float) -> None:
+        """Remember which of these pairs, the better one first, are told apart at this level together."""
+        posterior = self._posterior()
+        self._shown.update(pair for pair in family if 1 - posterior.probability(*pair) <= level / len(family))
 
     def _running(self) -> list[str]:
-        """The finalists that have not failed and have values."""
-        return [name for name in self._finalists if name not in self._failed and self._values(name)]
+        """All configurations that have not failed and have values: finalists, default, baseline."""
+        names = [*self._finalists, self._default, self._baseline]
+        return [name for name in dict.fromkeys(names) if name is not None and self._is_running(name)]
 
-    def _rank(self, name: str) -> float:
-        """The lower bound of the ratio to the baseline; without one, or after one round, the estimate.
-
-        Of the block design, whose spread is of all contenders together: the spread of three pairs alone is
-        so uncertain that a worse finalist with three ratios alike by chance would often lead.
-        """
-        if self._baseline is None or not self._has_baseline():
-            interval = mean_interval(self._values(name))
-        else:
-            interval = self._design(self._baseline).ratio(name, self._baseline)
-        return interval.low or interval.estimate
-
-    def _over_baseline(self, name: str) -> Interval:
-        ones, others = self._beside_baseline(name)
-        return paired_ratio(ones, others)
-
-    def _chance_over_baseline(self, name: str) -> float:
-        """The one-sided p-value of being no better than the baseline; 0.5 where nothing can be said."""
-        ones, others = self._beside_baseline(name)
-        logs = [math.log(one / other) for one, other in zip(ones, others, strict=True)]
-        if len(logs) < 2:
-            return 0.5
-        error = deviation(logs) / math.sqrt(len(logs))
-        mean = statistics.fmean(logs)
-        if error == 0:
-            return 0.5 if mean == 0 else float(mean < 0)
-        return t_tail(mean / error, len(logs) - 1)
-
-    def _beside_baseline(self, name: str) -> tuple[list[float], list[float]]:
-        """The goodness of a configuration and of the baseline, in the rounds that have both."""
-        baseline = self._baseline or ""
-        rounds = [one for one in self._rounds if baseline in one and self._in_round(name, one)]
-        return [_mean(self._in_round(name, one)) for one in rounds], [one[baseline] for one in rounds]
-
-    def _ratio(self, name: str, winner: str) -> Interval:
-        if winner == self._baseline:
-            return self._over_baseline(name)
-        return self._design().ratio(name, winner)
+    def _is_running(self, name: str | None) -> bool:
+        return name is not None and name not in self._failed and self._posterior().has(name)
 
     def _twin_ratio(self) -> Interval | None:
         """The second run of the first finalist's configuration over the first; the same thing twice."""
         if self._twin is None or not self._finalists:
             return None
-        leader, twin = self._finalists[0], self._twin
-        both = [one for one in self._rounds if leader in one and twin in one]
-        return paired_ratio([one[twin] for one in both], [one[leader] for one in both]) if both else None
-
-    def _spread(self) -> float | None:
-        design = self._design()
-        return design.spread if design.freedom >= 1 else None
-
-    def _design(self, *more: str) -> BlockDesign[str]:
-        """The runs of the finalists, and of these; the twin's count for its configuration."""
-        running = {*self._running(), *more}
-        return BlockDesign(
-            Observed(number, self._configuration(name), value)
-            for number, one in enumerate(self._rounds)
-            for name, value in one.items()
-            if self._configuration(name) in running
+        leader = self._in_rounds(self._finalists[0])
+        twin = self._in_rounds(self._twin)
+        both = [number for number in leader if number in twin]
+        return (
+            paired_ratio([twin[number] for number in both], [leader[number] for number in both])
+            if both
+            else None
         )
 
-    def _values(self, name: str) -> list[float]:
-        """Every goodness of a configuration, its twin's included."""
-        return [value for one in self._rounds for value in self._in_round(name, one)]
+    def _in_rounds(self, name: str) -> dict[int, float]:
+        """What one contender, the twin apart from its leader, reached by round."""
+        return {
+            run.round: run.goodness for run, own in zip(self._runs, self._own, strict=True) if own == name
+        }
 
-    def _in_round(self, name: str, one: Mapping[str, float]) -> list[float]:
-        return [value for other, value in one.items() if self._configuration(other) == name]
+    def _posterior(self) -> Posterior:
+        """What all runs say of those that have not failed; the twin's count for its configuration."""
+        if self._known is None:
+            kept = tuple(run for run in self._runs if run.configuration not in self._failed)
+            self._known = Posterior(kept, self._prior)
+        return self._known
 
     def _configuration(self, name: str) -> str:
         """The name that stands for its configuration: the twin is its leader."""
         return self._finalists[0] if name == self._twin and self._finalists else name
+
+
+def _of_role(contenders: Iterable[Contender], role: Role) -> str | None:
+    return next((contender.name for contender in contenders if contender.role == role), None)
 
 
 def look_rounds(max_rounds: int) -> tuple[int, ...]:
@@ -333,8 +313,3 @@ def look_rounds(max_rounds: int) -> tuple[int, ...]:
         looks.append(at)
         at *= 2
     return (*looks, max_rounds)
-
-
-def _mean(values: Sequence[float]) -> float:
-    """The geometric mean of the replicates of one round."""
-    return statistics.geometric_mean(values)

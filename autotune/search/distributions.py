@@ -24,7 +24,7 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
     0 (the engine's default) up; everything else is categorical, in ascending order. The box is wider
     than the legal set: `autotune.search.sampler` proposes legal points of it only.
     """
-    points = (space.baseline, *space.recipes, *space.configurations)
+    points = (space.baseline, *space.defaults, *space.recipes, *space.configurations)
     made: dict[str, BaseDistribution] = {
         "instances": IntDistribution(1, max(point.instances for point in points), log=True),
         "threads_per_instance": IntDistribution(0, max(point.threads_per_instance for point in points)),

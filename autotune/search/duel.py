@@ -65,7 +65,12 @@ class Duel:
         self._rounds.append({})
         return tuple(names)
 
-    def record(self, name: str, goodness: float | None) -> None:
+    def record(
+        self,
+        name: str,
+        goodness: float | None,
+        covariates: tuple[float, ...] = (),  # noqa: ARG002 - pairs run side by side, and rounds are many
+    ) -> None:
         """Add what one reached in the round under way; None = nothing that could be measured."""
         if goodness is not None:
             self._rounds[-1][name] = goodness

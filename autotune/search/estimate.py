@@ -31,7 +31,7 @@ SPARE_ROUNDS = 1
 def estimated_trials(spec: StudySpec, space: SearchSpace) -> int:
     """How many trials a study has at most: every configuration, the baseline and knobs, or the budget."""
     second = second_stage(spec, space.knobs)
-    everything = len(space.configurations) + 1 + (second.most_moves() if second else 0)
+    everything = len(space.configurations) + 1 + len(space.defaults) + (second.most_moves() if second else 0)
     return everything if spec.budget.trials is None else min(spec.budget.trials, everything)
 
 

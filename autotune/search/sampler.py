@@ -63,7 +63,7 @@ class LegalSampler(BaseSampler):
             second: what comes after the first stage; None = nothing.
         """
         self.distributions = distributions(space)
-        self._queue = (space.baseline, *space.recipes)
+        self._queue = (space.baseline, *space.defaults, *space.recipes)
         self._rest = promising_order(space.configurations, seed)
         self._seed = seed
         first = budget if second is None else second.first_trials

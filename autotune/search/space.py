@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from autotune.backends.availability import Engines
+from autotune.backends.availability import Engines, documented_engines
 from autotune.errors import PlacementError, StudyFileError
 from autotune.machine.cpus import format_cpu_list, parse_cpu_list
 from autotune.machine.machine import Machine
@@ -45,6 +45,8 @@ class SearchSpace:
         baseline: one instance as it comes out of the box; not among the configurations.
         recipes: those of the configurations that are known to do well, most promising first.
         knobs: what may be turned on the best of them.
+        defaults: what each engine does as its documentation starts it, but for the baseline; not among the
+            configurations either.
     """
 
     configurations: tuple[Configuration, ...]
@@ -53,6 +55,7 @@ class SearchSpace:
     baseline: Configuration
     recipes: tuple[Configuration, ...]
     knobs: KnobSpace = NOTHING_TO_TURN
+    defaults: tuple[Configuration, ...] = ()
 
 
 _Choice = tuple[Prepared, Serving]
@@ -119,6 +122,7 @@ def build_space(
         placements=placements,
         size_before_symmetry=len(legal) * len(choices),
         baseline=baseline_configuration(spec, machine),
+        defaults=default_configurations(spec, machine, engines, compiling),
         recipes=_recipes(legal, names, searched, machine.thread_budget, choices),
     )
 
@@ -192,6 +196,25 @@ def baseline_configuration(spec: StudySpec, machine: Machine) -> Configuration:
         model=spec.variants[0],
         padding=padding,
         batching=batching,
+    )
+
+
+def default_configurations(
+    spec: StudySpec, machine: Machine, engines: Engines, compiling: frozenset[str] = frozenset()
+) -> tuple[Configuration, ...]:
+    """What each engine that is searched does as its own documentation starts it: all but the baseline.
+
+    One process with the engine's own thread count, not pinned, as the baseline is; of several models, the
+    first.
+    """
+    baseline = baseline_configuration(spec, machine)
+    documented = documented_engines(chosen_engines(spec.search, engines))
+    found = (replace(baseline, backend=backend, precision=precision) for backend, precision in documented)
+    return tuple(
+        configuration
+        for configuration in found
+        if configuration != baseline
+        and (configuration.backend not in compiling or is_compilable(spec, usual_serving(spec)))
     )
 
 

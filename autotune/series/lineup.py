@@ -49,7 +49,7 @@ class Lineup:
                 return names
         return None
 
-    def record(self, name: str, goodness: float | None) -> None:
+    def record(self, name: str, goodness: float | None, covariates: tuple[float, ...] = ()) -> None:
         """Hear what one reached: nothing depends on it."""
 
     def fail(self, name: str, reason: str) -> None:  # noqa: ARG002

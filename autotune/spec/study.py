@@ -121,6 +121,15 @@ class Search(Part):
     length (`sorted`), or as many of like length as batch_size of the longest have tokens (`tokens`)."""
 
 
+Treatment = Literal["correct", "drop", "keep"]
+"""What becomes of blocks that the host disturbed."""
+
+
+def _renamed_treatment(value: Any) -> Any:
+    """Studies before version 0.2 say `again` for what is `drop` now."""
+    return "drop" if value == "again" else value
+
+
 class Measure(Part):
     """How long one configuration is measured."""
 
@@ -133,9 +142,11 @@ class Measure(Part):
     max_blocks: Annotated[int, Field(ge=1, le=1_000)] = 5
     """Measuring windows at most, where they do not agree: no fewer than `blocks`. Where this is not written
     and `blocks` are more, as many."""
-    disturbed: Literal["again", "keep"] = "again"
-    """What becomes of a window that other work on the host disturbed: it is measured again, or kept, for
-    hosts that are never quiet; the plan says which."""
+    disturbed: Annotated[Treatment, BeforeValidator(_renamed_treatment)] = "correct"
+    """What becomes of a window that the host disturbed (slow cpus, steal, other processes): its value is
+    corrected as far as the study has seen that this matters (`correct`); or it is measured again where that
+    says that it lost much (`drop`); or it counts as it is (`keep`). Whatever is written, a window that the
+    CPU quota or heat stopped, or that lost a cpu, is measured again, but for `keep`."""
     trial_timeout_s: Annotated[Seconds, Field(le=86_400)] = 180.0
     """A trial that takes longer, start to end, fails with `timeout`."""
 

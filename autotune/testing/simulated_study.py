@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from autotune.rounds import Entrant, run_rounds
-from autotune.search.contest import Contender, Contest, Verdict
-from autotune.search.score import goodness, score
+from autotune.search.contest import Contest
+from autotune.search.experience import Experience, corrected_goodness, experience, run_blocks
+from autotune.search.score import goodness
+from autotune.search.verdict import Contender, Verdict
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
 from autotune.spec.study import StudySpec
@@ -19,7 +21,7 @@ from autotune.statistics.paired import Interval
 from autotune.testing.noise import Noise
 from autotune.testing.simulation import THROUGHPUT, SimulatedMachine
 from autotune.trial.measurement import Measurement
-from autotune.trial.stopping import Rival, scores_of, spread
+from autotune.trial.stopping import Rival
 
 SPEC = StudySpec(
     name="simulated",
@@ -157,22 +159,32 @@ class _Study:
     searched: dict[Configuration, Measurement] = field(default_factory=dict)
 
     def search(self, configuration: Configuration) -> None:
-        measurement = self.machine.trial(configuration, self.spec.measure, self._rival())
+        known = self.known()
+        measurement = self.machine.trial(
+            configuration, self.spec.measure, self._rival(known), known.correction
+        )
         self.searched[configuration] = measurement
 
     def score(self, configuration: Configuration) -> float:
-        return score(self.spec, self.searched[configuration])
+        return self.known().score(configuration, self.searched[configuration])
+
+    def known(self) -> Experience:
+        """What the search has learned of its host."""
+        return experience(self.spec, self.searched.items())
 
     def confirm(self, seed: int) -> Verdict:
         """Run the finalists, the leader's twin and the baseline in rounds until it is decided."""
-        entrants, rules = self._entrants(), self.spec.confirm
+        entrants, rules, known = self._entrants(), self.spec.confirm, self.known()
         contest = Contest(
             [Contender(one.name, one.role, cores=one.configuration.threads_per_instance) for one in entrants],
             tie=rules.tie,
             max_rounds=rules.rounds,
             seed=seed,
+            prior=known.prior(run_blocks(self.spec)),
         )
-        fixed = self.spec.measure.model_copy(update={"max_blocks": self.spec.measure.blocks})
+        fixed = self.spec.measure.model_copy(
+            update=dict.fromkeys(("blocks", "max_blocks"), run_blocks(self.spec))
+        )
         run_rounds(
             contest,
             entrants,
@@ -185,13 +197,12 @@ class _Study:
             raise ValueError("the contest ended without any measurement")
         return verdict
 
-    def _rival(self) -> Rival | None:
+    def _rival(self, known: Experience) -> Rival | None:
         """The best so far, as soon as there are two."""
-        objective, measurements = self.spec.objective, list(self.searched.values())
-        if len(measurements) < 2:
+        if len(self.searched) < 2:
             return None
-        best = max(measurements, key=lambda measurement: goodness(self.spec, measurement))
-        return Rival(scores_of(best, objective), *spread(measurements, objective))
+        best = max(self.searched, key=lambda one: corrected_goodness(known, one, self.searched[one]))
+        return known.rival(best, self.searched[best])
 
     def _entrants(self) -> list[Entrant]:
         """The best of the search, the leader again, and the baseline."""

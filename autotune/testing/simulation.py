@@ -14,6 +14,7 @@ from autotune.spec.study import Measure, Objective
 from autotune.testing.fake_model import FakeModel, request_seconds
 from autotune.testing.noise import Noise, NoiseSource
 from autotune.trial.collect import collect
+from autotune.trial.correction import UNCORRECTED, Correction, load_of
 from autotune.trial.measurement import Block, InstanceBlock, Measurement, Observation
 from autotune.trial.stopping import Rival, Rule
 
@@ -92,11 +93,24 @@ class SimulatedMachine:
         self._launches = 0
 
     def trial(
-        self, configuration: Configuration, measure: Measure, rival: Rival | None = None
+        self,
+        configuration: Configuration,
+        measure: Measure,
+        rival: Rival | None = None,
+        correction: Correction = UNCORRECTED,
     ) -> Measurement:
         """Launch a configuration and measure it as a trial for throughput does."""
         began_s, launch = self.clock_s, self.launch()
-        rule = Rule("offline", THROUGHPUT, measure.blocks, measure.max_blocks, rival=rival)
+        rule = Rule(
+            "offline",
+            THROUGHPUT,
+            measure.blocks,
+            measure.max_blocks,
+            rival=rival,
+            treatment=measure.disturbed,
+            correction=correction,
+            load=load_of(configuration),
+        )
         collected = collect(
             lambda: self.measure_block(configuration, launch, measure.block_s),
             rule,

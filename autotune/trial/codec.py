@@ -9,9 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 from autotune.errors import StoreError
 from autotune.trial.measurement import Failure, Measurement, Observation
 
-MEASUREMENT_SCHEMA = "autotune.measurement/2"
-OLDER_MEASUREMENTS = ("autotune.measurement/1",)
-"""Still read: what is missing in them has a default. Version 1 had no conditions and no dropped blocks."""
+MEASUREMENT_SCHEMA = "autotune.measurement/3"
+OLDER_MEASUREMENTS = ("autotune.measurement/1", "autotune.measurement/2")
+"""Still read: what is missing in them has a default. Version 1 had no conditions and no dropped blocks; in
+version 2 speed was that of the slowest cpu against the fastest ever seen, and there was no `probe_s`."""
 
 FAILURE_SCHEMA = "autotune.failure/1"
 

@@ -1,4 +1,8 @@
-"""Collects the blocks of one trial: drops the disturbed ones, and ends when the rule says so.
+"""Collects the blocks of one trial: those that can count, until the rule says that they are enough.
+
+A noisy host is no reason to have no value: what a block lost is corrected by what the study has learned, or
+other blocks are measured in its place where the study asks for that and as long as there are any. Only hard
+facts (`autotune.trial.conditions.hard_fact`) keep a block from counting.
 
 Knows nothing of processes, so that a simulation drives it with virtual blocks and a virtual clock.
 """
@@ -10,15 +14,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from autotune.trial.conditions import disturbance, what_disturbed
+from autotune.trial.conditions import hard_fact, what_disturbed
 from autotune.trial.failures import InstanceError
-from autotune.trial.measurement import Block, DroppedBlock, FailureKind, StopReason
+from autotune.trial.measurement import Block, Conditions, DroppedBlock, FailureKind, StopReason
 from autotune.trial.statistics import block_score, block_seconds
 from autotune.trial.stopping import Rule
 
 DROPS_PER_BLOCK = 2
-"""Blocks that a trial may lose to disturbances, as a multiple of `Rule.blocks`: beyond that, the machine is
-too noisy for it, and others are waiting."""
+"""Blocks that a trial may lose, as a multiple of `Rule.blocks`: beyond that, others are waiting."""
+
+MAX_LOSS = 0.1
+"""A block that is expected to have lost more is measured again where the study says `drop`."""
 
 HEADROOM = 1.25
 """A block is begun when so many times the longest so far still fits before the deadline."""
@@ -52,24 +58,30 @@ def collect(
         deadline_s: by `clock`; no block is begun that would not end before it.
 
     Raises:
-        InstanceError: `disturbed`, when too few blocks were left undisturbed.
+        InstanceError: `disturbed`, when hard facts left too few blocks.
     """
     collecting = _Collecting(rule, deadline_s, clock)
     while (stopped := collecting.reason_to_stop()) is None:
         collecting.add(measure_block())
-    collecting.refuse_too_few(stopped)
+    collecting.settle(stopped)
     return Collection(tuple(collecting.kept), tuple(collecting.dropped), stopped, collecting.measured_s)
 
 
 @dataclass
 class _Collecting:
-    """The blocks so far."""
+    """The blocks so far.
+
+    Attributes:
+        kept: those that count; dropped: those that a hard fact forbids to count.
+        aside: those that are expected to have lost much, where the study asks for others in their place.
+    """
 
     rule: Rule
     deadline_s: float
     clock: Callable[[], float]
     kept: list[Block] = field(default_factory=list)
     dropped: list[DroppedBlock] = field(default_factory=list)
+    aside: list[Block] = field(default_factory=list)
     measured_s: float = 0.0
     longest_s: float = 0.0
 
@@ -77,15 +89,16 @@ class _Collecting:
         seconds = block_seconds(block)
         self.measured_s += seconds
         self.longest_s = max(self.longest_s, seconds)
-        reason = disturbance(block.conditions) if block.conditions else ""
-        if block.conditions and reason and not self.rule.keeps_disturbed:
-            score = block_score(block, self.rule.scenario, self.rule.objective)
-            self.dropped.append(DroppedBlock(block.conditions, score, reason))
+        reason = self._hard_fact(block)
+        if block.conditions and reason:
+            self.dropped.append(self._dropped(block, block.conditions, reason))
+        elif self.rule.treatment == "drop" and self.rule.loss(block) > MAX_LOSS and self._may_lose():
+            self.aside.append(block)
         else:
             self.kept.append(block)
 
     def reason_to_stop(self) -> StopReason | None:
-        if not self.kept and not self.dropped:
+        if not self._lost() and not self.kept:
             return None
         if verdict := self.kept and self.rule.verdict(self.kept):
             return verdict
@@ -93,13 +106,39 @@ class _Collecting:
             return "disturbed"
         return "time" if self._is_time_over() else None
 
+    def _hard_fact(self, block: Block) -> str:
+        if block.conditions is None or self.rule.treatment == "keep":
+            return ""
+        return hard_fact(block.conditions)
+
+    def _dropped(self, block: Block, conditions: Conditions, reason: str) -> DroppedBlock:
+        return DroppedBlock(conditions, block_score(block, self.rule.scenario, self.rule.objective), reason)
+
+    def _lost(self) -> int:
+        return len(self.dropped) + len(self.aside)
+
+    def _may_lose(self) -> bool:
+        return self._lost() < DROPS_PER_BLOCK * self.rule.blocks
+
     def _is_time_over(self) -> bool:
         if self.clock() + HEADROOM * self.longest_s > self.deadline_s:
             return True
         limit_s, enough = self.rule.max_measuring_s, len(self.kept) >= self.rule.blocks
         return limit_s is not None and enough and self.measured_s + self.longest_s > limit_s
 
-    def refuse_too_few(self, stopped: StopReason) -> None:
+    def settle(self, stopped: StopReason) -> None:
+        """Let the best of the blocks that were set aside count where others are too few.
+
+        Raises:
+            InstanceError: `disturbed`, when too few blocks are left all the same.
+        """
+        self.aside.sort(key=self.rule.loss)
+        while self.aside and len(self.kept) < self.rule.blocks:
+            self.kept.append(self.aside.pop(0))
+        for block in self.aside:
+            reason = f"conditions like its own were seen to cost {self.rule.loss(block):.0%}"
+            if block.conditions is not None:
+                self.dropped.append(self._dropped(block, block.conditions, reason))
         if not self.dropped or stopped not in ("disturbed", "time"):
             return
         is_short = stopped == "disturbed" and not self.rule.is_supported(self.kept)
@@ -110,4 +149,4 @@ class _Collecting:
         conditions: Sequence[DroppedBlock] = self.dropped
         total = len(self.kept) + len(self.dropped)
         why = what_disturbed([block.conditions for block in conditions])
-        return f"{len(self.dropped)} of {total} blocks were disturbed: {why}"
+        return f"{len(self.dropped)} of {total} blocks cannot count: {why}"

@@ -1,4 +1,7 @@
-"""Judges what the host did to a block: what counts as a disturbance, and what would help.
+"""Judges what the host did to a block: whether it can count, what is worth a word, and what would help.
+
+Only hard facts keep a block from counting: the CPU quota stopped it, heat slowed the cpus, a cpu was taken
+away. Everything else is noted, and corrected for as far as it was seen to matter.
 
 Bounds are for a window of about a second and above the resolution of what is counted: the kernel's counters
 of CPU time have steps of 10 ms, and the trial's own parent is at work for a few of them between windows.
@@ -23,12 +26,12 @@ NOISE_S = 0.03
 """On top of both, in each window: three steps of the kernel's counters."""
 
 MIN_SPEED = 0.75
-"""Against the fastest that was seen: a probe of a millisecond varies by up to 14 % on a quiet virtual
-machine, and a busy neighbour on its cores slows one down to between 0.5 and 0.7 (both measured). Clocks that
-fall under a long load stay above it, where cooling suffices."""
+"""Against what is usual; a slower spell is worth a word. It is no reason to throw a block away: on a recorded
+guest two thirds of all blocks were slower than this against the fastest probe ever seen, and by 5 to 11 %
+slower than the others. How far speed explains values is learned (`autotune.trial.correction`)."""
 
 MIN_HOT_SPEED = 0.95
-"""The same where cores say that heat slowed them; one that stays fast has only been counted."""
+"""Where cores say that heat slowed them, it did if they are slower than this; else it was only counted."""
 
 MAX_WAITED = 0.1
 """Share of the time in which threads waited for a cpu, where nobody says what others took."""
@@ -39,7 +42,10 @@ MAX_MAJOR_FAULTS_PER_S = 20.0
 MAX_MEMORY_PRESSURE = 0.05
 """Share of the time in which some task waited for memory; it may have been somebody else's."""
 
-Kind = Literal["quota", "steal", "others", "waiting", "heat", "speed", "memory"]
+Kind = Literal["quota", "lost", "heat", "steal", "others", "waiting", "speed", "memory"]
+
+HARD: frozenset[Kind] = frozenset({"quota", "lost", "heat"})
+"""What keeps a block from counting."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +61,19 @@ class _Finding:
     phrase: str
 
 
+def hard_fact(conditions: Conditions) -> str:
+    """Why the block cannot count, as a part of a sentence; empty when it can."""
+    return " and ".join(finding.phrase for finding in _findings(conditions) if finding.kind in HARD)
+
+
 def disturbance(conditions: Conditions) -> str:
-    """What disturbed the block, as a part of a sentence; empty when nothing did."""
+    """What disturbed the block, hard fact or not, as a part of a sentence; empty when nothing did."""
     return " and ".join(finding.phrase for finding in _findings(conditions))
+
+
+COUNTED = "counted all the same"
+CORRECTED = "counted, corrected as far as this was seen to matter"
+"""What becomes of disturbed blocks, by what the study asks."""
 
 
 def have_others_disturbed(conditions: Conditions) -> bool:
@@ -74,8 +90,12 @@ def what_disturbed(conditions: Sequence[Conditions]) -> str:
     return "; ".join(f"{max(same, key=lambda one: one.size).phrase} ({_times(len(same))})" for same in often)
 
 
-def quietness(kept: Sequence[Conditions], dropped: Sequence[Conditions]) -> str:
-    """How quiet the machine was while these blocks were measured, and what would help, in plain sentences."""
+def quietness(kept: Sequence[Conditions], dropped: Sequence[Conditions], treatment: str = COUNTED) -> str:
+    """How quiet the machine was while these blocks were measured, and what would help, in plain sentences.
+
+    Args:
+        treatment: what became of blocks that were disturbed and count.
+    """
     total = len(kept) + len(dropped)
     if not total:
         return "Nobody looked at how quiet the machine was."
@@ -84,7 +104,7 @@ def quietness(kept: Sequence[Conditions], dropped: Sequence[Conditions]) -> str:
         return f"The machine was quiet: none of {_blocks(total)} was disturbed.{_blind_spots(kept)}"
     sentences = [
         *([_disturbed(dropped, total, "not counted")] if dropped else []),
-        *([_disturbed(counted, total, "counted all the same, as the study asks")] if counted else []),
+        *([_disturbed(counted, total, treatment)] if counted else []),
     ]
     kinds = {finding.kind for one in (*dropped, *counted) for finding in _findings(one)}
     helpful = dict.fromkeys(remedy for kind in _REMEDIES if kind in kinds for remedy in _REMEDIES[kind])
@@ -105,6 +125,7 @@ _REMEDIES: dict[Kind, tuple[str, ...]] = {
     "waiting": _OTHER_WORK,
     "steal": (_NEIGHBOURS,),
     "speed": (_NEIGHBOURS, "fix the frequency (governor `performance`)"),
+    "lost": ("leave the cpuset and the online cpus as they are while a study runs",),
     "quota": ("raise the CPU quota or let autotune use fewer cpus",),
     "heat": ("cool the machine, or lower its highest frequency",),
     "memory": ("free memory, or turn swap off",),
@@ -122,6 +143,13 @@ def _quota(one: Conditions) -> _Finding | None:
         return None
     phrase = f"the CPU quota throttled the trial {_times(one.throttled_periods)}"
     return _Finding("quota", one.throttled_periods, phrase)
+
+
+def _lost(one: Conditions) -> _Finding | None:
+    if not one.lost_cpus:
+        return None
+    phrase = f"{one.lost_cpus} {'cpu was' if one.lost_cpus == 1 else 'cpus were'} taken away"
+    return _Finding("lost", one.lost_cpus, phrase)
 
 
 def _steal(one: Conditions) -> _Finding | None:
@@ -156,7 +184,9 @@ def _heat(one: Conditions) -> _Finding | None:
 def _speed(one: Conditions) -> _Finding | None:
     if one.speed is None or one.speed >= MIN_SPEED:
         return None
-    return _Finding("speed", 1 / max(one.speed, 1e-9), f"the cpus ran at {one.speed:.2f} of their speed")
+    return _Finding(
+        "speed", 1 / max(one.speed, 1e-9), f"the cpus ran at {one.speed:.2f} of their usual speed"
+    )
 
 
 def _memory(one: Conditions) -> _Finding | None:
@@ -170,10 +200,11 @@ def _memory(one: Conditions) -> _Finding | None:
 
 _LOOKS: tuple[Callable[[Conditions], _Finding | None], ...] = (
     _quota,
+    _lost,
+    _heat,
     _steal,
     _others,
     _waiting,
-    _heat,
     _speed,
     _memory,
 )

@@ -74,7 +74,8 @@ class Conditions:
 
     Attributes:
         window_s: over which the counters ran.
-        speed: of the slowest cpu, probed before and after, against the fastest that was seen; 1 = as fast.
+        probe_s: CPU seconds of the same small work on each of the trial's cpus, before and after the block:
+            the geometric mean; speed: its median so far in this process over it, so that 1 is as usual.
         steal: share of the cpus' time that the hypervisor gave to others, of the instance that lost most.
         waited: share of the time in which the workers' threads were ready to run and did not, likewise.
         others_cpus: CPU time of other processes on an instance's cpus per second, at least, likewise.
@@ -85,10 +86,12 @@ class Conditions:
         thermal_throttles: how often a core slowed down because of heat.
         involuntary_switches, migrations: of the workers' threads; major_faults: of the workers.
         culprits: other processes that were running on the cpus, where they can be seen.
+        lost_cpus: of the instances' cpus, how many were taken away meanwhile (offline, or out of the mask).
     """
 
     window_s: float
     speed: float | None = None
+    probe_s: float | None = None
     steal: float | None = None
     waited: float | None = None
     others_cpus: float | None = None
@@ -104,6 +107,7 @@ class Conditions:
     major_faults: int | None = None
     migrations: int | None = None
     culprits: tuple[str, ...] = ()
+    lost_cpus: int = 0
 
 
 @dataclass(frozen=True)
@@ -129,11 +133,11 @@ class Block:
 
 @dataclass(frozen=True)
 class DroppedBlock:
-    """A block that was disturbed, and measured again.
+    """A block that does not count, and was measured again.
 
     Attributes:
         score: the block's own, in the objective's unit.
-        reason: what disturbed it, as a part of a sentence.
+        reason: why it does not count, as a part of a sentence.
     """
 
     conditions: Conditions

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from autotune.spec.study import LatencyLimit
 from autotune.statistics.arrivals import poisson_times
 from autotune.statistics.queueing import Queue
-from autotune.trial.conditions import disturbance, what_disturbed
+from autotune.trial.conditions import hard_fact, what_disturbed
 from autotune.trial.conductor import MAX_REQUESTS_PER_BLOCK, Schedule
 from autotune.trial.failures import InstanceError
 from autotune.trial.load import Load, tolerated_delay_s
@@ -226,7 +226,7 @@ class _Search:
         if rival is None:
             return False
         highest_sps = run.load.samples_per_request[0] * max(run.step.rate_per_s, run.expected_per_s or 0.0)
-        return BEATEN * highest_sps < statistics.fmean(rival.scores)
+        return BEATEN * highest_sps < statistics.fmean(rival.goodness)
 
     def _wanted_s(self, rate_per_s: float, requests: int) -> float:
         """How long a run should be: for so many requests, and for the plan; but not for too many."""
@@ -248,7 +248,7 @@ class _Search:
         return wanted_s <= self._left_s()
 
     def _try(self, rate_per_s: float, requests: int) -> JudgedRun:
-        """Run at a rate, again where the generator was late, the host disturbed it, or all stood still.
+        """Run at a rate, again where the generator was late, the host stopped it, or all stood still.
 
         Raises:
             InstanceError: `disturbed` or `timeout`, when that happened too often.
@@ -284,14 +284,14 @@ class _Search:
         )
 
     def _is_measurement(self, run: JudgedRun) -> bool:
-        """Whether neither the generator nor the host spoiled a run."""
+        """Whether neither the generator nor a hard fact spoiled a run."""
         if run.step.delay_s > tolerated_delay_s(self.demand.limit.max_s):
             self.late_runs += 1
             if self.late_runs > MAX_SPOILED:
                 raise InstanceError(FailureKind.DISTURBED, self._what_was_late(run))
             return False
-        reason = disturbance(run.conditions) if run.conditions else ""
-        if run.conditions is None or not reason or self.schedule.rule.keeps_disturbed:
+        reason = hard_fact(run.conditions) if run.conditions else ""
+        if run.conditions is None or not reason or self.schedule.rule.treatment == "keep":
             return True
         samples_per_s = run.load.samples_per_request[0] * run.step.rate_per_s
         self.dropped.append(DroppedBlock(run.conditions, samples_per_s, reason))

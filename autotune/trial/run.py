@@ -13,6 +13,7 @@ from autotune.spec.configuration import Configuration, Scenario
 from autotune.spec.study import Measure, Objective
 from autotune.trial.asked import Asked, ask
 from autotune.trial.conductor import Drain, Exchange, Schedule, conduct
+from autotune.trial.correction import UNCORRECTED, Correction, load_of
 from autotune.trial.failures import InstanceError, sort_exit
 from autotune.trial.launcher import Worker, launched
 from autotune.trial.load import LoadGenerator, load_generator, site_beside
@@ -38,6 +39,7 @@ def run_trial(
     watch: Watch | None = None,
     max_measuring_s: float | None = None,
     demand: Demand | None = None,
+    correction: Correction = UNCORRECTED,
 ) -> TrialResult:
     """Start the instances, measure them over common windows, and end them.
 
@@ -52,11 +54,12 @@ def run_trial(
         percentile: the percentile of latency that the objective or a limit needs; more blocks are measured
             until the number of requests supports it, up to ten times `measure.blocks`.
         rival: the best configuration so far; the trial ends early when it is clearly worse. None = no race.
-        watch: looks at the host around every block, so that disturbed ones are measured again; None = blocks
-            have no conditions, and the trial fails when the CPU quota throttles it.
+        watch: looks at the host around every block; None = blocks have no conditions, and the trial fails
+            when the CPU quota throttles it.
         max_measuring_s: no further block is begun after so long, once there are `measure.blocks`; None = as
             long as it takes.
         demand: what the scenario `server` asks, which needs it; others take no notice.
+        correction: what the study has learned of how conditions move values.
 
     Raises:
         ValueError: the scenario is `server` and there is no demand.
@@ -72,7 +75,9 @@ def run_trial(
         percentile,
         rival,
         max_measuring_s,
-        keeps_disturbed=measure.disturbed == "keep",
+        treatment=measure.disturbed,
+        correction=correction,
+        load=load_of(configuration),
     )
     schedule = Schedule(measure.block_s, rule, started_s + measure.trial_timeout_s)
     kills = oom_kills()

@@ -1,11 +1,13 @@
-"""How fast the cpus are against the fastest that they have been seen, as a child of a trial measures it."""
+"""How fast the cpus compute, as a child of a trial measures it, and what of that is usual."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import select
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -125,18 +127,22 @@ def _bury(process: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
-class FastestSeen:
-    """Remembers the best of every cpu."""
+class UsualSpeed:
+    """Remembers what the same work has taken, to say what is usual: the median, which no record moves."""
 
     def __init__(self) -> None:
-        self._best: dict[int, float] = {}
+        self._seen: list[float] = []
 
-    def learn(self, seconds: Seconds) -> None:
-        """Take measured times into account."""
-        for cpu, value in seconds.items():
-            self._best[cpu] = min(value, self._best.get(cpu, value))
+    def learn(self, probe_s: float) -> None:
+        """Take a block's probe into account."""
+        self._seen.append(probe_s)
 
-    def speed(self, seconds: Seconds, cpus: frozenset[int]) -> float | None:
-        """Of the slowest of these cpus against its best; 1 = as fast. None where none was measured."""
-        shares = [self._best[cpu] / value for cpu, value in seconds.items() if cpu in cpus]
-        return min(shares, default=None)
+    def speed(self, probe_s: float) -> float:
+        """How fast against what is usual, this probe included; 1 = as usual."""
+        return statistics.median((*self._seen, probe_s)) / probe_s
+
+
+def mean_seconds(probes: Sequence[Seconds], cpus: frozenset[int]) -> float | None:
+    """The geometric mean over these cpus and all probes; None where none of them was measured."""
+    logs = [math.log(value) for seconds in probes for cpu, value in seconds.items() if cpu in cpus]
+    return math.exp(statistics.fmean(logs)) if logs else None

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autotune.spec.configuration import Scenario
-from autotune.spec.study import Objective
+from autotune.spec.study import Objective, Treatment
 from autotune.statistics.quantiles import supports
 from autotune.statistics.sequential import is_worse, needed_count
-from autotune.statistics.spread import deviation
-from autotune.trial.measurement import Block, Measurement, StopReason
+from autotune.trial.correction import UNCORRECTED, Correction
+from autotune.trial.covariates import explanation
+from autotune.trial.measurement import Block, StopReason
 from autotune.trial.statistics import block_score, latency_count
 
 MAX_STRETCH = 10
@@ -23,12 +24,12 @@ class Rival:
     """The best configuration so far, against which a trial races.
 
     Attributes:
-        scores: of its blocks, in order, as `block_score` gives them.
-        spread: standard deviation of the logarithms of block scores within one trial, as `spread` gives it.
+        goodness: of its blocks, in order, as `goodness_of_blocks` gives them.
+        spread: standard deviation of the logarithms of blocks' goodness within one trial.
         freedom: the degrees of freedom that it stands on.
     """
 
-    scores: tuple[float, ...]
+    goodness: tuple[float, ...]
     spread: float
     freedom: int
 
@@ -43,7 +44,9 @@ class Rule:
         percentile: of latency, that must be supported by enough requests; None = none.
         rival: None = no race.
         max_measuring_s: after which it ends once it has `blocks`; None = never.
-        keeps_disturbed: blocks that the host disturbed count like others.
+        treatment: what becomes of blocks that the host disturbed, as `Measure.disturbed` says.
+        correction: brings blocks to usual conditions, as far as the study has learned that they matter.
+        load: threads at work, as `autotune.trial.correction.load_of` says.
     """
 
     scenario: Scenario
@@ -53,7 +56,9 @@ class Rule:
     percentile: float | None = None
     rival: Rival | None = None
     max_measuring_s: float | None = None
-    keeps_disturbed: bool = False
+    treatment: Treatment = "correct"
+    correction: Correction = UNCORRECTED
+    load: int = 0
 
     def verdict(self, blocks: Sequence[Block]) -> StopReason | None:
         """Why these undisturbed blocks are enough; None = they are not. To be asked after every block."""
@@ -81,39 +86,42 @@ class Rule:
         if len(blocks) < first:
             return first, "precise"
         spread, freedom = (0.0, 0) if self.rival is None else (self.rival.spread, self.rival.freedom)
-        needed = needed_count(self._scores(blocks[:first]), spread=spread, freedom=freedom)
+        needed = needed_count(self._goodness(blocks[:first]), spread=spread, freedom=freedom)
         return (int(needed), "precise") if needed <= self.max_blocks else (self.max_blocks, "blocks")
 
     def _is_worse(self, blocks: Sequence[Block]) -> bool:
         rival = self.rival
         if rival is None:
             return False
-        ones, others = self._goodness(self._scores(blocks)), self._goodness(rival.scores)
-        return is_worse(ones, others, spread=rival.spread, freedom=rival.freedom)
+        return is_worse(self._goodness(blocks), rival.goodness, spread=rival.spread, freedom=rival.freedom)
 
-    def _scores(self, blocks: Sequence[Block]) -> list[float]:
-        return [block_score(block, self.scenario, self.objective) for block in blocks]
+    def loss(self, block: Block) -> float:
+        """By which share the block's value is expected to be below what is usual; at least 0."""
+        return max(0.0, -math.expm1(self.correction.shift(explanation(block.conditions), self.load)))
 
-    def _goodness(self, scores: Sequence[float]) -> Sequence[float]:
-        """Scores of which the larger is the better."""
-        return scores if self.objective.kind == "throughput" else [1 / score for score in scores]
+    def _goodness(self, blocks: Sequence[Block]) -> list[float]:
+        """What each block is worth, larger is better, under usual conditions where that is asked."""
+        return goodness_of_blocks(blocks, self.scenario, self.objective, self._applied, self.load)
+
+    @property
+    def _applied(self) -> Correction:
+        return self.correction if self.treatment == "correct" else UNCORRECTED
 
 
-def spread(measurements: Sequence[Measurement], objective: Objective) -> tuple[float, int]:
-    """How block scores vary within a trial, pooled over trials: the standard deviation of their logarithms.
+def goodness_of_blocks(
+    blocks: Sequence[Block],
+    scenario: Scenario,
+    objective: Objective,
+    correction: Correction = UNCORRECTED,
+    load: int = 0,
+) -> list[float]:
+    """What each block is worth, larger is better: its throughput, or one over its latency.
 
-    Beside it, the degrees of freedom that it stands on; (0.0, 0) where no trial has two blocks. Those of a
-    `server` do not count: how much was sent in a block is chance.
+    Args:
+        correction: brings them to usual conditions.
+        load: threads at work.
     """
-    squares, freedom = 0.0, 0
-    for measurement in (one for one in measurements if one.scenario != "server"):
-        scores = [block_score(block, measurement.scenario, objective) for block in measurement.blocks]
-        if len(scores) > 1:
-            squares += (len(scores) - 1) * deviation(map(math.log, scores)) ** 2
-            freedom += len(scores) - 1
-    return (math.sqrt(squares / freedom), freedom) if freedom else (0.0, 0)
-
-
-def scores_of(measurement: Measurement, objective: Objective) -> tuple[float, ...]:
-    """The scores of a measurement's blocks, in order: what a `Rival` is made of."""
-    return tuple(block_score(block, measurement.scenario, objective) for block in measurement.blocks)
+    scores = (block_score(block, scenario, objective) for block in blocks)
+    values = scores if objective.kind == "throughput" else (1 / score for score in scores)
+    factors = (correction.factor(block.conditions, load) for block in blocks)
+    return [value * factor for value, factor in zip(values, factors, strict=True)]

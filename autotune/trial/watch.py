@@ -19,7 +19,7 @@ from autotune.machine.sysfs import Tree
 from autotune.trial.account import Instance, Snapshot, conditions_between
 from autotune.trial.conditions import have_others_disturbed
 from autotune.trial.measurement import Conditions
-from autotune.trial.speed import FastestSeen, Seconds, SpeedProbe, speed_probe
+from autotune.trial.speed import Seconds, SpeedProbe, UsualSpeed, mean_seconds, speed_probe
 
 MAX_PROBED = 64
 """Cpus probed at most, evenly over the machine; always the same ones, because clocks depend on how many cores
@@ -30,7 +30,7 @@ FRESH_S = 0.1
 
 
 class Watch:
-    """What is known of the host over many trials: which cpus there are, and how fast they can be."""
+    """What is known of the host over many trials: which cpus there are, and how fast they usually are."""
 
     def __init__(self, root: Path = Path("/")) -> None:
         """Look at what can be read.
@@ -45,7 +45,7 @@ class Watch:
         self._reader = StateReader(self._tree)
         self._allowed = self._allowed_cpus()
         self._probed = _spread(_first_of_each_core(self._tree, self._allowed), MAX_PROBED)
-        self._fastest = FastestSeen()
+        self._usual = UsualSpeed()
 
     @contextmanager
     def over(self, pids: Sequence[int], cpus: Sequence[Sequence[int]]) -> Iterator[Observer]:
@@ -59,7 +59,7 @@ class Watch:
             yield Observer(self._reader, instances, None)
             return
         with speed_probe() as probe:
-            prober = None if probe is None else _Prober(probe, self._probed, self._fastest)
+            prober = None if probe is None else _Prober(probe, self._probed, self._usual)
             yield Observer(self._reader, instances, prober)
 
     def _allowed_cpus(self) -> tuple[int, ...]:
@@ -69,13 +69,13 @@ class Watch:
 
 
 class _Prober:
-    """Asks for the speed of the same cpus again and again, and remembers the best."""
+    """Asks for the speed of the same cpus again and again, and remembers what is usual."""
 
-    def __init__(self, probe: SpeedProbe, cpus: Sequence[int], fastest: FastestSeen) -> None:
+    def __init__(self, probe: SpeedProbe, cpus: Sequence[int], usual: UsualSpeed) -> None:
         self.pid = probe.pid
         self._probe = probe
         self._cpus = cpus
-        self._fastest = fastest
+        self._usual = usual
         self._last: Seconds = {}
         self._last_s = -math.inf
 
@@ -87,13 +87,16 @@ class _Prober:
         """Measure."""
         self._last = self._probe.measure(self._cpus)
         self._last_s = time.monotonic()
-        self._fastest.learn(self._last)
         return self._last
 
-    def speed(self, probes: Sequence[Seconds], cpus: frozenset[int]) -> float | None:
-        """Of the slowest of these cpus in the slowest of these probes."""
-        speeds = (self._fastest.speed(seconds, cpus) for seconds in probes)
-        return min((speed for speed in speeds if speed is not None), default=None)
+    def judge(self, probes: Sequence[Seconds], cpus: frozenset[int]) -> tuple[float | None, float | None]:
+        """The mean seconds of these cpus in these probes, and how fast that is against what is usual."""
+        probe_s = mean_seconds(probes, cpus)
+        if probe_s is None:
+            return None, None
+        speed = self._usual.speed(probe_s)
+        self._usual.learn(probe_s)
+        return probe_s, speed
 
 
 class Observer:
@@ -107,6 +110,7 @@ class Observer:
         self._own = {os.getpid(), *(() if prober is None else (prober.pid,))}
         self._before: Snapshot | None = None
         self._probe_before: Seconds = {}
+        self._allowed_before = frozenset[int]()
 
     def adopt(self, pid: int) -> None:
         """Count a process as the trial's own that is no worker, such as a load generator."""
@@ -117,6 +121,7 @@ class Observer:
         if self._prober is not None:
             self._probe_before = self._prober.fresh()
         self._before = self._snapshot()
+        self._allowed_before = self._allowed()
 
     def after(self) -> Conditions:
         """Look again, and say what happened since `before`; the first thing when workers have answered."""
@@ -124,12 +129,15 @@ class Observer:
         found = conditions_between(self._before or after, after, self._instances, self._own)
         is_shared = have_others_disturbed(found)
         cpus = sorted(self._cpus)
+        probe_s, speed = self._speed()
         return replace(
             found,
             culprits=self._reader.running_on(self._cpus, self._processes()) if is_shared else (),
             frequency_hz=self._reader.frequency_hz(cpus),
             temperature_c=self._reader.temperature_c(),
-            speed=self._speed(),
+            speed=speed,
+            probe_s=probe_s,
+            lost_cpus=len(self._lost_cpus(after)),
         )
 
     def _snapshot(self) -> Snapshot:
@@ -142,10 +150,22 @@ class Observer:
     def _processes(self) -> frozenset[int]:
         return frozenset((*self._own, *(instance.pid for instance in self._instances)))
 
-    def _speed(self) -> float | None:
+    def _speed(self) -> tuple[float | None, float | None]:
         if self._prober is None:
-            return None
-        return self._prober.speed((self._probe_before, self._prober.now()), self._cpus)
+            return None, None
+        return self._prober.judge((self._probe_before, self._prober.now()), self._cpus)
+
+    def _lost_cpus(self, after: Snapshot) -> frozenset[int]:
+        """The instances' cpus that went offline since `before`, or left what this process may use.
+
+        What a cpuset takes away it takes from this process too; workers' own masks are their engines' affair.
+        """
+        before = frozenset(after.host.cpus) if self._before is None else frozenset(self._before.host.cpus)
+        allowed = self._allowed()
+        return (before - frozenset(after.host.cpus)) | (self._allowed_before - allowed) & self._cpus
+
+    def _allowed(self) -> frozenset[int]:
+        return frozenset(os.sched_getaffinity(0))
 
 
 def _first_of_each_core(tree: Tree, cpus: Sequence[int]) -> list[int]:

@@ -25,9 +25,10 @@ from autotune.report.figures.picture import Missing, Picture
 from autotune.report.page import page
 from autotune.report.ranking import best, measured_baseline, ranked
 from autotune.rounds import Entrant, Run, run_rounds
-from autotune.search.contest import Contender, Contest
+from autotune.search.contest import Contest
 from autotune.search.score import goodness, score, violations
 from autotune.search.space import SearchSpace, build_space
+from autotune.search.verdict import Contender
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 from autotune.store.records import ConfirmationRecord, StudyRecord, TrialRecord

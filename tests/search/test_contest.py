@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotune.search.contest import MIN_ROUNDS, Contender, Contest, Verdict, look_rounds
+from autotune.search.contest import MIN_ROUNDS, Contest, look_rounds
+from autotune.search.verdict import Contender, Verdict
 
 BASELINE = Contender("baseline", "baseline", 2, 100, 1)
 

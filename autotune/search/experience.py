@@ -1,0 +1,187 @@
+"""What a study has learned from its own measurements: how conditions move values, and how much noise is left.
+
+The search's scores, the race, and the choice of finalists are of values under usual conditions; what is
+stored of a trial are its raw values.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from autotune.search.posterior import LEAST_NOISE, Prior
+from autotune.search.score import goodness_of
+from autotune.spec.configuration import Configuration
+from autotune.spec.study import StudySpec
+from autotune.statistics.linear import TAILS, ScalePrior
+from autotune.statistics.paired import t_quantile
+from autotune.statistics.quantiles import percentile_of
+from autotune.trial.correction import UNCORRECTED, Correction, Launch, learn, load_of
+from autotune.trial.covariates import COVARIATES, UNEXPLAINED, explanation, mean_explanation
+from autotune.trial.measurement import Measurement, TrialResult
+from autotune.trial.statistics import block_latencies_s, throughput_sps
+from autotune.trial.stopping import Rival, goodness_of_blocks
+
+RUN_BLOCKS = 2
+"""Blocks of a run in the rounds of a confirmation, at most: neighbouring seconds are alike (autocorrelation
+0.6 in three recordings), so that what is saved is better spent on more rounds.
+
+Source: W. G. Cochran, Sampling Techniques, 3rd edition, 10.6: the best number within a cluster is
+sqrt(cost of a cluster / cost within it x (1 - r) / r): 1.3 for a launch of 2.5 s, blocks of 1 s, r = 0.6.
+"""
+
+
+@dataclass(frozen=True)
+class Experience:
+    """What is known of a study's values.
+
+    Attributes:
+        learned: from every block; its noise counts whatever the study says of disturbed blocks.
+    """
+
+    spec: StudySpec
+    learned: Correction
+
+    @property
+    def correction(self) -> Correction:
+        """What is applied to values: nothing where the study says so, or where runs seek a rate."""
+        return self.learned if is_corrected(self.spec) else UNCORRECTED
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the logarithm of one block's value within its launch."""
+        return self.learned.noise * math.sqrt(TAILS / (TAILS - 2))
+
+    def score(self, configuration: Configuration, measurement: Measurement) -> float:
+        """The objective's value under usual conditions: samples per second, or seconds at its percentile.
+
+        Throughput is the median over blocks, so that one that was hit by a spike does not decide.
+        """
+        spec, correction = self.spec, self.correction
+        load = load_of(configuration)
+        if spec.objective.kind == "throughput":
+            if measurement.scenario == "server":
+                return throughput_sps(measurement)
+            return statistics.median(self._goodness(configuration, measurement))
+        latencies = [
+            latency / correction.factor(block.conditions, load)
+            for block in measurement.blocks
+            for latency in block_latencies_s(block, measurement.scenario)
+        ]
+        return percentile_of(latencies, spec.objective.percentile)
+
+    def half_width(self, measurement: Measurement) -> float:
+        """Half of the 95 % interval of a trial's score, as a share: what one launch can say."""
+        count = len(measurement.blocks)
+        freedom = max(1.0, self.learned.freedom)
+        launch = LAUNCH_SHARE * self.spread
+        return t_quantile(0.975, freedom) * math.sqrt(self.spread**2 / count + launch**2)
+
+    def deviations(self, configuration: Configuration, measurement: Measurement) -> tuple[float, ...]:
+        """By how much a run's covariates differ from what is usual; nothing where nothing is corrected."""
+        return self.correction.deviations(mean_explanation(measurement), load_of(configuration))
+
+    def prior(self, blocks: int) -> Prior:
+        """What is known beforehand of runs of so many blocks in the rounds of a contest."""
+        spread = self.spread * math.sqrt(1 / blocks + LAUNCH_SHARE**2)
+        scale = max(LEAST_NOISE.scale, spread * math.sqrt((TAILS - 2) / TAILS))
+        slopes = self.correction.slopes
+        return Prior(
+            noise=ScalePrior(scale, PRIOR_FREEDOM),
+            slopes=slopes,
+            errors=tuple(
+                math.hypot(error, BETWEEN_LAUNCHES) for error in self.correction.errors[: len(slopes)]
+            ),
+        )
+
+    def rival(self, configuration: Configuration, measurement: Measurement) -> Rival:
+        """The best so far, for a trial to race against."""
+        return Rival(
+            tuple(self._goodness(configuration, measurement)),
+            self.spread,
+            max(1, round(self.learned.freedom)),
+        )
+
+    def _goodness(self, configuration: Configuration, measurement: Measurement) -> list[float]:
+        return goodness_of_blocks(
+            measurement.blocks,
+            measurement.scenario,
+            self.spec.objective,
+            self.correction,
+            load_of(configuration),
+        )
+
+
+LAUNCH_SHARE = 0.7
+"""Spread between launches over that of blocks within one: neighbouring seconds are alike, so that more blocks
+do not tell what another launch would. Source: the autocorrelation of neighbouring blocks, 0.57 to 0.63 in
+three recordings (studies/benchmarks/noise)."""
+
+
+PRIOR_FREEDOM = 3.0
+"""As so many runs the search's noise counts in the contest's model: it is of blocks, and says only about how
+far launches differ."""
+
+BETWEEN_LAUNCHES = 0.2
+"""How far slopes between launches may differ from those within them. Source: slopes on speed of three
+recordings lie within 0.56 and 0.84."""
+
+
+def in_words(known: Experience) -> str:
+    """How far values were corrected for the host's conditions, in a sentence; empty where they were not.
+
+    Only what the study itself has seen is told: not the priors.
+    """
+    correction = known.correction
+    seen = [
+        f"{covariate.name} {slope:.2f} +- {error:.2f}"
+        for covariate, slope, error in zip(
+            COVARIATES, correction.slopes, correction.errors[: len(correction.slopes)], strict=True
+        )
+        if error < SEEN * covariate.spread
+    ]
+    noise = f"Blocks of one launch vary by {known.spread:.1%}"
+    if not seen:
+        return f"{noise}." if correction.slopes else ""
+    return f"{noise} after correction for the host's conditions (slopes of log value: {', '.join(seen)})."
+
+
+SEEN = 0.7
+"""A slope was learned where its standard error is below this share of its prior's."""
+
+
+def is_corrected(spec: StudySpec) -> bool:
+    """Whether values are brought to usual conditions."""
+    return spec.measure.disturbed == "correct" and spec.scenario != "server"
+
+
+def experience(spec: StudySpec, results: Iterable[tuple[Configuration, TrialResult]]) -> Experience:
+    """Learn from what a study has measured, trials and rounds alike."""
+    launches = [
+        _launch(spec, configuration, result)
+        for configuration, result in results
+        if isinstance(result, Measurement) and result.scenario != "server"
+    ]
+    return Experience(spec, learn(launches))
+
+
+def _launch(spec: StudySpec, configuration: Configuration, measurement: Measurement) -> Launch:
+    is_used = spec.measure.disturbed != "keep"
+    blocks = measurement.blocks
+    return Launch(
+        configuration,
+        tuple(goodness_of_blocks(blocks, measurement.scenario, spec.objective)),
+        tuple(explanation(block.conditions) if is_used else UNEXPLAINED for block in blocks),
+    )
+
+
+def corrected_goodness(known: Experience, configuration: Configuration, measurement: Measurement) -> float:
+    """What a measurement is worth under usual conditions, larger is better."""
+    return goodness_of(known.spec, known.score(configuration, measurement))
+
+
+def run_blocks(spec: StudySpec) -> int:
+    """How many blocks a run of the confirmation has, but for the sake of a percentile."""
+    return min(RUN_BLOCKS, spec.measure.blocks)
