@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+
+from autotune.testing.hosts import HOSTS, VirtualHost
+from studies.benchmarks.hosted_study import Claim, Ended, World, hosted_study, spec_of
+from studies.benchmarks.noisy_hosts import BETTER, RECORDINGS, WORLDS, figures, makers, world
+
+
+def ended(name: str, number: int, *, host: str = "quiet", disturbed: str | None = None) -> Ended:
+    make = makers(RECORDINGS)[host]
+    seed = 1000 + number
+    return hosted_study(world(name, seed), VirtualHost(make(seed), seed), seed, spec_of(disturbed))
+
+
+@pytest.mark.parametrize("name", BETTER)
+def test_the_better_candidate_is_as_much_better_than_the_default_as_its_world_says(name: str) -> None:
+    found = world(name, 1)
+    assert max(found.candidates) == pytest.approx(float(name) * found.default)
+    assert 1.0 <= found.default <= 2.0
+
+
+def test_no_candidate_is_better_where_all_are_worse_or_equal() -> None:
+    assert max(world("worse", 1).candidates) < world("worse", 1).default
+    assert set(world("equal", 1).speeds) == {1.0}
+
+
+def test_a_study_on_a_quiet_host_finds_what_is_twice_as_good_and_says_so() -> None:
+    study = ended("2", 1)
+    assert study.truth == max(study.world.speeds)
+    assert study.value is not None
+    assert study.value.estimate == pytest.approx(study.value.truth, rel=0.05)
+    assert all(claim.estimate == pytest.approx(claim.truth, rel=0.1) for claim in study.ratios)
+    assert study.counted_s == pytest.approx(study.measured_s)
+    assert study.rounds >= 3
+
+
+def test_the_same_study_ends_the_same_way() -> None:
+    host = "zen3-1x2-fp32"
+    assert ended("1.5", 1, host=host) == ended("1.5", 1, host=host)
+
+
+@pytest.mark.parametrize("disturbed", ["keep", "drop", "correct"])
+def test_studies_can_be_played_with_every_treatment_of_disturbed_blocks(disturbed: str) -> None:
+    assert ended("2", 2, host="noise 10 %", disturbed=disturbed).winner is not None
+
+
+def test_figures_count_what_was_missed_and_what_is_worse() -> None:
+    best, poor = of(winner=2), of(winner=3)
+    none = of(winner=None)
+    studies = {name: [best, poor, none] if name == "1.2" else [best] for name in WORLDS}
+    found = figures("quiet", studies)
+    assert found.missed["1.2"].share == pytest.approx(2 / 3)
+    assert found.untried["1.2"].share == pytest.approx(0)
+    assert found.missed["2"].share == 0
+    assert found.no_plan.share == pytest.approx(1 / 7)
+    assert found.below_default.share == pytest.approx(1 / 7)
+    assert found.below_baseline.share == pytest.approx(1 / 7)
+    assert found.value.share == pytest.approx(1)
+    assert found.counted == pytest.approx(0.5)
+
+
+def of(*, winner: int | None) -> Ended:
+    claim = None if winner is None else Claim(1.0, 0.9, 1.1, 1.05)
+    return Ended(
+        world=World(1.0, (1.2, 0.9)),
+        winner=winner,
+        finalists=(2, 3),
+        value=claim,
+        usual=claim,
+        ratios=(),
+        measured_s=10.0,
+        counted_s=5.0,
+        tried=frozenset({0, 1, 2, 3}),
+        rounds=3,
+        seconds=300.0,
+    )
+
+
+def test_every_named_host_can_be_played() -> None:
+    assert set(HOSTS) < set(makers(RECORDINGS))
