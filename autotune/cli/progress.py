@@ -58,8 +58,7 @@ class TerminalObserver(Observer):
     def trial_ended(self, record: TrialRecord, progress: Progress) -> None:
         """Print the trial's outcome, the best so far and the time left."""
         outcome = self._outcome(record)
-        where = "baseline: " if record.baseline else ""
-        line = f"{_position(progress.finished, progress)} {where}{record.configuration}: {outcome}"
+        line = f"{_position(progress.finished, progress)} {_what(record)}{record.configuration}: {outcome}"
         output.message(f"{line}; {self._standing(progress)}")
 
     def round_started(self, number: int, names: Sequence[str]) -> None:
@@ -95,6 +94,13 @@ class TerminalObserver(Observer):
         value = 0.0 if progress.best is None else progress.best.score or 0.0
         gained = "" if progress.gain is None else f" ({progress.gain:.2f}x)"
         return f"{format_score(self._spec, value)}{gained}"
+
+
+def _what(record: TrialRecord) -> str:
+    """What people start today has a name: nothing else of a study is left unpinned."""
+    if record.baseline:
+        return "baseline: "
+    return "default: " if record.configuration.placement == "unpinned" else ""
 
 
 def _position(number: int, progress: Progress) -> str:

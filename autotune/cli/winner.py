@@ -7,7 +7,14 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from autotune.cli import output
-from autotune.plan.describe import WIDTH, confirmation_sentences, format_gain, format_range
+from autotune.plan.claims import (
+    default_words,
+    format_range,
+    rival_sentences,
+    spent_words,
+    unprepared_words,
+)
+from autotune.plan.describe import WIDTH, confirmation_sentences, format_gain
 from autotune.plan.document import Plan
 from autotune.report.top import top_table
 from autotune.spec.study import StudySpec
@@ -29,8 +36,10 @@ def print_winner(plan: Plan, spec: StudySpec, store: str) -> None:
         "",
         f"plan {plan.id}: {plan.configuration}",
         f"gain over the baseline: {_gain(plan)}",
+        *_beside_default(plan),
         *(line for sentence in confirmation_sentences(plan) for line in textwrap.wrap(sentence, WIDTH)),
-        *_ties(plan),
+        *rival_sentences(plan),
+        *_search(plan),
         f"stored in {parse_location(store)}",
         f"next: autotune show {plan.id}{url}",
         f"      autotune verify {plan.id}{url}",
@@ -54,10 +63,16 @@ def _gain(plan: Plan) -> str:
     return format_gain(plan.gain) + (f" (95 %: {format_range(plan.gain_range)})" if plan.gain_range else "")
 
 
-def _ties(plan: Plan) -> list[str]:
-    """The finalists that are as good, as far as the rounds can tell."""
+def _beside_default(plan: Plan) -> list[str]:
+    """The plan beside the best of what people start today."""
+    words = default_words(plan)
+    return [f"beside what people start today: {words}"] if words else []
+
+
+def _search(plan: Plan) -> list[str]:
+    """Where the minutes went, and what they did not suffice for."""
+    spent, unprepared = spent_words(plan), unprepared_words(plan)
     return [
-        f"not distinguishable from it: {rival.configuration}, at {rival.ratio:.3f}x"
-        for rival in plan.confirmation.rivals
-        if rival.standing == "tied" and rival.ratio is not None
+        *([f"time: {spent}"] if spent else []),
+        *([f"not tried, as preparing it would not have fitted: {unprepared}"] if unprepared else []),
     ]

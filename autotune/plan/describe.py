@@ -9,12 +9,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from autotune.machine.cpus import format_cpu_list
+from autotune.plan.claims import (
+    STANDINGS,
+    default_words,
+    format_probability,
+    format_range,
+    spent_words,
+    unprepared_words,
+    verdict_sentence,
+)
 from autotune.units import format_bytes, format_latency, format_throughput
 
 if TYPE_CHECKING:
     from autotune.model.assessment import Assessment
     from autotune.plan.document import Plan
-    from autotune.plan.evidence import Estimate, LatencyPercentile, Range, Requests
+    from autotune.plan.evidence import Estimate, LatencyPercentile, Requests
 
 WIDTH = 80
 
@@ -29,6 +38,7 @@ def describe(plan: Plan) -> str:
         *([["quality", *_facts(quality_facts(plan.quality))]] if plan.quality else []),
         ["confirmation", *_confirmation(plan)],
         *([["other finalists", *_table(rival_rows(plan))]] if plan.confirmation.rivals else []),
+        *([["search", *_facts(search_facts(plan))]] if any(search_facts(plan)) else []),
         ["provenance", *_facts(provenance_facts(plan))],
         *([["warnings", *_warnings(plan)]] if plan.warnings else []),
     )
@@ -87,6 +97,8 @@ def configuration_facts(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "padding", f"{_PADDINGS[chosen.padding]}; {_BATCHINGS[chosen.batching]}"
     value = format_estimate(plan.objective, plan.estimate)
     yield "objective", f"{plan.objective} {value}, {_against_baseline(plan)}"
+    if words := default_words(plan):
+        yield "default", words
 
 
 def _model(plan: Plan) -> str:
@@ -139,15 +151,10 @@ def _against_baseline(plan: Plan) -> str:
     if plan.baseline is None:
         return "no baseline to compare with"
     if plan.confirmation.verdict == "baseline":
-        return "which is the baseline: nothing was shown to beat it"
+        return "which is the baseline: nothing was surely enough better"
     before = format_estimate(plan.objective, plan.baseline)
     sure = f" (95 %: {format_range(plan.gain_range)})" if plan.gain_range else ""
     return f"{format_gain(plan.gain)}{sure} better than the baseline's {before}"
-
-
-def format_range(span: Range) -> str:
-    """An interval of ratios: `2.71x to 3.12x`."""
-    return f"{span.low:.2f}x to {span.high:.2f}x"
 
 
 def format_percent(share: float) -> str:
@@ -227,8 +234,7 @@ def _confirmation(plan: Plan) -> Iterator[str]:
 def confirmation_sentences(plan: Plan) -> Iterator[str]:
     """How the plan was chosen and how sure that is, in plain sentences."""
     done = plan.confirmation
-    verdict = "alone" if done.is_alone else done.verdict
-    yield _VERDICTS[verdict].format(rounds=done.rounds)
+    yield verdict_sentence(plan)
     is_known = unsupported_percentile(plan.objective, plan.estimate) is None
     if done.optimism is not None and done.search_value is not None and is_known:
         value = format_objective_value(plan.objective, done.search_value)
@@ -236,35 +242,42 @@ def confirmation_sentences(plan: Plan) -> Iterator[str]:
     if done.twin_ratio is not None:
         sure = f" (95 %: {format_range(done.twin_range)})" if done.twin_range else ""
         yield f"The best configuration's twin, which is the same, reached {done.twin_ratio:.3f}x of it{sure}."
-    if done.quietness:
-        yield done.quietness
+    yield from quietness_sentences(plan)
 
 
-_VERDICTS = {
-    "better": "It beats the baseline with 95 % confidence, in {rounds} rounds of fresh processes.",
-    "baseline": "Nothing was shown to beat the baseline with 95 % confidence in {rounds} rounds: "
-    "the baseline is the plan.",
-    "alone": "Nothing else was there to be compared with the baseline, which is therefore the plan: "
-    "give the study more time (budget), or see why other configurations failed.",
-    "unopposed": "There was no baseline to beat: it failed or misses a limit. Confirmed in {rounds} rounds.",
-    "unconfirmed": "Not confirmed: the figures are the search's own, which flatter the best of many. "
-    "Run the same command again to confirm it.",
-}
+def quietness_sentences(plan: Plan) -> Iterator[str]:
+    """How quiet the machine was, and how far values were corrected for that."""
+    done = plan.confirmation
+    yield from (sentence for sentence in (done.quietness, done.correction) if sentence)
 
 
 def rival_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
     """A heading, then a finalist in each row that is not the plan."""
-    yield "trial", "instances x threads", "placement", "engine", "goodness", "standing"
-    for rival in plan.confirmation.rivals:
+    rivals = plan.confirmation.rivals
+    has_odds = any(rival.probability is not None for rival in rivals)
+    columns = ("trial", "instances x threads", "placement", "engine", "ratio", "standing", "P(worse)")
+    kept = len(columns) if has_odds else len(columns) - 1
+    yield columns[:kept]
+    for rival in rivals:
         one = rival.configuration
-        yield (
+        row = (
             str(rival.trial),
             f"{one.instances} x {one.threads_per_instance or 'default'}",
             one.placement + ("+smt" if one.smt else ""),
             ", ".join(filter(None, (one.engine_in_words, one.padding, one.batching, one.knobs))),
             "" if rival.ratio is None else f"{rival.ratio:.3f}x",
-            rival.standing,
+            STANDINGS[rival.standing],
+            "" if rival.probability is None else format_probability(rival.probability),
         )
+        yield row[:kept]
+
+
+def search_facts(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Where the minutes of the study went, and what they did not suffice for: names and texts."""
+    if spent := spent_words(plan):
+        yield "time", spent
+    if unprepared := unprepared_words(plan):
+        yield "not tried", f"as preparing it would not have fitted: {unprepared}"
 
 
 def provenance_facts(plan: Plan) -> Iterator[tuple[str, str]]:

@@ -1,20 +1,21 @@
-"""Latency distributions of the plan, its runners-up and the baseline, from raw values or histograms."""
+"""Latency distributions of the plan, its runners-up, the best default and the baseline."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from autotune.plan.claims import STANDINGS
 from autotune.plan.evidence import Estimate, LatencyPercentile
 from autotune.plan.histogram import histogram_percentiles_s
 from autotune.plan.make import PERCENTILES, latency_percentiles
-from autotune.report.dossier import BASELINE, Dossier, measured
+from autotune.report.dossier import BASELINE, DEFAULT, Dossier, measured
 from autotune.spec.configuration import Configuration
 from autotune.trial.measurement import Measurement
 from autotune.trial.statistics import latencies_s
 
 MAX_RUNNERS_UP = 3
-"""More curves than five hide each other."""
+"""More curves than five hide each other; the best default takes the place of one."""
 
 MAX_POINTS = 400
 """Of one curve: a step of a quarter of a per cent is thinner than the line."""
@@ -30,7 +31,7 @@ class Distribution:
     """The latencies of one configuration.
 
     Attributes:
-        name: `plan`, `baseline`, or `trial 7` with how it stands.
+        name: `plan`, `default`, `baseline`, or `trial 7` with how it stands.
         points: (latency in seconds, share of the requests that took at most that), ascending.
         percentiles: the usual ones, with their upper bounds where the requests support them.
         requests: how many there are.
@@ -48,7 +49,7 @@ class Distribution:
 
 
 def distributions(dossier: Dossier) -> tuple[Distribution, ...]:
-    """The plan's first, then the runners-up, the baseline's last; those that have values."""
+    """The plan's first, then the runners-up, the best default's, the baseline's; those that have values."""
     return tuple(found for found in _all(dossier) if found is not None)
 
 
@@ -66,9 +67,12 @@ def _all(dossier: Dossier) -> Iterator[Distribution | None]:
     yield _of_measurements(dossier.name, _measurements(dossier, plan.configuration)) or _of_estimate(
         dossier.name, plan.estimate
     )
-    for rival in [one for one in plan.confirmation.rivals if one.standing != "failed"][:MAX_RUNNERS_UP]:
-        name = f"trial {rival.trial} ({rival.standing})"
+    default = _default_measurements(dossier)
+    runners_up = MAX_RUNNERS_UP - bool(default)
+    for rival in [one for one in plan.confirmation.rivals if one.standing != "failed"][:runners_up]:
+        name = f"trial {rival.trial} ({STANDINGS[rival.standing]})"
         yield _of_measurements(name, _measurements(dossier, rival.configuration))
+    yield _of_measurements(DEFAULT, default)
     if not dossier.is_baseline and plan.baseline is not None:
         yield _of_measurements(BASELINE, _baseline_measurements(dossier)) or _of_estimate(
             BASELINE, plan.baseline
@@ -80,6 +84,12 @@ def _measurements(dossier: Dossier, configuration: Configuration) -> list[Measur
     runs = [measured(run.result) for run in dossier.runs if run.configuration == configuration]
     trials = [measured(trial.result) for trial in dossier.trials if trial.configuration == configuration]
     return [one for one in runs if one is not None] or [one for one in trials if one is not None]
+
+
+def _default_measurements(dossier: Dossier) -> list[Measurement]:
+    """Those of the best default, where it ran in the rounds and is not the plan."""
+    runs = [measured(run.result) for run in dossier.runs if dossier.contender(run) == DEFAULT]
+    return [one for one in runs if one is not None]
 
 
 def _baseline_measurements(dossier: Dossier) -> list[Measurement]:

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from autotune.report.dossier import Dossier, measured
+from autotune.report.dossier import Dossier, mapping, measured
 from autotune.report.outcome import outcome
 from autotune.store.records import ConfirmationRecord, TrialRecord
-from autotune.trial.conditions import disturbance
+from autotune.trial.conditions import disturbance, what_disturbed
 from autotune.trial.measurement import Conditions, Measurement
 
 Fate = Literal["kept", "kept-disturbed", "dropped"]
-"""What became of a block: it counts; it was disturbed and counts all the same, as the study asked; it was
-disturbed and measured again."""
+"""What became of a block: it counts; it was disturbed and counts, corrected or not, as the study asked; it
+does not count, for a hard fact or because the study asked for that."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class Watched:
     Attributes:
         name: `trial 7`, or `round 2, baseline`.
         blocks: the conditions of each and its fate, those that count first; None where nobody looked.
-        reasons: what disturbed those that were dropped.
+        reasons: what disturbed each of those that were not simply kept, and its fate.
         is_disturbed: whether it gave no measurement for that.
     """
 
     name: str
     blocks: tuple[tuple[Conditions | None, Fate], ...]
-    reasons: tuple[str, ...]
+    reasons: tuple[tuple[Fate, str], ...]
     is_disturbed: bool
 
     def count(self, fate: Fate) -> int:
@@ -54,7 +54,7 @@ class Sign:
 
 
 SIGNS: Final[Mapping[str, Sign]] = {
-    "speed": Sign("speed of the\nslowest cpu", lambda one: one.speed, 1.0),
+    "speed": Sign("speed against\nthe usual", lambda one: one.speed, 1.0),
     "others": Sign("cpus taken\nby others", lambda one: one.others_cpus, 0.0),
     "steal": Sign("share taken by\nthe hypervisor", lambda one: one.steal, 0.0),
     "waited": Sign("share of time\nwaited for a cpu", lambda one: one.waited, 0.0),
@@ -77,9 +77,33 @@ def visible_signs(runs: tuple[Watched, ...]) -> tuple[str, ...]:
     return tuple(name for name, sign in SIGNS.items() if any(_differs(sign, one) for one in seen))
 
 
-def reasons(runs: tuple[Watched, ...]) -> list[tuple[str, str, int]]:
-    """For each run that lost blocks, in order: its name, what disturbed it, and how many blocks."""
-    return [(run.name, reason, count) for run in runs for reason, count in Counter(run.reasons).items()]
+def reasons(runs: tuple[Watched, ...]) -> list[tuple[str, Fate, str, int]]:
+    """For each disturbed run, in order: its name, the blocks' fate, what disturbed them, and how many."""
+    return [
+        (run.name, fate, reason, count)
+        for run in runs
+        for (fate, reason), count in Counter(run.reasons).items()
+    ]
+
+
+def fates_in_words(dossier: Dossier) -> Mapping[Fate, str]:
+    """What became of blocks, by what the study asks for disturbed ones."""
+    treatment = mapping(dossier.spec.get("measure")).get("disturbed")
+    is_corrected = treatment == "correct" and dossier.plan.scenario != "server"
+    return {
+        "kept": "counted",
+        "kept-disturbed": f"disturbed, {'corrected' if is_corrected else 'counted all the same'}",
+        "dropped": _DROPPED.get(str(treatment), "not counted"),
+    }
+
+
+_DROPPED: Final[Mapping[str, str]] = {
+    "correct": "not counted: quota, heat or a lost cpu",
+    "keep": "not counted: quota, heat or a lost cpu",
+    "drop": "disturbed, not counted",
+    "again": "disturbed, measured again",
+}
+"""By the study file's word; `again` is that of older ones."""
 
 
 def _watched(record: TrialRecord | ConfirmationRecord, dossier: Dossier) -> Watched:
@@ -87,7 +111,7 @@ def _watched(record: TrialRecord | ConfirmationRecord, dossier: Dossier) -> Watc
     return Watched(
         name=_name(record, dossier),
         blocks=tuple(_blocks(result)),
-        reasons=tuple(block.reason for block in result.dropped),
+        reasons=tuple(_reasons(result)),
         is_disturbed=outcome(record) == "disturbed",
     )
 
@@ -104,6 +128,20 @@ def _blocks(measurement: Measurement) -> Iterator[tuple[Conditions | None, Fate]
         yield block.conditions, "kept-disturbed" if is_disturbed else "kept"
     for dropped in measurement.dropped:
         yield dropped.conditions, "dropped"
+
+
+def _reasons(measurement: Measurement) -> Iterator[tuple[Fate, str]]:
+    for dropped in measurement.dropped:
+        yield "dropped", dropped.reason
+    disturbed = [
+        block.conditions
+        for block in measurement.blocks
+        if block.conditions is not None and disturbance(block.conditions)
+    ]
+    if disturbed:
+        reason = what_disturbed(disturbed)
+        for _ in disturbed:
+            yield "kept-disturbed", reason
 
 
 def _differs(sign: Sign, conditions: Conditions) -> bool:

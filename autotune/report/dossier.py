@@ -14,6 +14,8 @@ from autotune.trial.measurement import Measurement, TrialResult
 
 BASELINE: Final = "baseline"
 """The baseline's name in a confirmation, and in every picture."""
+DEFAULT: Final = "default"
+"""The name of the best of what engines do as their documentation starts them."""
 TWIN: Final = "twin"
 """The name of the second run of the leader's configuration."""
 PLAN: Final = "plan"
@@ -61,8 +63,10 @@ class Dossier:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether the plan is the baseline itself, whose placement no other configuration has."""
-        return self.plan.configuration.placement == "unpinned"
+        """Whether the plan is the baseline itself; where it was not confirmed, its gain tells that."""
+        verdict = self.plan.confirmation.verdict
+        is_unpinned = self.plan.configuration.placement == "unpinned"
+        return verdict == "baseline" or (verdict == "unconfirmed" and is_unpinned and self.plan.gain == 1)
 
     @property
     def name(self) -> Literal["plan", "baseline"]:
@@ -70,7 +74,7 @@ class Dossier:
         return BASELINE if self.is_baseline else PLAN
 
     def contender(self, run: ConfirmationRecord) -> str:
-        """The run's name in pictures: `plan`, `baseline`, `twin` or `trial 7`."""
+        """The run's name in pictures: `plan`, `baseline`, `default`, `twin` or `trial 7`."""
         if run.contender in (BASELINE, TWIN) or run.configuration != self.plan.configuration:
             return run.contender
         return self.name

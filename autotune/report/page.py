@@ -15,7 +15,9 @@ from autotune.plan.describe import (
     confirmation_sentences,
     provenance_facts,
     quality_facts,
+    quietness_sentences,
     requests_facts,
+    search_facts,
 )
 from autotune.report.dossier import Dossier
 from autotune.report.figures.picture import MARK, Missing, Picture, inlined
@@ -46,6 +48,7 @@ def page(dossier: Dossier, pictures: Sequence[Picture | Missing]) -> str:
         pictures: all those of the catalogue, drawn or missing.
     """
     plan = dossier.plan
+    quietness = list(quietness_sentences(plan))
     text = (
         _environment()
         .get_template("report.html")
@@ -61,9 +64,9 @@ def page(dossier: Dossier, pictures: Sequence[Picture | Missing]) -> str:
             quality=list(quality_facts(plan.quality)) if plan.quality else [],
             requests=list(requests_facts(plan.requests)) if plan.requests else [],
             latencies=latency_table(dossier),
-            confirmation=[
-                text for text in confirmation_sentences(plan) if text != plan.confirmation.quietness
-            ],
+            confirmation=[text for text in confirmation_sentences(plan) if text not in quietness],
+            quietness=quietness,
+            search=list(search_facts(plan)),
             ties=tie_sentence(plan),
             finalists=finalists_table(plan),
             runs=runs_table(dossier),

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from autotune.plan.evidence import Range
-from autotune.report.dossier import BASELINE, PLAN, TWIN, Dossier
+from autotune.report.dossier import BASELINE, DEFAULT, PLAN, TWIN, Dossier
 from autotune.statistics.paired import paired_ratio
 from autotune.store.records import ConfirmationRecord
 
-Kind = Literal["plan", "tied", "likely", "worse", "twin"]
+Kind = Literal["plan", "tied", "likely", "worse", "twin", "default"]
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,25 @@ class Standing:
 
 
 def against_plan(dossier: Dossier) -> tuple[Standing, ...]:
-    """The finalists against the plan, as its document states them, best first; empty without any."""
+    """The finalists and the best default against the plan, as documented, best first; may be empty."""
     rivals = [
         Standing(f"trial {rival.trial}", rival.standing, rival.ratio, rival.ratio_range)
         for rival in dossier.plan.confirmation.rivals
         if rival.ratio is not None and rival.standing != "failed"
     ]
-    own = [Standing(dossier.name, PLAN, 1.0, None)] if rivals else []
-    return _best_first([*own, *rivals])
+    others = [*rivals, *_default_against_plan(dossier)]
+    own = [Standing(dossier.name, PLAN, 1.0, None)] if others else []
+    return _best_first([*own, *others])
+
+
+def _default_against_plan(dossier: Dossier) -> Iterator[Standing]:
+    """The best default, where it is neither the plan nor the baseline, which the other ratios are of."""
+    default = dossier.plan.confirmation.default
+    is_baseline = default is not None and default.ratio == dossier.plan.gain
+    if default is None or default.said == "plan" or is_baseline or default.ratio_range is None:
+        return
+    span = Range(low=1 / default.ratio_range.high, high=1 / default.ratio_range.low)
+    yield Standing(DEFAULT, DEFAULT, 1 / default.ratio, span)
 
 
 def over_baseline(dossier: Dossier) -> tuple[Standing, ...]:
@@ -60,7 +71,10 @@ def _others_over_baseline(dossier: Dossier) -> Iterator[Standing]:
         runs = [run for run in dossier.runs if dossier.contender(run) == name]
         ratio = _paired(dossier, runs, baseline)
         if ratio is not None:
-            yield Standing(name, TWIN if name == TWIN else kinds.get(name, "worse"), *ratio)
+            yield Standing(name, _OWN_KINDS.get(name) or kinds.get(name, "worse"), *ratio)
+
+
+_OWN_KINDS: Mapping[str, Kind] = {TWIN: "twin", DEFAULT: "default"}
 
 
 def _paired(

@@ -6,19 +6,19 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from autotune.plan.claims import STANDINGS, format_probability, format_range
 from autotune.plan.describe import (
     evidence_rows,
     format_gain,
     format_objective_value,
     format_percentile,
-    format_range,
     format_time,
     placement_rows,
 )
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Rival
 from autotune.report.distributions import Distribution, distributions
-from autotune.report.disturbances import reasons, watched_runs
+from autotune.report.disturbances import fates_in_words, reasons, watched_runs
 from autotune.report.dossier import Dossier
 from autotune.report.effects import ParameterEffect, parameter_effects
 from autotune.report.figures.parameters import shown_value, title_of
@@ -39,7 +39,7 @@ class Row:
 
     Attributes:
         cells: the first names the row.
-        mark: why it stands out: `plan`, `baseline`, `failed`, ...; empty = it does not.
+        mark: why it stands out: `plan`, `baseline`, `default`, `tied`, `failed`, ...; empty = it does not.
         more: long text that is shown on demand.
     """
 
@@ -68,10 +68,18 @@ def evidence_table(plan: Plan) -> Table:
 
 def finalists_table(plan: Plan) -> Table:
     """The finalists that are not the plan, with what decides between equally good ones."""
-    columns = ("trial", "configuration", "standing", "to the plan", "95 %", "cores", "memory", "why")
+    columns = (
+        *("trial", "configuration", "to the plan", "95 %", "P(worse)", "more rounds to tell"),
+        *("cores", "memory", "why"),
+    )
     rivals = plan.confirmation.rivals
-    kept = len(columns) if any(rival.reason for rival in rivals) else len(columns) - 1
-    return Table(columns[:kept], tuple(Row(_finalist(rival)[:kept]) for rival in rivals))
+    cells = [_finalist(rival) for rival in rivals]
+    kept = [index for index in range(len(columns)) if any(row[index] for row in cells)]
+    rows = [
+        Row(tuple(row[index] for index in kept), mark=STANDINGS[rival.standing].replace(" ", "-"))
+        for rival, row in zip(rivals, cells, strict=True)
+    ]
+    return Table(tuple(columns[index] for index in kept), tuple(rows))
 
 
 def latency_table(dossier: Dossier) -> Table:
@@ -104,18 +112,22 @@ def parameters_table(dossier: Dossier) -> Table:
 
 
 def disturbances_table(dossier: Dossier) -> Table:
-    """What disturbed each run that lost blocks, and each that was given up."""
-    lost = [Row((name, str(count), reason)) for name, reason, count in reasons(watched_runs(dossier))]
+    """What disturbed each run, what became of its blocks, and which runs were given up."""
+    fates = fates_in_words(dossier)
+    disturbed = [
+        Row((name, str(count), fates[fate], reason))
+        for name, fate, reason, count in reasons(watched_runs(dossier))
+    ]
     given_up = [
         Row(
-            (f"trial {trial.number}", "all", _cut(outcome_in_words(trial))),
+            (f"trial {trial.number}", "all", "given up", _cut(outcome_in_words(trial))),
             mark="given-up",
             more=_more(trial),
         )
         for trial in dossier.trials
         if outcome(trial) == "disturbed"
     ]
-    return Table(("run", "blocks", "what disturbed them"), (*lost, *given_up))
+    return Table(("run", "blocks", "what became of them", "what disturbed them"), (*disturbed, *given_up))
 
 
 def study_text(plan: Plan) -> str:
@@ -139,8 +151,11 @@ def _finalist(rival: Rival) -> tuple[str, ...]:
     ratio = "" if rival.ratio is None else f"{rival.ratio:.3f}x"
     span = "" if rival.ratio_range is None else format_range(rival.ratio_range)
     memory = format_bytes(rival.memory_bytes) if rival.memory_bytes else ""
+    odds = "" if rival.probability is None else format_probability(rival.probability)
+    more = "" if rival.more_rounds is None else f"about {rival.more_rounds}"
     one = str(rival.configuration)
-    return (str(rival.trial), one, rival.standing, ratio, span, str(rival.cores), memory, rival.reason)
+    cells = (str(rival.trial), one, ratio, span, odds, more)
+    return (*cells, str(rival.cores), memory, rival.reason)
 
 
 def _trial(trial: TrialRecord, baseline: float | None, dossier: Dossier) -> Row:
@@ -174,8 +189,8 @@ def _cut(text: str) -> str:
 def _mark(trial: TrialRecord, dossier: Dossier) -> str:
     if trial.configuration == dossier.plan.configuration and trial.score is not None:
         return "plan"
-    if trial.baseline and trial.score is not None:
-        return "baseline"
+    if trial.configuration.placement == "unpinned" and trial.score is not None:
+        return "baseline" if trial.baseline else "default"
     return "" if outcome(trial) == "measured" else outcome(trial).replace(" ", "-")
 
 

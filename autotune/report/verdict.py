@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from autotune.plan.claims import default_words, format_probability
 from autotune.plan.describe import format_estimate
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Estimate, Rival
@@ -28,42 +30,107 @@ class Headline:
 
 def headline(plan: Plan) -> Headline:
     """The verdict of the plan's confirmation, with its figures."""
+    tone, text, why = _head(plan)
+    if plan.confirmation.verdict == "unconfirmed":
+        return Headline(tone, text, _joined(why, _beside_default(plan)))
+    return Headline(tone, text, _joined(why, _reached(plan), _beside_default(plan), _rounds(plan)))
+
+
+def _head(plan: Plan) -> tuple[Tone, str, str]:
+    """The tone, the sentence, and what is to be said first of it."""
     verdict = plan.confirmation.verdict
     if verdict == "better":
-        return Headline("good", _better(plan), f"{_reached(plan)} {_rounds(plan)}")
+        return "good", f"The plan {_surpasses(plan)}.{_interval(plan)}", ""
+    if verdict == "likely":
+        sure = _in_parentheses(plan.confirmation.probability)
+        text = f"It is likely that the plan {_surpasses(plan)}{sure}: not yet shown."
+        return "neutral", text, _joined(_interval(plan), _more(plan))
+    if verdict == "tied":
+        sure = _in_parentheses(plan.confirmation.probability, "it is better with ")
+        text = f"The plan is probably the best, and not told apart from the baseline so far{sure}."
+        return (
+            "neutral",
+            text,
+            _joined(f"In these rounds, it {_surpasses(plan)}.", _interval(plan), _more(plan)),
+        )
     if verdict == "baseline":
         alone = "Nothing else was there to be compared with the baseline"
-        why = alone if plan.confirmation.is_alone else "Nothing was shown to beat the baseline"
-        text = f"{why}: the out-of-box configuration is the plan."
-        return Headline("neutral", text, f"{_reached(plan)} {_rounds(plan)}")
+        why = (
+            alone if plan.confirmation.is_alone else "No finalist was surely enough better than the baseline"
+        )
+        return "neutral", f"{why}: the out-of-box configuration is the plan.", ""
     if verdict == "unopposed":
         text = f"The plan reaches {_value(plan, plan.estimate)}; there is no baseline to compare it with."
-        why = "The out-of-box configuration failed, or misses a limit."
-        return Headline("neutral", text, f"{why} {_reached(plan)} {_rounds(plan)}")
-    return Headline("caution", _unconfirmed(plan), _UNCONFIRMED)
+        return "neutral", text, "The out-of-box configuration failed, or misses a limit."
+    return "caution", _unconfirmed(plan), _UNCONFIRMED
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(sentence.strip() for sentence in sentences if sentence)
+
+
+def _in_parentheses(probability: float | None, before: str = "") -> str:
+    return "" if probability is None else f" ({before}{format_probability(probability)})"
+
+
+def _more(plan: Plan) -> str:
+    """How many more rounds would show it."""
+    count = plan.confirmation.more_rounds
+    if count is None:
+        return "More rounds would hardly tell."
+    return f"About {count} more round{'' if count == 1 else 's'} would show it (confirm.rounds)."
+
+
+def _beside_default(plan: Plan) -> str:
+    """The plan beside the best of what people start today; empty where that is not known."""
+    words = default_words(plan)
+    return f"Beside what people start today: {words}." if words else ""
 
 
 def ties(plan: Plan) -> tuple[Rival, ...]:
-    """The finalists that cannot be told from the plan."""
+    """The finalists that were not told apart from the plan."""
     return tuple(rival for rival in plan.confirmation.rivals if rival.standing == "tied")
 
 
 def tie_sentence(plan: Plan) -> str:
-    """Which finalists are as good as the plan, and why they are not the plan.
+    """Which finalists may be as good as the plan, and why they are not the plan.
 
-    Empty without any, and where the baseline is the plan: it is so because none was shown to beat it.
+    Empty without any, and where the baseline is the plan: none was surely enough better than that.
     """
-    numbers = [str(rival.trial) for rival in ties(plan)]
-    if not numbers or plan.confirmation.verdict == "baseline":
+    if plan.confirmation.verdict == "baseline":
         return ""
-    names = f"Trial {numbers[0]} is"
-    if len(numbers) > 1:
-        names = f"Trials {', '.join(numbers[:-1])} and {numbers[-1]} are"
+    return _joined(_tied(ties(plan)), _likely(plan))
+
+
+def _tied(rivals: Sequence[Rival]) -> str:
+    names = _trials(rivals)
+    if not names:
+        return ""
     return (
-        f"{names} not distinguishable from the plan. Of those whose estimates lie within the indifference "
+        f"{names} not told apart from the plan so far. Of those whose estimates lie within the indifference "
         "zone (confirm.tie) of the best, the plan is the one with fewer cores, then fewer knobs, then less "
         "memory, then fewer instances."
     )
+
+
+def _likely(plan: Plan) -> str:
+    """Which finalists are likely to be worse."""
+    likely = [rival for rival in plan.confirmation.rivals if rival.standing == "likely"]
+    names = _trials(likely)
+    if not names:
+        return ""
+    odds = ", ".join(
+        format_probability(rival.probability) for rival in likely if rival.probability is not None
+    )
+    return f"{names} likely worse{f' ({odds})' if odds else ''}."
+
+
+def _trials(rivals: Sequence[Rival]) -> str:
+    """`Trial 3 is`, `Trials 3, 5 and 7 are`; empty without any."""
+    numbers = [str(rival.trial) for rival in rivals]
+    if len(numbers) > 1:
+        return f"Trials {', '.join(numbers[:-1])} and {numbers[-1]} are"
+    return f"Trial {numbers[0]} is" if numbers else ""
 
 
 _UNCONFIRMED = (
@@ -72,12 +139,12 @@ _UNCONFIRMED = (
 )
 
 
-def _better(plan: Plan) -> str:
-    sure = ""
-    if plan.gain_range is not None:
-        low, high = plan.gain_range.low, plan.gain_range.high
-        sure = f" With 95 % confidence it is between {_factor(low)} and {_factor(high)} times."
-    return f"The plan {_surpasses(plan)}.{sure}"
+def _interval(plan: Plan) -> str:
+    """How sure the gain is; empty where that is not known."""
+    if plan.gain_range is None:
+        return ""
+    low, high = plan.gain_range.low, plan.gain_range.high
+    return f" With 95 % confidence it is between {_factor(low)} and {_factor(high)} times."
 
 
 def _surpasses(plan: Plan) -> str:
@@ -94,7 +161,7 @@ def _factor(gain: float) -> str:
 
 
 def _unconfirmed(plan: Plan) -> str:
-    if plan.configuration.placement == "unpinned":
+    if plan.configuration.placement == "unpinned" and plan.gain in (None, 1):
         return "Not confirmed: the search measured nothing better than the out-of-box configuration."
     if plan.gain is None:
         return f"Not confirmed: the search measured {_value(plan, plan.estimate)}, and has no baseline."

@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from autotune.machine.cpus import format_cpu_list
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan, PlanInstance
-from autotune.plan.evidence import Confirmation, Estimate, LatencyPercentile, Range, Rival
+from autotune.plan.evidence import (
+    Confirmation,
+    Default,
+    Estimate,
+    LatencyPercentile,
+    Range,
+    Rival,
+    Spent,
+    Unprepared,
+)
 from autotune.spec.configuration import Configuration
 from autotune.trial.measurement import Block, InstanceBlock, Measurement, Observation, ThreadMask
 
 PROGRAM = "/opt/autotune/bin/python"
+
+
+DEFAULT = Configuration(
+    instances=1,
+    threads_per_instance=0,
+    placement="unpinned",
+    sockets="0",
+    smt=False,
+    backend="fake",
+    precision="fp32",
+)
+"""The fake engine as its documentation would start it."""
 
 
 def build_commands(
@@ -60,10 +81,17 @@ def build_plan(commands: Sequence[Command] | None = None, **changes: Any) -> Pla
         "machine": _machine(started),
         "versions": {"autotune": "0.1.0", "python": "3.11.9"},
         "model": {"source": "fake:model.json", "digest": "5e" * 32, "artifact": None},
-        "study": {"name": "quickstart", "spec": {"problem": {"batch_size": 8, "sequence_length": 128}}},
+        "study": {"name": "quickstart", "spec": _SPEC},
         "trial": 7,
     }
     return Plan(**(fields | changes))
+
+
+_SPEC: Mapping[str, Any] = {
+    "problem": {"batch_size": 8, "sequence_length": 128},
+    "measure": {"disturbed": "correct"},
+    "budget": {"minutes": 5.0},
+}
 
 
 def build_estimate(throughput_sps: float) -> Estimate:
@@ -90,7 +118,7 @@ def build_estimate(throughput_sps: float) -> Estimate:
 
 
 def build_confirmation(configuration: Configuration) -> Confirmation:
-    """Three rounds that the configuration won, one rival tied with it and one worse."""
+    """Three rounds that the configuration won; one rival is tied with it, one likely worse, one worse."""
     rivals = (
         Rival(
             configuration=replace(configuration, placement="spread"),
@@ -100,6 +128,19 @@ def build_confirmation(configuration: Configuration) -> Confirmation:
             ratio_range=Range(low=0.97, high=1.01),
             cores=2,
             memory_bytes=320 * 2**20,
+            probability=0.71,
+            more_rounds=4,
+        ),
+        Rival(
+            configuration=replace(configuration, threads_per_instance=5),
+            trial=4,
+            standing="likely",
+            ratio=0.94,
+            ratio_range=Range(low=0.88, high=1.01),
+            cores=2,
+            memory_bytes=320 * 2**20,
+            probability=0.93,
+            more_rounds=2,
         ),
         Rival(
             configuration=replace(configuration, threads_per_instance=7),
@@ -109,10 +150,17 @@ def build_confirmation(configuration: Configuration) -> Confirmation:
             ratio_range=Range(low=0.77, high=0.83),
             cores=2,
             memory_bytes=320 * 2**20,
+            probability=1.0,
         ),
     )
     return Confirmation(
         verdict="better",
+        probability=1.0,
+        default=build_default(),
+        spent=Spent(
+            looking_s=12.0, preparing_s=48.0, loading_s=21.0, warming_s=14.0, measuring_s=39.0, waiting_s=6.0
+        ),
+        unprepared=(Unprepared(backend="openvino", precision="int8-static", seconds=55.0),),
         rounds=3,
         search_value=30.9,
         optimism=0.03,
@@ -122,8 +170,23 @@ def build_confirmation(configuration: Configuration) -> Confirmation:
         rivals=rivals,
         blocks=45,
         dropped_blocks=2,
-        quietness="The machine was quiet: 2 of 47 blocks were disturbed and measured again.",
+        quietness="The machine was quiet: 2 of 47 blocks were disturbed and not counted.",
+        correction="Blocks of one launch vary by 1.2 % after correction for the host's conditions.",
     )
+
+
+def build_default(**changes: Any) -> Default:
+    """The best of what people start today, which the plan beats; `changes` replace fields."""
+    fields: dict[str, Any] = {
+        "configuration": replace(DEFAULT, precision="int8-dynamic"),
+        "trial": 1,
+        "ratio": 1.24,
+        "ratio_range": Range(low=1.18, high=1.31),
+        "probability": 1.0,
+        "said": "shown",
+        "objective_value": 24.2,
+    }
+    return Default(**(fields | changes))
 
 
 def build_measurement(

@@ -12,10 +12,11 @@ from autotune.report.figures import (
     parameters,
     placement,
     scaling,
+    spent,
 )
 from autotune.report.figures.picture import Missing, Picture
 
-FIGURES = (placement, latency, finalists, confirmation, history, scaling, parameters, disturbances)
+FIGURES = (placement, latency, finalists, confirmation, history, spent, scaling, parameters, disturbances)
 NAMES: tuple[str, ...] = tuple(figure.NAME for figure in FIGURES)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from autotune.report.dossier import BASELINE, PLAN, TWIN, Dossier
+from autotune.report.dossier import BASELINE, DEFAULT, PLAN, TWIN, Dossier
 from autotune.report.figures.axes import (
     clear_of_edges,
     scale_values,
@@ -27,7 +27,8 @@ _SPREAD = 0.6
 """Share of a round's width over which its contenders stand side by side."""
 
 FAR = 1.5
-"""A baseline that is worse by more than this factor has a panel of its own: it would flatten the others."""
+"""A baseline or default that is worse by more than this factor has a panel of its own: it would flatten the
+others."""
 
 
 def picture(dossier: Dossier) -> Picture | Missing:
@@ -50,31 +51,35 @@ def picture(dossier: Dossier) -> Picture | Missing:
 
 
 def by_contender(dossier: Dossier) -> dict[str, list[ConfirmationRecord]]:
-    """The runs by the contender's name in pictures: the plan first, the baseline last."""
+    """The runs by the contender's name in pictures: the plan first, the default and the baseline last."""
     found: dict[str, list[ConfirmationRecord]] = {}
     for run in dossier.runs:
         found.setdefault(dossier.contender(run), []).append(run)
-    order = {PLAN: -2, TWIN: -1, BASELINE: 1}
+    order = {PLAN: -2, TWIN: -1, DEFAULT: 1, BASELINE: 2}
     return dict(sorted(found.items(), key=lambda item: (order.get(item[0], 0), item[1][0].trial)))
 
 
 def _panels(figure: Figure, dossier: Dossier, contenders: Runs) -> list[tuple[Axes, list[str]]]:
     """The axes, each with the contenders that are drawn in it."""
-    near = [name for name in contenders if name != BASELINE]
-    if len(near) < len(contenders) and near and _is_far(dossier, contenders, near):
+    racing = [name for name in contenders if name not in (DEFAULT, BASELINE)]
+    references = [name for name in contenders if name not in racing]
+    below = [name for name in references if racing and _is_far(dossier, contenders, racing, name)]
+    if below:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2.6, 1.0])
-        panels = [(upper, near), (lower, [BASELINE])]
+        panels = [(upper, [name for name in contenders if name not in below]), (lower, below)]
     else:
         panels = [(figure.add_subplot(), list(contenders))]
     whole_numbers(panels[-1][0].xaxis)
     return panels
 
 
-def _is_far(dossier: Dossier, contenders: Runs, near: Sequence[str]) -> bool:
+def _is_far(dossier: Dossier, contenders: Runs, racing: Sequence[str], reference: str) -> bool:
+    """Whether every run of those that race is far better than every run of the reference."""
+
     def values(names: Sequence[str]) -> list[float]:
         return [dossier.goodness(run.score) for name in names for run in contenders[name] if run.score]
 
-    return min(values(near), default=0.0) > FAR * max(values([BASELINE]), default=0.0) > 0
+    return min(values(racing), default=0.0) > FAR * max(values([reference]), default=0.0) > 0
 
 
 def _draw(axes: Axes, dossier: Dossier, contenders: Runs, name: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autotune.report.dossier import BASELINE, PLAN, TWIN, Dossier
-from autotune.report.figures.picture import BLUE, GREEN, MUTED, ORANGE, PURPLE, RED, SKY
+from autotune.report.dossier import BASELINE, DEFAULT, PLAN, TWIN, Dossier
+from autotune.report.figures.picture import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, RED, SKY
 
 Dash = str | tuple[float, tuple[float, ...]]
 
@@ -22,6 +22,7 @@ class Look:
 _OWN = {
     PLAN: Look(BLUE, "o", "solid"),
     TWIN: Look(SKY, "D", (0, (1.5, 1.2))),
+    DEFAULT: Look(INK, "*", (0, (4, 1.2, 1, 1.2))),
     BASELINE: Look(MUTED, "s", (0, (6, 2))),
 }
 _OTHERS = (
@@ -33,7 +34,7 @@ _OTHERS = (
 
 
 def look(dossier: Dossier, name: str) -> Look:
-    """The look of `plan`, `baseline`, `twin` or `trial 7`; other finalists by their place in the plan."""
+    """The look of `plan`, `baseline`, `default`, `twin` or `trial 7`; others by their place in the plan."""
     if name in _OWN:
         return _OWN[name]
     rivals = [f"trial {rival.trial}" for rival in dossier.plan.confirmation.rivals]

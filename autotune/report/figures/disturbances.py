@@ -1,4 +1,4 @@
-"""Disturbances over the study: which blocks were dropped, and under what conditions the others were kept."""
+"""Disturbances over the study: what became of blocks, and what was seen of the host during each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
-from autotune.report.disturbances import SIGNS, Fate, Sign, Watched, visible_signs, watched_runs
+from autotune.report.disturbances import (
+    SIGNS,
+    Fate,
+    Sign,
+    Watched,
+    fates_in_words,
+    visible_signs,
+    watched_runs,
+)
 from autotune.report.dossier import Dossier
 from autotune.report.figures.axes import whole_numbers
 from autotune.report.figures.picture import (
@@ -26,12 +34,12 @@ NAME, TITLE = "disturbances", "Disturbances over the study"
 _TRIFLE = 0.06
 """Differences from a quiet machine that an axis does not magnify."""
 
-_FATES: Mapping[Fate, tuple[str, str, str, str]] = {
-    "kept": (SKY, "", ".", "counted"),
-    "kept-disturbed": (ORANGE, "...", "^", "disturbed, counted all the same"),
-    "dropped": (RED, "///", "x", "disturbed, measured again"),
+_FATES: Mapping[Fate, tuple[str, str, str]] = {
+    "kept": (SKY, "", "."),
+    "kept-disturbed": (ORANGE, "...", "^"),
+    "dropped": (RED, "///", "x"),
 }
-"""Colour, hatching of bars, marker, and name in the legend, by what became of a block."""
+"""Colour, hatching of bars, and marker, by what became of a block."""
 
 _ROOM = 0.7
 """Share of a run's width over which its blocks stand side by side."""
@@ -42,14 +50,14 @@ def picture(dossier: Dossier) -> Picture | Missing:
     runs = watched_runs(dossier)
     if not runs:
         return Missing(NAME, TITLE, "The runs' conditions are in the store, which was not at hand.")
-    signs = visible_signs(runs)
+    signs, words = visible_signs(runs), fates_in_words(dossier)
     with drawing():
         figure = new_figure(2.1 + 1.05 * len(signs))
         grid = figure.subplots(
             1 + len(signs), 1, sharex=True, squeeze=False, height_ratios=[1.3] + [1.0] * len(signs)
         )
         panels: list[Axes] = list(grid[:, 0])
-        _draw_counts(panels[0], runs)
+        _draw_counts(panels[0], runs, words)
         for axes, name in zip(panels[1:], signs, strict=True):
             _draw_sign(axes, runs, SIGNS[name], name)
         _mark_confirmation(panels, dossier)
@@ -58,13 +66,13 @@ def picture(dossier: Dossier) -> Picture | Missing:
         whole_numbers(panels[-1].xaxis)
         figure.align_ylabels()
         legend_above(panels[0])
-    return Picture(NAME, TITLE, _CAPTION, _description(runs), figure)
+    return Picture(NAME, TITLE, _CAPTION, _description(runs, words), figure)
 
 
-def _draw_counts(axes: Axes, runs: Sequence[Watched]) -> None:
+def _draw_counts(axes: Axes, runs: Sequence[Watched], words: Mapping[Fate, str]) -> None:
     numbers = range(1, len(runs) + 1)
     below = [0] * len(runs)
-    for fate, (colour, hatch, _, label) in _FATES.items():
+    for fate, (colour, hatch, _) in _FATES.items():
         counts = [run.count(fate) for run in runs]
         if any(counts):
             axes.bar(
@@ -75,7 +83,7 @@ def _draw_counts(axes: Axes, runs: Sequence[Watched]) -> None:
                 hatch=hatch,
                 edgecolor="white",
                 linewidth=0.3,
-                label=label,
+                label=words[fate],
             )
         below = [under + count for under, count in zip(below, counts, strict=True)]
     lost = [number for number, run in zip(numbers, runs, strict=True) if run.is_disturbed]
@@ -96,7 +104,7 @@ def _draw_sign(axes: Axes, runs: Sequence[Watched], sign: Sign, name: str) -> No
                 points[fate].append((at, value))
     for fate, mine in points.items():
         if mine:
-            colour, _, marker, _ = _FATES[fate]
+            colour, _, marker = _FATES[fate]
             axes.plot(*zip(*mine, strict=True), marker, color=colour, markersize=5, gid=f"{name}-{fate}")
     axes.axhline(sign.quiet, color=MUTED, linewidth=0.8)
     axes.set_ylabel(sign.name, fontsize=7.5)
@@ -118,11 +126,9 @@ def _mark_confirmation(panels: Sequence[Axes], dossier: Dossier) -> None:
             axes.axvline(len(dossier.trials) + 0.5, color=MUTED, linestyle=":", linewidth=1.0)
 
 
-def _description(runs: Sequence[Watched]) -> str:
-    told = ", ".join(
-        f"{count} {label}"
-        for fate, (_, _, _, label) in _FATES.items()
-        if (count := sum(run.count(fate) for run in runs))
+def _description(runs: Sequence[Watched], words: Mapping[Fate, str]) -> str:
+    told = "; ".join(
+        f"{count} {words[fate]}" for fate in _FATES if (count := sum(run.count(fate) for run in runs))
     )
     lost = sum(run.is_disturbed for run in runs)
     given_up = f" {lost} runs were given up as disturbed." if lost else ""
@@ -131,6 +137,6 @@ def _description(runs: Sequence[Watched]) -> str:
 
 _CAPTION = (
     "Above, the blocks of each run; below, what was seen of the host during each block, "
-    "beside the line of a quiet machine. The dotted line is where the confirmation "
-    "began."
+    "beside the line of a quiet machine. Speed is that of a small calculation beside the block, against its "
+    "median: 1 is as usual. The dotted line is where the confirmation began."
 )

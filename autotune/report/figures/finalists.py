@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from matplotlib.axes import Axes
 
-from autotune.plan.describe import format_range
+from autotune.plan.claims import STANDINGS, format_range
 from autotune.report.dossier import Dossier
 from autotune.report.figures.axes import name_marker, scale_values
 from autotune.report.figures.contenders import look
@@ -63,7 +63,7 @@ def _draw(axes: Axes, dossier: Dossier, standings: Sequence[Standing], panel: st
 
 
 def _row_name(one: Standing) -> str:
-    return f"{one.name}, {one.kind}" if one.kind in ("tied", "worse") else one.name
+    return f"{one.name}, {STANDINGS[one.kind]}" if one.kind in STANDINGS else one.name
 
 
 def _draw_tie_zone(axes: Axes, tie: float | None) -> None:
