@@ -80,7 +80,7 @@ def documented_engines(pairs: Iterable[tuple[str, Precision]]) -> tuple[tuple[st
 
 
 def _documented(name: str) -> tuple[Precision, ...]:
-    backend = get_backend(name)
+    backend = backends().get(name)
     return backend.documented if isinstance(backend, Documented) else ("fp32",)
 
 

@@ -39,7 +39,7 @@ from autotune.spec.study import Measure, Objective
 from autotune.statistics.paired import mean_interval, paired_ratio
 from autotune.trial.measurement import Conditions, Failure
 from autotune.trial.run import run_trial
-from autotune.trial.stopping import scores_of
+from autotune.trial.stopping import goodness_of_blocks
 from autotune.trial.watch import Observer, Watch
 
 LOOP = Path(__file__).resolve().parents[2] / "tests" / "trial" / "plain_onnxruntime_loop.py"
@@ -150,7 +150,13 @@ class Fixed:
         )
         if isinstance(result, Failure):
             raise RuntimeError(f"{result.kind}: {result.reason}")
-        return list(zip(scores_of(result, THROUGHPUT), turns.turns.samples_per_s, strict=True))
+        return list(
+            zip(
+                goodness_of_blocks(result.blocks, "offline", THROUGHPUT),
+                turns.turns.samples_per_s,
+                strict=True,
+            )
+        )
 
     @contextmanager
     def _loop(self) -> Iterator[PlainLoop]:

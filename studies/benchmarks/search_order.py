@@ -46,7 +46,7 @@ import yaml
 
 from autotune.search.beliefs import Prior
 from autotune.search.bounds import Engine
-from autotune.search.estimate import EARLY_CONFIRMATION_SHARE
+from autotune.search.estimate import CONFIRMATION_SHARE
 from autotune.search.expectations import expectations
 from autotune.search.likeness import most_threads
 from autotune.search.order import promising_order
@@ -224,7 +224,7 @@ def search(case: Case) -> Found:
     spec, space, _ = space_of(case.kind, case.cores)
     world = world_of(case)
     noise = random.Random(f"noise {case}")
-    clock_s, limit_s = 0.0, (1 - EARLY_CONFIRMATION_SHARE) * case.minutes * 60
+    clock_s, limit_s = 0.0, (1 - CONFIRMATION_SHARE) * case.minutes * 60
     looks = _looks(case, world)
     clock_s += LOOK_S * len(looks)
     chooser = _chooser(case, spec, world, looks, limit_s)
