@@ -41,6 +41,10 @@ class LegalSampler(BaseSampler):
     `autotune.search.second_stage` says whose knobs are turned; then the rest. The queue is kept here and not
     in the storage (`Study.enqueue_trial`), so that failures can shorten it. Every choice depends only on the
     study's trials, the prospects and the time left, so a resumed study goes on as it would have.
+
+    Optuna keeps the trials and its own samplers propose nothing: on 16 simulated cores its TPE, from the 26th
+    trial on, left a regret of 0.3 and 1.1 % after 20 and 60 minutes where the prospects leave 0.3 and 1.0 %
+    (three kinds of cpu of `studies/benchmarks/search_order.py`, three seeds of each).
     """
 
     def __init__(
