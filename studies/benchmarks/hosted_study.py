@@ -253,7 +253,11 @@ class Study:
     def search_s(self) -> float:
         """How long the search may take."""
         scored = {one.configuration for one in self.records if one.score is not None and not one.baseline}
-        return search_s(self.spec, round_s=self.round_s(), candidates=len(scored))
+        return self.without(candidates=len(scored))
+
+    def without(self, **rounds: Any) -> float:
+        """The search's part of the minutes, without what is kept for a confirmation of such rounds."""
+        return float(search_s(self.spec, round_s=self.round_s(), **rounds))
 
     def measure(self, index: int, measure: Measure, *, searches: bool = False) -> TrialResult:
         """Launch and measure one configuration on the host, in a race where it is of the search."""
@@ -467,6 +471,14 @@ class After(Before):
         how |= {"treatment": measure.disturbed, "load": load_of(configuration_of(index))}
         how |= {"correction": self.known().correction} if searches else {}
         return Rule("offline", THROUGHPUT, measure.blocks, measure.max_blocks, **how)
+
+    def search_s(self) -> float:
+        """See `Study`."""
+        from autotune.search.estimate import needed_rounds
+        from autotune.search.experience import run_blocks
+
+        spread = self.known().run_spread(run_blocks(self.spec))
+        return self.without(rounds=needed_rounds(self.spec, spread))
 
     def rival(self) -> Rival | None:
         """See `Study`."""
