@@ -130,6 +130,7 @@ def look_ahead(setup: Setup, observer: Observer) -> Foresight:
                 tell=lambda pair, answer: observer.looked(*pair, answer),
             )
     looking_s = time.monotonic() - begin_s
+    observer.looked_around(looking_s, _fastest_first(looks), looks.reason)
     everything = dict.fromkeys(
         one.prepared for one in (space.baseline, *space.configurations, *space.defaults)
     )
@@ -161,6 +162,11 @@ def _pairs(setup: Setup) -> list[Pair]:
 def _is_there(setup: Setup, pair: Prepared, cache: ArtifactCache) -> bool:
     variant, isa = setup.variants[pair.model], setup.machine.isa
     return find_artifact(variant.model.digest, pair, isa, cache, variant.calibration) is not None
+
+
+def _fastest_first(looks: Looks) -> list[str]:
+    ranked = sorted(_seen(looks).items(), key=lambda item: item[1].request_s)
+    return [" ".join(pair) for pair, _ in ranked]
 
 
 def _seen(looks: Looks) -> dict[Pair, Look]:

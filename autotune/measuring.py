@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from autotune.backends.availability import compiling_engines
@@ -62,6 +62,7 @@ class Bench:
         assessments: how near their answers are to the reference's, by the knobs that change answers too.
         scores: what the fp32 references of variants reach on labelled texts.
         rates: requests per second that configurations were last found to bear, of scenario `server`.
+        prices_s: about how long artifacts will take to prepare, as far as that is known.
         launches: of this study's trials, those of earlier calls included: each has arrivals of its own.
     """
 
@@ -73,6 +74,7 @@ class Bench:
     scores: dict[str, LabelledScore] = field(default_factory=dict)
     rates: dict[Configuration, float] = field(default_factory=dict)
     launches: int = 0
+    prices_s: Mapping[Prepared, float] = field(default_factory=dict)
 
     def search(
         self,
@@ -316,7 +318,7 @@ class Bench:
         """From the cache each time, as somebody may have pruned it since the last trial."""
         one, variant = configuration.prepared, self.setup.variant(configuration)
         if one not in self.prepared:
-            self.observer.preparing(one)
+            self.observer.preparing(one, self.prices_s.get(one))
             self.prepared.add(one)
         return prepare_artifact(
             variant.model,

@@ -268,7 +268,9 @@ class _Run:
         has_bound, search_s = self.setup.spec.budget.minutes is not None, self._search_s()
         self.search.turn_knobs(now=has_bound and self._elapsed_s() >= (1 - SHARE) * search_s)
         this_call = self.records[self.resumed_with :]
-        self.search.rank_by(self.foresight.prospects(this_call, search_s=search_s if has_bound else None))
+        prospects = self.foresight.prospects(this_call, search_s=search_s if has_bound else None)
+        self.bench.prices_s = prospects.prices_s
+        self.search.rank_by(prospects)
         self.search.mind(max(0.0, search_s - self._elapsed_s()), self.foresight.there)
 
     def _search_s(self) -> float:
@@ -292,7 +294,15 @@ class _Run:
             best=leader,
             gain=None if leader is None else gain(leader, measured_baseline(self.records), spec),
             left_s=self._left_s(),
+            half_width=self._half_width(),
         )
+
+    def _half_width(self) -> float | None:
+        """How sure the newest trial's score is."""
+        newest = self.records[-1].result if self.records else None
+        if not isinstance(newest, Measurement) or self.setup.spec.scenario == "server":
+            return None
+        return self._known().half_width(newest)
 
     def _left_s(self) -> float | None:
         spec, done = self.setup.spec, len(self.records) - self.resumed_with

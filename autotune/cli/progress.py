@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from autotune.cli import output
 from autotune.cli.interruption import Interruption
+from autotune.model.looked import Look, Refused
 from autotune.report.progress import Observer, Progress
 from autotune.report.scores import format_score
 from autotune.rounds import Run
@@ -14,7 +15,13 @@ from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.study import StudySpec
 from autotune.store.records import TrialRecord
 from autotune.trial.measurement import Failure
-from autotune.units import format_duration
+from autotune.units import format_duration, format_latency
+
+NAMED_LOOKS = 4
+"""So many of the engines that look fastest are named."""
+
+WIDE = 0.05
+"""An interval that is wider to either side is worth showing."""
 
 
 class TerminalObserver(Observer):
@@ -37,9 +44,29 @@ class TerminalObserver(Observer):
         """Say that another process measures."""
         output.message(text)
 
-    def preparing(self, one: Prepared) -> None:
-        """Show what is prepared."""
-        output.status(f"preparing the model: {one}")
+    def looking(self, count: int) -> None:
+        """Show that engines are looked at."""
+        output.status(f"looking at {count} engines and precisions, with a few of the model's layers")
+
+    def looked(self, backend: str, precision: str, answer: Look | Refused) -> None:
+        """Show what a look found."""
+        found = format_latency(answer.request_s) if isinstance(answer, Look) else answer.reason
+        output.status(f"looked at {backend} {precision}: {found}")
+
+    def looked_around(self, seconds: float, best: Sequence[str], reason: str) -> None:
+        """Say which engines look fastest, or why none could be looked at."""
+        if reason:
+            output.message(f"no look at the engines: {reason}")
+        elif best:
+            took, fastest = format_duration(seconds), ", ".join(best[:NAMED_LOOKS])
+            output.message(
+                f"looked at {len(best)} engines and precisions in {took}, fastest first: {fastest}"
+            )
+
+    def preparing(self, one: Prepared, seconds: float | None) -> None:
+        """Show what is prepared, and about how long that takes."""
+        price = "" if not seconds else f" (about {format_duration(seconds)})"
+        output.status(f"preparing the model: {one}{price}")
 
     def comparing(self, one: Prepared) -> None:
         """Show what is compared."""
@@ -57,7 +84,7 @@ class TerminalObserver(Observer):
 
     def trial_ended(self, record: TrialRecord, progress: Progress) -> None:
         """Print the trial's outcome, the best so far and the time left."""
-        outcome = self._outcome(record)
+        outcome = self._outcome(record, progress.half_width)
         line = f"{_position(progress.finished, progress)} {_what(record)}{record.configuration}: {outcome}"
         output.message(f"{line}; {self._standing(progress)}")
 
@@ -77,10 +104,11 @@ class TerminalObserver(Observer):
         """Say why the search is over."""
         output.message(f"{reason}: {progress.finished} trials")
 
-    def _outcome(self, record: TrialRecord) -> str:
+    def _outcome(self, record: TrialRecord, half_width: float | None) -> str:
         if isinstance(record.result, Failure):
             return f"{record.result.kind}: {record.result.reason}"
-        value = format_score(self._spec, record.score or 0.0)
+        unsure = f" (+- {half_width:.0%})" if half_width is not None and half_width > WIDE else ""
+        value = format_score(self._spec, record.score or 0.0) + unsure
         missed = [f"{name} limit missed by {by:.0%}" for name, by in record.violations.items() if by > 0]
         return ", ".join([value, *missed])
 

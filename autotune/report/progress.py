@@ -21,6 +21,8 @@ class Progress:
         best: the best trial that meets the limits.
         gain: of the best over the baseline; None without both.
         left_s: seconds left at most, judged by the trials of this run; None before the first.
+        half_width: half of the 95 % interval of the newest trial's score, as a share: what one launch can say;
+            None where it gave none.
     """
 
     finished: int
@@ -28,6 +30,7 @@ class Progress:
     best: TrialRecord | None
     gain: float | None
     left_s: float | None
+    half_width: float | None = None
 
 
 class Observer:
@@ -49,8 +52,16 @@ class Observer:
     def looked(self, backend: str, precision: str, answer: Look | Refused) -> None:
         """One was looked at; from the cache, or now."""
 
-    def preparing(self, one: Prepared) -> None:
-        """The model is about to be prepared for an engine."""
+    def looked_around(self, seconds: float, best: Sequence[str], reason: str) -> None:
+        """All looks are taken, in so many seconds.
+
+        Args:
+            best: engines and precisions in words, fastest first.
+            reason: why this model cannot be looked at; empty where it can.
+        """
+
+    def preparing(self, one: Prepared, seconds: float | None) -> None:
+        """The model is about to be prepared for an engine, which will take about so many seconds, if known."""
 
     def comparing(self, one: Prepared) -> None:
         """The answers of an engine at a precision are about to be compared with the fp32 reference's."""
