@@ -259,7 +259,8 @@ def test_a_plan_alone_shows_what_it_carries_and_says_what_is_missing() -> None:
     ],
 )
 def test_the_verdict_is_told_in_plain_words(changes: dict[str, Any], words: str) -> None:
-    told = {key: changes[key] for key in ("verdict", "probability", "more_rounds") if key in changes}
+    names = {"verdict", "probability", "more_rounds"}
+    told = {key: value for key, value in changes.items() if key in names}
     plan = build_plan(**{key: value for key, value in changes.items() if key not in told})
     confirmation = plan.confirmation.model_copy(update=told)
     assert words in read(Dossier(plan.model_copy(update={"confirmation": confirmation}))).words
