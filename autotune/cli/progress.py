@@ -58,9 +58,7 @@ class TerminalObserver(Observer):
         if reason:
             output.message(f"no look at the engines: {reason}")
         elif best:
-            took, fastest = format_duration(seconds), ", ".join(best[:NAMED_LOOKS])
-            output.message(
-                f"looked at {len(best)} engines and precisions in {took}, fastest first: {fastest}"
+XX                f"looked at {len(best)} engines and precisions in {took}, fastest first: {fastest}"
             )
 
     def preparing(self, one: Prepared, seconds: float | None) -> None:

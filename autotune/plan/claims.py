@@ -48,7 +48,7 @@ def verdict_sentence(plan: Plan) -> str:
     if done.verdict not in ("likely", "tied"):
         return told
     sure = "" if done.probability is None else f" ({format_probability(done.probability)})"
-    return f"{told.format(sure=sure)} {_more(done.more_rounds)}"
+    return f"{told.format(sure=sure)} {more_sentence(done.more_rounds)}"
 
 
 _VERDICTS = {
@@ -66,11 +66,11 @@ _VERDICTS = {
 }
 
 
-def _more(rounds: int | None) -> str:
-    """What it would take to tell."""
+def more_sentence(rounds: int | None) -> str:
+    """How many more rounds it would take to tell the plan from the baseline."""
     if rounds is None:
         return "More rounds would hardly tell."
-    return f"About {_rounds(rounds)} would show it (confirm.rounds)."
+    return f"About {_rounds(rounds)} would tell (confirm.rounds)."
 
 
 def _rounds(count: int) -> str:

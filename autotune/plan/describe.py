@@ -255,7 +255,7 @@ def rival_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
     """A heading, then a finalist in each row that is not the plan."""
     rivals = plan.confirmation.rivals
     has_odds = any(rival.probability is not None for rival in rivals)
-    columns = ("trial", "instances x threads", "placement", "engine", "ratio", "standing", "P(worse)")
+    columns = ("trial", "inst. x threads", "placement", "engine", "ratio", "standing", "P(worse)")
     kept = len(columns) if has_odds else len(columns) - 1
     yield columns[:kept]
     for rival in rivals:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from autotune.report.dossier import Dossier
-from autotune.report.outcome import is_feasible
+from autotune.report.outcome import is_feasible, is_searched
 from autotune.spec.configuration import Configuration
 
 PARAMETERS: Final = tuple(field.name for field in fields(Configuration))
@@ -91,11 +91,11 @@ def parameter_effects(dossier: Dossier) -> tuple[ParameterEffect, ...]:
 
 
 def _tried(dossier: Dossier) -> list[Tried]:
-    """What met the limits, the baseline left out: its values are no choice of the search."""
+    """What met the limits, without baseline and defaults: their values are no choice of the search."""
     return [
         (trial.configuration, dossier.goodness(trial.score))
         for trial in dossier.trials
-        if is_feasible(trial) and not trial.baseline and trial.score
+        if is_feasible(trial) and is_searched(trial) and trial.score
     ]
 
 

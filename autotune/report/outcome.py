@@ -27,6 +27,11 @@ def is_feasible(record: Record) -> bool:
     return record.score is not None and outcome(record) in ("measured", "raced out")
 
 
+def is_searched(record: Record) -> bool:
+    """Whether the search chose its values: baseline and defaults leave threads and cpus to others."""
+    return record.configuration.placement != "unpinned"
+
+
 def outcome_in_words(record: Record) -> str:
     """What became of it, with the reason where it has no score."""
     result = record.result

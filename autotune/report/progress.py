@@ -21,8 +21,8 @@ class Progress:
         best: the best trial that meets the limits.
         gain: of the best over the baseline; None without both.
         left_s: seconds left at most, judged by the trials of this run; None before the first.
-        half_width: half of the 95 % interval of the newest trial's score, as a share: what one launch can say;
-            None where it gave none.
+        half_width: half of the 95 % interval of the newest trial's score, as a share, by what one launch
+            can say; None where it gave none.
     """
 
     finished: int
@@ -61,7 +61,7 @@ class Observer:
         """
 
     def preparing(self, one: Prepared, seconds: float | None) -> None:
-        """The model is about to be prepared for an engine, which will take about so many seconds, if known."""
+        """The model is about to be prepared for an engine; about so many seconds, where that is known."""
 
     def comparing(self, one: Prepared) -> None:
         """The answers of an engine at a precision are about to be compared with the fp32 reference's."""

@@ -69,7 +69,7 @@ def evidence_table(plan: Plan) -> Table:
 def finalists_table(plan: Plan) -> Table:
     """The finalists that are not the plan, with what decides between equally good ones."""
     columns = (
-        *("trial", "configuration", "to the plan", "95 %", "P(worse)", "more rounds to tell"),
+        *("trial", "configuration", "to the plan", "95 %", "P(worse)", "more rounds"),
         *("cores", "memory", "why"),
     )
     rivals = plan.confirmation.rivals

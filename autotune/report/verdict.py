@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from autotune.plan.claims import default_words, format_probability
+from autotune.plan.claims import default_words, format_probability, more_sentence
 from autotune.plan.describe import format_estimate
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Estimate, Rival
@@ -44,14 +44,18 @@ def _head(plan: Plan) -> tuple[Tone, str, str]:
     if verdict == "likely":
         sure = _in_parentheses(plan.confirmation.probability)
         text = f"It is likely that the plan {_surpasses(plan)}{sure}: not yet shown."
-        return "neutral", text, _joined(_interval(plan), _more(plan))
+        return "neutral", text, _joined(_interval(plan), more_sentence(plan.confirmation.more_rounds))
     if verdict == "tied":
         sure = _in_parentheses(plan.confirmation.probability, "it is better with ")
         text = f"The plan is probably the best, and not told apart from the baseline so far{sure}."
         return (
             "neutral",
             text,
-            _joined(f"In these rounds, it {_surpasses(plan)}.", _interval(plan), _more(plan)),
+            _joined(
+                f"In these rounds, it {_surpasses(plan)}.",
+                _interval(plan),
+                more_sentence(plan.confirmation.more_rounds),
+            ),
         )
     if verdict == "baseline":
         alone = "Nothing else was there to be compared with the baseline"
@@ -71,14 +75,6 @@ def _joined(*sentences: str) -> str:
 
 def _in_parentheses(probability: float | None, before: str = "") -> str:
     return "" if probability is None else f" ({before}{format_probability(probability)})"
-
-
-def _more(plan: Plan) -> str:
-    """How many more rounds would show it."""
-    count = plan.confirmation.more_rounds
-    if count is None:
-        return "More rounds would hardly tell."
-    return f"About {count} more round{'' if count == 1 else 's'} would show it (confirm.rounds)."
 
 
 def _beside_default(plan: Plan) -> str:

@@ -98,7 +98,7 @@ def test_the_figures_become_files(
     assert page == "report.html"
     assert {Path(figure).name for figure in figures} == {
         f"{PLAN.id}-{name}.{form}"
-        for name in ("latency", "finalists", "confirmation", "history", "scaling", "disturbances")
+        for name in ("latency", "finalists", "confirmation", "history", "spent", "scaling", "disturbances")
     }
     assert all((tmp_path / figure).read_bytes().startswith(magic) for figure in figures)
     assert autotune(*arguments).stdout == ended.stdout

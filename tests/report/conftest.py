@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from autotune.concluding import conclude, unconfirmed
+from autotune.concluding import Searched, conclude, unconfirmed
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
 from autotune.model.calibration import CalibrationSource
@@ -18,6 +18,7 @@ from autotune.model.variants import Variant
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
+from autotune.plan.evidence import Unprepared
 from autotune.preflight import Setup
 from autotune.report.dossier import Dossier, gather
 from autotune.report.figures.catalogue import draw_all
@@ -26,6 +27,7 @@ from autotune.report.page import page
 from autotune.report.ranking import best, measured_baseline, ranked
 from autotune.rounds import Entrant, Run, run_rounds
 from autotune.search.contest import Contest
+from autotune.search.experience import experience
 from autotune.search.score import goodness, score, violations
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.verdict import Contender
@@ -36,6 +38,7 @@ from autotune.store.store import StudyStore, open_store, read_store
 from autotune.testing.machines import build_machine
 from autotune.testing.noise import Noise
 from autotune.testing.simulation import SimulatedMachine
+from autotune.trial.conditions import hard_fact
 from autotune.trial.measurement import (
     Conditions,
     DroppedBlock,
@@ -49,6 +52,11 @@ SPEED: Mapping[str, float] = {"fp32": 1.0, "int8-dynamic": 2.6}
 NOISE = Noise(launch=0.01, block=0.015, request=0.05)
 QUIET = Conditions(window_s=1.0, speed=0.99, steal=0.0, others_cpus=0.01, waited=0.0)
 NOISY = Conditions(window_s=1.0, speed=0.71, steal=0.08, others_cpus=0.6, culprits=("stress-ng 4711",))
+THROTTLED = Conditions(window_s=1.0, speed=0.97, throttled_periods=3, throttled_s=0.3)
+UNPREPARED = (
+    Unprepared(backend="openvino", precision="int8-static", seconds=55.0),
+    Unprepared(backend="jax", precision="fp32", seconds=31.0),
+)
 START_S = 1_790_000_000.0
 MODEL = ResolvedModel("random:distilbert-base", "random", "5e" * 32, None, "distilbert-base", 0)
 
@@ -65,7 +73,7 @@ class Studio:
     """Makes one study in one store.
 
     Attributes:
-        disturbed_every: every so many trials, one block was dropped before.
+        disturbed_every: every so many trials, one block was lost to the CPU quota.
     """
 
     url: str
@@ -122,19 +130,23 @@ class Studio:
             space=self.space,
             versions={"autotune": "0.1.0", "python": "3.11.9", "torch": "2.13.0"},
         )
-        truths = {one: self._seconds(one) for one in (self.space.baseline, *self.space.configurations)}
+        space = self.space
+        everything = (space.baseline, *space.defaults, *space.configurations)
+        truths = {one: self._seconds(one) for one in everything}
         self.simulated = SimulatedMachine(truths, self.noise, seed=7)
 
     def _order(self) -> list[Configuration]:
         space = self.space.configurations
         step = max(1, len(space) // self.trials)
-        return [self.space.baseline, *space[::step]][: self.trials]
+        return [self.space.baseline, *self.space.defaults, *space[::step]][: self.trials]
 
     def _seconds(self, one: Configuration) -> float:
         """Of a request: threads help less and less, instances slow each other down."""
-        if one.placement == "unpinned":
+        if one == self.space.baseline:
             return self.baseline_seconds or 0.2
         speed = SPEED[one.precision] * (1.15 if one.backend == "onnxruntime" else 1.0)
+        if one.placement == "unpinned":
+            return (self.baseline_seconds or 0.2) / speed
         threads = float(one.threads_per_instance**0.97)
         return 0.25 / (speed * threads) * (1 + 0.01 * (one.instances - 1))
 
@@ -155,13 +167,13 @@ class Studio:
         )
 
     def _measured(self, number: int, one: Configuration) -> Measurement:
-        """A simulated trial under made-up conditions; now and then a disturbed block is kept."""
+        """A simulated trial under made-up conditions; now and then a block is disturbed, or lost."""
         measured = self.simulated.trial(one, self.spec.measure)
         seen = [NOISY if number % 7 == 3 and index == 1 else QUIET for index in range(len(measured.blocks))]
         blocks = tuple(
             replace(block, conditions=one) for block, one in zip(measured.blocks, seen, strict=True)
         )
-        lost = (DroppedBlock(NOISY, 12.0, "other processes took 0.60 cpus (stress-ng 4711)"),)
+        lost = (DroppedBlock(THROTTLED, 12.0, hard_fact(THROTTLED)),)
         is_disturbed = number % self.disturbed_every == self.disturbed_every - 1
         return replace(
             measured,
@@ -184,6 +196,7 @@ class Studio:
 
     def _confirmed(self, store: StudyStore, records: Sequence[TrialRecord]) -> Plan:
         entrants = self._entrants(records)
+        known = experience(self.spec, [(one.configuration, one.result) for one in records])
         contest = Contest(
             [
                 Contender(
@@ -194,6 +207,7 @@ class Studio:
             tie=self.spec.confirm.tie,
             max_rounds=self.spec.confirm.rounds,
             seed=3,
+            prior=known.prior(self.spec.measure.blocks),
         )
         runs = run_rounds(
             contest,
@@ -204,10 +218,20 @@ class Studio:
         )
         verdict = contest.verdict()
         assert verdict is not None
-        return conclude(verdict, entrants, runs, setup=self.setup, records=records)
+        return conclude(
+            verdict,
+            entrants,
+            runs,
+            setup=self.setup,
+            records=records,
+            known=known,
+            search=Searched(looking_s=12.0, unprepared=UNPREPARED),
+        )
 
     def _entrants(self, records: Sequence[TrialRecord]) -> list[Entrant]:
-        leading = [one for one in ranked(records, self.spec) if not one.baseline]
+        standing = [one for one in ranked(records, self.spec) if not one.baseline]
+        leading = [one for one in standing if one.configuration not in self.space.defaults]
+        default = [one for one in standing if one.configuration in self.space.defaults][:1]
         baseline = measured_baseline(records)
         assert baseline is not None
 
@@ -217,7 +241,8 @@ class Studio:
 
         finalists = [entrant(f"trial {one.number}", "finalist", one) for one in leading[:4]]
         twin = [entrant("twin", "twin", one) for one in leading[:1]]
-        return [*finalists, *twin, entrant("baseline", "baseline", baseline)]
+        defaults = [entrant("default", "default", one) for one in default]
+        return [*finalists, *twin, *defaults, entrant("baseline", "baseline", baseline)]
 
     def _kept(self, run: Run) -> ConfirmationRecord:
         measured = run.result if isinstance(run.result, Measurement) else None
@@ -284,7 +309,7 @@ def some_broken(number: int, configuration: Configuration) -> TrialResult | None
     """Trial 7 crashes and trial 11 is disturbed."""
     return {
         7: Failure(FailureKind.CRASH, "the worker was killed by SIGSEGV", stderr_tail="core dumped"),
-        11: Failure(FailureKind.DISTURBED, "other processes took 1.20 cpus (make 99) (6 times)"),
+        11: Failure(FailureKind.DISTURBED, "6 of 6 blocks cannot count: 2 cpus were taken away (6 times)"),
     }.get(number)
 
 

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autotune.plan.document import Plan
+from autotune.plan.evidence import Default
 from autotune.report.distributions import MAX_POINTS, curve, distributions
 from autotune.report.dossier import Dossier, choosing_runs
 from autotune.report.standings import against_plan, over_baseline
 from autotune.store.records import ConfirmationRecord
-from autotune.testing.plans import build_measurement, build_plan
+from autotune.testing.plans import build_commands, build_default, build_measurement, build_plan
 
 PLAN = build_plan(created_s=1000.0)
 
@@ -84,8 +87,57 @@ def test_the_finalists_stand_against_the_plan_best_first() -> None:
     assert [(one.name, one.kind) for one in against_plan(Dossier(PLAN))] == [
         ("plan", "plan"),
         ("trial 3", "tied"),
+        ("trial 4", "likely"),
+        ("default", "default"),
         ("trial 5", "worse"),
     ]
+
+
+def confirmed(**changes: Any) -> Plan:
+    """The built plan with these values in its confirmation."""
+    return PLAN.model_copy(update={"confirmation": PLAN.confirmation.model_copy(update=changes)})
+
+
+def test_the_best_default_stands_against_the_plan_by_the_inverse_of_its_ratio() -> None:
+    default = next(one for one in against_plan(Dossier(PLAN)) if one.name == "default")
+    assert default.ratio == pytest.approx(1 / 1.24)
+    assert default.range is not None
+    assert (default.range.low, default.range.high) == pytest.approx((1 / 1.31, 1 / 1.18))
+
+
+@pytest.mark.parametrize(
+    "default",
+    [
+        None,
+        build_default(said="plan", ratio=1.0, ratio_range=None),
+        build_default(ratio=PLAN.gain, ratio_range=PLAN.gain_range),
+    ],
+    ids=["an older document", "it is the plan", "it is the baseline"],
+)
+def test_a_default_that_is_told_otherwise_does_not_stand_against_the_plan(default: Default | None) -> None:
+    names = [one.name for one in against_plan(Dossier(confirmed(default=default)))]
+    assert names == ["plan", "trial 3", "trial 4", "trial 5"]
+
+
+def test_a_default_among_the_runs_has_its_ratio_to_the_baseline() -> None:
+    runs = (run(1, "trial 7", 30.0), run(1, "default", 24.0), run(1, "baseline", 10.0))
+    found = {one.name: one for one in over_baseline(Dossier(PLAN, runs=runs))}
+    assert found["default"].kind == "default"
+    assert found["default"].ratio == pytest.approx(2.4)
+
+
+def test_only_the_baseline_is_taken_for_the_baseline() -> None:
+    unpinned = build_plan(build_commands(1, pinned=False))
+    default = unpinned.confirmation.model_copy(update={"default": build_default(said="plan", ratio=1.0)})
+    assert not Dossier(unpinned.model_copy(update={"confirmation": default})).is_baseline
+    baseline = unpinned.confirmation.model_copy(update={"verdict": "baseline"})
+    assert Dossier(unpinned.model_copy(update={"confirmation": baseline})).name == "baseline"
+
+
+def test_a_default_that_is_the_plan_has_the_plans_name_in_pictures() -> None:
+    mine = replace(run(1, "default", 30.0), configuration=PLAN.configuration)
+    assert Dossier(PLAN, runs=(mine,)).contender(mine) == "plan"
+    assert Dossier(PLAN).contender(run(1, "default", 30.0)) == "default"
 
 
 def test_latencies_of_a_configuration_are_those_of_its_confirmation() -> None:

@@ -17,9 +17,12 @@ from PIL import Image
 from autotune.machine.document import machine_document
 from autotune.placement.place import place
 from autotune.placement.placement import Command
+from autotune.plan.claims import STANDINGS
+from autotune.plan.evidence import Spent
 from autotune.report.distributions import MAX_RUNNERS_UP
 from autotune.report.dossier import Dossier
-from autotune.report.figures import history, latency, placement
+from autotune.report.effects import parameter_effects
+from autotune.report.figures import disturbances, history, latency, placement, scaling, spent
 from autotune.report.figures.catalogue import NAMES, draw_all
 from autotune.report.figures.history import best_so_far
 from autotune.report.figures.picture import MARK, Missing, Picture, encoded
@@ -64,7 +67,7 @@ def test_the_history_has_a_marker_for_every_trial(drawn: Callable[[str], Drawing
     assert {"measured", "raced-out", "failed", "disturbed", "misses-a-limit"} == set(expected)
     assert {kind: drawing.markers(f"trials-{kind}") for kind in expected} == dict(expected)
     assert drawing.markers("trial-of-plan") == 1
-    assert "baseline" in drawing.groups
+    assert {"baseline", "default"} <= set(drawing.groups)
 
 
 def test_the_best_so_far_never_gets_worse(rich: Dossier) -> None:
@@ -76,12 +79,16 @@ def test_the_best_so_far_never_gets_worse(rich: Dossier) -> None:
     )
 
 
-def test_latencies_are_drawn_of_plan_runners_up_and_baseline(
+def test_latencies_are_drawn_of_plan_runners_up_default_and_baseline(
     drawn: Callable[[str], Drawing], rich: Dossier
 ) -> None:
     curves = [name for name in drawn("latency").groups if name.startswith("latency-")]
     rivals = [f"latency-trial-{rival.trial}" for rival in rich.plan.confirmation.rivals][:MAX_RUNNERS_UP]
-    assert set(curves) == {"latency-plan", "latency-baseline", "latency-limit", *rivals}
+    default_takes_the_place_of_one = rivals[: MAX_RUNNERS_UP - 1]
+    assert set(curves) == {
+        *("latency-plan", "latency-default", "latency-baseline", "latency-limit"),
+        *default_takes_the_place_of_one,
+    }
     assert "percentile-plan-p50" in drawn("latency").groups
 
 
@@ -96,8 +103,8 @@ def test_every_finalist_has_its_ratio_and_ties_are_named(
 ) -> None:
     texts = drawn("finalists").texts()
     for rival in rich.plan.confirmation.rivals:
-        assert f"trial {rival.trial}, {rival.standing}" in texts
-    assert "twin" in texts
+        assert f"trial {rival.trial}, {STANDINGS[rival.standing]}" in texts
+    assert {"twin", "default"} <= set(texts)
     assert "tie-zone" in drawn("finalists").groups
 
 
@@ -114,6 +121,62 @@ def test_dropped_blocks_are_drawn_apart_from_kept_ones(
     assert drawing.markers("speed-kept-disturbed") == disturbed
     assert drawing.markers("speed-dropped") == dropped
     assert drawing.markers("given-up") == 1
+
+
+@pytest.mark.parametrize(
+    ("treatment", "counted", "lost"),
+    [
+        ("correct", "disturbed, corrected", "not counted: quota, heat or a lost cpu"),
+        ("keep", "disturbed, counted all the same", "not counted: quota, heat or a lost cpu"),
+        ("drop", "disturbed, counted all the same", "disturbed, not counted"),
+        ("again", "disturbed, counted all the same", "disturbed, measured again"),
+    ],
+)
+def test_what_became_of_blocks_is_named_as_the_study_asked(
+    rich: Dossier, treatment: str, counted: str, lost: str
+) -> None:
+    spec = {**rich.spec, "measure": {"disturbed": treatment}}
+    plan = rich.plan.model_copy(update={"study": {"name": "encoder", "spec": spec}})
+    texts = Drawing(disturbances.picture(replace(rich, plan=plan))).texts()
+    assert {"counted", counted, lost, "speed against", "the usual"} <= set(texts)
+
+
+def test_the_time_that_was_spent_is_one_bar_with_a_part_for_each_thing() -> None:
+    picture = spent.picture(Dossier(build_plan()))
+    drawing = Drawing(picture)
+    parts = (
+        "preparing 48 s",
+        "looking 12 s",
+        "loading 21 s",
+        "warming up 14 s",
+        "measuring 39 s",
+        "waiting 6 s",
+    )
+    assert set(parts) <= set(drawing.texts())
+    bars = [path.get("id") for path in drawing.root.iter(f"{SVG}g") if "spent-" in path.get("id", "")]
+    assert bars == [f"spent-{part.rpartition(' ')[0].rpartition(' ')[0].replace(' ', '-')}" for part in parts]
+    assert isinstance(picture, Picture)
+    assert picture.description.startswith("Of 140 s: preparing 48 s (34%), looking 12 s (9%)")
+
+
+def test_what_took_no_time_has_no_part() -> None:
+    plan = build_plan()
+    done = plan.confirmation.model_copy(update={"spent": Spent(measuring_s=30.0, waiting_s=0.2)})
+    texts = Drawing(spent.picture(Dossier(plan.model_copy(update={"confirmation": done})))).texts()
+    assert [text for text in texts if text.endswith(" s")] == ["measuring 30 s"]
+
+
+def test_an_older_document_does_not_say_where_the_time_went() -> None:
+    plan = build_plan()
+    done = plan.confirmation.model_copy(update={"spent": None})
+    assert isinstance(spent.picture(Dossier(plan.model_copy(update={"confirmation": done}))), Missing)
+
+
+def test_defaults_are_no_choices_of_the_search(rich: Dossier) -> None:
+    unpinned = [trial for trial in rich.trials if trial.configuration.placement == "unpinned"]
+    assert len(unpinned) > 2
+    assert not {trial.number for trial in scaling.searched(rich)} & {trial.number for trial in unpinned}
+    assert all(0 not in [value.value for value in effect.values] for effect in parameter_effects(rich))
 
 
 def plan_on(
@@ -183,7 +246,7 @@ def test_without_a_histogram_the_percentiles_are_drawn(histogram: str | None) ->
 
 def test_what_is_not_at_hand_is_said() -> None:
     missing = {one.name: one.reason for one in draw_all(Dossier(build_plan())) if isinstance(one, Missing)}
-    assert set(missing) == set(NAMES) - {"latency", "finalists"}
+    assert set(missing) == set(NAMES) - {"latency", "finalists", "spent"}
     assert all(reason.endswith(".") for reason in missing.values())
 
 

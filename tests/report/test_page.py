@@ -12,6 +12,7 @@ import pytest
 
 from autotune.machine.cpus import format_cpu_list
 from autotune.model.assessment import Assessment
+from autotune.plan.claims import format_probability
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Range
 from autotune.report.dossier import Dossier
@@ -151,19 +152,45 @@ def test_every_tied_finalist_is_listed(reader: Reader, rich: Dossier) -> None:
     assert tied
     for rival in tied:
         assert f"trial {rival.trial}" in reader.words
-        row = next(row for row in reader.rows if row[:1] == [str(rival.trial)] and "tied" in row)
+        row = next(row for row in reader.rows if row[:1] == [f"{rival.trial} tied"])
         assert row[1] == str(rival.configuration)
-        assert row[3] == f"{rival.ratio:.3f}x"
+        assert row[2] == f"{rival.ratio:.3f}x"
+        assert rival.probability is not None
+        assert row[4] == format_probability(rival.probability)
     numbers = " and ".join(str(rival.trial) for rival in tied)
-    assert f"Trials {numbers} are not distinguishable from the plan" in reader.words
+    assert f"Trials {numbers} are not told apart from the plan so far" in reader.words
 
 
 def test_nothing_is_said_to_be_as_good_as_a_baseline_that_was_not_beaten() -> None:
     plan = build_plan()
     confirmation = plan.confirmation.model_copy(update={"verdict": "baseline"})
     words = read(Dossier(plan.model_copy(update={"confirmation": confirmation}))).words
-    assert "not distinguishable from the plan" in alone().words
-    assert "not distinguishable from the plan" not in words
+    assert "not told apart from the plan so far" in alone().words
+    assert "not told apart from the plan so far" not in words
+
+
+def test_a_finalist_that_is_likely_worse_is_told_with_its_odds() -> None:
+    reader = alone()
+    assert "Trial 4 is likely worse (93 %)." in reader.words
+    row = next(row for row in reader.rows if row[:1] == ["4 likely worse"])
+    assert row[2:6] == ["0.940x", "0.88x to 1.01x", "93 %", "about 2"]
+    assert "distinguishable" not in reader.words
+
+
+def test_the_plan_is_shown_beside_the_best_default(reader: Reader, rich: Dossier) -> None:
+    default = rich.plan.confirmation.default
+    assert default is not None
+    assert default.ratio_range is not None
+    low, high = default.ratio_range.low, default.ratio_range.high
+    told = f"{default.ratio:.2f}x the best default (95 %: {low:.2f}x to {high:.2f}x): {default.configuration}"
+    assert f"Beside what people start today: {told}." in reader.words
+    assert ["default" in row[0] for row in reader.rows if row[1:2] == [str(default.configuration)]] == [True]
+
+
+def test_the_page_says_where_the_time_went_and_what_it_did_not_suffice_for(reader: Reader) -> None:
+    assert "figure-spent" in {attributes.get("id") for _, attributes in reader.elements}
+    assert "openvino int8-static (about 55 s), jax fp32 (about 31 s)" in reader.words
+    assert "a budget of about 32 minutes would hold them" in reader.words
 
 
 def test_every_trial_is_in_the_table_with_its_outcome(reader: Reader, rich: Dossier) -> None:
@@ -172,7 +199,7 @@ def test_every_trial_is_in_the_table_with_its_outcome(reader: Reader, rich: Doss
         assert words[str(trial.number)][1] == str(trial.configuration)
     assert "SIGSEGV" in words["7"][4]
     assert "core dumped" in words["7"][4]
-    assert "make 99" in words["11"][4]
+    assert "2 cpus were taken away" in words["11"][4]
 
 
 def test_disturbed_blocks_are_told_with_their_reason(reader: Reader, rich: Dossier) -> None:
@@ -182,9 +209,12 @@ def test_disturbed_blocks_are_told_with_their_reason(reader: Reader, rich: Dossi
         assert [
             f"trial {trial.number}",
             "1",
-            "other processes took 0.60 cpus (stress-ng 4711)",
+            "not counted: quota, heat or a lost cpu",
+            "the CPU quota throttled the trial 3 times",
         ] in reader.rows
+    assert ["trial 3", "1", "disturbed, corrected"] in [row[:3] for row in reader.rows]
     assert rich.plan.confirmation.quietness in reader.words
+    assert rich.plan.confirmation.correction in reader.words
 
 
 def test_a_percentile_without_enough_requests_says_how_many_it_takes() -> None:
@@ -197,14 +227,28 @@ def test_a_plan_alone_shows_what_it_carries_and_says_what_is_missing() -> None:
     reader = alone()
     assert "serves 3.00 times as much as the baseline" in reader.words
     assert "the store, which was not at hand" in reader.words
-    assert len(reader.named("svg")) == 2
+    assert len(reader.named("svg")) == 3
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"objective": "latency_p99"}, "answers 3.00 times as fast as the baseline (p99 latency)"),
-        ({"verdict": "baseline"}, "Nothing was shown to beat the baseline"),
+        ({"verdict": "baseline"}, "No finalist was surely enough better than the baseline: the out-of-box"),
+        (
+            {"verdict": "likely", "probability": 0.93, "more_rounds": 4, "gain": 1.31},
+            "It is likely that the plan serves 1.31 times as much as the baseline (93 %): not yet shown.",
+        ),
+        (
+            {"verdict": "likely", "probability": 0.93, "more_rounds": 4},
+            "About 4 more rounds would tell (confirm.rounds).",
+        ),
+        (
+            {"verdict": "tied", "probability": 0.62, "gain": 1.02, "gain_range": Range(low=0.9, high=1.16)},
+            "The plan is probably the best, and not told apart from the baseline so far (it is better with "
+            "62 %). In these rounds, it serves 1.02 times as much as the baseline. With 95 % confidence it "
+            "is between 0.90 and 1.16 times. More rounds would hardly tell.",
+        ),
         ({"verdict": "unopposed", "baseline": None, "gain": None}, "there is no baseline to compare it with"),
         (
             {"verdict": "unconfirmed"},
@@ -215,9 +259,10 @@ def test_a_plan_alone_shows_what_it_carries_and_says_what_is_missing() -> None:
     ],
 )
 def test_the_verdict_is_told_in_plain_words(changes: dict[str, Any], words: str) -> None:
-    plan = build_plan(**{key: value for key, value in changes.items() if key != "verdict"})
-    verdict = changes.get("verdict", "better")
-    confirmation = plan.confirmation.model_copy(update={"verdict": verdict})
+    names = {"verdict", "probability", "more_rounds"}
+    told = {key: value for key, value in changes.items() if key in names}
+    plan = build_plan(**{key: value for key, value in changes.items() if key not in told})
+    confirmation = plan.confirmation.model_copy(update=told)
     assert words in read(Dossier(plan.model_copy(update={"confirmation": confirmation}))).words
 
 

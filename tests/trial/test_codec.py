@@ -43,7 +43,7 @@ def test_a_failure_survives_its_document(failure: Failure) -> None:
 
 @pytest.mark.parametrize("document", [None, [], {}, {"schema": "autotune.measurement/99"}, "text"])
 def test_a_document_of_another_version_is_refused(document: object) -> None:
-    with pytest.raises(StoreError, match=r"autotune\.measurement/2"):
+    with pytest.raises(StoreError, match=r"autotune\.measurement/3"):
         measurement_from_json(document)
 
 
@@ -52,7 +52,16 @@ def test_a_document_of_version_1_is_still_read() -> None:
     assert [len(block.instances) for block in measurement.blocks] == [2, 2]
     assert [block.conditions for block in measurement.blocks] == [None, None]
     assert (measurement.dropped, measurement.stopped) == ((), "planned")
-    assert measurement_to_json(measurement)["schema"] == "autotune.measurement/2"
+    assert measurement_to_json(measurement)["schema"] == "autotune.measurement/3"
+
+
+def test_a_document_of_version_2_is_still_read() -> None:
+    measurement = measurement_from_json(json.loads((ASSETS / "measurement_v2.json").read_text()))
+    (conditions,) = [block.conditions for block in measurement.blocks]
+    assert conditions is not None
+    assert (conditions.speed, conditions.probe_s, conditions.lost_cpus) == (0.93, None, 0)
+    assert [dropped.reason for dropped in measurement.dropped] == ["the cpus ran at 0.50 of their speed"]
+    assert measurement_to_json(measurement)["schema"] == "autotune.measurement/3"
 
 
 def test_a_damaged_document_says_where() -> None:

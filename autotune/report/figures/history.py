@@ -144,7 +144,11 @@ def _draw_best(axes: Axes, dossier: Dossier) -> None:
 
 
 def _draw_references(axes: Axes, dossier: Dossier) -> None:
-    """The baseline's level in the search, and what was confirmed of the plan."""
+    """The levels of baseline and best default in the search, and what was confirmed of the plan."""
+    default = _default(dossier)
+    if default is not None and default.score is not None:
+        level = shown_score(dossier, default.score)
+        axes.axhline(level, color=MUTED, linestyle="-.", linewidth=1.1, label="best default", gid="default")
     baseline = next((one for one in dossier.trials if one.baseline and one.score is not None), None)
     if baseline is not None and baseline.score is not None:
         level = shown_score(dossier, baseline.score)
@@ -168,6 +172,14 @@ def _draw_references(axes: Axes, dossier: Dossier) -> None:
             label="the plan, confirmed (95 %)",
         )
         name_marker(bars, "confirmed")
+
+
+def _default(dossier: Dossier) -> TrialRecord | None:
+    """The trial of the best default; None where it is the plan or the baseline, which are drawn already."""
+    default = dossier.plan.confirmation.default
+    if default is None or default.said == "plan":
+        return None
+    return next((one for one in dossier.trials if one.number == default.trial and not one.baseline), None)
 
 
 _CAPTION = (

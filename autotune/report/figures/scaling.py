@@ -16,7 +16,7 @@ from autotune.report.figures.axes import (
     shown_score,
 )
 from autotune.report.figures.picture import HUES, MARKERS, MUTED, Missing, Picture, drawing, new_figure
-from autotune.report.outcome import is_feasible
+from autotune.report.outcome import is_feasible, is_searched
 from autotune.store.records import TrialRecord
 
 NAME, TITLE = "scaling", "Against instances and threads"
@@ -29,7 +29,7 @@ def picture(dossier: Dossier) -> Picture | Missing:
     """Draw every trial, and the best of each model, engine and precision for each number, as a line."""
     trials = searched(dossier)
     if not trials:
-        reason = "No trial of the search but the baseline gave a score that meets the limits."
+        reason = "No trial of the search but baseline and defaults gave a score that meets the limits."
         if not dossier.trials:
             reason = "The trials of the search are in the store, which was not at hand."
         return Missing(NAME, TITLE, reason)
@@ -48,8 +48,8 @@ def picture(dossier: Dossier) -> Picture | Missing:
 
 
 def searched(dossier: Dossier) -> list[TrialRecord]:
-    """The trials that met the limits, without the baseline, whose threads are the engine's own choice."""
-    return [trial for trial in dossier.trials if is_feasible(trial) and not trial.baseline]
+    """The trials that met the limits, without those whose threads are the engine's own choice."""
+    return [trial for trial in dossier.trials if is_feasible(trial) and is_searched(trial)]
 
 
 def best_by_count(
