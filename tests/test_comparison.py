@@ -58,7 +58,7 @@ class Hearing(Observer):
     def __init__(self) -> None:
         self.prepared: list[Prepared] = []
 
-    def preparing(self, one: Prepared, seconds: float | None) -> None:
+    def preparing(self, one: Prepared, seconds: float | None) -> None:  # noqa: ARG002
         self.prepared.append(one)
 
 

@@ -58,8 +58,8 @@ class TerminalObserver(Observer):
         if reason:
             output.message(f"no look at the engines: {reason}")
         elif best:
-XX                f"looked at {len(best)} engines and precisions in {took}, fastest first: {fastest}"
-            )
+            looked = f"looked at {len(best)} engines and precisions in {format_duration(seconds)}"
+            output.message(f"{looked}, fastest first: {', '.join(best[:NAMED_LOOKS])}")
 
     def preparing(self, one: Prepared, seconds: float | None) -> None:
         """Show what is prepared, and about how long that takes."""
