@@ -86,7 +86,8 @@ def default_words(plan: Plan) -> str:
     if default is None:
         return ""
     if default.said == "plan":
-        return "it is the best default itself: an engine as its documentation starts it"
+        which = "a default" if plan.confirmation.is_alone else "the best default"
+        return f"it is {which} itself: an engine as its documentation starts it"
     beside = "; ".join(filter(None, (_interval(default), _doubt(plan, default))))
     return f"{default.ratio:.2f}x the best default{f' ({beside})' if beside else ''}: {default.configuration}"
 

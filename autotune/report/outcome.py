@@ -44,10 +44,10 @@ def outcome_in_words(record: Record) -> str:
 _STOPPED: dict[str, tuple[str, ...]] = {
     "worse": ("stopped early: clearly worse than the best",),
     "time": ("stopped by its time limit",),
-    "disturbed": ("stopped after too many disturbed blocks",),
+    "disturbed": ("stopped after too many blocks that do not count",),
 }
 
 
 def _blocks(result: Measurement) -> str:
-    dropped = f", {len(result.dropped)} disturbed" if result.dropped else ""
+    dropped = f", {len(result.dropped)} not counted" if result.dropped else ""
     return f"{len(result.blocks)} blocks{dropped}"

@@ -92,6 +92,12 @@ def test_the_plan_is_told_beside_the_best_default(changes: dict[str, Any], words
     assert default_words(confirmed(default=build_default(**changes))) == words
 
 
+def test_a_baseline_that_was_alone_is_not_called_the_best_of_the_defaults() -> None:
+    default = build_default(said="plan", ratio=1.0, ratio_range=None)
+    words = default_words(confirmed(verdict="baseline", rivals=(), default=default))
+    assert words == "it is a default itself: an engine as its documentation starts it"
+
+
 def test_an_unconfirmed_plan_stands_beside_the_default_by_the_searchs_figures() -> None:
     default: Default = build_default(said="untold", probability=None, ratio_range=None)
     words = default_words(confirmed(verdict="unconfirmed", default=default))
