@@ -216,7 +216,7 @@ class _Run:
         result = self.bench.search(
             configuration,
             rival=self._rival(known),
-            correction=known.correction,
+            correction=known.learned,
             max_measuring_s=None if spec.budget.minutes is None else spec.budget.minutes * 60 * TRIAL_SHARE,
             unprepared=lambda: self.search.drop(configuration),
         )

@@ -38,6 +38,14 @@ at most the second."""
 LIKELY = 0.8
 """A probability that is worth a word."""
 
+HOPELESS = 0.1
+"""A finalist that is better than the leader with less than this probability runs no further. Source: stated;
+it is chosen no more, and nothing is claimed of it by that."""
+
+FAR, SURELY = 1.25, 0.99
+"""A baseline or default that the leader surpasses by more than this factor, with this confidence, runs no
+further."""
+
 MIN_ROUNDS = 3
 """Rounds before the first look: fewer say next to nothing of their own spread."""
 
@@ -216,13 +224,32 @@ class Contest:
         )
 
     def _still_runs(self, name: str) -> bool:
-        """Whether further rounds of it could matter: it has not failed, and nobody is clearly ahead of it."""
+        """Whether further rounds of it could matter: it has not failed, and may still be the plan.
+
+        The baseline and the default run on as long as their ratio to the plan is of interest.
+        """
         own = self._configuration(name)
         if own in self._failed:
             return False
-        if own in (self._baseline, self._default):
+        if self._rounds < MIN_ROUNDS or not self._is_running(own):
             return True
-        return not (self._is_behind(own) or (self._baseline or "", own) in self._shown)
+        if own in (self._baseline, self._default):
+            return not self._is_far_behind(own)
+        return not (self._is_behind(own) or self._is_hopeless(own))
+
+    def _is_far_behind(self, name: str) -> bool:
+        """Whether the leader is so much better for sure that nobody asks how much exactly."""
+        leader = self._leader()
+        return leader != name and self._posterior().ratio(leader, name, SURELY).low > FAR
+
+    def _is_hopeless(self, name: str) -> bool:
+        """Whether it is hardly ever the best: what is saved is better spent on the others."""
+        leader = self._leader()
+        return leader != name and self._posterior().probability(name, leader) < HOPELESS
+
+    def _leader(self) -> str:
+        """Who has the highest expected goodness of all that run."""
+        return max(self._running(), key=self._posterior().expected)
 
     def _is_behind(self, name: str) -> bool:
         """Whether a finalist or the default was shown to be better."""

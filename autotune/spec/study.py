@@ -159,7 +159,7 @@ class Confirm(Part):
 
     One with knobs counts once: the same without them runs beside it.
     """
-    rounds: Annotated[int, Field(ge=3, le=100)] = 8
+    rounds: Annotated[int, Field(ge=3, le=100)] = 12
     """Rounds at most; in each, every one of them is started anew, in random order. Three are run at least."""
     tie: Annotated[float, Field(gt=0, le=0.5)] = 0.02
     """The indifference zone: scores that differ by no more than this share are equally good."""
