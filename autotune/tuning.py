@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from autotune.report.ranking import best, gain, measured_baseline, no_plan_error
 from autotune.rounds import ATTEMPTS, is_disturbed
 from autotune.search.estimate import estimated_trials, needed_rounds, search_s
 from autotune.search.experience import Experience, experience, run_blocks
-from autotune.search.score import violations
+from autotune.search.score import needed_percentile, violations
 from autotune.search.second_stage import SHARE
 from autotune.search.study import Answer, Proposal, SearchStudy
 from autotune.spec.configuration import Configuration
@@ -30,8 +31,9 @@ from autotune.store.store import DEFAULT_URL, StudyStore, open_store
 from autotune.trial.measurement import Failure, Measurement, TrialResult
 from autotune.trial.stopping import Rival
 
-TRIAL_SHARE = 0.1
-"""Longest measuring time of one trial of the search, as a share of the budget's minutes."""
+TRIAL_SHARE, LONG_TRIAL_SHARE = 0.02, 0.1
+"""Longest measuring time of one trial of the search, as a share of the budget's minutes; the second where many
+requests are needed: for a percentile, or to find a rate. Blocks that are asked for are measured in any case."""
 
 
 MOST_NAMED = 5
@@ -217,7 +219,7 @@ class _Run:
             configuration,
             rival=self._rival(known),
             correction=known.learned,
-            max_measuring_s=None if spec.budget.minutes is None else spec.budget.minutes * 60 * TRIAL_SHARE,
+            max_measuring_s=_longest_s(spec),
             unprepared=lambda: self.search.drop(configuration),
         )
         measured = None if isinstance(result, Failure) else result
@@ -259,7 +261,10 @@ class _Run:
             return f"the search's part of the budget of {budget.minutes:g} minutes is used up"
         if self.search.untried():
             return ""
-        if self.search.unaffordable():
+        self.search.mind(math.inf)
+        is_left = bool(self.search.untried())
+        self._mind_the_time()
+        if is_left:
             return "what is left of the search's part of the budget is too short to prepare another engine"
         return "every configuration has been tried"
 
@@ -314,6 +319,14 @@ class _Run:
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self.started_s
+
+
+def _longest_s(spec: StudySpec) -> float | None:
+    """How long a trial of the search may measure; None = as long as it takes."""
+    if spec.budget.minutes is None:
+        return None
+    is_long = spec.scenario == "server" or needed_percentile(spec) is not None
+    return spec.budget.minutes * 60 * (LONG_TRIAL_SHARE if is_long else TRIAL_SHARE)
 
 
 def newest_plan(store: StudyStore, study: str) -> Plan | None:

@@ -38,6 +38,8 @@ DEFAULT, FIRST_TRIAL, LATER = range(3)
 PROMISING = 0.2
 """Least probability to be better than the best so far. Source: stated; `studies/benchmarks/search_order.py`
 prints what others cost."""
+WORTH_A_WORD = 0.05
+"""Least probability to be better than the best so far, of what is named as not tried. Source: stated."""
 LARGEST_SHARE = 0.25
 """Of the search's seconds, for one artifact, while anything promising that takes less is unseen."""
 USUAL_TRIAL_S = 10.0
@@ -114,17 +116,28 @@ class Prospects:
         return tuple(fitting[index] for index in order)
 
     def unaffordable(
-        self, candidates: Sequence[Configuration], prepared: Collection[Prepared], left_s: float
+        self,
+        candidates: Sequence[Configuration],
+        prepared: Collection[Prepared],
+        left_s: float,
+        known: Known | None = None,
     ) -> tuple[tuple[Prepared, float], ...]:
         """Name what cannot be prepared and tried in the time left, with the seconds that it needs.
 
-        That of which the most is expected comes first.
+        That which is most likely to be better than the best so far comes first; what hardly can be is left
+        out.
         """
         there = frozenset(prepared)
-        pairs = dict.fromkeys(one.prepared for one in candidates)
-        dear = [pair for pair in pairs if not self.fits(pair, there, left_s)]
-        dear.sort(key=lambda pair: -self.prior.expected(pair).log_speed)
-        return tuple((pair, self._price_s(pair, there) + self._trial_s(pair)) for pair in dear)
+        dear = [one for one in candidates if not self.fits(one.prepared, there, left_s)]
+        if not dear:
+            return ()
+        beliefs = self.prior.after({one: value for one, value in (known or {}).items() if value}, dear)
+        best = -math.inf if beliefs.best is None else beliefs.best
+        chances: dict[Prepared, float] = {}
+        for one, chance in zip(dear, ndtr((beliefs.mean - best) / beliefs.spread), strict=True):
+            chances[one.prepared] = max(float(chance), chances.get(one.prepared, 0.0))
+        named = sorted((pair for pair in chances if chances[pair] >= WORTH_A_WORD), key=lambda p: -chances[p])
+        return tuple((pair, self._price_s(pair, there) + self._trial_s(pair)) for pair in named)
 
     def _first_trials(
         self,

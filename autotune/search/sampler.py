@@ -120,8 +120,9 @@ class LegalSampler(BaseSampler):
 
     def unaffordable(self, trials: Sequence[FrozenTrial]) -> tuple[tuple[Prepared, float], ...]:
         """Name what is not proposed because it cannot be prepared in time, with the seconds it needs."""
-        there = self._prepared(trials)
-        return self._prospects.unaffordable(self._candidates(outcomes(trials)), there, self._left_s)
+        there, known = self._prepared(trials), outcomes(trials)
+        goodness = goodness_by_configuration(trials, is_maximized=self._is_maximized)
+        return self._prospects.unaffordable(self._candidates(known), there, self._left_s, goodness)
 
     def _ranked(self, trials: Sequence[FrozenTrial], known: Outcomes) -> tuple[Configuration, ...]:
         question: _Question = (
