@@ -27,7 +27,6 @@ from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 from autotune.store.records import ConfirmationRecord, TrialRecord
 from autotune.store.store import StudyStore
-from autotune.trial.lock import host_lock
 from autotune.trial.measurement import Measurement, TrialResult
 from autotune.trial.statistics import memory_bytes
 
@@ -192,7 +191,7 @@ class Confirming:
             NoisyMachineError: nothing could be measured undisturbed, or nothing of the baseline.
         """
         # Preparing and comparing would disturb others.
-        with host_lock(self.bench.observer.waiting):
+        with self.bench.alone():
             entrants = tuple(self._entrants(self._finalists()))
         series, earlier = self._series(entrants)
         try:

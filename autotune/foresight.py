@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from autotune.backends.looking import Looks, Pair, take_looks
@@ -26,7 +27,6 @@ from autotune.search.prospects import Prospects
 from autotune.spec.configuration import Prepared
 from autotune.spec.problem import Problem
 from autotune.store.records import TrialRecord
-from autotune.trial.lock import host_lock
 from autotune.trial.measurement import Measurement
 
 LOOK_SHARE = 0.2
@@ -101,11 +101,16 @@ class Foresight:
         }
 
 
-def look_ahead(setup: Setup, observer: Observer) -> Foresight:
+def look_ahead(
+    setup: Setup, observer: Observer, alone: Callable[[], AbstractContextManager[None]]
+) -> Foresight:
     """Look at every engine and precision of a study that is worth it, and at what the cache holds.
 
     Looks have a fifth of the study's minutes at most, and are taken under the host's lock; those of an
     earlier study of the same model, shape and versions on this machine cost nothing.
+
+    Args:
+        alone: holds the host's lock.
 
     Raises:
         CacheError: the cache cannot be written.
@@ -117,7 +122,8 @@ def look_ahead(setup: Setup, observer: Observer) -> Foresight:
     if len(pairs) > 1:
         minutes = setup.spec.budget.minutes
         most_s = LONGEST_LOOKS_S if minutes is None else LOOK_SHARE * minutes * 60
-        with host_lock(observer.waiting):
+        with alone():
+            begin_s = time.monotonic()
             observer.looking(len(pairs))
             looks = take_looks(
                 setup.variants[setup.spec.variants[0]].model,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from autotune.backends.availability import compiling_engines
@@ -63,6 +65,7 @@ class Bench:
         scores: what the fp32 references of variants reach on labelled texts.
         rates: requests per second that configurations were last found to bear, of scenario `server`.
         prices_s: about how long artifacts will take to prepare, as far as that is known.
+        waited_s: for other studies on this host, until now.
         launches: of this study's trials, those of earlier calls included: each has arrivals of its own.
     """
 
@@ -75,6 +78,15 @@ class Bench:
     rates: dict[Configuration, float] = field(default_factory=dict)
     launches: int = 0
     prices_s: Mapping[Prepared, float] = field(default_factory=dict)
+    waited_s: float = 0.0
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the host's lock; what that takes to get is counted as waited for."""
+        begin_s = time.monotonic()
+        with host_lock(self.observer.waiting):
+            self.waited_s += time.monotonic() - begin_s
+            yield
 
     def search(
         self,
@@ -100,7 +112,7 @@ class Bench:
                 first, which the others are compared with, unless a file of the study has changed meanwhile.
         """
         spec = self.setup.spec
-        with host_lock(self.observer.waiting):
+        with self.alone():
             try:
                 if unfit := self.variant_refusal(configuration.model):
                     return Failure(FailureKind.WRONG_OUTPUT, unfit, model_wide=True)
@@ -139,7 +151,7 @@ class Bench:
     def confirm(self, entrant: Entrant) -> TrialResult:
         """Measure an entrant for as long as every other one: nothing that it shows decides when to stop."""
         spec = self.setup.spec
-        with host_lock(self.observer.waiting):
+        with self.alone():
             end_fork_server()
             result = run_trial(
                 entrant.commands,

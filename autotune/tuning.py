@@ -32,8 +32,8 @@ from autotune.trial.measurement import Failure, Measurement, TrialResult
 from autotune.trial.stopping import Rival
 
 TRIAL_SHARE, LONG_TRIAL_SHARE = 0.02, 0.1
-"""Longest measuring time of one trial of the search, as a share of the budget's minutes; the second where many
-requests are needed: for a percentile, or to find a rate. Blocks that are asked for are measured in any case."""
+"""Longest measuring time of one trial of the search, as a share of the budget's minutes; the second where
+many requests are needed: for a percentile, or to find a rate. What the study asks for is always measured."""
 
 
 MOST_NAMED = 5
@@ -119,7 +119,7 @@ class _Run:
 
     def measure_until_done(self) -> None:
         """Ask, measure, keep and tell, until a bound is reached."""
-        self.foresight = look_ahead(self.setup, self.observer)
+        self.foresight = look_ahead(self.setup, self.observer, self.bench.alone)
         self._mind_the_time()
         while not (reason := self._stop_reason()):
             if self.observer.wants_to_stop():
@@ -318,7 +318,8 @@ class _Run:
         return max(0.0, min(by_trials_s, self._search_s() - self._elapsed_s()))
 
     def _elapsed_s(self) -> float:
-        return time.monotonic() - self.started_s
+        """What counts of the budget's minutes: not what others on this host had this call wait for."""
+        return time.monotonic() - self.started_s - self.bench.waited_s
 
 
 def _longest_s(spec: StudySpec) -> float | None:

@@ -148,8 +148,8 @@ def verify_with(
 
 
 def figure_of(plan: Plan) -> Figure:
-    """What a plan is judged by: its gain, unless it is the baseline (alone `unpinned`) or has none."""
-    return "value" if plan.gain is None or plan.configuration.placement == "unpinned" else "gain"
+    """What a plan is judged by: its gain, unless it is the baseline or has none."""
+    return "value" if plan.gain is None or plan.is_baseline else "gain"
 
 
 def promise_of(plan: Plan) -> Promise:

@@ -63,10 +63,8 @@ class Dossier:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether the plan is the baseline itself; where it was not confirmed, its gain tells that."""
-        verdict = self.plan.confirmation.verdict
-        is_unpinned = self.plan.configuration.placement == "unpinned"
-        return verdict == "baseline" or (verdict == "unconfirmed" and is_unpinned and self.plan.gain == 1)
+        """Whether the plan is the baseline itself."""
+        return self.plan.is_baseline
 
     @property
     def name(self) -> Literal["plan", "baseline"]:

@@ -136,16 +136,16 @@ def in_words(known: Experience) -> str:
     Only what the study itself has seen is told: not the priors.
     """
     correction = known.correction
+    if not correction.slopes:
+        return ""
     seen = [
         f"{covariate.name} {slope:.2f} +- {error:.2f}"
-        for covariate, slope, error in zip(
-            COVARIATES, correction.slopes, correction.errors[: len(correction.slopes)], strict=True
-        )
+        for covariate, slope, error in zip(COVARIATES, correction.slopes, correction.errors, strict=True)
         if error < SEEN * covariate.spread
     ]
-    noise = f"Blocks of one launch vary by {known.spread:.1%}"
+    noise = f"Blocks of one launch vary by {100 * known.spread:.1f} %"
     if not seen:
-        return f"{noise}." if correction.slopes else ""
+        return f"{noise}."
     return f"{noise} after correction for the host's conditions (slopes of log value: {', '.join(seen)})."
 
 

@@ -10,7 +10,8 @@ from autotune.spec.knobs import preparing
 
 PlacementPolicy = Literal["close", "spread", "per-node", "per-l3", "unpinned"]
 POLICIES: tuple[PlacementPolicy, ...] = ("close", "spread", "per-node", "per-l3")
-"""The policies that a study may search; `unpinned` is the baseline's alone."""
+"""The policies that a study may search; `unpinned` is of the baseline and the
+engines' defaults alone."""
 
 Precision = Literal["fp32", "bf16", "fp16", "int8-dynamic", "int8-static", "int8-weights", "int4-weights"]
 PRECISIONS: tuple[Precision, ...] = (
@@ -58,7 +59,8 @@ class Configuration:
     Attributes:
         instances: worker processes, at least 1.
         threads_per_instance: intra-op threads of each; 0 leaves the engine's default (the baseline only).
-        placement: how instances get their cores; `unpinned` leaves them to the kernel (the baseline only).
+        placement: how instances get their cores; `unpinned` leaves them to the kernel (the
+            baseline and engines' defaults).
         sockets: indices into `Machine.packages` that may be used, as a kernel list (`0`, `0-1`).
         smt: whether both SMT siblings of a core are used (False: one cpu per core).
         backend: name of the engine.

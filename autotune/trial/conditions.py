@@ -184,9 +184,9 @@ def _heat(one: Conditions) -> _Finding | None:
 def _speed(one: Conditions) -> _Finding | None:
     if one.speed is None or one.speed >= MIN_SPEED:
         return None
-    return _Finding(
-        "speed", 1 / max(one.speed, 1e-9), f"the cpus ran at {one.speed:.2f} of their usual speed"
-    )
+    # Before `probe_s` was kept, speed was against the fastest that was ever seen.
+    against = "speed" if one.probe_s is None else "usual speed"
+    return _Finding("speed", 1 / max(one.speed, 1e-9), f"the cpus ran at {one.speed:.2f} of their {against}")
 
 
 def _memory(one: Conditions) -> _Finding | None:

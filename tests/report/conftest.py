@@ -114,6 +114,7 @@ class Studio:
                 "model": "random:distilbert-base",
                 "problem": {"batch_size": 1, "sequence_length": 128},
                 "measure": {"block_s": 0.5, "blocks": 3, "max_blocks": 5},
+                "confirm": {"rounds": 8},
                 **self.spec_values,
             }
         )
@@ -133,7 +134,7 @@ class Studio:
         space = self.space
         everything = (space.baseline, *space.defaults, *space.configurations)
         truths = {one: self._seconds(one) for one in everything}
-        self.simulated = SimulatedMachine(truths, self.noise, seed=7)
+        self.simulated = SimulatedMachine(truths, self.noise, seed=8)
 
     def _order(self) -> list[Configuration]:
         space = self.space.configurations

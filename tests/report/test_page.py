@@ -158,7 +158,8 @@ def test_every_tied_finalist_is_listed(reader: Reader, rich: Dossier) -> None:
         assert rival.probability is not None
         assert row[4] == format_probability(rival.probability)
     numbers = " and ".join(str(rival.trial) for rival in tied)
-    assert f"Trials {numbers} are not told apart from the plan so far" in reader.words
+    named = f"Trial {numbers} is" if len(tied) == 1 else f"Trials {numbers} are"
+    assert f"{named} not told apart from the plan so far" in reader.words
 
 
 def test_nothing_is_said_to_be_as_good_as_a_baseline_that_was_not_beaten() -> None:
