@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,10 +19,18 @@ from autotune.rounds import Entrant, Run
 from autotune.spec.configuration import Configuration
 from autotune.statistics.paired import Interval
 from autotune.testing.fake_plans import FakeStudy
-from autotune.testing.plans import build_commands
+from autotune.testing.plans import build_commands, build_plan
 from autotune.testing.told import Told
 from autotune.trial.measurement import Failure, FailureKind
-from autotune.verification import BASELINE, PLAN, Verification, VerificationInterrupted, verify, verify_with
+from autotune.verification import (
+    BASELINE,
+    PLAN,
+    Verification,
+    VerificationInterrupted,
+    figure_of,
+    verify,
+    verify_with,
+)
 
 STATED = Interval(4.0, 3.8, 4.2, 0.95, 8)
 DISTURBED = Failure(FailureKind.DISTURBED, "6 of 6 blocks were disturbed: the hypervisor took 30 %")
@@ -295,3 +304,14 @@ def test_a_plan_that_lacks_what_it_takes_to_run_it_is_refused(
     plan = shared_study.plan(STATED).model_copy(update={field: value})
     with pytest.raises(PlanError, match=message):
         verified(shared_study, plan)
+
+
+def test_a_plan_that_is_an_engines_default_is_judged_by_its_gain_and_the_baseline_by_its_value() -> None:
+    default = replace(UNPINNED, backend="onnxruntime", precision="int8-dynamic")
+    plan = build_plan(build_commands(1), configuration=default, gain=2.0)
+    assert plan.confirmation.verdict == "better"
+    assert figure_of(plan) == "gain"
+    confirmation = plan.confirmation.model_copy(update={"verdict": "baseline"})
+    baseline = plan.model_copy(update={"configuration": UNPINNED, "confirmation": confirmation, "gain": 1.0})
+    assert baseline.is_baseline
+    assert figure_of(baseline) == "value"
