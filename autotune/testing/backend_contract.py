@@ -21,6 +21,7 @@ import pytest
 
 from autotune.backends.knobs import turned_in_preparation
 from autotune.backends.preparation import prepare_artifact
+from autotune.backends.protocol import Documented
 from autotune.backends.registry import backends, get_backend, package_versions
 from autotune.machine.read import read_machine
 from autotune.model.artifact import Artifact
@@ -99,6 +100,11 @@ class BackendContract:
         assert result.returncode == 0, result.stderr_tail
         seen = result.reply
         return Probe(artifact, frozenset(seen["imported"]), tuple(seen["runs"]), seen["report"])
+
+    def test_what_its_documentation_starts_is_among_its_precisions(self) -> None:
+        backend = get_backend(self.name)
+        if isinstance(backend, Documented):
+            assert set(backend.documented) <= set(backend.precisions)
 
     def test_it_is_found_under_its_own_name(self) -> None:
         assert backends()[self.name].name == self.name
