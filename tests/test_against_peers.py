@@ -147,9 +147,14 @@ def test_results_are_resumed_and_a_line_cut_off_is_none() -> None:
     assert median_ratio([first]) == 0.0
 
 
-def test_what_a_plan_says_of_defaults_is_shown_whatever_it_is_called() -> None:
-    plan = {"gain": 2.0, "best_default": {"ratio": 1.24}, "confirmation": {"defaults": [1]}}
-    assert stated_of_defaults(plan) == {"best_default": {"ratio": 1.24}, "defaults": [1]}
+def test_what_a_plan_says_of_the_best_default_is_told_in_short() -> None:
+    engine = {"backend": "onnxruntime", "precision": "int8-dynamic"}
+    plan = {"confirmation": {"default": {"ratio": 1.2389, "configuration": engine}}}
+    assert stated_of_defaults(plan) == {
+        "times the best default": 1.239,
+        "which is": "onnxruntime int8-dynamic",
+    }
+    assert stated_of_defaults({"confirmation": {"default": None}}) == {}
     assert stated_of_defaults({"confirmation": None}) == {}
 
 

@@ -238,9 +238,15 @@ def read_benchmark_app(printed: str, batch: int) -> Run:
 
 
 def stated_of_defaults(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """Whatever a plan document, or its confirmation, says of the engines' defaults."""
-    places = (plan, plan.get("confirmation") or {})
-    return {name: value for place in places for name, value in place.items() if "default" in name}
+    """What a plan document says of the best default, short; nothing where it says nothing."""
+    default = (plan.get("confirmation") or {}).get("default")
+    if not default:
+        return {}
+    engine = default["configuration"]
+    return {
+        "times the best default": round(default["ratio"], 3),
+        "which is": f"{engine['backend']} {engine['precision']}",
+    }
 
 
 def tune(problem: Problem, minutes: float, also: str, folder: Path) -> Tuned:
