@@ -132,9 +132,8 @@ class Plan(Document):
     @property
     def is_baseline(self) -> bool:
         """Whether the plan is the out-of-box configuration itself, so that there is no gain to speak of."""
-        verdict = self.confirmation.verdict
         is_unpinned = self.configuration.placement == "unpinned"
-        return verdict == "baseline" or (verdict == "unconfirmed" and is_unpinned and self.gain == 1)
+        return self.confirmation.verdict == "baseline" or (is_unpinned and self.gain == 1)
 
     def commands(self) -> tuple[Command, ...]:
         """What starts the plan: every exporter renders exactly these."""
