@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from autotune.backends.calibration import CALIBRATION
@@ -18,6 +19,11 @@ from autotune.model.sources import ResolvedModel
 CHILD = "autotune.backends.prepare_child"
 FORK_SERVER = ForkServer(CHILD, OFFLINE_AND_QUIET)
 """For children that begin by importing torch and transformers, which takes several seconds."""
+
+
+def model_to_json(model: ResolvedModel) -> dict[str, Any]:
+    """A model as a request names it to a child."""
+    return {**asdict(model), "path": None if model.path is None else str(model.path)}
 
 
 def run_preparing(

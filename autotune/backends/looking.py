@@ -10,11 +10,11 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from autotune.backends.children import FORK_SERVER
+from autotune.backends.children import FORK_SERVER, model_to_json
 from autotune.backends.ending import reply_of
 from autotune.backends.protocol import CompilesNatively, DerivesPrecisions, Shape
 from autotune.backends.reference import REFERENCE_PACKAGES
@@ -128,7 +128,7 @@ def time_artifact(
         "looking": "run",
         "shape": shape,
         "root": str(artifact.directory.parent),
-        "model": _to_json(model),
+        "model": model_to_json(model),
         "name": {"backend": artifact.backend, "precision": artifact.precision, "knobs": ""},
         "directory": str(artifact.directory),
     }
@@ -232,7 +232,7 @@ class _Looker:
             **self.request,
             **(more or {}),
             "looking": step,
-            "model": _to_json(self.reduced),
+            "model": model_to_json(self.reduced),
             "name": {"backend": backend, "precision": precision, "knobs": ""},
             "directory": str(self._artifact(backend, precision)),
             "reference": str(self.reduced.path),
@@ -265,7 +265,7 @@ def _looker(
         asked = {
             **request,
             "looking": "reduce",
-            "model": _to_json(model),
+            "model": model_to_json(model),
             "name": {"backend": LOOK, "precision": "fp32", "knobs": ""},
             "directory": str(reduced),
         }
@@ -336,7 +336,3 @@ def _keep(name: ArtifactName, model: ResolvedModel, answer: Look | Refused, cach
             observed_precision=name.precision,
         )
         cache.publish(directory, manifest)
-
-
-def _to_json(model: ResolvedModel) -> dict[str, Any]:
-    return {**asdict(model), "path": None if model.path is None else str(model.path)}

@@ -10,7 +10,7 @@ from typing import Any
 
 from autotune.backends.assessing import ASSESSMENT, Assessing
 from autotune.backends.calibration import CALIBRATION
-from autotune.backends.children import FORK_SERVER, run_preparing
+from autotune.backends.children import FORK_SERVER, model_to_json, run_preparing
 from autotune.backends.ending import reply_of
 from autotune.backends.evaluation import EVALUATION, METRIC_PACKAGES, read_evaluation
 from autotune.backends.knobs import knobs_read
@@ -79,11 +79,11 @@ def prepare_artifact(
     found = cache.find(name.key())
     if found is not None:
         return found
-    request: dict[str, Any] = {"isa": sorted(isa), "model": _to_json(model)}
+    request: dict[str, Any] = {"isa": sorted(isa), "model": model_to_json(model)}
     if model.kind != "fake":
         reference = _prepare_reference(model, cache, timeout_s)
         request["reference"] = str(reference.directory)
-        request["model"] = _to_json(replace(model, path=reference_path(model, reference.directory)))
+        request["model"] = model_to_json(replace(model, path=reference_path(model, reference.directory)))
     base = _base(engine, precision, compiled)
     if base is not None:
         made = prepare_artifact(
@@ -291,7 +291,7 @@ def _prepare_reference(model: ResolvedModel, cache: ArtifactCache, timeout_s: fl
     if found is not None:
         return found
     _require_files(model)
-    return _make_once(name, model, {"model": _to_json(model)}, cache, timeout_s)
+    return _make_once(name, model, {"model": model_to_json(model)}, cache, timeout_s)
 
 
 def _require_files(model: ResolvedModel) -> None:
@@ -322,7 +322,7 @@ def _make_once(
         if found is not None:
             return found
         with cache.staging(key) as directory:
-            given = {"model": _to_json(model), **request, "name": asdict(name)}
+            given = {"model": model_to_json(model), **request, "name": asdict(name)}
             complete = {**given, "directory": str(directory), "root": str(cache.root)}
             kills = oom_kills()
             begin = time.monotonic()
@@ -366,7 +366,3 @@ def _manifest(
 def _plain(value: CalibrationSource | EvaluationSource | Assessing) -> dict[str, Any]:
     """A frozen value as JSON; paths become texts."""
     return {name: str(entry) if isinstance(entry, Path) else entry for name, entry in asdict(value).items()}
-
-
-def _to_json(model: ResolvedModel) -> dict[str, Any]:
-    return {**asdict(model), "path": None if model.path is None else str(model.path)}
