@@ -214,7 +214,13 @@ def _default(
 ) -> Default | None:
     """The better of the baseline, which is a default too, and the best of the others, beside the winner."""
     if winner.role in ("baseline", "default") and not _is_beaten_default(verdict):
-        return Default(configuration=winner.configuration, trial=winner.trial, ratio=1.0, said="plan")
+        return Default(
+            configuration=winner.configuration,
+            trial=winner.trial,
+            is_baseline=winner.role == "baseline",
+            ratio=1.0,
+            said="plan",
+        )
     beside = [one for one in (verdict.default, verdict.baseline) if one is not None]
     if not beside:
         return None
@@ -224,6 +230,7 @@ def _default(
     return Default(
         configuration=entrant.configuration,
         trial=entrant.trial,
+        is_baseline=entrant.role == "baseline",
         ratio=nearest.ratio.estimate,
         ratio_range=range_of(nearest.ratio),
         probability=nearest.probability,
@@ -250,6 +257,7 @@ def _searched_default(setup: Setup, winner: TrialRecord, records: Sequence[Trial
     return Default(
         configuration=best.configuration,
         trial=best.number,
+        is_baseline=best.baseline,
         ratio=1.0 if is_plan else ratio,
         said="plan" if is_plan else "untold",
         objective_value=best.score,
@@ -297,7 +305,8 @@ def _search_warnings(records: Sequence[TrialRecord]) -> Iterator[str]:
     missing = {record.configuration for record in disturbed} - measured
     if missing:
         names = "; ".join(sorted(map(str, missing)))
-        yield f"{len(missing)} configurations could not be measured undisturbed: {names}."
+        count = "1 configuration" if len(missing) == 1 else f"{len(missing)} configurations"
+        yield f"{count} could not be measured undisturbed: {names}."
 
 
 def _words(result: TrialResult) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from autotune.spending import spent
-from autotune.trial.measurement import Failure, FailureKind, Measurement, Observation, TrialResult
+from autotune.testing.observations import build_observation
+from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
 
 
 @dataclass(frozen=True)
@@ -19,21 +20,7 @@ class Record:
 
 def launched(*, load_s: float, warmup_s: float, measuring_s: float, wall_s: float) -> Measurement:
     """A launch of one instance."""
-    instance = Observation(
-        pid=1,
-        cpus=(),
-        threads=(),
-        memory_policy="default",
-        memory_nodes=(),
-        engine="fake",
-        engine_version="1",
-        precision="fp32",
-        engine_threads=1,
-        memory_bytes=1,
-        peak_memory_bytes=1,
-        load_s=load_s,
-        warmup_s=warmup_s,
-    )
+    instance = build_observation(load_s=load_s, warmup_s=warmup_s)
     return Measurement("offline", (), (instance,), "none", wall_s, measuring_s, warmup_s)
 
 

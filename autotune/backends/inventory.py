@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from autotune.backends.availability import documented_engines
 from autotune.backends.protocol import Backend
 from autotune.backends.registry import backends, missing_packages, package_versions
 from autotune.model.sources import KINDS
@@ -21,6 +22,7 @@ class EngineStatus:
         missing: its packages that are not.
         models: prefixes of the model sources that it runs here, such as `random` and `path`.
         precisions: those that it can have here.
+        documented: those that its own documentation starts encoders at: what people start today.
         refused: why not, for each of its others.
         install_hint: the command that installs it.
     """
@@ -30,6 +32,7 @@ class EngineStatus:
     missing: tuple[str, ...]
     models: tuple[str, ...]
     precisions: tuple[Precision, ...]
+    documented: tuple[Precision, ...]
     refused: Mapping[Precision, str]
     install_hint: str
 
@@ -63,12 +66,14 @@ def _status(backend: Backend, isa: frozenset[str]) -> EngineStatus:
         for precision in backend.precisions
         if not any(precision in offered[kind] for kind in models)
     }
+    here = tuple(precision for precision in backend.precisions if precision not in refusals)
     return EngineStatus(
         name=backend.name,
         versions=package_versions(backend.packages),
         missing=missing_packages(backend),
         models=models,
-        precisions=tuple(precision for precision in backend.precisions if precision not in refusals),
+        precisions=here,
+        documented=tuple(one for _, one in documented_engines((backend.name, one) for one in here)),
         refused={precision: reason for precision, reason in refusals.items() if reason is not None},
         install_hint=backend.install_hint,
     )

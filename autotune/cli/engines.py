@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from autotune.machine.machine import Machine
     from autotune.search.knobs import KnobStatus
 
-COLUMNS = ("engine", "installed", "precisions", "models")
+COLUMNS = ("engine", "installed", "precisions", "as documented", "models")
 
 
 def engines(
@@ -60,6 +60,7 @@ def engines_document(
                 "install": one.install_hint,
                 "models": list(one.models),
                 "precisions": list(one.precisions),
+                "documented": list(one.documented),
                 "refused": dict(one.refused),
             }
             for one in statuses
@@ -91,6 +92,7 @@ def _row(one: EngineStatus) -> tuple[str, ...]:
         one.name,
         versions if one.is_installed else "no",
         ", ".join(one.precisions) or "none",
+        ", ".join(one.documented) or "none",
         ", ".join(f"{kind}:" for kind in one.models) or "none",
     )
 

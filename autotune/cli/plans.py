@@ -12,7 +12,7 @@ from autotune.cli import output
 if TYPE_CHECKING:
     from autotune.store.records import PlanSummary
 
-COLUMNS = ("id", "study", "objective", "configuration", "score", "gain", "created")
+COLUMNS = ("id", "study", "objective", "configuration", "score", "gain", "vs default", "created")
 
 
 def plans(
@@ -47,5 +47,6 @@ def _row(plan: PlanSummary) -> tuple[str, ...]:
         str(plan.configuration),
         format_objective_value(plan.objective, plan.score),
         format_gain(plan.gain),
+        format_gain(plan.default_ratio),
         format_time(plan.created_s),
     )

@@ -89,7 +89,8 @@ def default_words(plan: Plan) -> str:
         which = "a default" if plan.confirmation.is_alone else "the best default"
         return f"it is {which} itself: an engine as its documentation starts it"
     beside = "; ".join(filter(None, (_interval(default), _doubt(plan, default))))
-    return f"{default.ratio:.2f}x the best default{f' ({beside})' if beside else ''}: {default.configuration}"
+    which = f"{default.configuration}{', the baseline' if default.is_baseline else ''}"
+    return f"{default.ratio:.2f}x the best default{f' ({beside})' if beside else ''}: {which}"
 
 
 def _interval(default: Default) -> str:

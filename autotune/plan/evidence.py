@@ -144,6 +144,7 @@ class Default(Document):
 
     Attributes:
         trial: its number in the search.
+        is_baseline: whether it is the baseline, which is a default too.
         ratio: of the plan's goodness (throughput, or 1 / latency) to its; 1 where it is the plan itself.
         ratio_range: the 95 % interval; None where it was not measured in the rounds, or is the plan.
         probability: that the plan is better; None where that is not known.
@@ -155,6 +156,7 @@ class Default(Document):
 
     configuration: StrictConfiguration
     trial: int
+    is_baseline: bool = False
     ratio: Positive
     ratio_range: Range | None = None
     probability: Probability | None = None

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Sequence
 
 from autotune.search.posterior import Posterior, Prior, Run
 from autotune.search.verdict import Comparison, Contender, RivalVerdict, Role, Said, Standing, Verdict
-from autotune.statistics.paired import Interval, mean_interval, paired_ratio
+from autotune.statistics.paired import Interval, paired_ratio
 from autotune.statistics.shrinkage import unlucky_factor
 
 ALPHA = 0.0125
@@ -134,7 +134,7 @@ class Contest:
         return Verdict(
             winner=winner,
             beats_baseline=shown,
-            estimate=mean_interval(posterior.values(winner)).scaled(factor),
+            estimate=posterior.value(winner).scaled(factor),
             rivals=tuple(self._rival(name, winner) for name in self._finalists if name != winner),
             twin=self._twin_ratio(),
             spread=posterior.spread if posterior.freedom > 0 else None,
@@ -261,7 +261,7 @@ class Contest:
         if self._rounds >= self._looks[-1] or not racing:
             return True
         posterior, winner = self._posterior(), self._choice()
-        if winner is None or mean_interval(posterior.values(winner)).half_width > self._zone:
+        if winner is None or posterior.value(winner).half_width > self._zone:
             return False
         references = [name for name in (self._baseline, self._default) if name and name != winner]
         return all(

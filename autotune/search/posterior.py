@@ -12,13 +12,13 @@ with covariates); the heavy tails, `autotune.statistics.linear`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from autotune.statistics.linear import TAILS, Fit, ScalePrior, fit
-from autotune.statistics.paired import CONFIDENCE, Interval, t_quantile, t_tail
+from autotune.statistics.linear import TAILS, Array, Fit, ScalePrior, fit
+from autotune.statistics.paired import CONFIDENCE, Interval, mean_interval, t_quantile, t_tail
 
 ROUND_SPREAD = 0.5
 """How far rounds may lie apart, as the spread of a normal prior on logarithms: half of the speed is nothing
@@ -138,12 +138,30 @@ class Posterior:
 
     def values(self, name: str) -> list[float]:
         """Each goodness that was measured of one, brought to usual conditions."""
-        slopes = self._fit.coefficients[len(self._fit.coefficients) - len(self.prior.slopes) :]
-        return [
-            run.goodness * math.exp(-float(np.dot(slopes, run.covariates or np.zeros(len(slopes)))))
-            for run in self.runs
-            if run.configuration == name
-        ]
+        slopes = self._fit.coefficients[self._first_slope :]
+        own = [run.goodness for run in self.runs if run.configuration == name]
+        return [float(value) for value in own * np.exp(-self._covariates(name) @ slopes)]
+
+    def value(self, name: str, confidence: float = CONFIDENCE) -> Interval:
+        """The geometric mean of `values`; its interval counts how unsure the slopes are, too."""
+        plain = mean_interval(self.values(name), confidence)
+        direction = np.zeros(len(self._fit.coefficients))
+        direction[self._first_slope :] = self._covariates(name).mean(axis=0)
+        _, error = self._fit.contrast(direction)
+        by_slopes = t_quantile((1 + confidence) / 2, max(1.0, self.freedom)) * error
+        reach = math.hypot(plain.half_width, by_slopes)
+        return replace(plain, low=plain.estimate * math.exp(-reach), high=plain.estimate * math.exp(reach))
+
+    def _covariates(self, name: str) -> Array:
+        """Of each run of one, (runs, slopes)."""
+        usual = (0.0,) * len(self.prior.slopes)
+        own = [run.covariates or usual for run in self.runs if run.configuration == name]
+        return np.array(own, dtype=np.float64).reshape(len(own), len(usual))
+
+    @property
+    def _first_slope(self) -> int:
+        """Index of the coefficients of covariates, which are the last."""
+        return len(self._fit.coefficients) - len(self.prior.slopes)
 
     def count(self, name: str) -> int:
         """In how many runs one was measured."""

@@ -75,7 +75,6 @@ class LegalSampler(BaseSampler):
         self._answered: tuple[_Question, tuple[Configuration, ...]] | None = None
         self._turns_knobs = False
         self._dropped: set[Prepared] = set()
-        self._only: frozenset[Prepared] | None = None
         self._disturbed: Counter[Configuration] = Counter()
 
     def rank_by(self, prospects: Prospects) -> None:
@@ -97,10 +96,6 @@ class LegalSampler(BaseSampler):
     def drop(self, configuration: Configuration) -> None:
         """Propose what is prepared for it no more while this sampler lives."""
         self._dropped.add(configuration.prepared)
-
-    def keep_to(self, prepared: frozenset[Prepared] | None) -> None:
-        """Propose what runs these only, until told otherwise; None = all."""
-        self._only = prepared
 
     def turn_knobs(self, *, now: bool) -> None:
         """Begin the second stage, however few trials the first has had; or leave it to their number."""
@@ -167,8 +162,7 @@ class LegalSampler(BaseSampler):
         return second.moves(goodness, may_be_turned)
 
     def _may_propose(self, one: Configuration) -> bool:
-        kept = self._only is None or one.prepared in self._only
-        return kept and one.prepared not in self._dropped and self._disturbed[one] < ATTEMPTS
+        return one.prepared not in self._dropped and self._disturbed[one] < ATTEMPTS
 
     def infer_relative_search_space(
         self,

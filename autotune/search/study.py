@@ -120,10 +120,6 @@ class SearchStudy:
         """Begin the second stage, however few trials the first has had; or leave it to their number."""
         self._sampler.turn_knobs(now=now)
 
-    def keep_to(self, prepared: frozenset[Prepared] | None) -> None:
-        """Propose what runs these only, until told otherwise; None = all."""
-        self._sampler.keep_to(prepared)
-
     def rank_by(self, prospects: Prospects) -> None:
         """Order by these prospects from now on; their defaults may be proposed, too."""
         self._sampler.rank_by(prospects)

@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.statistics.paired import CONFIDENCE, Interval, t_quantile, t_tail
+from autotune.statistics.paired import CONFIDENCE, Interval, t_quantile
 
 Treatment = TypeVar("Treatment", bound=Hashable)
 
@@ -105,13 +105,6 @@ class BlockDesign(Generic[Treatment]):
         return Interval(
             math.exp(center), math.exp(center - reach), math.exp(center + reach), confidence, count
         )
-
-    def chance(self, one: Treatment, other: Treatment) -> float:
-        """The one-sided p-value of `one` being no larger than `other`."""
-        center, error = self._contrast(((one, 1), (other, -1)))
-        if self.freedom < 1:
-            return 1.0
-        return t_tail(center / error, self.freedom) if error > 0 else float(center <= 0)
 
     def _contrast(self, factors: Sequence[tuple[Treatment, int]]) -> tuple[float, float]:
         """The product's logarithm and its standard error."""

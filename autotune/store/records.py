@@ -112,6 +112,7 @@ class PlanSummary:
     Attributes:
         score: the objective's value, in samples per second or seconds.
         gain: over the baseline, more than 1 is better; None where the baseline failed.
+        default_ratio: over the best default, more than 1 is better; None where the plan does not know it.
         created_s: Unix time.
     """
 
@@ -121,4 +122,5 @@ class PlanSummary:
     configuration: Configuration
     score: float
     gain: float | None
+    default_ratio: float | None
     created_s: float

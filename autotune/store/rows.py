@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row
@@ -158,7 +159,7 @@ def plan_row(plan: Plan, study_id: int) -> dict[str, Any]:
 
 
 def plan_summary(row: Row[*tuple[Any, ...]]) -> PlanSummary:
-    """A plan from the columns that listings read, and its study's name."""
+    """A plan from its columns, and its study's name."""
     return PlanSummary(
         id=row.id,
         study=row.name,
@@ -166,8 +167,15 @@ def plan_summary(row: Row[*tuple[Any, ...]]) -> PlanSummary:
         configuration=Configuration.from_parameters(row.configuration),
         score=row.score,
         gain=row.gain,
+        default_ratio=_default_ratio(row.document),
         created_s=row.created_s,
     )
+
+
+def _default_ratio(document: str) -> float | None:
+    """The one figure of listings that has no column; plans of older versions lack it."""
+    default = json.loads(document).get("confirmation", {}).get("default")
+    return None if default is None else float(default["ratio"])
 
 
 def _failure_kind(result: TrialResult) -> str | None:

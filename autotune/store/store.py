@@ -259,8 +259,7 @@ class StudyStore:
             StoreError: the study is unknown.
         """
         with self.transaction() as connection:
-            columns = [column for column in plans.c if column.name != "document"]
-            listed = select(*columns, studies.c.name).join_from(plans, studies)
+            listed = select(*plans.c, studies.c.name).join_from(plans, studies)
             if study is not None:
                 listed = listed.where(plans.c.study_id == self._study_id(connection, study))
             rows = connection.execute(listed.order_by(plans.c.created_s.desc(), plans.c.id))

@@ -94,7 +94,7 @@ class ConfirmationColumns(TypedColumns):
 
 
 class PlanColumns(TypedColumns):
-    """One row per plan; `document` is its JSON text, the other columns repeat what listings show."""
+    """One row per plan; `document` is its JSON text, the other columns repeat what listings show most."""
 
     id: Named[str] = Column(String(80), primary_key=True)
     study_id: Named[int] = Column(ForeignKey("autotune_studies.id", ondelete="CASCADE"), index=True)

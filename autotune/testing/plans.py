@@ -21,6 +21,7 @@ from autotune.plan.evidence import (
     Unprepared,
 )
 from autotune.spec.configuration import Configuration
+from autotune.testing.observations import build_observation
 from autotune.trial.measurement import Block, InstanceBlock, Measurement, Observation, ThreadMask
 
 PROGRAM = "/opt/autotune/bin/python"
@@ -207,16 +208,12 @@ def build_measurement(
 
 
 def _observation(cpu: int) -> Observation:
-    return Observation(
+    return build_observation(
         pid=1000 + cpu,
         cpus=(cpu,),
         threads=(ThreadMask("main", (cpu,)),),
         memory_policy="bind",
         memory_nodes=(0,),
-        engine="fake",
-        engine_version="1",
-        precision="fp32",
-        engine_threads=1,
         memory_bytes=100 * 2**20,
         peak_memory_bytes=150 * 2**20,
         load_s=0.1,

@@ -13,6 +13,7 @@ from autotune.spec.problem import Problem
 from autotune.spec.study import Measure, Objective
 from autotune.testing.fake_model import FakeModel, request_seconds
 from autotune.testing.noise import Noise, NoiseSource
+from autotune.testing.observations import build_observation
 from autotune.trial.collect import collect
 from autotune.trial.correction import UNCORRECTED, Correction, load_of
 from autotune.trial.measurement import Block, InstanceBlock, Measurement, Observation
@@ -57,20 +58,12 @@ def simulated_measurement(model: FakeModel, configuration: Configuration, proble
 
 
 def _observation(configuration: Configuration, model: FakeModel) -> Observation:
-    return Observation(
-        pid=1,
-        cpus=(),
-        threads=(),
-        memory_policy="default",
-        memory_nodes=(),
+    return build_observation(
         engine=configuration.backend,
-        engine_version="1",
         precision=configuration.precision,
         engine_threads=configuration.threads_per_instance or model.default_threads,
         memory_bytes=model.memory_bytes,
         peak_memory_bytes=model.memory_bytes,
-        load_s=0.0,
-        warmup_s=0.0,
     )
 
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import random
 import statistics
@@ -31,6 +30,7 @@ from dataclasses import asdict, dataclass
 
 from autotune.spec.configuration import Configuration
 from autotune.testing.noise import Noise, Spikes
+from autotune.testing.shares import Share, share_of
 from autotune.testing.simulated_study import SimulatedOutcome, simulated_study
 
 FEWEST = 10
@@ -67,19 +67,6 @@ KINDS = {
     "rivals": "finalists by the winner",
     "twin": "leader by itself",
 }
-
-
-@dataclass(frozen=True)
-class Share:
-    """How many of `count` there were, as a share.
-
-    Attributes:
-        error: its standard error by the number of studies; what is of one study counts as dependent.
-    """
-
-    share: float
-    count: int
-    error: float
 
 
 @dataclass(frozen=True)
@@ -140,26 +127,18 @@ def figures(noise: str, found: Mapping[str, Sequence[SimulatedOutcome]]) -> Figu
     return Figures(
         noise=noise,
         studies=len(found["equal"]),
-        differs=_share([[one.declares_difference] for one in found["equal"]]),
-        ships_worse=_share([[one.ships_worse] for one in doubtful]),
+        differs=share_of([[one.declares_difference] for one in found["equal"]]),
+        ships_worse=share_of([[one.ships_worse] for one in doubtful]),
         optimism={name: statistics.median(one.optimism for one in them) for name, them in found.items()},
         search_optimism={
             name: statistics.median(one.search_optimism for one in them) for name, them in found.items()
         },
         loss={name: statistics.median(one.loss for one in them) for name, them in found.items()},
         coverage={
-            kind: _share([[claim.holds for claim in one.claims()[kind]] for one in everything])
+            kind: share_of([[claim.holds for claim in one.claims()[kind]] for one in everything])
             for kind in KINDS
         },
     )
-
-
-def _share(studies: Sequence[Sequence[bool]]) -> Share:
-    """The share of what is true, with the standard error of a ratio of sums over independent studies."""
-    count = sum(map(len, studies))
-    share = sum(map(sum, studies)) / count
-    squares = sum((sum(one) - share * len(one)) ** 2 for one in studies)
-    return Share(share, count, math.sqrt(squares) / count)
 
 
 def main() -> None:

@@ -24,10 +24,11 @@ from autotune.spec.problem import Problem
 from autotune.spec.study import Budget, Measure, Objective, StudySpec
 from autotune.store.records import TrialRecord
 from autotune.testing.hosts import VirtualHost
+from autotune.testing.observations import build_observation
 from autotune.trial import stopping
 from autotune.trial.collect import collect
 from autotune.trial.failures import InstanceError
-from autotune.trial.measurement import Block, Failure, Measurement, Observation, TrialResult
+from autotune.trial.measurement import Block, Failure, Measurement, TrialResult
 from autotune.trial.statistics import block_seconds
 from autotune.trial.stopping import Rival, Rule
 from autotune.tuning import TRIAL_SHARE
@@ -44,21 +45,7 @@ PREPARATION_S = 3.0
 """What a candidate's artifact takes, the first time: so little that all ten configurations fit into the
 search's part of five minutes on a host as noisy as the recorded ones, as is asked of a search elsewhere."""
 
-OBSERVATION = Observation(
-    pid=1,
-    cpus=(),
-    threads=(),
-    memory_policy="default",
-    memory_nodes=(),
-    engine="fake",
-    engine_version="1",
-    precision="fp32",
-    engine_threads=2,
-    memory_bytes=2**20,
-    peak_memory_bytes=2**20,
-    load_s=0.0,
-    warmup_s=0.0,
-)
+OBSERVATION = build_observation(engine_threads=2)
 
 
 @dataclass(frozen=True)

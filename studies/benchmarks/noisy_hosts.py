@@ -44,6 +44,7 @@ import numpy as np
 
 from autotune.testing.hosts import HOSTS, VirtualHost
 from autotune.testing.replays import Recording, read_recording, replayed
+from autotune.testing.shares import Share, share_of
 from autotune.testing.weather import WeatherMaker
 from studies.benchmarks.hosted_study import Claim, Ended, World, bounded, hosted_study, spec_of
 
@@ -54,7 +55,9 @@ BEFORE = "09f6616"
 
 PLAYED = (
     "autotune/testing/hosts.py",
+    "autotune/testing/observations.py",
     "autotune/testing/replays.py",
+    "autotune/testing/shares.py",
     "autotune/testing/weather.py",
     "studies/benchmarks/hosted_study.py",
     "studies/benchmarks/noisy_hosts.py",
@@ -73,15 +76,6 @@ CHANGING = frozenset(name for name in HOSTS if not name.startswith(("quiet", "no
 TOLERANCE = 0.02
 MAX_WORSE = 0.01
 COVERED = (0.93, 0.97)
-
-
-@dataclass(frozen=True)
-class Share:
-    """A share of `count`, with its standard error by the number of studies."""
-
-    share: float
-    count: int
-    error: float
 
 
 @dataclass(frozen=True)
@@ -187,25 +181,25 @@ def figures(host: str, found: Mapping[str, Sequence[Ended]]) -> Figures:
         host=host,
         studies=len(everything),
         counted=sum(ended.counted_s for ended in everything) / sum(ended.measured_s for ended in everything),
-        no_plan=_share([[ended.winner is None and not ended.has_crashed] for ended in everything]),
-        crashed=_share([[ended.has_crashed] for ended in everything]),
-        below_default=_share([[is_below(ended, ended.world.default)] for ended in everything]),
-        below_baseline=_share([[is_below(ended, 1.0)] for ended in everything]),
-        missed={name: _share([[is_missed(ended)] for ended in found[name]]) for name in BETTER},
+        no_plan=share_of([[ended.winner is None and not ended.has_crashed] for ended in everything]),
+        crashed=share_of([[ended.has_crashed] for ended in everything]),
+        below_default=share_of([[is_below(ended, ended.world.default)] for ended in everything]),
+        below_baseline=share_of([[is_below(ended, 1.0)] for ended in everything]),
+        missed={name: share_of([[is_missed(ended)] for ended in found[name]]) for name in BETTER},
         untried={
-            name: _share([[is_missed(ended) and BEST not in ended.tried] for ended in found[name]])
+            name: share_of([[is_missed(ended) and BEST not in ended.tried] for ended in found[name]])
             for name in BETTER
         },
         unseen={
-            name: _share([[is_missed(ended) and BEST not in ended.finalists] for ended in found[name]])
+            name: share_of([[is_missed(ended) and BEST not in ended.finalists] for ended in found[name]])
             for name in BETTER
         },
         loss=statistics.fmean(1 - ended.truth / max(ended.world.speeds) for ended in everything),
         bias=_bias(ended.value for ended in planned),
         usual_bias=_bias(ended.usual for ended in planned),
-        value=_share([[ended.value.holds] for ended in planned if ended.value]),
-        usual=_share([[ended.usual.holds] for ended in planned if ended.usual]),
-        ratios=_share([[claim.holds for claim in claims] for claims in ratios]),
+        value=share_of([[ended.value.holds] for ended in planned if ended.value]),
+        usual=share_of([[ended.usual.holds] for ended in planned if ended.usual]),
+        ratios=share_of([[claim.holds for claim in claims] for claims in ratios]),
         open=1 - sum(map(len, ratios)) / stated if stated else 0.0,
         trials=statistics.median(len(ended.tried) for ended in everything),
         rounds=statistics.median(ended.rounds for ended in everything),
@@ -230,16 +224,6 @@ def is_missed(ended: Ended) -> bool:
 def _bias(claims: Iterable[Claim | None]) -> float:
     values = [claim.estimate / claim.truth - 1 for claim in claims if claim is not None]
     return statistics.median(values) if values else math.nan
-
-
-def _share(found: Sequence[Sequence[bool]]) -> Share:
-    """The share of what is true, with the standard error of a ratio of sums over independent studies."""
-    count = sum(map(len, found))
-    if not count:
-        return Share(math.nan, 0, math.nan)
-    share = sum(map(sum, found)) / count
-    squares = sum((sum(one) - share * len(one)) ** 2 for one in found)
-    return Share(share, count, math.sqrt(squares) / count)
 
 
 def play_before(arguments: argparse.Namespace) -> list[Figures]:

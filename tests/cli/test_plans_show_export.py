@@ -46,11 +46,11 @@ def test_plans_lists_what_the_store_holds_newest_first(folder: Path) -> None:
     ended = autotune(folder, "plans")
     assert ended.returncode == 0, ended.stderr
     heading, last, first = ended.stdout.splitlines()
-    assert heading.split() == ["id", "study", "objective", "configuration", "score", "gain", "created"]
+    assert " ".join(heading.split()) == "id study objective configuration score gain vs default created"
     assert last.startswith("quickstart-bbb222")
     assert " unknown " in last
     assert first.startswith("quickstart-aaa111")
-    assert first.split()[-5:] == ["30.0", "samples/s", "3.00x", "2026-09-21", "14:13"]
+    assert first.split()[-6:] == ["30.0", "samples/s", "3.00x", "1.24x", "2026-09-21", "14:13"]
     assert "2 x 1 threads, close" in first
 
 
@@ -59,6 +59,17 @@ def test_plans_prints_json(folder: Path) -> None:
     assert [plan["id"] for plan in listed] == [LAST.id, FIRST.id]
     assert listed[1]["configuration"] == FIRST.configuration.parameters()
     assert (listed[0]["gain"], listed[1]["gain"]) == (None, 3.0)
+    assert listed[1]["default_ratio"] == 1.24
+
+
+def test_plans_of_older_documents_know_no_default(tmp_path: Path) -> None:
+    asked = build_plan(id="quickstart-old111").confirmation.model_copy(update={"default": None})
+    with open_store(f"sqlite:///{tmp_path}/autotune.db") as store:
+        store.create_study(StudyRecord("quickstart", 0.0, {}, {}, {}, "d", "m"))
+        store.save_plan(build_plan(id="quickstart-old111", confirmation=asked))
+    (listed,) = json.loads(autotune(tmp_path, "plans", "--json").stdout)
+    assert listed["default_ratio"] is None
+    assert autotune(tmp_path, "plans").stdout.split()[-3] == "unknown"
 
 
 def test_plans_of_a_study_without_any_are_an_empty_list(folder: Path) -> None:

@@ -83,6 +83,10 @@ def test_every_verdict_has_a_sentence(verdict: str, rivals: tuple[Any, ...]) -> 
             f"1.24x the best default (not told apart from it so far, P(better) 60 %): {CONFIGURATION}",
         ),
         (
+            {"is_baseline": True},
+            f"1.24x the best default (95 %: 1.18x to 1.31x): {CONFIGURATION}, the baseline",
+        ),
+        (
             {"said": "plan", "ratio": 1.0, "ratio_range": None},
             "it is the best default itself: an engine as its documentation starts it",
         ),

@@ -275,19 +275,6 @@ def test_a_dropped_pair_is_proposed_no_more_in_this_run_but_again_in_the_next() 
     assert {one.precision for one in proposals(resumed, all_measured(spec))} == {"fp32"}
 
 
-def test_only_the_pairs_that_it_keeps_to_are_proposed_until_told_otherwise() -> None:
-    spec = a_spec()
-    study = a_study(spec)
-    study.keep_to(frozenset({Prepared("", "fake", "bf16")}))
-    kept = proposals(study, all_measured(spec))
-    assert {one.precision for one in kept} == {"bf16"}
-    study.keep_to(None)
-    everything = a_space(spec)
-    rest = proposals(study, all_measured(spec))
-    assert {*kept, *rest} == {everything.baseline, *everything.configurations}
-    assert not set(kept) & set(rest)
-
-
 def test_the_same_seed_and_measurements_give_the_same_proposals() -> None:
     spec = a_spec(seed=7, trials=30)
     runs = [proposals(a_study(spec, LARGE), all_measured(spec), 30) for _ in range(2)]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -265,9 +266,9 @@ def test_a_failure_with_what_is_turned_in_preparation_speaks_for_all_that_have_i
 
 def test_what_is_not_prepared_with_a_knob_is_not_tried_with_it_when_time_is_short() -> None:
     spec, study = a_study_with_fusion()
-    study.keep_to(frozenset({Prepared("", "fake", "fp32")}))
+    study.mind(0.0, {Prepared("", "fake", "fp32")})
     assert [one.knobs for one in proposals(study, spec, 1)] == ["spinning=off"]
-    study.keep_to(None)
+    study.mind(math.inf)
     assert [one.knobs for one in proposals(study, spec, 1)] == ["fusion=on"]
 
 

@@ -15,28 +15,15 @@ import pytest
 from autotune.placement.placement import InstancePlacement
 from autotune.spec.configuration import Scenario
 from autotune.testing.fake_trial import THROUGHPUT, FakeTrial
+from autotune.testing.observations import build_observation
 from autotune.trial.asked import Asked
 from autotune.trial.conductor import Channel, Exchange, Schedule, conduct, plan_window_s
 from autotune.trial.failures import InstanceError
-from autotune.trial.measurement import FailureKind, InstanceBlock, Measurement, Observation, ThreadMask
+from autotune.trial.measurement import FailureKind, InstanceBlock, Measurement, ThreadMask
 from autotune.trial.messages import MAX_LINE_BYTES, Message, Ready, Window, format_message, parse_message
 from autotune.trial.stopping import Rule
 
-SEEN = Observation(
-    pid=1,
-    cpus=(0,),
-    threads=(ThreadMask("main", (0,)),),
-    memory_policy="default",
-    memory_nodes=(),
-    engine="fake",
-    engine_version="1",
-    precision="fp32",
-    engine_threads=1,
-    memory_bytes=1,
-    peak_memory_bytes=1,
-    load_s=0.1,
-    warmup_s=0.1,
-)
+SEEN = build_observation(cpus=(0,), threads=(ThreadMask("main", (0,)),))
 
 Play = Callable[[Window], Message]
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.trial.measurement import FailureKind, InstanceBlock, Observation, ThreadMask
+from autotune.testing.observations import build_observation
+from autotune.trial.measurement import FailureKind, InstanceBlock, ThreadMask
 from autotune.trial.messages import (
     Failed,
     LineBuffer,
@@ -25,18 +26,12 @@ from autotune.trial.messages import (
     parse_message,
 )
 
-OBSERVATION = Observation(
+OBSERVATION = build_observation(
     pid=12,
     cpus=(0, 1),
     threads=(ThreadMask("python", (0, 1)), ThreadMask("pool", (1,))),
     memory_policy="bind",
     memory_nodes=(0,),
-    engine="fake",
-    engine_version="1",
-    precision="fp32",
-    engine_threads=2,
-    memory_bytes=1000,
-    peak_memory_bytes=2000,
     load_s=0.5,
     warmup_s=0.25,
 )

@@ -7,25 +7,18 @@ import pytest
 
 from autotune.placement.placement import InstancePlacement
 from autotune.testing.fake_trial import FakeTrial
+from autotune.testing.observations import build_observation
 from autotune.trial.asked import Asked
 from autotune.trial.failures import InstanceError
-from autotune.trial.measurement import FailureKind, Observation, ThreadMask
+from autotune.trial.measurement import FailureKind, ThreadMask
 from autotune.trial.proof import memory_binding, prove
 
-SEEN = Observation(
-    pid=12,
+SEEN = build_observation(
     cpus=(2, 3),
     threads=(ThreadMask("python", (2, 3)), ThreadMask("pool", (3,))),
     memory_policy="bind",
     memory_nodes=(1,),
-    engine="fake",
-    engine_version="1",
-    precision="fp32",
     engine_threads=2,
-    memory_bytes=1000,
-    peak_memory_bytes=2000,
-    load_s=0.5,
-    warmup_s=0.25,
 )
 
 
