@@ -110,7 +110,7 @@ def test_the_best_default_stands_against_the_plan_by_the_inverse_of_its_ratio() 
     [
         None,
         build_default(said="plan", ratio=1.0, ratio_range=None),
-        build_default(ratio=PLAN.gain, ratio_range=PLAN.gain_range),
+        build_default(is_baseline=True, ratio=PLAN.gain, ratio_range=PLAN.gain_range),
     ],
     ids=["an older document", "it is the plan", "it is the baseline"],
 )

@@ -307,3 +307,27 @@ def test_a_run_that_met_a_slow_spell_counts_as_what_it_would_have_been() -> None
     assert verdict.gain is not None
     assert verdict.gain.low < 1.5 < verdict.gain.high
     assert verdict.gain.half_width < 0.1
+
+
+def test_a_plans_own_value_holds_though_nobody_knows_how_much_the_host_matters() -> None:
+    draw = random.Random(5)
+    held = 0
+    for seed in range(100):
+        slope = draw.gauss(0.8, 0.3)
+        contest = Contest(
+            contenders(finalist("a"), twin=False),
+            tie=0.02,
+            max_rounds=4,
+            seed=seed,
+            prior=Prior(slopes=(0.8,), errors=(0.3,)),
+        )
+        while (names := contest.next_round()) is not None:
+            for name in names:
+                away = draw.gauss(-0.3, 0.05)
+                reached = 2.0 if name == "a" else 1.0
+                value = reached * math.exp(slope * away) * draw.lognormvariate(0, 0.01)
+                contest.record(name, value, (away,))
+        verdict = contest.verdict()
+        assert verdict is not None
+        held += verdict.estimate.low <= 2.0 <= verdict.estimate.high
+    assert held >= 90
