@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import sys
@@ -13,6 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
+
+from pydantic import TypeAdapter
 
 from autotune.backends.assessing import Assessing, assess
 from autotune.backends.calibration import CALIBRATION, write_calibration
@@ -49,6 +52,12 @@ WANT_OF_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "Fa
 """How torch's and ONNX Runtime's allocators say so, in RuntimeErrors."""
 WANT_OF_SPACE = ("No space left on device", "os error 28")
 """How libraries that are not Python's say ENOSPC."""
+
+
+_SOURCES: dict[str, TypeAdapter[Any]] = {
+    CALIBRATION: TypeAdapter(CalibrationSource),
+    EVALUATION: TypeAdapter(EvaluationSource),
+}
 
 
 def handle(request: dict[str, Any]) -> dict[str, Any]:
@@ -90,10 +99,10 @@ def _write_other(request: dict[str, Any]) -> bool:
     if what == REFERENCE:
         write_reference(_model(request), directory)
     elif what == CALIBRATION:
-        source = CalibrationSource(**_paths(request["source"], "texts", "tokenizer"))
+        source = _SOURCES[CALIBRATION].validate_json(json.dumps(request["source"]))
         write_calibration(Path(request["reference"]), source, directory)
     elif what == EVALUATION:
-        labelled = EvaluationSource(**_paths(request["source"], "data", "tokenizer"))
+        labelled = _SOURCES[EVALUATION].validate_json(json.dumps(request["source"]))
         write_evaluation(Path(request["reference"]), labelled, directory)
     elif what == STREAM:
         reference = request.get("reference")
