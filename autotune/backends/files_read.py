@@ -74,8 +74,7 @@ def _files(spec: StudySpec, models: Mapping[str, ResolvedModel], base: Path) -> 
 
 
 def _texts(base: Path, place: str, spec: StudySpec, models: Mapping[str, ResolvedModel]) -> FileRead:
-    part = spec.problem if place == "problem.texts" else spec.quality
-    stated = part.texts
+    stated = spec.problem.texts if place == "problem.texts" else spec.quality.texts
     assert stated is not None
     found = read_texts(base / stated.path, place, stated)
     cut = _served_cut if place == "problem.texts" else _compared_cut

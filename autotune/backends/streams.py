@@ -164,7 +164,9 @@ def _tokenized(source: StreamSource, inputs: InputsDescription) -> _Sequences:
         refuse_foreign_token(as_pair(text)[0], encoding, tokenizer, inputs.vocabulary)
     by_text = "tokenization" in source.problem.include
     # What a cache would take for the same: the text where it is in front of the tokenizer, else its tokens.
-    keys = [text if by_text else tuple(one.ids) for text, one in zip(texts, encodings, strict=True)]
+    keys: list[Text | tuple[int, ...]] = [
+        text if by_text else tuple(one.ids) for text, one in zip(texts, encodings, strict=True)
+    ]
     lengths = [len(one.ids) for one in encodings]
     places = range(len(texts)) if _is_in_order(source) else mixed(lengths, source.seed)
     first: dict[Text | tuple[int, ...], int] = {}

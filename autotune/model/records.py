@@ -228,7 +228,7 @@ def _spread_values(source: FileText) -> Records | None:
     text, at, line, found = source.text.rstrip(), 0, 1, []
     decoder = json.JSONDecoder()
     while at < len(text):
-        begin = _BLANK.match(text, at).end()  # type: ignore[union-attr]
+        begin = next(_BLANK.finditer(text, at)).end()
         line += text.count("\n", at, begin)
         try:
             value, at = decoder.raw_decode(text, begin)

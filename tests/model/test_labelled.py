@@ -27,7 +27,8 @@ def labelled(
 ) -> Labelled:
     """What is read of a file with this content."""
     (tmp_path / name).write_text(content, encoding="utf-8")
-    return read_labelled(tmp_path / name, metric, DataFile(path=name, **stated) if stated else None)
+    asked = DataFile.model_validate({"path": name, **stated}) if stated else None
+    return read_labelled(tmp_path / name, metric, asked)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ def read(tmp_path: Path) -> Read:
     def texts(content: str | bytes, name: str = "texts.txt", **stated: str) -> Texts:
         file = tmp_path / name
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return read_texts(file, "problem.texts", TextsFile(path=name, **stated) if stated else None)  # type: ignore[arg-type]
+        asked = TextsFile.model_validate({"path": name, **stated}) if stated else None
+        return read_texts(file, "problem.texts", asked)
 
     return texts
 
