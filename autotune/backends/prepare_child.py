@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import sys
@@ -14,8 +13,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
-
-from pydantic import TypeAdapter
 
 from autotune.backends.assessing import Assessing, assess
 from autotune.backends.calibration import CALIBRATION, write_calibration
@@ -47,17 +44,12 @@ from autotune.model.sources import ResolvedModel
 from autotune.model.stream_source import source_from_json
 from autotune.spec.configuration import Precision
 from autotune.spec.knobs import Knobs, parse_knobs
+from autotune.spec.named_file import DataFile, NamedFile, TextsFile, by_name
 
 WANT_OF_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "Failed to allocate")
 """How torch's and ONNX Runtime's allocators say so, in RuntimeErrors."""
 WANT_OF_SPACE = ("No space left on device", "os error 28")
 """How libraries that are not Python's say ENOSPC."""
-
-
-_SOURCES: dict[str, TypeAdapter[Any]] = {
-    CALIBRATION: TypeAdapter(CalibrationSource),
-    EVALUATION: TypeAdapter(EvaluationSource),
-}
 
 
 def handle(request: dict[str, Any]) -> dict[str, Any]:
@@ -99,10 +91,12 @@ def _write_other(request: dict[str, Any]) -> bool:
     if what == REFERENCE:
         write_reference(_model(request), directory)
     elif what == CALIBRATION:
-        source = _SOURCES[CALIBRATION].validate_json(json.dumps(request["source"]))
+        stated = _stated(request["source"], TextsFile)
+        source = CalibrationSource(**_paths(request["source"], "texts", "tokenizer") | stated)
         write_calibration(Path(request["reference"]), source, directory)
     elif what == EVALUATION:
-        labelled = _SOURCES[EVALUATION].validate_json(json.dumps(request["source"]))
+        stated = _stated(request["source"], DataFile)
+        labelled = EvaluationSource(**_paths(request["source"], "data", "tokenizer") | stated)
         write_evaluation(Path(request["reference"]), labelled, directory)
     elif what == STREAM:
         reference = request.get("reference")
@@ -254,6 +248,12 @@ def _paths(described: dict[str, Any], *names: str) -> dict[str, Any]:
         name: Path(value) if name in names and value is not None else value
         for name, value in described.items()
     }
+
+
+def _stated(source: dict[str, Any], kind: type[NamedFile]) -> dict[str, NamedFile | None]:
+    """What the study says of a source's file."""
+    stated = source["stated"]
+    return {"stated": None if stated is None else kind.model_validate(by_name(stated))}
 
 
 def _precision(request: dict[str, Any]) -> Precision:

@@ -7,12 +7,14 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autotune.errors import ModelError
-from autotune.spec.named_file import TextsFile
+
+if TYPE_CHECKING:
+    from autotune.spec.named_file import TextsFile
 
 REQUESTS_FILE = "calibration.npz"
 

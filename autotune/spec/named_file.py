@@ -62,11 +62,11 @@ class DataFile(TextsFile):
     """What to read as the label, or as the score."""
 
 
-def _by_name(value: Any) -> Any:
-    """A path alone as a file of which nothing else is stated."""
+def by_name(value: Any) -> Any:
+    """A path alone as a file of which nothing else is stated; anything else as it is."""
     return {"path": value} if isinstance(value, str) else value
 
 
 FileKind = TypeVar("FileKind", bound=NamedFile)
-Named = Annotated[FileKind, BeforeValidator(_by_name)]
+Named = Annotated[FileKind, BeforeValidator(by_name)]
 """A `NamedFile`, which may be given by its path."""
