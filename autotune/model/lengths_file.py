@@ -74,7 +74,8 @@ def _known_key(records: Records) -> str:
         StudyFileError: there is none, or several.
     """
     first = records.records[0]
-    named = {key.strip().lower(): key for key in first.value} if isinstance(first.value, dict) else {}
+    keys: list[str] = [*first.value] if isinstance(first.value, dict) else []
+    named = {key.strip().lower(): key for key in keys}
     found = [named[key] for key in LENGTH_KEYS if key in named]
     if len(found) != 1:
         there = f"; it has {', '.join(named.values())}" if named else ""

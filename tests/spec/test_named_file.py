@@ -10,7 +10,7 @@ import pytest
 from autotune.errors import StudyFileError
 from autotune.spec.load import parse_study
 from autotune.spec.named_file import DataFile, TextsFile
-from autotune.spec.problem import Problem
+from autotune.spec.problem import Problem, problem_in_words
 from autotune.spec.study import StudySpec
 
 NO_LENGTH = "a key or a path of keys, such as text or body.text"
@@ -25,7 +25,7 @@ def test_a_path_alone_is_stored_as_it_always_was() -> None:
     stored = spec.model_dump(mode="json")
     assert (stored["problem"]["texts"], stored["quality"]["data"]) == ("a.txt", "b.jsonl")
     assert StudySpec.model_validate_json(json.dumps(stored)) == spec
-    assert Problem(**{"batch_size": 8, "texts": "a.txt"}) == spec.problem
+    assert Problem.model_validate({"batch_size": 8, "texts": "a.txt"}) == spec.problem
 
 
 def test_what_to_read_is_stored_with_the_path() -> None:
@@ -72,6 +72,4 @@ def test_a_study_that_names_its_data_with_a_key_needs_a_metric_too() -> None:
 
 def test_the_words_for_a_problem_name_the_file_alone() -> None:
     values: dict[str, Any] = {"batch_size": 8, "texts": {"path": "a.jsonl", "key": "body.text"}}
-    from autotune.spec.problem import problem_in_words
-
     assert problem_in_words(Problem(**values)) == "batch 8, texts of a.jsonl"
