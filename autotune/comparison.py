@@ -171,6 +171,7 @@ def compare_configurations(
         with _speaking_of(name, one):
             _refuse_impossible(one, setup)
     watcher = observer or Observer()
+    watcher.files_read(setup.files)
     bench = Bench(setup, watcher)
     sides = tuple(_side_of_configuration(name, one, bench) for name, one in ((A, a), (B, b)))
     refusals, notes = (refusal_of(a, bench), refusal_of(b, bench)), _notes_on_variants(a, b, setup.spec)

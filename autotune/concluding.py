@@ -82,6 +82,7 @@ def conclude(
         model=setup.variant(winner.configuration).model,
         quality=quality,
         requests=requests,
+        files=setup.files,
         warnings=tuple(_search_warnings(records)),
     )
 
@@ -116,6 +117,7 @@ def unconfirmed(
         model=setup.variant(winner.configuration).model,
         quality=quality,
         requests=requests,
+        files=setup.files,
         warnings=tuple(_search_warnings(records)),
     )
 

@@ -21,12 +21,14 @@ from autotune.backends.availability import (
     model_kinds,
 )
 from autotune.backends.evaluation import METRIC_PACKAGES, require_metric
+from autotune.backends.files_read import read_files
 from autotune.backends.registry import get_backend, package_versions
 from autotune.backends.streams import STREAM_PACKAGES
 from autotune.errors import PlacementError, StudyError, StudyFileError
 from autotune.machine.document import machine_differences, machine_document
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
+from autotune.model.files_read import FileRead
 from autotune.model.inputs import check_model_takes, refuse_longer
 from autotune.model.sources import ResolvedModel
 from autotune.model.study_inputs import check_inputs_take
@@ -62,6 +64,7 @@ class Setup:
         engines: precisions by backend that can run a model here.
         versions: of autotune, Python, the kernel and every library that decides speed, those that its knobs
             may preload included.
+        files: what was read of those that the study names.
     """
 
     spec: StudySpec
@@ -70,6 +73,7 @@ class Setup:
     engines: Engines
     space: SearchSpace
     versions: dict[str, str]
+    files: tuple[FileRead, ...] = ()
 
     def variant(self, configuration: Configuration) -> Variant:
         """The model that a configuration runs."""
@@ -160,6 +164,7 @@ def set_up(surveyed: Survey, *, base: Path, offline: bool) -> Setup:
             **(package_versions(STREAM_PACKAGES) if spec.problem.is_stream else {}),
             **_preloadable(spec, space.knobs),
         },
+        files=read_files(spec, models, base),
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from autotune.cli.exits import exit_code
 from autotune.errors import StudyFileError
 from autotune.exporters.numactl import NumactlExporter
 from autotune.measuring import Bench
@@ -64,6 +68,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     tokenizer.save(str(folder / "tokenizer.json"))
     texts = ("a good day", "a bad day", "good", "a good day", "day " * 40, "bad bad", "good")
     (folder / "texts.txt").write_text("\n".join(texts))
+    log = "\n".join(json.dumps({"at": 1, "body": {"text": text}}) for text in texts)
+    (folder / "log.jsonl.gz").write_bytes(gzip.compress(log.encode()))
     (folder / "lengths.txt").write_text("\n".join(map(str, (3, 40, 7, 7, 90, 12))))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTOTUNE_CACHE", str(folder / "cache"))
@@ -174,6 +180,55 @@ def test_a_server_answers_requests_that_differ(folder: Path) -> None:
     spec = study(problem, scenario="server", limits={"latency": {"p90": "100ms"}})
     measurement, _ = measured(folder, spec)
     assert hit_rate([measurement]) == pytest.approx(0.25, abs=0.1)
+
+
+LOG: Mapping[str, Any] = {
+    **{"texts": {"path": "log.jsonl.gz", "key": "body.text"}, "max_length": 32},
+    "include": "tokenization",
+}
+
+
+def told(folder: Path, problem: Mapping[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What `autotune tune` prints of a study with this problem, which measures two trials."""
+    values = {**STUDY, "problem": {"batch_size": 4, **problem}, "budget": {"trials": 2}}
+    (folder / "log.yaml").write_text(json.dumps(values))
+    command = [sys.executable, "-m", "autotune", "tune", "log.yaml", "--store", "sqlite:///log.db"]
+    return subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+
+
+SAID = (
+    "problem.texts: log.jsonl.gz is JSON Lines, gzipped, body.text of each: 7 texts, the first 'a good day'; "
+    "median 3 tokens, longest 40; 1 of 7 are cut to 32 tokens (problem.max_length)"
+)
+
+
+def test_a_dry_run_says_what_was_read_of_a_log(folder: Path) -> None:
+    shown = told(folder, LOG, "--dry-run")
+    assert SAID in shown.stdout.splitlines(), shown.stderr
+    (read,) = json.loads(told(folder, LOG, "--dry-run", "--json").stdout)["files"]
+    assert (read["format"], read["keys"], read["count"]) == ("JSON Lines, gzipped", ["body.text"], 7)
+    assert (read["first"], read["tokens"][0]["median"], read["tokens"][0]["cut"]) == ("a good day", 3.0, 1)
+
+
+def test_a_study_says_what_was_read_before_it_measures_and_its_plan_keeps_it(folder: Path) -> None:
+    shown = told(folder, LOG, "--json")
+    assert shown.stderr.index(SAID) < shown.stderr.index("baseline:"), shown.stderr
+    plan = parse_plan(shown.stdout)
+    (read,) = plan.files
+    assert (read.file, read.keys, read.count, read.first) == ("log.jsonl.gz", ("body.text",), 7, "")
+    assert plan.requests is not None
+    assert (plan.requests.median_tokens, plan.requests.cut, plan.requests.cut_to) == (3, 1, 32)
+    described = " ".join(describe(plan).split())
+    assert "cut 1 of them to 32 tokens" in described
+    assert "7 texts; median 3 tokens" in described
+
+
+def test_a_log_without_a_known_key_is_refused_before_anything_is_measured(folder: Path) -> None:
+    for arguments in ((), ("--dry-run",)):
+        shown = told(folder, {"texts": "log.jsonl.gz"}, *arguments)
+        assert shown.returncode == exit_code(StudyFileError(""))
+        assert "`texts: {path: log.jsonl.gz, key: body.text}`" in shown.stderr
+        assert "baseline" not in shown.stderr
 
 
 @pytest.mark.parametrize(

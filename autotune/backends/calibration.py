@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from autotune.backends.reference import open_reference
-from autotune.backends.tokenization import tokenized
+from autotune.backends.tokenization import as_pair, tokenized
 from autotune.errors import ModelError
 from autotune.model.calibration import CalibrationSource, Request, write_requests
 from autotune.model.comparing import row_by_row
 from autotune.model.inputs import InputsDescription, make_inputs, nearest_shape, read_inputs
 from autotune.model.stream import collate
-from autotune.model.texts import read_texts
+from autotune.model.texts import Text, read_texts
 
 CALIBRATION = "calibration"
 """Stands in the place of the backend where a calibration artifact is named."""
@@ -107,12 +107,19 @@ def _requests(reference: Path, source: CalibrationSource) -> Iterator[Request]:
     if source.texts is None:
         return _random_requests(reference, source)
     assert source.tokenizer is not None
-    texts = [(text, None) for text in _sample(read_texts(source.texts, "quality.texts"), source)]
-    digest = source.texts_digest
-    return tokenized(reference, source.tokenizer, texts, source.tokens, file=source.texts, digest=digest)
+    found = read_texts(source.texts, source.place, source.stated)
+    return tokenized(
+        reference,
+        source.tokenizer,
+        map(as_pair, sample(found.texts, source)),
+        source.tokens,
+        file=source.texts,
+        digest=source.texts_digest,
+        how=found.reading.how,
+    )
 
 
-def _sample(texts: tuple[str, ...], source: CalibrationSource) -> list[str]:
+def sample(texts: tuple[Text, ...], source: CalibrationSource) -> list[Text]:
     """As many texts as asked for, from all over the file, in its order."""
     drawn = np.random.default_rng(source.seed).permutation(len(texts))[: source.sequences]
     return [texts[index] for index in sorted(drawn)]

@@ -14,7 +14,7 @@ import numpy as np
 
 from autotune.backends.calibration import reference_answers
 from autotune.backends.reference import CONFIG_FILE
-from autotune.backends.tokenization import Text, tokenized
+from autotune.backends.tokenization import Pair, tokenized
 from autotune.errors import ModelError, StudyFileError
 from autotune.model.calibration import write_requests
 from autotune.model.inputs import make_inputs, nearest_shape, read_inputs
@@ -86,11 +86,19 @@ def write_evaluation(reference: Path, source: EvaluationSource, directory: Path)
         StudyFileError: the data are wrong, or have changed since they were checked.
     """
     assert source.tokenizer is not None
-    rows, (head, classes) = read_labelled(source.data, source.metric), _head(reference, source.metric)
+    labelled = read_labelled(source.data, source.metric, source.stated)
+    rows, (head, classes) = labelled.rows, _head(reference, source.metric)
     texts, truths = _texts(rows, head, source), _truths(rows, _class_names(reference, classes), source)
-    digest = source.digest_of_both
     requests = list(
-        tokenized(reference, source.tokenizer, texts, source.tokens, file=source.data, digest=digest)
+        tokenized(
+            reference,
+            source.tokenizer,
+            texts,
+            source.tokens,
+            file=source.data,
+            digest=source.digest_of_both,
+            how=labelled.how,
+        )
     )
     answers = list(reference_answers(reference, requests))
     if source.metric == "spearman":
@@ -213,7 +221,7 @@ def _configuration(reference: Path) -> dict[str, Any]:
     return configuration
 
 
-def _texts(rows: Sequence[LabelledRow], head: Head, source: EvaluationSource) -> Iterator[Text]:
+def _texts(rows: Sequence[LabelledRow], head: Head, source: EvaluationSource) -> Iterator[Pair]:
     for row in rows:
         if head != "embedding":
             yield row.text, row.text_pair
@@ -235,6 +243,8 @@ def _truths(
         return tuple(row.score for row in rows if row.score is not None)
     numbers: dict[int | str, int] = {number: number for number in names.values()}
     numbers.update(names)
+    # A table writes numbers as text; what a class is called comes first.
+    numbers.update({str(number): number for number in names.values() if str(number) not in names})
     for row in rows:
         if row.label not in numbers:
             raise _wrong(source, row, f"{row.label!r} is not a class of the model: {', '.join(names)}")
@@ -251,5 +261,5 @@ def _class_names(reference: Path, classes: int) -> Mapping[str, int]:
 
 def _wrong(source: EvaluationSource, row: LabelledRow, fault: str) -> StudyFileError:
     return StudyFileError(
-        f"{source.data}, line {row.line}: {fault}", path=PLACE, remedy="mend the line, or take it out"
+        f"{source.data}, {row.place}: {fault}", path=PLACE, remedy="mend it, or take it out"
     )

@@ -8,6 +8,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from autotune.backends.assessing import ASSESSMENT, Assessing
 from autotune.backends.calibration import CALIBRATION
 from autotune.backends.children import FORK_SERVER, model_to_json, run_preparing
@@ -365,4 +367,5 @@ def _manifest(
 
 def _plain(value: CalibrationSource | EvaluationSource | Assessing) -> dict[str, Any]:
     """A frozen value as JSON; paths become texts."""
-    return {name: str(entry) if isinstance(entry, Path) else entry for name, entry in asdict(value).items()}
+    plain: dict[str, Any] = to_jsonable_python(value)
+    return plain

@@ -44,6 +44,7 @@ from autotune.model.sources import ResolvedModel
 from autotune.model.stream_source import source_from_json
 from autotune.spec.configuration import Precision
 from autotune.spec.knobs import Knobs, parse_knobs
+from autotune.spec.named_file import DataFile, NamedFile, TextsFile, by_name
 
 WANT_OF_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "Failed to allocate")
 """How torch's and ONNX Runtime's allocators say so, in RuntimeErrors."""
@@ -90,10 +91,12 @@ def _write_other(request: dict[str, Any]) -> bool:
     if what == REFERENCE:
         write_reference(_model(request), directory)
     elif what == CALIBRATION:
-        source = CalibrationSource(**_paths(request["source"], "texts", "tokenizer"))
+        stated = _stated(request["source"], TextsFile)
+        source = CalibrationSource(**_paths(request["source"], "texts", "tokenizer") | stated)
         write_calibration(Path(request["reference"]), source, directory)
     elif what == EVALUATION:
-        labelled = EvaluationSource(**_paths(request["source"], "data", "tokenizer"))
+        stated = _stated(request["source"], DataFile)
+        labelled = EvaluationSource(**_paths(request["source"], "data", "tokenizer") | stated)
         write_evaluation(Path(request["reference"]), labelled, directory)
     elif what == STREAM:
         reference = request.get("reference")
@@ -245,6 +248,12 @@ def _paths(described: dict[str, Any], *names: str) -> dict[str, Any]:
         name: Path(value) if name in names and value is not None else value
         for name, value in described.items()
     }
+
+
+def _stated(source: dict[str, Any], kind: type[NamedFile]) -> dict[str, NamedFile | None]:
+    """What the study says of a source's file."""
+    stated = source["stated"]
+    return {"stated": None if stated is None else kind.model_validate(by_name(stated))}
 
 
 def _precision(request: dict[str, Any]) -> Precision:

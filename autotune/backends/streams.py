@@ -6,16 +6,15 @@ import json
 import math
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from autotune.backends.tokenization import open_tokenizer, refuse_changed, refuse_foreign_token
+from autotune.backends.tokenization import as_pair, open_tokenizer, refuse_changed, refuse_foreign_token
 from autotune.errors import ChangedFileError, ModelError, StudyFileError
 from autotune.model.arranging import HORIZON, MAX_SHAPES, Arrangement, arrange, padded_length, part_of
-from autotune.model.digests import digest_file
 from autotune.model.drawing import RECENT, STRATUM, draw_lengths, mixed, with_repeats
 from autotune.model.inputs import (
     InputsDescription,
@@ -34,8 +33,8 @@ from autotune.model.stream import (
     write_description,
 )
 from autotune.model.stream_source import StreamSource
-from autotune.model.texts import TOKENIZER_FILE, read_texts
-from autotune.spec.problem import LONGEST_TEXT, Problem
+from autotune.model.texts import TOKENIZER_FILE, Text, content_digest, read_texts
+from autotune.spec.problem import LONGEST_TEXT, Lengths
 
 STREAM = "requests"
 """Stands in the place of the backend where a request stream is named."""
@@ -65,11 +64,13 @@ class _Sequences:
 
     Attributes:
         texts: of the sequences; empty where there are none.
+        cut: of how many of the texts that are a sequence, as a share, only the beginning is there.
     """
 
     tokens: list[Array]
     order: list[int]
-    texts: tuple[str, ...] = ()
+    texts: tuple[Text, ...] = ()
+    cut: tuple[float, ...] = ()
 
 
 def write_stream(source: StreamSource, reference: Path | None, directory: Path) -> None:
@@ -90,7 +91,8 @@ def write_stream(source: StreamSource, reference: Path | None, directory: Path) 
     _refuse_unmaskable(inputs, requests, lengths, arrangement)
     write_inputs(directory, inputs)
     write_arrays(directory, _arrays(sequences, requests, lengths, arrangement, source.parts))
-    described = _description(source, sequences, requests, lengths, arrangement, _pad_token(reference, source))
+    pad_token, cut_to = _pad_token(reference, source), _cut_to(source, inputs)
+    described = _description(source, sequences, requests, lengths, arrangement, pad_token, cut_to)
     write_description(directory, described)
     if described.tokenizes:
         (directory / TEXTS_FILE).write_text(json.dumps(sequences.texts))
@@ -109,19 +111,20 @@ def _lengths(source: StreamSource) -> list[int]:
     lengths, most = source.problem.lengths, source.problem.max_length
     assert lengths is not None
     if source.file is not None:
-        own = [min(length, most or length) for length in _unchanged_lengths(source.file, source.problem)]
+        found = _unchanged_lengths(source.file, lengths, source.problem.lengths_digest)
+        own = [min(length, most or length) for length in found]
         return [own[place] for place in mixed(own, source.seed)]
     drawn = draw_lengths(lengths, _distinct_count(source), source.seed)
     return [min(length, most or length) for length in drawn]
 
 
-def _unchanged_lengths(file: Path, problem: Problem) -> tuple[int, ...]:
-    found = read_lengths(file)
-    if digest_file(file) != problem.lengths_digest:
+def _unchanged_lengths(file: Path, lengths: Lengths, digest: str) -> tuple[int, ...]:
+    found = read_lengths(file, lengths.file)
+    if content_digest(file, found.reading.how) != digest:
         raise ChangedFileError(
             f"{file} has changed meanwhile", path=PLACE, remedy="restore it, or start again"
         )
-    return found
+    return found.lengths
 
 
 def _drawn_total(source: StreamSource) -> int:
@@ -153,17 +156,20 @@ def _tokenized(source: StreamSource, inputs: InputsDescription) -> _Sequences:
     """Every different text once, and the order in which they come."""
     assert source.file is not None
     tokenizer = _tokenizer(source)
-    texts = read_texts(source.file, "problem.texts")
-    refuse_changed(source.file, tokenizer, source.problem.texts_digest)
+    found = read_texts(source.file, "problem.texts", source.problem.texts)
+    refuse_changed(source.file, tokenizer, source.problem.texts_digest, found.reading.how)
+    texts = found.texts
     encodings = open_tokenizer(tokenizer, _cut_to(source, inputs)).encode_batch(list(texts))
     for text, encoding in zip(texts, encodings, strict=True):
-        refuse_foreign_token(text, encoding, tokenizer, inputs.vocabulary)
+        refuse_foreign_token(as_pair(text)[0], encoding, tokenizer, inputs.vocabulary)
     by_text = "tokenization" in source.problem.include
     # What a cache would take for the same: the text where it is in front of the tokenizer, else its tokens.
-    keys = [text if by_text else tuple(one.ids) for text, one in zip(texts, encodings, strict=True)]
+    keys: list[Text | tuple[int, ...]] = [
+        text if by_text else tuple(one.ids) for text, one in zip(texts, encodings, strict=True)
+    ]
     lengths = [len(one.ids) for one in encodings]
     places = range(len(texts)) if _is_in_order(source) else mixed(lengths, source.seed)
-    first: dict[str | tuple[int, ...], int] = {}
+    first: dict[Text | tuple[int, ...], int] = {}
     for place in places:
         first.setdefault(keys[place], place)
     numbers = {key: number for number, key in enumerate(first)}
@@ -171,7 +177,13 @@ def _tokenized(source: StreamSource, inputs: InputsDescription) -> _Sequences:
         tokens=[np.array(encodings[place].ids, dtype=np.int64) for place in first.values()],
         order=[numbers[keys[place]] for place in places],
         texts=tuple(texts[place] for place in first.values()) if by_text else (),
+        cut=_cut_shares([numbers[key] for key in keys], [bool(one.overflowing) for one in encodings]),
     )
+
+
+def _cut_shares(numbers: Sequence[int], is_cut: Sequence[bool]) -> tuple[float, ...]:
+    """Of every sequence, by number, how many of its texts had more tokens; as a share."""
+    return tuple((np.bincount(numbers, weights=is_cut) / np.bincount(numbers)).tolist())
 
 
 def _is_in_order(source: StreamSource) -> bool:
@@ -204,7 +216,7 @@ def _repeated(sequences: _Sequences, source: StreamSource) -> _Sequences:
             path="problem.batch_size",
             remedy="lower it, or name a longer file",
         )
-    return _Sequences(sequences.tokens, order, sequences.texts)
+    return replace(sequences, order=order)
 
 
 def _arrangement(source: StreamSource, lengths: Sequence[int]) -> Arrangement:
@@ -279,6 +291,7 @@ def _description(
     lengths: Sequence[int],
     arrangement: Arrangement,
     pad_token: int,
+    cut_to: int,
 ) -> StreamDescription:
     problem = source.problem
     parts = [part_of(request, part, source.parts) for request in requests for part in range(source.parts)]
@@ -304,6 +317,8 @@ def _description(
         tokenizes="tokenization" in problem.include,
         cache_size=_cache_size(source, len(sequences.tokens)),
         hit_rate=None if problem.cache is None else problem.cache.hit_rate,
+        cut=round(sum(sequences.cut[number] for number in sequences.order)) if problem.texts else None,
+        cut_to=cut_to if problem.texts else None,
     )
 
 

@@ -11,14 +11,26 @@ import numpy as np
 from autotune.errors import ChangedFileError, ModelError
 from autotune.model.calibration import Request
 from autotune.model.inputs import InputsDescription, nearest_shape, read_inputs
-from autotune.model.texts import texts_digest
+from autotune.model.texts import Text, texts_digest
 
-Text = tuple[str, str | None]
+Pair = tuple[str, str | None]
 """A text, and the second one of a pair or None."""
 
 
+def as_pair(text: Text) -> Pair:
+    """A text as the tokenizer takes it."""
+    return (text, None) if isinstance(text, str) else text
+
+
 def tokenized(
-    reference: Path, tokenizer: Path, texts: Iterable[Text], tokens: int, *, file: Path, digest: str
+    reference: Path,
+    tokenizer: Path,
+    texts: Iterable[Pair],
+    tokens: int,
+    *,
+    file: Path,
+    digest: str,
+    how: str = "",
 ) -> Iterator[Request]:
     """One request for each text, cut to the longest sequence and not padded.
 
@@ -28,12 +40,13 @@ def tokenized(
         tokens: of the longest sequence; a model that takes fewer gets as many as it takes.
         file: where the texts come from.
         digest: what `texts_digest` gave of the two when they were checked.
+        how: the file was read, as `autotune.model.texts.Reading` says.
 
     Raises:
         ModelError: the tokenizer is not one, does not belong to the model, or leaves no room for text.
         ChangedFileError: texts or tokenizer have changed since they were checked, or are gone.
     """
-    refuse_changed(file, tokenizer, digest)
+    refuse_changed(file, tokenizer, digest, how)
     description = read_inputs(reference)
     cutting = open_tokenizer(tokenizer, nearest_shape(description, 1, tokens)[1])
     for text in texts:
@@ -42,7 +55,7 @@ def tokenized(
         yield _request(description, encoding)
 
 
-def refuse_changed(file: Path, tokenizer: Path, digest: str) -> None:
+def refuse_changed(file: Path, tokenizer: Path, digest: str, how: str = "") -> None:
     """Refuse other texts, or another tokenizer, than those that were checked.
 
     Args:
@@ -52,7 +65,7 @@ def refuse_changed(file: Path, tokenizer: Path, digest: str) -> None:
         ChangedFileError: one has changed, or cannot be read any more.
     """
     try:
-        found = texts_digest(file, tokenizer)
+        found = texts_digest(file, tokenizer, how)
     except OSError as error:
         raise ChangedFileError(
             f"{error.filename} cannot be read: {error.strerror}",

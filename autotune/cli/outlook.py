@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from autotune.backends.files_read import read_files
 from autotune.cli import output
 from autotune.cli.knobs import knob_choices, knob_lines
 from autotune.errors import ModelError
 from autotune.model.assessment import UNCOMPARED, limits_in_words
+from autotune.model.files_read import FileRead, file_in_words, files_document
 from autotune.model.hub import offline_reason
 from autotune.model.sources import ResolvedModel
 from autotune.model.variants import find_model, refuse_twins
@@ -23,16 +26,18 @@ def print_outlook(spec: StudySpec, *, base: Path, offline: bool, as_json: bool) 
     """Check the study and print its space and an estimate of its time; nothing is measured or stored."""
     surveyed = survey(spec)
     models, absent = _models_here(spec, base=base, offline=offline)
-    surveyed = surveyed.weighed(check_models(spec, models, base), models)
+    checked = check_models(spec, models, base)
+    files = read_files(checked, models, base)
+    surveyed = surveyed.weighed(checked, models)
     notes = [f"not searched: {reason}" for reason in surveyed.left_out]
     notes += [*absent, *_comparison_notes(spec)]
     if as_json:
-        output.result_json(outlook_document(surveyed, notes))
+        output.result_json(outlook_document(surveyed, files, notes))
     else:
-        output.result_text("\n".join(outlook_lines(surveyed, notes)))
+        output.result_text("\n".join(outlook_lines(surveyed, files, notes)))
 
 
-def outlook_document(surveyed: Survey, notes: list[str]) -> dict[str, object]:
+def outlook_document(surveyed: Survey, files: Sequence[FileRead], notes: list[str]) -> dict[str, object]:
     """The dry run for machines."""
     spec, space = surveyed.spec, surveyed.space
     return {
@@ -46,6 +51,7 @@ def outlook_document(surveyed: Survey, notes: list[str]) -> dict[str, object]:
         "knobs": knob_choices(spec, space.knobs),
         "requests": problem_in_words(spec.problem),
         "servings": [{"padding": padding, "batching": batching} for padding, batching in _servings(spec)],
+        "files": files_document(files),
         "quality": _quality(spec),
         "trials_at_most": estimated_trials(spec, space),
         "rounds_at_most": spec.confirm.rounds,
@@ -54,7 +60,7 @@ def outlook_document(surveyed: Survey, notes: list[str]) -> dict[str, object]:
     }
 
 
-def outlook_lines(surveyed: Survey, notes: list[str]) -> list[str]:
+def outlook_lines(surveyed: Survey, files: Sequence[FileRead], notes: list[str]) -> list[str]:
     """The dry run for people."""
     spec, space = surveyed.spec, surveyed.space
     engines = "; ".join(f"{name} {', '.join(precisions)}" for name, precisions in surveyed.engines.items())
@@ -68,6 +74,7 @@ def outlook_lines(surveyed: Survey, notes: list[str]) -> list[str]:
         *(f"recipe: {recipe}" for recipe in space.recipes),
         *knob_lines(spec, space.knobs),
         *(f"requests: padding {padding}, batching {batching}" for padding, batching in _servings(spec)),
+        *map(file_in_words, files),
         f"quality: {_quality(spec)}",
         f"estimate: at most {trials} trials and {spec.confirm.rounds} rounds of confirmation in about "
         f"{format_duration(estimated_s(spec, space))}",

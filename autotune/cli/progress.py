@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from autotune.cli import output
 from autotune.cli.interruption import Interruption
+from autotune.model.files_read import FileRead, file_in_words
 from autotune.model.looked import Look, Refused
 from autotune.report.progress import Observer, Progress
 from autotune.report.scores import format_score
@@ -39,6 +40,11 @@ class TerminalObserver(Observer):
         """Say which engines are not searched."""
         for reason in left_out:
             output.message(f"not searched: {reason}")
+
+    def files_read(self, files: Sequence[FileRead]) -> None:
+        """Say what was read of the study's files."""
+        for read in files:
+            output.message(file_in_words(read))
 
     def waiting(self, text: str) -> None:
         """Say that another process measures."""

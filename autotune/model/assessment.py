@@ -125,7 +125,7 @@ def refuse_void_limits(assessment: Assessment, limits: Quality) -> None:
 
 def limits_in_words(quality: Quality) -> str:
     """What a study asks of every configuration's answers, and on what they are compared."""
-    compared_on = f"texts of {quality.texts}" if quality.texts else "sequences of random tokens"
+    compared_on = f"texts of {quality.texts.path}" if quality.texts else "sequences of random tokens"
     return f"{', '.join(_limits(quality))}; compared with fp32 on {quality.sequences} {compared_on}"
 
 
@@ -137,7 +137,7 @@ def _limits(quality: Quality) -> Iterator[str]:
     if quality.top1 is not None:
         yield f"top-1 agreement at least {quality.top1:g}"
     if quality.data is not None:
-        yield f"{quality.metric} on {quality.data} at most {quality.max_drop:g} less"
+        yield f"{quality.metric} on {quality.data.path} at most {quality.max_drop:g} less"
 
 
 def write_assessment(directory: Path, assessment: Assessment) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autotune.errors import ModelError
+
+if TYPE_CHECKING:
+    from autotune.spec.named_file import TextsFile
 
 REQUESTS_FILE = "calibration.npz"
 
@@ -27,9 +30,11 @@ class CalibrationSource:
         sequences: how many.
         tokens: of the longest; a model that takes fewer gets as many as it takes.
         seed: of random tokens.
-        texts: a file of texts, one to a line, that are tokenised instead; None = random tokens.
+        texts: a file of texts that are tokenised instead; None = random tokens.
         texts_digest: as `autotune.model.texts.texts_digest` gives it; empty without.
         tokenizer: the model's `tokenizer.json`, which reads the texts; None without.
+        stated: what the study says of the file; the digest has what comes of it.
+        place: of the file's name in the study.
     """
 
     sequences: int = 32
@@ -38,11 +43,15 @@ class CalibrationSource:
     texts: Path | None = None
     texts_digest: str = ""
     tokenizer: Path | None = None
+    stated: TextsFile | None = None
+    place: str = "quality.texts"
 
     @property
     def digest(self) -> str:
         """Hex SHA-256 of all that decides the requests; where texts and tokenizer lie does not."""
-        content = {name: value for name, value in asdict(self).items() if name not in ("texts", "tokenizer")}
+        elsewhere = ("texts", "tokenizer", "stated", "place")
+        names = (field.name for field in fields(self) if field.name not in elsewhere)
+        content = {name: getattr(self, name) for name in names}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

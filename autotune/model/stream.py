@@ -17,13 +17,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autotune.errors import ModelError
 from autotune.model.arranging import padded_length, part_of
 from autotune.model.inputs import InputsDescription, read_inputs
+
+if TYPE_CHECKING:
+    from autotune.model.texts import Text
 
 DESCRIPTION_FILE = "requests.json"
 ARRAYS_FILE = "requests.npz"
@@ -53,6 +56,8 @@ class StreamDescription:
         tokenizes: workers are given texts.
         cache_size: answers that an instance keeps; 0 = none.
         hit_rate: share of the sequences that come again for its sake; None = whatever the texts give.
+        cut: sequences of which only the first `cut_to` tokens are served; None where they are no texts, or
+            where an older version made the stream.
     """
 
     requests: int
@@ -74,6 +79,8 @@ class StreamDescription:
     tokenizes: bool = False
     cache_size: int = 0
     hit_rate: float | None = None
+    cut: int | None = None
+    cut_to: int | None = None
 
 
 def write_description(directory: Path, description: StreamDescription) -> None:
@@ -160,8 +167,8 @@ class Stream:
         found: Array = self._arrays.tokens[starts[number] : starts[number + 1]]
         return found
 
-    def text(self, number: int) -> str:
-        """A sequence's text, where workers tokenise."""
+    def text(self, number: int) -> Text:
+        """A sequence's text or pair of texts, where workers tokenise."""
         return self._texts[number]
 
     def again(self, index: int) -> int:
@@ -218,5 +225,6 @@ def _again(arrays: StreamArrays) -> list[int]:
     return counts
 
 
-def _read_texts(directory: Path) -> tuple[str, ...]:
-    return tuple(json.loads((directory / TEXTS_FILE).read_bytes()))
+def _read_texts(directory: Path) -> tuple[Text, ...]:
+    texts = json.loads((directory / TEXTS_FILE).read_bytes())
+    return tuple(text if isinstance(text, str) else (text[0], text[1]) for text in texts)

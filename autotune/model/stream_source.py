@@ -79,7 +79,7 @@ def stream_source(
     problem = spec.problem
     if not problem.is_stream:
         return None
-    name = problem.texts or (problem.lengths and problem.lengths.file)
+    named = problem.texts or (problem.lengths and problem.lengths.file)
     return StreamSource(
         problem=problem,
         padding=configuration.padding,
@@ -87,7 +87,7 @@ def stream_source(
         is_whole=spec.scenario != "offline",
         parts=configuration.instances if spec.scenario == "single_stream" else 1,
         seed=spec.seed,
-        file=base / name if name else None,
+        file=base / named.path if named else None,
         tokenizer=tokenizer if problem.texts else None,
     )
 

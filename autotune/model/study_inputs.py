@@ -7,12 +7,11 @@ from typing import Any
 
 from autotune.errors import StudyFileError
 from autotune.model.calibration import CalibrationSource
-from autotune.model.digests import digest_file
 from autotune.model.inputs import InputsDescription, check_shape
 from autotune.model.labelled import EvaluationSource, read_labelled
 from autotune.model.lengths_file import read_lengths
 from autotune.model.sources import ResolvedModel
-from autotune.model.texts import TOKENIZER_FILE, read_texts, texts_digest
+from autotune.model.texts import TOKENIZER_FILE, content_digest, read_texts, texts_digest
 from autotune.spec.problem import LONGEST_TEXT, Problem
 from autotune.spec.study import StudySpec
 
@@ -29,11 +28,15 @@ def check_study_inputs(spec: StudySpec, model: ResolvedModel, base: Path) -> Stu
     quality, problem = spec.quality, spec.problem
     digests: dict[str, str] = {}
     if quality.texts is not None:
-        read_texts(base / quality.texts, "quality.texts")
-        digests["texts_digest"] = _digest(base / quality.texts, model, "quality.texts")
+        file = base / quality.texts.path
+        tokenizer = _tokenizer_for(file, model, "quality.texts")
+        texts = read_texts(file, "quality.texts", quality.texts)
+        digests["texts_digest"] = _digest(file, tokenizer, "quality.texts", texts.reading.how)
     if quality.data is not None and quality.metric is not None:
-        read_labelled(base / quality.data, quality.metric)
-        digests["data_digest"] = _digest(base / quality.data, model, "quality.data")
+        file = base / quality.data.path
+        tokenizer = _tokenizer_for(file, model, "quality.data")
+        labelled = read_labelled(file, quality.metric, quality.data)
+        digests["data_digest"] = _digest(file, tokenizer, "quality.data", labelled.how)
     parts = {
         "quality": quality.model_copy(update=digests),
         "problem": problem.model_copy(update=_requests(problem, model, base)),
@@ -64,16 +67,17 @@ def check_inputs_take(inputs: InputsDescription, problem: Problem) -> None:
 def _requests(problem: Problem, model: ResolvedModel, base: Path) -> dict[str, Any]:
     """What the files of a problem say."""
     if problem.texts is not None:
-        file = base / problem.texts
-        read_texts(file, "problem.texts")
-        both = _digest(file, model, "problem.texts")
-        return {"texts_digest": both, "texts_file_digest": digest_file(file)}
+        file = base / problem.texts.path
+        tokenizer = _tokenizer_for(file, model, "problem.texts")
+        how = read_texts(file, "problem.texts", problem.texts).reading.how
+        both = _digest(file, tokenizer, "problem.texts", how)
+        return {"texts_digest": both, "texts_file_digest": content_digest(file, how)}
     if problem.lengths is None or problem.lengths.file is None:
         return {}
-    file = base / problem.lengths.file
-    lengths, most = read_lengths(file), problem.max_length
-    longest = max(lengths) if most is None else min(max(lengths), most)
-    return {"lengths_digest": digest_file(file), "longest_in_file": longest}
+    file = base / problem.lengths.file.path
+    found, most = read_lengths(file, problem.lengths.file), problem.max_length
+    longest = max(found.lengths) if most is None else min(max(found.lengths), most)
+    return {"lengths_digest": content_digest(file, found.reading.how), "longest_in_file": longest}
 
 
 def calibration_source(
@@ -86,8 +90,8 @@ def calibration_source(
         model, base: where the tokenizer and the texts lie; not needed to find what is in the cache.
     """
     quality, problem = spec.quality, spec.problem
-    name = quality.texts or problem.texts
-    texts = None if name is None else (base or Path()) / name
+    named = quality.texts or problem.texts
+    texts = None if named is None else (base or Path()) / named.path
     return CalibrationSource(
         sequences=quality.sequences,
         tokens=problem.longest or LONGEST_TEXT,
@@ -95,6 +99,8 @@ def calibration_source(
         texts=texts,
         texts_digest=quality.texts_digest if quality.texts else problem.texts_digest,
         tokenizer=None if texts is None or model is None else tokenizer_of(model),
+        stated=named,
+        place="quality.texts" if quality.texts else "problem.texts",
     )
 
 
@@ -108,11 +114,12 @@ def evaluation_source(spec: StudySpec, model: ResolvedModel, base: Path) -> Eval
     if quality.data is None or quality.metric is None:
         return None
     return EvaluationSource(
-        data=base / quality.data,
+        data=base / quality.data.path,
         tokenizer=tokenizer_of(model),
         digest_of_both=quality.data_digest,
         metric=quality.metric,
         tokens=spec.problem.longest or LONGEST_TEXT,
+        stated=quality.data,
     )
 
 
@@ -127,7 +134,12 @@ def tokenizer_of(model: ResolvedModel) -> Path | None:
     return None if model.kind == "fake" and not file.exists() else file
 
 
-def _digest(file: Path, model: ResolvedModel, place: str) -> str:
+def _tokenizer_for(file: Path, model: ResolvedModel, place: str) -> Path:
+    """Where the tokenizer should lie that reads a file.
+
+    Raises:
+        StudyFileError: the model has none, or takes requests of one length alone.
+    """
     tokenizer = tokenizer_of(model)
     if tokenizer is None:
         raise StudyFileError(
@@ -141,8 +153,12 @@ def _digest(file: Path, model: ResolvedModel, place: str) -> str:
             path=place,
             remedy="export the model with both dimensions left free, or leave this out",
         )
+    return tokenizer
+
+
+def _digest(file: Path, tokenizer: Path, place: str, how: str) -> str:
     try:
-        return texts_digest(file, tokenizer)
+        return texts_digest(file, tokenizer, how)
     except OSError as error:
         raise StudyFileError(
             f"{tokenizer} cannot be read, without which {file.name} says nothing: {error.strerror}",

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from autotune.machine.cpus import format_cpu_list
+from autotune.model.files_read import file_in_words
 from autotune.plan.claims import (
     STANDINGS,
     default_words,
@@ -35,6 +36,7 @@ def describe(plan: Plan) -> str:
         ["placement", *_table(placement_rows(plan))],
         ["evidence", *_table(evidence_rows(plan))],
         *([["requests", *_facts(requests_facts(plan.requests))]] if plan.requests else []),
+        *([["files", *_files(plan)]] if plan.files else []),
         *([["quality", *_facts(quality_facts(plan.quality))]] if plan.quality else []),
         ["confirmation", *_confirmation(plan)],
         *([["other finalists", *_table(rival_rows(plan))]] if plan.confirmation.rivals else []),
@@ -140,6 +142,8 @@ def requests_facts(requests: Requests) -> Iterator[tuple[str, str]]:
         f"median {requests.median_tokens:g}, p90 {requests.p90_tokens:.0f}, at most {requests.most_tokens} "
         f"tokens, of {requests.sequences} sequences in {requests.requests} requests",
     )
+    if requests.cut:
+        yield "cut", f"{requests.cut} of them to {requests.cut_to} tokens"
     yield "filled", f"{requests.padding:.0%} of all tokens are padding"
     if requests.tokens_per_s is not None:
         yield "tokens", f"{requests.tokens_per_s:.0f} tokens/s without padding"
@@ -224,6 +228,11 @@ def format_percentile(latency: LatencyPercentile | None) -> str:
         return f"needs {latency.needed} requests"
     bound = "" if latency.upper_s is None else f" (<= {format_latency(latency.upper_s)})"
     return f"{format_latency(latency.value_s)}{bound}"
+
+
+def _files(plan: Plan) -> Iterator[str]:
+    for read in plan.files:
+        yield from textwrap.wrap(file_in_words(read), WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
 def _confirmation(plan: Plan) -> Iterator[str]:

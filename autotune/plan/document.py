@@ -10,6 +10,7 @@ from pydantic_core import from_json, to_json
 from autotune.errors import PlanError
 from autotune.machine.cpus import MAX_CPU
 from autotune.model.assessment import Assessment
+from autotune.model.files_read import FileRead
 from autotune.placement.placement import Command
 from autotune.plan.evidence import (
     Confirmation,
@@ -90,6 +91,8 @@ class Plan(Document):
         gain_range: its 95 % interval; None where there is no gain, or the baseline itself is the plan.
         confirmation: how it was chosen, and against whom.
         requests: what they were like, where they differ; None where they are of one length.
+        files: what was read of those that the study names, without their texts; empty in documents from
+            before that.
         quality: how near its answers are to the fp32 reference's; None in documents from before that.
         machine: what `autotune machine --json` prints, with the fingerprint.
         versions: of autotune, Python, kernel and every library that decides speed.
@@ -113,6 +116,7 @@ class Plan(Document):
     gain_range: Range | None = None
     confirmation: Confirmation
     requests: Requests | None = None
+    files: tuple[FileRead, ...] = ()
     quality: Assessment | None = None
     machine: dict[str, Any]
     versions: dict[str, str]

@@ -98,6 +98,8 @@ class Requests(Document):
         tokens_per_s: that were served, padding not counted; None where too few requests were served to be
             like all of them.
         hit_rate: share of the sequences whose answer came from a cache, as it was measured; None without one.
+        cut: of the sequences, those of which only the first `cut_to` tokens were served; None where they are
+            no texts, or in documents from before that.
     """
 
     requests: Annotated[int, Field(ge=1)]
@@ -109,6 +111,8 @@ class Requests(Document):
     padding: Annotated[float, Field(ge=0, lt=1)]
     tokens_per_s: Positive | None
     hit_rate: Annotated[float, Field(ge=0, le=1)] | None = None
+    cut: Annotated[int, Field(ge=0)] | None = None
+    cut_to: Annotated[int, Field(ge=1)] | None = None
 
 
 class Rival(Document):

@@ -6,12 +6,13 @@ import hashlib
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autotune.errors import PlanError
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
 from autotune.model.assessment import UNCOMPARED, Assessment
+from autotune.model.files_read import FileRead
 from autotune.model.sources import ResolvedModel
 from autotune.model.stream import StreamDescription
 from autotune.placement.knobs import PRELOAD_VARIABLE
@@ -63,6 +64,7 @@ def make_plan(
     model: ResolvedModel,
     quality: Assessment | None = None,
     requests: StreamDescription | None = None,
+    files: Sequence[FileRead] = (),
     warnings: Iterable[str] = (),
 ) -> Plan:
     """Make the plan that deploys the winner; reads the clock, touches nothing else.
@@ -73,6 +75,7 @@ def make_plan(
         commands: what started the winner's instances, in order.
         quality: of the winner's answers; None = not known.
         requests: what the winner's instances were given; None where they are of one length.
+        files: what was read of those that the study names.
         warnings: sentences to put before those that the plan's own figures call for.
     """
     estimate = estimate_from(winner, spec)
@@ -90,6 +93,7 @@ def make_plan(
         gain_range=range_of(gain),
         confirmation=confirmation,
         requests=None if requests is None else _requests(requests, winner.runs, estimate),
+        files=tuple(replace(read, first="") for read in files),
         quality=quality,
         machine=machine_document(machine),
         versions=versions,
@@ -280,6 +284,8 @@ def _requests(described: StreamDescription, runs: Sequence[Measurement], estimat
         padding=described.padding,
         tokens_per_s=described.mean_tokens * estimate.throughput_sps if is_like_all else None,
         hit_rate=hit_rate(runs) if described.cache_size else None,
+        cut=described.cut,
+        cut_to=described.cut_to,
     )
 
 

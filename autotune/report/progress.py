@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autotune.model.files_read import FileRead
 from autotune.model.looked import Look, Refused
 from autotune.rounds import Run
 from autotune.spec.configuration import Configuration, Prepared
@@ -42,6 +43,9 @@ class Observer:
 
     def surveyed(self, left_out: Sequence[str]) -> None:
         """The space is laid out; `left_out` says which engines and precisions are not in it, and why."""
+
+    def files_read(self, files: Sequence[FileRead]) -> None:
+        """The study's texts, data and lengths are read: what was found in each."""
 
     def waiting(self, text: str) -> None:
         """Another process measures on this machine; this one waits."""

@@ -40,7 +40,7 @@ class HasModels(Protocol):
 
 
 FILES = ("quality.texts", "quality.data", "problem.texts", "problem.lengths.file")
-"""Names of files, which are compared by their digests too."""
+"""Files, of which what is read is compared by digests: neither their names nor what is stated of them."""
 
 WITHIN_OTHERS = ("problem.texts_file_digest",)
 """What another digest holds too: that of the texts and the tokenizer. Older studies have it alone."""
@@ -127,7 +127,11 @@ def _listed(values: Iterable[Any]) -> str:
 
 def _compared(document: Mapping[str, Any]) -> dict[str, Any]:
     leaves = _leaves({key: value for key, value in document.items() if key not in FREE})
-    return {path: value for path, value in leaves if path not in (*FILES, *WITHIN_OTHERS)}
+    return {path: value for path, value in leaves if not _is_file(path) and path not in WITHIN_OTHERS}
+
+
+def _is_file(path: str) -> bool:
+    return path in FILES or path.startswith(tuple(f"{file}." for file in FILES))
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

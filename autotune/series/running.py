@@ -14,6 +14,7 @@ from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
 from autotune.measuring import Bench
+from autotune.model.files_read import FileRead
 from autotune.preflight import Setup, relevant_versions, set_up, survey
 from autotune.report.progress import Observer
 from autotune.reviving import prepared_commands
@@ -209,9 +210,12 @@ def _set_up(
 ) -> tuple[_Ready, ...]:
     """Find the models and files of the points that can be measured."""
     watch, ready = Watch(), []
+    told: set[FileRead] = set()
     for one in found:
         if one.configuration is not None:
             setup = set_up(survey(one.spec), base=file.folder, offline=offline)
+            observer.files_read([read for read in setup.files if read not in told])
+            told.update(setup.files)
             ready.append(_Ready(one.name, one.configuration, Bench(setup, observer, watch)))
     return tuple(ready)
 

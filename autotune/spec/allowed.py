@@ -27,7 +27,9 @@ def allowed_at(place: Place) -> str:
 
 def known_keys(place: Place) -> tuple[str, ...]:
     """The keys of the section at a place."""
-    return tuple(_schema_at(place).get("properties", ()))
+    schema = _schema_at(place)
+    forms = [schema, *schema.get("anyOf", ())]
+    return tuple(key for form in forms for key in form.get("properties", ()))
 
 
 def unknown_key(place: Place, key: str) -> str:

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from autotune.spec.part import MAX_CHOICES, Count, FileName, Part, as_tuple, refuse
+from autotune.spec.named_file import Named, NamedFile, TextsFile
+from autotune.spec.part import MAX_CHOICES, Count, Part, as_tuple, refuse
 
 MAX_LENGTH = 131_072
 LONGEST_TEXT = 512
@@ -49,8 +50,8 @@ class Lengths(Part):
     """How often each of `values` comes, in parts of their sum; without them equally often."""
     lognormal: LogNormal | None = None
     """Of a log-normal distribution."""
-    file: FileName | None = None
-    """A file of lengths as they came in, one number to a line."""
+    file: Named[NamedFile] | None = None
+    """A file of lengths as they came in: one number to a line, or JSON or a table with a key."""
 
     @model_validator(mode="after")
     def _are_told_in_one_way(self) -> Self:
@@ -104,8 +105,9 @@ class Problem(Part):
     """Sequences per request."""
     lengths: Lengths | None = None
     """Of sequences that differ, in the place of `sequence_length`."""
-    texts: FileName | None = None
-    """A file of texts, one to a line, in the place of both: tokenised with the model's own tokenizer."""
+    texts: Named[TextsFile] | None = None
+    """A file of texts in the place of both, tokenised with the model's own tokenizer: one to a line, JSON or
+    a table with a header, each also gzipped. `{path: FILE, key: NAME}` says what to read of it."""
     sequence_length: Annotated[Length | None, Field(validate_default=True)] = None
     """Tokens of every sequence, padding included."""
     max_length: Length | None = None
@@ -126,7 +128,9 @@ class Problem(Part):
 
     @field_validator("texts")
     @classmethod
-    def _texts_have_lengths_of_their_own(cls, texts: str | None, info: ValidationInfo) -> str | None:
+    def _texts_have_lengths_of_their_own(
+        cls, texts: TextsFile | None, info: ValidationInfo
+    ) -> TextsFile | None:
         if texts is not None and info.data.get("lengths") is not None:
             refuse("texts and lengths both say how long sequences are: write one of them")
         return texts
@@ -205,7 +209,11 @@ def problem_in_words(problem: Problem) -> str:
 
 
 def _sequences_in_words(problem: Problem) -> list[str]:
-    words = [f"texts of {problem.texts}" if problem.lengths is None else _lengths_in_words(problem.lengths)]
+    words = []
+    if problem.texts is not None:
+        words.append(f"texts of {problem.texts.path}")
+    if problem.lengths is not None:
+        words.append(_lengths_in_words(problem.lengths))
     if problem.max_length is not None:
         words.append(f"at most {problem.max_length} tokens")
     words += [f"{inside} included" for inside in problem.include]
@@ -216,7 +224,7 @@ def _sequences_in_words(problem: Problem) -> list[str]:
 
 def _lengths_in_words(lengths: Lengths) -> str:
     if lengths.file is not None:
-        return f"lengths of {lengths.file}"
+        return f"lengths of {lengths.file.path}"
     if lengths.lognormal is not None:
         drawn = lengths.lognormal
         return f"log-normal lengths of median {drawn.median:g}, sigma {drawn.sigma:g}, at most {drawn.max}"

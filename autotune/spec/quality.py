@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from autotune.spec.part import FileName, Part, Share, refuse
+from autotune.spec.named_file import DataFile, Named, TextsFile
+from autotune.spec.part import Part, Share, refuse
 
 Metric = Literal["accuracy", "f1", "spearman"]
 
@@ -30,14 +31,15 @@ def _usual_difference(earlier: dict[str, Any]) -> float | None:
 class Quality(Part):
     """How near to the fp32 reference's a configuration's answers must be; otherwise it is not measured."""
 
-    texts: FileName | None = None
-    """A file of texts, one to a line: answers to them are compared, and int8-static is calibrated on them.
-    Without it, random tokens."""
+    texts: Named[TextsFile] | None = None
+    """A file of texts (one to a line, JSON, or a table): answers to them are compared, and int8-static is
+    calibrated on them. Without it, random tokens."""
     sequences: Annotated[int, Field(ge=1, le=10_000)] = 32
     """How many sequences are compared and calibrated on, at most."""
-    data: FileName | None = None
-    """Labelled texts, one JSON object to a line: `{"text": ..., "label": ...}`, or
-    `{"text": ..., "text_pair": ..., "score": ...}`."""
+    data: Named[DataFile] | None = None
+    """Labelled texts, as JSON or a table with a header: `{"text": ..., "label": ...}`, or
+    `{"text": ..., "text_pair": ..., "score": ...}`; `{path: FILE, key: NAME, label: NAME}` where they are
+    called otherwise."""
     metric: Annotated[Metric | None, Field(validate_default=True)] = None
     """What `data` is scored by: accuracy or (macro) f1 of labels, or spearman of scores."""
     max_drop: Share = 0.01
@@ -60,9 +62,9 @@ class Quality(Part):
     @field_validator("metric")
     @classmethod
     def _a_metric_and_its_data_go_together(cls, metric: Metric | None, info: ValidationInfo) -> Metric | None:
-        data = info.data.get("data", metric)
-        if metric is None and data is not None:
-            refuse(f"missing: write what {data} is scored by: accuracy, f1 or spearman")
+        data = info.data.get("data", metric)  # one that is wrong is not among the data
+        if metric is None and isinstance(data, DataFile):
+            refuse(f"missing: write what {data.path} is scored by: accuracy, f1 or spearman")
         if metric is not None and data is None:
             refuse(
                 f"{metric} has nothing to be computed on: name labelled texts, as in `data: labelled.jsonl`"

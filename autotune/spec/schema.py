@@ -13,6 +13,7 @@ from typing import Any
 from autotune.spec.knob_search import knob_search_schema
 from autotune.spec.model_source import FORMS, PATTERNS
 from autotune.spec.models import MAX_SOURCE, MAX_VARIANTS
+from autotune.spec.named_file import KEYS, MAX_KEY
 from autotune.spec.part import MAX_CHOICES
 from autotune.spec.study import StudySpec
 from autotune.units import DURATION_PATTERN, SIZE_PATTERN, format_duration
@@ -120,8 +121,8 @@ def _problem(value: Schema) -> Schema:
         inside = lengths["properties"][name]
         inside["title"] = f"a list of {inside['minItems']} to {inside['maxItems']} {what}"
     properties["include"] = _one_or_several(properties["include"])
-    for place in (properties["texts"], lengths["properties"]["file"]):
-        place["title"] = PATH
+    properties["texts"] = _named_file(properties["texts"])
+    lengths["properties"]["file"] = _named_file(lengths["properties"]["file"])
     own = {"required": ["sequence_length"], "not": _any_of("max_length", "cache", "include")}
     lengths["oneOf"] = [{"required": [name]} for name in ("values", "lognormal", "file")]
     lengths["dependentRequired"] = {"weights": ["values"]}
@@ -132,6 +133,26 @@ def _problem(value: Schema) -> Schema:
 def _written(value: Schema) -> Schema:
     """The properties that a file may hold, which are left out rather than null."""
     return {name: _given(schema) for name, schema in value["properties"].items() if name not in FILLED_IN}
+
+
+def _named_file(value: Schema) -> Schema:
+    """A path, or a mapping of it and of what to read of the file."""
+    properties = _written(value)
+    path = properties["path"] | {"title": PATH}
+    key = {"title": "a key or a path of keys, such as text or body.text", "type": ["string", "integer"]}
+    bounds = {"minLength": 1, "maxLength": MAX_KEY, "minimum": 0}
+    keys = {
+        name: key | bounds | {"description": inside["description"]}
+        for name, inside in properties.items()
+        if name in KEYS
+    }
+    inside = _object({**properties, "path": path, **keys})
+    together = {"pair": ["key"]} if "pair" in properties else {}
+    return {
+        "title": f"{PATH}, or {{path: FILE, key: NAME}} to say what to read of it",
+        "description": value["description"],
+        "anyOf": [path, inside | {"required": ["path"], "dependentRequired": together}],
+    }
 
 
 def _any_of(*keys: str) -> Schema:
@@ -188,7 +209,7 @@ def _limits(value: Schema) -> Schema:
 def _quality(value: Schema) -> Schema:
     properties = _written(value)
     for name in ("texts", "data"):
-        properties[name]["title"] = PATH
+        properties[name] = _named_file(properties[name])
     del properties["max_drop"]["default"]  # nothing without data
     together = {"data": ["metric"], "metric": ["data"], "max_drop": ["data"]}
     return value | {"properties": properties, "dependentRequired": together}

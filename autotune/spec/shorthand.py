@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from autotune.spec.allowed import known_keys, not_allowed, unknown_key
+from autotune.spec.named_file import KEYS
 from autotune.spec.reading import Document
 from autotune.spec.refusal import Place, Refusal
 from autotune.spec.schema import DURATIONS, PERCENTILE_PATTERN, UNLIMITED
@@ -74,11 +75,31 @@ def _problem(expansion: Expansion, place: Place, value: Any) -> None:
     if "lognormal" in problem.get("lengths", ()):
         inner = (*place, "lengths", "lognormal")
         problem["lengths"]["lognormal"] = _given(expansion, inner, problem["lengths"]["lognormal"])
+    if "file" in problem.get("lengths", ()):
+        inner = (*place, "lengths", "file")
+        problem["lengths"]["file"] = _named_file(expansion, inner, problem["lengths"]["file"])
+    if "texts" in problem:
+        problem["texts"] = _named_file(expansion, (*place, "texts"), problem["texts"])
     if "include" in problem:
         problem["include"] = _choices(expansion, (*place, "include"), problem["include"])
         if not problem["include"]:
             expansion.refuse((*place, "include"))
     problem |= {key: _UNTOLD for key in ("lengths", "texts") if key in value and value[key] is None}
+
+
+def _named_file(expansion: Expansion, place: Place, value: Any) -> Any:
+    """A path alone, or a mapping of it and of what to read; places of lists may be written as numbers."""
+    if isinstance(value, str):
+        expansion.places[*place, "path"] = place
+        return {"path": value}
+    if not isinstance(value, dict):
+        return value
+    given = _given(expansion, place, value)
+    return {key: str(entry) if key in KEYS and _is_index(entry) else entry for key, entry in given.items()}
+
+
+def _is_index(value: Any) -> bool:
+    return type(value) is int and value >= 0
 
 
 def _objective(expansion: Expansion, place: Place, value: Any) -> None:
@@ -143,6 +164,9 @@ def _quantity(expansion: Expansion, place: Place, value: Any, parse: Callable[[s
 
 def _quality(expansion: Expansion, place: Place, value: Any) -> None:
     given = _given(expansion, place, value)
+    for key in ("texts", "data"):
+        if key in given:
+            given[key] = _named_file(expansion, (*place, key), given[key])
     expansion.values["quality"] = given
     if "max_drop" in given and "data" not in value:
         fault = (

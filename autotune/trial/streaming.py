@@ -6,7 +6,7 @@ import time
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from autotune.trial.failures import InstanceError
 from autotune.trial.measurement import FailureKind
 from autotune.trial.requests import check_output
 from autotune.trial.warmup import WarmUp, warm_up_in_laps
+
+if TYPE_CHECKING:
+    from autotune.model.texts import Text
 
 HIT_RATE_TOLERANCE = 0.02
 """By how much the share of answers that are found may differ from the share of those that come again."""
@@ -39,8 +42,8 @@ class TextEncoder:
         self._tokenizer.enable_truncation(longest)
         self.encode(["a", "b"])
 
-    def encode(self, texts: Sequence[str]) -> list[Array]:
-        """The token ids of each text."""
+    def encode(self, texts: Sequence[Text]) -> list[Array]:
+        """The token ids of each text, or pair of texts."""
         encodings = self._tokenizer.encode_batch_fast(list(texts))
         return [np.array(encoding.ids, dtype=np.int64) for encoding in encodings]
 

@@ -13,13 +13,19 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from autotune.backends.preparation import prepare_artifact, prepare_assessment, reference_score
+from autotune.backends.preparation import (
+    prepare_artifact,
+    prepare_assessment,
+    prepare_calibration,
+    reference_score,
+)
 from autotune.errors import ModelError
 from autotune.model.cache import ArtifactCache
-from autotune.model.calibration import CalibrationSource
-from autotune.model.labelled import EvaluationSource
+from autotune.model.calibration import CalibrationSource, read_requests
+from autotune.model.labelled import EvaluationSource, read_labelled
 from autotune.model.sources import ResolvedModel, resolve_model
-from autotune.model.texts import texts_digest
+from autotune.model.texts import read_texts, texts_digest
+from autotune.spec.named_file import DataFile, TextsFile
 from autotune.spec.quality import Metric
 
 pytestmark = pytest.mark.engines
@@ -102,6 +108,33 @@ def test_the_configuration_beside_a_file_makes_it_a_classifier(folder: Path) -> 
     artifact = prepare_artifact(model, "onnxruntime", "fp32", frozenset(), cache, timeout_s=TIMEOUT_S)
     found = prepare_assessment(model, artifact, source, None, cache, threads=1, timeout_s=TIMEOUT_S)
     assert (found.top1, found.sequences) == (1.0, 4)
+
+
+def test_a_table_is_scored_as_objects_are_and_classes_may_be_numbers_there(folder: Path) -> None:
+    (folder / "config.json").write_text(json.dumps(CLASSIFIER))
+    (folder / "data.csv").write_text("body,level\nw40 w30,high\nw3,low\nw4,1\n")
+    stated = DataFile(path="data.csv", key="body", label="level")
+    data, tokenizer = folder / "data.csv", folder / "tokenizer.json"
+    digest = texts_digest(data, tokenizer, read_labelled(data, "accuracy", stated).how)
+    source = EvaluationSource(data, tokenizer, digest, "accuracy", tokens=16, stated=stated)
+    found = reference_score(model_of(folder, "classifier.onnx"), source, ArtifactCache(), timeout_s=TIMEOUT_S)
+    assert found.reference == pytest.approx(2 / 3)
+    assert found.rows == 3
+
+
+def test_answers_are_compared_on_the_texts_of_objects_and_not_on_their_syntax(folder: Path) -> None:
+    texts, tokenizer, stated = (
+        folder / "log.jsonl",
+        folder / "tokenizer.json",
+        TextsFile(path="x", key="said"),
+    )
+    texts.write_text("".join(f'{{"id": 7, "said": "w{number} w4"}}\n' for number in range(1, 9)))
+    digest = texts_digest(texts, tokenizer, read_texts(texts, "quality.texts", stated).reading.how)
+    source = CalibrationSource(8, 16, 0, texts, digest, tokenizer, stated)
+    model = model_of(folder, "classifier.onnx")
+    requests = prepare_calibration(model, source, ArtifactCache(), timeout_s=TIMEOUT_S)
+    found = [request["input_ids"].tolist() for request in read_requests(requests.directory)]
+    assert found == [[[number, 4]] for number in range(1, 9)]
 
 
 def test_without_one_the_remedy_is_to_put_it_there(folder: Path) -> None:

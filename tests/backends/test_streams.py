@@ -16,7 +16,7 @@ from autotune.model.digests import digest_file
 from autotune.model.inputs import InputsDescription, write_inputs
 from autotune.model.stream import Stream
 from autotune.model.stream_source import StreamSource, source_from_json, source_to_json
-from autotune.model.texts import texts_digest
+from autotune.model.texts import read_texts, texts_digest
 from autotune.spec.problem import Problem
 
 WORDS = ("[PAD]", "[UNK]", "a", "good", "day", "bad")
@@ -40,7 +40,7 @@ def make(tmp_path: Path, own_cache: Path) -> Any:
         found = Problem.model_validate_json(Problem(**{"batch_size": 8, **problem}).model_dump_json())
         name = found.texts or (found.lengths and found.lengths.file)
         tokenizer = tmp_path / "tokenizer.json" if found.texts else None
-        file = tmp_path / name if name else None
+        file = tmp_path / name.path if name else None
         source = StreamSource(found, padding, batching, whole, parts, 0, file, tokenizer)  # type: ignore[arg-type]
         assert source_from_json(source_to_json(source)) == source
         directory = tmp_path / source.digest[:8]
@@ -61,7 +61,8 @@ def texts(tmp_path: Path, own_cache: Path) -> Any:
         tokenizer.enable_padding(pad_id=0)
         tokenizer.save(str(tmp_path / "tokenizer.json"))
         (tmp_path / "texts.txt").write_text("\n".join(lines))
-        digest = texts_digest(tmp_path / "texts.txt", tmp_path / "tokenizer.json")
+        how = read_texts(tmp_path / "texts.txt", "problem.texts").reading.how
+        digest = texts_digest(tmp_path / "texts.txt", tmp_path / "tokenizer.json", how)
         return {"texts": "texts.txt", "texts_digest": digest}
 
     return write
@@ -190,6 +191,31 @@ def test_texts_that_are_the_same_to_the_model_are_one_unless_workers_tokenise(ma
     assert stream.description.distinct == 2
     assert {stream.text(number) for number in (0, 1)} == {"a good day", "a good bad"}
     assert stream.description.longest == 2
+
+
+def test_how_many_texts_are_cut_is_told_and_where(make: Any, texts: Any) -> None:
+    found = texts("a good day", "bad", "a good bad", "a good")
+    described = make(batch_size=1, max_length=2, **found).description
+    assert (described.cut, described.cut_to) == (2, 2)
+    assert make(batch_size=1, **found).description.cut == 0
+    assert make(lengths={"values": [8]}, max_length=4).description.cut is None
+
+
+def test_objects_are_served_by_their_texts_as_lines_are(make: Any, texts: Any) -> None:
+    lines = make(batch_size=1, **texts("a good day", "bad"))
+    objects = make(batch_size=1, **texts('{"id": 7, "text": "a good day"}', '{"id": 8, "text": "bad"}'))
+    assert [objects.tokens(number).tolist() for number in (0, 1)] == [
+        lines.tokens(number).tolist() for number in (0, 1)
+    ]
+    assert objects.description == lines.description
+
+
+def test_pairs_are_one_sequence_each(make: Any, texts: Any) -> None:
+    pairs = ('{"query": "a good day", "passage": "bad"}', '{"query": "a", "passage": "day"}')
+    stream = make(batch_size=1, max_length=3, include=("tokenization",), **texts(*pairs))
+    assert {stream.text(number) for number in (0, 1)} == {("a good day", "bad"), ("a", "day")}
+    assert sorted(len(stream.tokens(number)) for number in (0, 1)) == [2, 3]
+    assert stream.description.cut == 1
 
 
 def test_texts_that_have_changed_since_they_were_checked_are_refused(

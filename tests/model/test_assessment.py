@@ -17,6 +17,7 @@ from autotune.model.assessment import (
     shortfalls,
     write_assessment,
 )
+from autotune.spec.named_file import DataFile, TextsFile
 from autotune.spec.quality import Quality
 
 NEAR = Assessment("random", 32, cosine=0.999, least_cosine=0.998, max_difference=0.05)
@@ -38,7 +39,7 @@ def test_a_file_that_is_no_assessment_is_refused(tmp_path: Path) -> None:
 
 def test_a_drop_of_as_much_as_is_allowed_is_allowed() -> None:
     at_the_limit = replace(NEAR, labelled=replace(SCORED, value=0.89))
-    assert list(shortfalls(at_the_limit, Quality(data="a", metric="f1", max_drop=0.01))) == []
+    assert list(shortfalls(at_the_limit, Quality(data=DataFile(path="a"), metric="f1", max_drop=0.01))) == []
 
 
 def test_a_limit_on_what_the_answers_do_not_have_is_refused() -> None:
@@ -83,7 +84,7 @@ def test_what_is_near_enough_falls_short_of_nothing(assessment: Assessment) -> N
         (Assessment("random", 32, fault="an answer is missing"), Quality(), "an answer is missing"),
         (
             replace(NEAR, labelled=SCORED),
-            Quality(data="a", metric="f1"),
+            Quality(data=DataFile(path="a"), metric="f1"),
             "f1 0.9000 -> 0.8850 on 200 rows, a drop of 0.0150, above quality.max_drop 0.01",
         ),
     ],
@@ -95,19 +96,26 @@ def test_what_is_too_far_is_told_in_numbers(assessment: Assessment, limits: Qual
 
 def test_with_labelled_texts_the_drop_alone_is_the_limit_unless_others_are_given() -> None:
     far = replace(NEAR, cosine=0.5, max_difference=3.0, labelled=replace(SCORED, value=0.895))
-    assert list(shortfalls(far, Quality(data="a", metric="f1"))) == []
-    assert len(list(shortfalls(far, Quality(data="a", metric="f1", cosine=0.9, max_difference=1.0)))) == 2
+    assert list(shortfalls(far, Quality(data=DataFile(path="a"), metric="f1"))) == []
+    assert (
+        len(
+            list(
+                shortfalls(far, Quality(data=DataFile(path="a"), metric="f1", cosine=0.9, max_difference=1.0))
+            )
+        )
+        == 2
+    )
 
 
 def test_a_metric_that_rises_is_no_drop() -> None:
     better = replace(NEAR, labelled=replace(SCORED, value=0.95))
-    assert list(shortfalls(better, Quality(data="a", metric="f1", max_drop=0.0))) == []
+    assert list(shortfalls(better, Quality(data=DataFile(path="a"), metric="f1", max_drop=0.0))) == []
 
 
 def test_limits_are_told_in_words() -> None:
-    assert limits_in_words(Quality(texts="t{0}.txt", top1=0.9)) == (
+    assert limits_in_words(Quality(texts=TextsFile(path="t{0}.txt"), top1=0.9)) == (
         "cosine at least 0.85, largest difference at most 0.5 of the largest number, "
         "top-1 agreement at least 0.9; compared with fp32 on 32 texts of t{0}.txt"
     )
-    labelled = limits_in_words(Quality(data="d{}.jsonl", metric="f1"))
+    labelled = limits_in_words(Quality(data=DataFile(path="d{}.jsonl"), metric="f1"))
     assert labelled.startswith("f1 on d{}.jsonl at most 0.01 less; compared with fp32 on 32 seq")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.model.drawing import EVEN, RECENT, STRATUM, draw_lengths, mixed, with_repeats
+from autotune.spec.named_file import NamedFile
 from autotune.spec.problem import Lengths, LogNormal
 
 LOGNORMAL = Lengths(lognormal=LogNormal(median=24, sigma=0.5, max=128))
@@ -50,7 +51,7 @@ def test_the_same_seed_draws_the_same_and_another_one_another_order() -> None:
 
 def test_lengths_of_a_file_are_not_drawn() -> None:
     with pytest.raises(ValueError, match="read, not drawn"):
-        draw_lengths(Lengths(file="a.txt"), 1, seed=0)
+        draw_lengths(Lengths(file=NamedFile(path="a.txt")), 1, seed=0)
 
 
 @given(st.lists(st.integers(1, 100), max_size=300), st.integers(0, 5))

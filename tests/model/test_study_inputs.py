@@ -76,7 +76,11 @@ def test_another_tokenizer_makes_other_requests_of_the_same_texts(base: Path) ->
     [
         ({"texts": "absent.txt"}, "quality.texts", "absent.txt does not exist"),
         ({"data": "texts.txt", "metric": "f1"}, "quality.data", "texts.txt, line 1: not JSON"),
-        ({"data": "data.jsonl", "metric": "spearman"}, "quality.data", "line 1: it has no 'score'"),
+        (
+            {"data": {"path": "data.jsonl", "label": "stars"}, "metric": "f1"},
+            "quality.data",
+            "line 1: it has no 'stars'",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused_by_the_key_that_names_it(

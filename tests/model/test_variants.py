@@ -11,6 +11,7 @@ import pytest
 from autotune.errors import StudyFileError
 from autotune.model.sources import ResolvedModel
 from autotune.model.variants import check_variants, of_variant, variants_of
+from autotune.spec.named_file import DataFile, TextsFile
 from autotune.spec.problem import Problem
 from autotune.spec.quality import Quality
 from autotune.spec.study import StudySpec
@@ -32,7 +33,7 @@ def base(tmp_path: Path, own_cache: Path) -> Path:
 
 def a_study(*models: str) -> StudySpec:
     fields: dict[str, Any] = {"name": "s", "model": models if len(models) > 1 else models[0]}
-    quality = Quality(texts="texts.txt", data="data.jsonl", metric="accuracy")
+    quality = Quality(texts=TextsFile(path="texts.txt"), data=DataFile(path="data.jsonl"), metric="accuracy")
     return StudySpec(**fields, problem=Problem(batch_size=1, sequence_length=16), quality=quality)
 
 
@@ -53,7 +54,7 @@ def test_every_model_reads_the_texts_as_if_it_were_alone(base: Path) -> None:
 
 
 def test_every_model_is_served_the_texts_as_if_it_were_alone(base: Path) -> None:
-    problem = Problem(batch_size=1, texts="texts.txt")
+    problem = Problem(batch_size=1, texts=TextsFile(path="texts.txt"))
     both = a_study(A, B).model_copy(update={"problem": problem, "quality": Quality()})
     spec = check_variants(both, models(base), base)
     for source in (A, B):

@@ -18,6 +18,7 @@ from autotune.placement.command import batch_shares, pinned_argv, worker_command
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.spec.configuration import Configuration, PlacementPolicy, Scenario
+from autotune.spec.named_file import TextsFile
 from autotune.spec.problem import Inside, Problem
 from autotune.testing.machines import build_machine
 from autotune.trial.assignment import parse_assignment
@@ -82,7 +83,7 @@ def streamed(threads: int, *include: Inside) -> tuple[Command, ...]:
         Artifact("0" * 64, Path(f"/cache/artifacts/{name}"), "fake", "fp32", "0" * 64, 0)
         for name in ("model", "requests")
     )
-    problem = Problem(batch_size=8, texts="texts.txt", include=include)
+    problem = Problem(batch_size=8, texts=TextsFile(path="texts.txt"), include=include)
     return worker_commands(
         one, place(one, MACHINE), model, problem, "offline", 7, 5.0, get_backend("fake"), requests=requests
     )

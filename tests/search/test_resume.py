@@ -40,4 +40,7 @@ def test_files_are_compared_by_their_digests_alone() -> None:
         return stored
 
     assert study_differences(texts("a.txt", "00"), texts("b.txt", "00")) == []
+    stated = texts("a.txt", "00")
+    stated["problem"]["texts"] = {"path": "b.jsonl", "key": "body.text"}
+    assert study_differences(texts("a.txt", "00"), stated) == [], "the digest has what the key does"
     assert study_differences(texts("a.txt", "00"), texts("a.txt", "11")) == ["problem.texts_digest: 00 -> 11"]

@@ -16,6 +16,7 @@ from autotune.search.score import direction, needed_percentile, ratio, score, vi
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search
 from autotune.spec.configuration import Configuration, Precision
+from autotune.spec.named_file import TextsFile
 from autotune.spec.problem import Problem
 from autotune.spec.quality import Quality
 from autotune.spec.study import Budget, LatencyLimit, Limits, Objective, StudySpec
@@ -197,7 +198,7 @@ def test_a_changed_study_is_refused_with_old_and_new_value() -> None:
 
 def test_texts_are_the_same_wherever_they_lie_and_others_if_they_have_changed() -> None:
     def naming(texts: str, digest: str) -> dict[str, Any]:
-        quality = Quality(texts=texts, texts_digest=digest)
+        quality = Quality(texts=TextsFile(path=texts), texts_digest=digest)
         return SPEC.model_copy(update={"quality": quality}).model_dump(mode="json")
 
     assert study_differences(naming("a.txt", "5e"), naming("data/b.txt", "5e")) == []

@@ -16,7 +16,7 @@ from autotune.backends.protocol import EngineReport
 from autotune.backends.streams import write_stream
 from autotune.model.stream import Stream, read_description, write_description
 from autotune.model.stream_source import StreamSource
-from autotune.model.texts import texts_digest
+from autotune.model.texts import read_texts, texts_digest
 from autotune.spec.problem import Problem
 from autotune.trial.answer_cache import AnswerCache
 from autotune.trial.failures import InstanceError
@@ -103,7 +103,8 @@ def texts(tmp_path: Path, own_cache: Path) -> Any:
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         tokenizer.save(str(tmp_path / "tokenizer.json"))
         (tmp_path / "texts.txt").write_text("\n".join(lines))
-        digest = texts_digest(tmp_path / "texts.txt", tmp_path / "tokenizer.json")
+        how = read_texts(tmp_path / "texts.txt", "problem.texts").reading.how
+        digest = texts_digest(tmp_path / "texts.txt", tmp_path / "tokenizer.json", how)
         return {"texts": "texts.txt", "texts_digest": digest}
 
     return write
@@ -233,6 +234,15 @@ def test_texts_are_tokenised_in_the_worker_and_cached_by_text(make: Any, texts: 
     assert [answer[:, 0].tolist() for answer in requests.answers()] == [[1, 2, 3], [1, 2, 3, 1]]
     assert requests.hits(2) == (0, 1)
     assert engine.shapes == [(2, 3), (1, 4)]
+
+
+def test_pairs_are_tokenised_in_the_worker_as_one_sequence_each(make: Any, texts: Any) -> None:
+    pairs = ('{"query": "a", "passage": "good day"}', '{"query": "day", "passage": "a"}')
+    directory = make(batch_size=2, include=("tokenization",), cache={"size": 10}, **texts(*pairs))
+    requests, _ = streamed(directory, encoder=TextEncoder(directory / "tokenizer.json", longest=8))
+    requests.begin()
+    requests()
+    assert sorted(answer[:, 0].tolist() for answer in requests.answers()) == [[1, 2, 3], [3, 1]]
 
 
 def test_a_sequence_that_comes_twice_in_a_request_is_run_once(make: Any, texts: Any) -> None:
