@@ -76,9 +76,12 @@ def _write_l3(folder: Path, sharing: frozenset[int]) -> None:
 
 
 def _write_nodes(folder: Path, machine: Machine) -> None:
-    _write(folder / "online", format_cpu_list(node.number for node in machine.nodes))
+    numbers = (*(node.number for node in machine.nodes), *machine.doubtful_nodes)
+    _write(folder / "online", format_cpu_list(numbers))
     for node in machine.nodes:
         _write_node(folder / f"node{node.number}", node)
+    for number in machine.doubtful_nodes:
+        _write_set(folder / f"node{number}", "cpumap", "cpulist", machine.online)
 
 
 def _write_node(folder: Path, node: NumaNode) -> None:
