@@ -74,8 +74,9 @@ def _check_driver(url: URL) -> None:
 def _sqlite_path(url: URL, text: str) -> Path:
     """The file; where more slashes lead its path than one, which POSIX lets mean another place, with one."""
     if "?" in text or url.host or (url.database or "").startswith("file:"):
+        shown = text if url.password is None else url.render_as_string()
         raise StoreError(
-            f"{text!r}: only a plain file can be an SQLite store, without host or options, and without a '?'",
+            f"{shown!r}: only a plain file can be an SQLite store, without host or options, and without a '?'",
             remedy="write it as sqlite:///relative/path.db or sqlite:////absolute/path.db",
         )
     if not url.database or url.database == ":memory:":

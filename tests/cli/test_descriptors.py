@@ -77,9 +77,11 @@ def test_an_unknown_user_without_a_home_is_asked_for_a_cache() -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root to become somebody whom nobody knows")
     program = (
-        "import os, sys; os.setgroups([]); os.setgid(12345); os.setuid(12345)\n"
+        "import os, sys, autotune.model.cache\n"  # which somebody else may not be let to read
+        "from autotune.cli.main import main\n"
+        "os.setgroups([]); os.setgid(12345); os.setuid(12345)\n"
         "sys.argv = ['autotune', 'cache', 'list']\n"
-        "from autotune.cli.main import main; main()"
+        "main()"
     )
     known = {name: value for name, value in os.environ.items() if name not in UNSET}
     command = [sys.executable, "-c", program]
