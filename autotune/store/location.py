@@ -76,7 +76,7 @@ def _sqlite_path(url: URL, text: str) -> Path:
     if "?" in text or url.host or (url.database or "").startswith("file:"):
         shown = text if url.password is None else url.render_as_string()
         raise StoreError(
-            f"{shown!r}: only a plain file can be an SQLite store, without host or options, and without a '?'",
+            f"{shown!r}: only a plain file can be an SQLite store, without host, options and '?'",
             remedy="write it as sqlite:///relative/path.db or sqlite:////absolute/path.db",
         )
     if not url.database or url.database == ":memory:":

@@ -47,8 +47,7 @@ def test_errors_keep_their_exit_code_whatever_is_closed(closed: str) -> None:
 
 
 def test_a_study_is_tuned_and_stored_with_all_descriptors_closed(own_study: FakeStudy) -> None:
-    spec = own_study.spec.model_copy(update={"confirm": own_study.spec.confirm.model_copy(update=SHORT)})
-    (own_study.folder / "study.yaml").write_text(spec.model_dump_json())
+    (own_study.folder / "study.yaml").write_text(STUDY)
     ended = shell(f"cd {own_study.folder} && {AUTOTUNE} tune study.yaml --trials 2 <&- >&- 2>&-")
     assert ended.returncode == 0
     with read_store(f"sqlite:///{own_study.folder}/autotune.db") as store:
@@ -56,7 +55,14 @@ def test_a_study_is_tuned_and_stored_with_all_descriptors_closed(own_study: Fake
         assert store.plan("latest").study["name"] == "fake"
 
 
-SHORT = {"finalists": 1, "rounds": 3}
+STUDY = """
+name: fake
+model: fake:model.json
+problem: {batch_size: 1, sequence_length: 1}
+search: {instances: [1], threads: [1], placements: [close]}
+measure: {warmup: 200ms, block: 100ms, blocks: 2, max_blocks: 2, disturbed: keep, trial_timeout: 20s}
+confirm: {finalists: 1, rounds: 3}
+"""
 
 
 def test_a_full_disk_is_told_with_what_helps() -> None:

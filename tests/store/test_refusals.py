@@ -183,7 +183,7 @@ def test_a_missing_parent_folder_is_named(tmp_path: Path) -> None:
         ("sqlite:///x.db?mode=ro", "plain file"),
         ("sqlite:///file:x.db?uri=true", "plain file"),
         ("sqlite:///x?.db", "plain file"),
-        ("sqlite:///a?b.db", "without a '?'"),
+        ("sqlite:///a?b.db", "options and '?'"),
         ("mssql+aioodbc://x/y", "not installed|asynchronous"),
         ("oracle+cx_oracle://x/y", "not installed"),
     ],
