@@ -7,7 +7,8 @@ AutotuneError                what happened, the offending value, what to do next
 │   └── ChangedFileError     a file that it names is another one than when it was checked
 ├── ModelError               a model source cannot be resolved, downloaded or loaded
 ├── PreparationError         an artifact cannot be made (export, quantisation)
-│   └── CacheError           the cache cannot be written
+│   ├── CacheError           the cache cannot be written
+│   └── MemoryShortageError  there is not enough memory to make it
 ├── BackendError             an engine is unknown or not installed
 │   └── UnsupportedError     the engine cannot do what is asked here (precision, architecture)
 ├── PlacementError           no legal placement, or the kernel refused one
@@ -79,6 +80,10 @@ class PreparationError(AutotuneError):
 
 class CacheError(PreparationError):
     """The cache cannot be written: says nothing of any configuration."""
+
+
+class MemoryShortageError(PreparationError):
+    """There is not enough memory to make an artifact here: says nothing of the engine."""
 
 
 class BackendError(AutotuneError):

@@ -20,6 +20,7 @@ from autotune.backends.registry import get_backend
 from autotune.errors import (
     CacheError,
     ChangedFileError,
+    MemoryShortageError,
     ModelError,
     PreparationError,
     StudyFileError,
@@ -129,7 +130,9 @@ class Bench:
             except PreparationError as error:
                 if configuration.is_plain:
                     unprepared()
-                return Failure(FailureKind.CRASH, error.in_one_line)
+                is_short = isinstance(error, MemoryShortageError)
+                kind = FailureKind.OUT_OF_MEMORY if is_short else FailureKind.CRASH
+                return Failure(kind, error.in_one_line)
             if refusal:
                 return Failure(FailureKind.WRONG_OUTPUT, refusal, pair_wide=configuration.is_plain)
             end_fork_server()

@@ -32,7 +32,15 @@ from autotune.model.files_read import FileRead
 from autotune.model.inputs import check_model_takes, refuse_longer
 from autotune.model.sources import ResolvedModel
 from autotune.model.study_inputs import check_inputs_take
-from autotune.model.variants import Variant, check_variants, find_models, naming, sizes_of, variants_of
+from autotune.model.variants import (
+    Variant,
+    check_variants,
+    find_models,
+    naming,
+    sizes_of,
+    variants_of,
+    weights_of,
+)
 from autotune.placement.preloads import PRELOADED, preload_versions
 from autotune.search.knobs import SPLITTING, KnobSpace, knob_space
 from autotune.search.resume import (
@@ -41,6 +49,7 @@ from autotune.search.resume import (
     refuse_differences,
     study_differences,
 )
+from autotune.search.room import with_room
 from autotune.search.second_stage import second_stage
 from autotune.search.serving import compilable_in_words
 from autotune.search.space import SearchSpace, build_space
@@ -65,6 +74,7 @@ class Setup:
         versions: of autotune, Python, the kernel and every library that decides speed, those that its knobs
             may preload included.
         files: what was read of those that the study names.
+        left_out: what has no room in memory, and is not searched.
     """
 
     spec: StudySpec
@@ -74,6 +84,7 @@ class Setup:
     space: SearchSpace
     versions: dict[str, str]
     files: tuple[FileRead, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def variant(self, configuration: Configuration) -> Variant:
         """The model that a configuration runs."""
@@ -102,11 +113,20 @@ class Survey:
     left_out: tuple[str, ...]
 
     def weighed(self, spec: StudySpec, models: Mapping[str, ResolvedModel]) -> Survey:
-        """The same, ordered by how large several models are, and nothing filled up for those without a mask.
+        """The same with room in memory, ordered by how large several models are, without needless padding.
 
         Args:
             spec: as `check_models` gives it.
+
+        Raises:
+            PlacementError: the baseline has no room in memory, or nothing has.
         """
+        ordered = self._ordered(spec, models)
+        space, without_room = with_room(ordered.space, self.machine, weights_of(models))
+        return replace(ordered, space=space, left_out=(*self.left_out, *without_room))
+
+    def _ordered(self, spec: StudySpec, models: Mapping[str, ResolvedModel]) -> Survey:
+        """The same, ordered by how large several models are, without padding where there is no mask."""
         if len(models) < 2 and not spec.unmasked:
             return self
         space = build_space(
@@ -149,10 +169,15 @@ def survey(spec: StudySpec) -> Survey:
 
 
 def set_up(surveyed: Survey, *, base: Path, offline: bool) -> Setup:
-    """Make sure that the models and the study's own files are here; nothing is written but a download."""
+    """Make sure that the models and the study's own files are here; nothing is written but a download.
+
+    Raises:
+        AutotuneError: they are not, they are wrong, or there is no room for them in memory.
+    """
     models = find_models(surveyed.spec, base=base, offline=offline)
     spec = check_models(surveyed.spec, models, base)
-    space = unsplit(surveyed.weighed(spec, models).space, spec, models.values())
+    weighed = surveyed.weighed(spec, models)
+    space = unsplit(weighed.space, spec, models.values())
     return Setup(
         spec=spec,
         machine=surveyed.machine,
@@ -165,6 +190,7 @@ def set_up(surveyed: Survey, *, base: Path, offline: bool) -> Setup:
             **_preloadable(spec, space.knobs),
         },
         files=read_files(spec, models, base),
+        left_out=weighed.left_out[len(surveyed.left_out) :],
     )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -107,6 +108,18 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv("AUTOTUNE_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def recorded_case(tmp_path: Path) -> Callable[[str], Path]:
+    """Unpacks one of `assets/machines`, and gives its root folder."""
+
+    def unpack(name: str) -> Path:
+        with tarfile.open(Path(__file__).parent / "assets" / "machines" / f"{name}.tar.bz2") as tar:
+            tar.extractall(tmp_path, filter="data")
+        return tmp_path / name
+
+    return unpack
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ REPOSITORY = PACKAGE.parent
 ROOMS = (
     "errors",
     "units",
+    "files",
     "statistics",
     "machine",
     "spec",

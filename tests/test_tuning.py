@@ -89,6 +89,7 @@ class Backend(FakeBackend):
         session.report = lambda: replace(told(), engine="slow")
         return session
 '''
+WITHOUT_MEMORY = SLOW_TO_PREPARE.replace("time.sleep(3)", "raise MemoryError")
 ON_ONE_CPU = (
     "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); os.execv(sys.argv[2], sys.argv[2:])"
 )
@@ -291,6 +292,18 @@ def test_no_engine_is_prepared_for_which_the_time_that_is_left_is_too_short(
         ["fp32", "int8-dynamic"],
         ["fp32"],  # the baseline's: a host so slow that it took all of the search's time
     )
+
+
+def test_want_of_memory_while_preparing_is_told_as_that(
+    folder: Folder, install_backend: Callable[[str, str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(install_backend("slow", "slow", WITHOUT_MEMORY)))
+    folder.write(search={**STUDY["search"], "backends": ["slow"]})
+    _, err = folder.tune_apart()
+    failed = [trial.result for trial in folder.trials() if not trial.baseline]
+    assert [getattr(result, "kind", None) for result in failed] == [FailureKind.OUT_OF_MEMORY]
+    assert "out_of_memory" in err
+    assert "not enough memory to prepare fake:model.json" in err
 
 
 def test_json_prints_the_stored_plan_and_nothing_else_on_stdout(begun: Folder) -> None:

@@ -5,8 +5,14 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-from autotune.errors import PreparationError
+from autotune.errors import MemoryShortageError, PreparationError
 from autotune.model.child import ChildResult
+
+WANT_OF_MEMORY = (
+    *("can't allocate memory", "not enough memory", "bad_alloc", "Failed to allocate"),
+    *("MemoryError", "Cannot allocate memory"),
+)
+"""How torch's, libstdc++'s and ONNX Runtime's allocators say so, CPython, and strerror(ENOMEM)."""
 
 MORE_MEMORY = "stop other programs, raise the memory limit, or use a smaller model"
 AGAIN = "run it again: it goes on with what is prepared so far"
@@ -21,7 +27,8 @@ def reply_of(result: ChildResult, what: str, timeout_s: float, *, oom_killed: bo
         oom_killed: the kernel has killed a process for want of memory meanwhile; None where it does not tell.
 
     Raises:
-        AutotuneError: the one that it answered, or a PreparationError for how it ended.
+        AutotuneError: the one that it answered, or a PreparationError for how it ended: MemoryShortageError
+            where the kernel killed it, or its last words say that an allocation failed.
     """
     result.raise_error()
     if result.timed_out:
@@ -31,19 +38,23 @@ def reply_of(result: ChildResult, what: str, timeout_s: float, *, oom_killed: bo
         )
     if result.reply is not None:
         return result.reply
-    how, helps = _end_in_words(result.returncode, oom_killed)
+    how, helps = _end_in_words(result, oom_killed)
     words = result.last_words()
     remedies = (helps, f"its last words: {words}" if words else "")
-    raise PreparationError(f"preparing {what} {how}", remedy="; ".join(filter(None, remedies)))
+    kind = MemoryShortageError if helps is MORE_MEMORY else PreparationError
+    raise kind(f"preparing {what} {how}", remedy="; ".join(filter(None, remedies)))
 
 
-def _end_in_words(returncode: int, oom_killed: bool | None) -> tuple[str, str]:
+def _end_in_words(result: ChildResult, oom_killed: bool | None) -> tuple[str, str]:
     """How a child ended that gave no answer, and what helps."""
+    returncode = result.returncode
     if returncode == -signal.SIGKILL:
         return _kill_in_words(oom_killed)
+    is_short = any(phrase in result.last_words() for phrase in WANT_OF_MEMORY)
+    helps = MORE_MEMORY if is_short else OR_WITHOUT
     if returncode < 0:
-        return f"crashed with {signal.Signals(-returncode).name}", OR_WITHOUT
-    return f"ended with exit status {returncode} and no answer", OR_WITHOUT
+        return f"crashed with {signal.Signals(-returncode).name}", helps
+    return f"ended with exit status {returncode} and no answer", helps
 
 
 def _kill_in_words(oom_killed: bool | None) -> tuple[str, str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from autotune.backends.inductor_library import LIBRARY_FILE, InductorLibrary
 from autotune.backends.positional import check_follows, example_inputs, positional_model
 from autotune.backends.torch_engine import TORCH_DTYPES
 from autotune.backends.words import first_cause
-from autotune.errors import UnsupportedError
+from autotune.errors import PreparationError, UnsupportedError
 from autotune.spec.configuration import Precision
 
 COMPILERS = ("g++", "clang++")
 """Programs that Inductor can compile with, best first."""
+
+TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")
+"""Folders for temporary files where TMPDIR names none that will do. Source: FHS 3.0, and shm_overview(7)."""
 
 TYPICAL_SHAPE = (8, 128)
 """`(batch, tokens)` that loops and the layout of weights are laid out for; every other shape runs too."""
@@ -112,14 +116,50 @@ def _keep(built: Path, directory: Path) -> None:
 
 @contextmanager
 def _own_folder(directory: Path) -> Iterator[Path]:
-    """A folder for all that compiling writes, its compiler's temporary files too; gone afterwards."""
-    with tempfile.TemporaryDirectory(dir=directory) as folder:
+    """A folder for all that compiling writes, its compiler's temporary files too; gone afterwards.
+
+    It lies in `directory`, on whose disk there is room, but may go by another name, as Inductor writes paths
+    into command lines and source text.
+    """
+    with tempfile.TemporaryDirectory(dir=directory) as folder, _plainly_named(Path(folder)) as named:
         previous = dict(os.environ)
-        os.environ.update(dict.fromkeys(("TMPDIR", "TORCHINDUCTOR_CACHE_DIR"), folder))
+        os.environ.update(dict.fromkeys(("TMPDIR", "TORCHINDUCTOR_CACHE_DIR"), str(named)))
         tempfile.tempdir = None  # TMPDIR has changed
         try:
-            yield Path(folder)
+            yield named
         finally:
             os.environ.clear()
             os.environ.update(previous)
             tempfile.tempdir = None
+
+
+@contextmanager
+def _plainly_named(folder: Path) -> Iterator[Path]:
+    """The folder, or where its name has blanks, quotes and the like, a link to it that has none.
+
+    Raises:
+        PreparationError: no folder for temporary files can hold the link.
+    """
+    if _is_plain(folder):
+        yield folder
+        return
+    for area in filter(_is_plain, map(Path, (tempfile.gettempdir(), *TEMPORARY))):
+        with suppress(OSError):
+            holder = Path(tempfile.mkdtemp(prefix="autotune-", dir=area))
+            break
+    else:
+        raise PreparationError(
+            f"inductor compiles in no folder with blanks or quotes in its name, such as {str(folder)!r}",
+            remedy="set AUTOTUNE_CACHE to a folder with a plain name, or TMPDIR to one that can be written",
+        )
+    try:
+        link = holder / "build"
+        link.symlink_to(folder, target_is_directory=True)
+        yield link
+    finally:
+        shutil.rmtree(holder)
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether a shell and a C++ string literal take the path as it is."""
+    return re.fullmatch(r"[A-Za-z0-9_./+=:@-]+", str(path)) is not None

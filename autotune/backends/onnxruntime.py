@@ -167,8 +167,14 @@ def _default_threads() -> int:
     Where the process may not use all of them, it would pin threads there all the same; then one thread for
     each cpu that it may use.
     """
-    allowed = len(os.sched_getaffinity(0))
-    return 0 if allowed == os.cpu_count() else allowed
+    allowed = os.sched_getaffinity(0)
+    return 0 if _cpus_that_run() <= allowed else len(allowed)
+
+
+def _cpus_that_run() -> set[int]:
+    """The host's online cpus by their own folders: their list may be a container's alone (lxcfs)."""
+    folders = Path("/sys/devices/system/cpu").glob("cpu[0-9]*/topology")
+    return {int(folder.parent.name.removeprefix("cpu")) for folder in folders}
 
 
 def _count_threads() -> int:

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from autotune.backends.assessing import Assessing, assess
 from autotune.backends.calibration import CALIBRATION, write_calibration
-from autotune.backends.ending import MORE_MEMORY
+from autotune.backends.ending import MORE_MEMORY, WANT_OF_MEMORY
 from autotune.backends.evaluation import EVALUATION, write_evaluation
 from autotune.backends.loading import load_session
 from autotune.backends.look_run import time_requests
@@ -32,7 +32,7 @@ from autotune.backends.reference import REFERENCE, read_reference_outputs, refer
 from autotune.backends.registry import get_backend
 from autotune.backends.streams import STREAM, write_stream
 from autotune.backends.transformers_model import import_torch_and_transformers
-from autotune.errors import AutotuneError, PreparationError, UnsupportedError
+from autotune.errors import AutotuneError, MemoryShortageError, PreparationError, UnsupportedError
 from autotune.model.agreement import Agreement, measure_agreement
 from autotune.model.cache import unusable
 from autotune.model.calibration import CalibrationSource
@@ -46,8 +46,6 @@ from autotune.spec.configuration import Precision
 from autotune.spec.knobs import Knobs, parse_knobs
 from autotune.spec.named_file import DataFile, NamedFile, TextsFile, by_name
 
-WANT_OF_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "Failed to allocate")
-"""How torch's and ONNX Runtime's allocators say so, in RuntimeErrors."""
 WANT_OF_SPACE = ("No space left on device", "os error 28")
 """How libraries that are not Python's say ENOSPC."""
 
@@ -204,7 +202,7 @@ def _want_behind(error: AutotuneError) -> BaseException | None:
 def _explain(error: BaseException, request: dict[str, Any]) -> PreparationError:
     words = str(error)
     if isinstance(error, MemoryError) or any(phrase in words for phrase in WANT_OF_MEMORY):
-        return PreparationError(
+        return MemoryShortageError(
             f"not enough memory to prepare {request['model']['source']}",
             remedy=MORE_MEMORY,
         )

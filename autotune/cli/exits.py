@@ -20,6 +20,7 @@ EXIT_CODES: dict[type[errors.AutotuneError], int] = {
     errors.ModelError: 5,
     errors.PreparationError: 6,
     errors.CacheError: 6,
+    errors.MemoryShortageError: 6,
     errors.BackendError: 7,
     errors.UnsupportedError: 7,
     errors.PlacementError: 8,

@@ -14,6 +14,7 @@ import typer
 from autotune.cli import exits, output
 from autotune.cli.cache import cache
 from autotune.cli.compare import compare
+from autotune.cli.descriptors import open_standard_descriptors
 from autotune.cli.engines import engines
 from autotune.cli.export import export
 from autotune.cli.machine import machine
@@ -25,6 +26,7 @@ from autotune.cli.study import study
 from autotune.cli.tune import tune
 from autotune.cli.verify import verify
 from autotune.errors import AutotuneError
+from autotune.files import is_out_of_space
 
 app = typer.Typer(
     name="autotune",
@@ -66,6 +68,9 @@ def main() -> NoReturn:
 
 def run() -> int:
     """Run the command line of `sys.argv` and give its exit code."""
+    unseen = open_standard_descriptors()
+    if unseen:
+        output.message(unseen)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: no terminal shows every text
     try:
@@ -88,12 +93,19 @@ def _explain(error: BaseException) -> int:
     if isinstance(error, OSError | UnicodeError):
         # A file or folder that cannot be used, a full disk, text that cannot be encoded, a closed pipe.
         if not isinstance(error, BrokenPipeError):
-            output.error(str(error))
+            output.error(_in_words(error))
         _detach_stdout()
         return exits.EXIT_CODES[AutotuneError]
     output.message("".join(traceback.format_exception(error)).rstrip())
     output.error("this is a bug in autotune; please report it with the lines above")
     return exits.BUG
+
+
+def _in_words(error: OSError | UnicodeError) -> str:
+    """What happened, and what helps where that is known."""
+    if isinstance(error, OSError) and is_out_of_space(error):
+        return f"{error}\n  free some space on that disk, and run the command again"
+    return str(error)
 
 
 def _detach_stdout() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Set
 from pathlib import Path, PurePosixPath
 
 from autotune.errors import ExportError
+from autotune.files import write_remedy
 
 RECORD = ".autotune-export.json"
 """Beside the files: what was written here, path to SHA-256. A file that is still so may be written again."""
@@ -42,7 +43,7 @@ def write_export(
     except OSError as error:
         raise ExportError(
             f"{str(error.filename or folder)!r} cannot be written: {error.strerror}",
-            remedy="give another folder with -o",
+            remedy=write_remedy(error, "give another folder with -o"),
         ) from error
     return tuple(targets.values())
 

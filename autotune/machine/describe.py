@@ -79,9 +79,14 @@ def _notes(m: Machine) -> Iterator[str]:
             f"the cgroup's CPU quota is below the {len(m.allowed)} allowed cpus: more than "
             f"{_count(m.thread_budget, 'thread')} would be throttled"
         )
-    barred_nodes = {node.number for node in m.nodes} - m.allowed_nodes
+    barred_nodes = {node.number for node in m.nodes if node.memory_bytes != 0} - m.allowed_nodes
     if barred_nodes:
         yield f"the cpuset of this process bars memory nodes {format_cpu_list(barred_nodes)}"
+    if m.doubtful_nodes:
+        yield (
+            f"NUMA nodes {format_cpu_list(m.doubtful_nodes)} are left out, because the kernel gives them the "
+            "cpus of others (numa=fake, or a mistake of the firmware); memory will not be bound to nodes"
+        )
     if m.memory_limit_bytes is not None and m.memory_bytes and m.memory_limit_bytes < m.memory_bytes:
         yield "the cgroup's memory limit is below the installed memory; what exceeds it is killed"
 

@@ -41,7 +41,7 @@ def machine_document(m: Machine) -> dict[str, Any]:
     """Give the machine as a JSON object; cpu lists in kernel notation, sorted by first cpu.
 
     `l3` holds the caches that the kernel names, none for a machine without; `nodes` maps a memory-only
-    node to the empty list.
+    node to the empty list, and `doubtful_nodes` are not among them.
     """
     document = {
         "schema": SCHEMA,
@@ -55,6 +55,7 @@ def machine_document(m: Machine) -> dict[str, Any]:
         "cores": [format_cpu_list(core.cpus) for core in m.cores],
         "core_kinds": _core_kinds(m),
         "l3": [format_cpu_list(group) for index, group in enumerate(m.l3) if index not in m.l3_inferred],
+        "doubtful_nodes": format_cpu_list(m.doubtful_nodes),
         "distances": {str(node.number): {str(to): d for to, d in node.distances} for node in m.nodes},
         "node_memory_bytes": {str(node.number): node.memory_bytes for node in m.nodes},
         "memory_bytes": m.memory_bytes,

@@ -58,6 +58,8 @@ class Machine:
         l3: online cpus that share a last-level cache, sorted by first cpu; where the kernel names no
             L3, the groups are the packages split by node. Every core lies in exactly one.
         l3_inferred: indices into `l3` of the groups that stand in for a cache that the kernel does not name.
+        doubtful_nodes: numbers of NUMA nodes that are not in `nodes`, because the kernel gives them cpus that
+            another node has, too. Which memory is near to which cpu is then unknown.
         isa: lower-case feature flags as in /proc/cpuinfo (`avx2`, `avx512_vnni`, `amx_bf16`, `asimddp`, ...).
         quota_cpus: CPU bandwidth of the cgroup path in cpus (the smallest on the path); None = unlimited.
         memory_limit_bytes: memory limit of the cgroup path; None = unlimited.
@@ -78,6 +80,7 @@ class Machine:
     memory_limit_bytes: int | None = None
     memory_bytes: int | None = None
     l3_inferred: frozenset[int] = frozenset()
+    doubtful_nodes: frozenset[int] = frozenset()
 
     @cached_property
     def allowed_cores(self) -> tuple[Core, ...]:

@@ -12,27 +12,35 @@ NODES = "sys/devices/system/node"
 _GPUS = "proc/driver/nvidia/gpus"
 
 
-def read_nodes(tree: Tree, online: frozenset[int], memory_bytes: int | None) -> tuple[NumaNode, ...]:
-    """Give the NUMA nodes, ascending; node 0 with everything where the kernel names none.
+def read_nodes(
+    tree: Tree, online: frozenset[int], memory_bytes: int | None
+) -> tuple[tuple[NumaNode, ...], frozenset[int]]:
+    """Give the NUMA nodes, ascending, and the numbers of those that are left out as doubtful.
 
-    A node whose cpus overlap an earlier node's is a firmware's mistake and is left out, as hwloc does;
-    so is a node that is the memory of a GPU.
+    A node whose cpus overlap an earlier node's is left out, as hwloc does: a firmware's mistake, or a kernel
+    that was booted with `numa=fake`. So is a node that is the memory of a GPU, about which there is no doubt.
+    Where the kernel names no node, node 0 has everything.
 
     Args:
         memory_bytes: installed memory of the whole machine, for a machine without nodes.
     """
     numbers = _node_numbers(tree)
     nodes: list[NumaNode] = []
+    doubtful: set[int] = set()
     taken: frozenset[int] = frozenset()
     for number in (number for number in numbers if number not in _gpu_nodes(tree)):
         cpus = _node_cpus(tree, number)
-        if cpus is not None and not cpus & taken:
-            taken |= cpus
-            nodes.append(_read_node(tree, number, cpus & online, numbers))
+        if cpus is None:
+            continue
+        if cpus & taken:
+            doubtful.add(number)
+            continue
+        taken |= cpus
+        nodes.append(_read_node(tree, number, cpus & online, numbers))
     kept = {node.number for node in nodes}
     if not kept:
-        return (NumaNode(0, online, memory_bytes),)
-    return tuple(_with_distances_to(node, kept) for node in nodes)
+        return (NumaNode(0, online, memory_bytes),), frozenset()
+    return tuple(_with_distances_to(node, kept) for node in nodes), frozenset(doubtful)
 
 
 def read_memory_bytes(tree: Tree) -> int | None:

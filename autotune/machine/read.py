@@ -26,23 +26,25 @@ def read_machine(root: Path = Path("/")) -> Machine:
     tree = Tree(root)
     cpuinfo = read_cpuinfo(tree)
     cgroups = Cgroups(tree)
-    online = read_online(tree, cpuinfo)
+    runnable = _runnable_cpus(tree, cgroups)
+    online = read_online(tree, cpuinfo, runnable)
     topology = Topology(tree, cpuinfo, online)
     memory_bytes = read_memory_bytes(tree)
-    nodes = read_nodes(tree, online, memory_bytes)
+    nodes, doubtful_nodes = read_nodes(tree, online, memory_bytes)
     inferred = _split(topology.packages, nodes, online.difference(*topology.l3))
     l3 = _sorted_groups((*topology.l3, *inferred))
     return Machine(
         architecture=read_architecture(tree, cpuinfo, os.uname().machine),
         model_name=cpuinfo.model_name,
         online=online,
-        allowed=_allowed_cpus(tree, cgroups, online),
+        allowed=_allowed_cpus(online, runnable),
         allowed_nodes=_allowed_nodes(tree, cgroups, nodes),
         packages=topology.packages,
         nodes=nodes,
         cores=_cores(topology, nodes, l3, read_kinds(tree, online)),
         l3=l3,
         l3_inferred=frozenset(map(l3.index, inferred)),
+        doubtful_nodes=doubtful_nodes,
         isa=cpuinfo.isa,
         quota_cpus=cgroups.quota_cpus(),
         memory_limit_bytes=cgroups.memory_limit_bytes(),
@@ -50,12 +52,14 @@ def read_machine(root: Path = Path("/")) -> Machine:
     )
 
 
-def _allowed_cpus(tree: Tree, cgroups: Cgroups, online: frozenset[int]) -> frozenset[int]:
-    affinity = _affinity(tree)
-    cpuset = cgroups.cpus()
-    allowed = online
-    for limit in (affinity, cpuset):
-        allowed = allowed if limit is None else allowed & limit
+def _runnable_cpus(tree: Tree, cgroups: Cgroups) -> frozenset[int] | None:
+    """What affinity and cpuset leave to this process; None where neither says."""
+    limits = [limit for limit in (_affinity(tree), cgroups.cpus()) if limit is not None]
+    return frozenset.intersection(*limits) if limits else None
+
+
+def _allowed_cpus(online: frozenset[int], runnable: frozenset[int] | None) -> frozenset[int]:
+    allowed = online if runnable is None else online & runnable
     if not allowed:
         raise MachineError(
             "no online cpu is allowed to this process: its affinity and its cpuset leave nothing",

@@ -6,6 +6,7 @@ missing: containers, old kernels and virtual machines lack many of these files.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,7 +57,7 @@ class HostState:
 
     Attributes:
         at_s: CLOCK_MONOTONIC.
-        cpus: by number.
+        cpus: by number; empty where the kernel's own counters are hidden.
         stalled_s: by resource, for how long some task has waited for it; of this process's cgroup where
             that counts by itself, of the machine otherwise.
         throttled_periods, throttled_s: how often and for how long the CPU quota has stopped this cgroup path.
@@ -256,7 +257,12 @@ class StateReader:
     def _cpus(self) -> dict[int, CpuTime]:
         lines = re.finditer(r"^cpu([0-9]{1,6}) ([0-9 ]+)$", self._tree.text("proc/stat") or "", re.MULTILINE)
         read = ((int(line[1]), [int(word) for word in line[2].split()]) for line in lines)
-        return {cpu: _cpu_time(ticks) for cpu, ticks in read if cpu <= MAX_CPU and len(ticks) >= 4}
+        found = {cpu: _cpu_time(ticks) for cpu, ticks in read if cpu <= MAX_CPU and len(ticks) >= 4}
+        return {} if self._are_made_up(found) else found
+
+    def _are_made_up(self, cpus: Mapping[int, CpuTime]) -> bool:
+        """Whether lxcfs shows a container's cpus, counted from 0, which are others than those numbers say."""
+        return self._tree.is_host and not os.sched_getaffinity(0) <= cpus.keys()
 
     def _stalled_s(self, file: str) -> float | None:
         found = re.search(r"^some .*total=([0-9]{1,20})$", self._tree.text(file) or "", re.MULTILINE)

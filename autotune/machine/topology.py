@@ -28,13 +28,58 @@ _KNIGHTS_MODELS = ("87", "133")
 Groups = tuple[frozenset[int], ...]
 
 
-def read_online(tree: Tree, cpuinfo: CpuInfo) -> frozenset[int]:
+def read_online(tree: Tree, cpuinfo: CpuInfo, runnable: frozenset[int] | None = None) -> frozenset[int]:
     """Give the online cpus: those that the kernel describes, else the best list that there is.
+
+    lxcfs shows containers a made-up list in `online`, from 0 to their number of cpus - 1. The list is not
+    believed where it lacks a cpu that this process may run on and whose own folder shows that it runs.
+
+    Args:
+        runnable: cpus that this process may run on; the kernel may have listed offline ones among them in a
+            recording. None where nothing says.
 
     Raises:
         MachineError: no file names a cpu.
     """
+    online = _shown_online(tree, cpuinfo, _read_list(tree, runnable or frozenset()))
+    return online | _unshown(tree, online, runnable or frozenset())
+
+
+def _read_list(tree: Tree, runnable: frozenset[int]) -> frozenset[int] | None:
+    """The list of online cpus; None where there is none, or where it is made up."""
     listed = tree.cpu_list(f"{CPUS}/online")
+    if listed is None:
+        return None
+    is_made_up = any(tree.is_host or _is_shown_running(tree, cpu) for cpu in runnable - listed)
+    return None if is_made_up else listed
+
+
+def _is_shown_running(tree: Tree, cpu: int) -> bool:
+    """Whether the cpu's own folder shows that it runs: the kernel takes `topology` from one that does not."""
+    state = tree.integer(f"{CPUS}/cpu{cpu}/online")
+    return tree.has(f"{CPUS}/cpu{cpu}/topology") if state is None else state != 0
+
+
+def _unshown(tree: Tree, online: frozenset[int], runnable: frozenset[int]) -> frozenset[int]:
+    """Cpus that no file shows, but that this process runs on.
+
+    The running kernel leaves no offline cpu in an affinity. A recorded list may have some, but never those
+    alone.
+    """
+    if not tree.is_host and runnable & online:
+        return frozenset()
+    return frozenset(cpu for cpu in runnable if tree.integer(f"{CPUS}/cpu{cpu}/online") != 0)
+
+
+def _shown_online(tree: Tree, cpuinfo: CpuInfo, listed: frozenset[int] | None) -> frozenset[int]:
+    """The online cpus that files show.
+
+    Args:
+        listed: of `online`; None where there is no such list.
+
+    Raises:
+        MachineError: no file names a cpu.
+    """
     folders = tree.numbered(CPUS, "cpu")
     present = frozenset(cpu for cpu in folders if _is_online(tree, cpu, listed))
     described = frozenset(cpu for cpu in present if tree.has(f"{CPUS}/cpu{cpu}/topology"))

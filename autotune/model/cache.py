@@ -10,7 +10,6 @@ digests/         digests of model files, see `autotune.model.digests`
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.errors import CacheError
+from autotune.files import is_out_of_space
 from autotune.model.artifact import Artifact
 from autotune.model.location import cache_root
 from autotune.model.manifest import MANIFEST_FILE, Manifest, read_manifest, write_manifest
@@ -179,11 +179,10 @@ class ArtifactCache:
 
 def unusable(root: Path, error: OSError) -> CacheError:
     """The error for a cache that cannot be written: no space, no permission, no such disk."""
-    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return CacheError(
         f"the cache {root} cannot be written: {error.strerror or error}",
         remedy="make room with `autotune cache prune`, or set AUTOTUNE_CACHE to a folder on another disk"
-        if is_full
+        if is_out_of_space(error)
         else "set AUTOTUNE_CACHE to a folder that you may write",
     )
 

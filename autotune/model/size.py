@@ -1,12 +1,16 @@
-"""How large a model is beside another, by its configuration alone: orders what is tried, decides nothing."""
+"""How large a model is, as far as its configuration and its files tell without loading it."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from autotune.errors import ModelError
 from autotune.model.architectures import ARCHITECTURES
+from autotune.model.folder import weight_files
 from autotune.model.sources import ResolvedModel
 
 WIDTH = ("hidden_size", "dim", "d_model")
@@ -44,6 +48,43 @@ def fp32_bytes(model: ResolvedModel) -> float | None:
         return None
     tokens, width = _first(config, VOCABULARY) or 0, _first(config, WIDTH) or 0
     return 4.0 * (layers + tokens * width)
+
+
+def least_weights(model: ResolvedModel) -> float | None:
+    """How many weights it has at least; None where nothing tells.
+
+    The smaller of two counts: layers may share weights, of which the configuration does not tell, and files
+    may hold weights that are not used.
+    """
+    by_configuration = fp32_bytes(model)
+    counts = (None if by_configuration is None else by_configuration / 4, _weights_in_files(model))
+    return min((count for count in counts if count), default=None)
+
+
+def _weights_in_files(model: ResolvedModel) -> float | None:
+    """The weights in a model's files; None where they cannot be counted."""
+    if model.path is None or model.kind == "fake":
+        return None
+    try:
+        if model.kind == "onnx":
+            return _onnx_bytes(model.path) / 4
+        files = [file for file in weight_files(model.path) if file.suffix == ".safetensors"]
+        return float(sum(map(_elements, files)))
+    except (OSError, ModelError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _onnx_bytes(file: Path) -> int:
+    """The size of an ONNX file and of what usually holds its weights beside it: `FILE.data`, `FILE_data`."""
+    return sum(beside.stat().st_size for beside in file.parent.iterdir() if beside.name.startswith(file.name))
+
+
+def _elements(file: Path) -> int:
+    """How many numbers a safetensors file has. Source: as in `autotune.model.folder`."""
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        header = json.loads(stream.read(min(length, file.stat().st_size)))
+    return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
 
 
 def configuration(model: ResolvedModel) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from autotune.errors import ModelError, StudyFileError
 from autotune.model.calibration import CalibrationSource
 from autotune.model.inputs import is_unmasked
 from autotune.model.labelled import EvaluationSource
-from autotune.model.size import multiplications
+from autotune.model.size import least_weights, multiplications
 from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.model.stream_source import StreamSource, stream_source
 from autotune.model.study_inputs import (
@@ -161,6 +161,12 @@ def variants_of(spec: StudySpec, models: Mapping[str, ResolvedModel], base: Path
 def _variant(own: StudySpec, model: ResolvedModel, base: Path) -> Variant:
     evaluation = evaluation_source(own, model, base)
     return Variant(model, own, calibration_source(own, model, base), evaluation, base)
+
+
+def weights_of(models: Mapping[str, ResolvedModel]) -> dict[str, float]:
+    """How many weights each has at least, by variant, where that is known."""
+    counts = {variant: least_weights(model) for variant, model in models.items()}
+    return {variant: count for variant, count in counts.items() if count is not None}
 
 
 def sizes_of(models: Mapping[str, ResolvedModel]) -> dict[str, float]:

@@ -97,23 +97,31 @@ class Terrain:
     def memory_nodes(self, nodes: frozenset[int]) -> tuple[int, ...]:
         """The nodes that an instance on the cores of `nodes` binds its memory to.
 
-        These are its own nodes, as far as they have memory that may be used; if none has, the nearest
-        node with memory; nothing where no node's memory may be used.
+        Each of its nodes brings itself, where its memory may be used, and every other node that is as near;
+        where it has none, all those that are nearest. Nothing is bound where no node's memory may be used,
+        nor where the kernel's account of the nodes contradicts itself.
         """
         if nodes not in self._memory:
             self._memory[nodes] = self._memory_nodes(nodes)
         return self._memory[nodes]
 
     def _memory_nodes(self, nodes: frozenset[int]) -> tuple[int, ...]:
-        usable = {
+        if self._machine.doubtful_nodes:
+            return ()
+        usable = frozenset(
             node.number
             for node in self._machine.nodes
             if node.memory_bytes != 0 and node.number in self._machine.allowed_nodes
-        }
-        if own := nodes & usable:
-            return tuple(sorted(own))
-        ranked = sorted((min(self._node_distance(one, other) for one in nodes), other) for other in usable)
-        return tuple(other for _, other in ranked[:1])
+        )
+        return tuple(sorted(frozenset[int]().union(*(self._nearest(node, usable) for node in nodes))))
+
+    def _nearest(self, node: int, usable: frozenset[int]) -> frozenset[int]:
+        """Those of the usable nodes that are nearest to a node."""
+        if not usable:
+            return frozenset()
+        nearest = node if node in usable else min(usable, key=lambda other: self._node_distance(node, other))
+        bound = self._node_distance(node, nearest)
+        return frozenset(other for other in usable if self._node_distance(node, other) <= bound)
 
     def _node_distance(self, a: int, b: int) -> int:
         known = self._distances.get(a, {}).get(b)

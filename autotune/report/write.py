@@ -9,6 +9,7 @@ from pathlib import Path
 
 from autotune.errors import ExportError
 from autotune.exporters.write import replace_file
+from autotune.files import write_remedy
 from autotune.report.figures.picture import MARK
 
 _HEAD_BYTES = 4_096
@@ -49,7 +50,8 @@ def write_files(files: Mapping[Path, bytes]) -> None:
             replace_file(target, content, mode=0o644)
         except OSError as error:
             raise ExportError(
-                f"{str(target)!r} cannot be written: {error.strerror}", remedy=_ELSEWHERE
+                f"{str(target)!r} cannot be written: {error.strerror}",
+                remedy=write_remedy(error, _ELSEWHERE),
             ) from error
 
 

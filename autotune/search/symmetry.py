@@ -160,10 +160,23 @@ def _labels(machine: Machine) -> dict[Path, Hashable]:
         (package_of[node.number], node.number): (
             _memory_step(node.memory_bytes),
             node.number in machine.allowed_nodes,
+            _memory_around(node, machine),
             None if alike else node.number,
         )
         for node in nodes
     }
+
+
+def _memory_around(node: NumaNode, machine: Machine) -> tuple[tuple[int, int], ...]:
+    """Of a node that brings no memory, how far that of nodes without cpus is, and how large; ascending."""
+    usable = {other.number for other in machine.nodes if other.memory_bytes} & machine.allowed_nodes
+    if node.number in usable:
+        return ()
+    distances = dict(node.distances)
+    around = (other for other in machine.nodes if other.number in usable and not other.cpus)
+    return tuple(
+        sorted((distances.get(other.number, 0), _memory_step(other.memory_bytes)) for other in around)
+    )
 
 
 def _is_evenly_distant(nodes: Sequence[NumaNode], package_of: dict[int, int]) -> bool:

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from autotune.errors import ExportError, ResumeError, StudyError
 from autotune.exporters.write import replace_file
+from autotune.files import write_remedy
 from autotune.machine.document import machine_differences
 from autotune.plan.document import UnixTime
 from autotune.plan.evidence import Bytes, Document, Positive, Seconds, StrictConfiguration
@@ -247,7 +248,8 @@ def write_record(record: SeriesRecord, file: Path) -> None:
         replace_file(file, format_record(record).encode(), mode=0o644)
     except OSError as error:
         raise ExportError(
-            f"{str(file)!r} cannot be written: {error.strerror}", remedy="give another folder with -o"
+            f"{str(file)!r} cannot be written: {error.strerror}",
+            remedy=write_remedy(error, "give another folder with -o"),
         ) from error
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from autotune.errors import ExportError, StudyError
 from autotune.exporters.write import check_folder, replace_file
+from autotune.files import write_remedy
 from autotune.report.figures.picture import encoded
 from autotune.series.judging import Judgement, judge
 from autotune.series.page import PICTURE, TABLE, result_page, table_page
@@ -98,7 +99,8 @@ def _lock(descriptor: int, folder: Path) -> None:
 
 
 def _unwritable(folder: Path, error: OSError) -> ExportError:
-    return ExportError(f"{str(folder)!r} cannot be written: {error.strerror}", remedy=_ELSEWHERE)
+    remedy = write_remedy(error, _ELSEWHERE)
+    return ExportError(f"{str(folder)!r} cannot be written: {error.strerror}", remedy=remedy)
 
 
 _ELSEWHERE = "give another folder with -o"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import tempfile
 from dataclasses import replace
@@ -85,13 +86,21 @@ def _check_file(path: Path, *, writing: bool) -> None:
             f"the store {str(path)!r} is {what}", remedy="give a file, as in --store sqlite:///autotune.db"
         )
     if not os.access(path, os.R_OK):
-        raise StoreError(f"the store {str(path)!r} may not be read", remedy=f"run: chmod u+r {path}")
+        raise StoreError(f"the store {str(path)!r} may not be read", remedy=_reading_remedy(path))
     if writing and not os.access(path, os.W_OK):
         raise StoreError(
             f"the store {str(path)!r} is read-only",
             remedy="make it writable, or use another --store",
         )
     _check_header(path)
+
+
+def _reading_remedy(path: Path) -> str:
+    """What lets a file be read: only its owner may change its permissions."""
+    owner = path.stat().st_uid
+    if owner == os.geteuid():
+        return f"run: chmod u+r {shlex.quote(str(path))}"
+    return f"have its owner (user {owner}) let you read it, or give another file with --store"
 
 
 def _check_header(path: Path) -> None:

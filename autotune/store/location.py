@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +50,10 @@ def parse_location(text: str) -> Location:
     except (ArgumentError, ValueError) as error:
         raise StoreError(f"{text!r} is not a database URL", remedy=EXAMPLES) from error
     _check_driver(url)
-    return Location(url, _sqlite_path(url) if url.get_backend_name() == "sqlite" else None)
+    if url.get_backend_name() != "sqlite":
+        return Location(url, None)
+    path = _sqlite_path(url, text)
+    return Location(url.set(database=str(path)), path)
 
 
 def _check_driver(url: URL) -> None:
@@ -67,10 +71,12 @@ def _check_driver(url: URL) -> None:
         raise StoreError(f"{url.drivername!r} is an asynchronous driver", remedy=EXAMPLES)
 
 
-def _sqlite_path(url: URL) -> Path:
-    if url.query or url.host or (url.database or "").startswith("file:"):
+def _sqlite_path(url: URL, text: str) -> Path:
+    """The file; where more slashes lead its path than one, which POSIX lets mean another place, with one."""
+    if "?" in text or url.host or (url.database or "").startswith("file:"):
+        shown = text if url.password is None else url.render_as_string()
         raise StoreError(
-            f"{url.render_as_string()!r}: only a plain file can be an SQLite store, without host or options",
+            f"{shown!r}: only a plain file can be an SQLite store, without host, options and '?'",
             remedy="write it as sqlite:///relative/path.db or sqlite:////absolute/path.db",
         )
     if not url.database or url.database == ":memory:":
@@ -78,4 +84,4 @@ def _sqlite_path(url: URL) -> Path:
             f"{url.render_as_string()!r} names no file, and a store in memory would be lost",
             remedy="write it as sqlite:///autotune.db",
         )
-    return Path(url.database)
+    return Path(re.sub("^/+", "/", url.database))

@@ -16,6 +16,9 @@ CGROUP = "/job"
 
 _PERIOD_US = 100_000
 
+LOCAL_DISTANCE = 10
+"""Of a node to itself, and to one that shares its cpus. Source: include/linux/topology.h."""
+
 
 def write_recording(root: Path, machine: Machine) -> Path:
     """Write the machine's sys and proc folders below `root`, as a Linux 6 has them, and give `root`.
@@ -76,15 +79,19 @@ def _write_l3(folder: Path, sharing: frozenset[int]) -> None:
 
 
 def _write_nodes(folder: Path, machine: Machine) -> None:
-    _write(folder / "online", format_cpu_list(node.number for node in machine.nodes))
+    numbers = (*(node.number for node in machine.nodes), *machine.doubtful_nodes)
+    _write(folder / "online", format_cpu_list(numbers))
     for node in machine.nodes:
-        _write_node(folder / f"node{node.number}", node)
+        _write_node(folder / f"node{node.number}", node, machine.doubtful_nodes)
+    for number in machine.doubtful_nodes:
+        _write_set(folder / f"node{number}", "cpumap", "cpulist", machine.online)
 
 
-def _write_node(folder: Path, node: NumaNode) -> None:
+def _write_node(folder: Path, node: NumaNode, doubtful: frozenset[int]) -> None:
     _write_set(folder, "cpumap", "cpulist", node.cpus)
     if node.distances:
-        _write(folder / "distance", " ".join(str(distance) for _, distance in node.distances))
+        distances = dict(node.distances) | dict.fromkeys(doubtful, LOCAL_DISTANCE)
+        _write(folder / "distance", " ".join(str(distances[number]) for number in sorted(distances)))
     if node.memory_bytes is not None:
         _write(folder / "meminfo", f"Node {node.number} MemTotal: {node.memory_bytes // 1024:>14} kB")
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Sequence
 
 from autotune.errors import PlacementError, UnsupportedError
+from autotune.machine.cpus import format_cpu_list
 from autotune.placement.pin import REFUSED_STATUS
 from autotune.trial.measurement import FailureKind
 
@@ -73,7 +75,9 @@ def reason_of_exception(error: BaseException) -> str:
     return readable(text)[:MAX_REASON_CHARS]
 
 
-def sort_exit(returncode: int | None, stderr: str, *, oom_killed: bool | None) -> tuple[FailureKind, str]:
+def sort_exit(
+    returncode: int | None, stderr: str, *, oom_killed: bool | None, memory_nodes: Sequence[int] = ()
+) -> tuple[FailureKind, str]:
     """Give kind and reason of a worker that ended without a word.
 
     Args:
@@ -81,6 +85,7 @@ def sort_exit(returncode: int | None, stderr: str, *, oom_killed: bool | None) -
         stderr: the tail of what it wrote there.
         oom_killed: the kernel has killed a process for want of memory during the trial; None where it does
             not tell.
+        memory_nodes: that the worker's memory was bound to.
     """
     if returncode is None:
         return FailureKind.CRASH, "closed its channel without a result, and lives on"
@@ -88,13 +93,21 @@ def sort_exit(returncode: int | None, stderr: str, *, oom_killed: bool | None) -
     if returncode == REFUSED_STATUS and pin_words:
         return FailureKind.PLACEMENT, pin_words[1]
     if returncode == -signal.SIGKILL and oom_killed:
-        return FailureKind.OUT_OF_MEMORY, "killed by the kernel because the memory limit was reached"
+        return FailureKind.OUT_OF_MEMORY, f"killed by the kernel because {_memory_words(memory_nodes)}"
     if returncode != 0 and OUT_OF_MEMORY.search(stderr):
         return FailureKind.OUT_OF_MEMORY, f"{_exit_words(returncode)} after an allocation failed"
     because = f": {pin_words[1]}" if pin_words else ""
     if returncode == -signal.SIGKILL and oom_killed is None:
         because = "; whether for want of memory, the kernel does not tell here"
     return FailureKind.CRASH, f"{_exit_words(returncode)} without a result{because}"
+
+
+def _memory_words(nodes: Sequence[int]) -> str:
+    """What a worker ran out of; the kernel tells no more than that it was memory."""
+    if not nodes:
+        return "the memory limit was reached"
+    bound = f"memory node{'' if len(nodes) == 1 else 's'} {format_cpu_list(nodes)}"
+    return f"the memory limit was reached, or the memory of {bound}, to which it was bound, was used up"
 
 
 def _exit_words(returncode: int) -> str:

@@ -92,7 +92,7 @@ def run_trial(
                         measurement = _measure(workers, schedule, asked, observer)
             except InstanceError as error:
                 oom_killed = oom_kills().since(kills)
-                return _explain(error, workers, measure.trial_timeout_s, oom_killed=oom_killed)
+                return _explain(error, workers, commands, measure.trial_timeout_s, oom_killed=oom_killed)
     except InstanceError as error:  # a worker that could not even be started
         return _failure(error.kind, error.reason, error.instance, len(commands))
     return replace(measurement, wall_s=time.monotonic() - started_s)
@@ -140,7 +140,12 @@ def _serve(
 
 
 def _explain(
-    error: InstanceError, workers: Sequence[Worker], limit_s: float, *, oom_killed: bool | None
+    error: InstanceError,
+    workers: Sequence[Worker],
+    commands: Sequence[Command],
+    limit_s: float,
+    *,
+    oom_killed: bool | None,
 ) -> Failure:
     """Make the failure of the worker that failed first; what happens to its siblings is our doing."""
     if error.instance is None:
@@ -149,7 +154,8 @@ def _explain(
     kind, reason = error.kind, error.reason
     if error.ended:
         status = worker.exit_status(_EXIT_S)
-        kind, reason = sort_exit(status, worker.stderr.text(), oom_killed=oom_killed)
+        nodes = commands[error.instance].memory_nodes
+        kind, reason = sort_exit(status, worker.stderr.text(), oom_killed=oom_killed, memory_nodes=nodes)
     if kind is FailureKind.TIMEOUT:
         reason += f" (measure.trial_timeout is {limit_s:g} s)"
     return _failure(kind, reason, error.instance, len(workers), worker.stderr.text())

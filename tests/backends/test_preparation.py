@@ -18,7 +18,7 @@ import pytest
 from autotune.backends.ending import reply_of
 from autotune.backends.preparation import prepare_calibration
 from autotune.cli import exits
-from autotune.errors import ModelError, PreparationError
+from autotune.errors import MemoryShortageError, ModelError, PreparationError
 from autotune.model.cache import ArtifactCache
 from autotune.model.calibration import CalibrationSource
 from autotune.model.child import ChildResult
@@ -222,8 +222,8 @@ def test_a_preparation_that_takes_too_long_is_ended(host: Host) -> None:
     ("told", "error", "words"),
     [
         ({"raise": "UnsupportedError('no such operator')"}, "UnsupportedError", "no such operator"),
-        ({"raise": "MemoryError()"}, "PreparationError", "not enough memory"),
-        ({"raise": "RuntimeError('std::bad_alloc')"}, "PreparationError", "not enough memory"),
+        ({"raise": "MemoryError()"}, "MemoryShortageError", "not enough memory"),
+        ({"raise": "RuntimeError('std::bad_alloc')"}, "MemoryShortageError", "not enough memory"),
         ({"raise": "OSError(28, 'No space left on device')"}, "CacheError", "AUTOTUNE_CACHE"),
         ({"raise": "RuntimeError('os error 28')"}, "CacheError", "autotune cache prune"),
         (
@@ -232,7 +232,7 @@ def test_a_preparation_that_takes_too_long_is_ended(host: Host) -> None:
         ),
         (
             {"raise": "UnsupportedError('cannot compile')", "because": "RuntimeError('std::bad_alloc')"},
-            *("PreparationError", "not enough memory"),
+            *("MemoryShortageError", "not enough memory"),
         ),
         (
             {"raise": "UnsupportedError('cannot convert')", "because": "RuntimeError('os error 28')"},
@@ -254,16 +254,23 @@ def test_a_preparation_that_fails_says_why(host: Host, told: dict[str, Any], err
 
 @pytest.mark.quiet  # the kernel counts what it kills for the whole host
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("told", "error", "words"),
     [
-        ({"allocate": 2_000_000_000}, "was killed by the kernel for want of memory"),
-        ({"signal": int(signal.SIGKILL)}, "was killed by somebody (SIGKILL), not by the kernel"),
+        (
+            {"allocate": 2_000_000_000},
+            *("MemoryShortageError", "was killed by the kernel for want of memory"),
+        ),
+        (
+            {"signal": int(signal.SIGKILL)},
+            *("PreparationError", "was killed by somebody (SIGKILL), not by the kernel"),
+        ),
     ],
 )
 def test_a_kill_for_want_of_memory_is_told_from_every_other(
-    host: Host, memory_cgroup: Path, told: dict[str, Any], words: str
+    host: Host, memory_cgroup: Path, told: dict[str, Any], error: str, words: str
 ) -> None:
     answer = host.finish(host.start(cgroup=memory_cgroup, **told))
+    assert answer["error"] == error
     assert words in answer["text"]
     assert host.leftovers() == []
 
@@ -285,6 +292,20 @@ def test_what_helps_against_a_kill_hangs_on_who_killed(
     assert words in caught.value.problem
     assert all(remedy in caught.value.remedy for remedy in helps)
     assert caught.value.remedy.endswith("its last words: loading | last line")
+
+
+@pytest.mark.parametrize(
+    ("returncode", "stderr"),
+    [
+        (-signal.SIGABRT, "terminate called after throwing an instance of 'std::bad_alloc'\n"),
+        (1, "Traceback (most recent call last):\n  line\nMemoryError\n"),
+    ],
+)
+def test_a_child_whose_last_words_are_of_memory_has_lacked_it(returncode: int, stderr: str) -> None:
+    ended = ChildResult(None, returncode, stderr, timed_out=False)
+    with pytest.raises(MemoryShortageError) as caught:
+        reply_of(ended, "the reference", 60, oom_killed=False)
+    assert "raise the memory limit" in caught.value.remedy
 
 
 def test_what_is_missing_of_a_model_that_is_not_here_is_said_to_be_needed(tmp_path: Path) -> None:

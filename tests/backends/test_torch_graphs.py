@@ -161,6 +161,20 @@ class TestInductor(GraphContract):
             prepare(tiny_models / "longformer", "inductor", contract_cache)
 
 
+@pytest.mark.engines
+@pytest.mark.slow
+@needs_compiler
+def test_inductor_compiles_into_a_cache_of_any_name(
+    tmp_path: Path, tiny_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, temporary = tmp_path / """it's a "cache"; $(x) & ü""", tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    artifact = prepare(tiny_models / "classifier", "inductor", cache)
+    assert artifact.directory.is_relative_to(cache)
+    assert [path for path in temporary.rglob("*") if not path.is_dir() or path.is_symlink()] == []
+
+
 @pytest.mark.parametrize(
     ("python", "words"),
     [((3, 14), "no TorchScript on Python 3.14"), ((3, 13), "any more"), ((3, 11), "any more")],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +83,31 @@ def test_it_prints_each_instances_latency_and_the_summed_throughput(launch: Laun
     lines = ended.stdout.splitlines()
     assert len([line for line in lines if line.startswith("instance ")]) == launch.configuration.instances
     assert lines[-1].startswith("throughput: ")
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the filter is written for x86_64")
+@pytest.mark.parametrize("refusal", [errno.EPERM, errno.ENOSYS])
+def test_where_memory_cannot_be_bound_it_says_so_and_runs_without(launch: Launch, refusal: int) -> None:
+    """numactl writes a line to stdout when the kernel knows no memory policy, where a worker's answers go."""
+    refusing = [sys.executable, str(Path(__file__).with_name("refuse_memory_policy.py")), str(refusal)]
+    ended = subprocess.run(
+        [*refusing, "bash", str(launch.script), "--seconds", "0.5", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stderr
+    warnings = [line for line in ended.stderr.splitlines() if "memory is not bound to nodes" in line]
+    assert len(warnings) == launch.configuration.instances
+    assert all(words in warnings[0] for words in WORDS_OF_NUMACTL[refusal])
+    instances = json.loads(ended.stdout)["instances"]
+    assert [instance["cpus"] for instance in instances] == [
+        format_cpu_list(command.cpus) for command in launch.commands
+    ]
+
+
+WORDS_OF_NUMACTL = {errno.EPERM: ("not permitted",), errno.ENOSYS: ("does not support NUMA policy",)}
 
 
 def test_without_a_temporary_folder_it_starts_nothing_and_deletes_nothing(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,11 @@ def leave_masks_only(root: Path) -> None:
 
 def take_first_siblings_offline(root: Path) -> None:
     (root / "sys/devices/system/cpu/online").write_text("1,3-15\n")
+    for cpu in (0, 2):
+        folder = root / f"sys/devices/system/cpu/cpu{cpu}"
+        (folder / "online").write_text("0\n")
+        shutil.rmtree(folder / "topology")
+        shutil.rmtree(folder / "cache")
 
 
 def mark_cpus_offline_one_by_one(root: Path) -> None:

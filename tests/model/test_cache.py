@@ -6,10 +6,11 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from autotune.errors import PreparationError
+from autotune.errors import CacheError, PreparationError
 from autotune.model.artifact import Artifact
 from autotune.model.cache import ArtifactCache
 from autotune.model.location import cache_root
@@ -147,3 +148,24 @@ def test_the_cache_lies_where_the_environment_says(
     monkeypatch.setenv("AUTOTUNE_CACHE", chosen)
     monkeypatch.setenv("XDG_CACHE_HOME", user)
     assert cache_root() == Path(expected)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [("", "user .* without HOME"), ("~nobody-of-this-name/x", "AUTOTUNE_CACHE=~nobody-of-this-name/x")],
+)
+def test_where_there_is_no_home_the_cache_asks_for_a_place(
+    monkeypatch: pytest.MonkeyPatch, chosen: str, words: str
+) -> None:
+    monkeypatch.setenv("AUTOTUNE_CACHE", chosen)
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", _unknown_user)
+    with pytest.raises(CacheError, match=words) as caught:
+        cache_root()
+    assert "AUTOTUNE_CACHE" in caught.value.remedy
+
+
+def _unknown_user(uid: int) -> NoReturn:
+    """As Python says it of a user that is in no list, such as one that a container was started with."""
+    raise KeyError(f"getpwuid(): uid not found: {uid}")

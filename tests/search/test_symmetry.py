@@ -17,6 +17,7 @@ from autotune.testing.machines import build_machine
 
 TREE = build_machine(packages=2, nodes_per_package=2, l3_per_node=2, cores_per_node=4, threads_per_core=1)
 SOCKETS = ("0", "1", "0-1")
+GIB = 1 << 30
 
 
 def placed(machine: Machine, threads: int) -> Iterator[Taken]:
@@ -101,3 +102,29 @@ def test_on_a_hybrid_machine_only_equal_cpus_are_equal() -> None:
     hybrid = build_machine(packages=2, nodes_per_package=1, efficiency_cores_per_node=2)
     assert are_alike(hybrid, "0", "0-1")
     assert not are_alike(hybrid, "0", "1")
+
+
+def test_nodes_without_memory_differ_by_what_memory_is_around_them() -> None:
+    machine = build_machine(
+        packages=2, nodes_per_package=1, cores_per_node=1, threads_per_core=1,
+        memory_only_nodes=2, nodes_without_memory=(0, 1),
+    )  # fmt: skip
+    assert keys_of_single_cores(machine) == 1
+    near = {0: {2: 12, 3: 21}, 1: {2: 21, 3: 12}}
+    nodes = tuple(
+        replace(
+            node,
+            memory_bytes=GIB if node.number == 2 else node.memory_bytes,
+            distances=tuple(
+                (other, near.get(node.number, {}).get(other, distance)) for other, distance in node.distances
+            ),
+        )
+        for node in machine.nodes
+    )
+    assert keys_of_single_cores(replace(machine, nodes=nodes)) == 2
+
+
+def keys_of_single_cores(machine: Machine) -> int:
+    """How many kinds of cores there are for one instance of one thread."""
+    symmetry = Symmetry(machine)
+    return len({symmetry.key(1, take(machine, "close", 1, 1, sockets)) for sockets in ("0", "1")})

@@ -15,6 +15,7 @@ import optuna
 import pytest
 
 from autotune.errors import StoreError
+from autotune.store.location import parse_location
 from autotune.store.records import StudyRecord
 from autotune.store.store import StudyStore, open_store, read_store
 from autotune.store.tables import metadata
@@ -181,6 +182,8 @@ def test_a_missing_parent_folder_is_named(tmp_path: Path) -> None:
         ("sqlite://host/x.db", "plain file"),
         ("sqlite:///x.db?mode=ro", "plain file"),
         ("sqlite:///file:x.db?uri=true", "plain file"),
+        ("sqlite:///x?.db", "plain file"),
+        ("sqlite:///a?b.db", "options and '?'"),
         ("mssql+aioodbc://x/y", "not installed|asynchronous"),
         ("oracle+cx_oracle://x/y", "not installed"),
     ],
@@ -193,6 +196,19 @@ def test_a_wrong_url_is_refused_with_an_example(
         opening(url).close()
     assert caught.value.remedy
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("slashes", [4, 5, 6, 7])
+def test_a_path_that_begins_with_more_slashes_than_one_is_the_same_file(
+    path: Path, study: StudyRecord, slashes: int
+) -> None:
+    url = "sqlite:" + "/" * slashes + str(path).lstrip("/")
+    with open_store(url) as store:
+        store.create_study(study)
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    with read_store(url) as store:
+        assert store.find_study(study.name) == study
+    assert parse_location(url) == parse_location(f"sqlite:///{path}")
 
 
 def test_a_password_is_never_shown() -> None:
@@ -256,11 +272,17 @@ def test_a_read_only_store_is_read_but_not_written(
     assert state_of(public_folder) == before
 
 
-def test_an_unreadable_store_is_named(public_folder: Path) -> None:
-    path = public_folder / "x.db"
+def test_only_the_owner_of_an_unreadable_store_is_told_to_change_its_permissions(public_folder: Path) -> None:
+    path = public_folder / "my x.db"
     open_store(f"sqlite:///{path}").close()
     path.chmod(0)
-    assert "may not be read" in as_ordinary_user(f"sqlite:///{path}", "read_store").stderr
+    words = as_ordinary_user(f"sqlite:///{path}", "read_store").stderr
+    assert "may not be read" in words
+    if os.geteuid() == 0:
+        assert "have its owner (user 0) let you read it" in words
+        os.chown(path, NOBODY, NOBODY)
+        words = as_ordinary_user(f"sqlite:///{path}", "read_store").stderr
+    assert f"run: chmod u+r '{path}'" in words
 
 
 def test_a_copied_store_is_a_store(path: Path, url: str, study: StudyRecord) -> None:

@@ -79,6 +79,12 @@ def test_an_end_without_a_word_has_a_kind(
     assert words in reason
 
 
+def test_a_worker_that_was_bound_to_memory_nodes_may_have_used_them_up() -> None:
+    kind, reason = sort_exit(-9, "", oom_killed=True, memory_nodes=(0, 1))
+    assert kind is FailureKind.OUT_OF_MEMORY
+    assert "memory nodes 0-1, to which it was bound" in reason
+
+
 def test_terminal_escapes_and_control_characters_are_dropped() -> None:
     assert readable("\x1b[1;31mred\x1b[0m\x07 a\tb\r\nnext\x00\u202eline é") == "red a b\nnextline é"
 

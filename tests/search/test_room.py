@@ -1,0 +1,121 @@
+"""What has no room in memory is left out or named before anything is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from autotune.errors import PlacementError
+from autotune.machine.machine import Machine, NumaNode
+from autotune.search.room import with_room
+from autotune.search.space import SearchSpace, build_space
+from autotune.spec.configuration import Precision
+from autotune.spec.load import parse_study
+from autotune.testing.machines import build_machine
+
+GIB = 1 << 30
+ENGINES: Mapping[str, tuple[Precision, ...]] = {"pytorch": ("fp32", "int8-dynamic"), "onnxruntime": ("fp32",)}
+MODEL = "random:minilm-l6"
+
+
+def machine(*node_bytes: int | None, **changes: Any) -> Machine:
+    """One package, a node of two cores for each size."""
+    built = build_machine(packages=1, nodes_per_package=len(node_bytes), cores_per_node=2, threads_per_core=1)
+    nodes = tuple(
+        NumaNode(node.number, node.cpus, size, node.distances)
+        for node, size in zip(built.nodes, node_bytes, strict=True)
+    )
+    total = None if None in node_bytes else sum(size or 0 for size in node_bytes)
+    return replace(built, nodes=nodes, memory_bytes=total, **changes)
+
+
+def space(on: Machine) -> SearchSpace:
+    text = f"model: {MODEL}\nproblem: {{batch_size: 8, sequence_length: 128}}"
+    return build_space(parse_study(text, name="study"), on, ENGINES)
+
+
+def fitted(on: Machine, weights: float) -> tuple[SearchSpace, tuple[str, ...]]:
+    return with_room(space(on), on, {"": weights})
+
+
+def test_where_there_is_room_for_all_nothing_is_left_out_or_said() -> None:
+    on = machine(64 * GIB, 64 * GIB)
+    assert fitted(on, 25e6) == (space(on), ())
+
+
+def test_a_model_of_unknown_size_is_let_through() -> None:
+    on = machine(GIB, GIB)
+    assert with_room(space(on), on, {}) == (space(on), ())
+
+
+def test_memory_of_unknown_size_is_let_through() -> None:
+    on = machine(None, None)
+    assert fitted(on, 1e12) == (space(on), ())
+
+
+def test_what_is_bound_to_a_node_that_is_too_small_is_left_out() -> None:
+    on = machine(1 * GIB, 64 * GIB)
+    whole = space(on)
+    found, notes = fitted(on, 0.5 * GIB)
+    left_out = set(whole.configurations) - set(found.configurations)
+    assert left_out == {
+        configuration
+        for configuration, placement in whole.placements.items()
+        if configuration.precision == "fp32"
+        and any(instance.memory_nodes == (0,) for instance in placement.instances)
+    }
+    assert set(found.placements) == set(found.configurations)
+    assert set(found.recipes) <= set(found.configurations)
+    assert notes[0].startswith(f"{len(left_out)} configurations without room in memory: ")
+    assert "needs 2.0 GiB for the weights of one instance" in notes[0]
+    assert "only 1.0 GiB on memory node 0" in notes[0]
+
+
+def test_instances_that_have_room_one_by_one_are_warned_of() -> None:
+    on = machine(1 * GIB, 64 * GIB)
+    found, notes = fitted(on, 0.2 * GIB)
+    assert found == space(on)
+    (note,) = notes
+    assert "may: " in note
+    assert "needs 1.6 GiB for the weights of 2 instances, unless the engine shares them" in note
+    assert "only 1.0 GiB on memory node 0" in note
+
+
+@pytest.mark.parametrize(
+    ("on", "words"),
+    [
+        (machine(GIB, GIB), "2.0 GiB on the memory nodes that this process may use"),
+        (machine(64 * GIB, GIB, allowed_nodes=frozenset({1})), "1.0 GiB on the memory nodes"),
+        (machine(64 * GIB, memory_limit_bytes=GIB), "1.0 GiB within the memory limit"),
+        (
+            replace(machine(64 * GIB), doubtful_nodes=frozenset({1}), memory_bytes=GIB),
+            "1.0 GiB on the memory nodes",
+        ),
+    ],
+)
+def test_a_baseline_without_room_is_refused(on: Machine, words: str) -> None:
+    with pytest.raises(PlacementError, match=r"the baseline, .* needs 4\.0 GiB for the weights") as refused:
+        fitted(on, GIB)
+    assert words in refused.value.problem
+    assert "smaller model" in refused.value.remedy
+
+
+def test_engines_that_need_less_stay_where_nothing_else_has_room() -> None:
+    on = machine(1 * GIB, 1 * GIB, 1 * GIB)
+    found, _ = fitted(on, 0.5 * GIB)
+    bound_to_one = {one.precision for one in found.configurations if one.threads_per_instance <= 2}
+    assert bound_to_one == {"int8-dynamic"}
+
+
+def test_a_space_in_which_nothing_has_room_is_refused() -> None:
+    on = machine(1 * GIB, 1 * GIB, 1 * GIB)
+    text = (
+        f"model: {MODEL}\nproblem: {{batch_size: 8, sequence_length: 128}}\n"
+        "search: {threads: [1], precisions: [fp32]}"
+    )
+    narrow = build_space(parse_study(text, name="study"), on, ENGINES)
+    with pytest.raises(PlacementError, match=r"nothing has room in memory: .* 1\.0 GiB on memory node 0"):
+        with_room(narrow, on, {"": 0.5 * GIB})
