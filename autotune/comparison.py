@@ -36,6 +36,7 @@ from autotune.spec.configuration import Configuration
 from autotune.spec.model_source import kind_of
 from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval
+from autotune.trial.lock import Waits
 from autotune.trial.measurement import TrialResult
 from autotune.trial.watch import Watch
 
@@ -125,9 +126,10 @@ def compare_plans(
         PlanError: they are of different problems, or made on another machine or of a model that is another
             one now.
         AutotuneError: one cannot be run here; before anything is measured.
+        ChangedMachineError: the machine or a version changed meanwhile.
         ComparisonInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
     """
-    where, watcher, watch = origin or Origin(), observer or Observer(), Watch()
+    where, watcher, watch, waits = origin or Origin(), observer or Observer(), Watch(), Waits()
     _refuse_other_questions(a, b)
     notes = (*_notes_on(a, where), *_notes_on(b, where), *_notes_on_models(a, b))
     setup_a, setup_b = set_up_plan(a, where), set_up_plan(b, where)
@@ -136,8 +138,8 @@ def compare_plans(
             _refuse_impossible(plan.configuration, setup)
     measured_alike = setup_b.spec.model_copy(update={"measure": setup_a.spec.measure})
     benches = (
-        Bench(setup_a, watcher, watch),
-        Bench(replace(setup_b, spec=measured_alike), watcher, watch),
+        Bench(setup_a, watcher, watch, waits=waits),
+        Bench(replace(setup_b, spec=measured_alike), watcher, watch, waits=waits),
     )
     sides = tuple(
         _side_of_plan(name, plan, bench) for name, plan, bench in zip((A, B), (a, b), benches, strict=True)
@@ -146,7 +148,7 @@ def compare_plans(
         refusal_of_plan(plan, side.entrant.commands, bench)
         for plan, side, bench in zip((a, b), sides, benches, strict=True)
     )
-    return _compare_fit(sides, refusals, notes, bounds or Bounds(), watcher)
+    return _compare_fit(sides, refusals, notes, bounds or Bounds(), watcher, waits)
 
 
 def compare_configurations(
@@ -175,7 +177,7 @@ def compare_configurations(
     bench = Bench(setup, watcher)
     sides = tuple(_side_of_configuration(name, one, bench) for name, one in ((A, a), (B, b)))
     refusals, notes = (refusal_of(a, bench), refusal_of(b, bench)), _notes_on_variants(a, b, setup.spec)
-    return _compare_fit(sides, refusals, notes, bounds or Bounds(), watcher)
+    return _compare_fit(sides, refusals, notes, bounds or Bounds(), watcher, bench.waits)
 
 
 def _side_of_plan(name: str, plan: Plan, bench: Bench) -> Side:
@@ -277,6 +279,7 @@ def _compare_fit(
     notes: tuple[str, ...],
     bounds: Bounds,
     observer: Observer,
+    waits: Waits,
 ) -> Comparison:
     """Run two sides beside each other, unless an answer is too far from the reference's.
 
@@ -285,7 +288,7 @@ def _compare_fit(
     """
     a, b = sides
     if not any(refusals):
-        return compare_sides(a, b, notes=notes, bounds=bounds, observer=observer)
+        return compare_sides(a, b, notes=notes, bounds=bounds, observer=observer, waits=waits)
     return Comparison(
         labels=(a.label, b.label),
         verdict="undecided",
@@ -305,9 +308,18 @@ def _compare_fit(
 
 
 def compare_sides(
-    a: Side, b: Side, *, notes: tuple[str, ...], bounds: Bounds, observer: Observer
+    a: Side,
+    b: Side,
+    *,
+    notes: tuple[str, ...],
+    bounds: Bounds,
+    observer: Observer,
+    waits: Waits | None = None,
 ) -> Comparison:
     """Run two sides beside each other, and say which is faster.
+
+    Args:
+        waits: for others on this host, which the sides' `measure` add to; None = they never wait.
 
     Raises:
         ComparisonInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
@@ -319,14 +331,12 @@ def compare_sides(
         seed=spec.seed,
         is_decided=lambda duel: _judge(duel.ratio(), spec.confirm.tie) != "undecided",
     )
-    dueling = Dueling(
-        duel,
-        (a.entrant, b.entrant),
-        spec,
-        lambda entrant: sides[entrant.name].measure(entrant),
-        observer,
-        bounds,
-    )
+    entrants = (a.entrant, b.entrant)
+
+    def measure(entrant: Entrant) -> TrialResult:
+        return sides[entrant.name].measure(entrant)
+
+    dueling = Dueling(duel, entrants, spec, measure, observer, bounds, waits or Waits())
     try:
         dueling.run()
     except KeyboardInterrupt:

@@ -35,10 +35,12 @@ class Searched:
     Attributes:
         looking_s: spent on looks at engines.
         unprepared: what was promising, and would not have fitted into the time.
+        waited_s: for others on this host, before looks and trials.
     """
 
     looking_s: float = 0.0
     unprepared: tuple[Unprepared, ...] = ()
+    waited_s: float = 0.0
 
 
 NOTHING_SEARCHED = Searched()
@@ -108,7 +110,7 @@ def unconfirmed(
             verdict="unconfirmed",
             search_value=winner.score,
             default=_searched_default(setup, winner, records),
-            spent=spent(records, looking_s=search.looking_s),
+            spent=spent(records, looking_s=search.looking_s, waited_s=search.waited_s),
             unprepared=search.unprepared,
             **_conditions_of([record.result for record in records], setup.spec),
         ),
@@ -184,7 +186,7 @@ def _confirmation(
         probability=None if verdict.baseline is None else verdict.baseline.probability,
         more_rounds=None if verdict.baseline is None else verdict.baseline.more_rounds,
         default=_default(verdict, winner, entrants, runs, setup.spec),
-        spent=spent(records, runs, looking_s=search.looking_s),
+        spent=spent(records, runs, looking_s=search.looking_s, waited_s=search.waited_s),
         unprepared=search.unprepared,
         correction="" if known is None else in_words(known),
         rounds=verdict.rounds,

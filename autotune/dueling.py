@@ -14,6 +14,7 @@ from autotune.search.score import goodness
 from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval
 from autotune.trial.conditions import quietness
+from autotune.trial.lock import Waits
 from autotune.trial.measurement import Failure, Measurement, TrialResult
 
 MANY_ROUNDS = 200
@@ -26,7 +27,8 @@ class Bounds:
 
     Attributes:
         rounds: at most; three are always run, and 12 are looked at after 3, 6 and 12.
-        minutes: begin no further round later than this; None = no such bound.
+        minutes: begin no further round later than this, waiting for others on this host not counted; None =
+            no such bound.
     """
 
     rounds: int = 12
@@ -41,6 +43,7 @@ class Dueling:
         spec: says what a measurement is worth.
         measure: launches, measures and ends an entrant's processes.
         bounds: the duel knows of the rounds; here the minutes count.
+        waits: for others on this host, while runs are measured.
         runs: so far, in order.
     """
 
@@ -50,6 +53,7 @@ class Dueling:
     measure: Callable[[Entrant], TrialResult]
     observer: Observer
     bounds: Bounds
+    waits: Waits = field(default_factory=Waits)
     runs: list[Run] = field(default_factory=list)
 
     def run(self) -> None:
@@ -58,14 +62,14 @@ class Dueling:
         Raises:
             KeyboardInterrupt: or the observer wants to stop; what was measured stays.
         """
-        start_s, minutes = time.monotonic(), self.bounds.minutes
+        begin_s, minutes = self._own_time_s(), self.bounds.minutes
         run_rounds(
             self.duel,
             self.entrants,
             measure=self._measure,
             goodness=lambda measurement: goodness(self.spec, measurement),
             keep=self._keep,
-            may_go_on=lambda: minutes is None or time.monotonic() - start_s < minutes * 60,
+            may_go_on=lambda: minutes is None or self._own_time_s() - begin_s < minutes * 60,
             round_begins=self.observer.round_started,
         )
 
@@ -86,6 +90,10 @@ class Dueling:
         return [
             run.result for run in self.runs if isinstance(run.result, Failure) and is_disturbed(run.result)
         ]
+
+    def _own_time_s(self) -> float:
+        """The time by a clock that stands still while others measure."""
+        return time.monotonic() - self.waits.total_s
 
     def _measure(self, entrant: Entrant) -> TrialResult:
         if self.observer.wants_to_stop():

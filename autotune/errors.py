@@ -14,6 +14,7 @@ AutotuneError                what happened, the offending value, what to do next
 ├── PlacementError           no legal placement, or the kernel refused one
 ├── StudyError               a study cannot go on
 │   ├── ResumeError          the stored study was made on another machine, model or library version
+│   ├── ChangedMachineError  what a study may use, or a version, changed while it ran
 │   ├── NoPlanError          no trial succeeded, or none meets the limits
 │   └── NoisyMachineError    the machine was too noisy to measure what a plan needs
 ├── StoreError               the database is corrupt, foreign, read-only, newer, or lacks what is asked for
@@ -104,6 +105,10 @@ class StudyError(AutotuneError):
 
 class ResumeError(StudyError):
     """The stored study was made on another machine, model or library version."""
+
+
+class ChangedMachineError(StudyError):
+    """What a study may use of the machine, or what is installed, changed while it ran."""
 
 
 class NoPlanError(StudyError):

@@ -102,7 +102,10 @@ class Foresight:
 
 
 def look_ahead(
-    setup: Setup, observer: Observer, alone: Callable[[], AbstractContextManager[None]]
+    setup: Setup,
+    observer: Observer,
+    alone: Callable[[], AbstractContextManager[None]],
+    refuse_changes: Callable[[], None],
 ) -> Foresight:
     """Look at every engine and precision of a study that is worth it, and at what the cache holds.
 
@@ -111,9 +114,11 @@ def look_ahead(
 
     Args:
         alone: holds the host's lock.
+        refuse_changes: raises ChangedMachineError where the machine is not the study's any more.
 
     Raises:
         CacheError: the cache cannot be written.
+        ChangedMachineError: as `refuse_changes` does; the look that was under way is not kept.
     """
     cache, space = ArtifactCache(), setup.space
     begin_s = time.monotonic()
@@ -134,6 +139,7 @@ def look_ahead(
                 machine_key=fingerprint(setup.machine),
                 deadline_s=time.monotonic() + most_s,
                 tell=lambda pair, answer: observer.looked(*pair, answer),
+                before_keeping=refuse_changes,
             )
     looking_s = time.monotonic() - begin_s
     observer.looked_around(looking_s, _fastest_first(looks), looks.reason)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from autotune.backends.availability import compiling_engines
 from autotune.backends.preparation import (
@@ -17,6 +17,7 @@ from autotune.backends.preparation import (
 )
 from autotune.backends.protocol import Shape
 from autotune.backends.registry import get_backend
+from autotune.changes import Changes
 from autotune.errors import (
     CacheError,
     ChangedFileError,
@@ -43,7 +44,7 @@ from autotune.search.serving import require_serving
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.knobs import answering
 from autotune.trial.correction import UNCORRECTED, Correction
-from autotune.trial.lock import host_lock
+from autotune.trial.lock import Waits, host_lock
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.trial.rate_search import Demand
 from autotune.trial.rates import kept_step
@@ -66,7 +67,8 @@ class Bench:
         scores: what the fp32 references of variants reach on labelled texts.
         rates: requests per second that configurations were last found to bear, of scenario `server`.
         prices_s: about how long artifacts will take to prepare, as far as that is known.
-        waited_s: for other studies on this host, until now.
+        waits: for others on this host, until now.
+        changes: tells whether the machine is as it was when the study was set up.
         launches: of this study's trials, those of earlier calls included: each has arrivals of its own.
     """
 
@@ -79,15 +81,33 @@ class Bench:
     rates: dict[Configuration, float] = field(default_factory=dict)
     launches: int = 0
     prices_s: Mapping[Prepared, float] = field(default_factory=dict)
-    waited_s: float = 0.0
+    waits: Waits = field(default_factory=Waits)
+    changes: Changes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.changes = Changes(self.setup)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the host's lock; what that takes to get is counted as waited for."""
-        begin_s = time.monotonic()
-        with host_lock(self.observer.waiting):
-            self.waited_s += time.monotonic() - begin_s
-            yield
+        """Hold the host's lock, on a machine that is and stays as it was when the study was set up.
+
+        What the lock takes to get is counted as waited for.
+
+        Raises:
+            ChangedMachineError: the machine or a version is another one, before or afterwards: whatever was
+                measured or failed meanwhile says nothing of a configuration.
+        """
+        with host_lock(self.observer.waiting) as waited_s:
+            if waited_s:
+                self.waits.total_s += waited_s
+                self.observer.waited(waited_s)
+            self.changes.refuse()
+            try:
+                yield
+            except Exception:
+                self.changes.refuse()
+                raise
+            self.changes.refuse()
 
     def search(
         self,
@@ -109,6 +129,7 @@ class Bench:
 
         Raises:
             CacheError: the cache is unusable, which says nothing of the configuration.
+            ChangedMachineError: nor does what happens on a machine that changes; see `alone`.
             ModelError, StudyFileError: the study's model cannot be run, or compared with; of several, the
                 first, which the others are compared with, unless a file of the study has changed meanwhile.
         """
@@ -136,7 +157,8 @@ class Bench:
             if refusal:
                 return Failure(FailureKind.WRONG_OUTPUT, refusal, pair_wide=configuration.is_plain)
             end_fork_server()
-            result = run_trial(
+            launch = partial(
+                run_trial,
                 commands,
                 configuration=configuration,
                 scenario=spec.scenario,
@@ -149,14 +171,20 @@ class Bench:
                 demand=self._demand(configuration),
                 correction=correction,
             )
+            result = _as_asked(launch)
         return self._remembered(configuration, result)
 
     def confirm(self, entrant: Entrant) -> TrialResult:
-        """Measure an entrant for as long as every other one: nothing that it shows decides when to stop."""
+        """Measure an entrant for as long as every other one: nothing that it shows decides when to stop.
+
+        Raises:
+            ChangedMachineError: the machine is not what it was; see `alone`.
+        """
         spec = self.setup.spec
         with self.alone():
             end_fork_server()
-            result = run_trial(
+            launch = partial(
+                run_trial,
                 entrant.commands,
                 configuration=entrant.configuration,
                 scenario=spec.scenario,
@@ -168,6 +196,7 @@ class Bench:
                 watch=self.watch,
                 demand=self._demand(entrant.configuration),
             )
+            result = _as_asked(launch)
         return self._remembered(entrant.configuration, result)
 
     def _demand(self, configuration: Configuration) -> Demand | None:
@@ -346,3 +375,13 @@ class Bench:
             shapes=shapes,
             knobs=one.knobs,
         )
+
+
+def _as_asked(launch: Callable[[], TrialResult]) -> TrialResult:
+    """What a launch gives; one whose workers found themselves elsewhere than asked is repeated once.
+
+    A cpuset that shrinks and is as before when the launch ends leaves other masks behind, and no other trace.
+    """
+    result = launch()
+    is_misplaced = isinstance(result, Failure) and result.kind == FailureKind.PLACEMENT
+    return launch() if is_misplaced else result

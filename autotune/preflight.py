@@ -149,7 +149,7 @@ def survey(spec: StudySpec) -> Survey:
         PlacementError: the CPU quota is less than one cpu.
     """
     machine = read_machine()
-    if machine.quota_cpus is not None and machine.quota_cpus < 1:
+    if machine.quota_is_too_small:
         raise PlacementError(
             f"the CPU quota of {machine.quota_cpus:g} cpus is too small for one thread",
             remedy="raise the quota of the cgroup or container to at least 1 cpu",
@@ -184,14 +184,23 @@ def set_up(surveyed: Survey, *, base: Path, offline: bool) -> Setup:
         variants=variants_of(spec, models, base),
         engines=surveyed.engines,
         space=space,
-        versions={
-            **relevant_versions({*surveyed.engines, space.baseline.backend}),
-            **(package_versions(STREAM_PACKAGES) if spec.problem.is_stream else {}),
-            **_preloadable(spec, space.knobs),
-        },
+        versions=study_versions(spec, surveyed.engines, space),
         files=read_files(spec, models, base),
         left_out=weighed.left_out[len(surveyed.left_out) :],
     )
+
+
+def study_versions(spec: StudySpec, engines: Engines, space: SearchSpace) -> dict[str, str]:
+    """Versions, as they are installed now, of everything that decides what a study measures.
+
+    Args:
+        engines: that it may start, beside the baseline's.
+    """
+    return {
+        **relevant_versions({*engines, space.baseline.backend}),
+        **(package_versions(STREAM_PACKAGES) if spec.problem.is_stream else {}),
+        **_preloadable(spec, space.knobs),
+    }
 
 
 def _preloadable(spec: StudySpec, knobs: KnobSpace) -> dict[str, str]:

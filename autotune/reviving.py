@@ -36,7 +36,6 @@ from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.knobs import parse_knobs
 from autotune.spec.model_source import kind_of
 from autotune.spec.study import StudySpec
-from autotune.trial.lock import host_lock
 
 DIGEST_SHOWN = 12
 """Digits of a digest that a sentence shows."""
@@ -196,7 +195,7 @@ def prepared_commands(configuration: Configuration, bench: Bench) -> tuple[Comma
         PreparationError: the artifact cannot be made.
         PlacementError: the configuration is not legal here.
     """
-    with host_lock(bench.observer.waiting):
+    with bench.alone():
         return bench.commands(configuration)
 
 
@@ -225,7 +224,7 @@ def refusal_of(configuration: Configuration, bench: Bench) -> str:
 
     Compared while nobody measures.
     """
-    with host_lock(bench.observer.waiting):
+    with bench.alone():
         return bench.refusal(configuration)
 
 

@@ -28,16 +28,19 @@ class Timed(Protocol):
         ...
 
 
-def spent(trials: Iterable[Timed], runs: Iterable[Timed] = (), *, looking_s: float = 0.0) -> Spent:
+def spent(
+    trials: Iterable[Timed], runs: Iterable[Timed] = (), *, looking_s: float = 0.0, waited_s: float = 0.0
+) -> Spent:
     """Sum up what was begun and ended; the time between two calls of one study is nobody's.
 
     Args:
         trials: of the search, whose artifacts are prepared before they are launched.
         runs: of the rounds, whose artifacts are there.
         looking_s: at engines, before the first trial.
+        waited_s: for others on this host, before looks and trials began.
     """
     parts = [*map(_of_trial, trials), *map(_of_run, runs)]
-    total = Spent(looking_s=looking_s)
+    total = Spent(looking_s=looking_s, waiting_s=waited_s)
     for part in parts:
         total = Spent(**{name: value + getattr(part, name) for name, value in total.model_dump().items()})
     return total

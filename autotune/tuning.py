@@ -10,7 +10,7 @@ from pathlib import Path
 
 from autotune.concluding import Searched, too_noisy, unconfirmed
 from autotune.confirming import Confirming, choose_finalists, fit_records
-from autotune.errors import AutotuneError, PlanError
+from autotune.errors import AutotuneError, ChangedMachineError, PlanError
 from autotune.foresight import Foresight, look_ahead
 from autotune.measuring import Bench
 from autotune.plan.document import Plan
@@ -38,6 +38,12 @@ many requests are needed: for a percentile, or to find a rate. What the study as
 
 MOST_NAMED = 5
 """Of what would not have fitted so many are named, the most promising."""
+
+KEPT = (
+    "put it back as it was, and run the same command again: every trial that ended before is kept. "
+    "Where it stays as it is, that is another study (--name NEW)"
+)
+"""What to do when a machine has changed."""
 
 
 class TuningInterrupted(KeyboardInterrupt):
@@ -76,8 +82,9 @@ def tune(
 
     Raises:
         AutotuneError: anything in the study file, model, engines, store or space is wrong (before anything
-            is measured); ResumeError when the stored study was made with something else; NoPlanError when no
-            trial succeeds or meets the limits; NoisyMachineError when too much was disturbed.
+            is measured); ResumeError when the stored study was made with something else; ChangedMachineError
+            when the machine or a version changes meanwhile; NoPlanError when no trial succeeds or meets the
+            limits; NoisyMachineError when too much was disturbed.
         TuningInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
     """
     watcher = observer or Observer()
@@ -97,6 +104,10 @@ def tune(
         except KeyboardInterrupt:
             search.settle(_answers(opened.trials(spec.name)))
             raise run.interrupted() from None
+        except ChangedMachineError as error:
+            search.settle(_answers(opened.trials(spec.name)))
+            error.remedy = KEPT
+            raise
 
 
 @dataclass
@@ -122,7 +133,7 @@ class _Run:
 
     def measure_until_done(self) -> None:
         """Ask, measure, keep and tell, until a bound is reached."""
-        self.foresight = look_ahead(self.setup, self.observer, self.bench.alone)
+        self.foresight = look_ahead(self.setup, self.observer, self.bench.alone, self.bench.changes.refuse)
         self._mind_the_time()
         while not (reason := self._stop_reason()):
             if self.observer.wants_to_stop():
@@ -190,7 +201,7 @@ class _Run:
             Unprepared(model=pair.model, backend=pair.backend, precision=pair.precision, seconds=seconds)
             for pair, seconds in self.search.unaffordable()[:MOST_NAMED]
         )
-        return Searched(self.foresight.looking_s, unprepared)
+        return Searched(self.foresight.looking_s, unprepared, self.bench.waits.total_s)
 
     def _refuse_no_winner(self) -> None:
         """Refuse to confirm what was not found: nothing that meets the limits, or mostly disturbances."""
@@ -216,7 +227,7 @@ class _Run:
 
     def _record(self, proposal: Proposal) -> TrialRecord:
         spec, configuration = self.setup.spec, proposal.configuration
-        started_s = time.time()
+        started_s, waited_s = time.time(), self.bench.waits.total_s
         known = self._known()
         result = self.bench.search(
             configuration,
@@ -231,7 +242,7 @@ class _Run:
             number=proposal.number,
             configuration=configuration,
             baseline=configuration == self.setup.space.baseline,
-            started_s=started_s,
+            started_s=started_s + self.bench.waits.total_s - waited_s,
             ended_s=time.time(),
             result=result,
             score=None if measured is None else self._score(configuration, measured),
@@ -322,7 +333,7 @@ class _Run:
 
     def _elapsed_s(self) -> float:
         """What counts of the budget's minutes: not what others on this host had this call wait for."""
-        return time.monotonic() - self.started_s - self.bench.waited_s
+        return time.monotonic() - self.started_s - self.bench.waits.total_s
 
 
 def _longest_s(spec: StudySpec) -> float | None:

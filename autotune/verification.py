@@ -26,6 +26,7 @@ from autotune.search.duel import Duel
 from autotune.search.score import goodness_of, limits_missed, violations
 from autotune.statistics.paired import Interval
 from autotune.statistics.promise import Promise, agreement
+from autotune.trial.lock import Waits
 from autotune.trial.measurement import TrialResult
 
 TOLERANCE = 0.05
@@ -102,6 +103,7 @@ def verify(
 
     Raises:
         AutotuneError: the plan cannot be run here; before anything is measured.
+        ChangedMachineError: the machine or a version changed meanwhile.
         VerificationInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
     """
     where, watcher, most = origin or Origin(), observer or Observer(), bounds or Bounds()
@@ -113,7 +115,7 @@ def verify(
     if refusal := refusal_of_plan(plan, entrants[0].commands, bench):
         wrong = f"What was prepared anew answers wrongly: {refusal}."
         return Verification(plan, "worse", tolerance, figure, promised, reasons=(wrong,))
-    return verify_with(plan, tolerance, entrants, bench.confirm, most, watcher)
+    return verify_with(plan, tolerance, entrants, bench.confirm, most, watcher, bench.waits)
 
 
 def verify_with(
@@ -123,11 +125,13 @@ def verify_with(
     measure: Callable[[Entrant], TrialResult],
     bounds: Bounds,
     observer: Observer,
+    waits: Waits | None = None,
 ) -> Verification:
     """Verify a plan that is not stale with somebody who measures.
 
     Args:
         entrants: the `plan`, and the `baseline` where the figure is the gain.
+        waits: for others on this host, which `measure` adds to; None = it never waits.
 
     Raises:
         VerificationInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
@@ -139,7 +143,7 @@ def verify_with(
         seed=spec.seed,
         is_decided=lambda duel: agreement(promised, _now(duel, figure), tolerance) != "undecided",
     )
-    dueling = Dueling(duel, entrants, spec, measure, observer, bounds)
+    dueling = Dueling(duel, entrants, spec, measure, observer, bounds, waits or Waits())
     try:
         dueling.run()
     except KeyboardInterrupt:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from autotune.cli import exits
+from autotune.errors import ChangedMachineError
+from autotune.machine.cpus import format_cpu_list
 from autotune.plan.document import Plan
 from autotune.spec.configuration import Configuration
 from autotune.store.store import read_store
@@ -53,17 +56,9 @@ def cgroup(controller: str, **values: str) -> Iterator[Path]:
 
 def tune_inside(group: Path, folder: Path) -> tuple[Plan, list[Configuration], list[Measurement]]:
     """Tune in the cgroup; gives the plan, every configuration but the baseline, and what was measured."""
-    (folder / "model.json").write_text(json.dumps(MODEL))
-    (folder / "study.yaml").write_text(json.dumps(STUDY))
-    ran = subprocess.run(
-        ["sh", "-c", JOIN_AND_RUN, group, sys.executable, "-m", "autotune", "tune", "study.yaml"],
-        cwd=folder,
-        env={**os.environ, "AUTOTUNE_CACHE": str(folder / "cache")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
+    with start_inside(group, folder) as process:
+        _, err = process.communicate()
+    assert process.returncode == 0, err
     with read_store(f"sqlite:///{folder}/autotune.db") as store:
         trials, confirmed = store.trials("limited"), store.confirmations("limited")
         plan = store.plan("latest")
@@ -82,6 +77,63 @@ def test_a_quota_of_one_and_a_half_cpus_is_never_exceeded(tmp_path: Path) -> Non
     assert plan.configuration.instances == 1
     assert plan.configuration.threads_per_instance <= 1
     assert any("quota of 1.5 cpus" in warning for warning in plan.warnings)
+
+
+def start_inside(group: Path, folder: Path) -> subprocess.Popen[str]:
+    (folder / "model.json").write_text(json.dumps(MODEL))
+    (folder / "study.yaml").write_text(json.dumps(STUDY))
+    return subprocess.Popen(
+        ["sh", "-c", JOIN_AND_RUN, group, sys.executable, "-m", "autotune", "tune", "study.yaml"],
+        cwd=folder,
+        env={**os.environ, "AUTOTUNE_CACHE": str(folder / "cache")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def until(process: subprocess.Popen[str], text: str) -> str:
+    """Read what it prints up to and including a line with this text."""
+    assert process.stderr is not None
+    lines: list[str] = []
+    for line in process.stderr:
+        lines.append(line)
+        if text in line:
+            break
+    return "".join(lines)
+
+
+def test_a_cpuset_that_shrinks_in_the_middle_ends_a_study_which_goes_on_once_it_is_back(
+    tmp_path: Path,
+) -> None:
+    both = sorted(os.sched_getaffinity(0))[-2:]
+    with cgroup("cpuset", mems="0", cpus=format_cpu_list(both)) as group:
+        with start_inside(group, tmp_path) as process:
+            until(process, "baseline: ")
+            (group / "cpuset.cpus").write_text(str(both[0]))
+            _, err = process.communicate()
+        assert process.returncode == exits.EXIT_CODES[ChangedMachineError], err
+        expected = f"the set of allowed cpus differs: {format_cpu_list(both)} then, {both[0]} now"
+        assert expected in err
+        with read_store(f"sqlite:///{tmp_path}/autotune.db") as store:
+            kept = store.trials("limited")
+        (group / "cpuset.cpus").write_text(format_cpu_list(both))
+        _, tried, _ = tune_inside(group, tmp_path)
+    with read_store(f"sqlite:///{tmp_path}/autotune.db") as store:
+        assert store.trials("limited")[: len(kept)] == kept
+    assert {one.instances * one.threads_per_instance for one in tried} == {1, 2}
+
+
+def test_a_quota_that_comes_in_the_middle_ends_a_study(tmp_path: Path) -> None:
+    unified = (ROOT / "cgroup.controllers").exists()
+    none, less = ("max 100000", "150000 100000") if unified else ("-1", "150000")
+    file = "max" if unified else "cfs_quota_us"
+    with cgroup("cpu", **{file: none}) as group, start_inside(group, tmp_path) as process:
+        until(process, "baseline: ")
+        (group / f"cpu.{file}").write_text(less)
+        _, err = process.communicate()
+    assert process.returncode == exits.EXIT_CODES[ChangedMachineError], err
+    assert "the CPU quota differs: none then, 1.5 now" in err
 
 
 def test_a_cpuset_of_one_cpu_is_never_left(tmp_path: Path) -> None:

@@ -48,6 +48,11 @@ def test_what_a_run_of_a_round_took_beside_its_launch_is_waiting() -> None:
     assert (found.preparing_s, found.waiting_s, found.measuring_s) == pytest.approx((0.0, 4.5, 3.0))
 
 
+def test_what_was_waited_before_trials_began_is_waiting() -> None:
+    found = spent([Record(100.0, 117.0, LAUNCH)], waited_s=60.0)
+    assert (found.preparing_s, found.waiting_s) == pytest.approx((12.0, 60.5))
+
+
 def test_a_failed_trial_has_prepared_and_a_failed_run_has_waited() -> None:
     failure = Failure(FailureKind.UNSUPPORTED, "no such operator")
     found = spent([Record(0.0, 4.0, failure)], [Record(4.0, 6.0, failure)])

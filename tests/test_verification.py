@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -21,7 +22,8 @@ from autotune.statistics.paired import Interval
 from autotune.testing.fake_plans import FakeStudy
 from autotune.testing.plans import build_commands, build_plan
 from autotune.testing.told import Told
-from autotune.trial.measurement import Failure, FailureKind
+from autotune.trial.lock import Waits
+from autotune.trial.measurement import Failure, FailureKind, TrialResult
 from autotune.verification import (
     BASELINE,
     PLAN,
@@ -69,16 +71,29 @@ def told(
     noise: float = 0.005,
     bounds: Bounds | None = None,
     observer: Observer | None = None,
+    others_s: float = 0.0,
     **values: float | Failure,
 ) -> Verification:
-    """Verify a plan on a machine that is told what it measures of `plan` and `baseline`."""
+    """Verify a plan on a machine that is told what it measures of `plan` and `baseline`.
+
+    Args:
+        others_s: how long others measure before each run.
+    """
+    machine, waits = Told(values, noise=noise), Waits()
+
+    def measure(entrant: Entrant) -> TrialResult:
+        time.sleep(others_s)
+        waits.total_s += others_s
+        return machine.measure(entrant)
+
     return verify_with(
         stored,
         tolerance,
         entrants(stored, *values),
-        Told(values, noise=noise).measure,
+        measure,
         bounds or Bounds(),
         observer or Observer(),
+        waits,
     )
 
 
@@ -223,6 +238,13 @@ def test_an_interruption_gives_what_is_known_so_far(shared_study: FakeStudy) -> 
     assert found.now is not None
     assert found.now.count == 1
     assert found.reasons == ("Too few rounds were measured to tell anything.",)
+
+
+def test_waiting_for_others_eats_no_minutes(shared_study: FakeStudy) -> None:
+    """Three rounds alone would have waited for longer than all rounds may take."""
+    plan, short = shared_study.plan(STATED), Bounds(minutes=0.01)
+    found = told(plan, noise=1.0, bounds=short, others_s=0.12, plan=36.0, baseline=10.0)
+    assert len(found.runs) == 2 * 12
 
 
 def test_minutes_bound_the_rounds_after_the_third(shared_study: FakeStudy) -> None:

@@ -70,6 +70,7 @@ def take_looks(
     deadline_s: float,
     timeout_s: float = LOOK_TIMEOUT_S,
     tell: Tell | None = None,
+    before_keeping: Callable[[], None] = lambda: None,
 ) -> Looks:
     """Look at engines and precisions in this order, until the deadline; those in the cache cost nothing.
 
@@ -83,6 +84,7 @@ def take_looks(
             In the past: only what is in the cache.
         timeout_s: for each step of a look: building what it is derived from, building it, and running it.
         tell: is told of each answer, also of those from the cache.
+        before_keeping: is called after each look; where it raises, that look is not put into the cache.
 
     Raises:
         CacheError: the cache cannot be written.
@@ -111,6 +113,7 @@ def take_looks(
                 answer = _find(name, cache)  # of a process that has looked while we waited for it
                 if answer is None:
                     answer = looker.look(*pair)
+                    before_keeping()
                     _keep(name, model, answer, cache)
                 note(pair, answer)
     return Looks(_in_order(seen, names))

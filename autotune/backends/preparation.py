@@ -26,7 +26,7 @@ from autotune.backends.protocol import (
 from autotune.backends.reference import REFERENCE, reference_packages, reference_path
 from autotune.backends.registry import get_backend, package_versions
 from autotune.backends.streams import STREAM, STREAM_PACKAGES
-from autotune.errors import BackendError, ModelError, UnsupportedError
+from autotune.errors import BackendError, ModelError, PreparationError, UnsupportedError
 from autotune.machine.counters import oom_kills
 from autotune.model.artifact import Artifact, ArtifactName, deciding_isa
 from autotune.model.assessment import EXEMPT, Assessment, LabelledScore, read_assessment
@@ -332,7 +332,24 @@ def _make_once(
             seconds = time.monotonic() - begin
             what = f"{model.source} for {name.backend} at {name.precision}"
             reply = reply_of(result, what, timeout_s, oom_killed=oom_kills().since(kills))
+            _refuse_other_versions(name, what)
             return cache.publish(directory, _manifest(name, model, reply, directory, seconds))
+
+
+def _refuse_other_versions(name: ArtifactName, what: str) -> None:
+    """Refuse to keep what a package has made that was replaced meanwhile, under the name of its old version.
+
+    Raises:
+        PreparationError: says which.
+    """
+    now = {**dict.fromkeys(name.versions, "none"), **package_versions(name.versions)}
+    both = ((package, then, now[package]) for package, then in name.versions.items())
+    changed = [f"{package}: {then} -> {found}" for package, then, found in both if found != then]
+    if changed:
+        raise PreparationError(
+            f"{what} was not kept, as packages were replaced while it was made: {', '.join(changed)}",
+            remedy="install nothing meanwhile, and run the same command again",
+        )
 
 
 def _versions(engine: Backend) -> dict[str, str]:

@@ -26,6 +26,7 @@ EXIT_CODES: dict[type[errors.AutotuneError], int] = {
     errors.PlacementError: 8,
     errors.StudyError: 9,
     errors.ResumeError: 10,
+    errors.ChangedMachineError: 10,
     errors.NoPlanError: 11,
     errors.NoisyMachineError: 15,
     errors.StoreError: 12,
@@ -44,7 +45,8 @@ MEANINGS: dict[int, str] = {
     7: "the engine is unknown, not installed, or cannot do what is asked",
     8: "no legal placement",
     9: "the study cannot go on",
-    10: "the stored study was made on another machine, model, library version or study file",
+    10: "the stored study was made on another machine, model, library version or study file; or the machine "
+    "or a version changed while it was measured",
     11: "no trial succeeded, or none meets the limits",
     12: "the study store cannot be used, or lacks what is asked for",
     13: "the plan document is wrong",

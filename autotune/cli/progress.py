@@ -50,6 +50,10 @@ class TerminalObserver(Observer):
         """Say that another process measures."""
         output.message(text)
 
+    def waited(self, seconds: float) -> None:
+        """Say how long it did."""
+        output.message(f"waited {format_duration(seconds)} for it; no budget of minutes counts that")
+
     def looking(self, count: int) -> None:
         """Show that engines are looked at."""
         output.status(f"looking at {count} engines and precisions, with a few of the model's layers")

@@ -67,14 +67,20 @@ def _allowed(m: Machine) -> str:
         limits.append(f"a CPU quota of {m.quota_cpus:g}")
     if m.memory_limit_bytes is not None:
         limits.append(f"a memory limit of {_bytes(m.memory_limit_bytes)}")
-    return f"{', '.join(limits)}; at most {_count(m.thread_budget, 'computing thread')}"
+    most = f"at most {_count(m.thread_budget, 'computing thread')}"
+    return f"{', '.join(limits)}; {'too little for one thread' if m.quota_is_too_small else most}"
 
 
 def _notes(m: Machine) -> Iterator[str]:
     if m.allowed != m.online:
         barred = format_cpu_list(m.online - m.allowed)
         yield f"the affinity or cpuset of this process bars cpus {barred}; nothing will run there"
-    if m.quota_cpus is not None and m.quota_cpus < len(m.allowed):
+    if m.quota_is_too_small:
+        yield (
+            f"`autotune tune` refuses to run under a CPU quota of {m.quota_cpus:g} cpus, which would stop "
+            "even one thread over and over: raise the quota of the cgroup or container to at least 1 cpu"
+        )
+    elif m.quota_cpus is not None and m.quota_cpus < len(m.allowed):
         yield (
             f"the cgroup's CPU quota is below the {len(m.allowed)} allowed cpus: more than "
             f"{_count(m.thread_budget, 'thread')} would be throttled"

@@ -92,6 +92,11 @@ class Machine:
             if cpus
         )
 
+    @property
+    def quota_is_too_small(self) -> bool:
+        """Whether the quota stops even a single thread over and over, so that no study is run."""
+        return self.quota_cpus is not None and self.quota_cpus < 1
+
     @cached_property
     def thread_budget(self) -> int:
         """The largest number of threads that may compute at once: allowed cpus, floored quota, at least 1."""

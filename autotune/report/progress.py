@@ -53,6 +53,9 @@ class Observer:
     def waiting(self, text: str) -> None:
         """Another process measures on this machine; this one waits."""
 
+    def waited(self, seconds: float) -> None:
+        """The waiting is over, after so many seconds, which no budget counts."""
+
     def looking(self, count: int) -> None:
         """So many engines and precisions are about to be looked at, with a few of the model's layers."""
 

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from autotune.backends.registry import package_versions
 from autotune.backends.streams import STREAM_PACKAGES
-from autotune.errors import CacheError, PlacementError, PreparationError, StudyError, UnsupportedError
+from autotune.errors import (
+    CacheError,
+    ChangedMachineError,
+    PlacementError,
+    PreparationError,
+    StudyError,
+    UnsupportedError,
+)
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
@@ -35,10 +42,15 @@ from autotune.series.record import (
 from autotune.series.result import RESULT, SeriesResult, check_target, conclude, only_one, write_pages
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import answering
-from autotune.trial.lock import host_lock
 from autotune.trial.measurement import TrialResult
 from autotune.trial.statistics import throughput_sps
 from autotune.trial.watch import Watch
+
+KEPT = (
+    "put it back as it was, and run the same command again: every run that ended before is kept. "
+    "Where it stays as it is, measure all anew (--fresh) or into another folder (--output)"
+)
+"""What to do when a machine has changed."""
 
 
 class SeriesInterrupted(KeyboardInterrupt):
@@ -147,6 +159,7 @@ def run_series(
     Raises:
         StudyError: nothing can be measured here; `ResumeError` where what is in the folder was measured on
             another machine, with other versions or of other points.
+        ChangedMachineError: the machine or a version changed meanwhile; every run that ended before is kept.
         ExportError: the folder cannot be written, or holds files of somebody else.
         AutotuneError: a model or a file of the study is not there; before anything is measured.
         SeriesInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
@@ -194,6 +207,10 @@ def _run(file: SeriesFile, running: _Running, entrants: Sequence[Entrant]) -> Se
         )
     except KeyboardInterrupt:
         raise SeriesInterrupted(_written(file, running.record, running.folder)) from None
+    except ChangedMachineError as error:
+        _written(file, running.record, running.folder)
+        error.remedy = KEPT
+        raise
     return _written(file, running.record, running.folder)
 
 
@@ -281,7 +298,7 @@ def _prepare(
             raise KeyboardInterrupt
         try:
             commands = prepared_commands(one.configuration, one.bench)
-            reason = _refusal(one, observer)
+            reason = _refusal(one)
         except CacheError:
             raise
         except (UnsupportedError, PlacementError) as error:
@@ -295,11 +312,11 @@ def _prepare(
     return tuple(entrants), record.skipping(skipped, may_pass)
 
 
-def _refusal(one: _Ready, observer: Observer) -> str:
+def _refusal(one: _Ready) -> str:
     """Why a point's answers are not those of its model; those of the reference's own engine are."""
     if answer_alike(one.configuration, one.bench.setup.space.baseline):
         return ""
-    with host_lock(observer.waiting):
+    with one.bench.alone():
         return one.bench.refusal(one.configuration)
 
 

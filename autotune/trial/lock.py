@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.errors import StudyError
@@ -18,9 +20,18 @@ NAME = "autotune-host.lock"
 _EVERYONE = 0o666
 
 
+@dataclass
+class Waits:
+    """How long a call has waited for others on this host until now; no budget of time counts that."""
+
+    total_s: float = 0.0
+
+
 @contextmanager
-def host_lock(on_wait: Callable[[str], None], folders: Sequence[Path] = FOLDERS) -> Iterator[None]:
+def host_lock(on_wait: Callable[[str], None], folders: Sequence[Path] = FOLDERS) -> Iterator[float]:
     """Hold the host's lock; wait for it in the kernel, without polling, as long as it takes.
+
+    Gives the seconds that it was waited for; 0 where nobody held it.
 
     The kernel gives it back when the process ends, however it ends. The file stays: to remove it would let
     a third process lock another file of the same name.
@@ -34,20 +45,24 @@ def host_lock(on_wait: Callable[[str], None], folders: Sequence[Path] = FOLDERS)
     """
     descriptor = _open_lock(folders)
     try:
-        _acquire(descriptor, on_wait)
+        waited_s = _acquire(descriptor, on_wait)
         _sign(descriptor)
-        yield
+        yield waited_s
     finally:
         os.close(descriptor)
 
 
-def _acquire(descriptor: int, on_wait: Callable[[str], None]) -> None:
+def _acquire(descriptor: int, on_wait: Callable[[str], None]) -> float:
+    """Lock the file, and give the seconds that somebody else kept it."""
+    begin_s = time.monotonic()
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
         on_wait(f"another trial runs on this host (process {holder}); waiting for it to end")
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return time.monotonic() - begin_s
+    return 0.0
 
 
 def _sign(descriptor: int) -> None:

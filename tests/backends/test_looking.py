@@ -17,6 +17,7 @@ import pytest
 
 from autotune.backends.looking import Looks, Pair, take_looks
 from autotune.backends.preparation import end_fork_server
+from autotune.errors import ChangedMachineError
 from autotune.machine.read import read_machine
 from autotune.model.cache import ArtifactCache
 from autotune.model.looked import Look, Refused
@@ -185,6 +186,18 @@ def test_every_precision_of_an_engine_is_looked_at_and_found_again_without_a_pro
     assert look(model, pairs, tmp_path) == first
     assert look(model, pairs, tmp_path, seconds=-1) == first
     assert children() == before
+
+
+@pytest.mark.usefixtures("server")
+def test_a_look_during_which_the_machine_changed_is_not_kept(tmp_path: Path) -> None:
+    def refuse_changes() -> None:
+        raise ChangedMachineError("the machine changed")
+
+    model = resolve_model("random:minilm-l6", base=Path(), seed=0, offline=True)
+    with pytest.raises(ChangedMachineError):
+        look(model, [("pytorch", "fp32")], tmp_path, before_keeping=refuse_changes)
+    assert ArtifactCache(tmp_path).entries() == ()
+    assert staged(tmp_path) == []
 
 
 def test_after_the_deadline_and_for_compilers_no_look_begins(tmp_path: Path) -> None:

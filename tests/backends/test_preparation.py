@@ -77,6 +77,9 @@ class Backend:
         while told.get("wait_for") and not Path(told["wait_for"]).exists():
             time.sleep(0.01)
         b"x" * told.get("allocate", 0)
+        if "upgrade" in told:
+            described = Path(__file__).with_name("slowpoke-1.0.dist-info") / "METADATA"
+            described.write_text(described.read_text().replace("1.0", told["upgrade"]))
         if "signal" in told:
             os.kill(os.getpid(), told["signal"])
         if "exit" in told:
@@ -194,6 +197,14 @@ def test_another_version_of_the_engine_has_another_artifact(host: Host, plugins:
     metadata = plugins / "slowpoke-1.0.dist-info" / "METADATA"
     metadata.write_text(metadata.read_text().replace("Version: 1.0", "Version: 1.1"))
     assert host.prepare()["directory"] != first["directory"]
+
+
+def test_what_an_engine_made_while_it_was_replaced_is_not_kept(host: Host) -> None:
+    answer = host.prepare(upgrade="2.0")
+    assert answer["error"] == "PreparationError"
+    assert "packages were replaced while it was made: slowpoke: 1.0 -> 2.0" in answer["text"]
+    assert ArtifactCache(host.cache).entries() == ()
+    assert host.leftovers() == []
 
 
 def test_an_artifact_is_found_by_cpus_that_differ_in_what_no_engine_asks_for(host: Host) -> None:

@@ -65,6 +65,15 @@ def test_an_unrestricted_machine_gets_no_notes(recording: Path) -> None:
     assert "allowed        16 cpus (0-15); at most 16 computing threads" in run.stdout
 
 
+def test_a_quota_under_which_tune_refuses_to_run_is_said_to_be_one(recording: Path) -> None:
+    (recording / "sys/fs/cgroup/job/cpu.max").write_text("50000 100000\n")
+    shown = autotune_machine("--root", str(recording)).stdout
+    assert "allowed        16 cpus (0-15), a CPU quota of 0.5; too little for one thread\n" in shown
+    (note,) = (line for line in shown.splitlines() if line.startswith("note: "))
+    assert "`autotune tune` refuses to run under a CPU quota of 0.5 cpus" in note
+    assert note.endswith("raise the quota of the cgroup or container to at least 1 cpu")
+
+
 @pytest.mark.parametrize("make", ["missing", "empty", "file", "garbage"])
 def test_a_machine_that_cannot_be_read_gives_one_clear_error(
     tmp_path: Path, recording: Path, make: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from autotune.errors import BackendError, ResumeError, StudyError
+from autotune.errors import BackendError, ChangedMachineError, ResumeError, StudyError
 from autotune.machine.read import read_machine
 from autotune.report.progress import Observer
 from autotune.rounds import Run
@@ -93,6 +94,33 @@ def test_an_interrupted_series_keeps_its_runs_and_goes_on_with_whole_rounds(
     again = measured(folder, third)
     assert third.ran == []
     assert again.standings.record == result.standings.record
+
+
+class Shrinking(Listener):
+    """Takes cpus away from this process after the first run."""
+
+    def run_ended(self, run: Run) -> None:
+        super().run_ended(run)
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one cpu cannot become fewer")
+def test_a_machine_that_changes_ends_a_series_and_leaves_what_was_measured_before(
+    write_series: WriteSeries,
+) -> None:
+    folder, first, second, allowed = write_series(), Shrinking(), Listener(), os.sched_getaffinity(0)
+    try:
+        with pytest.raises(ChangedMachineError, match="the set of allowed cpus differs") as refusal:
+            measured(folder, first)
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert "every run that ended before is kept" in refusal.value.remedy
+    kept = read_record(folder / "result" / "result.json")
+    assert kept is not None
+    assert [(run.round, run.point) for run in kept.runs] == first.ran
+    assert len(first.ran) == 1
+    assert "Unfinished" in (folder / "result" / "README.md").read_text()
+    assert measured(folder, second).standings.record.is_complete
 
 
 def test_more_rounds_are_added_to_those_that_there_are(write_series: WriteSeries) -> None:

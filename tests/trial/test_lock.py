@@ -36,8 +36,8 @@ def another_holder(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 def test_a_free_lock_is_taken_without_a_word(tmp_path: Path) -> None:
     said: list[str] = []
     for _ in range(2):
-        with host_lock(said.append, [tmp_path]):
-            pass
+        with host_lock(said.append, [tmp_path]) as waited_s:
+            assert waited_s == 0
     assert said == []
 
 
@@ -49,8 +49,9 @@ def test_who_waits_is_told_for_whom_and_gets_the_lock_when_it_is_killed(tmp_path
             said.append(text)
             process.kill()
 
-        with host_lock(on_wait, [tmp_path]):
+        with host_lock(on_wait, [tmp_path]) as waited_s:
             assert process.wait() == -9
+            assert waited_s > 0
     assert len(said) == 1
     assert f"process {process.pid}" in said[0]
 

@@ -1,0 +1,319 @@
+"""A machine, or what is installed, that changes while it is measured: nothing of that is taken for a fact."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from autotune.cli import exits
+from autotune.comparison import compare_configurations, compare_plans
+from autotune.errors import ChangedMachineError
+from autotune.machine.cpus import format_cpu_list
+from autotune.preflight import set_up, survey
+from autotune.report.progress import Observer
+from autotune.reviving import Origin
+from autotune.rounds import Run
+from autotune.store.records import ConfirmationRecord, TrialRecord
+from autotune.store.store import open_store, read_store
+from autotune.testing.fake_model import SCHEMA
+from autotune.testing.fake_plans import ONE, FakeStudy
+from autotune.trial.measurement import Failure, FailureKind
+from autotune.verification import verify
+
+ALLOWED = tuple(sorted(os.sched_getaffinity(0)))
+CHANGED = exits.EXIT_CODES[ChangedMachineError]
+WAIT_S = 120.0
+
+SHRUNK = f"the set of allowed cpus differs: {format_cpu_list(ALLOWED)} then, {ALLOWED[0]} now"
+
+pytestmark = pytest.mark.skipif(len(ALLOWED) < 2, reason="one cpu cannot become fewer")
+
+MEDDLING = '''
+import os, sys
+from dataclasses import replace
+from pathlib import Path
+from autotune.testing.fake_backend import FakeBackend
+
+FIRST = {min(os.sched_getaffinity(0))}
+HERE = Path(__file__).parent
+
+class Backend(FakeBackend):
+    """Runs fake models. While a worker with two threads loads, what `meddle` says happens to the machine."""
+    name = "meddling"
+    packages = ("meddling", *FakeBackend.packages)
+
+    def load(self, directory, precision, threads):
+        session = super().load(directory, precision, threads)
+        report = session.report
+        session.report = lambda: replace(report(), engine="meddling")
+        order = HERE / "meddle"
+        if threads == 2 and "--instance" in sys.argv and order.exists():
+            told = order.read_text()
+            if "always" not in told:
+                order.unlink()
+            self.meddle(told)
+        return session
+
+    def meddle(self, order):
+        if "upgrade" in order:
+            (HERE / "meddling-1.0.dist-info" / "METADATA").write_text(
+                "Metadata-Version: 2.1\\nName: meddling\\nVersion: 2.0\\n"
+            )
+        if "shrink" in order:
+            os.sched_setaffinity(os.getppid(), FIRST)
+        if "displace" in order:
+            os.sched_setaffinity(0, FIRST)
+        if "crash" in order:
+            os._exit(3)
+'''
+"""What a cpuset that shrinks does to the study's process, and to the mask of a worker that has set it."""
+
+
+class Folder:
+    """A folder with a study of a fake model, its plug-in, its cache and its store."""
+
+    def __init__(self, path: Path, plugins: Path) -> None:
+        self.path = path
+        self.plugins = plugins
+        self.url = f"sqlite:///{path}/autotune.db"
+        model = {"schema": SCHEMA, "serial_s": 0.008, "parallel_s_per_token": 4e-4, "thread_efficiency": 0.5}
+        (path / "model.json").write_text(json.dumps(model))
+        (path / "study.yaml").write_text(json.dumps(STUDY))
+
+    def start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "autotune", "tune", "study.yaml"],
+            cwd=self.path,
+            env={
+                **os.environ,
+                "AUTOTUNE_CACHE": str(self.path / "cache"),
+                "PYTHONPATH": str(self.plugins),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def tune(self, status: int = 0) -> str:
+        """Run `autotune tune` to its end; gives what it wrote on stderr."""
+        with self.start() as process:
+            _, err = process.communicate(timeout=WAIT_S)
+        assert process.returncode == status, err
+        return err
+
+    def meddle(self, order: str) -> None:
+        (self.plugins / "meddle").write_text(order)
+
+    def trials(self) -> tuple[TrialRecord, ...]:
+        with read_store(self.url) as store:
+            return store.trials("changing")
+
+    def confirmations(self) -> tuple[ConfirmationRecord, ...]:
+        with read_store(self.url) as store:
+            return store.confirmations("changing")
+
+    def optuna_states(self) -> list[TrialState]:
+        with open_store(self.url) as store:
+            study = optuna.load_study(study_name="changing", storage=store.optuna_storage())
+            return [trial.state for trial in study.trials]
+
+
+STUDY: dict[str, Any] = {
+    "name": "changing",
+    "model": "fake:model.json",
+    "problem": {"batch_size": 2, "sequence_length": 32},
+    "search": {
+        "backends": ["meddling"],
+        "placements": ["close"],
+        "instances": [1, 2],
+        "threads": [1, 2],
+        "precisions": ["fp32"],
+    },
+    "measure": {
+        "warmup": "200ms",
+        "block": "50ms",
+        "blocks": 2,
+        "max_blocks": 2,
+        "disturbed": "keep",  # other tests may run on this host
+        "trial_timeout": "20s",
+    },
+    "confirm": {"finalists": 1, "rounds": 3},
+    "budget": {"trials": 50, "minutes": 10.0},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, install_backend: Callable[[str, str, str], Path]) -> Folder:
+    return Folder(tmp_path, install_backend("meddling", "meddling", MEDDLING))
+
+
+@pytest.fixture
+def whole() -> Iterator[None]:
+    """Gives this process all of its cpus back."""
+    yield
+    os.sched_setaffinity(0, ALLOWED)
+
+
+def two_threads(trials: tuple[TrialRecord, ...]) -> list[TrialRecord]:
+    return [one for one in trials if one.configuration.threads_per_instance == 2]
+
+
+@pytest.mark.parametrize("order", ["shrink", "shrink, displace", "shrink, crash"])
+def test_what_ran_while_the_cpuset_shrank_is_not_kept_whether_it_was_measured_or_failed(
+    folder: Folder, order: str
+) -> None:
+    folder.meddle(order)
+    err = folder.tune(status=CHANGED)
+    assert f"error: the machine changed while the study ran: {SHRUNK}." in err
+    assert "every trial that ended before is kept" in err
+    kept = folder.trials()
+    assert kept[0].baseline
+    assert two_threads(kept) == []
+    assert TrialState.RUNNING not in folder.optuna_states()
+    folder.tune()  # a new process has all cpus again
+    trials = folder.trials()
+    assert trials[: len(kept)] == kept
+    assert two_threads(trials)
+    assert [one for one in trials if isinstance(one.result, Failure)] == []
+
+
+def test_workers_that_a_cpuset_has_displaced_before_it_was_back_are_launched_again(folder: Folder) -> None:
+    folder.meddle("displace")
+    folder.tune()
+    assert [one for one in folder.trials() if isinstance(one.result, Failure)] == []
+
+
+def test_workers_that_are_never_where_they_are_asked_to_be_have_failed(folder: Folder) -> None:
+    folder.meddle("displace always")
+    folder.tune()
+    for trial in two_threads(folder.trials()):
+        assert isinstance(trial.result, Failure)
+        assert trial.result.kind == FailureKind.PLACEMENT
+
+
+def test_a_configuration_that_fails_on_a_machine_that_stays_as_it_is_has_failed(
+    folder: Folder,
+) -> None:
+    folder.meddle("crash")
+    folder.tune()
+    (failed,) = two_threads(folder.trials())
+    assert isinstance(failed.result, Failure)
+
+
+def test_an_engine_that_is_upgraded_meanwhile_ends_the_study_until_it_is_what_it_was(folder: Folder) -> None:
+    folder.meddle("upgrade")
+    described = folder.plugins / "meddling-1.0.dist-info" / "METADATA"
+    before = described.read_text()
+    err = folder.tune(status=CHANGED)
+    assert "error: what is installed changed while the study ran: meddling: 1.0 -> 2.0." in err
+    assert two_threads(folder.trials()) == []
+    assert "meddling: 1.0 -> 2.0" in folder.tune(status=CHANGED)
+    described.write_text(before)
+    folder.tune()
+    assert two_threads(folder.trials())
+
+
+def test_rounds_that_were_over_before_the_cpuset_shrank_are_kept_and_gone_on_with(folder: Folder) -> None:
+    with folder.start() as process:
+        assert process.stderr is not None
+        lines = (line for line in process.stderr if "[round 1]" in line)
+        assert next(lines, "")
+        os.sched_setaffinity(process.pid, {ALLOWED[0]})
+        _, err = process.communicate(timeout=WAIT_S)
+    assert process.returncode == CHANGED, err
+    assert SHRUNK in err
+    kept = folder.confirmations()
+    assert kept
+    with read_store(folder.url) as store:
+        assert store.plans("changing") == ()
+    folder.tune()
+    assert folder.confirmations()[: len(kept)] == kept
+    assert {one.series for one in folder.confirmations()} == {1}
+    with read_store(folder.url) as store:
+        assert store.plan("changing").confirmation.rounds >= 3
+
+
+def test_a_study_is_not_begun_on_fewer_cpus_than_it_was_set_up_with(folder: Folder) -> None:
+    """What is legal was laid out before; it waits for another trial, while its cpuset shrinks."""
+    with host_lock_held() as holder, folder.start() as process:
+        assert process.stderr is not None
+        assert next((line for line in process.stderr if "waiting for it to end" in line), "")
+        os.sched_setaffinity(process.pid, {ALLOWED[0]})
+        holder.communicate("")
+        _, err = process.communicate(timeout=WAIT_S)
+    assert process.returncode == CHANGED, err
+    assert SHRUNK in err
+    assert folder.trials() == ()
+
+
+HOLDER = """
+import sys
+from autotune.trial.lock import host_lock
+with host_lock(print):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def host_lock_held() -> subprocess.Popen[str]:
+    """A process that holds the host's lock until its stdin ends."""
+    holder = subprocess.Popen(
+        [sys.executable, "-P", "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert any(line == "held\n" for line in holder.stdout)
+    return holder
+
+
+def test_waiting_for_another_trial_eats_no_budget_and_how_long_it_was_is_said(folder: Folder) -> None:
+    study = {**STUDY, "budget": {"minutes": 0.3}}
+    (folder.path / "study.yaml").write_text(json.dumps(study))
+    with host_lock_held() as holder, folder.start() as process:
+        assert process.stderr is not None
+        assert next((line for line in process.stderr if "waiting for it to end" in line), "")
+        time.sleep(19)  # longer than the whole budget
+        holder.communicate("")
+        _, err = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 0, err
+    waited = next(line for line in err.splitlines() if line.startswith("waited "))
+    assert waited.endswith("s for it; no budget of minutes counts that")
+    assert len(folder.trials()) > 1
+    with read_store(folder.url) as store:
+        spent = store.plan("changing").confirmation.spent
+    assert spent is not None
+    assert spent.waiting_s >= 19
+    assert spent.preparing_s < 19
+
+
+class Shrinking(Observer):
+    """Takes cpus away from this process after the first run of a round."""
+
+    def run_ended(self, run: Run) -> None:  # noqa: ARG002
+        os.sched_setaffinity(0, {ALLOWED[0]})
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_plan_is_not_verified_on_two_machines(own_study: FakeStudy) -> None:
+    plan = own_study.plan(2.0)
+    with pytest.raises(ChangedMachineError, match=SHRUNK):
+        verify(plan, origin=Origin(own_study.folder), observer=Shrinking())
+
+
+@pytest.mark.usefixtures("whole")
+def test_nor_are_plans_or_configurations_compared_on_two(own_study: FakeStudy) -> None:
+    plan, setup = own_study.plan(2.0), set_up(survey(own_study.spec), base=own_study.folder, offline=True)
+    with pytest.raises(ChangedMachineError, match=SHRUNK):
+        compare_configurations(setup, ONE, setup.space.baseline, observer=Shrinking())
+    os.sched_setaffinity(0, ALLOWED)
+    with pytest.raises(ChangedMachineError, match=SHRUNK):
+        compare_plans(plan, plan, origin=Origin(own_study.folder), observer=Shrinking())
