@@ -16,7 +16,7 @@ from autotune.plan.document import Plan
 from autotune.plan.evidence import Confirmation, Default, Rival, Unprepared
 from autotune.plan.make import Measured, make_plan, range_of
 from autotune.preflight import Setup
-from autotune.rounds import Entrant, Run, is_disturbed
+from autotune.rounds import Entrant, Run, is_disturbed, measurements_of
 from autotune.search.experience import Experience, in_words, is_corrected
 from autotune.search.score import goodness_of, score, value_interval
 from autotune.search.verdict import RivalVerdict, Said, Verdict
@@ -109,7 +109,7 @@ def unconfirmed(
             default=_searched_default(setup, winner, records),
             spent=spent(records, looking_s=search.looking_s),
             unprepared=search.unprepared,
-            **_conditions_of([record.result for record in records], setup.spec),
+            **conditions_of([record.result for record in records], setup.spec),
         ),
         commands=commands,
         versions=setup.versions_of(winner.configuration),
@@ -152,12 +152,7 @@ def too_noisy(spec: StudySpec, results: Sequence[TrialResult]) -> NoisyMachineEr
 
 
 def _measured(entrant: Entrant, runs: Sequence[Run]) -> Measured:
-    own = tuple(
-        run.result
-        for run in runs
-        if run.entrant.configuration == entrant.configuration and isinstance(run.result, Measurement)
-    )
-    return Measured(entrant.configuration, entrant.trial, own)
+    return Measured(entrant.configuration, entrant.trial, measurements_of(entrant, runs))
 
 
 def _of_search(record: TrialRecord) -> Measured:
@@ -192,7 +187,7 @@ def _confirmation(
         twin_range=range_of(verdict.twin),
         spread=verdict.spread,
         rivals=tuple(_rival(rival, by_name[rival.name], runs, setup) for rival in verdict.rivals),
-        **_conditions_of([*(record.result for record in records), *(run.result for run in runs)], setup.spec),
+        **conditions_of([*(record.result for record in records), *(run.result for run in runs)], setup.spec),
     )
 
 
@@ -284,7 +279,7 @@ def _rival(rival: RivalVerdict, entrant: Entrant, runs: Sequence[Run], setup: Se
     )
 
 
-def _conditions_of(results: Sequence[TrialResult], spec: StudySpec) -> dict[str, Any]:
+def conditions_of(results: Sequence[TrialResult], spec: StudySpec) -> dict[str, Any]:
     """How many blocks there were, how many do not count, and what that says of the machine."""
     measured = [result for result in results if isinstance(result, Measurement)]
     kept = [block.conditions for one in measured for block in one.blocks if block.conditions]

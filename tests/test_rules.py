@@ -34,6 +34,7 @@ ROOMS = (
     "measuring",
     "spending",
     "concluding",
+    "doubting",
     "confirming",
     "tuning",
     "reviving",

@@ -81,6 +81,9 @@ class Observer:
     def run_ended(self, run: Run) -> None:
         """A run of the confirmation ended and is in the store."""
 
+    def doubted(self, doubt: str) -> None:
+        """The rounds contradict the search, as `doubt` says; three more are run than were allowed."""
+
     def wants_to_stop(self) -> bool:
         """Asked between trials: True ends the search as KeyboardInterrupt does."""
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from autotune.search.contradiction import Earlier
 from autotune.statistics.paired import Interval
 
 Role = Literal["baseline", "default", "finalist", "twin"]
@@ -20,6 +21,7 @@ class Contender:
         name: unique in its contest.
         role: the `twin` is a second run of the first finalist's configuration; the `default` is the best of
             what engines do as their documentation starts them.
+        earlier: what the search had measured of it; None where the rounds are not to be compared with that.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Contender:
     memory_bytes: int = 0
     instances: int = 0
     knobs: int = 0
+    earlier: Earlier | None = None
 
     @property
     def cost(self) -> tuple[int, int, int, int]:
