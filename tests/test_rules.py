@@ -33,6 +33,7 @@ ROOMS = (
     "foresight",
     "measuring",
     "spending",
+    "references",
     "concluding",
     "doubting",
     "confirming",

@@ -44,7 +44,9 @@ def against_plan(dossier: Dossier) -> tuple[Standing, ...]:
 def _default_against_plan(dossier: Dossier) -> Iterator[Standing]:
     """The best default, where it is neither the plan nor the baseline, which the other ratios are of."""
     default = dossier.plan.confirmation.default
-    if default is None or default.said == "plan" or default.is_baseline or default.ratio_range is None:
+    if default is None or default.said == "plan" or default.is_baseline:
+        return
+    if default.ratio is None or default.ratio_range is None:
         return
     span = Range(low=1 / default.ratio_range.high, high=1 / default.ratio_range.low)
     yield Standing(DEFAULT, DEFAULT, 1 / default.ratio, span)

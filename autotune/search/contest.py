@@ -174,6 +174,7 @@ class Contest:
             rounds=self._rounds,
             baseline=baseline,
             default=self._comparison(winner, self._default, factor),
+            failed=dict(self._failed),
         )
 
     def _choice(self) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from autotune.search.contradiction import Earlier
@@ -82,6 +83,7 @@ class Verdict:
     Attributes:
         winner: a finalist, or the baseline or the default where those are probably best.
         baseline, default: the winner beside them; None where there is none, or it is the winner itself.
+        failed: why contenders are out, by name.
         beats_baseline: shown with 95 % confidence; None where there is no baseline to beat.
         gain: ratio of the winner's goodness to the baseline's; None where there is none.
         estimate: the winner's goodness, over all its runs; this and the ratios to baseline and default
@@ -101,6 +103,7 @@ class Verdict:
     rounds: int
     baseline: Comparison | None = None
     default: Comparison | None = None
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def gain(self) -> Interval | None:
