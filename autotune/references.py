@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from autotune.plan.evidence import Default
 from autotune.plan.make import range_of
@@ -82,7 +82,11 @@ def confirmed_default(
         )
     if beside:
         return _compared(min(beside, key=lambda one: one.ratio.estimate), entrants, runs, spec)
-    return next(_missing_in_rounds(out, entrants, runs, spec), None) or _missing_in_search(setup, records)
+    return (
+        _missing_in_rounds("default", out, entrants, runs, spec)
+        or _missing_in_search(setup, records)
+        or _missing_in_rounds("baseline", out, entrants, runs, spec)
+    )
 
 
 def _compared(
@@ -103,21 +107,21 @@ def _compared(
 
 
 def _missing_in_rounds(
-    out: Mapping[Role, str], entrants: Sequence[Entrant], runs: Sequence[Run], spec: StudySpec
-) -> Iterator[Default]:
-    """Defaults that took part and are out, the baseline last."""
-    for role in REFERENCES:
-        for entrant in entrants:
-            if entrant.role == role and role in out:
-                yield Default(
-                    configuration=entrant.configuration,
-                    trial=entrant.trial,
-                    is_baseline=role == "baseline",
-                    ratio=None,
-                    said="out",
-                    missed=out[role],
-                    objective_value=_reached(entrant, runs, spec),
-                )
+    role: Role, out: Mapping[Role, str], entrants: Iterable[Entrant], runs: Sequence[Run], spec: StudySpec
+) -> Default | None:
+    """A default that took part and is out; None where it is not."""
+    entrant = next((entrant for entrant in entrants if entrant.role == role), None)
+    if entrant is None or role not in out:
+        return None
+    return Default(
+        configuration=entrant.configuration,
+        trial=entrant.trial,
+        is_baseline=role == "baseline",
+        ratio=None,
+        said="out",
+        missed=out[role],
+        objective_value=_reached(entrant, runs, spec),
+    )
 
 
 def searched_default(setup: Setup, winner: TrialRecord, records: Sequence[TrialRecord]) -> Default | None:

@@ -87,8 +87,8 @@ def test_tune_prints_no_ratio_and_says_by_how_much_the_baseline_misses(
         r"gain: none, as the baseline misses the limit of 15.0 ms on p50 latency by [0-9.]+%", out
     )
     assert re.search(
-        r"gain over the baseline: none: the baseline misses a limit: its p50 latency is not shown to be within "
-        r"15.0 ms: with 95 % confidence it is at most [0-9.]+ ms, [0-9.]+% more",
+        r"gain over the baseline: none: the baseline misses a limit: its p50 latency is not shown to be "
+        r"within 15.0 ms: with 95 % confidence it is at most [0-9.]+ ms, [0-9.]+% more",
         out,
     )
     assert "There was no baseline to beat: the baseline misses a limit" in in_line(out)

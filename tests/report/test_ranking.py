@@ -103,8 +103,8 @@ def test_nothing_has_a_gain_over_a_baseline_that_misses_a_limit_and_it_is_said_b
     assert gain(a_trial(1, 442.0), missing, THROUGHPUT) is None
     assert gain(missing, missing, THROUGHPUT) is None
     assert why_no_gain(missing, a_trial(1, 442.0), THROUGHPUT) == (
-        "the baseline misses the limit of 20.0 ms on p99 latency by 340.0% and the limit of 1.0 GiB on memory "
-        "by 10.0%"
+        "the baseline misses the limit of 20.0 ms on p99 latency by 340.0% and the limit of 1.0 GiB on "
+        "memory by 10.0%"
     )
     assert missed_words(a_trial(0, 1.0, {"latency": -0.1}), THROUGHPUT) == ""
 
