@@ -55,7 +55,8 @@ def _default_against_plan(dossier: Dossier) -> Iterator[Standing]:
 def over_baseline(dossier: Dossier) -> tuple[Standing, ...]:
     """Every contender over the baseline, best first; empty where there is none, or it is the plan.
 
-    What failed or misses a limit has no ratio. The plan's ratio is its document's; the others are paired round by round, where the runs are at hand.
+    The plan's ratio is its document's; the others are paired round by round, where the runs are at hand. What
+    failed or misses a limit has none.
     """
     plan = dossier.plan
     if plan.gain is None or dossier.is_baseline:
