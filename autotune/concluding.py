@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from autotune.preflight import Setup
 from autotune.references import confirmed_default, no_gain_in_rounds, out_of_rounds, searched_default
 from autotune.report.ranking import why_no_gain
 from autotune.rounds import Entrant, Run, is_disturbed, measurements_of
+from autotune.search.contradiction import REACH, Compared
 from autotune.search.experience import Experience, in_words, is_corrected
 from autotune.search.score import goodness_of, value_interval
 from autotune.search.verdict import RivalVerdict, Said, Verdict
@@ -55,10 +57,12 @@ def conclude(
     requests: StreamDescription | None = None,
     known: Experience | None = None,
     search: Searched = NOTHING_SEARCHED,
+    compared: Sequence[Compared] = (),
 ) -> Plan:
     """Make the plan of a confirmation's winner: every figure in it is of the confirmation's runs.
 
     Args:
+        compared: search and rounds of the entrants.
         known: what the study has learned of the host.
         search: what there is to say of the search, beside its trials.
         quality: of the winner's answers; None = not known.
@@ -99,7 +103,7 @@ def conclude(
         model=setup.variant(winner.configuration).model,
         quality=quality,
         requests=requests,
-        warnings=tuple(_search_warnings(records)),
+        warnings=(*_search_warnings(records), *_slowed(compared)),
     )
 
 
@@ -266,6 +270,16 @@ def _search_warnings(records: Sequence[TrialRecord]) -> Iterator[str]:
         names = "; ".join(sorted(map(str, missing)))
         count = "1 configuration" if len(missing) == 1 else f"{len(missing)} configurations"
         yield f"{count} could not be measured undisturbed: {names}."
+
+
+def _slowed(compared: Sequence[Compared]) -> Iterator[str]:
+    """That all entrants alike were slower in the rounds than in the search."""
+    shares = [one.now / one.before for one in compared]
+    if shares and (usual := statistics.median(shares)) * REACH < 1:
+        yield (
+            f"Every entrant alike was slower in the rounds than in the search, at about {usual:.2f} of its "
+            "speed, as something came to this machine: ratios stand, and the plan's own figures are of that."
+        )
 
 
 def _words(result: TrialResult) -> str:

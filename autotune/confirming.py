@@ -230,6 +230,7 @@ class Confirming:
             requests=self.bench.described_requests(winner.configuration),
             known=self.known,
             search=self.search,
+            compared=contest.compared(),
         )
 
     def _is_contradicted(self, contest: Contest, entrants: Sequence[Entrant], runs: Sequence[Run]) -> bool:

@@ -34,7 +34,7 @@ def earlier_of(entrant: Entrant, records: Sequence[TrialRecord], known: Experien
 def contradicted(spec: StudySpec, compared: Sequence[Compared], runs: Sequence[Run]) -> NoisyMachineError:
     """Why rounds that contradict the search confirm nothing: who fell, every figure, and how quiet it was."""
     rounds = max((run.round for run in runs), default=0)
-    figures = "; ".join(_figures(spec, one) for one in compared)
+    figures = "; ".join(_figures(spec, entrant) for entrant in compared)
     quiet = conditions_of([run.result for run in runs], spec)["quietness"]
     return NoisyMachineError(
         f"study {spec.name!r}: after {rounds} rounds, {doubt(spec, compared)}. "
@@ -47,19 +47,26 @@ def contradicted(spec: StudySpec, compared: Sequence[Compared], runs: Sequence[R
 
 def doubt(spec: StudySpec, compared: Sequence[Compared]) -> str:
     """Which entrants fell behind which, as a clause; `spec` says what they are measured in."""
-    fallen = [(one, one.contradiction) for one in compared if one.contradiction is not None]
-    told = " and ".join(_fall(spec, one, contradiction) for one, contradiction in fallen)
+    told = " and ".join(
+        _fall(spec, entrant, entrant.contradiction) for entrant in compared if entrant.contradiction
+    )
     return f"the rounds contradict the search: {told}"
 
 
-def _fall(spec: StudySpec, one: Compared, contradiction: Contradiction) -> str:
-    before, now = (format_score(spec, goodness_of(spec, value)) for value in (one.before, one.now))
+def _fall(spec: StudySpec, entrant: Compared, contradiction: Contradiction) -> str:
+    before, now = _scores(spec, entrant)
     return (
-        f"{one.name} fell from {before} to {now}, and behind {contradiction.behind} by a factor of "
+        f"{entrant.name} fell from {before} to {now}, and behind {contradiction.behind} by a factor of "
         f"{contradiction.times:.3g}, where noise explains {contradiction.allowed:.2f}"
     )
 
 
-def _figures(spec: StudySpec, one: Compared) -> str:
-    before, now = (format_score(spec, goodness_of(spec, value)) for value in (one.before, one.now))
-    return f"{one.name}: {before}, {now}"
+def _figures(spec: StudySpec, entrant: Compared) -> str:
+    before, now = _scores(spec, entrant)
+    return f"{entrant.name}: {before}, {now}"
+
+
+def _scores(spec: StudySpec, entrant: Compared) -> tuple[str, str]:
+    """What it reached in the search and in the rounds."""
+    before, now = (format_score(spec, goodness_of(spec, value)) for value in (entrant.before, entrant.now))
+    return before, now

@@ -172,6 +172,7 @@ def test_a_neighbour_that_slows_everybody_alike_leaves_the_gain_as_it_is(own_fol
     assert observer.doubts == []
     assert plan.gain == pytest.approx(searched["best"] / searched["baseline"], rel=0.5)
     assert plan.estimate.objective_value < 0.3 * searched["best"]
+    assert any("slower in the rounds than in the search, at about 0.1" in told for told in plan.warnings)
 
 
 def test_a_neighbour_that_had_gone_before_the_rounds_is_not_held_against_them(own_folder: Path) -> None:

@@ -143,12 +143,13 @@ def _times_behind(known: Mapping[str, Earlier], posterior: Posterior, name: str,
 
 def _error(known: Mapping[str, Earlier], posterior: Posterior, noise: float, name: str, other: str) -> float:
     """Standard error of the logarithm of that: of two launches of the search, of the runs, of the slopes."""
-    launches = [max(noise, known[one].spread) ** 2 + noise**2 / posterior.count(one) for one in (name, other)]
-    moved, others = (_moved(known[one], posterior, one) for one in (name, other))
-    slopes = [
-        error * (own - its) for error, own, its in zip(posterior.prior.errors, moved, others, strict=True)
+    launches = [
+        math.sqrt(max(noise, known[side].spread) ** 2 + noise**2 / posterior.count(side))
+        for side in (name, other)
     ]
-    return math.hypot(*(math.sqrt(variance) for variance in launches), *slopes)
+    moved = zip(_moved(known[name], posterior, name), _moved(known[other], posterior, other), strict=True)
+    slopes = [error * (own - its) for error, (own, its) in zip(posterior.prior.errors, moved, strict=True)]
+    return math.hypot(*launches, *slopes)
 
 
 def _moved(seen: Earlier, posterior: Posterior, name: str) -> tuple[float, ...]:
