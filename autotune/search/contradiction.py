@@ -5,9 +5,10 @@ less in them than in the search, and fell behind another one by that. What slows
 ratios as they are, and what was held up in the search alone says nothing of the rounds: neither is a
 contradiction.
 
-Two changes differ where they lie further apart than chance lets them: by Student's t at the level `LEVEL`
-over all pairs, with the noise of a launch as search and rounds have learned it, how unsure the correction for
-the host's conditions is, and what the best of several owes to luck; and by at least the factor `REACH`.
+Two changes differ where they lie further apart than all of this together: what chance does, by Student's t at
+the level `LEVEL` over all pairs, with the noise of a launch as search and rounds have learned it; what the
+correction for the host's conditions may be wrong by, `UNSURE` standard errors; and what the best of several
+owes to luck. A factor of less than `REACH` is no difference.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ how often it does on hosts to which nobody comes."""
 LEVEL = 0.001
 """Probability that chance alone makes rounds and search contradict each other in one study: such a study has
 no plan, though nothing was wrong with it."""
+
+
+UNSURE = 2.0
+"""Standard errors by which a correction may be off: with 95 %; where nothing was learned, of its wide prior."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +119,13 @@ def _contradictions(known: Mapping[str, Earlier], posterior: Posterior) -> dict[
     found: dict[str, Contradiction] = {}
     for name, other in pairs:
         fell = posterior.value(name).estimate * REACH < known[name].goodness
-        times = _times_behind(known, posterior, name, other)
-        reach = sure * _error(known, posterior, noise, name, other) + known[name].luck
-        allowed = max(REACH, math.exp(reach))
-        if fell and times > allowed and (name not in found or times > found[name].times):
-            found[name] = Contradiction(other, times, allowed)
+        behind = _behind(known, posterior, name, other)
+        reach = sure * _noise_of_pair(known, posterior, noise, name, other)
+        reach += UNSURE * _unsureness(known, posterior, name, other) + known[name].luck
+        if not fell or behind <= max(math.log(REACH), reach):
+            continue
+        if name not in found or math.exp(behind) > found[name].times:
+            found[name] = Contradiction(other, math.exp(behind), max(REACH, math.exp(reach)))
     return found
 
 
@@ -135,21 +142,28 @@ def round_noise(posterior: Posterior) -> float:
     return max(before, statistics.median_low(spreads)) if spreads else before
 
 
-def _times_behind(known: Mapping[str, Earlier], posterior: Posterior, name: str, other: str) -> float:
-    """By which factor the ratio of one to another is less in the rounds than in the search."""
+def _behind(known: Mapping[str, Earlier], posterior: Posterior, name: str, other: str) -> float:
+    """By how much the ratio of one to another is less in the rounds than in the search, in logarithms."""
     now, _ = posterior.gap(name, other)
-    return known[name].goodness / known[other].goodness / math.exp(now)
+    return math.log(known[name].goodness / known[other].goodness) - now
 
 
-def _error(known: Mapping[str, Earlier], posterior: Posterior, noise: float, name: str, other: str) -> float:
-    """Standard error of the logarithm of that: of two launches of the search, of the runs, of the slopes."""
-    launches = [
-        math.sqrt(max(noise, known[side].spread) ** 2 + noise**2 / posterior.count(side))
-        for side in (name, other)
-    ]
+def _noise_of_pair(
+    known: Mapping[str, Earlier], posterior: Posterior, noise: float, name: str, other: str
+) -> float:
+    """Standard error of that by noise: of a launch of the search and of all runs, of each of the two."""
+    return math.hypot(
+        *(max(noise, known[side].spread) for side in (name, other)),
+        *(noise / math.sqrt(posterior.count(side)) for side in (name, other)),
+    )
+
+
+def _unsureness(known: Mapping[str, Earlier], posterior: Posterior, name: str, other: str) -> float:
+    """Standard error of that by the slopes, as far as conditions changed for one more than for the other."""
     moved = zip(_moved(known[name], posterior, name), _moved(known[other], posterior, other), strict=True)
-    slopes = [error * (own - its) for error, (own, its) in zip(posterior.prior.errors, moved, strict=True)]
-    return math.hypot(*launches, *slopes)
+    return math.hypot(
+        *(error * (own - its) for error, (own, its) in zip(posterior.prior.errors, moved, strict=True))
+    )
 
 
 def _moved(seen: Earlier, posterior: Posterior, name: str) -> tuple[float, ...]:
