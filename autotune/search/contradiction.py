@@ -36,7 +36,7 @@ no plan, though nothing was wrong with it."""
 
 
 UNSURE = 2.0
-"""Standard errors by which a correction may be off: with 95 %; where nothing was learned, of its wide prior."""
+"""Standard errors by which a correction may be off, with 95 %; of its wide prior where nothing was learned."""
 
 
 @dataclass(frozen=True)
