@@ -121,12 +121,3 @@ def test_a_baseline_within_the_limits_has_its_gain_as_ever(tmp_path: Path) -> No
     out, err = folder.autotune("tune", "study.yaml")
     assert RATIO.search(out)
     assert RATIO.search(err)
-
-
-@pytest.mark.slow
-def test_a_server_that_bears_no_rate_within_its_limit_is_no_baseline(tmp_path: Path) -> None:
-    folder = Folder(tmp_path, scenario="server", limits={"latency": {"p90": "15ms"}})
-    out, err = folder.autotune("tune", "study.yaml")
-    assert not RATIO.search(out)
-    assert not RATIO.search(err)
-    assert "gain over the baseline: none: the baseline misses a limit: its p90 latency" in out

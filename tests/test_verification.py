@@ -210,7 +210,7 @@ def test_a_limit_that_is_missed_weighs_more_than_the_gain(
 ) -> None:
     limits = {"latency": {"percentile": 90.0, "max_s": 1.005 / 39.0}}
     study = FakeStudy(shared_study.folder, limits=limits)
-    found = told(study.plan(Interval(1.0, 0.9, 4.2, 0.95, 8)), noise=0.01, plan=plan_now, baseline=40.0)
+    found = told(study.plan(Interval(0.45, 0.4, 4.2, 0.95, 8)), noise=0.01, plan=plan_now, baseline=40.0)
     assert found.verdict == verdict
     assert ("p90 latency" in " ".join(found.reasons)) == (verdict != "holds")
 

@@ -36,7 +36,7 @@ no plan, though nothing was wrong with it."""
 
 
 UNSURE = 2.0
-"""Standard errors by which a correction may be off, with 95 %; without anything learned, of its wide prior."""
+"""Standard errors by which a correction may be off: 95 %, of a wide prior where nothing was learned."""
 
 
 @dataclass(frozen=True)

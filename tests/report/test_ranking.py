@@ -117,7 +117,7 @@ def test_a_server_that_bears_almost_no_rate_is_no_baseline() -> None:
     hardly, plan = a_trial(0, 0.3), a_trial(1, 63.0)
     assert gain(plan, hardly, SERVER) is None
     assert why_no_gain(hardly, plan, SERVER) == (
-        "the baseline bears almost no rate: 0.30 samples/s beside 63.0 samples/s"
+        "the baseline bears almost no rate: 0.300 samples/s beside 63.0 samples/s"
     )
     assert gain(a_trial(1, 29.0), hardly, SERVER) is not None
     assert gain(plan, hardly, THROUGHPUT) == 210
