@@ -55,8 +55,10 @@ class Comparison:
     Attributes:
         labels: what A and B are, in words.
         verdict: `a` or `b`: that side is faster, whatever by; `tie`: neither is shown to be, and the interval
-            lies within the indifference zone; `undecided`: nor does it, or a side did not run.
-        ratio: A's goodness over B's (throughput, or 1 / latency), at the confidence that it carries.
+            lies within the indifference zone; `undecided`: nor does it, or a side did not run, or the faster
+            one misses a limit of its study.
+        ratio: A's goodness over B's (throughput, or 1 / latency), at the confidence that it carries; None
+            where it could not be measured, or one of them misses a limit.
         zone: of indifference, as a share such as 0.02.
         spec: of A's study.
         reasons: sentences on what the verdict rests on, and what would help; where a side's answers are too
@@ -64,6 +66,7 @@ class Comparison:
         values: goodness of A and of B; None where nothing was measured.
         notes: in what the sides differ beside their configurations.
         quietness: how quiet the machine was, in sentences; empty where nothing was measured.
+        out: which sides miss a limit of their studies.
     """
 
     labels: tuple[str, str]
@@ -76,6 +79,7 @@ class Comparison:
     notes: tuple[str, ...]
     runs: tuple[Run, ...]
     quietness: str
+    out: tuple[str, ...] = ()
 
 
 class ComparisonInterrupted(KeyboardInterrupt):
@@ -364,18 +368,23 @@ def _conclude(a: Side, b: Side, dueling: Dueling, notes: tuple[str, ...]) -> Com
     duel, zone = dueling.duel, a.spec.confirm.tie
     ratio = duel.ratio()
     verdict: Verdict = "undecided" if duel.failed else _judge(ratio, zone)
-    limits = (f"{side.entrant.name} {missed}" for side in (a, b) for missed in _limits(side, dueling))
+    reasons = list(_reasons(dueling, verdict, ratio, zone))
+    limits = {side.entrant.name: list(_limits(side, dueling)) for side in (a, b)}
+    out = tuple(name for name, missed in limits.items() if missed)
+    if out and (verdict == "tie" or verdict.upper() in out):
+        verdict = "undecided"
     return Comparison(
         labels=(a.label, b.label),
         verdict=verdict,
-        ratio=ratio,
+        ratio=None if out else ratio,
         zone=zone,
         spec=a.spec,
-        reasons=(*limits, *_reasons(dueling, verdict, ratio, zone)),
+        reasons=(*(f"{name} {missed}" for name in out for missed in limits[name]), *reasons),
         values=(duel.value(A), duel.value(B)),
         notes=notes,
         runs=tuple(dueling.runs),
         quietness=dueling.quietness(),
+        out=out,
     )
 
 

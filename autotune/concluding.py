@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,9 +15,12 @@ from autotune.plan.document import Plan
 from autotune.plan.evidence import Confirmation, Default, Rival, Unprepared
 from autotune.plan.make import Measured, make_plan, range_of
 from autotune.preflight import Setup
-from autotune.rounds import Entrant, Run, is_disturbed
+from autotune.references import confirmed_default, no_gain_in_rounds, out_of_rounds, searched_default
+from autotune.report.ranking import why_no_gain
+from autotune.rounds import Entrant, Run, is_disturbed, measurements_of
+from autotune.search.contradiction import REACH, Compared
 from autotune.search.experience import Experience, in_words, is_corrected
-from autotune.search.score import goodness_of, score, value_interval
+from autotune.search.score import goodness_of, value_interval
 from autotune.search.verdict import RivalVerdict, Said, Verdict
 from autotune.spec.study import StudySpec
 from autotune.spending import spent
@@ -57,16 +59,24 @@ def conclude(
     requests: StreamDescription | None = None,
     known: Experience | None = None,
     search: Searched = NOTHING_SEARCHED,
+    compared: Sequence[Compared] = (),
 ) -> Plan:
     """Make the plan of a confirmation's winner: every figure in it is of the confirmation's runs.
 
     Args:
+        compared: search and rounds of the entrants.
         known: what the study has learned of the host.
         search: what there is to say of the search, beside its trials.
         quality: of the winner's answers; None = not known.
         requests: what its instances were given; None where they are of one length.
     """
     winner = next(entrant for entrant in entrants if entrant.name == verdict.winner)
+    out = out_of_rounds(verdict, entrants, runs, setup.spec)
+    verdict = replace(
+        verdict,
+        baseline=None if "baseline" in out else verdict.baseline,
+        default=None if "default" in out else verdict.default,
+    )
     baseline = next((entrant for entrant in entrants if entrant.role == "baseline"), None)
     spec = setup.spec
     reference = None
@@ -78,14 +88,25 @@ def conclude(
         winner=replace(_measured(winner, runs), value=value_interval(spec, verdict.estimate)),
         baseline=reference,
         gain=verdict.gain,
-        confirmation=_confirmation(verdict, winner, entrants, runs, setup, records, known, search),
+        no_gain=no_gain_in_rounds(verdict, out, entrants),
+        confirmation=_confirmation(
+            verdict,
+            winner,
+            entrants,
+            runs,
+            setup,
+            records,
+            known,
+            search,
+            confirmed_default(verdict, out, entrants, runs, setup, records),
+        ),
         commands=winner.commands,
         versions=setup.versions_of(winner.configuration),
         model=setup.variant(winner.configuration).model,
         quality=quality,
         requests=requests,
         files=setup.files,
-        warnings=tuple(_search_warnings(records)),
+        warnings=(*_search_warnings(records), *_slowed(compared)),
     )
 
 
@@ -106,13 +127,14 @@ def unconfirmed(
         winner=_of_search(winner),
         baseline=None if baseline is None else _of_search(baseline),
         gain=None,
+        no_gain="" if baseline is None else why_no_gain(baseline, winner, setup.spec),
         confirmation=Confirmation(
             verdict="unconfirmed",
             search_value=winner.score,
-            default=_searched_default(setup, winner, records),
+            default=searched_default(setup, winner, records),
             spent=spent(records, looking_s=search.looking_s, waited_s=search.waited_s),
             unprepared=search.unprepared,
-            **_conditions_of([record.result for record in records], setup.spec),
+            **conditions_of([record.result for record in records], setup.spec),
         ),
         commands=commands,
         versions=setup.versions_of(winner.configuration),
@@ -156,12 +178,7 @@ def too_noisy(spec: StudySpec, results: Sequence[TrialResult]) -> NoisyMachineEr
 
 
 def _measured(entrant: Entrant, runs: Sequence[Run]) -> Measured:
-    own = tuple(
-        run.result
-        for run in runs
-        if run.entrant.configuration == entrant.configuration and isinstance(run.result, Measurement)
-    )
-    return Measured(entrant.configuration, entrant.trial, own)
+    return Measured(entrant.configuration, entrant.trial, measurements_of(entrant, runs))
 
 
 def _of_search(record: TrialRecord) -> Measured:
@@ -178,6 +195,7 @@ def _confirmation(
     records: Sequence[TrialRecord],
     known: Experience | None,
     search: Searched,
+    default: Default | None,
 ) -> Confirmation:
     by_name = {entrant.name: entrant for entrant in entrants}
     search_value = next((record.score for record in records if record.number == winner.trial), None)
@@ -185,7 +203,7 @@ def _confirmation(
         verdict=_word(verdict, winner),
         probability=None if verdict.baseline is None else verdict.baseline.probability,
         more_rounds=None if verdict.baseline is None else verdict.baseline.more_rounds,
-        default=_default(verdict, winner, entrants, runs, setup.spec),
+        default=default,
         spent=spent(records, runs, looking_s=search.looking_s, waited_s=search.waited_s),
         unprepared=search.unprepared,
         correction="" if known is None else in_words(known),
@@ -196,7 +214,7 @@ def _confirmation(
         twin_range=range_of(verdict.twin),
         spread=verdict.spread,
         rivals=tuple(_rival(rival, by_name[rival.name], runs, setup) for rival in verdict.rivals),
-        **_conditions_of([*(record.result for record in records), *(run.result for run in runs)], setup.spec),
+        **conditions_of([*(record.result for record in records), *(run.result for run in runs)], setup.spec),
     )
 
 
@@ -211,61 +229,6 @@ def _word(verdict: Verdict, winner: Entrant) -> Literal["better", "likely", "tie
         "untold": "tied",
     }
     return words[verdict.baseline.said]
-
-
-def _default(
-    verdict: Verdict, winner: Entrant, entrants: Sequence[Entrant], runs: Sequence[Run], spec: StudySpec
-) -> Default | None:
-    """The better of the baseline, which is a default too, and the best of the others, beside the winner."""
-    if winner.role in ("baseline", "default") and not _is_beaten_default(verdict):
-        return Default(
-            configuration=winner.configuration,
-            trial=winner.trial,
-            is_baseline=winner.role == "baseline",
-            ratio=1.0,
-            said="plan",
-        )
-    beside = [one for one in (verdict.default, verdict.baseline) if one is not None]
-    if not beside:
-        return None
-    nearest = min(beside, key=lambda one: one.ratio.estimate)
-    entrant = next(entrant for entrant in entrants if entrant.name == nearest.name)
-    reached = [score(spec, run) for run in _measured(entrant, runs).runs]
-    return Default(
-        configuration=entrant.configuration,
-        trial=entrant.trial,
-        is_baseline=entrant.role == "baseline",
-        ratio=nearest.ratio.estimate,
-        ratio_range=range_of(nearest.ratio),
-        probability=nearest.probability,
-        said=nearest.said,
-        more_rounds=nearest.more_rounds,
-        objective_value=statistics.geometric_mean(reached) if reached else None,
-    )
-
-
-def _is_beaten_default(verdict: Verdict) -> bool:
-    """Whether the winner is the baseline or the default, and the other of the two looks better."""
-    return any(one is not None and one.ratio.estimate < 1 for one in (verdict.default, verdict.baseline))
-
-
-def _searched_default(setup: Setup, winner: TrialRecord, records: Sequence[TrialRecord]) -> Default | None:
-    """The same by the search's own figures."""
-    spec, defaults = setup.spec, {setup.space.baseline, *setup.space.defaults}
-    measured = [one for one in records if one.configuration in defaults and one.score is not None]
-    if not measured or winner.score is None:
-        return None
-    best = max(measured, key=lambda one: goodness_of(spec, one.score or math.nan))
-    is_plan = best.configuration == winner.configuration
-    ratio = goodness_of(spec, winner.score) / goodness_of(spec, best.score or math.nan)
-    return Default(
-        configuration=best.configuration,
-        trial=best.number,
-        is_baseline=best.baseline,
-        ratio=1.0 if is_plan else ratio,
-        said="plan" if is_plan else "untold",
-        objective_value=best.score,
-    )
 
 
 def _optimism(spec: StudySpec, search_value: float | None, confirmed: float) -> float | None:
@@ -288,7 +251,7 @@ def _rival(rival: RivalVerdict, entrant: Entrant, runs: Sequence[Run], setup: Se
     )
 
 
-def _conditions_of(results: Sequence[TrialResult], spec: StudySpec) -> dict[str, Any]:
+def conditions_of(results: Sequence[TrialResult], spec: StudySpec) -> dict[str, Any]:
     """How many blocks there were, how many do not count, and what that says of the machine."""
     measured = [result for result in results if isinstance(result, Measurement)]
     kept = [block.conditions for one in measured for block in one.blocks if block.conditions]
@@ -311,6 +274,16 @@ def _search_warnings(records: Sequence[TrialRecord]) -> Iterator[str]:
         names = "; ".join(sorted(map(str, missing)))
         count = "1 configuration" if len(missing) == 1 else f"{len(missing)} configurations"
         yield f"{count} could not be measured undisturbed: {names}."
+
+
+def _slowed(compared: Sequence[Compared]) -> Iterator[str]:
+    """That all entrants alike were slower in the rounds than in the search."""
+    shares = [one.now / one.before for one in compared]
+    if shares and (usual := statistics.median(shares)) * REACH < 1:
+        yield (
+            f"Every entrant alike was slower in the rounds than in the search, at about {usual:.2f} of its "
+            "speed, as something came to this machine: ratios stand, and the plan's own figures are of that."
+        )
 
 
 def _words(result: TrialResult) -> str:

@@ -13,12 +13,14 @@ from autotune.concluding import (
     nothing_confirmed,
     too_noisy,
 )
+from autotune.doubting import contradicted, doubt, earlier_of
 from autotune.errors import NoPlanError, StudyError
 from autotune.measuring import Bench
 from autotune.plan.document import Plan
 from autotune.report.ranking import measured_baseline, ranked
-from autotune.rounds import Entrant, Run, run_rounds
+from autotune.rounds import Entrant, Run, measurements_of, run_contest, run_rounds
 from autotune.search.contest import Contest
+from autotune.search.contradiction import REACH, Earlier
 from autotune.search.experience import RUN_BLOCKS, Experience, experience, run_blocks
 from autotune.search.score import goodness, goodness_of, limits_missed, score, violations
 from autotune.search.second_stage import without_knobs
@@ -27,17 +29,13 @@ from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 from autotune.store.records import ConfirmationRecord, TrialRecord
 from autotune.store.store import StudyStore
-from autotune.trial.measurement import Measurement, TrialResult
+from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.trial.statistics import memory_bytes
 
 BASELINE, DEFAULT, TWIN = "baseline", "default", "twin"
 
 TWIN_MINUTES = 10.0
 """Smallest budget in which the leader runs twice a round: in less, other rounds tell more."""
-
-REACH = 1.3
-"""A configuration that the search found worse than the best by more than this factor is no finalist: the
-search's noise does not reach so far, and its rounds are better spent on the close ones."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +79,9 @@ def choose_finalists(
 ) -> Finalists:
     """The best few that meet the limits and are within reach of the best, the best default, and the baseline.
 
-    Of configurations that differ in knobs alone the best is taken. The same without any is beside it, so that
-    it is seen what they are worth; it is not counted.
+    One that the search found worse than the best by more than `REACH` is no finalist: its rounds are better
+    spent on the close ones. Of configurations that differ in knobs alone the best is taken. The same without
+    any is beside it, so that it is seen what they are worth; it is not counted.
     """
     defaults = frozenset(defaults)
     standing = [record for record in ranked(records, spec) if not record.baseline]
@@ -184,11 +183,13 @@ class Confirming:
     def run(self) -> Plan:
         """Run the rounds and make the plan of what they showed.
 
-        A confirmation that an interrupted call has begun goes on; one that came to nothing begins anew.
+        A confirmation that an interrupted call has begun goes on; one that came to nothing, or contradicts
+        the search, begins anew.
 
         Raises:
             NoPlanError: no finalist runs reliably and meets the limits, those on its answers included.
-            NoisyMachineError: nothing could be measured undisturbed, or nothing of the baseline.
+            NoisyMachineError: nothing could be measured undisturbed, or nothing of the baseline; or the
+                rounds contradict the search.
         """
         # Preparing and comparing would disturb others.
         with self.bench.alone():
@@ -204,22 +205,17 @@ class Confirming:
     def _confirm(self, entrants: tuple[Entrant, ...], series: int, earlier: tuple[Run, ...]) -> Plan:
         spec = self.bench.setup.spec
         contest = self._contest(entrants, series)
-        runs = run_rounds(
+        runs = run_contest(
             contest,
-            entrants,
-            measure=self._measure,
-            goodness=lambda measurement: goodness(spec, measurement),
-            keep=lambda run: self._keep(run, series),
+            lambda may_go_on: self._run_rounds(contest, entrants, series, earlier, may_go_on),
             may_go_on=self.may_go_on,
-            earlier=earlier,
-            round_begins=self.bench.observer.round_started,
-            covariates=self._covariates,
+            doubted=lambda: self.bench.observer.doubted(doubt(spec, contest.compared())),
         )
         if is_baseline_unseen(runs):
             raise too_noisy(spec, [run.result for run in runs])
-        for entrant in entrants:
-            if missed := limits_missed(spec, _measurements(runs, entrant)):
-                contest.fail(entrant.name, " and ".join(missed))
+        if self._is_contradicted(contest, entrants, runs):
+            raise contradicted(spec, contest.compared(), runs)
+        _take_out_missing(contest, spec, entrants, runs)
         verdict = contest.verdict()
         if verdict is None:
             raise nothing_confirmed(spec, runs)
@@ -234,6 +230,35 @@ class Confirming:
             requests=self.bench.described_requests(winner.configuration),
             known=self.known,
             search=self.search,
+            compared=contest.compared(),
+        )
+
+    def _is_contradicted(self, contest: Contest, entrants: Sequence[Entrant], runs: Sequence[Run]) -> bool:
+        spec = self.bench.setup.spec
+        if spec.scenario == "server":
+            # What is sent at a rate that is not borne is no measure of one.
+            _take_out_missing(contest, spec, entrants, runs)
+        return contest.is_contradicted
+
+    def _run_rounds(
+        self,
+        contest: Contest,
+        entrants: tuple[Entrant, ...],
+        series: int,
+        earlier: tuple[Run, ...],
+        may_go_on: Callable[[], bool],
+    ) -> tuple[Run, ...]:
+        spec = self.bench.setup.spec
+        return run_rounds(
+            contest,
+            entrants,
+            measure=self._measure,
+            goodness=lambda measurement: goodness(spec, measurement),
+            keep=lambda run: self._keep(run, series),
+            may_go_on=may_go_on,
+            earlier=earlier,
+            round_begins=self.bench.observer.round_started,
+            covariates=self._covariates,
         )
 
     def _finalists(self) -> Finalists:
@@ -259,9 +284,17 @@ class Confirming:
 
     def _contest(self, entrants: Sequence[Entrant], series: int) -> Contest:
         setup = self.bench.setup
-        measured = {record.number: record.result for record in self.records}
+        measured = {record.number: record for record in self.records}
         return Contest(
-            [_contender(entrant, setup.machine.cores_of, measured[entrant.trial]) for entrant in entrants],
+            [
+                _contender(
+                    entrant,
+                    setup.machine.cores_of,
+                    measured[entrant.trial].result,
+                    earlier_of(entrant, self.records, self.known),
+                )
+                for entrant in entrants
+            ],
             tie=setup.spec.confirm.tie,
             max_rounds=setup.spec.confirm.rounds,
             seed=setup.spec.seed + series,
@@ -313,12 +346,33 @@ class Confirming:
             and record.started_s >= searched_s
             for record in begun
         )
-        if not goes_on:
+        runs = tuple(_run_of(record, by_name[record.contender]) for record in begun) if goes_on else ()
+        if not runs or self._contradict(entrants, last, runs):
             return last + 1, ()
-        return last, tuple(_run_of(record, by_name[record.contender]) for record in begun)
+        return last, runs
+
+    def _contradict(self, entrants: Sequence[Entrant], series: int, runs: tuple[Run, ...]) -> bool:
+        """Whether kept runs alone contradict the search: what came then may be gone now."""
+        contest, last = self._contest(entrants, series), max(run.round for run in runs)
+        run_rounds(
+            contest,
+            entrants,
+            measure=lambda _: Failure(FailureKind.DISTURBED, "it was not run"),
+            goodness=lambda measurement: goodness(self.bench.setup.spec, measurement),
+            keep=lambda _: None,
+            may_go_on=lambda: contest.rounds < last,
+            earlier=runs,
+            covariates=self._covariates,
+        )
+        return self._is_contradicted(contest, entrants, runs)
 
 
-def _contender(entrant: Entrant, cores_of: Callable[[Sequence[int]], int], result: TrialResult) -> Contender:
+def _contender(
+    entrant: Entrant,
+    cores_of: Callable[[Sequence[int]], int],
+    result: TrialResult,
+    earlier: Earlier | None,
+) -> Contender:
     cpus = [cpu for command in entrant.commands for cpu in command.cpus]
     return Contender(
         name=entrant.name,
@@ -327,17 +381,18 @@ def _contender(entrant: Entrant, cores_of: Callable[[Sequence[int]], int], resul
         memory_bytes=memory_bytes(result) if isinstance(result, Measurement) else 0,
         instances=entrant.configuration.instances,
         knobs=len(entrant.configuration.knobs.split()),
+        earlier=earlier,
     )
+
+
+def _take_out_missing(
+    contest: Contest, spec: StudySpec, entrants: Sequence[Entrant], runs: Sequence[Run]
+) -> None:
+    """Take out the entrants whose runs together do not show the limits to be met."""
+    for entrant in entrants:
+        if missed := limits_missed(spec, measurements_of(entrant, runs)):
+            contest.fail(entrant.name, " and ".join(missed))
 
 
 def _run_of(record: ConfirmationRecord, entrant: Entrant) -> Run:
     return Run(record.round, record.position, entrant, record.started_s, record.ended_s, record.result)
-
-
-def _measurements(runs: Sequence[Run], entrant: Entrant) -> list[Measurement]:
-    """All of an entrant's configuration: the twin's count for its leader."""
-    return [
-        run.result
-        for run in runs
-        if run.entrant.configuration == entrant.configuration and isinstance(run.result, Measurement)
-    ]

@@ -116,7 +116,7 @@ class NoPlanError(StudyError):
 
 
 class NoisyMachineError(StudyError):
-    """The machine was too noisy to measure what a plan needs."""
+    """The machine was too noisy to measure what a plan needs, or the rounds contradict the search."""
 
 
 class StoreError(AutotuneError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autotune.placement.placement import Command
-from autotune.search.contest import MIN_ROUNDS
+from autotune.search.contest import MIN_ROUNDS, Contest
 from autotune.search.verdict import Role
 from autotune.spec.configuration import Configuration
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
@@ -84,6 +84,32 @@ def _unexplained(run: Run) -> tuple[float, ...]:  # noqa: ARG001 - whatever it w
     return ()
 
 
+def _ignore_doubts() -> None:
+    """Hear that more rounds are run and do nothing."""
+
+
+def run_contest(
+    contest: Contest,
+    run: Callable[[Callable[[], bool]], tuple[Run, ...]],
+    *,
+    may_go_on: Callable[[], bool] = lambda: True,
+    doubted: Callable[[], None] = _ignore_doubts,
+) -> tuple[Run, ...]:
+    """Run a contest, and three rounds more where its rounds contradict the search.
+
+    These are run whatever `may_go_on` says: without them nothing is left but to give the study up.
+
+    Args:
+        run: `run_rounds` of this contest, for as long as what it is given says.
+        doubted: told when rounds are about to be run that nobody had allowed.
+    """
+    runs = run(may_go_on)
+    if not contest.extend():
+        return runs
+    doubted()
+    return (*runs, *run(lambda: True))
+
+
 def run_rounds(
     contest: Match,
     entrants: Sequence[Entrant],
@@ -134,6 +160,15 @@ def _run(entrant: Entrant, number: int, position: int, measure: Callable[[Entran
     while is_disturbed(result) and attempts < ATTEMPTS:
         result, attempts = measure(entrant), attempts + 1
     return Run(number, position, entrant, started_s, time.time(), result, attempts)
+
+
+def measurements_of(entrant: Entrant, runs: Sequence[Run]) -> tuple[Measurement, ...]:
+    """All of an entrant's configuration, in order: the twin's count for its leader."""
+    return tuple(
+        run.result
+        for run in runs
+        if run.entrant.configuration == entrant.configuration and isinstance(run.result, Measurement)
+    )
 
 
 def is_disturbed(result: TrialResult) -> bool:

@@ -49,7 +49,7 @@ class Verification:
             `stale`: machine, versions or model are others than then, and nothing was measured; `undecided`:
             it could not be told.
         figure: what decides: the `gain` over the baseline; or the `value` of the objective, where the plan is
-            the baseline or has none.
+            the baseline or has none, or where the baseline misses a limit now.
         promised: the goodness of that figure (larger is better) as the plan states it.
         now: the same now, at the confidence that it carries; None where nothing was measured.
         reasons: sentences on what the verdict rests on, and what would help.
@@ -156,9 +156,13 @@ def figure_of(plan: Plan) -> Figure:
     return "value" if plan.gain is None or plan.is_baseline else "gain"
 
 
-def promise_of(plan: Plan) -> Promise:
-    """The goodness that the plan states of `figure_of`, with its interval where it states one."""
-    if plan.gain is not None and figure_of(plan) == "gain":
+def promise_of(plan: Plan, figure: Figure | None = None) -> Promise:
+    """The goodness that the plan states of a figure, with its interval where it states one.
+
+    Args:
+        figure: None = that of `figure_of`.
+    """
+    if plan.gain is not None and (figure or figure_of(plan)) == "gain":
         span = plan.gain_range
         return Promise(plan.gain, *((plan.gain, plan.gain) if span is None else (span.low, span.high)))
     spec, span = spec_of(plan), plan.estimate.objective_range
@@ -182,8 +186,9 @@ def _now(duel: Duel, figure: Figure) -> Interval | None:
 
 
 def _conclude(plan: Plan, dueling: Dueling, tolerance: float) -> Verification:
-    duel, figure, promised = dueling.duel, figure_of(plan), promise_of(plan)
-    now = _now(duel, figure)
+    duel, missed = dueling.duel, limits_missed(dueling.spec, dueling.measurements(BASELINE))
+    figure: Figure = "value" if missed else figure_of(plan)
+    promised, now = promise_of(plan, figure), _now(duel, figure)
     verdict, reasons = _verdict(dueling, promised, now, tolerance)
     return Verification(
         plan=plan,
@@ -192,7 +197,7 @@ def _conclude(plan: Plan, dueling: Dueling, tolerance: float) -> Verification:
         figure=figure,
         promised=promised,
         now=now,
-        reasons=(*reasons, *_unsupported(plan)),
+        reasons=(*(_no_gain(reason) for reason in missed), *reasons, *_unsupported(plan)),
         plan_now=duel.value(PLAN),
         baseline_now=duel.value(BASELINE),
         runs=tuple(dueling.runs),
@@ -228,6 +233,10 @@ def _limits(dueling: Dueling) -> tuple[Verdict, list[str]] | None:
     if not missed:
         return None
     return ("worse" if 2 * over > len(runs) else "undecided"), missed
+
+
+def _no_gain(missed: str) -> str:
+    return f"The baseline misses a limit now ({missed}): there is no gain, and the plan's value decides."
 
 
 def _unsupported(plan: Plan) -> Iterator[str]:

@@ -139,11 +139,32 @@ def test_a_machine_that_is_never_quiet_leaves_it_undecided_after_three_rounds(
     assert max(run.round for run in found.runs) == 3
 
 
-def test_a_side_that_misses_its_limit_is_named(shared_study: FakeStudy) -> None:
+@pytest.mark.parametrize(
+    ("a", "b", "verdict", "out"),
+    [
+        (5.0, 10.0, "b", ("A",)),
+        (10.0, 5.0, "a", ("B",)),
+        (5.0, 4.0, "undecided", ("A", "B")),
+        (10.0, 10.05, "tie", ()),
+    ],
+)
+def test_a_side_that_misses_its_limit_is_named_by_how_much_and_has_no_ratio(
+    shared_study: FakeStudy, a: float, b: float, verdict: str, out: tuple[str, ...]
+) -> None:
     limits = {"latency": {"percentile": 50.0, "max_s": 0.11}}
-    found = compared(FakeStudy(shared_study.folder, limits=limits), 5.0, 10.0)
-    assert found.verdict == "b"
-    assert [reason[:8] for reason in found.reasons] == ["A misses"]
+    found = compared(FakeStudy(shared_study.folder, limits=limits), a, b)
+    assert (found.verdict, found.out) == (verdict, out)
+    assert (found.ratio is None) == bool(out)
+    assert [reason[:8] for reason in found.reasons] == [f"{name} misses" for name in out]
+    assert all("% more" in reason for reason in found.reasons)
+
+
+def test_what_is_faster_and_misses_a_limit_of_its_study_is_not_called_the_faster(
+    shared_study: FakeStudy,
+) -> None:
+    limits = {"memory_bytes": 2**20}
+    found = compared(FakeStudy(shared_study.folder, limits=limits), 10.0, 5.0)
+    assert (found.verdict, found.ratio, found.out) == ("undecided", None, ("A", "B"))
 
 
 def test_minutes_bound_the_rounds_after_the_third(shared_study: FakeStudy) -> None:

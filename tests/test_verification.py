@@ -225,9 +225,23 @@ def test_a_limit_that_is_missed_weighs_more_than_the_gain(
 ) -> None:
     limits = {"latency": {"percentile": 90.0, "max_s": 1.005 / 39.0}}
     study = FakeStudy(shared_study.folder, limits=limits)
-    found = told(study.plan(Interval(1.5, 1.4, 4.2, 0.95, 8)), noise=0.01, plan=plan_now, baseline=10.0)
+    found = told(study.plan(Interval(0.45, 0.4, 4.2, 0.95, 8)), noise=0.01, plan=plan_now, baseline=40.0)
     assert found.verdict == verdict
     assert ("p90 latency" in " ".join(found.reasons)) == (verdict != "holds")
+
+
+@pytest.mark.parametrize(("plan_now", "verdict"), [(15.0, "holds"), (12.0, "worse")])
+def test_beside_a_baseline_that_misses_a_limit_now_the_plans_value_decides_and_no_ratio_is_told(
+    shared_study: FakeStudy, plan_now: float, verdict: str
+) -> None:
+    study = FakeStudy(shared_study.folder, limits={"latency": {"percentile": 90.0, "max_s": 0.09}})
+    found = told(study.plan(Interval(1.5, 1.4, 1.6, 0.95, 8)), plan=plan_now, baseline=10.0)
+    assert (found.verdict, found.figure) == (verdict, "value")
+    assert found.promised.value == pytest.approx(15.0)
+    assert found.now is not None
+    assert found.now.estimate == pytest.approx(plan_now, rel=0.02)
+    assert "The baseline misses a limit now (its p90 latency" in found.reasons[0]
+    assert "more)" in found.reasons[0]
 
 
 def test_an_interruption_gives_what_is_known_so_far(shared_study: FakeStudy) -> None:

@@ -165,7 +165,10 @@ def _print(found: Comparison) -> None:
     spec = found.spec
     for name, label, value in zip("AB", found.labels, found.values, strict=True):
         output.result_text(f"{name}: {label}: {value_now(spec, value)}")
-    output.result_text(f"{_headline(found)}: A / B = {ratio_now(found.ratio)}")
+    ratio = f"A / B = {ratio_now(found.ratio)}"
+    if found.out:
+        ratio = f"no ratio is stated, as {' and '.join(found.out)} missed a limit"
+    output.result_text(f"{_headline(found)}: {ratio}")
     for sentence in (*found.notes, *found.reasons, *filter(None, [found.quietness])):
         output.result_text(sentence)
 

@@ -51,7 +51,7 @@ MEANINGS: dict[int, str] = {
     12: "the study store cannot be used, or lacks what is asked for",
     13: "the plan document is wrong",
     14: "the plan cannot be exported",
-    15: "the machine was too noisy to measure what a plan needs",
+    15: "the machine was too noisy to measure what a plan needs, or the rounds contradict the search",
     WORSE: "verify: the plan is worse than it states",
     STALE: "verify: machine, versions or model are others than the plan's; nothing was measured",
     UNDECIDED: "verify, compare: it could not be told",

@@ -108,6 +108,10 @@ class TerminalObserver(Observer):
             outcome = format_score(self._spec, score(self._spec, run.result))
         output.message(f"[round {run.round}] {run.entrant.name}: {run.entrant.configuration}: {outcome}")
 
+    def doubted(self, doubt: str) -> None:
+        """Say why more rounds are run."""
+        output.message(f"{doubt}: running three more rounds")
+
     def stopped(self, reason: str, progress: Progress) -> None:
         """Say why the search is over."""
         output.message(f"{reason}: {progress.finished} trials")

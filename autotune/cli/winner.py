@@ -9,17 +9,18 @@ from collections.abc import Iterator, Sequence
 from autotune.cli import output
 from autotune.plan.claims import (
     default_words,
-    format_range,
+    gain_words,
     rival_sentences,
     spent_words,
     unprepared_words,
 )
-from autotune.plan.describe import WIDTH, confirmation_sentences, format_gain
+from autotune.plan.describe import WIDTH, confirmation_sentences
 from autotune.plan.document import Plan
+from autotune.report.ranking import best, measured_baseline, why_no_gain
 from autotune.report.top import top_table
 from autotune.spec.study import StudySpec
 from autotune.store.location import parse_location
-from autotune.store.records import TrialRecord
+from autotune.store.records import TrialRecord, TrialSummary
 from autotune.store.store import DEFAULT_URL, read_store
 from autotune.trial.measurement import Failure, FailureKind
 
@@ -27,12 +28,13 @@ from autotune.trial.measurement import Failure, FailureKind
 def print_winner(plan: Plan, spec: StudySpec, store: str) -> None:
     """Print the search's top configurations, then the plan, how sure it is, and the next commands."""
     with read_store(store) as opened:
-        columns, rows = top_table(opened.trial_summaries(spec.name), spec)
+        trials = opened.trial_summaries(spec.name)
         refused = list(_refused(opened.trials(spec.name)))
-    output.result_table(f"study {spec.name}: best configurations of the search", columns, rows)
+    output.result_table(f"study {spec.name}: best configurations of the search", *top_table(trials, spec))
     url = "" if store == DEFAULT_URL else f" --store {shlex.quote(str(parse_location(store)))}"
     lines = [
         *refused,
+        *_no_gain(trials, spec),
         "",
         f"plan {plan.id}: {plan.configuration}",
         f"gain over the baseline: {_gain(plan)}",
@@ -57,10 +59,18 @@ def _refused(trials: Sequence[TrialRecord]) -> Iterator[str]:
             yield f"trial {trial.number}{what}: {trial.result.reason}"
 
 
+def _no_gain(trials: Sequence[TrialSummary], spec: StudySpec) -> Iterator[str]:
+    """Why the search's table shows no gains."""
+    baseline = measured_baseline(trials)
+    why = "" if baseline is None else why_no_gain(baseline, best(trials, spec), spec)
+    if why:
+        yield f"gain: none, as {why}"
+
+
 def _gain(plan: Plan) -> str:
     if plan.confirmation.verdict == "baseline":
         return "none, it is the baseline"
-    return format_gain(plan.gain) + (f" (95 %: {format_range(plan.gain_range)})" if plan.gain_range else "")
+    return gain_words(plan)
 
 
 def _beside_default(plan: Plan) -> list[str]:

@@ -44,6 +44,8 @@ def format_range(span: Range) -> str:
 def verdict_sentence(plan: Plan) -> str:
     """How the plan stands to the baseline, and how sure that is, in plain sentences."""
     done = plan.confirmation
+    if done.verdict == "unopposed":
+        return f"There was no baseline to beat: {_why_unopposed(plan)}. Confirmed in {done.rounds} rounds."
     told = _VERDICTS["alone" if done.is_alone else done.verdict].format(rounds=done.rounds)
     if done.verdict not in ("likely", "tied"):
         return told
@@ -60,10 +62,21 @@ _VERDICTS = {
     "the baseline is the plan.",
     "alone": "Nothing else was there to be compared with the baseline, which is therefore the plan: "
     "give the study more time (budget), or see why other configurations failed.",
-    "unopposed": "There was no baseline to beat: it failed or misses a limit. Confirmed in {rounds} rounds.",
     "unconfirmed": "Not confirmed: the figures are the search's own, which flatter the best of many. "
     "Run the same command again to confirm it.",
 }
+
+
+def _why_unopposed(plan: Plan) -> str:
+    return plan.no_gain or "it failed"
+
+
+def gain_words(plan: Plan) -> str:
+    """The gain over the baseline with its interval: `2.91x (95 %: 2.71x to 3.12x)`, or why there is none."""
+    if plan.gain is None:
+        return f"none: {plan.no_gain}" if plan.no_gain else "unknown"
+    sure = f" (95 %: {format_range(plan.gain_range)})" if plan.gain_range else ""
+    return f"{plan.gain:.2f}x{sure}"
 
 
 def more_sentence(rounds: int | None) -> str:
@@ -88,8 +101,10 @@ def default_words(plan: Plan) -> str:
     if default.said == "plan":
         which = "a default" if plan.confirmation.is_alone else "the best default"
         return f"it is {which} itself: an engine as its documentation starts it"
-    beside = "; ".join(filter(None, (_interval(default), _doubt(plan, default))))
     which = f"{default.configuration}{', the baseline' if default.is_baseline else ''}"
+    if default.ratio is None:
+        return f"none that meets the limits; the nearest {default.missed}: {which}"
+    beside = "; ".join(filter(None, (_interval(default), _doubt(plan, default))))
     return f"{default.ratio:.2f}x the best default{f' ({beside})' if beside else ''}: {which}"
 
 

@@ -157,6 +157,8 @@ def _against_baseline(plan: Plan) -> str:
     if plan.confirmation.verdict == "baseline":
         return "which is the baseline: nothing was surely enough better"
     before = format_estimate(plan.objective, plan.baseline)
+    if plan.gain is None:
+        return f"no gain to state over the baseline's {before}: {plan.no_gain or 'it failed in the rounds'}"
     sure = f" (95 %: {format_range(plan.gain_range)})" if plan.gain_range else ""
     return f"{format_gain(plan.gain)}{sure} better than the baseline's {before}"
 

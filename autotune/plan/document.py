@@ -87,7 +87,10 @@ class Plan(Document):
         configuration: the winner.
         instances: what starts it, in the order of the placement.
         baseline: of the out-of-box configuration, in the same rounds; None where it failed.
-        gain: of the objective over the baseline; more than 1 is better; None where the baseline failed.
+        gain: of the objective over the baseline; more than 1 is better; None where the baseline failed,
+            misses a limit or bears almost no rate.
+        no_gain: why there is none though the baseline was measured, by how much it misses which limit, as a
+            clause; else empty.
         gain_range: its 95 % interval; None where there is no gain, or the baseline itself is the plan.
         confirmation: how it was chosen, and against whom.
         requests: what they were like, where they differ; None where they are of one length.
@@ -114,6 +117,7 @@ class Plan(Document):
     baseline: Estimate | None
     gain: Positive | None
     gain_range: Range | None = None
+    no_gain: str = ""
     confirmation: Confirmation
     requests: Requests | None = None
     files: tuple[FileRead, ...] = ()
@@ -166,14 +170,23 @@ def parse_plan(text: str | bytes) -> Plan:
         raise PlanError(f"the plan is not a JSON document: {error}", remedy=_REMEDY) from error
     schema = _check_schema(values)
     try:
-        if schema == SCHEMA:
-            return Plan.model_validate_json(text, strict=True)
-        return Plan.model_validate_json(to_json(UPGRADES[schema](values)), strict=True)
+        if schema != SCHEMA:
+            text = to_json(UPGRADES[schema](values))
+        return _without_void_gain(Plan.model_validate_json(text, strict=True))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = ".".join(str(part) for part in first["loc"]) or "plan"
         words = first["msg"].removeprefix("Value error, ")
         raise PlanError(f"{path}: {words}, not {first['input']!r:.80}", remedy=_REMEDY) from error
+
+
+def _without_void_gain(plan: Plan) -> Plan:
+    """A plan without the ratio to a baseline that is out, which documents stated until that was mended."""
+    if plan.confirmation.verdict != "unopposed" or plan.gain is None:
+        return plan
+    return plan.model_copy(
+        update={"gain": None, "gain_range": None, "no_gain": "the baseline failed, or misses a limit"}
+    )
 
 
 _REMEDY = "give a file that `autotune export --to json` wrote, or a plan of the store"

@@ -149,11 +149,14 @@ class Default(Document):
     Attributes:
         trial: its number in the search.
         is_baseline: whether it is the baseline, which is a default too.
-        ratio: of the plan's goodness (throughput, or 1 / latency) to its; 1 where it is the plan itself.
+        ratio: of the plan's goodness (throughput, or 1 / latency) to its; 1 where it is the plan itself; None
+            where it is out.
         ratio_range: the 95 % interval; None where it was not measured in the rounds, or is the plan.
         probability: that the plan is better; None where that is not known.
         said: `shown`: the plan is better, with 95 % confidence; `likely`: it is likely to be; `untold`: not
-            told apart; `plan`: it is the plan itself.
+            told apart; `plan`: it is the plan itself; `out`: no default meets the limits, and this one is
+            the nearest.
+        missed: where it is out, which limit it misses and by how much, as a clause.
         more_rounds: how many more would probably tell; None = more than anybody would run, or it is told.
         objective_value: what it reached, in the plan's objective; None where the runs are not at hand.
     """
@@ -161,10 +164,11 @@ class Default(Document):
     configuration: StrictConfiguration
     trial: int
     is_baseline: bool = False
-    ratio: Positive
+    ratio: Positive | None
     ratio_range: Range | None = None
     probability: Probability | None = None
-    said: Literal["shown", "likely", "untold", "plan"]
+    said: Literal["shown", "likely", "untold", "plan", "out"]
+    missed: str = ""
     more_rounds: Annotated[int, Field(ge=1)] | None = None
     objective_value: Positive | None = None
 

@@ -62,6 +62,7 @@ def make_plan(
     commands: Sequence[Command],
     versions: dict[str, str],
     model: ResolvedModel,
+    no_gain: str = "",
     quality: Assessment | None = None,
     requests: StreamDescription | None = None,
     files: Sequence[FileRead] = (),
@@ -72,6 +73,7 @@ def make_plan(
     Args:
         baseline: None where it failed.
         gain: of the objective over the baseline, as the rounds showed it; None = as the two estimates say.
+        no_gain: why there is none; empty where there is one.
         commands: what started the winner's instances, in order.
         quality: of the winner's answers; None = not known.
         requests: what the winner's instances were given; None where they are of one length.
@@ -89,8 +91,9 @@ def make_plan(
         instances=tuple(PlanInstance.of(command) for command in commands),
         estimate=estimate,
         baseline=against,
-        gain=_gain(spec, estimate, against, gain),
-        gain_range=range_of(gain),
+        gain=None if no_gain else _gain(spec, estimate, against, gain),
+        gain_range=None if no_gain else range_of(gain),
+        no_gain=no_gain,
         confirmation=confirmation,
         requests=None if requests is None else _requests(requests, winner.runs, estimate),
         files=tuple(replace(read, first="") for read in files),

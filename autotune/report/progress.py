@@ -20,7 +20,7 @@ class Progress:
         finished: trials that gave a result, over all runs of the study.
         total: how many there will be at most: the budget's, or the whole space.
         best: the best trial that meets the limits.
-        gain: of the best over the baseline; None without both.
+        gain: of the best over the baseline; None without both, or where the baseline misses a limit.
         left_s: seconds left at most, judged by the trials of this run; None before the first.
         half_width: half of the 95 % interval of the newest trial's score, as a share, by what one launch
             can say; None where it gave none.
@@ -90,6 +90,9 @@ class Observer:
 
     def run_ended(self, run: Run) -> None:
         """A run of the confirmation ended and is in the store."""
+
+    def doubted(self, doubt: str) -> None:
+        """The rounds contradict the search, as `doubt` says; three more are run than were allowed."""
 
     def wants_to_stop(self) -> bool:
         """Asked between trials: True ends the search as KeyboardInterrupt does."""

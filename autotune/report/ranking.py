@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from autotune.errors import NoPlanError
-from autotune.search.score import direction, ratio
+from autotune.report.scores import format_score
+from autotune.search.score import direction, is_almost_none, ratio
 from autotune.spec.study import StudySpec
 from autotune.store.records import TrialRecord
 from autotune.trial.measurement import Failure
@@ -59,20 +60,56 @@ def measured_baseline(records: Iterable[T]) -> T | None:
 
 
 def gain(record: Scored, baseline: Scored | None, spec: StudySpec) -> float | None:
-    """How many times better than the baseline a measured trial is; None without a measured baseline."""
-    return None if baseline is None else ratio(spec, _score(record), _score(baseline))
+    """How many times better than the baseline a measured trial is; None where one cannot be said.
+
+    That is without a measured baseline, where one of the two misses a limit, and beside almost no rate.
+    """
+    if baseline is None or _excess(record) or why_no_gain(baseline, record, spec):
+        return None
+    return ratio(spec, _score(record), _score(baseline))
+
+
+def why_no_gain(baseline: Scored, record: Scored | None, spec: StudySpec) -> str:
+    """Why nothing has a gain over a measured baseline, by how much it misses which limit; empty if it has.
+
+    Args:
+        record: what would have it; None = anything.
+    """
+    if missed := missed_words(baseline, spec):
+        return f"the baseline {missed}"
+    if record is not None and is_almost_none(spec.scenario, _score(baseline), _score(record)):
+        return f"the baseline {almost_none(spec, _score(baseline), _score(record))}"
+    return ""
+
+
+def almost_none(spec: StudySpec, rate: float, beside: float) -> str:
+    """What is said of something that bears almost no rate beside another score."""
+    return f"bears almost no rate: {format_score(spec, rate)} beside {format_score(spec, beside)}"
+
+
+def missed_words(record: Scored, spec: StudySpec) -> str:
+    """Which limits a trial misses by how much: `misses the limit of 60.0 ms on p99 latency by 340.0%`.
+
+    Empty where it meets them all.
+    """
+    missed = [f"{_limit(name, spec)} by {by:.1%}" for name, by in record.violations.items() if by > 0]
+    return f"misses {' and '.join(missed)}" if missed else ""
+
+
+def nearest(records: Iterable[T]) -> T | None:
+    """The measured trial that misses the limits by the least; None without any that was measured."""
+    measured = [record for record in records if record.score is not None]
+    return min(measured, key=lambda record: (_excess(record), record.number), default=None)
 
 
 def no_plan_error(records: Sequence[TrialRecord], spec: StudySpec) -> NoPlanError:
     """Why there is no plan: what failed, or which configuration is nearest to the limits and by how much."""
-    measured = [record for record in records if record.score is not None]
-    if not measured:
+    closest, measured = nearest(records), sum(record.score is not None for record in records)
+    if closest is None:
         return _nothing_measured(records, spec)
-    nearest = min(measured, key=lambda record: (_excess(record), record.number))
-    missed = [f"{_limit(name, spec)} by {by:.1%}" for name, by in nearest.violations.items() if by > 0]
     return NoPlanError(
-        f"study {spec.name!r}: none of {len(measured)} measured configurations meets the limits; "
-        f"the nearest, trial {nearest.number} ({nearest.configuration}), misses {' and '.join(missed)}",
+        f"study {spec.name!r}: none of {measured} measured configurations meets the limits; the nearest, "
+        f"trial {closest.number} ({closest.configuration}), {missed_words(closest, spec)}",
         remedy="relax the limits in the study file (and rename the study), or widen its search",
     )
 

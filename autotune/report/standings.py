@@ -44,7 +44,9 @@ def against_plan(dossier: Dossier) -> tuple[Standing, ...]:
 def _default_against_plan(dossier: Dossier) -> Iterator[Standing]:
     """The best default, where it is neither the plan nor the baseline, which the other ratios are of."""
     default = dossier.plan.confirmation.default
-    if default is None or default.said == "plan" or default.is_baseline or default.ratio_range is None:
+    if default is None or default.said == "plan" or default.is_baseline:
+        return
+    if default.ratio is None or default.ratio_range is None:
         return
     span = Range(low=1 / default.ratio_range.high, high=1 / default.ratio_range.low)
     yield Standing(DEFAULT, DEFAULT, 1 / default.ratio, span)
@@ -53,7 +55,8 @@ def _default_against_plan(dossier: Dossier) -> Iterator[Standing]:
 def over_baseline(dossier: Dossier) -> tuple[Standing, ...]:
     """Every contender over the baseline, best first; empty where there is none, or it is the plan.
 
-    The plan's ratio is its document's; the others are paired round by round, where the runs are at hand.
+    The plan's ratio is its document's; the others are paired round by round, where the runs are at hand. What
+    failed or misses a limit has none.
     """
     plan = dossier.plan
     if plan.gain is None or dossier.is_baseline:
@@ -66,11 +69,20 @@ def _others_over_baseline(dossier: Dossier) -> Iterator[Standing]:
     baseline = {run.round: run.score for run in dossier.runs if run.contender == BASELINE and run.score}
     kinds = {one.name: one.kind for one in against_plan(dossier)}
     names = dict.fromkeys(dossier.contender(run) for run in dossier.runs)
-    for name in names.keys() - {PLAN, BASELINE}:
+    failed = {f"trial {one.trial}" for one in dossier.plan.confirmation.rivals if one.standing == "failed"}
+    for name in names.keys() - {PLAN, BASELINE} - failed:
         runs = [run for run in dossier.runs if dossier.contender(run) == name]
+        if _is_over_a_limit(runs):
+            continue
         ratio = _paired(dossier, runs, baseline)
         if ratio is not None:
             yield Standing(name, _OWN_KINDS.get(name) or kinds.get(name, "worse"), *ratio)
+
+
+def _is_over_a_limit(runs: Sequence[ConfirmationRecord]) -> bool:
+    """Whether most runs miss a limit."""
+    over = sum(any(by > 0 for by in run.violations.values()) for run in runs)
+    return 2 * over > len(runs)
 
 
 _OWN_KINDS: Mapping[str, Kind] = {TWIN: "twin", DEFAULT: "default"}

@@ -22,7 +22,8 @@ from autotune.report.disturbances import fates_in_words, reasons, watched_runs
 from autotune.report.dossier import Dossier
 from autotune.report.effects import ParameterEffect, parameter_effects
 from autotune.report.figures.parameters import shown_value, title_of
-from autotune.report.outcome import outcome, outcome_in_words
+from autotune.report.outcome import is_feasible, outcome, outcome_in_words
+from autotune.search.score import is_almost_none
 from autotune.store.records import ConfirmationRecord, TrialRecord
 from autotune.trial.measurement import Failure
 from autotune.units import format_bytes
@@ -92,7 +93,7 @@ def latency_table(dossier: Dossier) -> Table:
 
 def trials_table(dossier: Dossier) -> Table:
     """Every trial of the search by number."""
-    baseline = next((one.score for one in dossier.trials if one.baseline and one.score), None)
+    baseline = next((trial for trial in dossier.trials if trial.baseline and is_feasible(trial)), None)
     columns = ("trial", "configuration", "score", "gain", "outcome")
     return Table(columns, tuple(_trial(trial, baseline, dossier) for trial in dossier.trials))
 
@@ -158,10 +159,8 @@ def _finalist(rival: Rival) -> tuple[str, ...]:
     return (*cells, str(rival.cores), memory, rival.reason)
 
 
-def _trial(trial: TrialRecord, baseline: float | None, dossier: Dossier) -> Row:
-    gain = None
-    if trial.score and baseline:
-        gain = dossier.goodness(trial.score) / dossier.goodness(baseline)
+def _trial(trial: TrialRecord, baseline: TrialRecord | None, dossier: Dossier) -> Row:
+    gain = None if baseline is None else _gain(trial, baseline, dossier)
     return Row(
         (
             str(trial.number),
@@ -173,6 +172,15 @@ def _trial(trial: TrialRecord, baseline: float | None, dossier: Dossier) -> Row:
         mark=_mark(trial, dossier),
         more=_more(trial),
     )
+
+
+def _gain(trial: TrialRecord, baseline: TrialRecord, dossier: Dossier) -> float | None:
+    """Of a trial over a baseline, which both meet the limits; None where that cannot be said."""
+    if not trial.score or not baseline.score or not is_feasible(trial):
+        return None
+    if is_almost_none(dossier.plan.scenario, baseline.score, trial.score):
+        return None
+    return dossier.goodness(trial.score) / dossier.goodness(baseline.score)
 
 
 def _more(trial: TrialRecord) -> str:

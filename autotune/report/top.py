@@ -55,5 +55,13 @@ def _row(trial: TrialSummary, baseline: TrialSummary | None, spec: StudySpec) ->
         one.batching,
         one.knobs,
         format_score(spec, trial.score) if trial.score is not None else "wrong output",
-        format_gain(gain(trial, baseline, spec)) if trial.score is not None else "",
+        _gain(trial, baseline, spec),
     )
+
+
+def _gain(trial: TrialSummary, baseline: TrialSummary | None, spec: StudySpec) -> str:
+    """How many times as good as the baseline; `none` beside one that has no gain, as it misses a limit."""
+    if trial.score is None:
+        return ""
+    found = gain(trial, baseline, spec)
+    return "none" if found is None and baseline is not None else format_gain(found)

@@ -65,8 +65,13 @@ def _head(plan: Plan) -> tuple[Tone, str, str]:
         return "neutral", f"{why}: the out-of-box configuration is the plan.", ""
     if verdict == "unopposed":
         text = f"The plan reaches {_value(plan, plan.estimate)}; there is no baseline to compare it with."
-        return "neutral", text, "The out-of-box configuration failed, or misses a limit."
+        return "neutral", text, _no_gain(plan) or "The out-of-box configuration failed."
     return "caution", _unconfirmed(plan), _UNCONFIRMED
+
+
+def _no_gain(plan: Plan) -> str:
+    """Why there is no gain, as a sentence; empty where there is one, or nobody knows."""
+    return f"{plan.no_gain[:1].upper()}{plan.no_gain[1:]}." if plan.no_gain else ""
 
 
 def _joined(*sentences: str) -> str:
@@ -160,7 +165,8 @@ def _unconfirmed(plan: Plan) -> str:
     if plan.configuration.placement == "unpinned" and plan.gain in (None, 1):
         return "Not confirmed: the search measured nothing better than the out-of-box configuration."
     if plan.gain is None:
-        return f"Not confirmed: the search measured {_value(plan, plan.estimate)}, and has no baseline."
+        searched = f"Not confirmed: the search measured {_value(plan, plan.estimate)}"
+        return f"{searched}. {_no_gain(plan)}" if plan.no_gain else f"{searched}, and has no baseline."
     return f"Not confirmed: by the search's own figures, the plan {_surpasses(plan)}."
 
 

@@ -14,6 +14,9 @@ many more rounds would tell. Claims of the kind `shown` are of three families (o
 default, below them, between finalists); each keeps the probability of any wrong claim at or below `ALPHA`,
 whichever finalist turns out to lead and however often one looks: its level is divided by the number of its
 comparisons (Bonferroni) and by the number of looks, which are at 3, 6, 12, ... rounds and at the last.
+
+*What is doubted*: while the rounds contradict what the search had measured
+(`autotune.search.contradiction`), nothing is shown, everybody runs, and the contest is not decided.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import math
 import random
 from collections.abc import Iterable, Sequence
 
+from autotune.search.contradiction import Compared, compare
 from autotune.search.posterior import Posterior, Prior, Run
 from autotune.search.verdict import Comparison, Contender, RivalVerdict, Role, Said, Standing, Verdict
 from autotune.statistics.paired import Interval, paired_ratio
@@ -81,6 +85,7 @@ class Contest:
         self._twin = _of_role(contenders, "twin")
         self._zone = math.log1p(tie)
         self._looks = look_rounds(max(MIN_ROUNDS, max_rounds))
+        self._level = ALPHA / len(self._looks)
         self._random = random.Random(seed)
         self._prior = prior or Prior()
         self._runs: list[Run] = []
@@ -89,6 +94,7 @@ class Contest:
         self._failed: dict[str, str] = {}
         self._shown: set[tuple[str, str]] = set()
         self._known: Posterior | None = None
+        self._doubted_from: int | None = None
 
     @property
     def rounds(self) -> int:
@@ -122,6 +128,33 @@ class Contest:
         self._failed.setdefault(self._configuration(name), reason)
         self._known = None
 
+    def compared(self) -> tuple[Compared, ...]:
+        """Search and rounds of all contenders that have both and have not failed, the baseline first."""
+        contenders = sorted(self._contenders.values(), key=lambda contender: contender.role != "baseline")
+        earlier = {
+            contender.name: contender.earlier
+            for contender in contenders
+            if contender.earlier is not None and contender.name != self._twin
+        }
+        return compare(earlier, self._posterior())
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether some contender's rounds contradict what the search had measured of it."""
+        return any(compared.contradiction for compared in self.compared())
+
+    def extend(self) -> bool:
+        """Allow the rounds that a contradiction is owed, however many were allowed before.
+
+        That is `MIN_ROUNDS` since it was first seen. Whether there are any to run.
+        """
+        self._look()
+        if self._doubted_from is None:
+            return False
+        last = self._doubted_from + MIN_ROUNDS
+        self._looks = (*(look for look in self._looks if look < last), last)
+        return last > self._rounds
+
     def verdict(self) -> Verdict | None:
         """Conclude from what there is; None when nothing was measured that could be a plan."""
         self._look()
@@ -141,6 +174,7 @@ class Contest:
             rounds=self._rounds,
             baseline=baseline,
             default=self._comparison(winner, self._default, factor),
+            failed=dict(self._failed),
         )
 
     def _choice(self) -> str | None:
@@ -223,6 +257,11 @@ class Contest:
             name, standing, ratio, probability=probability, more_rounds=self._more_rounds(ratio)
         )
 
+    @property
+    def _is_doubted(self) -> bool:
+        """Whether the rounds contradicted the search at the last look."""
+        return self._doubted_from is not None
+
     def _still_runs(self, name: str) -> bool:
         """Whether further rounds of it could matter: it has not failed, and may still be the plan.
 
@@ -231,7 +270,7 @@ class Contest:
         own = self._configuration(name)
         if own in self._failed:
             return False
-        if self._rounds < MIN_ROUNDS or not self._is_running(own):
+        if self._rounds < MIN_ROUNDS or self._is_doubted or not self._is_running(own):
             return True
         if own in (self._baseline, self._default):
             return not self._is_far_behind(own)
@@ -257,8 +296,12 @@ class Contest:
 
     def _is_decided(self) -> bool:
         """Whether more rounds are not allowed, or could not change what will be done and said."""
+        if self._rounds >= self._looks[-1]:
+            return True
+        if self._is_doubted:
+            return False
         racing = [name for name in self._finalists if self._is_running(name) and self._still_runs(name)]
-        if self._rounds >= self._looks[-1] or not racing:
+        if not racing:
             return True
         posterior, winner = self._posterior(), self._choice()
         if winner is None or posterior.value(winner).half_width > self._zone:
@@ -271,8 +314,15 @@ class Contest:
         ) and all(posterior.ratio(winner, name).half_width <= self._zone for name in racing if name != winner)
 
     def _look(self) -> None:
-        """Test every family at a look's level and remember what is shown; it is never taken back."""
-        level = ALPHA / len(self._looks)
+        """Test every family at a look's level and remember what is shown; it is never taken back.
+
+        Nothing is tested while the rounds are doubted, which leaves that look's level to the rounds that they
+        are owed.
+        """
+        if self.is_contradicted:
+            self._doubted_from = self._rounds if self._doubted_from is None else self._doubted_from
+            return
+        self._doubted_from, level = None, self._level
         finalists = [name for name in self._finalists if self._is_running(name)]
         references = [
             name for name in (self._baseline, self._default) if name is not None and self._is_running(name)

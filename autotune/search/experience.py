@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from autotune.search.contradiction import Earlier
 from autotune.search.posterior import LEAST_NOISE, Prior
 from autotune.search.score import goodness_of
 from autotune.spec.configuration import Configuration
@@ -95,6 +96,19 @@ class Experience:
             errors=tuple(
                 math.hypot(error, BETWEEN_LAUNCHES) for error in self.correction.errors[: len(slopes)]
             ),
+        )
+
+    def earlier(self, configuration: Configuration, measurement: Measurement, *, among: int = 1) -> Earlier:
+        """What the rounds are compared with.
+
+        Args:
+            among: it was chosen for being the best of so many.
+        """
+        return Earlier(
+            corrected_goodness(self, configuration, measurement),
+            self.run_spread(len(measurement.blocks)),
+            self.deviations(configuration, measurement),
+            among,
         )
 
     def rival(self, configuration: Configuration, measurement: Measurement) -> Rival:

@@ -146,11 +146,15 @@ class Posterior:
         """The geometric mean of `values`; its interval counts how unsure the slopes are, too."""
         plain = mean_interval(self.values(name), confidence)
         direction = np.zeros(len(self._fit.coefficients))
-        direction[self._first_slope :] = self._covariates(name).mean(axis=0)
+        direction[self._first_slope :] = self.conditions(name)
         _, error = self._fit.contrast(direction)
         by_slopes = t_quantile((1 + confidence) / 2, max(1.0, self.freedom)) * error
         reach = math.hypot(plain.half_width, by_slopes)
         return replace(plain, low=plain.estimate * math.exp(-reach), high=plain.estimate * math.exp(reach))
+
+    def conditions(self, name: str) -> tuple[float, ...]:
+        """The mean of each covariate over the runs of one, as deviations from what is usual."""
+        return tuple(map(float, self._covariates(name).mean(axis=0)))
 
     def _covariates(self, name: str) -> Array:
         """Of each run of one, (runs, slopes)."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
+from autotune.search.contradiction import Earlier
 from autotune.statistics.paired import Interval
 
 Role = Literal["baseline", "default", "finalist", "twin"]
@@ -20,6 +22,7 @@ class Contender:
         name: unique in its contest.
         role: the `twin` is a second run of the first finalist's configuration; the `default` is the best of
             what engines do as their documentation starts them.
+        earlier: what the search had measured of it; None where the rounds are not to be compared with that.
     """
 
     name: str
@@ -28,6 +31,7 @@ class Contender:
     memory_bytes: int = 0
     instances: int = 0
     knobs: int = 0
+    earlier: Earlier | None = None
 
     @property
     def cost(self) -> tuple[int, int, int, int]:
@@ -79,6 +83,7 @@ class Verdict:
     Attributes:
         winner: a finalist, or the baseline or the default where those are probably best.
         baseline, default: the winner beside them; None where there is none, or it is the winner itself.
+        failed: why contenders are out, by name.
         beats_baseline: shown with 95 % confidence; None where there is no baseline to beat.
         gain: ratio of the winner's goodness to the baseline's; None where there is none.
         estimate: the winner's goodness, over all its runs; this and the ratios to baseline and default
@@ -98,6 +103,7 @@ class Verdict:
     rounds: int
     baseline: Comparison | None = None
     default: Comparison | None = None
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def gain(self) -> Interval | None:

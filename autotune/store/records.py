@@ -111,8 +111,9 @@ class PlanSummary:
 
     Attributes:
         score: the objective's value, in samples per second or seconds.
-        gain: over the baseline, more than 1 is better; None where the baseline failed.
-        default_ratio: over the best default, more than 1 is better; None where the plan does not know it.
+        gain: over the baseline, more than 1 is better; None where the baseline failed or misses a limit.
+        default_ratio: over the best default, more than 1 is better; None where the plan does not know it, or
+            no default meets the limits.
         created_s: Unix time.
     """
 

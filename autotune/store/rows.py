@@ -166,16 +166,22 @@ def plan_summary(row: Row[*tuple[Any, ...]]) -> PlanSummary:
         objective=row.objective,
         configuration=Configuration.from_parameters(row.configuration),
         score=row.score,
-        gain=row.gain,
+        gain=None if _is_unopposed(row.document) else row.gain,
         default_ratio=_default_ratio(row.document),
         created_s=row.created_s,
     )
 
 
+def _is_unopposed(document: str) -> bool:
+    """Whether a plan's baseline is out: older plans state a ratio to it all the same."""
+    return bool(json.loads(document).get("confirmation", {}).get("verdict") == "unopposed")
+
+
 def _default_ratio(document: str) -> float | None:
     """The one figure of listings that has no column; plans of older versions lack it."""
     default = json.loads(document).get("confirmation", {}).get("default")
-    return None if default is None else float(default["ratio"])
+    ratio = None if default is None else default["ratio"]
+    return None if ratio is None else float(ratio)
 
 
 def _failure_kind(result: TrialResult) -> str | None:

@@ -196,6 +196,8 @@ class FakeSession:
 def _is_meant(fault: Fault, assignment: Assignment) -> bool:
     if fault.instance is not None and fault.instance != assignment.instance:
         return False
+    if fault.marker and not Path(fault.marker).exists():
+        return False
     return all(getattr(assignment, name) == wanted for name, wanted in fault.when.items())
 
 

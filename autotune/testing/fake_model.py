@@ -39,8 +39,9 @@ worker's own.
 
 A fault strikes the worker `instance` (absent: every one) when all of `when` holds (of `instances`,
 `threads`, `batch_size`, `sequence_length`, `precision`), at one of `FaultPoint`: `load` (the default),
-`warmup`, or `measure` (the first request after the worker has reported). The faults are those of `FAULTS`,
-some of which take `bytes` or `factor`.
+`warmup`, or `measure` (the first request after the worker has reported). With `while` it does so only while
+the file of that absolute path is there: so neighbours come and go. The faults are those of `FAULTS`, some of
+which take `bytes` or `factor`.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ class Fault:
         instance: index of the worker that it strikes; None = every one.
         when: what must hold, by name.
         amount: `bytes` or `factor`, as the fault takes it.
+        marker: path of the file that must be there; empty = it strikes whatever is there.
     """
 
     fault: str
@@ -102,6 +104,7 @@ class Fault:
     instance: int | None = None
     when: Mapping[str, int | str] = field(default_factory=dict)
     amount: float | None = None
+    marker: str = ""
 
 
 @dataclass(frozen=True)
@@ -196,7 +199,7 @@ def _model(document: object) -> FakeModel:
 
 def _fault(value: object, path: str) -> Fault:
     fields = dict(_object(value, path))
-    _refuse_unknown(fields, ("fault", "at", "instance", "when", "bytes", "factor"), path)
+    _refuse_unknown(fields, ("fault", "at", "instance", "when", "while", "bytes", "factor"), path)
     amounts = [fields[key] for key in ("bytes", "factor") if key in fields]
     instance = fields.get("instance")
     return Fault(
@@ -205,7 +208,14 @@ def _fault(value: object, path: str) -> Fault:
         instance=None if instance is None else _whole(instance, f"{path}.instance"),
         when=_when(fields.get("when", {}), f"{path}.when"),
         amount=_number(amounts[0], f"{path}.bytes or .factor") if amounts else None,
+        marker=_absolute_path(fields["while"], f"{path}.while") if "while" in fields else "",
     )
+
+
+def _absolute_path(value: object, path: str) -> str:
+    if not isinstance(value, str) or not value.startswith("/"):
+        raise _WrongError(f"{path} must be the absolute path of a file, not {value!r:.80}")
+    return value
 
 
 def _faults(value: object, path: str) -> tuple[Fault, ...]:

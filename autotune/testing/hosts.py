@@ -21,6 +21,7 @@ from autotune.testing.weather import (
     Surroundings,
     Weather,
     WeatherMaker,
+    arriving,
     drifting,
     neighboured,
     noisy,
@@ -48,10 +49,14 @@ HOSTS: Mapping[str, WeatherMaker] = {
     "drift": drifting(0.10, 600.0),
     "neighbour": neighboured(60.0, 240.0, in_guest=True),
     "stolen": neighboured(60.0, 240.0, in_guest=False),
+    "late neighbour": arriving(in_guest=True, left=0.5),
+    "late stolen": arriving(in_guest=False, left=0.5),
+    "late on unpinned": arriving(in_guest=True, left=0.1, slows_pinned=False),
 }
 """Weather by name: noise a block of one second; two regimes at speed 1.0 and 0.5 by their mean dwell time;
 5 % of the time at half speed; a drift of 10 % in 10 minutes; a process, or a guest, that comes in the middle
-of a study of five minutes and takes half of one of two cpus."""
+of a study of five minutes and takes half of one of two cpus; the same when its search is over; a process that
+comes then and slows unpinned workers alone, to a tenth."""
 
 
 class VirtualHost:
@@ -60,6 +65,7 @@ class VirtualHost:
     Attributes:
         clock_s: its time; blocks: how many were measured on it; worked_s: seconds of work without noise that
             were done in them; ran_s: seconds that it took.
+        is_confirming: whether the search is over: who waits for that comes then.
     """
 
     def __init__(self, weather: Weather, seed: int) -> None:
@@ -69,6 +75,7 @@ class VirtualHost:
             seed: of the noise that launches and requests have of their own.
         """
         self.clock_s = 0.0
+        self.is_confirming = False
         self.blocks = 0
         self.worked_s = 0.0
         self.ran_s = 0.0
@@ -86,7 +93,9 @@ class VirtualHost:
         self.clock_s += LAUNCH_S
         return math.exp(LAUNCH_NOISE * float(self._own.standard_normal()))
 
-    def block(self, request_s: float, block_s: float, samples_per_request: int = 1) -> Block:
+    def block(
+        self, request_s: float, block_s: float, samples_per_request: int = 1, *, is_pinned: bool = True
+    ) -> Block:
         """Run one instance on all cpus over one window, watched.
 
         Args:
@@ -94,22 +103,25 @@ class VirtualHost:
             block_s: the window goes on to the first completion at or after so many seconds.
         """
         start_s = self.clock_s + PROBING_S
-        ends_s = self._ends_s(request_s, start_s, block_s)
+        weather = self._weather.met_by(is_pinned=is_pinned, is_confirming=self.is_confirming)
+        ends_s = self._ends_s(weather, request_s, start_s, block_s)
         starts_s = (start_s, *ends_s[:-1])
         self.blocks += 1
         self.worked_s += request_s * len(ends_s)
         self.ran_s += ends_s[-1] - start_s
         self.clock_s = ends_s[-1] + PROBING_S
         instance = InstanceBlock(samples_per_request, starts_s, ends_s)
-        conditions = self._conditions(self._weather.around(start_s, ends_s[-1]), ends_s[-1] - start_s)
+        conditions = self._conditions(weather.around(start_s, ends_s[-1]), ends_s[-1] - start_s)
         return Block(start_s, (instance,), conditions)
 
-    def _ends_s(self, request_s: float, start_s: float, block_s: float) -> tuple[float, ...]:
+    def _ends_s(
+        self, weather: Weather, request_s: float, start_s: float, block_s: float
+    ) -> tuple[float, ...]:
         """Two requests or more, back to back until the first completion at or after the end of the window."""
         end_s = start_s + block_s
-        room = self._weather.work_s(start_s, end_s) / request_s
+        room = weather.work_s(start_s, end_s) / request_s
         factors = np.exp(REQUEST_NOISE * self._own.standard_normal(max(2, math.ceil(1.1 * room) + 4)))
-        ends_s = self._weather.ends_s(start_s, request_s * np.cumsum(factors))
+        ends_s = weather.ends_s(start_s, request_s * np.cumsum(factors))
         count = max(2, int(np.searchsorted(ends_s, end_s)) + 1)
         return tuple(ends_s[:count].tolist())
 

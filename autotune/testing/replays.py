@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from autotune.testing.weather import Series, Surroundings, WeatherMaker
+from autotune.testing.weather import Series, Surroundings, Weather, WeatherMaker
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,10 @@ class _Replay:
     def around(self, start_s: float, end_s: float) -> Surroundings:  # noqa: ARG002
         """See `Weather`: what was recorded of that block."""
         return self._blocks[self._index(start_s)].surroundings
+
+    def met_by(self, *, is_pinned: bool, is_confirming: bool) -> Weather:  # noqa: ARG002
+        """See `Weather`: the same for all."""
+        return self
 
     def _index(self, start_s: float) -> int:
         return (self._offset + round(start_s / self._usual_s)) % len(self._blocks)

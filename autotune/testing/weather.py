@@ -89,6 +89,10 @@ class Weather(Protocol):
         """What a watch sees of the window."""
         ...
 
+    def met_by(self, *, is_pinned: bool, is_confirming: bool) -> Weather:
+        """The weather that such workers meet, where it is not the same for all."""
+        ...
+
 
 WeatherMaker = Callable[[int], Weather]
 """Makes the weather of a seed."""
@@ -133,9 +137,39 @@ class Synthetic:
             others_cpus=taken if self._in_guest else 0.0,
         )
 
+    def met_by(self, *, is_pinned: bool, is_confirming: bool) -> Weather:  # noqa: ARG002
+        """See `Weather`: the same for all."""
+        return self
+
     def _probe_s(self, at_s: float) -> tuple[float, ...]:
         step = round(at_s / STEP_S) % self._shown.shape[1]
         return tuple(MULTIPLICATION_S * math.exp(-float(shown)) for shown in self._shown[:, step])
+
+
+class Arriving:
+    """Weather that changes when a search is over: who comes then slows everybody, or the unpinned alone."""
+
+    def __init__(self, before: Weather, after: Weather, *, slows_pinned: bool) -> None:
+        """Begin with what is there before."""
+        self._before = before
+        self._after = after
+        self._slows_pinned = slows_pinned
+
+    def ends_s(self, start_s: float, work_s: Series) -> Series:
+        """See `Weather`: before anybody comes."""
+        return self._before.ends_s(start_s, work_s)
+
+    def work_s(self, start_s: float, end_s: float) -> float:
+        """See `Weather`: before anybody comes."""
+        return self._before.work_s(start_s, end_s)
+
+    def around(self, start_s: float, end_s: float) -> Surroundings:
+        """See `Weather`: before anybody comes."""
+        return self._before.around(start_s, end_s)
+
+    def met_by(self, *, is_pinned: bool, is_confirming: bool) -> Weather:
+        """See `Weather`."""
+        return self._after if is_confirming and (self._slows_pinned or not is_pinned) else self._before
 
 
 def noisy(block: float) -> WeatherMaker:
@@ -195,6 +229,25 @@ def neighboured(
         from_s = np.random.default_rng((seed, 4)).uniform(earliest_s, latest_s)
         own = np.where(_times_s() >= from_s, left, 1.0)
         return _synthetic(seed, block=block, own=own, in_guest=in_guest)
+
+    return make
+
+
+def arriving(*, in_guest: bool, left: float, slows_pinned: bool = True, block: float = 0.01) -> WeatherMaker:
+    """A neighbour as that of `neighboured`, that comes when the search is over and the rounds begin.
+
+    Args:
+        slows_pinned: it slows everybody; else unpinned workers alone, whose threads wait for the one that
+            shares its cpu.
+    """
+
+    def make(seed: int) -> Weather:
+        own = np.full(len(_times_s()), left)
+        return Arriving(
+            _synthetic(seed, block=block),
+            _synthetic(seed, block=block, own=own, in_guest=in_guest),
+            slows_pinned=slows_pinned,
+        )
 
     return make
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -95,6 +95,7 @@ class Ended:
         tried: indices of those to which the search gave a score; rounds: of the contest; seconds: that all of
             it took.
         has_crashed: it ended with an error that is nobody's to handle.
+        is_contradicted: it gave no plan, because its rounds contradicted its search.
     """
 
     world: World
@@ -109,6 +110,7 @@ class Ended:
     rounds: int
     seconds: float
     has_crashed: bool = False
+    is_contradicted: bool = False
 
     @property
     def truth(self) -> float:
@@ -183,8 +185,16 @@ class Study:
         """Who confirms."""
         raise NotImplementedError
 
+    def contender(self, entrant: Entrant) -> Any:
+        """Who takes part in the contest as this entrant."""
+        raise NotImplementedError
+
     def contest(self, contenders: Sequence[Any]) -> Contest:
         """The contest of these."""
+        raise NotImplementedError
+
+    def is_contradicted(self, contest: Contest) -> bool:
+        """Whether the rounds contradict the search, so that there is no plan."""
         raise NotImplementedError
 
     def play(self, contest: Contest, entrants: Sequence[Entrant]) -> Sequence[Run]:
@@ -252,9 +262,10 @@ class Study:
         rival, most_s = (self.rival(), MINUTES * 60 * TRIAL_SHARE) if searches else (None, None)
         rule = self.rule(index, measure, rival, most_s, searches)
         request_s = REQUEST_S / self.world.speeds[index] * host.launch()
+        is_pinned = configuration_of(index).placement != "unpinned"
 
         def block() -> Block:
-            measured = host.block(request_s, measure.block_s)
+            measured = host.block(request_s, measure.block_s, is_pinned=is_pinned)
             self.measured_s += block_seconds(measured)
             return measured
 
@@ -292,13 +303,15 @@ class Study:
         """Run the finalists in rounds, and conclude."""
         if self.is_blind():
             return self.ended(None, (), [], 0)
+        self.host.is_confirming = True
         entrants = self.entrants()
-        contender: Any = vars(contests)["Contender"]
-        contest = self.contest([contender(one.name, one.role, 2, 2**20, 1) for one in entrants])
+        contest = self.contest([self.contender(entrant) for entrant in entrants])
         self.runs = self.play(contest, entrants)
         finalists = tuple(index_of(one) for one in entrants if one.role == "finalist")
         if is_baseline_unseen(self.runs):
             return self.ended(None, finalists, [], contest.rounds)
+        if self.is_contradicted(contest):
+            return replace(self.ended(None, finalists, [], contest.rounds), is_contradicted=True)
         try:
             verdict: Any = contest.verdict()
         except ValueError:
@@ -389,6 +402,16 @@ class Before(Study):
         found += [_entrant(TWIN, "twin", one) for one in finalists.best[:1]]
         found += [_entrant(BASELINE, "baseline", one) for one in (finalists.baseline,) if one]
         return found
+
+    def contender(self, entrant: Entrant) -> Any:
+        """See `Study`."""
+        contender: Any = vars(contests)["Contender"]
+        return contender(entrant.name, entrant.role, 2, 2**20, 1)
+
+    def is_contradicted(self, contest: Contest) -> bool:
+        """See `Study`: nobody asks."""
+        del contest
+        return False
 
     def contest(self, contenders: Sequence[Any]) -> Contest:
         """See `Study`."""
@@ -500,6 +523,17 @@ class After(Before):
         roles = ((TWIN, chosen.twin), (DEFAULT, chosen.default), (BASELINE, chosen.baseline))
         return [*found, *(_entrant(role, role, record) for role, record in roles if record is not None)]
 
+    def contender(self, entrant: Entrant) -> Any:
+        """See `Study`."""
+        from autotune.doubting import earlier_of
+
+        earlier = earlier_of(entrant, self.records, self.known())
+        return replace(super().contender(entrant), earlier=earlier)
+
+    def is_contradicted(self, contest: Contest) -> bool:
+        """See `Study`."""
+        return contest.is_contradicted
+
     def contest(self, contenders: Sequence[Any]) -> Contest:
         """See `Study`."""
         from autotune.search.experience import run_blocks
@@ -509,6 +543,7 @@ class After(Before):
 
     def play(self, contest: Contest, entrants: Sequence[Entrant]) -> Sequence[Run]:
         """See `Study`."""
+        from autotune.rounds import run_contest
         from autotune.search.experience import run_blocks
 
         known, round_s = self.known(), self.round_s()
@@ -521,15 +556,18 @@ class After(Before):
                 return ()
             return tuple(known.deviations(run.entrant.configuration, run.result))
 
-        return run_rounds(
-            contest,
-            entrants,
-            measure=lambda entrant: self.measure(index_of(entrant), fixed),
-            goodness=lambda measurement: goodness(self.spec, measurement),
-            keep=lambda _: None,
-            may_go_on=lambda: self.host.clock_s + round_s <= MINUTES * 60,
-            covariates=covariates,
-        )
+        def play(may_go_on: Callable[[], bool]) -> tuple[Run, ...]:
+            return run_rounds(
+                contest,
+                entrants,
+                measure=lambda entrant: self.measure(index_of(entrant), fixed),
+                goodness=lambda measurement: goodness(self.spec, measurement),
+                keep=lambda _: None,
+                may_go_on=may_go_on,
+                covariates=covariates,
+            )
+
+        return run_contest(contest, play, may_go_on=lambda: self.host.clock_s + round_s <= MINUTES * 60)
 
     def ratios(self, verdict: Any, by_name: Mapping[str, float]) -> list[Claim]:
         """The winner beside baseline and default, and the rivals beside the winner."""

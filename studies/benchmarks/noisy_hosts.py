@@ -16,7 +16,9 @@ noise; on a recording, that of its median block.
 Asked, on every host: plans worse than the best default, or than the baseline, by more than 2 %: at most 1 %;
 the 1.2, 1.5, 2 times better one missed (the plan is not within 2 % of it; no plan at all counts too): at most
 20 %, 2 %, 0 %; intervals of ratios that hold the truth: 93 to 97 %, and of the plan's own value, where the
-host's usual speed is the one without noise.
+host's usual speed is the one without noise; ratios that are off by more than `REACH`: in at most 1 % of the
+studies; studies that give no plan because their rounds contradict their search: at most 1 %, and all of them
+where somebody comes who slows the baseline alone (`DOUBTED`).
 """
 
 from __future__ import annotations
@@ -73,6 +75,13 @@ BETTER = {"1.2": 0.20, "1.5": 0.02, "2": 0.0}
 CHANGING = frozenset(name for name in HOSTS if not name.startswith(("quiet", "noise", "spikes")))
 """Hosts of which nobody can say which speed is the usual one."""
 
+DOUBTED = frozenset({"late on unpinned"})
+"""Hosts whose rounds say nothing of configurations: no plan is how a study is to end there."""
+
+REACH = 1.3
+"""A ratio that is stated and off by more than this factor misleads. Source: `autotune.search.contradiction`,
+which the commit before does not have."""
+
 TOLERANCE = 0.02
 MAX_WORSE = 0.01
 COVERED = (0.93, 0.97)
@@ -84,7 +93,9 @@ class Figures:
 
     Attributes:
         counted: share of the measured seconds that count.
-        no_plan: share of the studies that gave none for noise; crashed: that ended with an error.
+        no_plan: share of the studies that gave none for noise; contradicted: those of them whose rounds
+            contradicted their search; crashed: that ended with an error.
+        misled: whose plan states a ratio that is off by more than `REACH`.
         below_default, below_baseline: whose plan is worse than that by more than 2 %.
         missed: by world, those whose plan is not within 2 % of the better one; untried: those of them whose
             search gave it no score; unseen: in whose rounds it was not.
@@ -99,7 +110,9 @@ class Figures:
     studies: int
     counted: float
     no_plan: Share
+    contradicted: Share
     crashed: Share
+    misled: Share
     below_default: Share
     below_baseline: Share
     missed: Mapping[str, Share]
@@ -182,7 +195,9 @@ def figures(host: str, found: Mapping[str, Sequence[Ended]]) -> Figures:
         studies=len(everything),
         counted=sum(ended.counted_s for ended in everything) / sum(ended.measured_s for ended in everything),
         no_plan=share_of([[ended.winner is None and not ended.has_crashed] for ended in everything]),
+        contradicted=share_of([[ended.is_contradicted] for ended in everything]),
         crashed=share_of([[ended.has_crashed] for ended in everything]),
+        misled=share_of([[is_misleading(ended)] for ended in everything]),
         below_default=share_of([[is_below(ended, ended.world.default)] for ended in everything]),
         below_baseline=share_of([[is_below(ended, 1.0)] for ended in everything]),
         missed={name: share_of([[is_missed(ended)] for ended in found[name]]) for name in BETTER},
@@ -214,6 +229,12 @@ BEST = 2
 def is_below(ended: Ended, speed: float) -> bool:
     """Whether there is a plan that is slower in truth by more than is tolerated."""
     return ended.winner is not None and ended.truth < (1 - TOLERANCE) * speed
+
+
+def is_misleading(ended: Ended) -> bool:
+    """Whether there is a plan that states a ratio which is far from the true one."""
+    off = (abs(math.log(claim.estimate / claim.truth)) for claim in ended.ratios)
+    return ended.winner is not None and max(off, default=0.0) > math.log(REACH)
 
 
 def is_missed(ended: Ended) -> bool:
@@ -322,13 +343,18 @@ def report(found: Mapping[str, Sequence[Figures]]) -> None:
     some = next(iter(found.values()))[0]
     print(f"{some.studies} studies on each host ({', '.join(WORLDS)}); shares in % +- standard error")
     _table(
-        "Plans (asked: worse than the best default or the baseline by > 2 %: at most 1 each)",
-        ("seconds that count", "no plan", "crashed", "< default", "< baseline", "mean loss"),
+        "Plans (asked: misleading, worse than the best default or the baseline by > 2 %: at most 1 each)",
+        (
+            *("seconds that count", "no plan", "contradicted", "crashed"),
+            *("misleading", "< default", "< baseline", "mean loss"),
+        ),
         found,
         lambda one: (
             f"{100 * one.counted:.0f}",
             _words(one.no_plan),
+            _doubted(one),
             _words(one.crashed),
+            _at_most(one.misled, MAX_WORSE),
             _at_most(one.below_default, MAX_WORSE),
             _at_most(one.below_baseline, MAX_WORSE),
             f"{100 * one.loss:.1f}",
@@ -339,7 +365,7 @@ def report(found: Mapping[str, Sequence[Figures]]) -> None:
         tuple(f"{name} times better" for name in BETTER),
         found,
         lambda one: tuple(
-            f"{_at_most(one.missed[name], most)}"
+            f"{_words(one.missed[name]) if one.host in DOUBTED else _at_most(one.missed[name], most)}"
             f" ({100 * one.untried[name].share:.1f}, {100 * one.unseen[name].share:.1f})"
             for name, most in BETTER.items()
         ),
@@ -373,6 +399,14 @@ def _words(share: Share) -> str:
 
 def _at_most(share: Share, most: float) -> str:
     return f"{_words(share)} {'holds' if share.share <= most else 'MISSED'}"
+
+
+def _doubted(figures: Figures) -> str:
+    """How many studies ended because their rounds contradict their search, and whether they should."""
+    if figures.host not in DOUBTED:
+        return _at_most(figures.contradicted, MAX_WORSE)
+    held = figures.contradicted.share >= 1 - MAX_WORSE
+    return f"{_words(figures.contradicted)} {'holds' if held else 'MISSED'}"
 
 
 def _within(share: Share) -> str:

@@ -9,6 +9,7 @@ import pytest
 from autotune.plan.claims import (
     default_words,
     format_probability,
+    gain_words,
     rival_sentences,
     spent_words,
     unprepared_words,
@@ -94,6 +95,24 @@ def test_every_verdict_has_a_sentence(verdict: str, rivals: tuple[Any, ...]) -> 
 )
 def test_the_plan_is_told_beside_the_best_default(changes: dict[str, Any], words: str) -> None:
     assert default_words(confirmed(default=build_default(**changes))) == words
+
+
+def test_a_plan_whose_baseline_is_out_says_why_and_by_how_much() -> None:
+    why = "the baseline misses a limit: its p99 latency is not shown to be within 60.0 ms"
+    plan = confirmed(verdict="unopposed").model_copy(
+        update={"gain": None, "gain_range": None, "no_gain": why}
+    )
+    assert verdict_sentence(plan) == f"There was no baseline to beat: {why}. Confirmed in 3 rounds."
+    assert gain_words(plan) == f"none: {why}"
+    assert gain_words(build_plan()) == "3.00x (95 %: 2.80x to 3.20x)"
+    assert gain_words(build_plan(gain=None, gain_range=None, baseline=None)) == "unknown"
+
+
+def test_where_no_default_meets_the_limits_the_nearest_is_told_without_a_ratio() -> None:
+    missed = "misses the limit of 60.0 ms on p99 latency by 340.0%"
+    default = build_default(ratio=None, ratio_range=None, said="out", missed=missed, is_baseline=True)
+    words = default_words(confirmed(default=default))
+    assert words == f"none that meets the limits; the nearest {missed}: {CONFIGURATION}, the baseline"
 
 
 def test_a_baseline_that_was_alone_is_not_called_the_best_of_the_defaults() -> None:

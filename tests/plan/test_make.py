@@ -139,6 +139,26 @@ def test_a_study_without_a_baseline_has_no_gain() -> None:
     assert (plan.baseline, plan.gain, plan.warnings) == (None, None, ())
 
 
+def test_a_plan_whose_baseline_is_out_has_its_figures_and_no_gain() -> None:
+    plan = make(
+        gain=Interval(210.0, 200.0, 220.0, 0.95, 3), no_gain="the baseline misses a limit: its p99 ..."
+    )
+    assert (plan.gain, plan.gain_range) == (None, None)
+    assert plan.baseline is not None
+    assert parse_plan(format_plan(plan)) == plan
+    assert '"gain": null' in format_plan(plan)
+    assert "no gain to state over the baseline's 40.0 samples/s: the baseline misses a limit" in " ".join(
+        describe(plan).split()
+    )
+
+
+def test_a_document_that_stated_a_ratio_to_a_baseline_that_is_out_is_read_without_it() -> None:
+    unopposed = Confirmation(verdict="unopposed", rounds=3)
+    plan = parse_plan(format_plan(make(confirmation=unopposed, gain=Interval(210.0, 200.0, 220.0, 0.95, 3))))
+    assert (plan.gain, plan.gain_range) == (None, None)
+    assert "210" not in describe(plan)
+
+
 def test_the_figures_of_several_runs_are_put_together_with_their_interval() -> None:
     runs = [build_measurement(request_s=seconds) for seconds in (0.1, 0.11, 0.09)]
     estimate = estimate_from(measured(*runs, instances=1), spec())

@@ -110,9 +110,10 @@ def test_the_best_default_stands_against_the_plan_by_the_inverse_of_its_ratio() 
     [
         None,
         build_default(said="plan", ratio=1.0, ratio_range=None),
-        build_default(is_baseline=True, ratio=PLAN.gain, ratio_range=PLAN.gain_range),
+        build_default(ratio=PLAN.gain, ratio_range=PLAN.gain_range, is_baseline=True),
+        build_default(ratio=None, ratio_range=None, said="out", missed="misses a limit"),
     ],
-    ids=["an older document", "it is the plan", "it is the baseline"],
+    ids=["an older document", "it is the plan", "it is the baseline", "it misses a limit"],
 )
 def test_a_default_that_is_told_otherwise_does_not_stand_against_the_plan(default: Default | None) -> None:
     names = [one.name for one in against_plan(Dossier(confirmed(default=default)))]
@@ -124,6 +125,15 @@ def test_a_default_among_the_runs_has_its_ratio_to_the_baseline() -> None:
     found = {one.name: one for one in over_baseline(Dossier(PLAN, runs=runs))}
     assert found["default"].kind == "default"
     assert found["default"].ratio == pytest.approx(2.4)
+
+
+def test_what_failed_or_misses_a_limit_has_no_ratio_to_the_baseline() -> None:
+    runs = [run(1, "trial 7", 30.0), run(1, "trial 3", 20.0), run(1, "baseline", 10.0)]
+    runs += [replace(run(1, "default", 24.0), violations={"latency": 0.2})]
+    first, *others = PLAN.confirmation.rivals
+    failed = first.model_copy(update={"standing": "failed", "ratio": None})
+    found = over_baseline(Dossier(confirmed(rivals=(failed, *others)), runs=tuple(runs)))
+    assert [one.name for one in found] == ["plan"]
 
 
 def test_only_the_baseline_is_taken_for_the_baseline() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -252,6 +253,14 @@ def test_a_plan_alone_shows_what_it_carries_and_says_what_is_missing() -> None:
         ),
         ({"verdict": "unopposed", "baseline": None, "gain": None}, "there is no baseline to compare it with"),
         (
+            {"verdict": "unopposed", "gain": None, "no_gain": "the baseline misses a limit by 340 %"},
+            "there is no baseline to compare it with. The baseline misses a limit by 340 %. It reached",
+        ),
+        (
+            {"verdict": "unconfirmed", "gain": None, "no_gain": "the baseline misses a limit by 340 %"},
+            "Not confirmed: the search measured 30.0 samples/s. The baseline misses a limit by 340 %.",
+        ),
+        (
             {"verdict": "unconfirmed"},
             "Not confirmed: by the search's own figures, the plan serves 3.00 times",
         ),
@@ -273,6 +282,25 @@ def test_an_unpinned_plan_that_was_not_confirmed_is_not_said_to_beat_itself() ->
     words = read(Dossier(plan.model_copy(update={"confirmation": confirmation}))).words
     assert "nothing better than the out-of-box configuration" in words
     assert "serves" not in words
+
+
+@pytest.mark.parametrize("confirms", [True, False])
+def test_the_page_of_a_study_whose_defaults_miss_a_limit_states_no_ratio_to_any(
+    dossier_of: Callable[..., Dossier], confirms: bool
+) -> None:
+    limits = {"limits": {"latency": {"percentile": 90.0, "max_s": 0.2}}}
+    dossier = dossier_of(spec_values=limits, baseline_seconds=5.0, confirms=confirms)
+    assert dossier.plan.gain is None
+    assert dossier.plan.baseline is not None
+    default = dossier.plan.confirmation.default
+    assert default is not None
+    assert (default.ratio, default.said) == (None, "out")
+    reader = read(dossier)
+    assert "The baseline misses" in reader.words
+    assert "none that meets the limits; the nearest misses" in reader.words
+    assert "as the baseline" not in reader.words
+    trials = reader.rows.index(["trial", "configuration", "score", "gain", "outcome"])
+    assert {row[3] for row in reader.rows[trials + 1 :]} == {""}
 
 
 EVIL = '<script>alert("x")</script><img src=http://example.invalid/x> $a$ \x1b[31m\x00 \ud800'

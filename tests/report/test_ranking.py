@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.errors import NoPlanError
-from autotune.report.ranking import best, gain, measured_baseline, no_plan_error, ranked
+from autotune.report.ranking import (
+    best,
+    gain,
+    measured_baseline,
+    missed_words,
+    no_plan_error,
+    ranked,
+    why_no_gain,
+)
 from autotune.report.scores import format_score
 from autotune.report.top import top_table
 from autotune.spec.configuration import Configuration
@@ -23,6 +31,7 @@ THROUGHPUT = StudySpec(
     scenario="offline",
     limits=Limits(latency=LatencyLimit(percentile=99.0, max_s=0.02), memory_bytes=2**30),
 )
+SERVER = THROUGHPUT.model_copy(update={"scenario": "server"})
 LATENCY = THROUGHPUT.model_copy(update={"objective": Objective(kind="latency", percentile=95.0)})
 
 
@@ -87,6 +96,40 @@ def test_a_failed_baseline_gives_no_gain() -> None:
 def test_a_gain_above_1_is_better_for_both_objectives() -> None:
     assert gain(a_trial(1, 20.0), a_trial(0, 10.0), THROUGHPUT) == 2
     assert gain(a_trial(1, 0.01), a_trial(0, 0.02), LATENCY) == 2
+
+
+def test_nothing_has_a_gain_over_a_baseline_that_misses_a_limit_and_it_is_said_by_how_much() -> None:
+    missing = a_trial(0, 1.0, {"latency": 3.4, "memory": 0.1})
+    assert gain(a_trial(1, 442.0), missing, THROUGHPUT) is None
+    assert gain(missing, missing, THROUGHPUT) is None
+    assert why_no_gain(missing, a_trial(1, 442.0), THROUGHPUT) == (
+        "the baseline misses the limit of 20.0 ms on p99 latency by 340.0% and the limit of 1.0 GiB on "
+        "memory by 10.0%"
+    )
+    assert missed_words(a_trial(0, 1.0, {"latency": -0.1}), THROUGHPUT) == ""
+
+
+def test_what_misses_a_limit_has_no_gain_itself() -> None:
+    assert gain(a_trial(1, 50.0, {"memory": 0.01}), a_trial(0, 1.0), THROUGHPUT) is None
+
+
+def test_a_server_that_bears_almost_no_rate_is_no_baseline() -> None:
+    hardly, plan = a_trial(0, 0.3), a_trial(1, 63.0)
+    assert gain(plan, hardly, SERVER) is None
+    assert why_no_gain(hardly, plan, SERVER) == (
+        "the baseline bears almost no rate: 0.300 samples/s beside 63.0 samples/s"
+    )
+    assert gain(a_trial(1, 29.0), hardly, SERVER) is not None
+    assert gain(plan, hardly, THROUGHPUT) == 210
+    assert why_no_gain(hardly, None, SERVER) == ""
+
+
+def test_the_table_has_no_gain_beside_a_baseline_that_misses_a_limit() -> None:
+    trials = [a_trial(0, 1.0, {"latency": 3.4}), a_trial(1, 442.0), a_trial(2, 300.0)]
+    _, rows = top_table(trials, THROUGHPUT)
+    assert [(row[0], row[-1]) for row in rows] == [("1", "none"), ("2", "none"), ("baseline", "none")]
+    _, rows = top_table([a_trial(0, None, failure="crash"), a_trial(1, 5.0)], THROUGHPUT)
+    assert [row[-1] for row in rows] == ["unknown"]
 
 
 def test_without_a_plan_the_nearest_configuration_is_named_with_every_miss() -> None:

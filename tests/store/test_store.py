@@ -17,7 +17,7 @@ from autotune.errors import StoreError
 from autotune.spec.configuration import POLICIES, PRECISIONS, Configuration
 from autotune.store.records import ConfirmationRecord, StudyRecord, TrialRecord
 from autotune.store.store import StudyStore, open_store, read_store
-from autotune.testing.plans import build_plan
+from autotune.testing.plans import build_default, build_plan
 from autotune.trial.measurement import Failure, FailureKind
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -231,6 +231,18 @@ def test_plans_are_listed_newest_first_with_what_a_table_shows(url: str, study: 
         assert [plan.id for plan in store.plans("other")] == ["other-ccc333"]
         with pytest.raises(StoreError, match="no study 'othr'"):
             store.plans("othr")
+
+
+def test_a_plan_whose_baseline_is_out_is_listed_without_a_gain(url: str, study: StudyRecord) -> None:
+    """Older plans state a ratio to a baseline that failed or misses a limit."""
+    plan = build_plan()
+    default = build_default(ratio=None, ratio_range=None, said="out", missed="misses a limit")
+    done = plan.confirmation.model_copy(update={"verdict": "unopposed", "default": default})
+    with open_store(url) as store:
+        store.create_study(study)
+        store.save_plan(plan.model_copy(update={"confirmation": done}))
+        (listed,) = store.plans()
+    assert (listed.gain, listed.default_ratio) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from autotune.testing.hosts import HOSTS, VirtualHost
@@ -43,6 +45,33 @@ def test_the_same_study_ends_the_same_way() -> None:
 @pytest.mark.parametrize("disturbed", ["keep", "drop", "correct"])
 def test_studies_can_be_played_with_every_treatment_of_disturbed_blocks(disturbed: str) -> None:
     assert ended("2", 2, host="noise 10 %", disturbed=disturbed).winner is not None
+
+
+def test_a_study_whose_baseline_fell_when_the_search_was_over_gives_no_plan() -> None:
+    study = ended("1.5", 1, host="late on unpinned")
+    assert study.is_contradicted
+    assert (study.winner, study.ratios) == (None, ())
+    assert study.rounds >= 6
+
+
+@pytest.mark.parametrize("host", ["late neighbour", "late stolen"])
+@pytest.mark.parametrize("disturbed", ["keep", "correct"])
+def test_a_study_that_somebody_slows_alike_when_its_search_is_over_has_a_plan(
+    host: str, disturbed: str
+) -> None:
+    study = ended("2", 1, host=host, disturbed=disturbed)
+    assert not study.is_contradicted
+    assert study.truth == max(study.world.speeds)
+    assert all(claim.estimate == pytest.approx(claim.truth, rel=0.1) for claim in study.ratios)
+
+
+def test_a_study_that_stated_a_wrong_ratio_is_counted() -> None:
+    wrong = replace(of(winner=2), ratios=(Claim(2.0, 1.9, 2.1, 1.2),))
+    right = replace(of(winner=2), ratios=(Claim(1.3, 1.2, 1.4, 1.2),))
+    doubted = replace(of(winner=None), is_contradicted=True)
+    found = figures("quiet", {name: [wrong, right, doubted, right] for name in WORLDS})
+    assert found.misled.share == pytest.approx(0.25)
+    assert found.contradicted.share == pytest.approx(0.25)
 
 
 def test_figures_count_what_was_missed_and_what_is_worse() -> None:

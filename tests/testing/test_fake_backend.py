@@ -149,6 +149,7 @@ def test_more_work_and_more_company_never_take_less(data: st.DataObject) -> None
             document(faults=[{"fault": "crash", "instance": "all"}]),
             "faults[0].instance must be a whole number",
         ),
+        (document(faults=[{"fault": "crash", "while": "gone"}]), "faults[0].while must be the absolute path"),
     ],
 )
 def test_a_wrong_file_is_refused_with_the_place_and_what_is_allowed(text: str, words: str) -> None:

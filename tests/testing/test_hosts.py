@@ -121,6 +121,27 @@ def test_a_neighbour_takes_half_of_one_cpu_and_is_seen_where_it_is(name: str, is
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "pinned", "unpinned"),
+    [("late neighbour", 0.5, 0.5), ("late stolen", 0.5, 0.5), ("late on unpinned", 1.0, 0.1)],
+)
+def test_who_comes_when_the_search_is_over_slows_whom_its_name_says(
+    name: str, pinned: float, unpinned: float
+) -> None:
+    host = VirtualHost(HOSTS[name](1), 1)
+
+    def speeds() -> tuple[float, float]:
+        blocks = [
+            [host.block(0.1, 1.0, is_pinned=is_pinned) for _ in range(20)] for is_pinned in (True, False)
+        ]
+        ours, theirs = (math.exp(statistics.median(log_values(own))) for own in blocks)
+        return ours, theirs
+
+    assert speeds() == pytest.approx((1.0, 1.0), rel=0.02)
+    host.is_confirming = True
+    assert speeds() == pytest.approx((pinned, unpinned), rel=0.02)
+
+
 def test_spikes_last_for_their_share_of_the_time() -> None:
     logs = [value for blocks in of_seeds("spikes", 10) for value in log_values(blocks)]
     # At half speed for 5 % of the time, so that this much of the work is missing.
