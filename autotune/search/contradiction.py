@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 
-from autotune.search.posterior import Posterior
+from autotune.search.posterior import Posterior, Prior
 from autotune.statistics.linear import TAILS
 from autotune.statistics.paired import t_quantile
 from autotune.statistics.spread import deviation
@@ -161,9 +161,20 @@ def _noise_of_pair(
 def _unsureness(known: Mapping[str, Earlier], posterior: Posterior, name: str, other: str) -> float:
     """Standard error of that by the slopes, as far as conditions changed for one more than for the other."""
     moved = zip(_moved(known[name], posterior, name), _moved(known[other], posterior, other), strict=True)
-    return math.hypot(
-        *(error * (own - its) for error, (own, its) in zip(posterior.prior.errors, moved, strict=True))
-    )
+    errors = _slope_errors(posterior.prior)
+    return math.hypot(*(error * (own - its) for error, (own, its) in zip(errors, moved, strict=True)))
+
+
+def _slope_errors(prior: Prior) -> list[float]:
+    """How unsure each slope is: by its error, and by how far the search took it from what was expected.
+
+    A search whose host changed a few times only may find any slope and be sure of it.
+    """
+    expected = prior.expected or prior.slopes
+    return [
+        math.hypot(error, slope - before)
+        for error, slope, before in zip(prior.errors, prior.slopes, expected, strict=True)
+    ]
 
 
 def _moved(seen: Earlier, posterior: Posterior, name: str) -> tuple[float, ...]:

@@ -96,6 +96,7 @@ class Experience:
             errors=tuple(
                 math.hypot(error, BETWEEN_LAUNCHES) for error in self.correction.errors[: len(slopes)]
             ),
+            expected=tuple(covariate.slope for covariate in COVARIATES[: len(slopes)]),
         )
 
     def earlier(self, configuration: Configuration, measurement: Measurement, *, among: int = 1) -> Earlier:

@@ -51,11 +51,13 @@ class Prior:
     Attributes:
         noise: of one run's log goodness within its round.
         slopes: of log goodness on each covariate; errors: their standard errors.
+        expected: what the slopes were expected to be before the search; empty = what they are.
     """
 
     noise: ScalePrior = LEAST_NOISE
     slopes: tuple[float, ...] = ()
     errors: tuple[float, ...] = ()
+    expected: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

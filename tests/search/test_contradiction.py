@@ -76,7 +76,8 @@ def test_a_baseline_that_fell_is_doubted_with_its_figures_and_runs_on() -> None:
     baseline = fight.compared()[0]
     assert fallen(fight) == ["baseline"]
     assert baseline.contradiction is not None
-    assert (baseline.before, baseline.now) == (270.0, pytest.approx(10.0, rel=0.02))
+    assert baseline.before == 270.0
+    assert baseline.now == pytest.approx(10.0, rel=0.02)
     assert baseline.contradiction.times == pytest.approx(27.0, rel=0.05)
     assert baseline.contradiction.allowed == REACH
     assert not fight.extend(), "more rounds were run already"
@@ -173,8 +174,9 @@ def test_rounds_that_jump_for_everybody_excuse_what_the_search_could_not_know() 
 def test_a_correction_that_is_unsure_excuses_what_it_may_have_got_wrong() -> None:
     """The baseline's runs met a host that gave half, as a search that saw nothing of the kind corrects it."""
 
-    def fought(error: float) -> Contest:
-        prior = Prior(noise=ScalePrior(0.015, 3.0), slopes=(0.5,), errors=(error,))
+    def fought(error: float, *, expected: float = 0.5) -> Contest:
+        noise = ScalePrior(0.015, 3.0)
+        prior = Prior(noise, slopes=(0.5,), errors=(error,), expected=(expected,))
         contenders = [
             Contender("a", "finalist", earlier=Earlier(500.0, 0.015, (0.0,))),
             Contender("baseline", "baseline", earlier=Earlier(270.0, 0.015, (0.0,))),
@@ -189,6 +191,7 @@ def test_a_correction_that_is_unsure_excuses_what_it_may_have_got_wrong() -> Non
 
     assert fallen(fought(0.01)) == ["baseline"]
     assert fallen(fought(0.7)) == []
+    assert fallen(fought(0.01, expected=1.2)) == [], "found far from what such slopes are"
 
 
 def test_chance_alone_hardly_ever_makes_a_contradiction() -> None:
