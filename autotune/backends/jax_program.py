@@ -166,6 +166,7 @@ def write_code(folder: Path, shape: Shape, code: Any) -> None:
     file = _code_file(folder, shape)
     file.parent.mkdir(exist_ok=True)
     content, _, _ = serialize(code)
+    file.unlink(missing_ok=True)  # it may be a link to another artifact's, which nobody writes
     file.write_bytes(content)
 
 

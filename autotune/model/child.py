@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -90,8 +91,21 @@ def run_child(
 
 
 def inherited_variables() -> dict[str, str]:
-    """What a child's environment begins with."""
-    return {name: os.environ[name] for name in CHILD_VARIABLES if name in os.environ}
+    """Give what a child's environment begins with."""
+    inherited = {name: os.environ[name] for name in CHILD_VARIABLES if name in os.environ}
+    return {**_stand_ins(), **inherited}
+
+
+def _stand_ins() -> dict[str, str]:
+    """A home and a name for a user that is in no list, such as one that a container was started with.
+
+    Libraries ask for them when they are imported, if only to know where a cache would lie.
+    """
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return {"HOME": tempfile.gettempdir(), "LOGNAME": f"user-{os.geteuid()}"}
+    return {}
 
 
 def _communicate(

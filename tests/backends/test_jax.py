@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -114,6 +115,24 @@ class TestJax(BackendContract):
         folders = (compiled.directory, probes["fp32"].artifact.directory)
         assert len(set(folders)) == 2
         assert len({(folder / "weights" / "00000.npy").stat().st_ino for folder in folders}) == 1
+
+    def test_a_shape_that_the_other_artifact_has_code_for_is_written_beside_it_and_not_into_it(
+        self, probes: Mapping[Precision, Probe], contract_model: str, contract_cache: Path
+    ) -> None:
+        """Only root could write into it."""
+        others = sorted(probes["fp32"].artifact.directory.glob("code/*"))
+        before = {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in others}
+        shapes = [tuple(map(int, re.findall("[0-9]+", file.stem)[:2])) for file in others]
+        model = resolve_model(contract_model, base=Path("/"), seed=0, offline=True)
+        isa, cache = read_machine().isa, ArtifactCache(contract_cache)
+        made = prepare_artifact(
+            model, "jax", "fp32", isa, cache, timeout_s=self.timeout_s, shapes=[(b, t) for b, t in shapes]
+        )
+        assert before
+        assert {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in others} == before
+        for file in others:
+            copy = made.directory / "code" / file.name
+            assert copy.stat().st_ino != file.stat().st_ino
 
     def test_the_precision_and_the_threads_are_read_back(self, compiled: Artifact) -> None:
         seen = ask(compiled.directory, SHAPE, threads=3)

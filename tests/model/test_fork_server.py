@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from autotune import errors
+from autotune.model.child import inherited_variables
 from autotune.model.fork_server import ForkServer
 
 MODULE = """
@@ -56,6 +59,8 @@ serve_forks(handle, import_slowly)
 """
 SLEEPER = """
 import sys
+import tempfile
+from autotune.model.child import inherited_variables
 from autotune.model.fork_server import ForkServer
 ForkServer("served", {}).run({"do": "sleep", "file": sys.argv[1]}, timeout_s=60, variables={})
 """
@@ -221,3 +226,28 @@ def test_ctrl_c_leaves_neither_child_nor_server(server: ForkServer, tmp_path: Pa
     parent.send_signal(signal.SIGINT)
     assert parent.wait(10) != 0
     wait_until(lambda: not is_alive(child) and not is_alive(helper))
+
+
+UNKNOWN_USER = """
+import json, os, pwd
+from autotune.model.child import inherited_variables
+os.setgroups([]); os.setgid(12345); os.setuid(12345)
+print(json.dumps(inherited_variables()))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody whom nobody knows")
+@pytest.mark.parametrize("home", [None, "/home/of/mine"])
+def test_children_of_a_user_whom_nobody_knows_have_a_home_and_a_name(home: str | None) -> None:
+    """NNCF asks for a home when it is imported; getpass, which torch asks, for a name."""
+    known = {name: value for name, value in os.environ.items() if name != "HOME"}
+    environment = known if home is None else {**known, "HOME": home}
+    command = [sys.executable, "-c", UNKNOWN_USER]
+    found = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
+    assert found["HOME"] == (home or tempfile.gettempdir())
+    assert found["LOGNAME"] == "user-12345"
+
+
+def test_children_of_a_known_user_have_what_the_parent_has() -> None:
+    assert inherited_variables().get("HOME") == os.environ.get("HOME")
+    assert "LOGNAME" not in inherited_variables()
