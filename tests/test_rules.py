@@ -32,6 +32,7 @@ ROOMS = (
     "preflight",
     "pricing",
     "foresight",
+    "changes",
     "measuring",
     "spending",
     "references",
