@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from autotune.backends.availability import require_engine
+from autotune.comparable import notes_on, notes_on_models, notes_on_variants, refuse_other_questions
 from autotune.dueling import Bounds, Dueling, advice
-from autotune.errors import AutotuneError, PlanError
+from autotune.errors import AutotuneError
 from autotune.measuring import Bench
 from autotune.placement.place import place
 from autotune.plan.document import Plan
@@ -18,18 +19,15 @@ from autotune.preflight import Setup
 from autotune.report.progress import Observer
 from autotune.reviving import (
     Origin,
-    differences,
     prepared_commands,
     refusal_of,
     refusal_of_plan,
     set_up_plan,
-    spec_of,
     stored_commands,
 )
 from autotune.rounds import Entrant, Run
 from autotune.search.duel import Duel
 from autotune.search.knobs import require_knobs
-from autotune.search.resume import study_differences
 from autotune.search.score import limits_missed
 from autotune.search.serving import require_serving
 from autotune.spec.configuration import Configuration
@@ -39,9 +37,6 @@ from autotune.statistics.paired import Interval
 from autotune.trial.lock import Waits
 from autotune.trial.measurement import TrialResult
 from autotune.trial.watch import Watch
-
-COMPARED = ("problem", "objective", "scenario")
-"""Parts of a study that both plans must have in common, beside `limits` where they decide a server's rate."""
 
 A, B = "A", "B"
 
@@ -134,8 +129,8 @@ def compare_plans(
         ComparisonInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
     """
     where, watcher, watch, waits = origin or Origin(), observer or Observer(), Watch(), Waits()
-    _refuse_other_questions(a, b)
-    notes = (*_notes_on(a, where), *_notes_on(b, where), *_notes_on_models(a, b))
+    refuse_other_questions(a, b)
+    notes = (*notes_on(a, where), *notes_on(b, where), *notes_on_models(a, b))
     setup_a, setup_b = set_up_plan(a, where), set_up_plan(b, where)
     for name, plan, setup in ((A, a, setup_a), (B, b, setup_b)):
         with _speaking_of(name, plan.configuration):
@@ -180,7 +175,7 @@ def compare_configurations(
     watcher.files_read(setup.files)
     bench = Bench(setup, watcher)
     sides = tuple(_side_of_configuration(name, one, bench) for name, one in ((A, a), (B, b)))
-    refusals, notes = (refusal_of(a, bench), refusal_of(b, bench)), _notes_on_variants(a, b, setup.spec)
+    refusals, notes = (refusal_of(a, bench), refusal_of(b, bench)), notes_on_variants(a, b, setup.spec)
     return _compare_fit(sides, refusals, notes, bounds or Bounds(), watcher, bench.waits)
 
 
@@ -220,61 +215,6 @@ def _refuse_impossible(configuration: Configuration, setup: Setup) -> None:
     require_knobs(configuration, kind, setup.machine.isa)
     require_serving(configuration, setup.spec)
     place(configuration, setup.machine)
-
-
-def _notes_on_variants(a: Configuration, b: Configuration, spec: StudySpec) -> tuple[str, ...]:
-    if a.model == b.model:
-        return ()
-    return (f"the models differ: A runs {spec.source_of(a)}, B runs {spec.source_of(b)}",)
-
-
-def _refuse_other_questions(a: Plan, b: Plan) -> None:
-    one, other = _question(a), _question(b)
-    if all(asked["problem"]["texts_file_digest"] for asked in (one, other)):
-        # The tokenizer is the model's, and no part of the question.
-        one, other = _of_texts_alone(one), _of_texts_alone(other)
-    if different := study_differences(one, other):
-        raise PlanError(
-            f"the plans {a.id} and {b.id} answer different questions: {'; '.join(different)}",
-            remedy="compare plans of the same problem, objective and scenario",
-        )
-
-
-def _question(plan: Plan) -> dict[str, Any]:
-    spec = spec_of(plan)
-    parts = (*COMPARED, "limits") if spec.scenario == "server" else COMPARED
-    return {part: value for part, value in spec.model_dump(mode="json").items() if part in parts}
-
-
-def _of_texts_alone(asked: dict[str, Any]) -> dict[str, Any]:
-    """A question whose texts are known by their file's digest."""
-    problem = asked["problem"]
-    return {**asked, "problem": {**problem, "texts_digest": problem["texts_file_digest"]}}
-
-
-def _notes_on(plan: Plan, origin: Origin) -> tuple[str, ...]:
-    """Under what other versions the plan was made.
-
-    Raises:
-        PlanError: it was made on another machine, or of a model that is another one now.
-    """
-    found = differences(plan, origin)
-    if stale := (*found.machine, *found.model):
-        raise PlanError(
-            f"the plan {plan.id} is stale: {'; '.join(stale)}", remedy="run `autotune tune` again here"
-        )
-    if not found.versions:
-        return ()
-    return (
-        f"plan {plan.id} was made with other versions, and runs with today's: {'; '.join(found.versions)}",
-    )
-
-
-def _notes_on_models(a: Plan, b: Plan) -> tuple[str, ...]:
-    one, other = (str(plan.model.get("source")) for plan in (a, b))
-    if a.model.get("digest") == b.model.get("digest"):
-        return ()
-    return (f"the models differ: A runs {one}, B runs {other}",)
 
 
 def _compare_fit(

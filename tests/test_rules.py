@@ -43,6 +43,7 @@ ROOMS = (
     "reviving",
     "dueling",
     "verification",
+    "comparable",
     "comparison",
     "series",
     "cli",
