@@ -72,6 +72,7 @@ class Setup:
         versions: of autotune, Python, the kernel and every library that decides speed, those that its knobs
             may preload included.
         left_out: what has no room in memory, and is not searched.
+        warnings: of what may not have it.
     """
 
     spec: StudySpec
@@ -81,6 +82,7 @@ class Setup:
     space: SearchSpace
     versions: dict[str, str]
     left_out: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def variant(self, configuration: Configuration) -> Variant:
         """The model that a configuration runs."""
@@ -98,7 +100,8 @@ class Survey:
 
     Attributes:
         by_variant: those of the engines that can run each model.
-        left_out: engines, precisions and knobs that are not searched, and why.
+        left_out: engines, precisions, knobs and configurations that are not searched, and why.
+        warnings: of what may run out of memory; empty before `weighed`.
     """
 
     spec: StudySpec
@@ -107,6 +110,7 @@ class Survey:
     by_variant: Mapping[str, Engines]
     space: SearchSpace
     left_out: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     def weighed(self, spec: StudySpec, models: Mapping[str, ResolvedModel]) -> Survey:
         """The same with room in memory, ordered by how large several models are, without needless padding.
@@ -118,8 +122,8 @@ class Survey:
             PlacementError: the baseline has no room in memory, or nothing has.
         """
         ordered = self._ordered(spec, models)
-        space, without_room = with_room(ordered.space, self.machine, weights_of(models))
-        return replace(ordered, space=space, left_out=(*self.left_out, *without_room))
+        space, without_room, warnings = with_room(ordered.space, self.machine, weights_of(models))
+        return replace(ordered, space=space, left_out=(*self.left_out, *without_room), warnings=warnings)
 
     def _ordered(self, spec: StudySpec, models: Mapping[str, ResolvedModel]) -> Survey:
         """The same, ordered by how large several models are, without padding where there is no mask."""
@@ -186,6 +190,7 @@ def set_up(surveyed: Survey, *, base: Path, offline: bool) -> Setup:
             **_preloadable(spec, space.knobs),
         },
         left_out=weighed.left_out[len(surveyed.left_out) :],
+        warnings=weighed.warnings,
     )
 
 

@@ -25,7 +25,7 @@ def print_outlook(spec: StudySpec, *, base: Path, offline: bool, as_json: bool) 
     models, absent = _models_here(spec, base=base, offline=offline)
     surveyed = surveyed.weighed(check_models(spec, models, base), models)
     notes = [f"not searched: {reason}" for reason in surveyed.left_out]
-    notes += [*absent, *_comparison_notes(spec)]
+    notes += [*(f"warning: {warning}" for warning in surveyed.warnings), *absent, *_comparison_notes(spec)]
     if as_json:
         output.result_json(outlook_document(surveyed, notes))
     else:
