@@ -75,6 +75,7 @@ class Setup:
             may preload included.
         files: what was read of those that the study names.
         left_out: what has no room in memory, and is not searched.
+        warnings: of what may not have it.
     """
 
     spec: StudySpec
@@ -85,6 +86,7 @@ class Setup:
     versions: dict[str, str]
     files: tuple[FileRead, ...] = ()
     left_out: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def variant(self, configuration: Configuration) -> Variant:
         """The model that a configuration runs."""
@@ -102,7 +104,8 @@ class Survey:
 
     Attributes:
         by_variant: those of the engines that can run each model.
-        left_out: engines, precisions and knobs that are not searched, and why.
+        left_out: engines, precisions, knobs and configurations that are not searched, and why.
+        warnings: of what may run out of memory; empty before `weighed`.
     """
 
     spec: StudySpec
@@ -111,6 +114,7 @@ class Survey:
     by_variant: Mapping[str, Engines]
     space: SearchSpace
     left_out: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     def weighed(self, spec: StudySpec, models: Mapping[str, ResolvedModel]) -> Survey:
         """The same with room in memory, ordered by how large several models are, without needless padding.
@@ -122,8 +126,8 @@ class Survey:
             PlacementError: the baseline has no room in memory, or nothing has.
         """
         ordered = self._ordered(spec, models)
-        space, without_room = with_room(ordered.space, self.machine, weights_of(models))
-        return replace(ordered, space=space, left_out=(*self.left_out, *without_room))
+        space, without_room, warnings = with_room(ordered.space, self.machine, weights_of(models))
+        return replace(ordered, space=space, left_out=(*self.left_out, *without_room), warnings=warnings)
 
     def _ordered(self, spec: StudySpec, models: Mapping[str, ResolvedModel]) -> Survey:
         """The same, ordered by how large several models are, without padding where there is no mask."""
@@ -187,6 +191,7 @@ def set_up(surveyed: Survey, *, base: Path, offline: bool) -> Setup:
         versions=study_versions(spec, surveyed.engines, space),
         files=read_files(spec, models, base),
         left_out=weighed.left_out[len(surveyed.left_out) :],
+        warnings=weighed.warnings,
     )
 
 

@@ -93,8 +93,7 @@ def tune(
     watcher.surveyed(surveyed.left_out)
     setup = set_up(surveyed, base=folder, offline=offline)
     watcher.files_read(setup.files)
-    if setup.left_out:
-        watcher.surveyed(setup.left_out)
+    watcher.weighed(setup.left_out, setup.warnings)
     with one_run(store, spec.name), open_store(store) as opened:
         search = begin_or_resume(setup, opened)
         run = _Run(setup, opened, search, watcher, records=list(opened.trials(spec.name)))

@@ -41,6 +41,7 @@ LONGEST = (
     "test_tuning.py",
     "emulator/test_sockets.py",
     "test_measuring.py",
+    "test_changed_machine.py",
     "backends/test_matrix.py",
     "test_second_stage.py",
     "emulator/test_limits.py",

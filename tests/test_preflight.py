@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from autotune.errors import ModelError, ResumeError, StudyFileError
+from autotune.cli.exits import EXIT_CODES
+from autotune.errors import ModelError, PlacementError, ResumeError, StudyFileError
 from autotune.model.inputs import InputsDescription
-from autotune.model.sources import ResolvedModel
+from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.preflight import Setup, begin_or_resume, check_models, refuse_misfit, set_up, survey, unsplit
 from autotune.search.knobs import Choices, KnobSpace
 from autotune.search.space import SearchSpace, build_space
@@ -199,3 +202,40 @@ def test_a_study_of_requests_that_differ_goes_on_with_the_libraries_that_made_th
 def test_a_study_that_did_not_know_these_libraries_goes_on(streaming: Setup, tmp_path: Path) -> None:
     begin(streaming, tmp_path, tokenizers=None, numpy=None)
     begin(streaming, tmp_path)
+
+
+IN_CGROUP = """
+import os, sys
+from pathlib import Path
+Path(sys.argv[1], "cgroup.procs").write_text(str(os.getpid()))
+sys.argv = ["autotune", "tune", "study.yaml", "--dry-run"]
+from autotune.cli.main import main
+main()
+"""
+
+
+def test_a_model_that_the_memory_limit_does_not_hold_is_refused_before_anything_is_prepared(
+    tmp_path: Path, memory_cgroup: Path
+) -> None:
+    problem = "problem: {batch_size: 1, sequence_length: 8}"
+    (tmp_path / "study.yaml").write_text(f"model: random:bert-large\n{problem}\n")
+    command = [sys.executable, "-c", IN_CGROUP, str(memory_cgroup)]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == EXIT_CODES[PlacementError], ended.stderr
+    assert "the baseline" in ended.stderr
+    assert "for the weights of one instance" in ended.stderr
+    assert "286.1 MiB within the memory limit of the cgroup" in ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
+
+
+def test_a_study_says_what_it_leaves_out_for_want_of_memory(tmp_path: Path) -> None:
+    spec = study_of("random:minilm-l6", {"batch_size": 1, "sequence_length": 8})
+    found = survey(spec)
+    model = resolve_model("random:minilm-l6", base=tmp_path, seed=0, offline=True)
+    small = replace(found, machine=replace(found.machine, memory_limit_bytes=64 << 20))
+    with pytest.raises(PlacementError, match=r"the baseline, .* 64\.0 MiB within the memory limit"):
+        small.weighed(spec, {"": model})
+    tight = replace(found, machine=replace(found.machine, memory_limit_bytes=100 << 20))
+    weighed = tight.weighed(spec, {"": model})
+    assert weighed.left_out == found.left_out
+    assert len(found.machine.allowed_cores) < 2 or "may run out of memory" in weighed.warnings[0]

@@ -33,6 +33,7 @@ from autotune.backends.registry import get_backend
 from autotune.backends.streams import STREAM, write_stream
 from autotune.backends.transformers_model import import_torch_and_transformers
 from autotune.errors import AutotuneError, MemoryShortageError, PreparationError, UnsupportedError
+from autotune.files import is_out_of_space
 from autotune.model.agreement import Agreement, measure_agreement
 from autotune.model.cache import unusable
 from autotune.model.calibration import CalibrationSource
@@ -208,7 +209,7 @@ def _explain(error: BaseException, request: dict[str, Any]) -> PreparationError:
         )
     if any(phrase in words for phrase in WANT_OF_SPACE):
         error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+    if isinstance(error, OSError) and _is_of_cache(error, Path(request["root"])):
         return unusable(Path(request["root"]), error)
     first = next(iter(words.splitlines()), "")
     return PreparationError(
@@ -216,6 +217,14 @@ def _explain(error: BaseException, request: dict[str, Any]) -> PreparationError:
         f" {type(error).__name__}: {first}",
         remedy="this is most likely a bug in the engine or in autotune; leave the engine out to go on",
     )
+
+
+def _is_of_cache(error: OSError, root: Path) -> bool:
+    """Whether the cache cannot be written; a folder that a library keeps elsewhere is another matter."""
+    if is_out_of_space(error):
+        return True
+    is_there = error.filename is None or Path(os.fsdecode(error.filename)).is_relative_to(root)
+    return error.errno in (errno.EROFS, errno.EACCES) and is_there
 
 
 def _model(request: dict[str, Any]) -> ResolvedModel:

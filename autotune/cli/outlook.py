@@ -30,7 +30,7 @@ def print_outlook(spec: StudySpec, *, base: Path, offline: bool, as_json: bool) 
     files = read_files(checked, models, base)
     surveyed = surveyed.weighed(checked, models)
     notes = [f"not searched: {reason}" for reason in surveyed.left_out]
-    notes += [*absent, *_comparison_notes(spec)]
+    notes += [*(f"warning: {warning}" for warning in surveyed.warnings), *absent, *_comparison_notes(spec)]
     if as_json:
         output.result_json(outlook_document(surveyed, files, notes))
     else:

@@ -46,6 +46,12 @@ class TerminalObserver(Observer):
         for read in files:
             output.message(file_in_words(read))
 
+    def weighed(self, left_out: Sequence[str], warnings: Sequence[str]) -> None:
+        """Say what has no room in memory, and what may not have it."""
+        self.surveyed(left_out)
+        for warning in warnings:
+            output.message(f"warning: {warning}")
+
     def waiting(self, text: str) -> None:
         """Say that another process measures."""
         output.message(text)

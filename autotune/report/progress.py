@@ -42,10 +42,10 @@ class Observer:
     """
 
     def surveyed(self, left_out: Sequence[str]) -> None:
-        """The space is laid out; `left_out` says which engines and precisions are not in it, and why.
+        """The space is laid out; `left_out` says which engines and precisions are not in it, and why."""
 
-        Called again when the models are known, where some configurations have no room in memory.
-        """
+    def weighed(self, left_out: Sequence[str], warnings: Sequence[str]) -> None:
+        """The models are known; `left_out` has no room in memory, `warnings` name what may not have it."""
 
     def files_read(self, files: Sequence[FileRead]) -> None:
         """The study's texts, data and lengths are read: what was found in each."""

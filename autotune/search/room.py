@@ -22,11 +22,11 @@ REMEDY = "allow more memory (the cgroup's limit, the cpuset's memory nodes), or 
 
 def with_room(
     space: SearchSpace, machine: Machine, weights: Mapping[str, float]
-) -> tuple[SearchSpace, tuple[str, ...]]:
-    """The space without configurations of which a single instance has no room, and what there is to say.
+) -> tuple[SearchSpace, tuple[str, ...], tuple[str, ...]]:
+    """Give the space without what has no room for a single instance, what was left out, and warnings.
 
-    Configurations whose instances have room one by one, but not all together, stay: engines may map one file
-    of weights into all instances. What is said warns of them.
+    Configurations whose instances have room one by one, but not all together, stay, and are warned of:
+    engines may map one file of weights into all instances.
 
     Args:
         weights: how many each model has at least, by `Configuration.model`; of others nobody knows.
@@ -52,7 +52,7 @@ def with_room(
         recipes=_without(space.recipes, too_large),
         defaults=_without(space.defaults, too_large),
     )
-    return narrowed, tuple(_in_words(left_out, tight))
+    return narrowed, tuple(_of_left_out(left_out)), tuple(_of_tight(tight))
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,17 @@ def _without(
     return tuple(configuration for configuration in configurations if configuration not in too_large)
 
 
-def _in_words(left_out: Sequence[_Shortage], tight: Sequence[_Shortage]) -> Iterator[str]:
-    """What is not searched, and a warning of what may fail, each with an example."""
+def _of_left_out(left_out: Sequence[_Shortage]) -> Iterator[str]:
+    """What is not searched, with an example."""
     if left_out:
         yield f"{_counted(left_out)} without room in memory: {left_out[0]}"
+
+
+def _of_tight(tight: Sequence[_Shortage]) -> Iterator[str]:
+    """What may fail, with the example of fewest instances."""
     if tight:
         mildest = min(tight, key=lambda shortage: shortage.room.instances)
-        yield f"what runs out of memory, which {_counted(tight)} may: {mildest}"
+        yield f"{_counted(tight)} may run out of memory: {mildest}"
 
 
 def _counted(shortages: Sequence[_Shortage]) -> str:

@@ -87,8 +87,7 @@ def what_disturbed(conditions: Sequence[Conditions]) -> str:
     for finding in (finding for one in conditions for finding in _findings(one)):
         found.setdefault(finding.kind, []).append(finding)
     often = sorted(found.values(), key=len, reverse=True)
-    worst = [max(same, key=lambda one: one.size) for same in often]
-    return "; ".join(f"{one.phrase} ({_worst_of(len(same))})" for one, same in zip(worst, often, strict=True))
+    return "; ".join(f"{max(same, key=lambda one: one.size).phrase} ({_times(len(same))})" for same in often)
 
 
 def quietness(kept: Sequence[Conditions], dropped: Sequence[Conditions], treatment: str = COUNTED) -> str:
@@ -231,7 +230,3 @@ def _times(count: int) -> str:
 
 def _blocks(count: int) -> str:
     return "1 block" if count == 1 else f"{count} blocks"
-
-
-def _worst_of(count: int) -> str:
-    return "in 1 block" if count == 1 else f"the worst of {_blocks(count)}"

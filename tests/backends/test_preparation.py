@@ -237,6 +237,8 @@ def test_a_preparation_that_takes_too_long_is_ended(host: Host) -> None:
         ({"raise": "RuntimeError('std::bad_alloc')"}, "MemoryShortageError", "not enough memory"),
         ({"raise": "OSError(28, 'No space left on device')"}, "CacheError", "AUTOTUNE_CACHE"),
         ({"raise": "RuntimeError('os error 28')"}, "CacheError", "autotune cache prune"),
+        ({"raise": "PermissionError(13, 'denied', str(directory))"}, "CacheError", "AUTOTUNE_CACHE"),
+        ({"raise": "PermissionError(13, 'denied', '/.cache')"}, "PreparationError", "'/.cache'"),
         (
             {"raise": "UnsupportedError('no such operator')", "because": "KeyError('operator')"},
             *("UnsupportedError", "no such operator"),

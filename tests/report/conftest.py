@@ -310,10 +310,7 @@ def some_broken(number: int, configuration: Configuration) -> TrialResult | None
     """Trial 7 crashes and trial 11 is disturbed."""
     return {
         7: Failure(FailureKind.CRASH, "the worker was killed by SIGSEGV", stderr_tail="core dumped"),
-        11: Failure(
-            FailureKind.DISTURBED,
-            "6 of 6 blocks cannot count: 2 cpus were taken away (the worst of 6 blocks)",
-        ),
+        11: Failure(FailureKind.DISTURBED, "6 of 6 blocks cannot count: 2 cpus were taken away (6 times)"),
     }.get(number)
 
 
