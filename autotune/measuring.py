@@ -12,7 +12,9 @@ from autotune.backends.preparation import (
     end_fork_server,
     prepare_artifact,
     prepare_assessment,
+    prepare_calibration,
     prepare_stream,
+    reference_notes,
     reference_score,
 )
 from autotune.backends.protocol import Shape
@@ -54,6 +56,16 @@ PREPARATION_TIMEOUT_S = 1800.0
 """Longest preparation of one artifact. Source: 100 times what BERT-base takes on a 2-core Xeon, 15 s."""
 
 
+def noting(setup: Setup) -> Setup:
+    """The same setup, with what the models' references show of them, as far as they are in the cache."""
+    cache = ArtifactCache()
+    variants = {}
+    for name, variant in setup.variants.items():
+        notes = (*variant.model.notes, *reference_notes(variant.model, cache))
+        variants[name] = replace(variant, model=replace(variant.model, notes=notes))
+    return replace(setup, variants=variants)
+
+
 @dataclass
 class Bench:
     """What the runs of one call share: the model's prepared artifacts, and what was seen of the host.
@@ -87,6 +99,25 @@ class Bench:
         with host_lock(self.observer.waiting):
             self.waited_s += time.monotonic() - begin_s
             yield
+
+    def try_reference(self) -> None:
+        """Have the first model's fp32 reference answer requests as long as the study's.
+
+        What it answers is kept: all others are compared with it.
+
+        Raises:
+            ModelError: it cannot be loaded, or does not answer.
+            StudyFileError: the texts of the study do not suit it.
+            PreparationError: that took too long, ran out of memory or disk, or broke.
+        """
+        first = self.setup.variants[self.setup.spec.variants[0]]
+        if first.model.kind == "fake":
+            return
+        with self.alone():
+            self.observer.trying(first.model.source)
+            prepare_calibration(
+                first.model, first.calibration, ArtifactCache(), timeout_s=PREPARATION_TIMEOUT_S
+            )
 
     def search(
         self,

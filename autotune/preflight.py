@@ -27,10 +27,19 @@ from autotune.errors import PlacementError, StudyError, StudyFileError
 from autotune.machine.document import machine_differences, machine_document
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
-from autotune.model.inputs import check_model_takes, refuse_longer
+from autotune.model.inputs import refuse_longer
+from autotune.model.positions import longest_of_folder
 from autotune.model.sources import ResolvedModel
 from autotune.model.study_inputs import check_inputs_take
-from autotune.model.variants import Variant, check_variants, find_models, naming, sizes_of, variants_of
+from autotune.model.variants import (
+    Variant,
+    check_variants,
+    find_models,
+    naming,
+    notes_of,
+    sizes_of,
+    variants_of,
+)
 from autotune.placement.preloads import PRELOADED, preload_versions
 from autotune.search.knobs import SPLITTING, KnobSpace, knob_space
 from autotune.search.resume import (
@@ -70,6 +79,11 @@ class Setup:
     engines: Engines
     space: SearchSpace
     versions: dict[str, str]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """In what the models are served otherwise than their files ask for."""
+        return notes_of(variant.model for variant in self.variants.values())
 
     def variant(self, configuration: Configuration) -> Variant:
         """The model that a configuration runs."""
@@ -230,7 +244,7 @@ def refuse_misfit(model: ResolvedModel, spec: StudySpec) -> None:
     elif problem.longest is not None and model.kind == "random":
         refuse_longer(max_tokens(model.source), problem.longest, place)
     elif problem.longest is not None and model.path is not None and model.kind != "fake":
-        check_model_takes(model.path, problem.longest, place)
+        refuse_longer(longest_of_folder(model.path), problem.longest, place)
 
 
 def read_study(study: StudySpec | Path | str, base: Path | None = None) -> tuple[StudySpec, Path]:

@@ -10,7 +10,7 @@ from autotune.errors import ModelError
 from autotune.model.assessment import UNCOMPARED, limits_in_words
 from autotune.model.hub import offline_reason
 from autotune.model.sources import ResolvedModel
-from autotune.model.variants import find_model, refuse_twins
+from autotune.model.variants import find_model, notes_of, refuse_twins
 from autotune.preflight import Survey, check_models, survey
 from autotune.search.estimate import estimated_s, estimated_trials
 from autotune.search.serving import Serving, servings
@@ -25,7 +25,7 @@ def print_outlook(spec: StudySpec, *, base: Path, offline: bool, as_json: bool) 
     models, absent = _models_here(spec, base=base, offline=offline)
     surveyed = surveyed.weighed(check_models(spec, models, base), models)
     notes = [f"not searched: {reason}" for reason in surveyed.left_out]
-    notes += [*absent, *_comparison_notes(spec)]
+    notes += [*notes_of(models.values()), *absent, *_comparison_notes(spec)]
     if as_json:
         output.result_json(outlook_document(surveyed, notes))
     else:

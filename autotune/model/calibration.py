@@ -30,6 +30,7 @@ class CalibrationSource:
         texts: a file of texts, one to a line, that are tokenised instead; None = random tokens.
         texts_digest: as `autotune.model.texts.texts_digest` gives it; empty without.
         tokenizer: the model's `tokenizer.json`, which reads the texts; None without.
+        longest: tokens that the study's longest request has, which no text may have; 0 = the texts tell.
     """
 
     sequences: int = 32
@@ -38,6 +39,7 @@ class CalibrationSource:
     texts: Path | None = None
     texts_digest: str = ""
     tokenizer: Path | None = None
+    longest: int = 0
 
     @property
     def digest(self) -> str:

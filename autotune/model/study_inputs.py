@@ -12,6 +12,7 @@ from autotune.model.inputs import InputsDescription, check_shape
 from autotune.model.labelled import EvaluationSource, read_labelled
 from autotune.model.lengths_file import read_lengths
 from autotune.model.sources import ResolvedModel
+from autotune.model.stand_ins import refuse_stand_in
 from autotune.model.texts import TOKENIZER_FILE, read_texts, texts_digest
 from autotune.spec.problem import LONGEST_TEXT, Problem
 from autotune.spec.study import StudySpec
@@ -95,6 +96,7 @@ def calibration_source(
         texts=texts,
         texts_digest=quality.texts_digest if quality.texts else problem.texts_digest,
         tokenizer=None if texts is None or model is None else tokenizer_of(model),
+        longest=0 if texts is None else problem.longest or 0,
     )
 
 
@@ -142,6 +144,7 @@ def _digest(file: Path, model: ResolvedModel, place: str) -> str:
             remedy="export the model with both dimensions left free, or leave this out",
         )
     try:
+        refuse_stand_in(tokenizer)
         return texts_digest(file, tokenizer)
     except OSError as error:
         raise StudyFileError(

@@ -43,6 +43,12 @@ class Observer:
     def surveyed(self, left_out: Sequence[str]) -> None:
         """The space is laid out; `left_out` says which engines and precisions are not in it, and why."""
 
+    def noted(self, notes: Sequence[str]) -> None:
+        """The models are here; `notes` say in what they are served otherwise than their files ask for."""
+
+    def trying(self, source: str) -> None:
+        """A model's fp32 reference is about to answer requests of the study's shapes."""
+
     def waiting(self, text: str) -> None:
         """Another process measures on this machine; this one waits."""
 
