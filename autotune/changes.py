@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from autotune.errors import ChangedMachineError, MachineError
@@ -10,6 +10,7 @@ from autotune.machine.allowance import Allowance, read_allowance
 from autotune.machine.document import machine_differences, machine_document
 from autotune.machine.read import read_machine
 from autotune.preflight import Setup, study_versions, version_differences
+from autotune.trial.measurement import Failure, FailureKind, TrialResult
 
 REMEDY = "put it back as it was, and run the same command again"
 
@@ -58,3 +59,13 @@ class Changes:
     def _of_versions(self) -> Sequence[str]:
         now = study_versions(self.setup.spec, self.setup.engines, self.setup.space)
         return version_differences(self.setup.versions, now)
+
+
+def as_asked(launch: Callable[[], TrialResult]) -> TrialResult:
+    """What a launch gives; one whose workers found themselves elsewhere than asked is repeated once.
+
+    A cpuset that shrinks and is as before when the launch ends leaves other masks behind, and no other trace.
+    """
+    result = launch()
+    is_misplaced = isinstance(result, Failure) and result.kind == FailureKind.PLACEMENT
+    return launch() if is_misplaced else result

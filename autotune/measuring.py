@@ -12,12 +12,13 @@ from autotune.backends.preparation import (
     end_fork_server,
     prepare_artifact,
     prepare_assessment,
+    prepare_calibration,
     prepare_stream,
     reference_score,
 )
 from autotune.backends.protocol import Shape
 from autotune.backends.registry import get_backend
-from autotune.changes import Changes
+from autotune.changes import Changes, as_asked
 from autotune.errors import (
     CacheError,
     ChangedFileError,
@@ -109,6 +110,25 @@ class Bench:
                 raise
             self.changes.refuse()
 
+    def try_reference(self) -> None:
+        """Have the first model's fp32 reference answer requests as long as the study's.
+
+        What it answers is kept: all others are compared with it.
+
+        Raises:
+            ModelError: it cannot be loaded, or does not answer.
+            StudyFileError: the texts of the study do not suit it.
+            PreparationError: that took too long, ran out of memory or disk, or broke.
+        """
+        first = self.setup.variants[self.setup.spec.variants[0]]
+        if first.model.kind == "fake":
+            return
+        with self.alone():
+            self.observer.trying(first.model.source)
+            prepare_calibration(
+                first.model, first.calibration, ArtifactCache(), timeout_s=PREPARATION_TIMEOUT_S
+            )
+
     def search(
         self,
         configuration: Configuration,
@@ -171,7 +191,7 @@ class Bench:
                 demand=self._demand(configuration),
                 correction=correction,
             )
-            result = _as_asked(launch)
+            result = as_asked(launch)
         return self._remembered(configuration, result)
 
     def confirm(self, entrant: Entrant) -> TrialResult:
@@ -196,7 +216,7 @@ class Bench:
                 watch=self.watch,
                 demand=self._demand(entrant.configuration),
             )
-            result = _as_asked(launch)
+            result = as_asked(launch)
         return self._remembered(entrant.configuration, result)
 
     def _demand(self, configuration: Configuration) -> Demand | None:
@@ -375,13 +395,3 @@ class Bench:
             shapes=shapes,
             knobs=one.knobs,
         )
-
-
-def _as_asked(launch: Callable[[], TrialResult]) -> TrialResult:
-    """What a launch gives; one whose workers found themselves elsewhere than asked is repeated once.
-
-    A cpuset that shrinks and is as before when the launch ends leaves other masks behind, and no other trace.
-    """
-    result = launch()
-    is_misplaced = isinstance(result, Failure) and result.kind == FailureKind.PLACEMENT
-    return launch() if is_misplaced else result

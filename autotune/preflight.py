@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import platform
-import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -22,14 +19,17 @@ from autotune.backends.availability import (
 )
 from autotune.backends.evaluation import METRIC_PACKAGES, require_metric
 from autotune.backends.files_read import read_files
+from autotune.backends.preparation import reference_notes
 from autotune.backends.registry import get_backend, package_versions
 from autotune.backends.streams import STREAM_PACKAGES
-from autotune.errors import PlacementError, StudyError, StudyFileError
+from autotune.errors import PlacementError, StudyFileError
 from autotune.machine.document import machine_differences, machine_document
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
+from autotune.model.cache import ArtifactCache
 from autotune.model.files_read import FileRead
-from autotune.model.inputs import check_model_takes, refuse_longer
+from autotune.model.inputs import refuse_longer
+from autotune.model.positions import longest_of_folder
 from autotune.model.sources import ResolvedModel
 from autotune.model.study_inputs import check_inputs_take
 from autotune.model.variants import (
@@ -37,6 +37,7 @@ from autotune.model.variants import (
     check_variants,
     find_models,
     naming,
+    notes_of,
     sizes_of,
     variants_of,
     weights_of,
@@ -59,7 +60,6 @@ from autotune.spec.knobs import parse_knobs
 from autotune.spec.load import load_study
 from autotune.spec.model_source import max_tokens
 from autotune.spec.study import StudySpec
-from autotune.store.location import parse_location
 from autotune.store.records import StudyRecord
 from autotune.store.store import StudyStore
 
@@ -87,6 +87,11 @@ class Setup:
     files: tuple[FileRead, ...] = ()
     left_out: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """In what the models are served otherwise than their files ask for."""
+        return notes_of(variant.model for variant in self.variants.values())
 
     def variant(self, configuration: Configuration) -> Variant:
         """The model that a configuration runs."""
@@ -195,6 +200,16 @@ def set_up(surveyed: Survey, *, base: Path, offline: bool) -> Setup:
     )
 
 
+def noting(setup: Setup) -> Setup:
+    """The same setup, with what the models' references show of them, as far as they are in the cache."""
+    cache = ArtifactCache()
+    variants = {}
+    for name, variant in setup.variants.items():
+        notes = (*variant.model.notes, *reference_notes(variant.model, cache))
+        variants[name] = replace(variant, model=replace(variant.model, notes=notes))
+    return replace(setup, variants=variants)
+
+
 def study_versions(spec: StudySpec, engines: Engines, space: SearchSpace) -> dict[str, str]:
     """Versions, as they are installed now, of everything that decides what a study measures.
 
@@ -275,7 +290,7 @@ def refuse_misfit(model: ResolvedModel, spec: StudySpec) -> None:
     elif problem.longest is not None and model.kind == "random":
         refuse_longer(max_tokens(model.source), problem.longest, place)
     elif problem.longest is not None and model.path is not None and model.kind != "fake":
-        check_model_takes(model.path, problem.longest, place)
+        refuse_longer(longest_of_folder(model.path), problem.longest, place)
 
 
 def read_study(study: StudySpec | Path | str, base: Path | None = None) -> tuple[StudySpec, Path]:
@@ -325,37 +340,6 @@ def begin_or_resume(setup: Setup, store: StudyStore) -> SearchStudy:
     search.expect([one.number for one in trials])
     search.settle({one.number: Answer(one.result, one.score, one.violations) for one in trials})
     return search
-
-
-@contextmanager
-def one_run(store: str, study: str) -> Iterator[None]:
-    """Hold the right to run a study of a store on this host; the kernel takes it back when the process dies.
-
-    An abstract socket's name: taken by one process at a time, and nothing is left behind.
-
-    Raises:
-        StudyError: another process holds it.
-    """
-    location = parse_location(store)
-    identity = f"{location.path.resolve() if location.path else location}\n{study}"
-    name = f"\0autotune-study-{hashlib.sha256(identity.encode()).hexdigest()}"
-    with socket.socket(socket.AF_UNIX) as held:
-        if not _is_bound(held, name):
-            raise StudyError(
-                f"study {study!r} in {location} is being tuned by another process",
-                remedy="wait for it to end, or give this study another name (--name NEW)",
-            )
-        yield
-
-
-def _is_bound(unbound: socket.socket, name: str) -> bool:
-    try:
-        unbound.bind(name)
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        return False
-    return True
 
 
 def _record(setup: Setup) -> StudyRecord:

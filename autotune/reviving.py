@@ -127,7 +127,14 @@ def _find_model(plan: Plan, variant: str, machine: Machine, origin: Origin) -> R
 
 def _resolve(plan: Plan, variant: str, origin: Origin, *, offline: bool) -> ResolvedModel:
     source, spec = _source(plan, variant), spec_of(plan)
-    return resolve_model(source, base=origin.base, seed=spec.seed, offline=offline, arrays=spec.inputs)
+    return resolve_model(
+        source,
+        base=origin.base,
+        seed=spec.seed,
+        offline=offline,
+        arrays=spec.inputs,
+        head=spec.head or "auto",  # a plan serves what it was measured with
+    )
 
 
 def _source(plan: Plan, variant: str) -> str:

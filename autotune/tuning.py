@@ -15,7 +15,7 @@ from autotune.foresight import Foresight, look_ahead
 from autotune.measuring import Bench
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Unprepared
-from autotune.preflight import Setup, begin_or_resume, one_run, read_study, set_up, survey
+from autotune.preflight import Setup, begin_or_resume, noting, read_study, set_up, survey
 from autotune.report.progress import Observer, Progress
 from autotune.report.ranking import best, gain, measured_baseline, no_plan_error, ranked
 from autotune.rounds import ATTEMPTS, is_disturbed
@@ -26,6 +26,7 @@ from autotune.search.second_stage import SHARE
 from autotune.search.study import Answer, Proposal, SearchStudy
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
+from autotune.store.one_run import one_run
 from autotune.store.records import TrialRecord
 from autotune.store.store import DEFAULT_URL, StudyStore, open_store
 from autotune.trial.measurement import Failure, Measurement, TrialResult
@@ -81,10 +82,10 @@ def tune(
         observer: hears of progress between trials.
 
     Raises:
-        AutotuneError: anything in the study file, model, engines, store or space is wrong (before anything
-            is measured); ResumeError when the stored study was made with something else; ChangedMachineError
-            when the machine or a version changes meanwhile; NoPlanError when no trial succeeds or meets the
-            limits; NoisyMachineError when too much was disturbed.
+        AutotuneError: anything in the study file, model, engines, store or space is wrong, or the model does
+            not run at fp32 (before anything is measured); ResumeError when the stored study was made with
+            something else; ChangedMachineError when the machine or a version changes meanwhile; NoPlanError
+            when no trial succeeds or meets the limits; NoisyMachineError when too much was disturbed.
         TuningInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
     """
     watcher = observer or Observer()
@@ -93,10 +94,16 @@ def tune(
     watcher.surveyed(surveyed.left_out)
     setup = set_up(surveyed, base=folder, offline=offline)
     watcher.files_read(setup.files)
+    watcher.noted(setup.notes)
     watcher.weighed(setup.left_out, setup.warnings)
     with one_run(store, spec.name), open_store(store) as opened:
+        bench, started_s = Bench(setup, watcher), time.monotonic()
+        if opened.find_study(spec.name) is None:
+            bench.try_reference()
+        bench.setup = setup = _noting(setup, watcher)
         search = begin_or_resume(setup, opened)
-        run = _Run(setup, opened, search, watcher, records=list(opened.trials(spec.name)))
+        records = list(opened.trials(spec.name))
+        run = _Run(setup, opened, search, watcher, bench, records, started_s)
         try:
             run.measure_until_done()
             return run.confirm()
@@ -109,6 +116,14 @@ def tune(
             raise
 
 
+def _noting(setup: Setup, observer: Observer) -> Setup:
+    """The same, with what the references show of the models, which the observer is told."""
+    known = noting(setup)
+    if fresh := [note for note in known.notes if note not in setup.notes]:
+        observer.noted(fresh)
+    return known
+
+
 @dataclass
 class _Run:
     """One call of `tune`: what is fixed, and what this call has seen."""
@@ -117,18 +132,18 @@ class _Run:
     store: StudyStore
     search: SearchStudy
     observer: Observer
+    bench: Bench
     records: list[TrialRecord]
-    started_s: float = field(default_factory=time.monotonic)
+    started_s: float
     turns_knobs: bool = False
     foresight: Foresight = field(init=False)
     resumed_with: int = field(init=False)
-    bench: Bench = field(init=False)
 
     def __post_init__(self) -> None:
         self.foresight = Foresight(self.setup)
         self.resumed_with = len(self.records)
-        launched = len(self.records) + ATTEMPTS * self.store.count_confirmations(self.setup.spec.name)
-        self.bench = Bench(self.setup, self.observer, launches=launched)
+        confirmations = self.store.count_confirmations(self.setup.spec.name)
+        self.bench.launches = len(self.records) + ATTEMPTS * confirmations
 
     def measure_until_done(self) -> None:
         """Ask, measure, keep and tell, until a bound is reached."""

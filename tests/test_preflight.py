@@ -125,7 +125,10 @@ def test_a_file_of_lengths_that_a_random_model_does_not_take_is_refused(
 def test_a_request_that_is_too_long_is_refused_by_the_key_that_says_how_long_it_is(
     tmp_path: Path, problem: dict[str, Any], place: str
 ) -> None:
-    (tmp_path / "config.json").write_text('{"max_position_embeddings": 64}')
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    table = {"dtype": "F32", "shape": [64, 0], "data_offsets": [0, 0]}
+    header = json.dumps({"embeddings.position_embeddings.weight": table}).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
     folder = ResolvedModel("path:m", "path", "5e" * 32, tmp_path)
     for model in (onnx_model(), folder):
         with pytest.raises(ModelError, match=rf"^problem\.{place}: 65 tokens are more than") as caught:

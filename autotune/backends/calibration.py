@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autotune.backends.reference import open_reference
+from autotune.backends.reference import Answer, open_reference
 from autotune.backends.tokenization import as_pair, tokenized
 from autotune.errors import ModelError
 from autotune.model.calibration import CalibrationSource, Request, write_requests
@@ -43,9 +43,11 @@ def write_calibration(reference: Path, source: CalibrationSource, directory: Pat
         ModelError: the tokenizer does not belong to the model, or the answers are not finite.
         StudyFileError: the texts cannot be read, or have changed since.
     """
-    requests, answer = list(_requests(reference, source)), open_reference(reference)
+    answer = open_reference(reference)
+    _try_longest(reference, source, answer)
+    both = list(_answered(reference, source, answer))
+    requests, answers = [request for request, _ in both], [answer for _, answer in both]
     write_requests(directory, requests)
-    answers = list(map(answer, requests))
     if not _is_finite(answers):
         raise ModelError(
             "the model answers with numbers that are not finite, even at fp32", remedy="check its weights"
@@ -102,13 +104,27 @@ def filled_together(requests: Sequence[Request], inputs: InputsDescription) -> B
     return Batch(tuple(chosen), collate(sequences, max(map(len, sequences)), inputs, pad_token=0))
 
 
-def _requests(reference: Path, source: CalibrationSource) -> Iterator[Request]:
-    """One sequence each, so that nothing is padded, unless the model takes one shape alone."""
+def _try_longest(reference: Path, source: CalibrationSource, answer: Answer) -> None:
+    """Have the reference answer a request as long as the study's, which texts may all be shorter than.
+
+    Raises:
+        ModelError: it does not.
+    """
+    if source.longest:
+        answer(make_inputs(reference, *nearest_shape(read_inputs(reference), 1, source.longest), source.seed))
+
+
+def _answered(
+    reference: Path, source: CalibrationSource, answer: Answer
+) -> Iterator[tuple[Request, np.ndarray[Any, Any]]]:
+    """Requests with their answers: of one sequence each, so that nothing is padded, unless the model takes
+    one shape alone."""
     if source.texts is None:
-        return _random_requests(reference, source)
+        yield from _answered_random(reference, source, answer)
+        return
     assert source.tokenizer is not None
     found = read_texts(source.texts, source.place, source.stated)
-    return tokenized(
+    for request in tokenized(
         reference,
         source.tokenizer,
         map(as_pair, sample(found.texts, source)),
@@ -116,7 +132,8 @@ def _requests(reference: Path, source: CalibrationSource) -> Iterator[Request]:
         file=source.texts,
         digest=source.texts_digest,
         how=found.reading.how,
-    )
+    ):
+        yield request, answer(request)
 
 
 def sample(texts: tuple[Text, ...], source: CalibrationSource) -> list[Text]:
@@ -125,9 +142,24 @@ def sample(texts: tuple[Text, ...], source: CalibrationSource) -> list[Text]:
     return [texts[index] for index in sorted(drawn)]
 
 
-def _random_requests(reference: Path, source: CalibrationSource) -> Iterator[Request]:
+def _answered_random(
+    reference: Path, source: CalibrationSource, answer: Answer
+) -> Iterator[tuple[Request, np.ndarray[Any, Any]]]:
+    """Requests of random tokens with their answers; where the model takes no short ones, of the longest."""
     description = read_inputs(reference)
-    batch, longest = nearest_shape(description, 1, source.tokens)
+    batch, longest = whole = nearest_shape(description, 1, source.tokens)
+    refused: set[tuple[int, int]] = set()
     for index in range(math.ceil(source.sequences / batch)):
         tokens = max(1, round(longest * LENGTHS[index % len(LENGTHS)]))
-        yield make_inputs(reference, *nearest_shape(description, batch, tokens), source.seed + index)
+        shape = nearest_shape(description, batch, tokens)
+        if shape != whole and shape not in refused:
+            request = make_inputs(reference, *shape, source.seed + index)
+            try:
+                answered = answer(request)
+            except ModelError:
+                refused.add(shape)
+            else:
+                yield request, answered
+                continue
+        request = make_inputs(reference, *whole, source.seed + index)
+        yield request, answer(request)

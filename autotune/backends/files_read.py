@@ -10,9 +10,9 @@ from pathlib import Path
 
 from autotune.backends.tokenization import Pair, as_pair, open_tokenizer
 from autotune.model.files_read import FileRead, TokenCounts, shortened
-from autotune.model.inputs import max_sequence_length
 from autotune.model.labelled import Labelled, read_labelled
 from autotune.model.lengths_file import read_lengths
+from autotune.model.positions import longest_of_folder, longest_sequence, trained_length
 from autotune.model.sources import ResolvedModel
 from autotune.model.study_inputs import tokenizer_of
 from autotune.model.texts import Reading, read_texts
@@ -152,8 +152,11 @@ def _served_cut(model: ResolvedModel, problem: Problem) -> _Cut:
     """Where texts that are served are cut; as `autotune.backends.streams` does it."""
     if problem.max_length is not None:
         return _Cut(problem.max_length, "problem.max_length")
-    longest = _longest(model)
-    return _Cut(LONGEST_TEXT, _BOUND) if longest is None else _Cut(longest, "the model takes no more")
+    if longest := _longest(model):
+        return _Cut(longest, "the model takes no more")
+    if trained := _trained(model):
+        return _Cut(trained, "the model was made for no more")
+    return _Cut(LONGEST_TEXT, _BOUND)
 
 
 def _compared_cut(model: ResolvedModel, problem: Problem) -> _Cut:
@@ -170,7 +173,16 @@ def _longest(model: ResolvedModel) -> int | None:
         return model.inputs.max_sequence_length
     if model.kind == "fake":
         return None
-    return max_tokens(model.source) if model.kind == "random" else max_sequence_length(_config(model))
+    if model.kind == "random":
+        return max_tokens(model.source)
+    if model.path is not None and model.path.is_dir():
+        return longest_of_folder(model.path)
+    return longest_sequence(_config(model))
+
+
+def _trained(model: ResolvedModel) -> int | None:
+    """For how many tokens a model that takes any number was made; None where nobody knows."""
+    return model.inputs.trained_length if model.inputs is not None else trained_length(_config(model))
 
 
 def _counted(model: ResolvedModel, sequences: Sequence[Pair], cut: _Cut) -> TokenCounts:

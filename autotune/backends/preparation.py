@@ -23,7 +23,7 @@ from autotune.backends.protocol import (
     DerivesPrecisions,
     Shape,
 )
-from autotune.backends.reference import REFERENCE, reference_packages, reference_path
+from autotune.backends.reference import REFERENCE, read_notes, reference_packages, reference_path
 from autotune.backends.registry import get_backend, package_versions
 from autotune.backends.streams import STREAM, STREAM_PACKAGES
 from autotune.errors import BackendError, ModelError, PreparationError, UnsupportedError
@@ -287,8 +287,18 @@ def _isa(engine: Backend, isa: frozenset[str]) -> tuple[str, ...]:
     return tuple(sorted(isa)) if isinstance(engine, CompilesNatively) else deciding_isa(isa)
 
 
+def reference_notes(model: ResolvedModel, cache: ArtifactCache) -> tuple[str, ...]:
+    """What the model's reference shows of its weights, as sentences; nothing where it is not in the cache."""
+    found = None if model.kind == "fake" else cache.find(_reference_name(model).key())
+    return () if found is None else read_notes(found.directory)
+
+
+def _reference_name(model: ResolvedModel) -> ArtifactName:
+    return ArtifactName(model.digest, REFERENCE, "fp32", package_versions(reference_packages(model)))
+
+
 def _prepare_reference(model: ResolvedModel, cache: ArtifactCache, timeout_s: float) -> Artifact:
-    name = ArtifactName(model.digest, REFERENCE, "fp32", package_versions(reference_packages(model)))
+    name = _reference_name(model)
     found = cache.find(name.key())
     if found is not None:
         return found

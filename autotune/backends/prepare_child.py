@@ -136,7 +136,7 @@ def _verify(request: dict[str, Any]) -> dict[str, Any]:
     directory, precision = Path(request["directory"]), _precision(request)
     backend = get_backend(request["name"]["backend"])
     session = load_session(backend, directory, precision, threads=1, knobs=_knobs(request))
-    outputs = [session.run(inputs) for inputs in reference_requests(directory)]
+    outputs = [session.run(inputs) for inputs in reference_requests(Path(request["reference"]))]
     report = session.report()
     session.close()
     if report.precision != precision:
@@ -212,10 +212,13 @@ def _explain(error: BaseException, request: dict[str, Any]) -> PreparationError:
     if isinstance(error, OSError) and _is_of_cache(error, Path(request["root"])):
         return unusable(Path(request["root"]), error)
     first = next(iter(words.splitlines()), "")
+    what = request["name"]["backend"]
+    is_ours = what in (REFERENCE, CALIBRATION, EVALUATION, STREAM)
     return PreparationError(
-        f"{request['name']['backend']} cannot prepare {request['model']['source']}:"
-        f" {type(error).__name__}: {first}",
-        remedy="this is most likely a bug in the engine or in autotune; leave the engine out to go on",
+        f"{what} cannot prepare {request['model']['source']}: {type(error).__name__}: {first}",
+        remedy="this is most likely a bug in autotune: please report it, with the model's config.json"
+        if is_ours
+        else "this is most likely a bug in the engine or in autotune; leave the engine out to go on",
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.backends.reference import CONFIG_FILE
-from autotune.backends.transformers_model import known_class
+from autotune.backends.transformers_model import served_class
 from autotune.backends.words import first_line
 from autotune.errors import UnsupportedError
 from autotune.model.architectures import ARCHITECTURES
@@ -17,6 +17,7 @@ from autotune.model.calibration import write_requests
 from autotune.model.inputs import describe_inputs, make_inputs, nearest_shape, read_inputs, write_inputs
 from autotune.model.reduced import VOCABULARY, reduced_layers
 from autotune.model.sources import ResolvedModel
+from autotune.spec.model_source import Head
 
 SEED = 0
 """Of the random weights, which decide no speed."""
@@ -42,14 +43,16 @@ def write_reduced_model(model: ResolvedModel, shape: tuple[int, int], directory:
     """
     try:
         config, kept, layers = _reduced_configuration(model, shape)
-        module = _write_module(config, directory)
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
+        module = _write_module(config, model.head, directory)
+    except (AttributeError, ImportError, KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
         raise UnsupportedError(
             f"{model.source} cannot be cut down to a few layers: {first_line(error)}",
             remedy="none is needed: engines are then tried without having been looked at",
         ) from error
     written = json.loads((directory / CONFIG_FILE).read_bytes())
-    write_inputs(directory, describe_inputs(written, inspect.signature(module.forward).parameters, ()))
+    parameters = inspect.signature(module.forward).parameters
+    shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    write_inputs(directory, describe_inputs(written, parameters, (), shapes))
     tokens = max(1, min(shape[1], CALIBRATION_TOKENS))
     calibration = nearest_shape(read_inputs(directory), 1, tokens)
     write_requests(
@@ -83,7 +86,7 @@ def _configuration(model: ResolvedModel) -> Any:
 
     if model.path is not None:
         return transformers.AutoConfig.from_pretrained(
-            model.path, local_files_only=True, trust_remote_code=False
+            model.path, local_files_only=True, trust_remote_code=False, attn_implementation=None
         )
     described = ARCHITECTURES[model.architecture]
     config = transformers.AutoConfig.for_model(described.model_type, **described.config)
@@ -110,14 +113,14 @@ def _few_tokens(entries: Mapping[str, Any]) -> dict[str, Any]:
     return {"vocab_size": vocabulary, **{name: places[value] for name, value in special.items()}}
 
 
-def _write_module(config: Any, directory: Path) -> Any:
+def _write_module(config: Any, head: Head | None, directory: Path) -> Any:
     """Write a model of this configuration at fp32."""
     import torch
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
     torch.manual_seed(SEED)
-    model_class = known_class((config.architectures or [None])[0])
+    model_class = served_class({"architectures": config.architectures}, head)
     if model_class is transformers.AutoModel:
         module = model_class.from_config(config, dtype=torch.float32)
     else:

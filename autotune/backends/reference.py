@@ -16,10 +16,10 @@ import numpy as np
 
 from autotune.backends.onnx_graph import MODEL_FILE, import_model
 from autotune.backends.random_model import write_random_model
-from autotune.backends.transformers_model import import_checkpoint, load_model
+from autotune.backends.transformers_model import cannot_load, import_checkpoint, load_model
 from autotune.backends.words import first_line
 from autotune.errors import ModelError
-from autotune.model.agreement import REFERENCE_SEED, REFERENCE_SHAPES
+from autotune.model.agreement import LONGER_SHAPES, REFERENCE_SEED, REFERENCE_SHAPES
 from autotune.model.inputs import describe_inputs, make_inputs, nearest_shape, read_inputs, write_inputs
 from autotune.model.onnx_file import config_beside
 from autotune.model.sources import ResolvedModel
@@ -28,6 +28,7 @@ REFERENCE = "reference"
 """Stands in the place of the backend where a reference is named."""
 REFERENCE_PACKAGES = ("torch", "transformers", "safetensors")
 OUTPUTS_FILE = "reference.npz"
+NOTES_FILE = "notes.json"
 CONFIG_FILE = "config.json"
 """What transformers knows of a model; of an ONNX file only where it lies beside it."""
 
@@ -56,6 +57,12 @@ def write_reference(model: ResolvedModel, directory: Path) -> None:
     _write_outputs(model, answer, directory)
 
 
+def read_notes(directory: Path) -> tuple[str, ...]:
+    """What there is to say of the weights of a finished reference, as sentences."""
+    file = directory / NOTES_FILE
+    return tuple(json.loads(file.read_bytes())) if file.is_file() else ()
+
+
 def open_reference(directory: Path) -> Answer:
     """The finished reference in `directory`: ONNX Runtime's for an ONNX file, else PyTorch's, at fp32."""
     if (directory / MODEL_FILE).exists():
@@ -64,29 +71,51 @@ def open_reference(directory: Path) -> Answer:
 
 
 def reference_requests(directory: Path) -> list[dict[str, np.ndarray[Any, Any]]]:
-    """The requests that engines are compared on, for a model whose `inputs.json` is in `directory`."""
-    description = read_inputs(directory)
-    return [
-        make_inputs(directory, *nearest_shape(description, batch, tokens), REFERENCE_SEED)
-        for batch, tokens in REFERENCE_SHAPES
-    ]
+    """The requests that engines are compared on, for a model whose `inputs.json` is in `directory`.
+
+    Where its reference's answers are there too, those that it answered.
+    """
+    requests = _every_request(directory)
+    if not (directory / OUTPUTS_FILE).exists():
+        return list(requests.values())[: len(REFERENCE_SHAPES)]
+    return [requests[name] for name in sorted(_outputs(directory))]
 
 
 def read_reference_outputs(directory: Path) -> list[np.ndarray[Any, Any]]:
-    """What the reference answered to `reference_requests`."""
+    """What the reference answered to `reference_requests(directory)`."""
+    return [output for _, output in sorted(_outputs(directory).items())]
+
+
+def _outputs(directory: Path) -> dict[str, np.ndarray[Any, Any]]:
     with np.load(directory / OUTPUTS_FILE, allow_pickle=False) as stored:
-        return [stored[name] for name in sorted(stored.files)]
+        return dict(stored)
+
+
+def _every_request(directory: Path) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
+    """By the name of the answer to it."""
+    description = read_inputs(directory)
+    return {
+        f"output_{index}": make_inputs(directory, *nearest_shape(description, batch, tokens), REFERENCE_SEED)
+        for index, (batch, tokens) in enumerate((*REFERENCE_SHAPES, *LONGER_SHAPES))
+    }
 
 
 def _write_transformers(model: ResolvedModel, directory: Path) -> Answer:
     if model.path is None:
         write_random_model(model.architecture, model.seed, directory)
     else:
-        import_checkpoint(model.path, directory)
-    module = load_model(directory, "float32")
+        notes = import_checkpoint(model.path, directory, model.head)
+        (directory / NOTES_FILE).write_text(json.dumps(notes))
+    try:
+        module = load_model(directory, "float32")
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise cannot_load(model.source, error) from error
     config = json.loads((directory / CONFIG_FILE).read_bytes())
     parameters = inspect.signature(module.forward).parameters
-    write_inputs(directory, describe_inputs(config, parameters, _special_ids(model.path)))
+    shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    write_inputs(directory, describe_inputs(config, parameters, _special_ids(model.path), shapes))
     return _transformers_answer(module)
 
 
@@ -95,8 +124,18 @@ def _transformers_answer(module: Any) -> Answer:
 
     def answer(request: Request) -> np.ndarray[Any, Any]:
         tensors = {name: torch.from_numpy(array) for name, array in request.items()}
-        with torch.inference_mode():
-            output: np.ndarray[Any, Any] = module(**tensors)[0].numpy()
+        try:
+            with torch.inference_mode():
+                output: np.ndarray[Any, Any] = module(**tensors)[0].numpy()
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"the model does not run on a request of {_shape(request)} tokens, given {', '.join(request)}"
+                f" alone: {first_line(error)}",
+                remedy="ask for requests that it takes (problem.batch_size, sequence_length or lengths), or"
+                " choose an encoder of text",
+            ) from error
         return output
 
     return answer
@@ -146,9 +185,8 @@ def _onnx_answer(directory: Path) -> Answer:
         except Exception as error:
             if isinstance(error, MemoryError | OSError):
                 raise
-            shape = " x ".join(map(str, next(iter(request.values())).shape))
             raise ModelError(
-                f"the ONNX model does not run on a request of {shape} tokens: {first_line(error)}",
+                f"the ONNX model does not run on a request of {_shape(request)} tokens: {first_line(error)}",
                 remedy="ask for shorter sequences; the longest belongs into a config.json beside the file, as"
                 " max_position_embeddings",
             ) from error
@@ -157,16 +195,29 @@ def _onnx_answer(directory: Path) -> Answer:
     return answer
 
 
+def _shape(request: Request) -> str:
+    return " x ".join(map(str, next(iter(request.values())).shape))
+
+
 def _write_outputs(model: ResolvedModel, answer: Answer, directory: Path) -> None:
+    """Write the answers to the requests that the model takes: some architectures take no short ones.
+
+    Raises:
+        ModelError: it takes none of them, or answers with something else than an encoder.
+    """
     outputs: dict[str, np.ndarray[Any, Any]] = {}
-    for index, request in enumerate(reference_requests(directory)):
+    refusals: list[ModelError] = []
+    for index, (name, request) in enumerate(_every_request(directory).items()):
+        if outputs and index >= len(REFERENCE_SHAPES):
+            break
         try:
-            outputs[f"output_{index}"] = _checked(model, answer(request), request)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise ModelError(
-                f"{model.source} does not run on {', '.join(request)} alone: {error}",
-                remedy="choose an encoder of text",
-            ) from error
+            output = answer(request)
+        except ModelError as error:
+            refusals.append(error)
+        else:
+            outputs[name] = _checked(model, output, request)
+    if not outputs:
+        raise refusals[-1]
     np.savez(directory / OUTPUTS_FILE, allow_pickle=False, **outputs)
 
 

@@ -34,7 +34,7 @@ from autotune.model.stream import (
 )
 from autotune.model.stream_source import StreamSource
 from autotune.model.texts import TOKENIZER_FILE, Text, content_digest, read_texts
-from autotune.spec.problem import LONGEST_TEXT, Lengths
+from autotune.spec.problem import Lengths
 
 STREAM = "requests"
 """Stands in the place of the backend where a request stream is named."""
@@ -193,7 +193,7 @@ def _is_in_order(source: StreamSource) -> bool:
 
 
 def _cut_to(source: StreamSource, inputs: InputsDescription) -> int:
-    return source.problem.max_length or inputs.max_sequence_length or LONGEST_TEXT
+    return source.problem.max_length or inputs.text_tokens
 
 
 def _tokenizer(source: StreamSource) -> Path:

@@ -6,11 +6,14 @@ import gc
 import importlib
 import inspect
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from autotune.backends.words import first_line
 from autotune.errors import ModelError
+from autotune.model.heads import has_head, left_over, left_over_in_words, named_class, refuse_left_over
+from autotune.spec.model_source import Head
 
 OFFLINE_AND_QUIET = {
     "HF_HUB_OFFLINE": "1",
@@ -75,36 +78,69 @@ def known_class(name: str | None) -> Any:
     return found if is_model else transformers.AutoModel
 
 
-def import_checkpoint(source: Path, directory: Path) -> None:
+def served_class(config: Mapping[str, Any], head: Head | None) -> Any:
+    """The transformers class that a configuration names; the automatic one in the place of one with a head
+    that is not served, and of one that is not known.
+    """
+    import transformers
+
+    found = known_class(named_class(config))
+    return transformers.AutoModel if head == "none" and has_head(found.__name__) else found
+
+
+def import_checkpoint(source: Path, directory: Path, head: Head | None) -> tuple[str, ...]:
     """Write a transformers folder's model into `directory` at fp32, in one safetensors file.
 
+    Args:
+        head: what of it is served, where the study says so.
+
+    Returns:
+        What there is to say of its weights, as sentences.
+
     Raises:
-        ModelError: transformers cannot load it, or its weights are not all there.
+        ModelError: transformers cannot load it, its weights are not all there, or some are left over and the
+            study does not say that they may be.
     """
     import torch
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
-    named = json.loads((source / "config.json").read_bytes()).get("architectures") or [None]
+    config = json.loads((source / "config.json").read_bytes())
     # Heads that the file does not have are made up; at least make up the same ones each time.
     torch.manual_seed(0)
     try:
-        model, loading = known_class(named[0]).from_pretrained(
+        model, loading = served_class(config, head).from_pretrained(
             source,
             dtype=torch.float32,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
+            attn_implementation=None,  # its own choice for CPUs, whatever the configuration asks for
             ignore_mismatched_sizes=True,  # refused below, by name
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(
-            f"transformers cannot load {source}: {first_line(error)}",
-            remedy="check that the folder is complete, and that transformers knows its architecture",
-        ) from error
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise cannot_load(source, error) from error
     _refuse_missing_weights(source, loading)
+    unused, used_by = left_over(loading["unexpected_keys"]), type(model).__name__
+    if head is None:
+        refuse_left_over(source, unused, used_by, config)
     model.save_pretrained(directory, max_shard_size="1000GB")
+    if not unused:
+        return ()
+    return (f"{left_over_in_words(unused)} of the model are not served: {used_by} does not use them",)
+
+
+def cannot_load(source: object, error: Exception) -> ModelError:
+    """What transformers raises for a checkpoint, as the fault of the checkpoint."""
+    remedy = "check that the folder is complete, and that transformers knows its architecture"
+    if isinstance(error, ImportError):
+        remedy = (
+            "install what it asks for, if that runs on CPUs; else name a checkpoint that was saved without it"
+        )
+    return ModelError(f"transformers cannot load {source}: {first_line(error)}", remedy=remedy)
 
 
 def _refuse_other_shapes(source: Path, loading: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from autotune.model.assessment import UNCOMPARED, limits_in_words
 from autotune.model.files_read import FileRead, file_in_words, files_document
 from autotune.model.hub import offline_reason
 from autotune.model.sources import ResolvedModel
-from autotune.model.variants import find_model, refuse_twins
+from autotune.model.variants import find_model, notes_of, refuse_twins
 from autotune.preflight import Survey, check_models, survey
 from autotune.search.estimate import estimated_s, estimated_trials
 from autotune.search.serving import Serving, servings
@@ -30,7 +30,8 @@ def print_outlook(spec: StudySpec, *, base: Path, offline: bool, as_json: bool) 
     files = read_files(checked, models, base)
     surveyed = surveyed.weighed(checked, models)
     notes = [f"not searched: {reason}" for reason in surveyed.left_out]
-    notes += [*(f"warning: {warning}" for warning in surveyed.warnings), *absent, *_comparison_notes(spec)]
+    notes += [f"warning: {warning}" for warning in surveyed.warnings]
+    notes += [*notes_of(models.values()), *absent, *_comparison_notes(spec)]
     if as_json:
         output.result_json(outlook_document(surveyed, files, notes))
     else:

@@ -52,6 +52,15 @@ class TerminalObserver(Observer):
         for warning in warnings:
             output.message(f"warning: {warning}")
 
+    def noted(self, notes: Sequence[str]) -> None:
+        """Warn of what a model's files ask for in vain."""
+        for note in notes:
+            output.message(f"warning: {note}")
+
+    def trying(self, source: str) -> None:
+        """Show that the model itself is tried, before any engine is."""
+        output.status(f"trying {source} at fp32, as its answers are what all others are compared with")
+
     def waiting(self, text: str) -> None:
         """Say that another process measures."""
         output.message(text)

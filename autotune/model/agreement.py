@@ -11,6 +11,9 @@ import numpy as np
 REFERENCE_SHAPES = ((1, 1), (2, 16), (3, 9))
 """`(batch, tokens)` of the requests compared: more than one, so that a shape baked in at export shows."""
 
+LONGER_SHAPES = ((2, 64), (1, 128), (2, 512))
+"""Likewise, of a model that takes none of these: some take whole blocks of tokens alone."""
+
 REFERENCE_SEED = 20_221
 
 

@@ -35,6 +35,7 @@ class CalibrationSource:
         tokenizer: the model's `tokenizer.json`, which reads the texts; None without.
         stated: what the study says of the file; the digest has what comes of it.
         place: of the file's name in the study.
+        longest: tokens that the study's longest request has, which no text may have; 0 = the texts tell.
     """
 
     sequences: int = 32
@@ -45,6 +46,7 @@ class CalibrationSource:
     tokenizer: Path | None = None
     stated: TextsFile | None = None
     place: str = "quality.texts"
+    longest: int = 0
 
     @property
     def digest(self) -> str:

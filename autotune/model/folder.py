@@ -2,58 +2,130 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autotune.errors import ModelError
 from autotune.model.digests import digest_files
+from autotune.model.heads import refuse_unmeant_head
+from autotune.model.neighbours import (
+    SAVE_REMEDY,
+    WHOLE,
+    further_modules,
+    no_configuration,
+    no_weights,
+    refuse_adapter,
+    refuse_file,
+)
+from autotune.model.quantised import refuse_quantised, refuse_quantised_weights
+from autotune.model.safetensors_file import SUFFIX, stored_tensors
+from autotune.model.stand_ins import AGAIN, refuse_stand_in
+from autotune.spec.model_source import Head
 
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
-SAVE_REMEDY = "save it again with transformers: model.save_pretrained(DIR), which writes safetensors"
-MAX_HEADER_BYTES = 100_000_000
-"""Source: safetensors, MAX_HEADER_SIZE."""
-PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+CPU_ATTENTION = ("eager", "sdpa")
+"""What transformers computes attention with on CPUs. Source: transformers, AttentionInterface."""
 
 
-def folder_digest(directory: Path) -> str:
-    """Digest of the configuration and weights of a transformers folder that may be loaded.
+@dataclass(frozen=True)
+class ModelFolder:
+    """A transformers folder that may be loaded.
+
+    Attributes:
+        digest: hex SHA-256 of its configuration and weights.
+        notes: in what it is served otherwise than its configuration asks for, as sentences.
+    """
+
+    digest: str
+    notes: tuple[str, ...] = ()
+
+
+def read_folder(directory: Path, head: Head | None = None) -> ModelFolder:
+    """Make sure that a transformers folder may be loaded, and take its digest.
+
+    Args:
+        head: what of it is served, where the study says so.
 
     Raises:
-        ModelError: it is not such a folder, has no safetensors weights, or needs code of its own.
+        ModelError: it is not such a folder, has no safetensors weights, is quantised, has a head that may not
+            be meant, or needs code of its own; with what helps for a folder of its kind.
     """
     try:
         config = _read_config(directory)
         _refuse_foreign_code(directory, config)
+        refuse_quantised(directory, config)
+        refuse_unmeant_head(directory, config, head)
         weights = weight_files(directory)
-        for file in weights:
-            if file.suffix == ".safetensors":
-                _refuse_damaged(file)
-        return digest_files([directory / "config.json", *weights])
+        tensors = stored_tensors(file for file in weights if file.suffix == SUFFIX)
+        refuse_quantised_weights(directory, tensors)
+        digest = digest_files([directory / "config.json", *weights])
+        return ModelFolder(_digest_of(digest, head), tuple(_notes(directory, config)))
     except OSError as error:
         raise ModelError(
             f"{directory} cannot be read: {error.strerror}", remedy="check its permissions"
         ) from error
 
 
+def _digest_of(files: str, head: Head | None) -> str:
+    """The files' own digest where all of the model is served."""
+    return hashlib.sha256(f"{files}\nhead: none".encode()).hexdigest() if head == "none" else files
+
+
 def _read_config(directory: Path) -> dict[str, Any]:
     if not directory.is_dir():
+        refuse_file(directory)
         raise ModelError(f"{directory} is not a folder", remedy="path: takes a transformers model folder")
+    refuse_adapter(directory)
     file = directory / "config.json"
     if not file.is_file():
-        raise ModelError(f"{directory} has no config.json", remedy=SAVE_REMEDY)
-    return _read_object(file)
+        raise no_configuration(directory, f"{directory} has no config.json")
+    config = _read_object(file)
+    if not isinstance(config.get("model_type"), str):
+        raise no_configuration(directory, f"{file} names no model_type")
+    return config
 
 
 def _read_object(file: Path) -> dict[str, Any]:
+    refuse_stand_in(file)
     try:
         value = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{file} is not JSON: {error}", remedy=SAVE_REMEDY) from error
+        raise ModelError(f"{file} is not JSON: {error}", remedy=f"{AGAIN}, or {SAVE_REMEDY}") from error
     if not isinstance(value, dict):
         raise ModelError(f"{file} is not a JSON object", remedy=SAVE_REMEDY)
     return value
+
+
+def _notes(directory: Path, config: dict[str, Any]) -> Iterator[str]:
+    """In what the model is served otherwise than its configuration asks for."""
+    other = sorted({name for name in _attentions(config) if name not in CPU_ATTENTION})
+    if other:
+        yield (
+            f"config.json asks for {', '.join(other)}, which CPUs do not have: served is the attention that"
+            f" transformers chooses for them ({' or '.join(reversed(CPU_ATTENTION))})"
+        )
+    if behind := further_modules(directory):
+        yield (
+            f"modules.json puts {', '.join(behind)} behind the encoder, which is not served: the encoder is"
+            " measured alone"
+        )
+
+
+def _attentions(config: dict[str, Any]) -> Iterator[str]:
+    """The implementations that a configuration, or a part of it, asks for."""
+    for key, value in config.items():
+        if key in ("attn_implementation", "_attn_implementation"):
+            yield from (
+                str(name) for name in (value.values() if isinstance(value, dict) else [value]) if name
+            )
+        elif isinstance(value, dict):
+            yield from _attentions(value)
 
 
 def _refuse_foreign_code(directory: Path, config: dict[str, Any]) -> None:
@@ -62,8 +134,6 @@ def _refuse_foreign_code(directory: Path, config: dict[str, Any]) -> None:
             f"{directory} needs code of its own (auto_map in config.json), which autotune never runs",
             remedy="use a model whose architecture is part of transformers",
         )
-    if not isinstance(config.get("model_type"), str):
-        raise ModelError(f"{directory / 'config.json'} names no model_type", remedy=SAVE_REMEDY)
     if config.get("is_encoder_decoder"):
         raise ModelError(
             f"{directory} is an encoder-decoder ({config['model_type']}); autotune serves encoders",
@@ -81,13 +151,7 @@ def weight_files(directory: Path) -> list[Path]:
         return [directory / WEIGHTS]
     if (directory / WEIGHTS_INDEX).is_file():
         return [directory / WEIGHTS_INDEX, *_shards(directory)]
-    pickles = sorted(file.name for file in directory.iterdir() if file.suffix in PICKLE_SUFFIXES)
-    if pickles:
-        raise ModelError(
-            f"{directory} has its weights only as a pickle ({pickles[0]}), which can run code when loaded",
-            remedy=SAVE_REMEDY,
-        )
-    raise ModelError(f"{directory} has no {WEIGHTS}", remedy=SAVE_REMEDY)
+    raise no_weights(directory)
 
 
 def _shards(directory: Path) -> list[Path]:
@@ -97,30 +161,8 @@ def _shards(directory: Path) -> list[Path]:
         raise ModelError(f"{index} has no weight_map", remedy=SAVE_REMEDY)
     names = sorted({str(name) for name in weight_map.values()})
     for name in names:
-        if Path(name).name != name or not name.endswith(".safetensors"):
+        if Path(name).name != name or not name.endswith(SUFFIX):
             raise ModelError(f"{index} names {name!r}, not a safetensors file beside it", remedy=SAVE_REMEDY)
         if not (directory / name).is_file():
-            raise ModelError(f"{directory} lacks {name}, which {WEIGHTS_INDEX} names", remedy=SAVE_REMEDY)
+            raise ModelError(f"{directory} lacks {name}, which {WEIGHTS_INDEX} names", remedy=WHOLE)
     return [directory / name for name in names]
-
-
-def _refuse_damaged(file: Path) -> None:
-    """Refuse a safetensors file whose length is not what its header says, such as half a download.
-
-    Source: the safetensors format: 8 bytes of header length, little-endian; the header, JSON; the tensors.
-    """
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        header = stream.read(length) if length <= min(size, MAX_HEADER_BYTES) else b""
-    try:
-        entries = json.loads(header)
-        ends = [entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"]
-        whole = 8 + length + max(ends, default=0)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-        raise ModelError(f"{file} is not a safetensors file", remedy=SAVE_REMEDY) from error
-    if whole != size:
-        raise ModelError(
-            f"{file} is damaged: it has {size} bytes, its header speaks of {whole}",
-            remedy="copy or download it again",
-        )

@@ -11,6 +11,8 @@ from autotune.model.folder import weight_files
 
 ALLOWED_FILES = (
     "config.json",
+    "adapter_config.json",
+    "modules.json",
     "model.safetensors",
     "model.safetensors.index.json",
     "model-*-of-*.safetensors",

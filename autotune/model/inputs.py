@@ -11,23 +11,14 @@ from typing import Any, Literal
 import numpy as np
 
 from autotune.errors import ModelError
+from autotune.model.positions import Shapes, longest_sequence, trained_length
 from autotune.spec.model_source import ArrayKind
+from autotune.spec.problem import LONGEST_TEXT, shorter
 
 INPUTS_FILE = "inputs.json"
 FORMAT = "autotune.inputs/1"
 
 ElementType = Literal["int64", "int32"]
-
-OFFSET_MODEL_TYPES = frozenset(
-    (
-        *("camembert", "data2vec-text", "longformer", "mpnet", "roberta", "roberta-prelayernorm"),
-        *("xlm-roberta", "xlm-roberta-xl", "xmod"),
-    )
-)
-"""Models that number positions from pad_token_id + 1, so that their table has that many rows too many.
-
-Source: transformers, create_position_ids_from_input_ids of each.
-"""
 
 SPECIAL_TOKENS = tuple(f"{name}_token_id" for name in ("pad", "bos", "eos", "cls", "sep", "mask", "unk"))
 
@@ -40,6 +31,7 @@ class InputsDescription:
         vocabulary: token ids are less than this.
         reserved: ids with a meaning of their own (padding, separators), which random requests avoid.
         max_sequence_length: the most tokens of one sequence; None = no bound.
+        trained_length: tokens that the model was made for, where it has no bound but says so.
         arrays: name and content of every input, all `(batch, tokens)`.
         types: of the inputs that are not int64.
         batch_size: the only one that the model takes; None = any.
@@ -53,10 +45,19 @@ class InputsDescription:
     types: Mapping[str, ElementType] = field(default_factory=dict)
     batch_size: int | None = None
     sequence_length: int | None = None
+    trained_length: int | None = None
+
+    @property
+    def text_tokens(self) -> int:
+        """Tokens that texts are cut to where nobody says so."""
+        return self.max_sequence_length or self.trained_length or LONGEST_TEXT
 
 
 def describe_inputs(
-    config: Mapping[str, Any], parameters: Iterable[str], special_ids: Iterable[int]
+    config: Mapping[str, Any],
+    parameters: Iterable[str],
+    special_ids: Iterable[int],
+    shapes: Shapes | None = None,
 ) -> InputsDescription:
     """Derive what a transformers encoder takes.
 
@@ -64,6 +65,7 @@ def describe_inputs(
         config: its `config.json`.
         parameters: names that its forward method takes.
         special_ids: of its tokenizer, where one is known.
+        shapes: of its weights by name, where they are known.
 
     Raises:
         ModelError: it has no vocabulary, hence takes no token ids.
@@ -79,8 +81,9 @@ def describe_inputs(
     return InputsDescription(
         vocabulary=vocabulary,
         reserved=reserved_ids(config, special_ids, vocabulary),
-        max_sequence_length=max_sequence_length(config),
+        max_sequence_length=longest_sequence(config, shapes),
         arrays=arrays,
+        trained_length=trained_length(config),
     )
 
 
@@ -89,16 +92,6 @@ def reserved_ids(config: Mapping[str, Any], special_ids: Iterable[int], vocabula
     configured = (config.get(name) for name in SPECIAL_TOKENS)
     reserved = {*special_ids, *(token for token in configured if isinstance(token, int))}
     return tuple(sorted(token for token in reserved if 0 <= token < vocabulary))
-
-
-def max_sequence_length(config: Mapping[str, Any]) -> int | None:
-    """The most tokens that a transformers model has positions for; None where it has no table of them."""
-    rows = config.get("max_position_embeddings")
-    if not isinstance(rows, int) or rows <= 0:
-        return None
-    pad = config.get("pad_token_id")
-    offset = pad + 1 if config.get("model_type") in OFFSET_MODEL_TYPES and isinstance(pad, int) else 0
-    return rows - offset
 
 
 def is_unmasked(description: InputsDescription | None) -> bool:
@@ -165,16 +158,6 @@ def nearest_shape(description: InputsDescription, batch_size: int, sequence_leng
     return description.batch_size or batch_size, tokens
 
 
-def check_model_takes(folder: Path, sequence_length: int, place: str) -> None:
-    """Refuse a sequence that a transformers folder's model has no positions for; see `refuse_longer`.
-
-    Raises:
-        ModelError: it is longer than the model's longest.
-    """
-    longest = max_sequence_length(json.loads((folder / "config.json").read_bytes()))
-    refuse_longer(longest, sequence_length, place)
-
-
 def check_shape(
     description: InputsDescription, batch_size: int, sequence_length: int, place: str = "sequence_length"
 ) -> None:
@@ -218,7 +201,7 @@ def refuse_longer(longest: int | None, sequence_length: int, place: str) -> None
     if longest is not None and sequence_length > longest:
         raise ModelError(
             f"problem.{place}: {sequence_length} tokens are more than the model takes",
-            remedy=f"choose at most {longest}",
+            remedy=shorter(longest, place),
         )
 
 

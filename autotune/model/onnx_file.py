@@ -12,7 +12,9 @@ from typing import Any
 from autotune.errors import ModelError
 from autotune.model.child import run_child
 from autotune.model.digests import digest_files
-from autotune.model.inputs import ElementType, InputsDescription, max_sequence_length, reserved_ids
+from autotune.model.inputs import ElementType, InputsDescription, reserved_ids
+from autotune.model.positions import longest_sequence, trained_length
+from autotune.model.stand_ins import refuse_stand_in
 from autotune.spec.model_source import ArrayKind
 
 USUAL_ARRAYS: Mapping[str, ArrayKind] = {
@@ -62,7 +64,8 @@ def read_onnx_file(file: Path, arrays: Mapping[str, ArrayKind]) -> OnnxFile:
         raise ModelError(
             f"{file} cannot be read: {error.strerror}", remedy="check its permissions"
         ) from error
-    content: dict[str, Any] = {"files": files, "inputs": asdict(inputs)}
+    taken = {name: value for name, value in asdict(inputs).items() if name != "trained_length"}
+    content: dict[str, Any] = {"files": files, "inputs": taken}
     if config:
         content["config"] = config
     text = json.dumps(content, sort_keys=True)
@@ -71,7 +74,8 @@ def read_onnx_file(file: Path, arrays: Mapping[str, ArrayKind]) -> OnnxFile:
 
 def _inspect(file: Path) -> dict[str, Any]:
     if not file.is_file():
-        raise ModelError(f"{file} is not a file", remedy="onnx: takes the file of an ONNX model")
+        raise _not_a_file(file)
+    refuse_stand_in(file)
     result = run_child("autotune.model.onnx_child", {"file": str(file)}, timeout_s=READ_TIMEOUT_S)
     result.raise_error()
     if result.reply is None:
@@ -82,6 +86,17 @@ def _inspect(file: Path) -> dict[str, Any]:
     return result.reply
 
 
+def _not_a_file(file: Path) -> ModelError:
+    """Why it is none; of a folder, which files it has."""
+    here = sorted((*file.glob("*.onnx"), *file.glob("onnx/*.onnx"))) if file.is_dir() else []
+    remedy = "onnx: takes the file of an ONNX model"
+    if here:
+        remedy = f"name the file: onnx:{here[0]}"
+    elif (file / "config.json").is_file():
+        remedy = f"for a transformers model folder write path:{file}"
+    return ModelError(f"{file} is not a file", remedy=remedy)
+
+
 def _weights(file: Path, location: str, least: int) -> Path:
     """The file that holds weights of the model, which must have so many bytes.
 
@@ -89,6 +104,7 @@ def _weights(file: Path, location: str, least: int) -> Path:
         ModelError: it is too short, as after half a copy; or see `_inside`.
     """
     weights = _inside(file, location)
+    refuse_stand_in(weights)
     size = weights.stat().st_size
     if size < least:
         raise ModelError(
@@ -150,7 +166,8 @@ def _describe(
     return InputsDescription(
         vocabulary=vocabulary,
         reserved=reserved_ids(config, (), vocabulary),
-        max_sequence_length=max_sequence_length(config),
+        max_sequence_length=longest_sequence(config),
+        trained_length=trained_length(config),
         arrays=arrays,
         types={name: ELEMENT_TYPES[one["type"]] for name, one in inputs.items() if one["type"] != "INT64"},
         batch_size=_fixed(file, "batch sizes", (shape[0] for shape in shapes)),

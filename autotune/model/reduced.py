@@ -50,4 +50,6 @@ def architecture_digest(model: ResolvedModel) -> str:
     if model.kind == "random":
         described = ARCHITECTURES[model.architecture]
         content |= {"architectures": [described.class_name], "model_type": described.model_type}
+    if model.head == "none":
+        content["head"] = model.head
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

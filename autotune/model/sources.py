@@ -12,11 +12,11 @@ from pathlib import Path
 from autotune.errors import ModelError
 from autotune.model.architectures import ARCHITECTURES
 from autotune.model.digests import digest_files
-from autotune.model.folder import folder_digest
+from autotune.model.folder import read_folder
 from autotune.model.hub import download
 from autotune.model.inputs import InputsDescription
 from autotune.model.onnx_file import read_onnx_file
-from autotune.spec.model_source import FORMS, ArrayKind
+from autotune.spec.model_source import FORMS, ArrayKind, Head
 
 RANDOM_WEIGHTS_VERSION = 1
 """Raised whenever the same seed would give other weights; part of the digest."""
@@ -36,6 +36,8 @@ class ResolvedModel:
         architecture: the name after `random:`; empty otherwise.
         seed: seed of random weights.
         inputs: what an `onnx` file takes; None for others, whose configuration says it.
+        notes: in what it is served otherwise than its files ask for, as sentences.
+        head: what of it is served, where the study says so.
     """
 
     source: str
@@ -45,6 +47,8 @@ class ResolvedModel:
     architecture: str = ""
     seed: int = 0
     inputs: InputsDescription | None = None
+    notes: tuple[str, ...] = ()
+    head: Head | None = None
 
 
 def resolve_model(
@@ -54,6 +58,7 @@ def resolve_model(
     seed: int,
     offline: bool,
     arrays: Mapping[str, ArrayKind] | None = None,
+    head: Head | None = None,
 ) -> ResolvedModel:
     """Find the model on this machine, downloading it if it comes from the hub, and take its digest.
 
@@ -62,6 +67,8 @@ def resolve_model(
         seed: seed of random weights.
         offline: never ask the hub.
         arrays: what the inputs of an `onnx` file hold, by name, where their names do not tell.
+        head: what of a `path` or `hf` model is served; None = the study does not say, and what may not be
+            meant is refused.
 
     Raises:
         ModelError: the source is malformed, absent, unsafe to load, or cannot be downloaded.
@@ -69,8 +76,8 @@ def resolve_model(
     kind, colon, rest = source.partition(":")
     resolvers: dict[str, Callable[[], ResolvedModel]] = {
         "random": lambda: _resolve_random(source, rest, seed),
-        "path": lambda: _resolve_folder(source, "path", _locate(rest, base)),
-        "hf": lambda: _resolve_folder(source, "hf", download(rest, offline=offline)),
+        "path": lambda: _resolve_folder(source, "path", _locate(rest, base), head),
+        "hf": lambda: _resolve_folder(source, "hf", download(rest, offline=offline), head),
         "onnx": lambda: _resolve_onnx(source, _locate(rest, base), arrays or {}),
         "fake": lambda: _resolve_fake(source, _locate(rest, base)),
     }
@@ -102,8 +109,9 @@ def _resolve_random(source: str, name: str, seed: int) -> ResolvedModel:
     return ResolvedModel(source, "random", digest, None, architecture=name, seed=seed)
 
 
-def _resolve_folder(source: str, kind: str, directory: Path) -> ResolvedModel:
-    return ResolvedModel(source, kind, folder_digest(directory), directory)
+def _resolve_folder(source: str, kind: str, directory: Path, head: Head | None) -> ResolvedModel:
+    found = read_folder(directory, head)
+    return ResolvedModel(source, kind, found.digest, directory, notes=found.notes, head=head)
 
 
 def _resolve_onnx(source: str, file: Path, arrays: Mapping[str, ArrayKind]) -> ResolvedModel:

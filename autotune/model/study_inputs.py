@@ -11,6 +11,7 @@ from autotune.model.inputs import InputsDescription, check_shape
 from autotune.model.labelled import EvaluationSource, read_labelled
 from autotune.model.lengths_file import read_lengths
 from autotune.model.sources import ResolvedModel
+from autotune.model.stand_ins import refuse_stand_in
 from autotune.model.texts import TOKENIZER_FILE, content_digest, read_texts, texts_digest
 from autotune.spec.problem import LONGEST_TEXT, Problem
 from autotune.spec.study import StudySpec
@@ -101,6 +102,7 @@ def calibration_source(
         tokenizer=None if texts is None or model is None else tokenizer_of(model),
         stated=named,
         place="quality.texts" if quality.texts else "problem.texts",
+        longest=0 if texts is None else problem.longest or 0,
     )
 
 
@@ -158,6 +160,7 @@ def _tokenizer_for(file: Path, model: ResolvedModel, place: str) -> Path:
 
 def _digest(file: Path, tokenizer: Path, place: str, how: str) -> str:
     try:
+        refuse_stand_in(tokenizer)
         return texts_digest(file, tokenizer, how)
     except OSError as error:
         raise StudyFileError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +71,9 @@ def find_model(spec: StudySpec, variant: str, *, base: Path, offline: bool) -> R
     """One of them; see `find_models`."""
     source = variant or spec.models[0]
     with naming(variant):
-        return resolve_model(source, base=base, seed=spec.seed, offline=offline, arrays=spec.inputs)
+        return resolve_model(
+            source, base=base, seed=spec.seed, offline=offline, arrays=spec.inputs, head=spec.head
+        )
 
 
 @contextmanager
@@ -167,6 +169,11 @@ def weights_of(models: Mapping[str, ResolvedModel]) -> dict[str, float]:
     """How many weights each has at least, by variant, where that is known."""
     counts = {variant: least_weights(model) for variant, model in models.items()}
     return {variant: count for variant, count in counts.items() if count is not None}
+
+
+def notes_of(models: Iterable[ResolvedModel]) -> tuple[str, ...]:
+    """In what models are served otherwise than their files ask for, with the models' names."""
+    return tuple(f"{model.source}: {note}" for model in models for note in model.notes)
 
 
 def sizes_of(models: Mapping[str, ResolvedModel]) -> dict[str, float]:

@@ -104,6 +104,7 @@ def make_plan(
         study={"name": spec.name, "spec": spec.model_dump(mode="json")},
         trial=winner.trial,
         warnings=(
+            *model.notes,
             *warnings,
             *_warnings(winner.runs, spec, machine),
             *_doubts(spec, winner.configuration, quality),

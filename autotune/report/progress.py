@@ -50,6 +50,12 @@ class Observer:
     def files_read(self, files: Sequence[FileRead]) -> None:
         """The study's texts, data and lengths are read: what was found in each."""
 
+    def noted(self, notes: Sequence[str]) -> None:
+        """The models are here; `notes` say in what they are served otherwise than their files ask for."""
+
+    def trying(self, source: str) -> None:
+        """A model's fp32 reference is about to answer requests of the study's shapes."""
+
     def waiting(self, text: str) -> None:
         """Another process measures on this machine; this one waits."""
 

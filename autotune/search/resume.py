@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from autotune.errors import ResumeError
 from autotune.spec.study import StudySpec
 
-FREE = ("name", "model", "digests", "unmasked", "budget")
-"""Parts of a study file that may change between runs: the name is the key, models are compared by their
-digests, and a budget bounds how much is measured and not what."""
+FREE = ("name", "model", "head", "digests", "unmasked", "budget")
+"""Parts of a study file that may change between runs: the name is the key, models and what of them is served
+are compared by the models' digests, and a budget bounds how much is measured and not what."""
 
 
 _LISTED = 4

@@ -201,6 +201,20 @@ class Problem(Part):
         return not self.is_stream or (values is not None and len(set(values)) == 1 and not self.max_length)
 
 
+def shorter(longest: int, place: str) -> str:
+    """What to write where sequences have more tokens than a model takes.
+
+    Args:
+        place: in the problem, of what says how long they are.
+    """
+    cut = f"max_length: {longest}"
+    if place == "max_length":
+        return f"choose at most {longest}"
+    if place == "sequence_length":
+        return f"choose at most {longest}; requests that differ (`lengths` or `texts`) are cut by `{cut}`"
+    return f"choose at most {longest}, or cut longer ones with problem.{cut}"
+
+
 def problem_in_words(problem: Problem) -> str:
     """The requests, as a part of a sentence: `batch 8 x 128 tokens`."""
     if problem.sequence_length is not None:

@@ -51,6 +51,7 @@ def study_schema() -> Schema:
         "name": _name(sections["name"]),
         "model": _model(sections["model"]),
         "inputs": _inputs(sections["inputs"]),
+        "head": _given(sections["head"]),
         "problem": _problem(sections["problem"]),
         "objective": _objective(sections["objective"]),
         "limits": _limits(sections["limits"]),

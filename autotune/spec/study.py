@@ -21,7 +21,7 @@ from autotune.errors import MachineError
 from autotune.machine.cpus import format_cpu_list, parse_cpu_list
 from autotune.spec.configuration import Configuration, Precision, Scenario
 from autotune.spec.knob_search import KnobSearch
-from autotune.spec.model_source import ArrayKind, max_tokens
+from autotune.spec.model_source import ArrayKind, Head, max_tokens
 from autotune.spec.models import Models, listed
 from autotune.spec.part import (
     MAX_CHOICES,
@@ -34,7 +34,7 @@ from autotune.spec.part import (
     distinct,
     refuse,
 )
-from autotune.spec.problem import Problem
+from autotune.spec.problem import Problem, shorter
 from autotune.spec.quality import Quality
 
 MAX_SOCKETS = 1_024
@@ -194,6 +194,10 @@ class StudySpec(Part):
     inputs: Annotated[dict[str, ArrayKind], Field(max_length=MAX_CHOICES)] = Field(default_factory=dict)
     """What the inputs of an `onnx:` model hold, where their names (`input_ids`, `attention_mask`,
     `token_type_ids`) do not tell: `tokens` (ids), `ones` (every token is attended to) or `zeros`."""
+    head: Head | None = None
+    """What of a transformers model is served: the class that its config.json names, with its head (`auto`),
+    or the encoder alone (`none`). Without this, a model is refused whose head is that of its pre-training, or
+    that has weights which nothing uses."""
     problem: Problem
     objective: Objective = Objective(kind="throughput")
     scenario: Annotated[Scenario, Field(default_factory=_usual_scenario)]
@@ -234,6 +238,14 @@ class StudySpec(Part):
             refuse(f"{models[0]} says itself what its inputs hold: `inputs` belongs to an onnx: model alone")
         return inputs
 
+    @field_validator("head")
+    @classmethod
+    def _only_folders_have_heads(cls, head: Head | None, info: ValidationInfo) -> Head | None:
+        models = listed(info.data.get("model", "path:"))
+        if head is not None and not any(model.startswith(("path:", "hf:")) for model in models):
+            refuse(f"{models[0]} is served as it is: `head` belongs to a path: or hf: model alone")
+        return head
+
     @field_validator("problem")
     @classmethod
     def _model_takes_the_sequence(cls, problem: Problem, info: ValidationInfo) -> Problem:
@@ -241,7 +253,8 @@ class StudySpec(Part):
             longest = max_tokens(model)
             if longest is not None and problem.longest is not None and problem.longest > longest:
                 refuse(
-                    f"{problem.longest} tokens are more than {model} takes: at most {longest}",
+                    f"{problem.longest} tokens are more than {model} takes: "
+                    f"{shorter(longest, '.'.join(problem.longest_place))}",
                     *problem.longest_place,
                 )
         return problem

@@ -17,6 +17,7 @@ from autotune.model.inputs import (
     describe_inputs,
     make_inputs,
     read_inputs,
+    refuse_longer,
     write_inputs,
 )
 
@@ -80,11 +81,35 @@ def test_the_longest_sequence_of_every_known_architecture_is_512(name: str, dire
     assert make_inputs(directory, 1, 512, 0)["input_ids"].shape == (1, 512)
     with pytest.raises(ModelError, match="sequence_length: 513 tokens") as caught:
         make_inputs(directory, 1, 513, 0)
-    assert "512" in caught.value.remedy
+    assert "choose at most 512" in caught.value.remedy
+    assert "`max_length: 512`" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("place", "remedy"),
+    [
+        ("sequence_length", "choose at most 512; requests that differ (`lengths` or `texts`) are cut by"),
+        ("lengths", "or cut longer ones with problem.max_length: 512"),
+        ("lengths.file", "or cut longer ones with problem.max_length: 512"),
+        ("max_length", "choose at most 512"),
+    ],
+)
+def test_what_is_too_long_names_what_cuts_it(place: str, remedy: str) -> None:
+    with pytest.raises(ModelError, match=f"problem.{place}: 600 tokens are more") as caught:
+        refuse_longer(512, 600, place)
+    assert remedy in caught.value.remedy
 
 
 def test_a_model_without_a_position_table_takes_any_length() -> None:
     assert describe("bert-base", max_position_embeddings=None).max_sequence_length is None
+    assert describe("bert-base", position_biased_input=False).max_sequence_length is None
+    assert describe("bert-base", rope_theta=10_000.0).max_sequence_length is None
+
+
+def test_texts_are_cut_to_what_a_model_takes_or_was_made_for() -> None:
+    assert describe("bert-base").text_tokens == 512
+    assert describe("bert-base", rope_theta=10_000.0, max_position_embeddings=8192).text_tokens == 8192
+    assert describe("bert-base", max_position_embeddings=None).text_tokens == 512
 
 
 def test_ids_of_the_configuration_and_the_tokenizer_are_reserved() -> None:

@@ -70,7 +70,9 @@ def test_a_wrong_list_is_refused_with_the_place(model: object, path: str, told: 
 
 
 def test_the_model_that_a_request_is_too_long_for_is_named() -> None:
-    with pytest.raises(StudyFileError, match=f"513 tokens are more than {DISTILBERT} takes: at most 512"):
+    with pytest.raises(
+        StudyFileError, match=f"513 tokens are more than {DISTILBERT} takes: choose at most 512"
+    ):
         study(["fake:m.json", DISTILBERT], tokens=513)
 
 
