@@ -69,7 +69,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     texts = ("a good day", "a bad day", "good", "a good day", "day " * 40, "bad bad", "good")
     (folder / "texts.txt").write_text("\n".join(texts))
     log = "\n".join(json.dumps({"at": 1, "body": {"text": text}}) for text in texts)
-    (folder / "log.jsonl.gz").write_bytes(gzip.compress(log.encode()))
+    (folder / "log.jsonl.gz").write_bytes(gzip.compress(log.encode(), mtime=0))
     (folder / "lengths.txt").write_text("\n".join(map(str, (3, 40, 7, 7, 90, 12))))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTOTUNE_CACHE", str(folder / "cache"))

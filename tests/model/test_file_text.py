@@ -24,7 +24,7 @@ def test_a_mark_at_the_beginning_tells_the_encoding(tmp_path: Path, encoding: st
 
 def test_what_is_packed_is_known_by_its_content_and_named_without_its_ending(tmp_path: Path) -> None:
     for name, suffix in (("a.jsonl.gz", ".jsonl"), ("a", ""), ("a.CSV.GZ", ".csv")):
-        (tmp_path / name).write_bytes(gzip.compress(b"one\n") + gzip.compress(b"two\n"))
+        (tmp_path / name).write_bytes(gzip.compress(b"one\n", mtime=0) + gzip.compress(b"two\n"))
         found = read_file_text(tmp_path / name, "problem.texts", "")
         assert (found.text, found.suffix, found.is_gzip) == ("one\ntwo\n", suffix, True)
 
@@ -32,11 +32,11 @@ def test_what_is_packed_is_known_by_its_content_and_named_without_its_ending(tmp
 @pytest.mark.parametrize(
     ("content", "told", "remedy"),
     [
-        (gzip.compress(b"a" * 1000)[:-9], "packed with gzip and damaged", "gzip -t"),
+        (gzip.compress(b"a" * 1000, mtime=0)[:-9], "packed with gzip and damaged", "gzip -t"),
         (b"\x1f\x8bno", "packed with gzip and damaged", "gzip -t"),
         (b"PAR1\x00", "is a Parquet file", "JSON Lines"),
         (b"PK\x03\x04\x00", "a zip archive or a spreadsheet", "CSV"),
-        (gzip.compress(b"BZh9"), "packed with bzip2", "gzip"),
+        (gzip.compress(b"BZh9", mtime=0), "packed with bzip2", "gzip"),
         (b"<?xml version='1.0'?>", "is XML", "JSON Lines"),
         ("a\ncafé".encode("latin-1"), "line 2: not UTF-8 text (byte 5)", "iconv -f latin1"),
         ("a\nb".encode("utf-16-le"), "line 1: a NUL", "iconv -f utf-16"),
@@ -59,7 +59,7 @@ def test_what_is_no_text_is_refused_by_what_it_is(
 
 def test_too_much_is_refused_packed_or_not(tmp_path: Path) -> None:
     (tmp_path / "plain").write_bytes(b"a" * (MAX_BYTES + 1))
-    (tmp_path / "packed").write_bytes(gzip.compress(bytes(MAX_BYTES + 1), compresslevel=1))
+    (tmp_path / "packed").write_bytes(gzip.compress(bytes(MAX_BYTES + 1), compresslevel=1, mtime=0))
     for name, told in (("plain", "has more than 64 MiB"), ("packed", "unpacks to more than 64 MiB")):
         with pytest.raises(StudyFileError, match=told) as caught:
             text_of(tmp_path / name)

@@ -33,7 +33,7 @@ def test_lengths_are_read_from_json_and_tables(
     tmp_path: Path, name: str, content: str, key: str | None
 ) -> None:
     (tmp_path / name).write_text(content)
-    (tmp_path / "packed").write_bytes(gzip.compress(content.encode()))
+    (tmp_path / "packed").write_bytes(gzip.compress(content.encode(), mtime=0))
     stated = None if key is None else NamedFile(path=name, key=key)
     assert read_lengths(tmp_path / name, stated).lengths == (24, 7)
     if not name.endswith(".csv") or "," in content:
