@@ -308,11 +308,11 @@ def _conclude(a: Side, b: Side, dueling: Dueling, notes: tuple[str, ...]) -> Com
     duel, zone = dueling.duel, a.spec.confirm.tie
     ratio = duel.ratio()
     verdict: Verdict = "undecided" if duel.failed else _judge(ratio, zone)
-    reasons = list(_reasons(dueling, verdict, ratio, zone))
     limits = {side.entrant.name: list(_limits(side, dueling)) for side in (a, b)}
     out = tuple(name for name, missed in limits.items() if missed)
     if out and (verdict == "tie" or verdict.upper() in out):
         verdict = "undecided"
+    reasons = [] if out and not duel.failed else list(_reasons(dueling, verdict, ratio, zone))
     return Comparison(
         labels=(a.label, b.label),
         verdict=verdict,

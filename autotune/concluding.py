@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from autotune.search.score import goodness_of, value_interval
 from autotune.search.verdict import RivalVerdict, Said, Verdict
 from autotune.spec.study import StudySpec
 from autotune.spending import spent
+from autotune.statistics.paired import CONFIDENCE, Interval
 from autotune.store.records import TrialRecord
 from autotune.trial.conditions import CORRECTED, COUNTED, quietness
 from autotune.trial.measurement import Failure, Measurement, TrialResult
@@ -81,7 +83,8 @@ def conclude(
     spec = setup.spec
     reference = None
     if baseline is not None and (own := _measured(baseline, runs)).runs:
-        reference = own
+        known_value = verdict.baseline_estimate
+        reference = replace(own, value=None if known_value is None else value_interval(spec, known_value))
     return make_plan(
         spec=spec,
         machine=setup.machine,
@@ -182,8 +185,10 @@ def _measured(entrant: Entrant, runs: Sequence[Run]) -> Measured:
 
 
 def _of_search(record: TrialRecord) -> Measured:
+    """A trial with its score, which is of usual conditions, as its figure; without an interval."""
     runs = () if isinstance(record.result, Failure) else (record.result,)
-    return Measured(record.configuration, record.number, runs)
+    value = None if record.score is None else Interval(record.score, 0.0, math.inf, CONFIDENCE, 1)
+    return Measured(record.configuration, record.number, runs, value)
 
 
 def _confirmation(

@@ -164,7 +164,7 @@ class Confirming:
         may_go_on: asked before every round after the third.
         search: what there is to say of the search, beside its trials.
         has_measured: whether this call has run anything yet.
-        known: what the search has learned of the host.
+        known: what the search has learned of the host; told: the trials as they were scored when they ended.
     """
 
     bench: Bench
@@ -174,11 +174,12 @@ class Confirming:
     search: Searched = NOTHING_SEARCHED
     has_measured: bool = False
     known: Experience = field(init=False)
+    told: Sequence[TrialRecord] = field(init=False)
 
     def __post_init__(self) -> None:
         results = [(record.configuration, record.result) for record in self.records]
         self.known = experience(self.bench.setup.spec, results)
-        self.records = rescored(self.records, self.known)
+        self.told, self.records = self.records, rescored(self.records, self.known)
 
     def run(self) -> Plan:
         """Run the rounds and make the plan of what they showed.
@@ -225,7 +226,7 @@ class Confirming:
             entrants,
             runs,
             setup=self.bench.setup,
-            records=self.records,
+            records=self.told,
             quality=self.bench.assessment(winner.configuration),
             requests=self.bench.described_requests(winner.configuration),
             known=self.known,

@@ -31,6 +31,7 @@ from autotune.store.records import TrialRecord
 from autotune.store.store import DEFAULT_URL, StudyStore, open_store
 from autotune.trial.measurement import Failure, Measurement, TrialResult
 from autotune.trial.stopping import Rival
+from autotune.units import format_count
 
 TRIAL_SHARE, LONG_TRIAL_SHARE = 0.02, 0.1
 """Longest measuring time of one trial of the search, as a share of the budget's minutes; the second where
@@ -211,9 +212,10 @@ class _Run:
 
     def _searched(self) -> Searched:
         """What there is to say of the search beside its trials."""
+        is_of_time = not self._has_all_trials()
         unprepared = tuple(
             Unprepared(model=pair.model, backend=pair.backend, precision=pair.precision, seconds=seconds)
-            for pair, seconds in self.search.unaffordable()[:MOST_NAMED]
+            for pair, seconds in self.search.unaffordable()[: MOST_NAMED if is_of_time else 0]
         )
         return Searched(self.foresight.looking_s, unprepared, self.bench.waits.total_s)
 
@@ -283,10 +285,11 @@ class _Run:
     def _stop_reason(self) -> str:
         """Why no further trial is started; empty while there is none. The baseline is always measured."""
         budget = self.setup.spec.budget
-        if budget.trials is not None and len(self.records) >= budget.trials:
-            return f"the budget of {budget.trials} trials is used up"
+        if budget.trials is not None and self._has_all_trials():
+            return f"the budget of {format_count(budget.trials, 'trial')} is used up"
         if self.records and self._elapsed_s() >= self._search_s():
-            return f"the search's part of the budget of {budget.minutes:g} minutes is used up"
+            minutes = format_count(budget.minutes or 0.0, "minute")
+            return f"the search's part of the budget of {minutes} is used up"
         if self.search.untried():
             return ""
         self.search.mind(math.inf)
@@ -295,6 +298,10 @@ class _Run:
         if is_left:
             return "what is left of the search's part of the budget is too short to prepare another engine"
         return "every configuration has been tried"
+
+    def _has_all_trials(self) -> bool:
+        most = self.setup.spec.budget.trials
+        return most is not None and len(self.records) >= most
 
     def _mind_the_time(self) -> None:
         """Order by what is known now, within the time that is left; begin the second stage when it is due."""

@@ -62,6 +62,11 @@ def format_duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
+def format_count(count: float, noun: str) -> str:
+    """So many of something: `1 trial`, `2.5 minutes`."""
+    return f"{count:g} {noun}{'' if count == 1 else 's'}"
+
+
 def format_latency(seconds: float) -> str:
     """A latency in milliseconds, three significant digits: `12.3 ms`, `1230 ms`."""
     return f"{_significant(seconds * 1000)} ms"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.backends.tokenization import Pair, as_pair, open_tokenizer
+from autotune.errors import ModelError
 from autotune.model.files_read import FileRead, TokenCounts, shortened
 from autotune.model.labelled import Labelled, read_labelled
 from autotune.model.lengths_file import read_lengths
@@ -176,7 +178,8 @@ def _longest(model: ResolvedModel) -> int | None:
     if model.kind == "random":
         return max_tokens(model.source)
     if model.path is not None and model.path.is_dir():
-        return longest_of_folder(model.path)
+        with suppress(ModelError, OSError):  # whoever loads the model says so
+            return longest_of_folder(model.path)
     return longest_sequence(_config(model))
 
 

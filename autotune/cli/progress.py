@@ -83,8 +83,10 @@ class TerminalObserver(Observer):
         if reason:
             output.message(f"no look at the engines: {reason}")
         elif best:
-            looked = f"looked at {len(best)} engines and precisions in {format_duration(seconds)}"
-            output.message(f"{looked}, fastest first: {', '.join(best[:NAMED_LOOKS])}")
+            took = format_duration(seconds)
+            names = ", ".join(best[:NAMED_LOOKS])
+            what = f"{len(best)} engines and precisions in {took}, fastest first: {names}"
+            output.message(f"looked at {what if len(best) > 1 else f'{names} in {took}'}")
 
     def preparing(self, one: Prepared, seconds: float | None) -> None:
         """Show what is prepared, and about how long that takes."""

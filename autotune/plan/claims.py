@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from autotune.units import format_count
+
 if TYPE_CHECKING:
     from autotune.plan.document import Plan
     from autotune.plan.evidence import Default, Range, Rival, Spent
@@ -99,7 +101,8 @@ def default_words(plan: Plan) -> str:
     if default is None:
         return ""
     if default.said == "plan":
-        which = "a default" if plan.confirmation.is_alone else "the best default"
+        alone = plan.confirmation.is_alone or plan.confirmation.verdict == "unconfirmed"
+        which = "a default" if alone else "the best default"
         return f"it is {which} itself: an engine as its documentation starts it"
     which = f"{default.configuration}{', the baseline' if default.is_baseline else ''}"
     if default.ratio is None:
@@ -177,7 +180,7 @@ def unprepared_words(plan: Plan) -> str:
         return names
     needed = math.ceil(minutes + sum(one.seconds for one in missing) / 60)
     them = "it" if len(missing) == 1 else "them"
-    return f"{names}; a budget of about {needed} minutes would hold {them} (budget.minutes)"
+    return f"{names}; a budget of about {format_count(needed, 'minute')} would hold {them} (budget.minutes)"
 
 
 def _budget_minutes(plan: Plan) -> float | None:

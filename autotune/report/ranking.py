@@ -12,7 +12,7 @@ from autotune.search.score import direction, is_almost_none, ratio
 from autotune.spec.study import StudySpec
 from autotune.store.records import TrialRecord
 from autotune.trial.measurement import Failure
-from autotune.units import format_bytes, format_latency
+from autotune.units import format_bytes, format_count, format_latency
 
 
 class Scored(Protocol):
@@ -117,9 +117,13 @@ def no_plan_error(records: Sequence[TrialRecord], spec: StudySpec) -> NoPlanErro
 def _nothing_measured(records: Sequence[TrialRecord], spec: StudySpec) -> NoPlanError:
     failures = [record.result for record in records if isinstance(record.result, Failure)]
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(str(one.kind) for one in failures).items())
+    if not records:
+        return NoPlanError(
+            f"study {spec.name!r}: no trial has ended yet", remedy="run the same command again"
+        )
     last = f" ({kinds}); the last one: {failures[-1].reason}" if failures else ""
     return NoPlanError(
-        f"study {spec.name!r}: none of {len(records)} trials succeeded{last}",
+        f"study {spec.name!r}: none of {format_count(len(records), 'trial')} succeeded{last}",
         remedy="see `autotune tune --dry-run` for what would be tried, and check the model and the engines",
     )
 

@@ -174,6 +174,7 @@ class Contest:
             rounds=self._rounds,
             baseline=baseline,
             default=self._comparison(winner, self._default, factor),
+            baseline_estimate=posterior.value(self._baseline or "") if shown is not None else None,
             failed=dict(self._failed),
         )
 

@@ -83,6 +83,7 @@ class Verdict:
     Attributes:
         winner: a finalist, or the baseline or the default where those are probably best.
         baseline, default: the winner beside them; None where there is none, or it is the winner itself.
+        baseline_estimate: the baseline's goodness, over all its runs; None where it is out, or did not run.
         failed: why contenders are out, by name.
         beats_baseline: shown with 95 % confidence; None where there is no baseline to beat.
         gain: ratio of the winner's goodness to the baseline's; None where there is none.
@@ -103,6 +104,7 @@ class Verdict:
     rounds: int
     baseline: Comparison | None = None
     default: Comparison | None = None
+    baseline_estimate: Interval | None = None
     failed: Mapping[str, str] = field(default_factory=dict)
 
     @property
