@@ -1,6 +1,6 @@
 """Prints how good the best is that a search finds in some minutes, by what orders its trials.
 
-    python studies/benchmarks/search_order.py [--seeds 200] [--wide] [--json]
+    python studies/benchmarks/search_order.py [--seeds 200] [--first 0] [--wide] [--json]
 
 Nothing is started and nobody waits: trials take their seconds on a simulated clock, on machines of the five
 kinds of `cpu_kinds.yaml`, whose engines are fast in different orders. The space, the looks' rule, the order
@@ -459,6 +459,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--first", type=int, default=0, help="first seed; constants were chosen on 0 to 11")
     parser.add_argument("--wide", action="store_true", help="16 cores instead of two cpus")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -466,7 +467,7 @@ def main() -> None:
     cases = [
         Case(kind, cores, order, minutes, noise, seed)
         for seed, kind, minutes, noise, order in product(
-            range(arguments.seeds), KINDS, MINUTES, NOISES, ORDERS
+            range(arguments.first, arguments.first + arguments.seeds), KINDS, MINUTES, NOISES, ORDERS
         )
     ]
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
@@ -475,7 +476,7 @@ def main() -> None:
     if arguments.json:
         print(json.dumps([asdict(cell) for cell in cells], indent=2))
         return
-    print(f"{arguments.seeds} seeds on each kind; {cores} cpus")
+    print(f"{arguments.seeds} seeds from {arguments.first} on each kind; {cores} cpus")
     report(cells)
     print(f"\n{time.perf_counter() - began_s:.0f} s on {len(os.sched_getaffinity(0))} cpus")
 
