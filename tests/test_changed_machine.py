@@ -168,7 +168,14 @@ def two_threads(trials: tuple[TrialRecord, ...]) -> list[TrialRecord]:
     return [one for one in trials if one.configuration.threads_per_instance == 2]
 
 
-@pytest.mark.parametrize("order", ["shrink", "shrink, displace", "shrink, crash"])
+@pytest.mark.parametrize(
+    "order",
+    [
+        "shrink",
+        pytest.param("shrink, displace", marks=pytest.mark.slow),
+        pytest.param("shrink, crash", marks=pytest.mark.slow),
+    ],
+)
 def test_what_ran_while_the_cpuset_shrank_is_not_kept_whether_it_was_measured_or_failed(
     folder: Folder, order: str
 ) -> None:
@@ -187,12 +194,14 @@ def test_what_ran_while_the_cpuset_shrank_is_not_kept_whether_it_was_measured_or
     assert [one for one in trials if isinstance(one.result, Failure)] == []
 
 
+@pytest.mark.slow
 def test_workers_that_a_cpuset_has_displaced_before_it_was_back_are_launched_again(folder: Folder) -> None:
     folder.meddle("displace")
     folder.tune()
     assert [one for one in folder.trials() if isinstance(one.result, Failure)] == []
 
 
+@pytest.mark.slow
 def test_workers_that_are_never_where_they_are_asked_to_be_have_failed(folder: Folder) -> None:
     folder.meddle("displace always")
     folder.tune()
@@ -201,6 +210,7 @@ def test_workers_that_are_never_where_they_are_asked_to_be_have_failed(folder: F
         assert trial.result.kind == FailureKind.PLACEMENT
 
 
+@pytest.mark.slow
 def test_a_configuration_that_fails_on_a_machine_that_stays_as_it_is_has_failed(
     folder: Folder,
 ) -> None:
@@ -210,6 +220,7 @@ def test_a_configuration_that_fails_on_a_machine_that_stays_as_it_is_has_failed(
     assert isinstance(failed.result, Failure)
 
 
+@pytest.mark.slow
 def test_an_engine_that_is_upgraded_meanwhile_ends_the_study_until_it_is_what_it_was(folder: Folder) -> None:
     folder.meddle("upgrade")
     described = folder.plugins / "meddling-1.0.dist-info" / "METADATA"
@@ -223,6 +234,7 @@ def test_an_engine_that_is_upgraded_meanwhile_ends_the_study_until_it_is_what_it
     assert two_threads(folder.trials())
 
 
+@pytest.mark.slow
 def test_rounds_that_were_over_before_the_cpuset_shrank_are_kept_and_gone_on_with(folder: Folder) -> None:
     with folder.start() as process:
         assert process.stderr is not None
@@ -275,6 +287,7 @@ def host_lock_held() -> subprocess.Popen[str]:
     return holder
 
 
+@pytest.mark.slow
 def test_waiting_for_another_trial_eats_no_budget_and_how_long_it_was_is_said(folder: Folder) -> None:
     study = {**STUDY, "budget": {"minutes": 0.3}}
     (folder.path / "study.yaml").write_text(json.dumps(study))

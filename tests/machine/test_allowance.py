@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,6 +29,12 @@ def allow(root: Path, key: str, cpus: str) -> None:
     status.write_text("\n".join((*kept, f"{key}:\t{cpus}")) + "\n")
 
 
+def take_offline(root: Path, last: int) -> None:
+    """As the kernel does: the list is shorter, and the cpu's folder has no topology any more."""
+    (root / "sys/devices/system/cpu/online").write_text(f"0-{last - 1}\n")
+    shutil.rmtree(root / f"sys/devices/system/cpu/cpu{last}/topology")
+
+
 CHANGES: dict[str, Change] = {
     "cpuset": writing("sys/fs/cgroup/job/cpuset.cpus.effective", "0-7\n"),
     "memory nodes of the cpuset": writing("sys/fs/cgroup/job/cpuset.mems.effective", "0\n"),
@@ -36,7 +43,7 @@ CHANGES: dict[str, Change] = {
     "quota": writing("sys/fs/cgroup/job/cpu.max", "50000 100000\n"),
     "quota of a parent": writing("sys/fs/cgroup/cpu.max", "150000 100000\n"),
     "memory limit": writing("sys/fs/cgroup/job/memory.max", f"{1 << 30}\n"),
-    "offline cpus": writing("sys/devices/system/cpu/online", "0-14\n"),
+    "offline cpus": lambda root: take_offline(root, 15),
     "offline nodes": writing("sys/devices/system/node/online", "0-2\n"),
 }
 
