@@ -131,6 +131,7 @@ def own_folder(tmp_path: Path, own_cache: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_neighbour_of_the_baseline_alone_leaves_no_plan_until_it_has_gone(tmp_path: Path) -> None:
     """The baseline falls to a tenth in the rounds: a plan would look ten times better than it is."""
     folder = Folder(tmp_path, {"threads": 0})
