@@ -20,6 +20,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from autotune.backends.calibration import CALIBRATION
 from autotune.backends.knobs import turned_in_preparation
 from autotune.backends.prepare_child import handle
@@ -28,6 +30,7 @@ from autotune.backends.reference import REFERENCE
 from autotune.backends.registry import get_backend
 from autotune.errors import AutotuneError
 from autotune.machine.read import read_machine
+from autotune.model.calibration import CalibrationSource
 from autotune.model.child import die_with_parent
 from autotune.model.sources import resolve_model
 
@@ -74,10 +77,7 @@ ARCHITECTURES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 """transformers' prefix of configuration and model, and what their configuration is made with."""
 
-CALIBRATED_ON = {
-    **{"sequences": 8, "tokens": 32, "seed": 0},
-    **{"texts": None, "texts_digest": ""},
-}
+CALIBRATED_ON = to_jsonable_python(CalibrationSource(sequences=8, tokens=32, seed=0))
 
 
 def write_models(folder: Path) -> None:
