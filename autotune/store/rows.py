@@ -159,29 +159,23 @@ def plan_row(plan: Plan, study_id: int) -> dict[str, Any]:
 
 
 def plan_summary(row: Row[*tuple[Any, ...]]) -> PlanSummary:
-    """A plan from its columns, and its study's name."""
+    """A plan from its columns, and its study's name.
+
+    What older plans state otherwise, or no column has, is of its document.
+    """
+    confirmation = json.loads(row.document).get("confirmation", {})
+    is_unopposed = confirmation.get("verdict") == "unopposed"  # older ones have a gain all the same
+    default = confirmation.get("default") or {}
     return PlanSummary(
         id=row.id,
         study=row.name,
         objective=row.objective,
         configuration=Configuration.from_parameters(row.configuration),
         score=row.score,
-        gain=None if _is_unopposed(row.document) else row.gain,
-        default_ratio=_default_ratio(row.document),
+        gain=None if is_unopposed else row.gain,
+        default_ratio=default.get("ratio"),
         created_s=row.created_s,
     )
-
-
-def _is_unopposed(document: str) -> bool:
-    """Whether a plan's baseline is out: older plans state a ratio to it all the same."""
-    return bool(json.loads(document).get("confirmation", {}).get("verdict") == "unopposed")
-
-
-def _default_ratio(document: str) -> float | None:
-    """The one figure of listings that has no column; plans of older versions lack it."""
-    default = json.loads(document).get("confirmation", {}).get("default")
-    ratio = None if default is None else default["ratio"]
-    return None if ratio is None else float(ratio)
 
 
 def _failure_kind(result: TrialResult) -> str | None:
