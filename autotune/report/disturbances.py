@@ -10,7 +10,7 @@ from typing import Final, Literal
 from autotune.report.dossier import Dossier, mapping, measured
 from autotune.report.outcome import outcome
 from autotune.store.records import ConfirmationRecord, TrialRecord
-from autotune.trial.conditions import disturbance, what_disturbed
+from autotune.trial.conditions import disturbance, in_hindsight, usual_probe_s, what_disturbed
 from autotune.trial.measurement import Conditions, Measurement
 
 Fate = Literal["kept", "kept-disturbed", "dropped"]
@@ -68,7 +68,17 @@ def watched_runs(dossier: Dossier) -> tuple[Watched, ...]:
     """Every trial and every run of the confirmation, in the order in which they were started."""
     records: list[TrialRecord | ConfirmationRecord] = [*dossier.trials, *dossier.runs]
     records.sort(key=lambda record: record.started_s)
-    return tuple(_watched(record, dossier) for record in records)
+    results = [measured(record.result) or _NOTHING for record in records]
+    usual_s = usual_probe_s(block.conditions for one in results for block in one.blocks if block.conditions)
+    return tuple(
+        Watched(
+            name=_name(record, dossier),
+            blocks=tuple(_blocks(result, usual_s)),
+            reasons=tuple(_reasons(result, usual_s)),
+            is_disturbed=outcome(record) == "disturbed",
+        )
+        for record, result in zip(records, results, strict=True)
+    )
 
 
 def visible_signs(runs: tuple[Watched, ...]) -> tuple[str, ...]:
@@ -106,42 +116,28 @@ _DROPPED: Final[Mapping[str, str]] = {
 """By the study file's word; `again` is that of older ones."""
 
 
-def _watched(record: TrialRecord | ConfirmationRecord, dossier: Dossier) -> Watched:
-    result = measured(record.result) or _NOTHING
-    return Watched(
-        name=_name(record, dossier),
-        blocks=tuple(_blocks(result)),
-        reasons=tuple(_reasons(result)),
-        is_disturbed=outcome(record) == "disturbed",
-    )
-
-
 def _name(record: TrialRecord | ConfirmationRecord, dossier: Dossier) -> str:
     if isinstance(record, ConfirmationRecord):
         return f"round {record.round}, {dossier.contender(record)}"
     return f"trial {record.number}"
 
 
-def _blocks(measurement: Measurement) -> Iterator[tuple[Conditions | None, Fate]]:
+def _blocks(measurement: Measurement, usual_s: float | None) -> Iterator[tuple[Conditions | None, Fate]]:
     for block in measurement.blocks:
-        is_disturbed = block.conditions is not None and disturbance(block.conditions)
-        yield block.conditions, "kept-disturbed" if is_disturbed else "kept"
+        conditions = None if block.conditions is None else in_hindsight(block.conditions, usual_s)
+        is_disturbed = conditions is not None and disturbance(conditions)
+        yield conditions, "kept-disturbed" if is_disturbed else "kept"
     for dropped in measurement.dropped:
-        yield dropped.conditions, "dropped"
+        yield in_hindsight(dropped.conditions, usual_s), "dropped"
 
 
-def _reasons(measurement: Measurement) -> Iterator[tuple[Fate, str]]:
+def _reasons(measurement: Measurement, usual_s: float | None) -> Iterator[tuple[Fate, str]]:
     for dropped in measurement.dropped:
         yield "dropped", dropped.reason
-    disturbed = [
-        block.conditions
-        for block in measurement.blocks
-        if block.conditions is not None and disturbance(block.conditions)
-    ]
-    if disturbed:
-        reason = what_disturbed(disturbed)
-        for _ in disturbed:
-            yield "kept-disturbed", reason
+    blocks = _blocks(measurement, usual_s)
+    disturbed = [one for one, fate in blocks if one is not None and fate == "kept-disturbed"]
+    for _ in disturbed:
+        yield "kept-disturbed", what_disturbed(disturbed)
 
 
 def _differs(sign: Sign, conditions: Conditions) -> bool:

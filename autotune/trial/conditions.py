@@ -9,8 +9,9 @@ of CPU time have steps of 10 ms, and the trial's own parent is at work for a few
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from autotune.trial.measurement import Conditions
@@ -26,7 +27,8 @@ NOISE_S = 0.03
 """On top of both, in each window: three steps of the kernel's counters."""
 
 MIN_SPEED = 0.75
-"""Against what is usual; a slower spell is worth a word. It is no reason to throw a block away: on a recorded
+"""Against what is usual; a slower spell is worth a word, and so is one that is faster by as much: then there
+are two speeds, and the slower may be the usual one. It is no reason to throw a block away: on a recorded
 guest two thirds of all blocks were slower than this against the fastest probe ever seen, and by 5 to 11 %
 slower than the others. How far speed explains values is learned (`autotune.trial.correction`)."""
 
@@ -99,6 +101,8 @@ def quietness(kept: Sequence[Conditions], dropped: Sequence[Conditions], treatme
     total = len(kept) + len(dropped)
     if not total:
         return "Nobody looked at how quiet the machine was."
+    usual_s = usual_probe_s(kept)
+    kept = [in_hindsight(one, usual_s) for one in kept]
     counted = [one for one in kept if _findings(one)]
     if not dropped and not counted:
         return f"The machine was quiet: none of {_blocks(total)} was disturbed.{_blind_spots(kept)}"
@@ -110,6 +114,23 @@ def quietness(kept: Sequence[Conditions], dropped: Sequence[Conditions], treatme
     helpful = dict.fromkeys(remedy for kind in _REMEDIES if kind in kinds for remedy in _REMEDIES[kind])
     remedies = "; ".join(helpful)
     return f"{' '.join(sentences)} What would help: {remedies}."
+
+
+def usual_probe_s(blocks: Iterable[Conditions]) -> float | None:
+    """The median of what the probe took beside all these blocks, in seconds; None where it never ran."""
+    probes = [one.probe_s for one in blocks if one.probe_s is not None]
+    return statistics.median(probes) if probes else None
+
+
+def in_hindsight(block: Conditions, usual_s: float | None) -> Conditions:
+    """The block with its speed against what was usual in the whole study.
+
+    While it is measured, a block can be held against those before it alone: a slow spell that is there from
+    the beginning is usual then.
+    """
+    if block.probe_s is None or usual_s is None:
+        return block
+    return replace(block, speed=usual_s / block.probe_s)
 
 
 def _disturbed(blocks: Sequence[Conditions], total: int, treatment: str) -> str:
@@ -182,11 +203,12 @@ def _heat(one: Conditions) -> _Finding | None:
 
 
 def _speed(one: Conditions) -> _Finding | None:
-    if one.speed is None or one.speed >= MIN_SPEED:
+    if one.speed is None or MIN_SPEED <= one.speed <= 1 / MIN_SPEED:
         return None
     # Before `probe_s` was kept, speed was against the fastest that was ever seen.
     against = "speed" if one.probe_s is None else "usual speed"
-    return _Finding("speed", 1 / max(one.speed, 1e-9), f"the cpus ran at {one.speed:.2f} of their {against}")
+    size = max(one.speed, 1 / max(one.speed, 1e-9))
+    return _Finding("speed", size, f"the cpus ran at {one.speed:.2f} of their {against}")
 
 
 def _memory(one: Conditions) -> _Finding | None:

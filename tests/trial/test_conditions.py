@@ -119,6 +119,23 @@ def test_a_quiet_machine_is_said_to_be_quiet() -> None:
     assert quietness([QUIET] * 40, []) == "The machine was quiet: none of 40 blocks was disturbed."
 
 
+def test_a_slow_spell_that_begins_before_anything_else_is_told() -> None:
+    """While they were measured, the first were as usual: there was nothing to hold them against."""
+    slow = [replace(QUIET, speed=1.0, probe_s=0.004)] * 6
+    usual = [replace(QUIET, speed=1.0, probe_s=0.002)] * 30
+    told = quietness([*slow, *usual], [])
+    assert told.startswith(
+        "6 of 36 blocks were disturbed and counted all the same: the cpus ran at 0.50 of their usual speed"
+    )
+    assert "dedicated cpus" in told
+
+
+def test_where_the_slow_spell_was_usual_the_fast_one_is_told() -> None:
+    blocks = [replace(QUIET, probe_s=0.004)] * 30 + [replace(QUIET, probe_s=0.002)] * 6
+    assert "6 of 36 blocks" in (told := quietness(blocks, []))
+    assert "the cpus ran at 2.00 of their usual speed" in told
+
+
 def test_what_could_not_be_read_is_not_said_to_be_quiet() -> None:
     said = quietness([Conditions(1.0)] * 3, [])
     assert said.endswith("What could not be read here: the cpus' time, the cpus' speed.")
