@@ -80,10 +80,10 @@ def emulate() -> Emulate:
         (folder / "search.py").write_text(SEARCH)
         ran = subprocess.run(
             [
-                *("nice", "-n", "10"),  # its many cpus would starve what is measured beside it
+                *("nice", "-n", "5"),  # its many cpus would starve what is measured beside it
                 EMULATOR,
                 *shape,
-                "--timeout=900",
+                "--timeout=1800",
                 f"--writable={folder}",
                 f"--cwd={folder}",
                 "--",

@@ -45,7 +45,7 @@ def folder(emulate: Emulate, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-pytestmark = [pytest.mark.emulator, pytest.mark.slow, pytest.mark.timeout(1000)]
+pytestmark = [pytest.mark.emulator, pytest.mark.slow, pytest.mark.timeout(1900)]
 
 
 def test_the_kernel_lists_the_same_cpus_for_every_node_and_autotune_says_so(folder: Path) -> None:

@@ -42,7 +42,7 @@ def folder(emulate: Emulate, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-pytestmark = [pytest.mark.emulator, pytest.mark.slow, pytest.mark.timeout(1000)]
+pytestmark = [pytest.mark.emulator, pytest.mark.slow, pytest.mark.timeout(1900)]
 
 
 def planned(folder: Path, name: str) -> tuple[Plan, set[int]]:
