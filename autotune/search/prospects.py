@@ -42,6 +42,8 @@ WORTH_A_WORD = 0.05
 """Least probability to be better than the best so far, of what is named as not tried. Source: stated."""
 LARGEST_SHARE = 0.25
 """Of the search's seconds, for one artifact, while anything promising that takes less is unseen."""
+MOST_COMPETING = 16
+"""Layouts of what was tried that are weighed against first trials; the others are worth less."""
 USUAL_TRIAL_S = 10.0
 """Of an engine whose trials are not known. Source: `START_UP_S` of `autotune.search.estimate`, and blocks."""
 USUAL_PRICE_S = 20.0
@@ -149,22 +151,23 @@ class Prospects:
         known: Known,
         left_s: float,
     ) -> list[int]:
-        """The best layout of all that is promising, was not tried, and is to be seen in the time left."""
+        """The best layout of all that is promising, was not tried, and is to be seen in the time left.
+
+        Other layouts of what was tried compete for that time.
+        """
         best: dict[Prepared, int] = {}
         for index in ahead:
             best.setdefault(candidates[index].prepared, int(index))
-        chosen = np.array(list(best.values()), dtype=np.intp)
         tried = {one.prepared for one in known}
-        mean, spread = beliefs.mean[chosen], beliefs.spread[chosen]
-        seen = set(range(len(chosen)))
+        new = [index for pair, index in best.items() if pair not in tried]
+        more = [int(index) for index in ahead if candidates[index].prepared in tried][:MOST_COMPETING]
+        competing = np.array([*new, *more], dtype=np.intp)
+        mean, spread = beliefs.mean[competing], beliefs.spread[competing]
+        seen = set(range(len(competing)))
         if math.isfinite(left_s):
-            seen &= affordable(mean, spread, costs_s[chosen], reference, left_s)
+            seen &= affordable(mean, spread, costs_s[competing], reference, left_s)
         chances = _chances(mean, spread, reference)
-        return [
-            index
-            for number, (pair, index) in enumerate(best.items())
-            if number in seen and pair not in tried and chances[number] >= PROMISING
-        ]
+        return [index for number, index in enumerate(new) if number in seen and chances[number] >= PROMISING]
 
     def _defaults_to_see(
         self, candidates: Sequence[Configuration], beliefs: Beliefs, known: Known
