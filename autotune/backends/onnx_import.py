@@ -17,11 +17,18 @@ ELEMENT_ATTRIBUTES = frozenset({"to", "dtype", "output_dtype", "stash_type"})
 """Attributes of operators that name an element type. Source: ONNX, Operators.md."""
 
 USUAL_NAME = "model.onnx"
-"""Of the file that is not quantised, beside those that are. Source: optimum, sentence-transformers, the hub.
-"""
+"""Of the file that is not quantised, beside those that are. Source: optimum, sentence-transformers."""
 
 NEWER_FORMAT = re.compile(r"Unsupported model IR version: \d+, max supported IR version: (\d+)")
 """How ONNX Runtime refuses files of a version that came after it. Source: its model.cc."""
+
+NEWER_OPERATORS = re.compile(
+    r"Opset (\d+) is under development.* domain (\S+) is till opset (\d+)", re.DOTALL
+)
+"""Likewise of operators. Source: its model_load_utils.h."""
+
+LOADING = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed:)?\s*")
+"""What ONNX Runtime puts before the reason, with a path in the cache."""
 
 
 def import_model(file: Path, directory: Path) -> str:
@@ -55,13 +62,18 @@ def import_model(file: Path, directory: Path) -> str:
 
 def cannot_import(source: str, error: BaseException) -> ModelError:
     """Say why ONNX Runtime does not load a file, and what helps."""
-    words = first_line(error)
-    remedy = "check that its operators are among those of ONNX Runtime's CPU provider"
-    if "opset" in words:
-        remedy = "install a newer onnxruntime, or export the model again with an older opset_version"
-    elif "not a registered function/op" in words or "Could not find an implementation" in words:
-        remedy = "export the model in ONNX's own operators: it has some that no CPU provider has"
-    return ModelError(f"onnxruntime cannot load {source}: {words}", remedy=remedy)
+    if newest := NEWER_OPERATORS.search(str(error)):
+        opset, domain, most = newest.groups()
+        return ModelError(
+            f"{source} is written in opset {opset} of {domain}, and onnxruntime takes up to {most}",
+            remedy="install a newer onnxruntime, or export the model again with an older opset_version",
+        )
+    words = LOADING.sub("", first_line(error))
+    return ModelError(
+        f"onnxruntime cannot load {source}: {words}",
+        remedy="export the model in operators that ONNX Runtime's CPU provider has: some are another device's"
+        " or another runtime's alone",
+    )
 
 
 def not_fp32(source: str, file: Path, precision: str) -> ModelError:

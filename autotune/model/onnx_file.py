@@ -22,10 +22,23 @@ USUAL_ARRAYS: Mapping[str, ArrayKind] = {
     "input_ids": "tokens",
     "attention_mask": "ones",
     "token_type_ids": "zeros",
+    "position_ids": "positions",
+    **{"input_word_ids": "tokens", "input_mask": "ones", "input_type_ids": "zeros", "segment_ids": "zeros"},
 }
-"""What inputs of these names hold, as transformers calls them."""
+"""What inputs of these names hold, as transformers, TensorFlow Hub and the first BERT call them."""
 
-ELEMENT_TYPES: Mapping[str, ElementType] = {"INT64": "int64", "INT32": "int32"}
+OF_DECODERS = (
+    "past_key_values",
+    "encoder_hidden_states",
+    "decoder_input_ids",
+    "cache_position",
+    "use_cache_branch",
+)
+"""How names of inputs begin that decoders alone have. Source: transformers, optimum."""
+
+WHOLE_NUMBERS: Mapping[str, ElementType] = {"INT64": "int64", "INT32": "int32"}
+ELEMENT_TYPES: Mapping[str, ElementType] = {**WHOLE_NUMBERS, "FLOAT": "float32", "BOOL": "bool"}
+"""Of inputs; token ids and positions are whole numbers: of the others are masks and segments alone."""
 
 READ_TIMEOUT_S = 300.0
 
@@ -111,6 +124,11 @@ def _not_a_file(file: Path) -> ModelError:
     """Why it is none; of a folder, which files it has."""
     here = sorted((*file.glob("*.onnx"), *file.glob("onnx/*.onnx"))) if file.is_dir() else []
     remedy = "onnx: takes the file of an ONNX model"
+    if file.is_symlink():
+        return ModelError(
+            f"{file} is a link to a file that is not there ({file.readlink()}), as after half a download",
+            remedy="download the whole model again, or put the link right",
+        )
     if here:
         remedy = f"name the file: onnx:{here[0]}"
     elif (file / "config.json").is_file():
@@ -128,9 +146,12 @@ def _describe(
     """
     inputs = {one["name"]: one for one in graph["inputs"]}
     _refuse_unknown(file, given, inputs)
-    arrays = {name: _kind(file, name, given) for name in inputs}
     for one in inputs.values():
         _refuse_other_arrays(file, one)
+    arrays = {name: _kind(file, name, given) for name in inputs}
+    for name, kind in arrays.items():
+        if kind in ("tokens", "positions") and inputs[name]["type"] not in WHOLE_NUMBERS:
+            raise _not_whole(file, inputs[name])
     vocabulary = _vocabulary(file, arrays, graph["vocabularies"], config)
     shapes = [one["shape"] for one in inputs.values()]
     return InputsDescription(
@@ -138,6 +159,7 @@ def _describe(
         reserved=reserved_ids(config, (), vocabulary),
         max_sequence_length=_longest(graph["positions"], config),
         trained_length=trained_length(config),
+        first_position=skipped_rows(config),
         arrays=arrays,
         types={name: ELEMENT_TYPES[one["type"]] for name, one in inputs.items() if one["type"] != "INT64"},
         batch_size=_fixed(file, "batch sizes", (shape[0] for shape in shapes)),
@@ -163,27 +185,36 @@ def _refuse_unknown(file: Path, given: Mapping[str, ArrayKind], inputs: Mapping[
 
 
 def _kind(file: Path, name: str, given: Mapping[str, ArrayKind]) -> ArrayKind:
-    kind = given.get(name) or USUAL_ARRAYS.get(name)
+    kind = given.get(name) or USUAL_ARRAYS.get(name.removesuffix(":0"))
     if kind is None:
         raise ModelError(
             f"{file} has an input {name!r}, and nothing says what it holds",
-            remedy=f"write `inputs: {{{name}: tokens}}` into the study, or ones, or zeros",
+            remedy=f"write `inputs: {{{name!r}: tokens}}` into the study, or ones, zeros, or positions",
         )
     return kind
 
 
 def _refuse_other_arrays(file: Path, described: Mapping[str, Any]) -> None:
     name, shape = described["name"], described["shape"]
-    if described["type"] not in ELEMENT_TYPES:
+    if name.startswith(OF_DECODERS):
         raise ModelError(
-            f"input {name!r} of {file} is of type {described['type'].lower()}, not of whole numbers",
-            remedy="export the encoder so that its inputs are int64 or int32, as token ids are",
+            f"{file} has an input {name!r}: it is a decoder, and autotune serves encoders",
+            remedy="choose an encoder, or export the encoder alone",
         )
+    if described["type"] not in ELEMENT_TYPES:
+        raise _not_whole(file, described)
     if len(shape) != 2:
         raise ModelError(
             f"input {name!r} of {file} has {len(shape)} dimensions, not the two of (batch, tokens)",
             remedy="export the encoder so that each input is an array (batch, tokens)",
         )
+
+
+def _not_whole(file: Path, described: Mapping[str, Any]) -> ModelError:
+    return ModelError(
+        f"input {described['name']!r} of {file} is of type {described['type'].lower()}, not of whole numbers",
+        remedy="export the encoder so that its inputs are int64 or int32, as token ids are",
+    )
 
 
 def _fixed(file: Path, what: str, dimensions: Iterable[int | None]) -> int | None:
