@@ -68,12 +68,16 @@ def cannot_import(source: str, error: BaseException) -> ModelError:
             f"{source} is written in opset {opset} of {domain}, and onnxruntime takes up to {most}",
             remedy="install a newer onnxruntime, or export the model again with an older opset_version",
         )
-    words = LOADING.sub("", first_line(error))
     return ModelError(
-        f"onnxruntime cannot load {source}: {words}",
+        f"onnxruntime cannot load {source}: {reason_of(error)}",
         remedy="export the model in operators that ONNX Runtime's CPU provider has: some are another device's"
         " or another runtime's alone",
     )
+
+
+def reason_of(error: BaseException) -> str:
+    """What ONNX Runtime says went wrong, without where."""
+    return LOADING.sub("", first_line(error))
 
 
 def not_fp32(source: str, file: Path, precision: str) -> ModelError:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from autotune.backends.onnx_graph import MODEL_FILE
-from autotune.backends.onnx_import import cannot_import, import_model, not_fp32
+from autotune.backends.onnx_import import cannot_import, import_model, not_fp32, reason_of
 from autotune.backends.random_model import write_random_model
 from autotune.backends.transformers_model import cannot_load, import_checkpoint, load_model
 from autotune.backends.words import first_line
@@ -180,14 +180,35 @@ def _onnx_answer(directory: Path) -> Answer:
         except Exception as error:
             if isinstance(error, MemoryError | OSError):
                 raise
+            longest = _longest_that_runs(session, request)
+            told = "" if longest is None else f"; it runs on {longest} tokens, and not on {longest + 1}"
             raise ModelError(
-                f"the ONNX model does not run on a request of {_shape(request)} tokens: {first_line(error)}",
-                remedy="ask for shorter sequences; the longest belongs into a config.json beside the file, as"
-                " max_position_embeddings",
+                f"the ONNX model does not run on a request of {_shape(request)} tokens:"
+                f" {reason_of(error)}{told}",
+                remedy=f"choose at most {longest} tokens (problem.sequence_length, or max_length)"
+                if longest
+                else "ask for requests that it takes (problem.batch_size, sequence_length or lengths)",
             ) from error
         return output
 
     return answer
+
+
+def _longest_that_runs(session: Any, request: Request) -> int | None:
+    """The length at which requests cease to run, found by halving; None where none runs, or this is no matter
+    of length."""
+    runs, fails = 0, next(iter(request.values())).shape[1]
+    while fails - runs > 1:
+        tokens = (runs + fails) // 2
+        try:
+            session.run(None, {name: array[:1, :tokens] for name, array in request.items()})
+        except Exception as error:
+            if isinstance(error, MemoryError | OSError):
+                raise
+            fails = tokens
+        else:
+            runs = tokens
+    return runs or None
 
 
 def _shape(request: Request) -> str:

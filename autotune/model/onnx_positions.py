@@ -16,7 +16,7 @@ from autotune.model.positions import TABLE
 
 PASSED: Mapping[str, int] = {
     **dict.fromkeys(("Cast", "Expand", "Flatten", "Identity", "Reshape", "Slice"), 1),
-    **dict.fromkeys(("Gather", "GatherElements", "Squeeze", "Tile", "Unsqueeze"), 1),
+    **dict.fromkeys(("Gather", "GatherElements", "Squeeze", "Tile", "Transpose", "Unsqueeze"), 1),
     "Mul": 2,
 }
 """Operators through which positions are followed back to where they come from, and among how many inputs.
@@ -24,7 +24,8 @@ PASSED: Mapping[str, int] = {
 Positions less others are distances, of which a table has only some, however long a sequence is (T5, MPNet,
 DeBERTa).
 """
-COUNTS = ("CumSum", "Range")
+COUNTS = ("CumSum", "NonZero", "Range")
+"""Operators that count; of ones, NonZero gives their places, as in files from before there was Range."""
 DEEPEST = 30
 """Operators that are followed back."""
 
