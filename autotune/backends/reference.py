@@ -201,7 +201,7 @@ def _longest_that_runs(session: Any, request: Request) -> int | None:
     while fails - runs > 1:
         tokens = (runs + fails) // 2
         try:
-            session.run(None, {name: array[:1, :tokens] for name, array in request.items()})
+            session.run(None, {name: array[:, :tokens] for name, array in request.items()})
         except Exception as error:
             if isinstance(error, MemoryError | OSError):
                 raise
