@@ -37,7 +37,11 @@ def beside(file: Path, name: str) -> Path | None:
 def config_beside(file: Path) -> dict[str, Any]:
     """The `config.json` that exporters put beside a model; empty without one."""
     found = beside(file, CONFIG_FILE)
-    return {} if found is None else _object(found)
+    try:
+        value = {} if found is None else json.loads(found.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def places(file: Path) -> Iterator[Path]:
@@ -50,18 +54,9 @@ def places(file: Path) -> Iterator[Path]:
 
 
 def _above(folder: Path) -> Iterator[Path]:
-    """The folder above one, if that is the model's own."""
-    above = folder.absolute().parent
-    if folder.name == ONNX_FOLDER or "model_type" in _object(above / CONFIG_FILE):
-        yield above
-
-
-def _object(file: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    """The folder above the sub-folder of a model; above another one there may be another model."""
+    if folder.name == ONNX_FOLDER:
+        yield folder.absolute().parent
 
 
 def weights_file(file: Path, location: str, least: int = 0) -> Path:

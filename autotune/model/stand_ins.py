@@ -33,7 +33,7 @@ def refuse_stand_in(file: Path) -> None:
             f"{file} is a pointer of Git LFS, not the file itself",
             remedy=f"fetch the file: git lfs install, then git lfs pull in {file.parent}",
         )
-    if LINK.fullmatch(begin):
+    if LINK.fullmatch(begin.strip()):
         raise ModelError(
             f"{file} is the text of a link ({begin.decode(errors='replace')}), not the file that it leads to",
             remedy="copy the files themselves (cp -rL, rsync -L, tar -h), or download them again",

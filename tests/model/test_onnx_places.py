@@ -116,16 +116,14 @@ def test_what_lies_beside_the_file_that_a_link_leads_to_is_found_as_well(
     assert (longest(found), found.weights) == (24, 50 * 16)
 
 
-def test_a_configuration_of_something_else_above_a_folder_does_not_count(
+def test_a_configuration_above_another_folder_is_of_another_model(
     written: Path, tmp_path: Path, own_cache: Path
 ) -> None:
-    folder = tmp_path / "models"
+    folder = tmp_path / "second"
     folder.mkdir()
     (folder / "model.onnx").write_bytes((written / "whole.onnx").read_bytes())
-    (tmp_path / "config.json").write_text('{"max_position_embeddings": 24}')
-    assert longest(resolve(folder / "model.onnx")) is None
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
-    assert longest(resolve(folder / "model.onnx")) == 24
+    assert longest(resolve(folder / "model.onnx")) is None
 
 
 @pytest.mark.parametrize("elsewhere", ["/etc/passwd", "other/blobs/c3", "models--org--encoder/c3"])
