@@ -15,6 +15,7 @@ from autotune.model.files_read import FileRead, TokenCounts, shortened
 from autotune.model.labelled import Labelled, read_labelled
 from autotune.model.lengths_file import read_lengths
 from autotune.model.positions import longest_of_folder, longest_sequence, trained_length
+from autotune.model.size import configuration
 from autotune.model.sources import ResolvedModel
 from autotune.model.study_inputs import tokenizer_of
 from autotune.model.texts import Reading, read_texts
@@ -133,21 +134,8 @@ def _sequences(labelled: Labelled, model: ResolvedModel) -> list[Pair]:
 
 
 def _scores_pairs(model: ResolvedModel) -> bool:
-    named = _config(model).get("architectures")
+    named = configuration(model).get("architectures")
     return isinstance(named, list) and any(str(name).endswith("ForSequenceClassification") for name in named)
-
-
-def _config(model: ResolvedModel) -> dict[str, object]:
-    """What a model's configuration says; nothing where there is none."""
-    folder = model.path if model.path is None or model.path.is_dir() else model.path.parent
-    file = None if folder is None else folder / "config.json"
-    if file is None or not file.is_file():
-        return {}
-    try:
-        found = json.loads(file.read_bytes())
-    except ValueError:
-        return {}  # whoever loads the model says so
-    return found if isinstance(found, dict) else {}
 
 
 def _served_cut(model: ResolvedModel, problem: Problem) -> _Cut:
@@ -180,12 +168,12 @@ def _longest(model: ResolvedModel) -> int | None:
     if model.path is not None and model.path.is_dir():
         with suppress(ModelError, OSError):  # whoever loads the model says so
             return longest_of_folder(model.path)
-    return longest_sequence(_config(model))
+    return longest_sequence(configuration(model))
 
 
 def _trained(model: ResolvedModel) -> int | None:
     """For how many tokens a model that takes any number was made; None where nobody knows."""
-    return model.inputs.trained_length if model.inputs is not None else trained_length(_config(model))
+    return model.inputs.trained_length if model.inputs is not None else trained_length(configuration(model))
 
 
 def _counted(model: ResolvedModel, sequences: Sequence[Pair], cut: _Cut) -> TokenCounts:

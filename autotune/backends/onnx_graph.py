@@ -59,21 +59,6 @@ def save_model(model: Any, directory: Path) -> str:
     return precision
 
 
-def import_model(file: Path, directory: Path) -> str:
-    """Take an ONNX model over as it is, but for names of nodes that have none: quantisers go by them.
-
-    Returns:
-        The precision that ONNX Runtime really runs it at.
-    """
-    import onnx
-
-    model = onnx.load(file)
-    del model.graph.value_info[:]
-    for index, node in enumerate(model.graph.node):
-        node.name = node.name or f"{node.op_type}/{index}"
-    return save_model(model, directory)
-
-
 def copy_model(base: Path, directory: Path) -> None:
     """Copy the model of another artifact into `directory`; onnx refuses weights in files that are linked."""
     shutil.copyfile(base / MODEL_FILE, directory / MODEL_FILE)

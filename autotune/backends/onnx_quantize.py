@@ -11,9 +11,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from autotune.backends.onnx_graph import MODEL_FILE, copy_model, save_model
+from autotune.backends.onnx_opset import raise_opset
 from autotune.backends.protocol import Derivation
 from autotune.backends.words import first_line
-from autotune.errors import UnsupportedError
+from autotune.errors import AutotuneError, UnsupportedError
 from autotune.model.calibration import read_requests
 from autotune.spec.configuration import Precision
 
@@ -29,6 +30,12 @@ ARM_FLAGS = frozenset({"asimd", "asimddp", "i8mm"})
 
 Source: ONNX Runtime, `quantize_static`, Choosing parameters for CPU inference: unsigned activations on
 x86-64, signed ones on Arm.
+"""
+
+LEAST_OPSET: Mapping[Precision, int] = {"int8-dynamic": 11, "int8-static": 13}
+"""Of the file: the first with DynamicQuantizeLinear, and the first with a scale for every column.
+
+Source: ONNX, Operators.md.
 """
 
 BLOCK_SIZE = 32
@@ -51,20 +58,23 @@ def quantize_model(derivation: Derivation, directory: Path) -> None:
     """
     import onnx
 
+    precision = derivation.precision
     logging.getLogger().setLevel(logging.ERROR)
     with TemporaryDirectory(dir=directory) as folder, _temporary_files_in(Path(folder)):
         # The tools write what they infer beside the model, and an artifact is not to be written into.
         copy_model(derivation.base, Path(folder))
         original, target = Path(folder) / MODEL_FILE, Path(folder) / "quantized.onnx"
+        raise_opset(original, LEAST_OPSET.get(precision, 1), derivation.base)
         try:
-            _QUANTIZERS[derivation.precision](original, target, derivation)
-        except (ValueError, RuntimeError, NotImplementedError, onnx.shape_inference.InferenceError) as error:
+            _QUANTIZERS[precision](original, target, derivation)
+            save_model(onnx.load(target), directory)
+        except (AutotuneError, MemoryError, OSError):
+            raise
+        except Exception as error:  # onnx's and onnxruntime's have no root in common
             raise UnsupportedError(
                 f"onnxruntime cannot quantise this model: {first_line(error)}",
-                remedy=f"leave {derivation.precision} out of search.precisions",
+                remedy=f"leave {precision} out of search.precisions",
             ) from error
-        quantized = onnx.load(target)
-    save_model(quantized, directory)
 
 
 @contextmanager

@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from autotune.backends.onnx_graph import MODEL_FILE, import_model
+from autotune.backends.onnx_graph import MODEL_FILE
+from autotune.backends.onnx_import import cannot_import, import_model, not_fp32, reason_of
 from autotune.backends.random_model import write_random_model
 from autotune.backends.transformers_model import cannot_load, import_checkpoint, load_model
 from autotune.backends.words import first_line
 from autotune.errors import ModelError
 from autotune.model.agreement import LONGER_SHAPES, REFERENCE_SEED, REFERENCE_SHAPES
 from autotune.model.inputs import describe_inputs, make_inputs, nearest_shape, read_inputs, write_inputs
-from autotune.model.onnx_file import config_beside
+from autotune.model.onnx_places import config_beside
 from autotune.model.sources import ResolvedModel
 
 REFERENCE = "reference"
@@ -155,17 +156,11 @@ def _write_onnx(model: ResolvedModel, directory: Path) -> Answer:
     try:
         precision = import_model(model.path, directory)
     except Exception as error:
-        if isinstance(error, MemoryError | OSError):
+        if isinstance(error, MemoryError | OSError | ModelError):
             raise
-        raise ModelError(
-            f"onnxruntime cannot load {model.source}: {first_line(error)}",
-            remedy="check that its operators are among those of ONNX Runtime's CPU provider",
-        ) from error
+        raise cannot_import(model.source, error) from error
     if precision != "fp32":
-        raise ModelError(
-            f"{model.source} is at {precision} already",
-            remedy="name the fp32 model that it was made from: autotune quantises it itself",
-        )
+        raise not_fp32(model.source, model.path, precision)
     return _onnx_answer(directory)
 
 
@@ -185,14 +180,35 @@ def _onnx_answer(directory: Path) -> Answer:
         except Exception as error:
             if isinstance(error, MemoryError | OSError):
                 raise
+            longest = _longest_that_runs(session, request)
+            told = "" if longest is None else f"; it runs on {longest} tokens, and not on {longest + 1}"
             raise ModelError(
-                f"the ONNX model does not run on a request of {_shape(request)} tokens: {first_line(error)}",
-                remedy="ask for shorter sequences; the longest belongs into a config.json beside the file, as"
-                " max_position_embeddings",
+                f"the ONNX model does not run on a request of {_shape(request)} tokens:"
+                f" {reason_of(error)}{told}",
+                remedy=f"choose at most {longest} tokens (problem.sequence_length, or max_length)"
+                if longest
+                else "ask for requests that it takes (problem.batch_size, sequence_length or lengths)",
             ) from error
         return output
 
     return answer
+
+
+def _longest_that_runs(session: Any, request: Request) -> int | None:
+    """The length at which requests cease to run, found by halving; None where none runs, or this is no matter
+    of length."""
+    runs, fails = 0, next(iter(request.values())).shape[1]
+    while fails - runs > 1:
+        tokens = (runs + fails) // 2
+        try:
+            session.run(None, {name: array[:, :tokens] for name, array in request.items()})
+        except Exception as error:
+            if isinstance(error, MemoryError | OSError):
+                raise
+            fails = tokens
+        else:
+            runs = tokens
+    return runs or None
 
 
 def _shape(request: Request) -> str:

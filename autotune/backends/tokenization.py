@@ -122,7 +122,12 @@ def refuse_foreign_token(text: str, encoding: Any, tokenizer: Path, vocabulary: 
 
 
 def _request(description: InputsDescription, encoding: Any) -> Request:
-    values = {"tokens": encoding.ids, "ones": encoding.attention_mask, "zeros": encoding.type_ids}
+    values = {
+        "tokens": encoding.ids,
+        "ones": encoding.attention_mask,
+        "zeros": encoding.type_ids,
+        "positions": description.positions(len(encoding.ids)),
+    }
     return {
         name: np.array([values[kind]], dtype=description.types.get(name, "int64"))
         for name, kind in description.arrays.items()

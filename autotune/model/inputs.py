@@ -18,7 +18,7 @@ from autotune.spec.problem import LONGEST_TEXT, shorter
 INPUTS_FILE = "inputs.json"
 FORMAT = "autotune.inputs/1"
 
-ElementType = Literal["int64", "int32"]
+ElementType = Literal["int64", "int32", "float32", "bool"]
 
 SPECIAL_TOKENS = tuple(f"{name}_token_id" for name in ("pad", "bos", "eos", "cls", "sep", "mask", "unk"))
 
@@ -31,6 +31,7 @@ class InputsDescription:
         vocabulary: token ids are less than this.
         reserved: ids with a meaning of their own (padding, separators), which random requests avoid.
         max_sequence_length: the most tokens of one sequence; None = no bound.
+        first_position: of the positions that an input holds.
         trained_length: tokens that the model was made for, where it has no bound but says so.
         arrays: name and content of every input, all `(batch, tokens)`.
         types: of the inputs that are not int64.
@@ -46,11 +47,16 @@ class InputsDescription:
     batch_size: int | None = None
     sequence_length: int | None = None
     trained_length: int | None = None
+    first_position: int = 0
 
     @property
     def text_tokens(self) -> int:
         """Tokens that texts are cut to where nobody says so."""
         return self.max_sequence_length or self.trained_length or LONGEST_TEXT
+
+    def positions(self, tokens: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """The positions of so many tokens."""
+        return np.arange(self.first_position, self.first_position + tokens, dtype=np.int64)
 
 
 def describe_inputs(
@@ -143,6 +149,7 @@ def make_inputs(
         "tokens": lambda: _random_tokens(description, shape, seed),
         "ones": lambda: np.ones(shape, dtype=np.int64),
         "zeros": lambda: np.zeros(shape, dtype=np.int64),
+        "positions": lambda: np.tile(description.positions(sequence_length), (batch_size, 1)),
     }
     types = description.types
     return {

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from autotune.errors import ModelError
 from autotune.model.child import answer_parent
+from autotune.model.onnx_positions import longest_in_graph
 
 FOLLOWED = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 """Operators after which token ids are still token ids."""
@@ -19,7 +22,8 @@ def inspect(request: dict[str, Any]) -> dict[str, Any]:
     Returns:
         `inputs`: name, element type (`INT64`) and dimensions (None = free) of each; `external`: files beside
         it that hold weights, as it names them, and how many bytes each has at least; `vocabularies`: rows of
-        the tables that inputs look up in.
+        the tables that inputs look up in; `positions`: as `longest_in_graph` has it; `weights`: how many
+        numbers its matrices hold, by element type.
 
     Raises:
         ModelError: it is not an ONNX model.
@@ -32,6 +36,8 @@ def inspect(request: dict[str, Any]) -> dict[str, Any]:
         "inputs": [_describe(one) for one in inputs],
         "external": _external(model),
         "vocabularies": {one.name: rows for one in inputs if (rows := _rows(graph, one.name))},
+        "positions": longest_in_graph(graph),
+        "weights": _weights(model),
     }
 
 
@@ -67,7 +73,7 @@ def _describe(value: Any) -> dict[str, Any]:
     }
 
 
-def _tensors(model: Any) -> Iterator[Any]:
+def tensors_of(model: Any) -> Iterator[Any]:
     """Every tensor of a model's graph, of the graphs inside it, and of its functions."""
     yield from _graph_tensors(model.graph)
     for function in model.functions:
@@ -87,10 +93,21 @@ def _node_tensors(nodes: Iterable[Any]) -> Iterator[Any]:
                 yield from _graph_tensors(inner)
 
 
+def _weights(model: Any) -> dict[str, int]:
+    """How many numbers the matrices hold, by element type."""
+    from onnx import TensorProto
+
+    counts: Counter[str] = Counter()
+    for tensor in tensors_of(model):
+        if len(tensor.dims) > 1:
+            counts[TensorProto.DataType.Name(tensor.data_type)] += math.prod(tensor.dims)
+    return dict(counts)
+
+
 def _external(model: Any) -> dict[str, int]:
     """By file that holds weights, where the last of those ends whose length is told."""
     ends: dict[str, int] = {}
-    for tensor in _tensors(model):
+    for tensor in tensors_of(model):
         told = {entry.key: entry.value for entry in tensor.external_data}
         end = int(told.get("offset", 0)) + int(told.get("length", 0))
         for entry in tensor.external_data:

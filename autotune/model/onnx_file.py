@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from autotune.errors import ModelError
 from autotune.model.child import run_child
 from autotune.model.digests import digest_files
 from autotune.model.inputs import ElementType, InputsDescription, reserved_ids
-from autotune.model.positions import longest_sequence, trained_length
+from autotune.model.onnx_places import config_beside, weights_file
+from autotune.model.positions import longest_sequence, skipped_rows, trained_length
 from autotune.model.stand_ins import refuse_stand_in
 from autotune.spec.model_source import ArrayKind
 
@@ -21,12 +22,32 @@ USUAL_ARRAYS: Mapping[str, ArrayKind] = {
     "input_ids": "tokens",
     "attention_mask": "ones",
     "token_type_ids": "zeros",
+    "position_ids": "positions",
+    **{"input_word_ids": "tokens", "input_mask": "ones", "input_type_ids": "zeros", "segment_ids": "zeros"},
 }
-"""What inputs of these names hold, as transformers calls them."""
+"""What inputs of these names hold, as transformers, TensorFlow Hub and the first BERT call them."""
 
-ELEMENT_TYPES: Mapping[str, ElementType] = {"INT64": "int64", "INT32": "int32"}
+OF_DECODERS = (
+    "past_key_values",
+    "encoder_hidden_states",
+    "decoder_input_ids",
+    "cache_position",
+    "use_cache_branch",
+)
+"""How names of inputs begin that decoders alone have. Source: transformers, optimum."""
+
+WHOLE_NUMBERS: Mapping[str, ElementType] = {"INT64": "int64", "INT32": "int32"}
+ELEMENT_TYPES: Mapping[str, ElementType] = {**WHOLE_NUMBERS, "FLOAT": "float32", "BOOL": "bool"}
+"""Of inputs; token ids and positions are whole numbers: of the others are masks and segments alone."""
 
 READ_TIMEOUT_S = 300.0
+
+AS_FP32: Mapping[str, str] = {
+    "FLOAT16": "fp16, widened to fp32, which changes none of them",
+    "BFLOAT16": "bf16, widened to fp32, which changes none of them",
+    "DOUBLE": "fp64, rounded to fp32",
+}
+"""What is made of weights by element type."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +57,21 @@ class OnnxFile:
     Attributes:
         digest: hex SHA-256 over the file, the files that hold its weights, what its inputs are given, and its
             configuration.
+        weights: how many numbers its matrices hold.
+        notes: in what it is served otherwise than it is stored, as sentences.
     """
 
     digest: str
     inputs: InputsDescription
+    weights: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def read_onnx_file(file: Path, arrays: Mapping[str, ArrayKind]) -> OnnxFile:
     """Read what the model takes and take its digest; a child process looks into it.
 
-    A `config.json` beside it tells the longest sequence, special tokens and classes, if it is there.
+    A `config.json` beside it, or above its folder `onnx`, tells special tokens and classes, and the longest
+    sequence where the graph's own tables do not. A link is looked at where it lies, not where it leads to.
 
     Args:
         arrays: what the inputs hold, by name, as the study says; the usual names need not be in it.
@@ -56,7 +82,7 @@ def read_onnx_file(file: Path, arrays: Mapping[str, ArrayKind]) -> OnnxFile:
     """
     try:
         graph = _inspect(file)
-        external = [_weights(file, name, least) for name, least in sorted(graph["external"].items())]
+        external = [weights_file(file, name, least) for name, least in sorted(graph["external"].items())]
         config = config_beside(file)
         inputs = _describe(file, graph, arrays, config)
         files = digest_files([file, *external])
@@ -69,7 +95,15 @@ def read_onnx_file(file: Path, arrays: Mapping[str, ArrayKind]) -> OnnxFile:
     if config:
         content["config"] = config
     text = json.dumps(content, sort_keys=True)
-    return OnnxFile(hashlib.sha256(text.encode()).hexdigest(), inputs)
+    weights: Mapping[str, int] = graph["weights"]
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return OnnxFile(digest, inputs, sum(weights.values()), tuple(_notes(weights)))
+
+
+def _notes(weights: Mapping[str, int]) -> Iterator[str]:
+    stored = [AS_FP32[kind] for kind in weights if kind in AS_FP32]
+    if stored:
+        yield f"its weights are {' and '.join(stored)}; every precision is made from these"
 
 
 def _inspect(file: Path) -> dict[str, Any]:
@@ -90,62 +124,16 @@ def _not_a_file(file: Path) -> ModelError:
     """Why it is none; of a folder, which files it has."""
     here = sorted((*file.glob("*.onnx"), *file.glob("onnx/*.onnx"))) if file.is_dir() else []
     remedy = "onnx: takes the file of an ONNX model"
+    if file.is_symlink():
+        return ModelError(
+            f"{file} is a link to a file that is not there ({file.readlink()}), as after half a download",
+            remedy="download the whole model again, or put the link right",
+        )
     if here:
         remedy = f"name the file: onnx:{here[0]}"
     elif (file / "config.json").is_file():
         remedy = f"for a transformers model folder write path:{file}"
     return ModelError(f"{file} is not a file", remedy=remedy)
-
-
-def _weights(file: Path, location: str, least: int) -> Path:
-    """The file that holds weights of the model, which must have so many bytes.
-
-    Raises:
-        ModelError: it is too short, as after half a copy; or see `_inside`.
-    """
-    weights = _inside(file, location)
-    refuse_stand_in(weights)
-    size = weights.stat().st_size
-    if size < least:
-        raise ModelError(
-            f"{weights} is cut off: it has {size} bytes, and the weights of {file.name} go up to {least}",
-            remedy="copy the whole file beside the model again, or export the model again",
-        )
-    return weights
-
-
-def _inside(file: Path, location: str) -> Path:
-    """The file that holds weights of the model, which must lie in its folder.
-
-    Raises:
-        ModelError: it lies elsewhere, also by way of a link, is not there, or has a second name.
-    """
-    weights = file.parent / location
-    if not weights.resolve().is_relative_to(file.parent.resolve()):
-        raise ModelError(
-            f"{file} has weights outside of its folder, in {location!r}, which autotune never reads",
-            remedy="save it again with its external data beside it",
-        )
-    if not weights.is_file():
-        raise ModelError(
-            f"{file} lacks {location}, which holds its weights",
-            remedy="put the file beside the model, or export the model again",
-        )
-    if weights.is_symlink() or weights.stat().st_nlink > 1:
-        raise ModelError(
-            f"{weights} is a link, and onnx reads no weights by way of links",
-            remedy="put a copy of the file in its place",
-        )
-    return weights
-
-
-def config_beside(file: Path) -> dict[str, Any]:
-    """The `config.json` that exporters put beside a model; empty without one."""
-    try:
-        config = json.loads((file.parent / "config.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return config if isinstance(config, dict) else {}
 
 
 def _describe(
@@ -158,21 +146,33 @@ def _describe(
     """
     inputs = {one["name"]: one for one in graph["inputs"]}
     _refuse_unknown(file, given, inputs)
-    arrays = {name: _kind(file, name, given) for name in inputs}
     for one in inputs.values():
         _refuse_other_arrays(file, one)
+    arrays = {name: _kind(file, name, given) for name in inputs}
+    for name, kind in arrays.items():
+        if kind in ("tokens", "positions") and inputs[name]["type"] not in WHOLE_NUMBERS:
+            raise _not_whole(file, inputs[name])
     vocabulary = _vocabulary(file, arrays, graph["vocabularies"], config)
     shapes = [one["shape"] for one in inputs.values()]
     return InputsDescription(
         vocabulary=vocabulary,
         reserved=reserved_ids(config, (), vocabulary),
-        max_sequence_length=longest_sequence(config),
+        max_sequence_length=_longest(graph["positions"], config),
         trained_length=trained_length(config),
+        first_position=skipped_rows(config),
         arrays=arrays,
         types={name: ELEMENT_TYPES[one["type"]] for name, one in inputs.items() if one["type"] != "INT64"},
         batch_size=_fixed(file, "batch sizes", (shape[0] for shape in shapes)),
         sequence_length=_fixed(file, "sequence lengths", (shape[1] for shape in shapes)),
     )
+
+
+def _longest(in_graph: tuple[int, int] | None, config: Mapping[str, Any]) -> int | None:
+    """The most tokens: as many as the graph has positions for; where it has no table, as config.json says."""
+    if in_graph is None:
+        return longest_sequence(config)
+    most, skipped = in_graph
+    return most - max(0, skipped_rows(config) - skipped)
 
 
 def _refuse_unknown(file: Path, given: Mapping[str, ArrayKind], inputs: Mapping[str, Any]) -> None:
@@ -185,27 +185,36 @@ def _refuse_unknown(file: Path, given: Mapping[str, ArrayKind], inputs: Mapping[
 
 
 def _kind(file: Path, name: str, given: Mapping[str, ArrayKind]) -> ArrayKind:
-    kind = given.get(name) or USUAL_ARRAYS.get(name)
+    kind = given.get(name) or USUAL_ARRAYS.get(name.removesuffix(":0"))
     if kind is None:
         raise ModelError(
             f"{file} has an input {name!r}, and nothing says what it holds",
-            remedy=f"write `inputs: {{{name}: tokens}}` into the study, or ones, or zeros",
+            remedy=f"write `inputs: {{{name!r}: tokens}}` into the study, or ones, zeros, or positions",
         )
     return kind
 
 
 def _refuse_other_arrays(file: Path, described: Mapping[str, Any]) -> None:
     name, shape = described["name"], described["shape"]
-    if described["type"] not in ELEMENT_TYPES:
+    if name.startswith(OF_DECODERS):
         raise ModelError(
-            f"input {name!r} of {file} is of type {described['type'].lower()}, not of whole numbers",
-            remedy="export the encoder so that its inputs are int64 or int32, as token ids are",
+            f"{file} has an input {name!r}: it is a decoder, and autotune serves encoders",
+            remedy="choose an encoder, or export the encoder alone",
         )
+    if described["type"] not in ELEMENT_TYPES:
+        raise _not_whole(file, described)
     if len(shape) != 2:
         raise ModelError(
             f"input {name!r} of {file} has {len(shape)} dimensions, not the two of (batch, tokens)",
             remedy="export the encoder so that each input is an array (batch, tokens)",
         )
+
+
+def _not_whole(file: Path, described: Mapping[str, Any]) -> ModelError:
+    return ModelError(
+        f"input {described['name']!r} of {file} is of type {described['type'].lower()}, not of whole numbers",
+        remedy="export the encoder so that its inputs are int64 or int32, as token ids are",
+    )
 
 
 def _fixed(file: Path, what: str, dimensions: Iterable[int | None]) -> int | None:

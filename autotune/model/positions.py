@@ -65,7 +65,7 @@ def longest_sequence(config: Mapping[str, Any], shapes: Shapes | None = None) ->
     if _looks_up_none(config):
         return None
     rows = _configured_rows(config) if shapes is None else _rows(shapes)
-    return None if rows is None else rows - _skipped(config)
+    return None if rows is None else rows - skipped_rows(config)
 
 
 def trained_length(config: Mapping[str, Any]) -> int | None:
@@ -76,7 +76,7 @@ def trained_length(config: Mapping[str, Any]) -> int | None:
     configured = _configured(config)
     if configured is None or config.get("model_type") in TWO_MORE_ROWS:
         return configured
-    return configured - _skipped(config)
+    return configured - skipped_rows(config)
 
 
 def longest_of_folder(directory: Path) -> int | None:
@@ -122,7 +122,7 @@ def _rows(shapes: Shapes) -> int | None:
     return min(rows, default=None)
 
 
-def _skipped(config: Mapping[str, Any]) -> int:
+def skipped_rows(config: Mapping[str, Any]) -> int:
     """Rows of the table before that of the first position."""
     kind, padding = config.get("model_type"), config.get("pad_token_id")
     if kind in FROM_TWO or kind in TWO_MORE_ROWS:

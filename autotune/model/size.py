@@ -11,6 +11,7 @@ from typing import Any
 from autotune.errors import ModelError
 from autotune.model.architectures import ARCHITECTURES
 from autotune.model.folder import weight_files
+from autotune.model.onnx_places import config_beside
 from autotune.model.sources import ResolvedModel
 
 WIDTH = ("hidden_size", "dim", "d_model")
@@ -63,20 +64,15 @@ def least_weights(model: ResolvedModel) -> float | None:
 
 def _weights_in_files(model: ResolvedModel) -> float | None:
     """The weights in a model's files; None where they cannot be counted."""
+    if model.weights is not None:
+        return float(model.weights)
     if model.path is None or model.kind == "fake":
         return None
     try:
-        if model.kind == "onnx":
-            return _onnx_bytes(model.path) / 4
         files = [file for file in weight_files(model.path) if file.suffix == ".safetensors"]
         return float(sum(map(_elements, files)))
     except (OSError, ModelError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-
-
-def _onnx_bytes(file: Path) -> int:
-    """The size of an ONNX file and of what usually holds its weights beside it: `FILE.data`, `FILE_data`."""
-    return sum(beside.stat().st_size for beside in file.parent.iterdir() if beside.name.startswith(file.name))
 
 
 def _elements(file: Path) -> int:
@@ -93,9 +89,10 @@ def configuration(model: ResolvedModel) -> Mapping[str, Any]:
         return ARCHITECTURES[model.architecture].config
     if model.path is None or model.kind == "fake":
         return {}
-    folder = model.path if model.path.is_dir() else model.path.parent
+    if model.kind == "onnx":
+        return config_beside(model.path)
     try:
-        config = json.loads((folder / "config.json").read_bytes())
+        config = json.loads((model.path / "config.json").read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
     return config if isinstance(config, dict) else {}

@@ -38,6 +38,7 @@ class ResolvedModel:
         inputs: what an `onnx` file takes; None for others, whose configuration says it.
         notes: in what it is served otherwise than its files ask for, as sentences.
         head: what of it is served, where the study says so.
+        weights: how many numbers the matrices of an `onnx` file hold; None for others.
     """
 
     source: str
@@ -49,6 +50,7 @@ class ResolvedModel:
     inputs: InputsDescription | None = None
     notes: tuple[str, ...] = ()
     head: Head | None = None
+    weights: int | None = None
 
 
 def resolve_model(
@@ -78,7 +80,7 @@ def resolve_model(
         "random": lambda: _resolve_random(source, rest, seed),
         "path": lambda: _resolve_folder(source, "path", _locate(rest, base), head),
         "hf": lambda: _resolve_folder(source, "hf", download(rest, offline=offline), head),
-        "onnx": lambda: _resolve_onnx(source, _locate(rest, base), arrays or {}),
+        "onnx": lambda: _resolve_onnx(source, _named(rest, base), arrays or {}),
         "fake": lambda: _resolve_fake(source, _locate(rest, base)),
     }
     if not colon or kind not in resolvers or not rest:
@@ -116,7 +118,9 @@ def _resolve_folder(source: str, kind: str, directory: Path, head: Head | None) 
 
 def _resolve_onnx(source: str, file: Path, arrays: Mapping[str, ArrayKind]) -> ResolvedModel:
     found = read_onnx_file(file, arrays)
-    return ResolvedModel(source, "onnx", found.digest, file, inputs=found.inputs)
+    return ResolvedModel(
+        source, "onnx", found.digest, file, inputs=found.inputs, notes=found.notes, weights=found.weights
+    )
 
 
 def _resolve_fake(source: str, file: Path) -> ResolvedModel:
@@ -128,6 +132,16 @@ def _resolve_fake(source: str, file: Path) -> ResolvedModel:
         raise ModelError(
             f"{file} cannot be read: {error.strerror}", remedy="check its permissions"
         ) from error
+
+
+def _named(text: str, base: Path) -> Path:
+    """The absolute path as it is named: a link keeps its place, as what belongs to it lies beside it.
+
+    Raises:
+        ModelError: see `_locate`.
+    """
+    _locate(text, base)
+    return (base / Path(text).expanduser()).absolute()
 
 
 def _locate(text: str, base: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from autotune.errors import ModelError
@@ -12,6 +13,9 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 WEB_PAGE = (b"<!doctype html", b"<html")
 """How one begins, in lower case: what a browser saves where a site asks for a login."""
 
+LINK = re.compile(rb"(\.\./|\.git/annex/)[^\s\0]+")
+"""The text of a link out of its folder, which git and archives leave where links cannot be made."""
+
 AGAIN = "copy or download it again"
 
 
@@ -19,7 +23,7 @@ def refuse_stand_in(file: Path) -> None:
     """Refuse a file that is not what its name says, but what a clone or a download leaves in its place.
 
     Raises:
-        ModelError: it is a pointer of Git LFS, a page of a web site, or empty.
+        ModelError: it is a pointer of Git LFS, the text of a link, a page of a web site, or empty.
         OSError: it cannot be read.
     """
     with file.open("rb") as stream:
@@ -28,6 +32,11 @@ def refuse_stand_in(file: Path) -> None:
         raise ModelError(
             f"{file} is a pointer of Git LFS, not the file itself",
             remedy=f"fetch the file: git lfs install, then git lfs pull in {file.parent}",
+        )
+    if LINK.fullmatch(begin.strip()):
+        raise ModelError(
+            f"{file} is the text of a link ({begin.decode(errors='replace')}), not the file that it leads to",
+            remedy="copy the files themselves (cp -rL, rsync -L, tar -h), or download them again",
         )
     if begin.lstrip().lower().startswith(WEB_PAGE):
         raise ModelError(f"{file} is a page of a web site, not the file itself", remedy=AGAIN)

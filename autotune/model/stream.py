@@ -210,7 +210,9 @@ def collate(
     made: dict[str, Array] = {}
     for name, kind in inputs.arrays.items():
         array = np.full(shape, pad_token if kind == "tokens" else 0, dtype=inputs.types.get(name, "int64"))
-        if kind != "zeros":
+        if kind == "positions":
+            array[:] = inputs.positions(to)
+        elif kind != "zeros":
             for row, sequence in zip(array, sequences, strict=True):
                 row[: len(sequence)] = sequence if kind == "tokens" else 1
         made[name] = array

@@ -10,6 +10,7 @@ from autotune.model.calibration import CalibrationSource
 from autotune.model.inputs import InputsDescription, check_shape
 from autotune.model.labelled import EvaluationSource, read_labelled
 from autotune.model.lengths_file import read_lengths
+from autotune.model.onnx_places import beside
 from autotune.model.sources import ResolvedModel
 from autotune.model.stand_ins import refuse_stand_in
 from autotune.model.texts import TOKENIZER_FILE, content_digest, read_texts, texts_digest
@@ -132,8 +133,10 @@ def tokenizer_of(model: ResolvedModel) -> Path | None:
     """
     if model.path is None:
         return None
-    file = (model.path if model.path.is_dir() else model.path.parent) / TOKENIZER_FILE
-    return None if model.kind == "fake" and not file.exists() else file
+    if model.path.is_dir():
+        return model.path / TOKENIZER_FILE
+    found = beside(model.path, TOKENIZER_FILE)
+    return model.path.parent / TOKENIZER_FILE if found is None and model.kind != "fake" else found
 
 
 def _tokenizer_for(file: Path, model: ResolvedModel, place: str) -> Path:

@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-ArrayKind = Literal["tokens", "ones", "zeros"]
-"""What an input of a model holds: token ids, ones (every token is attended to) or zeros (one segment)."""
+ArrayKind = Literal["tokens", "ones", "zeros", "positions"]
+"""What an input of a model holds: token ids, ones (every token is attended to), zeros (one segment), or the
+tokens' positions 0, 1, 2, ..."""
 
 Head = Literal["auto", "none"]
 """What of a transformers model is served: as its configuration names the class, or the encoder alone."""

@@ -68,6 +68,56 @@ write("sum.onnx", [
     helper.make_node("ReduceSum", ["narrow"], ["answer"], keepdims=0),
 ], weights)
 quantize_dynamic(folder / "encoder.onnx", folder / "quantized.onnx")
+
+def changed(name, change, of="encoder.onnx"):
+    model = onnx.load(folder / of)
+    change(model)
+    onnx.save(model, folder / name)
+
+def halve(model):
+    for weight in model.graph.initializer:
+        half = numpy_helper.to_array(weight).astype(np.float16)
+        weight.CopyFrom(numpy_helper.from_array(half, weight.name))
+    # As many models are saved: what comes of it is fp32 again.
+    model.graph.node[-1].output[0] = "answer as fp16"
+    cast = helper.make_node("Cast", ["answer as fp16"], ["answer"], to=TensorProto.FLOAT)
+    model.graph.node.append(cast)
+    model.graph.output[1].type.tensor_type.elem_type = TensorProto.FLOAT16
+
+def age(model):
+    # Until opset 13 it is over all axes from the second on; until IR version 4 weights are inputs, too.
+    model.graph.node[2].CopyFrom(helper.make_node("Softmax", ["wide"], ["hidden"]))
+    model.opset_import[0].version, model.ir_version = 10, 3
+    for weight in model.graph.initializer:
+        described = helper.make_tensor_value_info(weight.name, weight.data_type, weight.dims)
+        model.graph.input.append(described)
+
+def bound(model):
+    # A table of six positions that no one would know for one.
+    table = weight("six", 6, 64)
+    model.graph.initializer.append(table)
+    zero = numpy_helper.from_array(np.zeros(1, np.int64), "zero")
+    model.graph.initializer.append(zero)
+    nodes = [
+        helper.make_node("Shape", ["input_ids"], ["length"], start=1, end=2),
+        helper.make_node("Abs", ["six"], ["places"]),
+        helper.make_node("Slice", ["places", "zero", "length"], ["part"]),
+        helper.make_node("Add", ["looked", "part"], ["placed"]),
+    ]
+    model.graph.node[1].input[0] = "placed"
+    for place, node in enumerate(nodes):
+        model.graph.node.insert(1 + place, node)
+
+def renumber(model):
+    model.ir_version = 99
+
+def overtake(model):
+    model.opset_import[0].version = 99
+
+for name, change in (
+    ("half", halve), ("old", age), ("bound", bound), ("newer", renumber), ("newest", overtake)
+):
+    changed(f"{name}.onnx", change)
 """
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from autotune.backends.preparation import prepare_artifact
+from autotune.backends.preparation import prepare_artifact, prepare_calibration
 from autotune.backends.registry import backends, get_backend, package_versions
 from autotune.errors import ModelError, UnsupportedError
 from autotune.machine.read import read_machine
 from autotune.model.artifact import Artifact
 from autotune.model.cache import ArtifactCache
+from autotune.model.calibration import CalibrationSource
 from autotune.model.manifest import read_manifest
 from autotune.model.sources import resolve_model
 from autotune.spec.configuration import Precision
@@ -99,7 +100,8 @@ def test_openvino_answers_as_onnx_runtime_does(prepare: Prepare) -> None:
     ("name", "words"),
     [
         ("quantized.onnx", "at int8-dynamic already"),
-        ("foreign.onnx", "onnxruntime cannot load .*com.example"),
+        ("foreign.onnx", r"onnxruntime cannot load onnx:foreign\.onnx: [^/]*com\.example"),
+        ("newest.onnx", r"is written in opset 99 of ai\.onnx, and onnxruntime takes up to \d+"),
         ("sum.onnx", r"answers 1 sequences with float32 \(\), no row for each"),
     ],
 )
@@ -107,6 +109,35 @@ def test_a_file_that_cannot_be_a_reference_is_refused(prepare: Prepare, name: st
     with pytest.raises(ModelError, match=words) as caught:
         prepare(name)
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("precision", ["int8-static", pytest.param("int8-dynamic", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["half.onnx", "old.onnx"])
+def test_half_precision_and_old_opsets_are_no_obstacle_to_quantising(
+    prepare: Prepare, name: str, precision: Precision
+) -> None:
+    made = read_manifest(prepare(name, precision).directory)
+    assert made is not None
+    assert made.agreement is not None
+    assert made.observed_precision == precision
+    assert made.agreement.cosine > 0.95
+
+
+def test_a_file_of_a_format_after_the_runtime_is_read_as_far_as_it_knows_its_operators(
+    prepare: Prepare,
+) -> None:
+    made = read_manifest(prepare("newer.onnx").directory)
+    assert made is not None
+    assert made.observed_precision == "fp32"
+
+
+def test_what_does_not_run_says_up_to_how_many_tokens_it_does(encoders: Path, contract_cache: Path) -> None:
+    model = resolve_model("onnx:bound.onnx", base=encoders, seed=0, offline=True)
+    source, cache = CalibrationSource(tokens=50), ArtifactCache(contract_cache)
+    told = r"request of 1 x 50 tokens: .*; it runs on 6 tokens, and not on 7"
+    with pytest.raises(ModelError, match=told) as caught:
+        prepare_calibration(model, source, cache, timeout_s=240)
+    assert "choose at most 6 tokens" in caught.value.remedy
 
 
 def test_bf16_that_changes_no_answer_is_not_taken_for_bf16(prepare: Prepare) -> None:

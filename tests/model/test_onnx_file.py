@@ -10,11 +10,13 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from autotune.errors import ModelError
 from autotune.model.inputs import make_inputs, nearest_shape, write_inputs
 from autotune.model.sources import ResolvedModel, resolve_model
+from autotune.model.stream import collate
 from autotune.spec.model_source import ArrayKind
 
 WRITE_FILES = """
@@ -49,6 +51,11 @@ write("flat.onnx", [("input_ids", TensorProto.INT64, ["tokens"])], [look_up])
 write("uneven.onnx", [
     ("input_ids", TensorProto.INT64, [2, 8]), ("attention_mask", TensorProto.INT64, [2, 9])
 ], [look_up])
+write("decoder.onnx", [ids, ("past_key_values.0.key", TensorProto.FLOAT, ["b", 4, "p", 8])], [look_up])
+masked = ("attention_mask", TensorProto.FLOAT, FREE)
+write("placed.onnx", [ids, masked, ("position_ids", TensorProto.INT64, FREE)], [look_up])
+half = numpy_helper.from_array(np.ones((50, 16), np.float16), "table")
+write("fp16.onnx", [ids], [look_up], (half,))
 write("tableless.onnx", [ids], [helper.make_node("Cast", ["input_ids"], ["answer"], to=TensorProto.FLOAT)])
 
 model = onnx.load(folder / "usual.onnx")
@@ -88,6 +95,8 @@ made = helper.make_model(graph, opset_imports=opsets, functions=[look_up_inside]
 (folder / "half.onnx").write_bytes((folder / "usual.onnx").read_bytes()[:-100])
 (folder / "empty.onnx").write_bytes(b"")
 (folder / "text.onnx").write_text("not a model")
+(folder / "dangling.onnx").symlink_to("nowhere")
+(folder / "link text.onnx").write_text("../../blobs/1f")
 """
 
 Resolve = Callable[..., ResolvedModel]
@@ -206,6 +215,44 @@ def test_the_configuration_beside_a_file_tells_what_the_graph_does_not(
     assert (inputs.vocabulary, inputs.reserved, inputs.max_sequence_length) == (30, (0,), 64)
 
 
+def test_inputs_may_hold_positions_and_masks_other_types_than_whole_numbers(
+    resolve: Resolve, tmp_path: Path
+) -> None:
+    inputs = resolve("placed.onnx").inputs
+    assert inputs is not None
+    assert inputs.arrays == {"input_ids": "tokens", "attention_mask": "ones", "position_ids": "positions"}
+    write_inputs(tmp_path, inputs)
+    request = make_inputs(tmp_path, 2, 3, seed=0)
+    assert request["position_ids"].tolist() == [[0, 1, 2], [0, 1, 2]]
+    assert request["attention_mask"].dtype == np.float32
+    filled = collate([np.array([7, 8]), np.array([9])], 3, inputs, pad_token=1)
+    assert filled["position_ids"].tolist() == [[0, 1, 2], [0, 1, 2]]
+    assert filled["attention_mask"].tolist() == [[1, 1, 0], [1, 0, 0]]
+
+
+def test_positions_begin_where_the_model_of_the_configuration_has_its_first(
+    resolve: Resolve, onnx_files: Path, tmp_path: Path
+) -> None:
+    shutil.copy(onnx_files / "placed.onnx", tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "roberta", "pad_token_id": 1}')
+    inputs = resolve("placed.onnx", folder=tmp_path).inputs
+    assert inputs is not None
+    write_inputs(tmp_path, inputs)
+    assert make_inputs(tmp_path, 1, 3, seed=0)["position_ids"].tolist() == [[2, 3, 4]]
+
+
+def test_weights_that_are_not_at_fp32_are_told_and_counted(resolve: Resolve) -> None:
+    half, usual = resolve("fp16.onnx"), resolve("usual.onnx")
+    (note,) = half.notes
+    assert "fp16, widened to fp32" in note
+    assert usual.notes == ()
+    assert half.weights == usual.weights == 50 * 16
+
+
+def test_weights_may_lie_behind_a_link_within_the_folder(resolve: Resolve) -> None:
+    assert resolve("renamed.onnx").weights == 50 * 16
+
+
 @pytest.mark.parametrize(
     ("name", "arrays", "words"),
     [
@@ -223,8 +270,11 @@ def test_the_configuration_beside_a_file_tells_what_the_graph_does_not(
         ("escaping.onnx", {}, r"weights outside of its folder, in '\.\./l\.data\.'"),
         ("linked.onnx", {}, r"weights outside of its folder, in 'links\.data'"),
         ("lacking.onnx", {}, r"lacks other\.data"),
-        ("renamed.onnx", {}, r"alias\.data is a link"),
-        ("shared.onnx", {}, r"twice\.data is a link"),
+        ("shared.onnx", {}, r"twice\.data has a second name"),
+        ("decoder.onnx", {}, r"'past_key_values\.0\.key': it is a decoder"),
+        ("placed.onnx", {"position_ids": "zeros", "attention_mask": "tokens"}, "'attention_mask' .* float"),
+        ("dangling.onnx", {}, r"is a link to a file that is not there \(nowhere\)"),
+        ("link text.onnx", {}, r"is the text of a link \(\.\./\.\./blobs/1f\)"),
     ],
 )
 def test_a_file_that_is_no_such_model_is_refused_in_a_sentence(
