@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from autotune.errors import ModelError
 
@@ -33,3 +35,20 @@ def refuse_stand_in(file: Path) -> None:
         raise ModelError(f"{file} is a page of a web site, not the file itself", remedy=AGAIN)
     if not begin:
         raise ModelError(f"{file} is empty, as after half a download", remedy=AGAIN)
+
+
+def read_json(file: Path, remedy: str) -> Any:
+    """What a JSON file of a model's folder says.
+
+    Args:
+        remedy: beside getting it again, where it is not JSON.
+
+    Raises:
+        ModelError: it is not JSON, or not the file itself.
+        OSError: it cannot be read.
+    """
+    refuse_stand_in(file)
+    try:
+        return json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{file} is not JSON: {error}", remedy=f"{AGAIN}, or {remedy}") from error

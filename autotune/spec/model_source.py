@@ -10,8 +10,9 @@ from typing import Literal
 ArrayKind = Literal["tokens", "ones", "zeros"]
 """What an input of a model holds: token ids, ones (every token is attended to) or zeros (one segment)."""
 
-Head = Literal["auto", "none"]
-"""What of a transformers model is served: as its configuration names the class, or the encoder alone."""
+Head = Literal["auto", "none", "pooling"]
+"""What of a transformers model is served: what its folder says (its class with its head, or the modules of
+sentence-transformers), the encoder alone, or sentence embeddings."""
 
 MAX_TOKENS: Mapping[str, int] = {
     "bert-base": 512,

@@ -274,14 +274,6 @@ def test_an_attention_that_cpus_do_not_have_is_noted(tmp_path: Path, entries: di
     assert "asks for flash_attention_2, which CPUs do not have" in note
 
 
-def test_what_sentence_transformers_puts_behind_the_encoder_is_noted(tmp_path: Path) -> None:
-    kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
-    modules = [{"path": path, "type": f"sentence_transformers.models.{kind}"} for path, kind in kinds.items()]
-    (whole(tmp_path) / "modules.json").write_text(json.dumps(modules))
-    (note,) = resolve(tmp_path).notes
-    assert note.startswith("modules.json puts Pooling, Normalize behind the encoder, which is not served")
-
-
 @pytest.mark.parametrize("name", ["eager", "sdpa", None])
 def test_an_attention_that_cpus_have_is_not_noted(tmp_path: Path, name: str | None) -> None:
     assert resolve(whole(tmp_path, attn_implementation=name)).notes == ()
