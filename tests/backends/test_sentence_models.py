@@ -318,3 +318,50 @@ def assert_like_sentence_transformers(folder: Path, texts: Sequence[str], cache:
     expected = np.load(target)
     np.testing.assert_allclose(np.concatenate(alone), expected, atol=1e-5)
     np.testing.assert_allclose(together, expected, atol=1e-5)
+
+
+SAID = (
+    "path:cut is served with Pooling (mean), Normalize behind the encoder, as modules.json lists them;"
+    " texts are cut to 8 tokens (max_seq_length in sentence_bert_config.json); texts are put into lower"
+    " case; 'query ' is put before every text"
+)
+CUT = "1 of 4 are cut to 8 tokens (max_seq_length in sentence_bert_config.json)"
+
+
+def autotune(folder: Path, *arguments: str) -> str:
+    """What a command prints on stdout, and on stderr before it."""
+    command = [sys.executable, "-P", "-m", "autotune", *arguments]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stderr + ended.stdout
+
+
+@pytest.mark.slow
+def test_what_is_served_and_where_texts_are_cut_is_said_before_a_study_and_stays_with_its_plan(
+    models: Path, tmp_path: Path, own_cache: Path
+) -> None:
+    shutil.copytree(models / "cut", tmp_path / "cut")
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS))
+    study = {
+        "name": "s",
+        "model": "path:cut",
+        "problem": {"batch_size": 2, "texts": "texts.txt", "include": "tokenization"},
+        "search": {"backends": ["pytorch"], "precisions": ["fp32"], "instances": [1], "threads": [1]},
+        "measure": {"warmup": "200ms", "block": "50ms", "blocks": 1, "max_blocks": 1},
+        "confirm": {"rounds": 3, "finalists": 1},
+        "budget": {"trials": 1},
+    }
+    (tmp_path / "study.yaml").write_text(json.dumps(study))
+    outlook = json.loads(autotune(tmp_path, "tune", "study.yaml", "--dry-run", "--json"))
+    assert outlook["served"] == [SAID]
+    assert outlook["files"][0]["tokens"][0]["cut_to"] == 8
+    told = autotune(tmp_path, "tune", "study.yaml")
+    assert told.index(SAID) < told.index(CUT) < told.index("baseline:")
+    (plan,) = json.loads(autotune(tmp_path, "plans", "--json"))
+    document = json.loads(autotune(tmp_path, "show", plan["id"], "--json"))
+    assert SAID.endswith(document["model"]["served"])
+    assert (document["requests"]["cut"], document["requests"]["cut_to"]) == (1, 8)
+    shown = " ".join(autotune(tmp_path, "show", plan["id"]).split())
+    assert "served Pooling (mean), Normalize behind the encoder" in shown
+    assert CUT in shown
+    assert "cut 1 of them to 8 tokens" in shown
