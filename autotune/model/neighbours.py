@@ -128,9 +128,19 @@ def sub_folder(directory: Path) -> ModelError | None:
     here = (first / "config.json").is_file()
     return ModelError(
         f"{directory} has its model in the sub-folder {names[0]}{more}",
-        remedy=f"name the sub-folder: path:{first}"
+        remedy=f"name the sub-folder: path:{first}{_without(further_modules(directory))}"
         if here
         else f"copy or download the whole folder, and name its sub-folder with path:, as in path:{first}",
+    )
+
+
+def _without(behind: list[str]) -> str:
+    """What a sub-folder does not have of a model of sentence-transformers, and what helps."""
+    if not behind:
+        return ""
+    return (
+        f", which is the encoder without {', '.join(behind)}; or load the whole with sentence-transformers"
+        " and save it again (model.save_pretrained(DIR)), in the layout of today"
     )
 
 

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 from autotune.backends.calibration import read_answers
 from autotune.backends.inventory import engine_statuses
+from autotune.backends.looking import take_looks
 from autotune.backends.preparation import (
     prepare_artifact,
     prepare_assessment,
@@ -26,8 +28,11 @@ from autotune.errors import UnsupportedError
 from autotune.machine.read import read_machine
 from autotune.model.cache import ArtifactCache
 from autotune.model.calibration import CalibrationSource, read_requests
+from autotune.model.looked import Look
+from autotune.model.reduced import architecture_digest
 from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.model.texts import texts_digest
+from autotune.spec.configuration import Precision
 from autotune.spec.model_source import Head
 from autotune.spec.named_file import TextsFile
 
@@ -212,7 +217,7 @@ def test_a_plain_folder_has_the_mean_over_its_tokens_where_the_study_asks_for_po
     ],
 )
 def test_every_engine_gives_the_same_embeddings_alone_and_filled_up(
-    models: Path, cache: ArtifactCache, engine: str, precision: Any
+    models: Path, cache: ArtifactCache, engine: str, precision: Precision
 ) -> None:
     model = found(models, "all")
     isa = read_machine().isa
@@ -226,6 +231,34 @@ def test_every_engine_gives_the_same_embeddings_alone_and_filled_up(
         assert told.max_difference < 1e-4
     else:
         assert told.cosine > 0.9
+
+
+@pytest.mark.slow
+def test_fused_attention_has_the_modules_behind_it(models: Path, cache: ArtifactCache) -> None:
+    model, isa = found(models, "all"), read_machine().isa
+    artifact = prepare_artifact(
+        model, "onnxruntime", "fp32", isa, cache, timeout_s=TIMEOUT_S, knobs="fusion=on"
+    )
+    told = prepare_assessment(
+        model, artifact, COMPARED, None, cache, threads=1, timeout_s=TIMEOUT_S, knobs="fusion=on"
+    )
+    assert told.least_cosine is not None
+    assert told.least_cosine > 0.99999
+
+
+@pytest.mark.slow
+def test_looks_at_engines_are_at_the_modules_too(models: Path, cache: ArtifactCache) -> None:
+    model, bare = found(models, "all"), found(models, "all", "none")
+    assert architecture_digest(model) != architecture_digest(bare)
+    pairs: list[tuple[str, Precision]] = [
+        (name, "fp32") for name, precision in ENGINES if precision == "fp32"
+    ]
+    pairs = [pair for pair in pairs if pair[0] in ("pytorch", "onnxruntime", "ctranslate2")]
+    until_s = time.monotonic() + TIMEOUT_S
+    looks = take_looks(
+        model, pairs, (2, 16), read_machine().isa, cache, machine_key="here", deadline_s=until_s
+    )
+    assert {type(answer) for answer in looks.seen.values()} == {Look}, looks
 
 
 def test_an_activation_that_an_engine_lacks_is_unsupported_there_alone(
@@ -281,6 +314,7 @@ from sentence_transformers import SentenceTransformer
 model = SentenceTransformer(sys.argv[1], device="cpu", local_files_only=True)
 texts = json.loads(sys.argv[2])
 np.save(sys.argv[3], model.encode(texts, batch_size=len(texts), convert_to_numpy=True))
+model.save_pretrained(sys.argv[4])
 """
 
 
@@ -311,13 +345,18 @@ def test_the_embeddings_of_a_real_model_are_those_of_sentence_transformers(
 def assert_like_sentence_transformers(folder: Path, texts: Sequence[str], cache: ArtifactCache) -> None:
     model = resolve_model(f"path:{folder}", base=Path("/"), seed=0, offline=True)
     *alone, together = answers(model, cache, texts_source(folder, *texts))
-    target = folder.with_suffix(".npy")
-    words = [sys.executable, "-P", "-c", ENCODE, str(folder), json.dumps(texts), str(target)]
+    target, saved = folder.with_suffix(".npy"), folder.with_suffix(".saved")
+    words = [sys.executable, "-P", "-c", ENCODE, *map(str, (folder, json.dumps(texts), target, saved))]
     ended = subprocess.run(words, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-2000:]
     expected = np.load(target)
     np.testing.assert_allclose(np.concatenate(alone), expected, atol=1e-5)
     np.testing.assert_allclose(together, expected, atol=1e-5)
+    again = resolve_model(f"path:{saved}", base=Path("/"), seed=0, offline=True).modules
+    assert model.modules is not None
+    assert again is not None
+    assert again.modules == model.modules.modules
+    assert (again.prompt, again.longest_text) == (model.modules.prompt, model.modules.longest_text)
 
 
 SAID = (
