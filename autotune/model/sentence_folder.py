@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from autotune.errors import ModelError
 from autotune.model.neighbours import MODULES, PICKLES, TRANSFORMERS, WHOLE, sub_folder
@@ -16,28 +15,21 @@ from autotune.model.sentence_modules import (
     SentenceModule,
     SentenceModules,
 )
+from autotune.model.sentence_texts import (
+    PROMPTS,
+    TRANSFORMER_CONFIGS,
+    Config,
+    default_prompt,
+    longest_text,
+    read_object,
+    transformer_rules,
+)
 from autotune.model.stand_ins import read_json
 from autotune.spec.model_source import Head
 
 CONFIG = "config.json"
 POOLING_FOLDER = "1_Pooling"
 """Where sentence-transformers usually puts the configuration of its pooling."""
-
-TRANSFORMER_CONFIGS = tuple(
-    f"sentence_{kind}_config.json"
-    for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
-)
-"""Names of the file in which a transformer's module says how it takes texts, the usual one first.
-
-Source: sentence-transformers, Transformer.load_config.
-"""
-TOKENIZER_CONFIG = "tokenizer_config.json"
-PROMPTS = "config_sentence_transformers.json"
-USUAL_PROMPTS = ("query", "document")
-"""Prompts that are there, and empty, where nobody states them. Source: SentenceTransformer.__init__."""
-
-LONGEST_STATED = 10**6
-"""More tokens than this stand for no bound: tokenizers without one say 10**30."""
 
 LEGACY_MODES: Mapping[str, str] = {
     "pooling_mode_cls_token": "cls",
@@ -54,11 +46,11 @@ OWN = "sentence_transformers."
 WITHOUT_EFFECT = ("Dropout",)
 """Modules that do nothing when a model is served."""
 SERVED = ("Transformer", "Pooling", "Dense", "LayerNorm", "Normalize")
+CONFIGURED = ("Pooling", "Dense", "LayerNorm")
+"""Of those, what cannot do without a configuration in its own folder."""
 
 BARE = "write `head: none` into the study to serve the encoder alone"
 SAVE_AGAIN = "save it again with sentence-transformers: model.save_pretrained(DIR), which writes safetensors"
-
-Config = Mapping[str, Any]
 
 
 def read_sentence_modules(directory: Path, head: Head | None) -> SentenceModules | None:
@@ -72,16 +64,17 @@ def read_sentence_modules(directory: Path, head: Head | None) -> SentenceModules
         ModelError: a module is none of those that are served, or a file of it is wrong or not there.
         OSError: a file cannot be read.
     """
-    if head == "none":
+    has_list = (directory / MODULES).is_file()
+    if head == "none" or not (has_list or head == "pooling"):
         return None
-    prompt = _default_prompt(directory)
+    prompt = default_prompt(directory)
     modules, because = tuple(_behind(directory, prompt)), f"as {MODULES} lists them"
     if not modules and head == "pooling":
         modules, because = _own_pooling(directory, prompt)
     if not modules:
         return None
-    rules = _transformer_rules(directory)
-    longest, cut_by = _longest_text(directory, rules)
+    rules = transformer_rules(directory)
+    longest, cut_by = longest_text(directory, rules)
     return SentenceModules(
         modules=modules,
         because=because,
@@ -93,13 +86,15 @@ def read_sentence_modules(directory: Path, head: Head | None) -> SentenceModules
 
 
 def lacks_modules(directory: Path) -> bool:
-    """Whether a folder lists modules of which not all files are there."""
+    """Whether a folder lists modules of which one is not there.
+
+    Raises:
+        ModelError: it lists no modules as it should.
+        OSError: the list cannot be read.
+    """
     modules = _list(directory) if (directory / MODULES).is_file() else ()
-    needed = {"Pooling": (CONFIG,), "Dense": (CONFIG, WEIGHTS), "LayerNorm": (CONFIG, WEIGHTS)}
     return any(
-        not (directory / path / name).is_file()
-        for kind, path in modules
-        for name in needed.get(kind.rpartition(".")[2], ())
+        _own_name(kind) in CONFIGURED and not (directory / path / CONFIG).is_file() for kind, path in modules
     )
 
 
@@ -161,7 +156,7 @@ def _refuse_other_task(directory: Path) -> None:
     Raises:
         ModelError: they do.
     """
-    rules = _transformer_rules(directory)
+    rules = transformer_rules(directory)
     task = rules.get("transformer_task", "feature-extraction")
     if task != "feature-extraction":
         raise _unserved_option(directory / TRANSFORMER_CONFIGS[0], f"the task {task}")
@@ -183,7 +178,7 @@ def _module(directory: Path, kind: str, path: str, prompt: str, *, is_pooled: bo
         return _pooling(directory, path, prompt)
     if name == "Normalize":
         file = directory / path / CONFIG
-        _require_place(file, _object(file) if file.is_file() else {}, is_pooled=is_pooled)
+        _require_place(file, read_object(file) if file.is_file() else {}, is_pooled=is_pooled)
         return SentenceModule("Normalize")
     if name == "Dense":
         return _dense(directory, path, is_pooled=is_pooled)
@@ -279,7 +274,9 @@ def _require_weights(folder: Path, needed: Mapping[str, tuple[int, ...]]) -> Non
                 f"{folder} has its weights only as a pickle ({pickles[0]}), which can run code when loaded",
                 remedy=SAVE_AGAIN,
             )
-        raise ModelError(f"{folder} has no {WEIGHTS}", remedy=WHOLE)
+        raise ModelError(
+            f"{folder} has no {WEIGHTS}", remedy=f"{WHOLE}; where its weights are a pickle, {SAVE_AGAIN}"
+        )
     stored = {name: tensor.shape for name, tensor in stored_tensors([file]).items()}
     for name, shape in needed.items():
         if stored.get(name) != shape:
@@ -320,62 +317,10 @@ def _width(directory: Path, path: str, module: SentenceModule, before: int) -> i
     return module.sizes[-1] if module.sizes else before
 
 
-def _transformer_rules(directory: Path) -> Config:
-    """How the transformer's module takes texts; empty where nobody says."""
-    files = (directory / name for name in TRANSFORMER_CONFIGS)
-    return next((_object(file) for file in files if file.is_file()), {})
-
-
-def _longest_text(directory: Path, rules: Config) -> tuple[int | None, str]:
-    """Tokens that texts are cut to, and what says so; None where nothing does."""
-    name = next((name for name in TRANSFORMER_CONFIGS if (directory / name).is_file()), "")
-    tokenizer = directory / TOKENIZER_CONFIG
-    stated = (
-        (rules.get("max_seq_length"), f"max_seq_length in {name}"),
-        (
-            _object(tokenizer).get("model_max_length") if tokenizer.is_file() else None,
-            f"model_max_length in {TOKENIZER_CONFIG}",
-        ),
-    )
-    bounds = (
-        (tokens, by) for tokens, by in stated if isinstance(tokens, int) and 0 < tokens <= LONGEST_STATED
-    )
-    return next(bounds, (None, ""))
-
-
-def _default_prompt(directory: Path) -> str:
-    """What is put before every text; empty where there is nothing.
-
-    Raises:
-        ModelError: it is named and not there.
-    """
-    file = directory / PROMPTS
-    config = _object(file) if file.is_file() else {}
-    name, prompts = config.get("default_prompt_name"), config.get("prompts")
-    if not name:
-        return ""
-    stated = prompts.get(name) if isinstance(prompts, dict) else None
-    if stated is None and name in USUAL_PROMPTS:
-        return ""
-    if not isinstance(stated, str):
-        raise ModelError(
-            f"{file} names {name!r} as its default prompt, which is not among its prompts",
-            remedy="add it to `prompts`, or take default_prompt_name out",
-        )
-    return stated
-
-
 def _module_config(file: Path) -> Config:
     if not file.is_file():
         raise ModelError(f"{file} is not there, which {MODULES} speaks of", remedy=WHOLE)
-    return _object(file)
-
-
-def _object(file: Path) -> Config:
-    value = read_json(file, WHOLE)
-    if not isinstance(value, dict):
-        raise ModelError(f"{file} is not a JSON object", remedy=WHOLE)
-    return value
+    return read_object(file)
 
 
 def _not_served(directory: Path, kind: str) -> ModelError:
