@@ -13,6 +13,7 @@ from autotune.confirming import Confirming, choose_finalists, fit_records
 from autotune.errors import AutotuneError, ChangedMachineError, PlanError
 from autotune.foresight import Foresight, look_ahead
 from autotune.measuring import Bench
+from autotune.model.variants import served_of
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Unprepared
 from autotune.preflight import Setup, begin_or_resume, noting, read_study, set_up, survey
@@ -94,6 +95,7 @@ def tune(
     surveyed = survey(spec)
     watcher.surveyed(surveyed.left_out)
     setup = set_up(surveyed, base=folder, offline=offline)
+    watcher.served(served_of(variant.model for variant in setup.variants.values()))
     watcher.files_read(setup.files)
     watcher.noted(setup.notes)
     watcher.weighed(setup.left_out, setup.warnings)

@@ -14,6 +14,7 @@ from autotune.backends.evaluation import has_classes, read_evaluation, score_ans
 from autotune.backends.loading import load_session
 from autotune.backends.protocol import Session
 from autotune.backends.registry import get_backend
+from autotune.backends.sentence_model import has_modules
 from autotune.model.assessment import Inputs, LabelledScore, write_assessment
 from autotune.model.calibration import Request, read_requests
 from autotune.model.comparing import Pairs, compare_answers, row_by_row
@@ -60,6 +61,7 @@ def assess(asked: Assessing, directory: Path) -> None:
         [session.run(request) for request in requests],
         inputs=asked.inputs,
         has_classes=has_classes(asked.reference),
+        are_embeddings=has_modules(asked.reference),
         together=_together(session, requests, references, asked.reference),
     )
     if asked.evaluation is not None and not found.fault:

@@ -132,6 +132,7 @@ def _answered(
         file=source.texts,
         digest=source.texts_digest,
         how=found.reading.how,
+        is_stated=bool(source.longest),
     ):
         yield request, answer(request)
 

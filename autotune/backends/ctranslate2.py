@@ -1,4 +1,7 @@
-"""CTranslate2: its own encoder, made from the transformers model; hidden states, no task heads."""
+"""CTranslate2: its own encoder, made from the transformers model; hidden states, no task heads.
+
+Where sentence embeddings are served, NumPy makes them of the hidden states, in the measured path.
+"""
 
 # The protocol hands every engine more than each needs.
 # ruff: noqa: ARG002
@@ -11,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from autotune.backends.ctranslate2_conversion import convert_model
 from autotune.backends.protocol import EngineReport, Session
+from autotune.backends.sentence_model import link_modules
+from autotune.backends.sentence_numpy import Behind, refusal
 from autotune.backends.torch_engine import refuse_model
 from autotune.errors import UnsupportedError
 from autotune.spec.configuration import Precision
@@ -57,7 +62,10 @@ class CTranslate2Backend:
     def prepare(self, model: ResolvedModel, precision: Precision, directory: Path) -> None:
         """See `Backend.prepare`."""
         assert model.path is not None
+        if words := refusal(model.path):
+            raise UnsupportedError(f"ctranslate2 {words}", remedy="leave ctranslate2 out of search.backends")
         convert_model(model.path, directory / MODEL_FOLDER, COMPUTE_TYPES[precision])
+        link_modules(model.path, directory)
 
     def load(self, directory: Path, precision: Precision, threads: int) -> Session:
         """See `Backend.load`.
@@ -80,7 +88,7 @@ class CTranslate2Backend:
                 f"ctranslate2 cannot load this model at {precision}: {error}",
                 remedy=f"leave ctranslate2 or {precision} out of the study",
             ) from error
-        return CTranslate2Session(encoder)
+        return CTranslate2Session(encoder, Behind(directory))
 
     def load_with(self, directory: Path, precision: Precision, threads: int, knobs: Knobs) -> Session:
         """See `TakesKnobs.load_with`; it is the process's, which its own copy of libgomp reads."""
@@ -88,15 +96,16 @@ class CTranslate2Backend:
 
 
 class CTranslate2Session:
-    """One encoder; see `Session`."""
+    """One encoder, and what is served behind it; see `Session`."""
 
-    def __init__(self, encoder: Any) -> None:
+    def __init__(self, encoder: Any, behind: Behind) -> None:
         import ctranslate2
         import numpy
 
         self._array = ctranslate2.StorageView.from_array
         self._numpy = numpy
         self._encoder = encoder
+        self._behind = behind
         self._threads_at_start = _count_threads()
 
     def run(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
@@ -107,13 +116,14 @@ class CTranslate2Session:
         """
         numpy = self._numpy
         tokens = numpy.ascontiguousarray(inputs["input_ids"], dtype=numpy.int32)
+        lengths = self._lengths(tokens, inputs.get("attention_mask"))
         output = self._encoder.forward_batch(
             self._array(tokens),
-            lengths=self._array(self._lengths(tokens, inputs.get("attention_mask"))),
+            lengths=self._array(lengths),
             token_type_ids=_token_types(inputs.get("token_type_ids")),
         )
         answer: np.ndarray[Any, Any] = numpy.asarray(output.last_hidden_state)
-        return answer
+        return self._behind.run(answer, lengths) if self._behind else answer
 
     def _lengths(
         self, tokens: np.ndarray[Any, Any], mask: np.ndarray[Any, Any] | None

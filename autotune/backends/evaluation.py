@@ -98,6 +98,7 @@ def write_evaluation(reference: Path, source: EvaluationSource, directory: Path)
             file=source.data,
             digest=source.digest_of_both,
             how=labelled.how,
+            is_stated=source.is_stated,
         )
     )
     answers = list(reference_answers(reference, requests))

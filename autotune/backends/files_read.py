@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from autotune.backends.tokenization import Pair, as_pair, open_tokenizer
+from autotune.backends.tokenization import Pair, as_pair, open_tokenizer, prompted
 from autotune.errors import ModelError
 from autotune.model.files_read import FileRead, TokenCounts, shortened
 from autotune.model.labelled import Labelled, read_labelled
@@ -134,6 +134,8 @@ def _sequences(labelled: Labelled, model: ResolvedModel) -> list[Pair]:
 
 
 def _scores_pairs(model: ResolvedModel) -> bool:
+    if model.class_head == "none":
+        return False
     named = configuration(model).get("architectures")
     return isinstance(named, list) and any(str(name).endswith("ForSequenceClassification") for name in named)
 
@@ -142,7 +144,10 @@ def _served_cut(model: ResolvedModel, problem: Problem) -> _Cut:
     """Where texts that are served are cut; as `autotune.backends.streams` does it."""
     if problem.max_length is not None:
         return _Cut(problem.max_length, "problem.max_length")
-    if longest := _longest(model):
+    longest, stated = _longest(model), _stated_cut(model)
+    if stated is not None and stated.tokens <= (longest or stated.tokens):
+        return stated
+    if longest:
         return _Cut(longest, "the model takes no more")
     if trained := _trained(model):
         return _Cut(trained, "the model was made for no more")
@@ -153,8 +158,18 @@ def _compared_cut(model: ResolvedModel, problem: Problem) -> _Cut:
     """Where texts are cut on which answers are compared; as `autotune.backends.tokenization` does it."""
     place = f"problem.{'.'.join(problem.longest_place)}"
     asked = _Cut(LONGEST_TEXT, _BOUND) if problem.longest is None else _Cut(problem.longest, place)
-    longest = _longest(model)
+    longest, stated = _longest(model), _stated_cut(model)
+    if problem.longest is None and stated is not None and stated.tokens < asked.tokens:
+        asked = stated
     return asked if longest is None or longest >= asked.tokens else _Cut(longest, "the model takes no more")
+
+
+def _stated_cut(model: ResolvedModel) -> _Cut | None:
+    """Where the model's folder says that texts are cut; None where it says nothing of it."""
+    modules = model.modules
+    if modules is None or modules.longest_text is None:
+        return None
+    return _Cut(modules.longest_text, modules.cut_by)
 
 
 def _longest(model: ResolvedModel) -> int | None:
@@ -179,10 +194,13 @@ def _trained(model: ResolvedModel) -> int | None:
 def _counted(model: ResolvedModel, sequences: Sequence[Pair], cut: _Cut) -> TokenCounts:
     file = tokenizer_of(model)
     assert file is not None
-    tokenizer = open_tokenizer(file, cut.tokens)
+    modules = model.modules
+    prompt = "" if modules is None else modules.prompt
+    tokenizer = open_tokenizer(file, cut.tokens, lower_case=modules is not None and modules.lower_case)
     tokenizer.no_truncation()
-    lengths = [len(tokenizer.encode(*pair).ids) for pair in _some(sequences)]
-    return _counts(model.source, lengths, cut.tokens, cut.by, _own_cut(file))
+    lengths = [len(tokenizer.encode(*prompted(pair, prompt)).ids) for pair in _some(sequences)]
+    own = _own_cut(file) if modules is None else modules.longest_text
+    return _counts(model.source, lengths, cut.tokens, cut.by, own)
 
 
 def _some(sequences: Sequence[Pair]) -> Iterator[Pair]:

@@ -41,6 +41,7 @@ from autotune.model.child import answer_parent
 from autotune.model.fork_server import is_fork_server, serve_forks
 from autotune.model.inputs import INPUTS_FILE, InputsDescription
 from autotune.model.labelled import EvaluationSource
+from autotune.model.sentence_modules import modules_from_json
 from autotune.model.sources import ResolvedModel
 from autotune.model.stream_source import source_from_json
 from autotune.spec.configuration import Precision
@@ -232,12 +233,13 @@ def _is_of_cache(error: OSError, root: Path) -> bool:
 
 def _model(request: dict[str, Any]) -> ResolvedModel:
     described = request["model"]
-    path, inputs = described["path"], described["inputs"]
+    path, inputs, modules = described["path"], described["inputs"], described.get("modules")
     return ResolvedModel(
         **{
             **described,
             "path": None if path is None else Path(path),
             "inputs": None if inputs is None else InputsDescription(**inputs),
+            "modules": None if modules is None else modules_from_json(modules),
         }
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from autotune.backends.protocol import EngineReport, Session
+from autotune.backends.sentence_model import link_modules
 from autotune.backends.torch_engine import (
     TORCH_DTYPES,
     prevailing_precision,
@@ -54,6 +55,7 @@ class PyTorchBackend:
         assert model.path is not None
         for name in ("config.json", "model.safetensors"):
             os.link(model.path / name, directory / name)
+        link_modules(model.path, directory)
 
     def load(self, directory: Path, precision: Precision, threads: int) -> Session:
         """See `Backend.load`."""

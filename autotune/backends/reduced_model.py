@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.backends.reference import CONFIG_FILE
+from autotune.backends.sentence_model import write_modules
 from autotune.backends.transformers_model import served_class
 from autotune.backends.words import first_line
 from autotune.errors import UnsupportedError
@@ -43,7 +44,7 @@ def write_reduced_model(model: ResolvedModel, shape: tuple[int, int], directory:
     """
     try:
         config, kept, layers = _reduced_configuration(model, shape)
-        module = _write_module(config, model.head, directory)
+        module = _write_module(config, model.class_head, directory)
     except (AttributeError, ImportError, KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
         raise UnsupportedError(
             f"{model.source} cannot be cut down to a few layers: {first_line(error)}",
@@ -53,6 +54,8 @@ def write_reduced_model(model: ResolvedModel, shape: tuple[int, int], directory:
     parameters = inspect.signature(module.forward).parameters
     shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     write_inputs(directory, describe_inputs(written, parameters, (), shapes))
+    if model.modules is not None and model.path is not None:
+        write_modules(model.modules, model.path, directory)
     tokens = max(1, min(shape[1], CALIBRATION_TOKENS))
     calibration = nearest_shape(read_inputs(directory), 1, tokens)
     write_requests(

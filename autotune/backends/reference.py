@@ -17,11 +17,24 @@ import numpy as np
 from autotune.backends.onnx_graph import MODEL_FILE
 from autotune.backends.onnx_import import cannot_import, import_model, not_fp32, reason_of
 from autotune.backends.random_model import write_random_model
-from autotune.backends.transformers_model import cannot_load, import_checkpoint, load_model
+from autotune.backends.sentence_model import with_modules, write_modules
+from autotune.backends.transformers_model import (
+    cannot_load,
+    import_checkpoint,
+    load_model,
+    load_transformer,
+)
 from autotune.backends.words import first_line
 from autotune.errors import ModelError
 from autotune.model.agreement import LONGER_SHAPES, REFERENCE_SEED, REFERENCE_SHAPES
-from autotune.model.inputs import describe_inputs, make_inputs, nearest_shape, read_inputs, write_inputs
+from autotune.model.inputs import (
+    describe_inputs,
+    make_inputs,
+    nearest_shape,
+    read_inputs,
+    reading_texts,
+    write_inputs,
+)
 from autotune.model.onnx_places import config_beside
 from autotune.model.sources import ResolvedModel
 
@@ -105,10 +118,10 @@ def _write_transformers(model: ResolvedModel, directory: Path) -> Answer:
     if model.path is None:
         write_random_model(model.architecture, model.seed, directory)
     else:
-        notes = import_checkpoint(model.path, directory, model.head)
+        notes = import_checkpoint(model.path, directory, model.class_head)
         (directory / NOTES_FILE).write_text(json.dumps(notes))
     try:
-        module = load_model(directory, "float32")
+        module = load_transformer(directory, "float32")
     except MemoryError:
         raise
     except Exception as error:
@@ -116,8 +129,12 @@ def _write_transformers(model: ResolvedModel, directory: Path) -> Answer:
     config = json.loads((directory / CONFIG_FILE).read_bytes())
     parameters = inspect.signature(module.forward).parameters
     shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    write_inputs(directory, describe_inputs(config, parameters, _special_ids(model.path), shapes))
-    return _transformers_answer(module)
+    inputs = describe_inputs(config, parameters, _special_ids(model.path), shapes)
+    if model.modules is not None and model.path is not None:
+        write_modules(model.modules, model.path, directory)
+        inputs = reading_texts(inputs, model.modules)
+    write_inputs(directory, inputs)
+    return _transformers_answer(with_modules(module, directory, "float32"))
 
 
 def _transformers_answer(module: Any) -> Answer:

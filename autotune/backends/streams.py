@@ -12,7 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from autotune.backends.tokenization import as_pair, open_tokenizer, refuse_changed, refuse_foreign_token
+from autotune.backends.tokenization import (
+    as_pair,
+    open_tokenizer,
+    prompted,
+    refuse_changed,
+    refuse_foreign_token,
+)
 from autotune.errors import ChangedFileError, ModelError, StudyFileError
 from autotune.model.arranging import HORIZON, MAX_SHAPES, Arrangement, arrange, padded_length, part_of
 from autotune.model.drawing import RECENT, STRATUM, draw_lengths, mixed, with_repeats
@@ -96,7 +102,15 @@ def write_stream(source: StreamSource, reference: Path | None, directory: Path) 
     write_description(directory, described)
     if described.tokenizes:
         (directory / TEXTS_FILE).write_text(json.dumps(sequences.texts))
-        shutil.copyfile(_tokenizer(source), directory / TOKENIZER_FILE)
+        _keep_tokenizer(_tokenizer(source), cut_to, directory, lower_case=inputs.lower_case)
+
+
+def _keep_tokenizer(file: Path, longest: int, directory: Path, *, lower_case: bool) -> None:
+    """Write the tokenizer that workers read texts with; as it is, unless it is to do more than by itself."""
+    if lower_case:
+        open_tokenizer(file, longest, lower_case=True).save(str(directory / TOKENIZER_FILE))
+    else:
+        shutil.copyfile(file, directory / TOKENIZER_FILE)
 
 
 def _sequences(source: StreamSource, inputs: InputsDescription) -> _Sequences:
@@ -158,8 +172,9 @@ def _tokenized(source: StreamSource, inputs: InputsDescription) -> _Sequences:
     tokenizer = _tokenizer(source)
     found = read_texts(source.file, "problem.texts", source.problem.texts)
     refuse_changed(source.file, tokenizer, source.problem.texts_digest, found.reading.how)
-    texts = found.texts
-    encodings = open_tokenizer(tokenizer, _cut_to(source, inputs)).encode_batch(list(texts))
+    texts = [_prompted(text, inputs.prompt) for text in found.texts]
+    cutting = open_tokenizer(tokenizer, _cut_to(source, inputs), lower_case=inputs.lower_case)
+    encodings = cutting.encode_batch(texts)
     for text, encoding in zip(texts, encodings, strict=True):
         refuse_foreign_token(as_pair(text)[0], encoding, tokenizer, inputs.vocabulary)
     by_text = "tokenization" in source.problem.include
@@ -179,6 +194,11 @@ def _tokenized(source: StreamSource, inputs: InputsDescription) -> _Sequences:
         texts=tuple(texts[place] for place in first.values()) if by_text else (),
         cut=_cut_shares([numbers[key] for key in keys], [bool(one.overflowing) for one in encodings]),
     )
+
+
+def _prompted(text: Text, prompt: str) -> Text:
+    first, second = prompted(as_pair(text), prompt)
+    return first if second is None else (first, second)
 
 
 def _cut_shares(numbers: Sequence[int], is_cut: Sequence[bool]) -> tuple[float, ...]:

@@ -22,6 +22,12 @@ def as_pair(text: Text) -> Pair:
     return (text, None) if isinstance(text, str) else text
 
 
+def prompted(pair: Pair, prompt: str) -> Pair:
+    """A text, or the first of a pair, with the prompt before it."""
+    text, second = pair
+    return prompt + text, second
+
+
 def tokenized(
     reference: Path,
     tokenizer: Path,
@@ -31,6 +37,7 @@ def tokenized(
     file: Path,
     digest: str,
     how: str = "",
+    is_stated: bool = False,
 ) -> Iterator[Request]:
     """One request for each text, cut to the longest sequence and not padded.
 
@@ -38,6 +45,7 @@ def tokenized(
         reference: a finished reference artifact.
         tokenizer: the model's `tokenizer.json`.
         tokens: of the longest sequence; a model that takes fewer gets as many as it takes.
+        is_stated: whether the study says how many; else texts are cut where the model's folder says so.
         file: where the texts come from.
         digest: what `texts_digest` gave of the two when they were checked.
         how: the file was read, as `autotune.model.texts.Reading` says.
@@ -48,9 +56,12 @@ def tokenized(
     """
     refuse_changed(file, tokenizer, digest, how)
     description = read_inputs(reference)
-    cutting = open_tokenizer(tokenizer, nearest_shape(description, 1, tokens)[1])
+    if not is_stated:
+        tokens = min(tokens, description.longest_text or tokens)
+    longest = nearest_shape(description, 1, tokens)[1]
+    cutting = open_tokenizer(tokenizer, longest, lower_case=description.lower_case)
     for text in texts:
-        encoding = cutting.encode(*text)
+        encoding = cutting.encode(*prompted(text, description.prompt))
         refuse_foreign_token(text[0], encoding, tokenizer, description.vocabulary)
         yield _request(description, encoding)
 
@@ -77,8 +88,11 @@ def refuse_changed(file: Path, tokenizer: Path, digest: str, how: str = "") -> N
         )
 
 
-def open_tokenizer(file: Path, longest: int) -> Any:
+def open_tokenizer(file: Path, longest: int, *, lower_case: bool = False) -> Any:
     """The library's tokenizer, which cuts texts to the longest sequence and fills none up.
+
+    Args:
+        lower_case: whether it puts texts into lower case first, whatever else it does.
 
     Raises:
         ModelError: the file is not one, or so many tokens leave no room for text.
@@ -91,6 +105,8 @@ def open_tokenizer(file: Path, longest: int) -> Any:
         raise ModelError(
             f"{file} is not a tokenizer: {error}", remedy="save it again with transformers"
         ) from error
+    if lower_case:
+        _lower(tokenizer)
     tokenizer.no_padding()
     tokenizer.enable_truncation(longest)
     special = tokenizer.num_special_tokens_to_add(is_pair=True)
@@ -101,6 +117,13 @@ def open_tokenizer(file: Path, longest: int) -> Any:
             "or leave quality's texts and data out",
         )
     return tokenizer
+
+
+def _lower(tokenizer: Any) -> None:
+    from tokenizers import normalizers
+
+    own = [] if tokenizer.normalizer is None else [tokenizer.normalizer]
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *own])
 
 
 def refuse_foreign_token(text: str, encoding: Any, tokenizer: Path, vocabulary: int) -> None:

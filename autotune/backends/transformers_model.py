@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from autotune.backends.sentence_model import with_modules
 from autotune.backends.words import first_line
 from autotune.errors import ModelError
 from autotune.model.heads import has_head, left_over, left_over_in_words, named_class, refuse_left_over
@@ -24,12 +25,21 @@ OFFLINE_AND_QUIET = {
 
 
 def load_model(directory: Path, dtype: str, attention: str | None = None) -> Any:
-    """The model of a prepared folder in evaluation mode, with from_pretrained's defaults but for the dtype.
+    """The model of a prepared folder in evaluation mode, with what it serves behind its encoder, if anything.
+
+    Args:
+        dtype: torch's name, such as `float32`.
+        attention: the implementation, such as `eager`; None = transformers' own choice.
+    """
+    return with_modules(load_transformer(directory, dtype, attention), directory, dtype)
+
+
+def load_transformer(directory: Path, dtype: str, attention: str | None = None) -> Any:
+    """Load the transformers model alone, with from_pretrained's defaults but for the dtype.
 
     Args:
         directory: has `config.json`, which names the class, and `model.safetensors`.
-        dtype: torch's name, such as `float32`.
-        attention: the implementation, such as `eager`; None = transformers' own choice.
+        dtype, attention: as of `load_model`.
     """
     model_class = _import_class(directory)
     import torch

@@ -13,7 +13,7 @@ from autotune.model.assessment import UNCOMPARED, limits_in_words
 from autotune.model.files_read import FileRead, file_in_words, files_document
 from autotune.model.hub import offline_reason
 from autotune.model.sources import ResolvedModel
-from autotune.model.variants import find_model, notes_of, refuse_twins
+from autotune.model.variants import beyond, find_model, notes_of, refuse_twins, served_of
 from autotune.preflight import Survey, check_models, survey
 from autotune.search.estimate import estimated_s, estimated_trials
 from autotune.search.serving import Serving, servings
@@ -28,22 +28,26 @@ def print_outlook(spec: StudySpec, *, base: Path, offline: bool, as_json: bool) 
     models, absent = _models_here(spec, base=base, offline=offline)
     checked = check_models(spec, models, base)
     files = read_files(checked, models, base)
-    surveyed = surveyed.weighed(checked, models)
+    surveyed, served = surveyed.weighed(checked, models), served_of(models.values())
     notes = [f"not searched: {reason}" for reason in surveyed.left_out]
     notes += [f"warning: {warning}" for warning in surveyed.warnings]
+    notes += [f"warning: {note}" for model in models.values() for note in beyond(model, checked.problem)]
     notes += [*notes_of(models.values()), *absent, *_comparison_notes(spec)]
     if as_json:
-        output.result_json(outlook_document(surveyed, files, notes))
+        output.result_json(outlook_document(surveyed, served, files, notes))
     else:
-        output.result_text("\n".join(outlook_lines(surveyed, files, notes)))
+        output.result_text("\n".join(outlook_lines(surveyed, served, files, notes)))
 
 
-def outlook_document(surveyed: Survey, files: Sequence[FileRead], notes: list[str]) -> dict[str, object]:
+def outlook_document(
+    surveyed: Survey, served: Sequence[str], files: Sequence[FileRead], notes: list[str]
+) -> dict[str, object]:
     """The dry run for machines."""
     spec, space = surveyed.spec, surveyed.space
     return {
         "study": spec.name,
         "models": list(spec.models),
+        "served": list(served),
         "engines": {name: list(precisions) for name, precisions in surveyed.engines.items()},
         "configurations_before_symmetry": space.size_before_symmetry,
         "configurations": len(space.configurations),
@@ -61,7 +65,9 @@ def outlook_document(surveyed: Survey, files: Sequence[FileRead], notes: list[st
     }
 
 
-def outlook_lines(surveyed: Survey, files: Sequence[FileRead], notes: list[str]) -> list[str]:
+def outlook_lines(
+    surveyed: Survey, served: Sequence[str], files: Sequence[FileRead], notes: list[str]
+) -> list[str]:
     """The dry run for people."""
     spec, space = surveyed.spec, surveyed.space
     engines = "; ".join(f"{name} {', '.join(precisions)}" for name, precisions in surveyed.engines.items())
@@ -69,6 +75,7 @@ def outlook_lines(surveyed: Survey, files: Sequence[FileRead], notes: list[str])
     return [
         f"study {spec.name}: {spec.objective.kind} of {', '.join(spec.models)}, "
         f"{problem_in_words(spec.problem)}, {spec.scenario}",
+        *served,
         f"engines: {engines}",
         f"space: {space.size_before_symmetry} configurations, {len(space.configurations)} distinct ones",
         f"baseline: {space.baseline}",

@@ -52,6 +52,11 @@ class TerminalObserver(Observer):
         for warning in warnings:
             output.message(f"warning: {warning}")
 
+    def served(self, served: Sequence[str]) -> None:
+        """Say what is served beside the models' encoders."""
+        for sentence in served:
+            output.message(sentence)
+
     def noted(self, notes: Sequence[str]) -> None:
         """Warn of what a model's files ask for in vain."""
         for note in notes:

@@ -23,12 +23,14 @@ def compare_answers(
     *,
     inputs: Inputs,
     has_classes: bool,
+    are_embeddings: bool = False,
     together: Pairs = (),
 ) -> Assessment:
     """Compare answers `(batch, ...)` with the reference's, request by request.
 
     Args:
         has_classes: whether the last axis of an answer is one number for each class.
+        are_embeddings: whether an answer is one vector that places its sequence.
         together: likewise for some of the sequences, answered as one batch, as `row_by_row` gives them; the
             cosine is that of these or of the others, whichever is less.
     """
@@ -40,7 +42,7 @@ def compare_answers(
     return Assessment(
         inputs,
         sequences,
-        cosine=min(_cosine(part) for part in (alone, together) if part),
+        cosine=min(_cosine(part, are_embeddings) for part in (alone, together) if part),
         least_cosine=float(_cosines(pairs).min()),
         max_difference=_max_difference(pairs),
         top1=_top1(pairs) if has_classes and references[0].shape[-1] > 1 else None,
@@ -67,9 +69,9 @@ def _faults(pairs: Pairs) -> Iterator[str]:
             yield "an answer has numbers that are not finite"
 
 
-def _cosine(pairs: Pairs) -> float:
+def _cosine(pairs: Pairs, are_embeddings: bool) -> float:
     """The mean over sequences; of numbers for each class that of all answers as one vector."""
-    if pairs[0][0].ndim > 2:
+    if are_embeddings or pairs[0][0].ndim > 2:
         return float(_cosines(pairs).mean())
     whole = (np.concatenate([one.ravel() for one in side])[np.newaxis] for side in zip(*pairs, strict=True))
     return float(sequence_cosines(*whole)[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,9 @@ from autotune.model.neighbours import (
 )
 from autotune.model.quantised import refuse_quantised, refuse_quantised_weights
 from autotune.model.safetensors_file import SUFFIX, stored_tensors
-from autotune.model.stand_ins import AGAIN, refuse_stand_in
+from autotune.model.sentence_folder import read_sentence_modules
+from autotune.model.sentence_modules import SentenceModules
+from autotune.model.stand_ins import read_json
 from autotune.spec.model_source import Head
 
 WEIGHTS = "model.safetensors"
@@ -40,10 +41,12 @@ class ModelFolder:
     Attributes:
         digest: hex SHA-256 of its configuration and weights.
         notes: in what it is served otherwise than its configuration asks for, as sentences.
+        modules: what is served beside its encoder; None where that, or its class with its head, is all.
     """
 
     digest: str
     notes: tuple[str, ...] = ()
+    modules: SentenceModules | None = None
 
 
 def read_folder(directory: Path, head: Head | None = None) -> ModelFolder:
@@ -54,27 +57,35 @@ def read_folder(directory: Path, head: Head | None = None) -> ModelFolder:
 
     Raises:
         ModelError: it is not such a folder, has no safetensors weights, is quantised, has a head that may not
-            be meant, or needs code of its own; with what helps for a folder of its kind.
+            be meant or modules that are not served, or needs code of its own; with what helps for a folder of
+            its kind.
     """
     try:
         config = _read_config(directory)
         _refuse_foreign_code(directory, config)
         refuse_quantised(directory, config)
-        refuse_unmeant_head(directory, config, head)
+        modules = read_sentence_modules(directory, head)
+        if modules is None:
+            refuse_unmeant_head(directory, config, head)
         weights = weight_files(directory)
         tensors = stored_tensors(file for file in weights if file.suffix == SUFFIX)
         refuse_quantised_weights(directory, tensors)
         digest = digest_files([directory / "config.json", *weights])
-        return ModelFolder(_digest_of(digest, head), tuple(_notes(directory, config)))
+        served = "none" if head == "none" else None if modules is None else modules.digest(directory)
+        return ModelFolder(_digest_of(digest, served), tuple(_notes(directory, config, head)), modules)
     except OSError as error:
         raise ModelError(
             f"{directory} cannot be read: {error.strerror}", remedy="check its permissions"
         ) from error
 
 
-def _digest_of(files: str, head: Head | None) -> str:
-    """The files' own digest where all of the model is served."""
-    return hashlib.sha256(f"{files}\nhead: none".encode()).hexdigest() if head == "none" else files
+def _digest_of(files: str, served: str | None) -> str:
+    """The files' own digest where the class that they name is served as it is.
+
+    Args:
+        served: else, what is served of them.
+    """
+    return files if served is None else hashlib.sha256(f"{files}\nhead: {served}".encode()).hexdigest()
 
 
 def _read_config(directory: Path) -> dict[str, Any]:
@@ -92,17 +103,13 @@ def _read_config(directory: Path) -> dict[str, Any]:
 
 
 def _read_object(file: Path) -> dict[str, Any]:
-    refuse_stand_in(file)
-    try:
-        value = json.loads(file.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{file} is not JSON: {error}", remedy=f"{AGAIN}, or {SAVE_REMEDY}") from error
+    value = read_json(file, SAVE_REMEDY)
     if not isinstance(value, dict):
         raise ModelError(f"{file} is not a JSON object", remedy=SAVE_REMEDY)
     return value
 
 
-def _notes(directory: Path, config: dict[str, Any]) -> Iterator[str]:
+def _notes(directory: Path, config: dict[str, Any], head: Head | None) -> Iterator[str]:
     """In what the model is served otherwise than its configuration asks for."""
     other = sorted({name for name in _attentions(config) if name not in CPU_ATTENTION})
     if other:
@@ -110,7 +117,7 @@ def _notes(directory: Path, config: dict[str, Any]) -> Iterator[str]:
             f"config.json asks for {', '.join(other)}, which CPUs do not have: served is the attention that"
             f" transformers chooses for them ({' or '.join(reversed(CPU_ATTENTION))})"
         )
-    if behind := further_modules(directory):
+    if head == "none" and (behind := further_modules(directory)):
         yield (
             f"modules.json puts {', '.join(behind)} behind the encoder, which is not served: the encoder is"
             " measured alone"

@@ -43,8 +43,8 @@ def refuse_unmeant_head(directory: Path, config: Mapping[str, Any], head: Head |
         raise ModelError(
             f"{directory} has the head of its pre-training: config.json names {named}, whose head often takes"
             " most of the time and is of no use for embeddings",
-            remedy="say in the study what is served: `head: none` for the encoder alone, `head: auto` for the"
-            " model with this head",
+            remedy="say in the study what is served: `head: pooling` for sentence embeddings, `head: none`"
+            " for the encoder alone, `head: auto` for the model with this head",
         )
 
 
@@ -69,8 +69,9 @@ def refuse_left_over(source: Path, names: Sequence[str], used_by: str, config: M
     foreign = f"; config.json names {named}" if named and named != used_by else ""
     raise ModelError(
         f"{source} has {left_over_in_words(names)} that {used_by} does not use{foreign}",
-        remedy="write `head: none` into the study to serve the encoder without them, or name under"
-        " `architectures` in config.json the class of transformers that uses them",
+        remedy="write into the study `head: none` to serve the encoder without them, or `head: pooling` for"
+        " sentence embeddings, or name under `architectures` in config.json the class of transformers that"
+        " uses them",
     )
 
 

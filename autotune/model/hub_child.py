@@ -8,11 +8,20 @@ from typing import Any
 from autotune.errors import AutotuneError, ModelError
 from autotune.model.child import answer_parent
 from autotune.model.folder import weight_files
+from autotune.model.sentence_folder import lacks_modules
 
 ALLOWED_FILES = (
     "config.json",
     "adapter_config.json",
     "modules.json",
+    "*_Pooling/config.json",
+    "*_Dense/config.json",
+    "*_Dense/model.safetensors",
+    "*_LayerNorm/config.json",
+    "*_LayerNorm/model.safetensors",
+    "*_Normalize/config.json",
+    "sentence_*_config.json",
+    "config_sentence_transformers.json",
     "model.safetensors",
     "model.safetensors.index.json",
     "model-*-of-*.safetensors",
@@ -39,17 +48,18 @@ def fetch(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cached(name: str, revision: str) -> str | None:
-    """The snapshot's folder, if it has a configuration and all of its weights, whoever fetched them."""
+    """The snapshot's folder, if it has a configuration, all weights and modules, whoever fetched them."""
     from huggingface_hub import try_to_load_from_cache
 
     config = try_to_load_from_cache(name, "config.json", revision=revision)
     if not isinstance(config, str):
         return None
+    directory = Path(config).parent
     try:
-        weight_files(Path(config).parent)
+        weight_files(directory)
+        return None if lacks_modules(directory) else str(directory)
     except ModelError:
         return None
-    return str(Path(config).parent)
 
 
 def _downloaded(name: str, revision: str) -> str:

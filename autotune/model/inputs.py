@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from autotune.errors import ModelError
 from autotune.model.positions import Shapes, longest_sequence, trained_length
+from autotune.model.sentence_modules import SentenceModules
 from autotune.spec.model_source import ArrayKind
 from autotune.spec.problem import LONGEST_TEXT, shorter
 
@@ -37,6 +38,9 @@ class InputsDescription:
         types: of the inputs that are not int64.
         batch_size: the only one that the model takes; None = any.
         sequence_length: the only one that the model takes; None = any up to the longest.
+        longest_text: tokens that texts are cut to where the study does not say; None = as many as it takes.
+        lower_case: whether texts are put into lower case before they are tokenised.
+        prompt: what is put before every text.
     """
 
     vocabulary: int
@@ -48,10 +52,15 @@ class InputsDescription:
     sequence_length: int | None = None
     trained_length: int | None = None
     first_position: int = 0
+    longest_text: int | None = None
+    lower_case: bool = False
+    prompt: str = ""
 
     @property
     def text_tokens(self) -> int:
-        """Tokens that texts are cut to where nobody says so."""
+        """Tokens that texts are cut to where the study does not say."""
+        if self.longest_text is not None:
+            return min(self.longest_text, self.max_sequence_length or self.longest_text)
         return self.max_sequence_length or self.trained_length or LONGEST_TEXT
 
     def positions(self, tokens: int) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -90,6 +99,16 @@ def describe_inputs(
         max_sequence_length=longest_sequence(config, shapes),
         arrays=arrays,
         trained_length=trained_length(config),
+    )
+
+
+def reading_texts(description: InputsDescription, modules: SentenceModules) -> InputsDescription:
+    """The same with how the modules say that texts are read."""
+    return replace(
+        description,
+        longest_text=modules.longest_text,
+        lower_case=modules.lower_case,
+        prompt=modules.prompt,
     )
 
 

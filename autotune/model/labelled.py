@@ -43,6 +43,7 @@ class EvaluationSource:
         tokenizer: the model's `tokenizer.json`; None where the model is not here.
         digest_of_both: hex SHA-256, as `autotune.model.texts.texts_digest` gives it.
         tokens: of the longest sequence; a model that takes fewer gets as many as it takes.
+        is_stated: whether the study says how many; else texts are cut where the model's folder says so.
         stated: what the study says of the file; the digest has what comes of it.
     """
 
@@ -52,6 +53,7 @@ class EvaluationSource:
     metric: Metric
     tokens: int
     stated: DataFile | None = None
+    is_stated: bool = False
 
     @property
     def digest(self) -> str:

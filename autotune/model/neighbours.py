@@ -86,7 +86,7 @@ def no_configuration(directory: Path, otherwise: str) -> ModelError:
         otherwise: what is said where nothing tells.
     """
     kinds = (
-        *(_cached_repository, _sub_folder, _exported, _converted, _half_a_download, _of_another_library),
+        *(_cached_repository, sub_folder, _exported, _converted, _half_a_download, _of_another_library),
         _tokenizer_alone,
     )
     return _first(directory, kinds) or ModelError(otherwise, remedy=SAVE_REMEDY)
@@ -94,7 +94,7 @@ def no_configuration(directory: Path, otherwise: str) -> ModelError:
 
 def no_weights(directory: Path) -> ModelError:
     """Say what a folder is that has a configuration, and no weights in safetensors files."""
-    kinds = (_half_a_download, _exported, _converted, _pickled, _of_another_library, _sub_folder)
+    kinds = (_half_a_download, _exported, _converted, _pickled, _of_another_library, sub_folder)
     return _first(directory, kinds) or ModelError(
         f"{directory} has no model.safetensors, and no other weights", remedy=f"{AGAIN}, or {SAVE_REMEDY}"
     )
@@ -118,7 +118,7 @@ def _cached_repository(directory: Path) -> ModelError | None:
     )
 
 
-def _sub_folder(directory: Path) -> ModelError | None:
+def sub_folder(directory: Path) -> ModelError | None:
     """A model in a sub-folder, as sentence-transformers wrote them, and as trainers write checkpoints."""
     names = list(dict.fromkeys((*_transformer_modules(directory), *_folders_of_models(directory))))
     if not names:
@@ -128,9 +128,19 @@ def _sub_folder(directory: Path) -> ModelError | None:
     here = (first / "config.json").is_file()
     return ModelError(
         f"{directory} has its model in the sub-folder {names[0]}{more}",
-        remedy=f"name the sub-folder: path:{first}"
+        remedy=f"name the sub-folder: path:{first}{_without(further_modules(directory))}"
         if here
         else f"copy or download the whole folder, and name its sub-folder with path:, as in path:{first}",
+    )
+
+
+def _without(behind: list[str]) -> str:
+    """What a sub-folder does not have of a model of sentence-transformers, and what helps."""
+    if not behind:
+        return ""
+    return (
+        f", which is the encoder without {', '.join(behind)}; or load the whole with sentence-transformers"
+        " and save it again (model.save_pretrained(DIR)), in the layout of today"
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 
 from autotune.model.architectures import ARCHITECTURES
 from autotune.model.size import configuration
@@ -50,6 +51,8 @@ def architecture_digest(model: ResolvedModel) -> str:
     if model.kind == "random":
         described = ARCHITECTURES[model.architecture]
         content |= {"architectures": [described.class_name], "model_type": described.model_type}
-    if model.head == "none":
-        content["head"] = model.head
+    if model.class_head == "none":
+        content["head"] = model.class_head
+    if model.modules is not None:
+        content["modules"] = [asdict(module) for module in model.modules.modules]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

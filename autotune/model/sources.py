@@ -16,6 +16,7 @@ from autotune.model.folder import read_folder
 from autotune.model.hub import download
 from autotune.model.inputs import InputsDescription
 from autotune.model.onnx_file import read_onnx_file
+from autotune.model.sentence_modules import SentenceModules
 from autotune.spec.model_source import FORMS, ArrayKind, Head
 
 RANDOM_WEIGHTS_VERSION = 1
@@ -39,6 +40,7 @@ class ResolvedModel:
         notes: in what it is served otherwise than its files ask for, as sentences.
         head: what of it is served, where the study says so.
         weights: how many numbers the matrices of an `onnx` file hold; None for others.
+        modules: what is served beside its encoder; None where that, or its class with its head, is all.
     """
 
     source: str
@@ -51,6 +53,12 @@ class ResolvedModel:
     notes: tuple[str, ...] = ()
     head: Head | None = None
     weights: int | None = None
+    modules: SentenceModules | None = None
+
+    @property
+    def class_head(self) -> Head | None:
+        """The head of the transformers class that is loaded: behind an encoder with modules there is none."""
+        return self.head if self.modules is None else "none"
 
 
 def resolve_model(
@@ -113,7 +121,9 @@ def _resolve_random(source: str, name: str, seed: int) -> ResolvedModel:
 
 def _resolve_folder(source: str, kind: str, directory: Path, head: Head | None) -> ResolvedModel:
     found = read_folder(directory, head)
-    return ResolvedModel(source, kind, found.digest, directory, notes=found.notes, head=head)
+    return ResolvedModel(
+        source, kind, found.digest, directory, notes=found.notes, head=head, modules=found.modules
+    )
 
 
 def _resolve_onnx(source: str, file: Path, arrays: Mapping[str, ArrayKind]) -> ResolvedModel:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 from autotune.errors import ModelError
 
@@ -42,3 +44,20 @@ def refuse_stand_in(file: Path) -> None:
         raise ModelError(f"{file} is a page of a web site, not the file itself", remedy=AGAIN)
     if not begin:
         raise ModelError(f"{file} is empty, as after half a download", remedy=AGAIN)
+
+
+def read_json(file: Path, remedy: str) -> Any:
+    """What a JSON file of a model's folder says.
+
+    Args:
+        remedy: beside getting it again, where it is not JSON.
+
+    Raises:
+        ModelError: it is not JSON, or not the file itself.
+        OSError: it cannot be read.
+    """
+    refuse_stand_in(file)
+    try:
+        return json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{file} is not JSON: {error}", remedy=f"{AGAIN}, or {remedy}") from error

@@ -122,6 +122,7 @@ def evaluation_source(spec: StudySpec, model: ResolvedModel, base: Path) -> Eval
         digest_of_both=quality.data_digest,
         metric=quality.metric,
         tokens=spec.problem.longest or LONGEST_TEXT,
+        is_stated=spec.problem.longest is not None,
         stated=quality.data,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autotune.errors import ModelError, StudyFileError
@@ -21,6 +21,7 @@ from autotune.model.study_inputs import (
     tokenizer_of,
 )
 from autotune.spec.configuration import Configuration
+from autotune.spec.problem import Problem
 from autotune.spec.study import StudySpec
 
 DIGESTS: Mapping[str, tuple[str, ...]] = {
@@ -162,13 +163,39 @@ def variants_of(spec: StudySpec, models: Mapping[str, ResolvedModel], base: Path
 
 def _variant(own: StudySpec, model: ResolvedModel, base: Path) -> Variant:
     evaluation = evaluation_source(own, model, base)
-    return Variant(model, own, calibration_source(own, model, base), evaluation, base)
+    noted = replace(model, notes=(*model.notes, *beyond(model, own.problem)))
+    return Variant(noted, own, calibration_source(own, model, base), evaluation, base)
+
+
+def beyond(model: ResolvedModel, problem: Problem) -> tuple[str, ...]:
+    """In what requests are longer than the model's folder would have texts, as sentences.
+
+    Args:
+        problem: as `check_variants` gives it.
+    """
+    modules, longest = model.modules, problem.longest
+    if modules is None or modules.longest_text is None or longest is None or longest <= modules.longest_text:
+        return ()
+    place = ".".join(("problem", *problem.longest_place))
+    return (
+        f"{place}: {longest} tokens are measured, where the model's folder has texts cut to"
+        f" {modules.longest_text} ({modules.cut_by})",
+    )
 
 
 def weights_of(models: Mapping[str, ResolvedModel]) -> dict[str, float]:
     """How many weights each has at least, by variant, where that is known."""
     counts = {variant: least_weights(model) for variant, model in models.items()}
     return {variant: count for variant, count in counts.items() if count is not None}
+
+
+def served_of(models: Iterable[ResolvedModel]) -> tuple[str, ...]:
+    """What is served beside their encoders, of those where there is anything, as sentences."""
+    return tuple(
+        f"{model.source} is served with {model.modules.in_words}"
+        for model in models
+        if model.modules is not None
+    )
 
 
 def notes_of(models: Iterable[ResolvedModel]) -> tuple[str, ...]:

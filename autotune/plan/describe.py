@@ -92,6 +92,8 @@ def configuration_facts(plan: Plan) -> Iterator[tuple[str, str]]:
     if chosen.knobs:
         yield "knobs", chosen.knobs
     yield "model", _model(plan)
+    if "served" in plan.model:
+        yield "served", str(plan.model["served"])
     problem = spec.get("problem", {})
     if problem:
         yield "problem", f"{_problem(problem)}, {plan.scenario}"

@@ -99,8 +99,9 @@ class Plan(Document):
         quality: how near its answers are to the fp32 reference's; None in documents from before that.
         machine: what `autotune machine --json` prints, with the fingerprint.
         versions: of autotune, Python, kernel and every library that decides speed.
-        model: its `source`, `digest`, the `artifact` folder that the instances load, and, where requests
-            differ, the folder of the `requests` that they are given.
+        model: its `source`, `digest`, the `artifact` folder that the instances load, where requests differ
+            the folder of the `requests` that they are given, and in words what is `served` beside its
+            encoder, where there is anything.
         study: its `name` and `spec`, the study file's values.
         trial: number of the winning trial.
         warnings: sentences on what weakens the evidence.

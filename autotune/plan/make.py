@@ -100,7 +100,7 @@ def make_plan(
         quality=quality,
         machine=machine_document(machine),
         versions=versions,
-        model={"source": model.source, "digest": model.digest, **folders_of(commands)},
+        model={"source": model.source, "digest": model.digest, **_served(model), **folders_of(commands)},
         study={"name": spec.name, "spec": spec.model_dump(mode="json")},
         trial=winner.trial,
         warnings=(
@@ -113,6 +113,10 @@ def make_plan(
         ),
     )
     return plan.model_copy(update={"id": f"{spec.name}-{_digest(plan)}"})
+
+
+def _served(model: ResolvedModel) -> dict[str, str]:
+    return {} if model.modules is None else {"served": model.modules.in_words}
 
 
 def objective_name(objective: Objective) -> str:

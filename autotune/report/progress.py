@@ -50,6 +50,9 @@ class Observer:
     def files_read(self, files: Sequence[FileRead]) -> None:
         """The study's texts, data and lengths are read: what was found in each."""
 
+    def served(self, served: Sequence[str]) -> None:
+        """The models are here; `served` says what is served beside their encoders."""
+
     def noted(self, notes: Sequence[str]) -> None:
         """The models are here; `notes` say in what they are served otherwise than their files ask for."""
 

@@ -11,8 +11,9 @@ ArrayKind = Literal["tokens", "ones", "zeros", "positions"]
 """What an input of a model holds: token ids, ones (every token is attended to), zeros (one segment), or the
 tokens' positions 0, 1, 2, ..."""
 
-Head = Literal["auto", "none"]
-"""What of a transformers model is served: as its configuration names the class, or the encoder alone."""
+Head = Literal["auto", "none", "pooling"]
+"""What of a transformers model is served: what its folder says (its class with its head, or the modules of
+sentence-transformers), the encoder alone, or sentence embeddings."""
 
 MAX_TOKENS: Mapping[str, int] = {
     "bert-base": 512,

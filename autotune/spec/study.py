@@ -195,9 +195,11 @@ class StudySpec(Part):
     """What the inputs of an `onnx:` model hold, where their names (`input_ids`, `attention_mask`,
     `token_type_ids`) do not tell: `tokens` (ids), `ones` (every token is attended to) or `zeros`."""
     head: Head | None = None
-    """What of a transformers model is served: the class that its config.json names, with its head (`auto`),
-    or the encoder alone (`none`). Without this, a model is refused whose head is that of its pre-training, or
-    that has weights which nothing uses."""
+    """What of a transformers model is served: what its folder says (`auto`), which is the class that its
+    config.json names, with its head, or what the modules.json of sentence-transformers lists; the encoder
+    alone (`none`); or sentence embeddings (`pooling`), by modules.json where there is one, else the mean over
+    the tokens. Without this, a model without modules.json is refused whose head is that of its pre-training,
+    or that has weights which nothing uses."""
     problem: Problem
     objective: Objective = Objective(kind="throughput")
     scenario: Annotated[Scenario, Field(default_factory=_usual_scenario)]

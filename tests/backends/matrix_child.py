@@ -17,12 +17,14 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
 from autotune.backends.calibration import CALIBRATION
+from autotune.backends.children import model_to_json
 from autotune.backends.knobs import turned_in_preparation
 from autotune.backends.prepare_child import handle
 from autotune.backends.protocol import Backend, DerivesPrecisions
@@ -146,12 +148,13 @@ def _request(model: Path, backend: str, precision: Any, knobs: str = "") -> dict
     reference = _artifact(model, REFERENCE, "fp32")
     is_reference = backend == REFERENCE
     resolved = resolve_model(f"path:{model / 'model'}", base=Path("/"), seed=0, offline=True)
+    path = resolved.path if is_reference else reference
     directory = _artifact(model, backend, precision, knobs)
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
     return {
         "name": {"backend": backend, "precision": precision, "knobs": knobs},
-        "model": {**vars(resolved), "path": str(resolved.path if is_reference else reference)},
+        "model": model_to_json(replace(resolved, path=path)),
         "directory": str(directory),
         "root": str(model),
         **({} if is_reference else {"reference": str(reference)}),

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from autotune.backends.files_read import LOOKED_AT, read_files
 from autotune.errors import ModelError, StudyFileError
 from autotune.model.files_read import FileRead, file_in_words, files_document
+from autotune.model.sentence_modules import SentenceModule, SentenceModules
 from autotune.model.sources import ResolvedModel
 from autotune.spec.load import parse_study
 
@@ -42,11 +43,11 @@ def write_model(folder: Path, truncation: int | None = None, **config: Any) -> N
 
 @pytest.fixture
 def read(folder: Path) -> Callable[..., FileRead]:
-    """What was read of the only file that a study names: (its problem, the rest) → that."""
+    """What was read of the only file that a study names: (its problem, what is served, the rest) → that."""
 
-    def files(problem: dict[str, Any], **more: Any) -> FileRead:
+    def files(problem: dict[str, Any], modules: SentenceModules | None = None, **more: Any) -> FileRead:
         study = {"model": "path:model", "problem": {"batch_size": 1, **problem}, **more}
-        model = ResolvedModel("path:model", "path", "5e" * 32, folder / "model")
+        model = ResolvedModel("path:model", "path", "5e" * 32, folder / "model", modules=modules)
         (found,) = read_files(parse_study(json.dumps(study), name="x"), {"": model}, folder)
         return found
 
@@ -98,6 +99,55 @@ def test_it_is_said_how_many_texts_are_cut_where_and_by_what(
     assert counts.cut_by.startswith(cut_by)
     said = f"; {cut[0]} of 4 are cut to {cut[1]} tokens ({cut_by}"
     assert (said in file_in_words(found)) == (cut[0] > 0)
+
+
+MAX_SEQ_LENGTH = "max_seq_length in sentence_bert_config.json"
+
+
+@pytest.mark.parametrize(
+    ("problem", "more", "words"),
+    [
+        ({"texts": "plain.txt"}, {}, f"2 of 4 are cut to 4 tokens ({MAX_SEQ_LENGTH})"),
+        (
+            {"texts": "plain.txt", "max_length": 6},
+            {},
+            "1 of 4 are cut to 6 tokens (problem.max_length); the tokenizer by itself would cut 2 to 4",
+        ),
+        (
+            {"texts": "plain.txt"},
+            {"quality": {"texts": "plain.txt"}},
+            f"2 of 4 are cut to 4 tokens ({MAX_SEQ_LENGTH})",
+        ),
+    ],
+)
+def test_texts_that_the_models_folder_has_cut_are_told(
+    folder: Path, problem: dict[str, Any], more: dict[str, Any], words: str
+) -> None:
+    write_texts(folder)
+    write_model(folder, truncation=5)  # which a server of sentence embeddings sets anew
+    modules = SentenceModules((SentenceModule("Pooling", ("mean",)),), "", 4, MAX_SEQ_LENGTH)
+    model = ResolvedModel("path:model", "path", "5e" * 32, folder / "model", modules=modules)
+    study = {"model": "path:model", "problem": {"batch_size": 1, **problem}, **more}
+    found = read_files(parse_study(json.dumps(study), name="x"), {"": model}, folder)
+    assert words in file_in_words(found[-1])
+
+
+def test_a_positions_table_that_is_shorter_than_where_texts_are_cut_counts(
+    folder: Path, read: Callable[..., FileRead]
+) -> None:
+    write_texts(folder)
+    write_model(folder, max_position_embeddings=5)
+    modules = SentenceModules((), "", 7, MAX_SEQ_LENGTH)
+    assert "1 of 4 are cut to 5 tokens (the model takes no more)" in file_in_words(
+        read({"texts": "plain.txt"}, modules)
+    )
+
+
+def test_a_prompt_makes_texts_longer_and_is_counted(folder: Path, read: Callable[..., FileRead]) -> None:
+    write_texts(folder)
+    modules = SentenceModules((), "", 64, MAX_SEQ_LENGTH, prompt="a good ", lower_case=True)
+    (counts,) = read({"texts": "plain.txt"}, modules).tokens
+    assert (counts.median, counts.longest) == (6.5, 10)
 
 
 def test_what_the_tokenizer_would_cut_by_itself_is_said(folder: Path, read: Callable[..., FileRead]) -> None:

@@ -18,6 +18,7 @@ from autotune.model.stream import Stream
 from autotune.model.stream_source import StreamSource, source_from_json, source_to_json
 from autotune.model.texts import read_texts, texts_digest
 from autotune.spec.problem import Problem
+from autotune.trial.streaming import TextEncoder
 
 WORDS = ("[PAD]", "[UNK]", "a", "good", "day", "bad")
 LOGNORMAL = {"lognormal": {"median": 24, "sigma": 0.5, "max": 128}}
@@ -199,6 +200,53 @@ def test_how_many_texts_are_cut_is_told_and_where(make: Any, texts: Any) -> None
     assert (described.cut, described.cut_to) == (2, 2)
     assert make(batch_size=1, **found).description.cut == 0
     assert make(lengths={"values": [8]}, max_length=4).description.cut is None
+
+
+@pytest.fixture
+def reading(tmp_path: Path) -> Any:
+    """Writes a reference that reads texts in a way of its own: (the description's values) → its folder."""
+
+    def write(**values: Any) -> Path:
+        folder = tmp_path / "reference"
+        folder.mkdir(exist_ok=True)
+        arrays: dict[str, Any] = {"input_ids": "tokens", "attention_mask": "ones"}
+        write_inputs(folder, InputsDescription(len(WORDS), (), 64, arrays, **values))
+        return folder
+
+    return write
+
+
+def test_texts_are_cut_where_the_models_folder_says_so_unless_the_study_does(
+    make: Any, texts: Any, reading: Any
+) -> None:
+    found = texts("a good day", "bad", "a good bad day")
+    described = make(batch_size=1, reference=reading(longest_text=2), **found).description
+    assert (described.cut, described.cut_to, described.most_tokens) == (2, 2, 2)
+    described = make(batch_size=1, reference=reading(longest_text=2), max_length=3, **found).description
+    assert (described.cut, described.cut_to) == (1, 3)
+    described = make(batch_size=2, reference=reading(longest_text=100), **found).description
+    assert (described.cut, described.cut_to) == (0, 64)
+
+
+def test_a_prompt_is_put_before_texts_wherever_they_are_tokenised(
+    make: Any, texts: Any, reading: Any, tmp_path: Path
+) -> None:
+    found = texts("day", "bad day")
+    reference = reading(prompt="a good ", lower_case=True)
+    stream = make(batch_size=1, reference=reference, **found)
+    assert sorted(stream.tokens(number).tolist() for number in (0, 1)) == [[2, 3, 4], [2, 3, 5, 4]]
+    stream = make(batch_size=1, reference=reference, include=("tokenization",), **texts("DAY", "Bad day"))
+    assert {stream.text(number) for number in (0, 1)} == {"a good DAY", "a good Bad day"}
+    (kept,) = tmp_path.glob("*/tokenizer.json")
+    encoder = TextEncoder(kept, stream.description.longest)
+    (tokens,) = encoder.encode(["a good DAY"])
+    assert tokens.tolist() == [2, 3, 4]
+
+
+def test_a_prompt_is_put_before_the_first_of_a_pair(make: Any, texts: Any, reading: Any) -> None:
+    pair = texts('{"query": "day", "passage": "bad"}')
+    stream = make(batch_size=1, reference=reading(prompt="good "), **pair)
+    assert stream.tokens(0).tolist() == [3, 4, 5]
 
 
 def test_objects_are_served_by_their_texts_as_lines_are(make: Any, texts: Any) -> None:

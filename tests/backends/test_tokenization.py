@@ -79,6 +79,26 @@ def test_a_long_text_is_cut_to_the_longest_that_study_and_model_take(
     assert (ids[0], ids[-1]) == (CLS, SEP)
 
 
+@pytest.mark.parametrize(("own", "is_stated", "cut_to"), [(6, False, 6), (6, True, 9), (20, False, 9)])
+def test_a_long_text_is_cut_where_the_models_folder_says_so_unless_the_study_does(
+    folder: Path, own: int, is_stated: bool, cut_to: int
+) -> None:
+    describe(folder, longest=12, longest_text=own)
+    file, tokenizer = folder / "texts.txt", folder / "tokenizer.json"
+    digest, texts = texts_digest(file, tokenizer), [("a good day " * 10, None)]
+    (request,) = tokenized(folder, tokenizer, texts, 9, file=file, digest=digest, is_stated=is_stated)
+    assert request["input_ids"].shape == (1, cut_to)
+
+
+def test_a_prompt_is_put_before_a_text_or_a_pair_in_lower_case_where_the_model_asks_for_it(
+    folder: Path, cut: Callable[..., list[dict[str, Any]]]
+) -> None:
+    describe(folder, prompt="A good ", lower_case=True)
+    single, pair = cut(("DAY", None), ("Day", "bad"))
+    assert single["input_ids"] == [[CLS, A, GOOD, DAY, SEP]]
+    assert pair["input_ids"] == [[CLS, A, GOOD, DAY, SEP, BAD, SEP]]
+
+
 def test_arrays_have_the_type_that_the_model_takes(folder: Path) -> None:
     describe(folder, types={"input_ids": "int32"})
     file, tokenizer = folder / "texts.txt", folder / "tokenizer.json"

@@ -12,8 +12,12 @@ HIDDEN = [RANDOM.standard_normal((1, tokens, 8)).astype(np.float32) for tokens i
 LOGITS = [RANDOM.standard_normal((1, 3)).astype(np.float32) for _ in range(6)]
 
 
-def compared(references: list[Any], answers: list[Any], *, has_classes: bool = False) -> Any:
-    return compare_answers(references, answers, inputs="random", has_classes=has_classes)
+def compared(
+    references: list[Any], answers: list[Any], *, has_classes: bool = False, are_embeddings: bool = False
+) -> Any:
+    return compare_answers(
+        references, answers, inputs="random", has_classes=has_classes, are_embeddings=are_embeddings
+    )
 
 
 def test_the_same_answers_agree_in_everything() -> None:
@@ -42,6 +46,13 @@ def test_a_near_tie_that_changes_sides_is_no_broken_classifier() -> None:
     assert found.least_cosine == pytest.approx(-1.0)
     assert found.cosine > 0.999
     assert found.top1 == pytest.approx(6 / 7)
+
+
+def test_embeddings_agree_sequence_by_sequence_however_long_they_are() -> None:
+    references = [100 * LOGITS[0], LOGITS[1]]
+    answers = [100 * LOGITS[0], -LOGITS[1]]
+    assert compared(references, answers, are_embeddings=True).cosine == pytest.approx(0)
+    assert compared(references, answers).cosine > 0.99
 
 
 def test_a_head_for_tokens_agrees_token_by_token() -> None:

@@ -251,6 +251,18 @@ def test_a_model_of_which_the_hubs_cache_has_a_part_is_not_used(tmp_path: Path) 
         resolve(f"hf:org/model@{'0' * 40}")
 
 
+def test_a_model_of_which_the_hubs_cache_lacks_modules_is_not_used(tmp_path: Path) -> None:
+    snapshot = write_folder(tmp_path / "hub/hub/models--org--model/snapshots" / ("0" * 40))
+    kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
+    modules = [{"path": path, "type": f"sentence_transformers.models.{kind}"} for path, kind in kinds.items()]
+    (snapshot / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(ModelError, match="not in the local cache"):
+        resolve(f"hf:org/model@{'0' * 40}")
+    (snapshot / "1_Pooling").mkdir()
+    (snapshot / "1_Pooling" / "config.json").write_text("{}")
+    assert resolve(f"hf:org/model@{'0' * 40}").modules is not None
+
+
 @pytest.mark.parametrize(
     "source", ["path:~nobody-of-this-name/model", "fake:~nobody-of-this-name/model.json"]
 )

