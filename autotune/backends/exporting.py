@@ -124,6 +124,12 @@ class _Model:
             self.answered[shape] = [(request, answer) for request, answer in both if answer is not None]
         return self.answered[shape]
 
+    def taken(self, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Those that the model answers to, with no more tokens than it has positions for."""
+        description = read_inputs(self.source)
+        bounded = dict.fromkeys(nearest_shape(description, *shape) for shape in shapes)
+        return tuple(shape for shape in bounded if self.answers(shape))
+
     def _answer(self, request: Request) -> np.ndarray[Any, Any] | None:
         import torch
 
@@ -164,13 +170,16 @@ def export_model(
         UnsupportedError: no way takes the architecture; says why of each.
     """
     model, failed = _Model(module, source), dict[str, str]()
-    proof = [shape for shape in _bounded(source, PROOF_SHAPES) if model.answers(shape)]
-    proof = proof or [shape for shape in _bounded(source, LONGER_PROOF_SHAPES) if model.answers(shape)]
+    example, proof = ways.example, model.taken(PROOF_SHAPES)
+    if not proof and (proof := model.taken(LONGER_PROOF_SHAPES)):
+        example = proof[0]
+    attempts: list[tuple[Tracing, Sequence[Shape], tuple[Shape, ...]]] = [
+        (Tracing(example, frozenset({0, 1})), proof, ())
+    ]
+    if shapes:
+        attempts.append((_tracing(shapes), shapes, tuple(shapes)))
     causes: list[Exception] = []
-    for tracing, proved, alone in (
-        (Tracing(ways.example, frozenset({0, 1})), proof, ()),
-        *(((_tracing(shapes), list(shapes), tuple(shapes)),) if shapes else ()),
-    ):
+    for tracing, proved, alone in attempts:
         for way in ways.ways:
             if way.attention == model.own_attention and _is_with_own(way, ways.ways):
                 continue
@@ -233,7 +242,9 @@ def _require_same(
     """
     shape = " x ".join(map(str, next(iter(request.values())).shape))
     try:
-        agreement = measure_agreement([answer], [session.run(request)])
+        agreement = measure_agreement(
+            *([_of_tokens(made, request)] for made in (answer, session.run(request)))
+        )
     except Exception as error:  # engines' errors have no class in common
         if _says_nothing(error):
             raise
@@ -245,6 +256,15 @@ def _require_same(
         )
 
 
+def _of_tokens(answer: np.ndarray[Any, Any], request: Request) -> np.ndarray[Any, Any]:
+    """An answer without what it says of padding, which depends on how attention treats masks: zeros there."""
+    mask = request.get("attention_mask")
+    if mask is None or answer.shape[1:2] != mask.shape[1:] or answer.ndim < 3:
+        return answer
+    kept: np.ndarray[Any, Any] = answer * mask.reshape(*mask.shape, *(1 for _ in answer.shape[2:]))
+    return kept
+
+
 def _requests(source: Path, shape: Shape) -> Iterator[Request]:
     """A request of this shape, and where it has a mask and two tokens, one with padding."""
     yield make_inputs(source, *shape, REFERENCE_SEED)
@@ -252,12 +272,6 @@ def _requests(source: Path, shape: Shape) -> Iterator[Request]:
     if "attention_mask" in padded and tokens > 1:
         padded["attention_mask"][0, (tokens + 1) // 2 :] = 0
         yield padded
-
-
-def _bounded(source: Path, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
-    """The shapes with no more tokens than the model takes."""
-    description = read_inputs(source)
-    return tuple(dict.fromkeys(nearest_shape(description, *shape) for shape in shapes))
 
 
 def _tracing(shapes: Sequence[Shape]) -> Tracing:

@@ -29,7 +29,7 @@ Array = np.ndarray[Any, Any]
 OWN = (4, 12)
 
 
-class Embeds(torch.nn.Module):
+class Embeds(torch.nn.Module):  # type: ignore[misc]
     """Looks tokens up and adds how far along they are, as a model with positions does."""
 
     def __init__(self, fewest: int = 1) -> None:
@@ -44,7 +44,7 @@ class Embeds(torch.nn.Module):
         return (self.table(ids) + torch.arange(ids.shape[1])[:, None] / ids.shape[1]) * mask[..., None]
 
 
-class Positional(torch.nn.Module):
+class Positional(torch.nn.Module):  # type: ignore[misc]
     """What `positional_model` makes of it."""
 
     def __init__(self, model: Embeds) -> None:
@@ -63,7 +63,7 @@ class Made:
 
     def run(self, inputs: Mapping[str, Array]) -> Array:
         ids, mask = (inputs[name] for name in ("input_ids", "attention_mask"))
-        fixed: Shape = tuple(self.told["traced"])  # type: ignore[assignment]
+        fixed: Shape = tuple(self.told["traced"])
         if self.told["fixes"] == "batch" and len(ids) != fixed[0]:
             raise RuntimeError(f"a batch of {fixed[0]} was expected")
         with torch.no_grad():
@@ -71,8 +71,8 @@ class Made:
         if self.told["fixes"] == "tokens":  # in silence
             steps = np.arange(ids.shape[1])[:, None] * (1 / fixed[1] - 1 / ids.shape[1])
             answer = answer + steps.astype(np.float32) * mask[..., None]
-        if self.told["fixes"] == "mask":
-            answer = np.where(mask[..., None] > 0, answer, np.float32(7))
+        if self.told["fixes"] == "mask" and not mask.all():
+            answer = answer[::-1]
         return answer
 
     def report(self) -> EngineReport:
@@ -104,7 +104,7 @@ CASES: Mapping[str, Callable[[], tuple[tuple[str, ...], tuple[Shape, ...], int]]
     "long, batch": lambda: (("batch",), (), 40),
     "memory": lambda: (("memory", "nothing"), (), 1),
 }
-"""By name: what the ways fix in turn, the shapes of the study, and the fewest tokens that the module takes."""
+"""By name: what the ways fix in turn, the shapes of the study, and the fewest tokens that it takes."""
 
 
 def observe(folder: Path, name: str) -> dict[str, Any]:

@@ -68,10 +68,8 @@ def test_what_follows_the_model_at_the_studys_shapes_alone_holds_for_them_alone(
     assert (found["alone"]["way"], found["alone"]["shapes"]) == ("batch", [[4, 12]])
     assert "fails, for the study's shapes alone" in found["alone"]["failed"]
     assert (found["alone, fixed"]["way"], found["alone, fixed"]["shapes"]) == ("free axes", [[4, 12]])
-    assert (found["alone, several"]["way"], found["alone, several"]["shapes"]) == (
-        "tokens",
-        [[4, 12], [3, 12]],
-    )
+    several = found["alone, several"]
+    assert (several["way"], several["shapes"]) == ("tokens", [[4, 12], [3, 12]])
 
 
 def test_a_model_that_takes_long_requests_alone_is_compared_on_those(
