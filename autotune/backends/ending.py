@@ -32,6 +32,12 @@ def want_behind(error: BaseException | None) -> BaseException | None:
     return None
 
 
+def says_nothing_of_model(error: Exception) -> bool:
+    """Whether an error is of this machine, its memory or its disks, and not of a model or an engine."""
+    is_of_disk = isinstance(error, OSError) and error.errno is not None
+    return is_of_disk or want_behind(error) is not None
+
+
 def reply_of(result: ChildResult, what: str, timeout_s: float, *, oom_killed: bool | None) -> dict[str, Any]:
     """The child's reply.
 

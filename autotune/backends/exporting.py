@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from autotune.backends.ending import want_behind
+from autotune.backends.ending import says_nothing_of_model
 from autotune.backends.positional import SMALL_SHAPE, as_tensors
 from autotune.backends.protocol import Session, Shape
 from autotune.backends.words import first_cause
@@ -112,6 +112,7 @@ class _Model:
     source: Path
     own_attention: str | None = None
     answered: dict[Shape, list[tuple[Request, np.ndarray[Any, Any]]]] = field(default_factory=dict)
+    refusal: str = "its numbers are not finite"
 
     def __post_init__(self) -> None:
         self.own_attention = getattr(self.module.model.config, "_attn_implementation", None)
@@ -137,8 +138,9 @@ class _Model:
             with torch.no_grad():
                 answer: np.ndarray[Any, Any] = self.module(*as_tensors(request)).numpy()
         except Exception as error:  # architectures raise what they like for a shape that they do not take
-            if _says_nothing(error):
+            if says_nothing_of_model(error):
                 raise
+            self.refusal = _reason(error)
             return None
         return answer if np.isfinite(answer).all() else None
 
@@ -187,7 +189,7 @@ def export_model(
             try:
                 _make(ways, way, model, tracing, proved, directory)
             except Exception as error:  # exporters and engines raise what they like
-                if _says_nothing(error):
+                if says_nothing_of_model(error):
                     raise
                 failed[name] = textwrap.shorten(_reason(error), LONGEST_REASON, placeholder=" …")
                 causes.append(error)
@@ -215,7 +217,7 @@ def _make(
     """
     pairs = [pair for shape in proved for pair in model.answers(shape)]
     if not pairs:
-        raise UnsupportedError("the model itself answers to no request that it could be compared on")
+        raise UnsupportedError(f"the model itself has no answer to compare with: {model.refusal}")
     with TemporaryDirectory(dir=directory) as area:
         made = Path(area) / "made"
         made.mkdir()
@@ -246,7 +248,7 @@ def _require_same(
             *([_of_tokens(made, request)] for made in (answer, session.run(request)))
         )
     except Exception as error:  # engines' errors have no class in common
-        if _says_nothing(error):
+        if says_nothing_of_model(error):
             raise
         raise UnsupportedError(f"does not follow the model at {shape} tokens: {_reason(error)}") from error
     if agreement.cosine < least_cosine:
@@ -279,12 +281,6 @@ def _tracing(shapes: Sequence[Shape]) -> Tracing:
     batches, lengths = ({shape[axis] for shape in shapes} for axis in (0, 1))
     free = (axis for axis, sizes in enumerate((batches, lengths)) if len(sizes) > 1)
     return Tracing((max(batches), max(lengths)), frozenset(free))
-
-
-def _says_nothing(error: Exception) -> bool:
-    """Whether an error is of this machine, and says nothing of the architecture: of memory, or of a disk."""
-    is_of_disk = isinstance(error, OSError) and error.errno is not None
-    return is_of_disk or want_behind(error) is not None
 
 
 def _reason(error: Exception) -> str:

@@ -16,7 +16,13 @@ from typing import Any, cast
 
 from autotune.backends.assessing import Assessing, assess
 from autotune.backends.calibration import CALIBRATION, write_calibration
-from autotune.backends.ending import MORE_MEMORY, WANT_OF_MEMORY, WANT_OF_SPACE, want_behind
+from autotune.backends.ending import (
+    MORE_MEMORY,
+    WANT_OF_MEMORY,
+    WANT_OF_SPACE,
+    says_nothing_of_model,
+    want_behind,
+)
 from autotune.backends.evaluation import EVALUATION, write_evaluation
 from autotune.backends.loading import load_session
 from autotune.backends.look_run import time_requests
@@ -27,6 +33,7 @@ from autotune.backends.protocol import (
     EngineReport,
     ExportsForShapes,
     PreparesKnobs,
+    Session,
 )
 from autotune.backends.reduced_model import write_reduced_model
 from autotune.backends.reference import (
@@ -40,6 +47,7 @@ from autotune.backends.reference import (
 from autotune.backends.registry import get_backend
 from autotune.backends.streams import STREAM, write_stream
 from autotune.backends.transformers_model import import_torch_and_transformers
+from autotune.backends.words import first_cause
 from autotune.errors import AutotuneError, MemoryShortageError, PreparationError, UnsupportedError
 from autotune.files import is_out_of_space
 from autotune.model.agreement import Agreement, measure_agreement
@@ -149,7 +157,7 @@ def _verify(request: dict[str, Any]) -> dict[str, Any]:
     session = load_session(backend, directory, precision, threads=1, knobs=_knobs(request))
     alone = only_shapes(directory)
     compared = reference_requests(directory if alone else Path(request["reference"]))
-    outputs = [session.run(inputs) for inputs in compared]
+    outputs = [_run(session, inputs, request) for inputs in compared]
     report = session.report()
     session.close()
     if report.precision != precision:
@@ -165,6 +173,25 @@ def _verify(request: dict[str, Any]) -> dict[str, Any]:
         "agreement": asdict(_compare(request, answers, outputs)),
         "export": None if export is None else asdict(export),
     }
+
+
+def _run(session: Session, inputs: Request, request: dict[str, Any]) -> Any:
+    """Run a request that the reference has answered.
+
+    Raises:
+        UnsupportedError: the engine does not answer it; in its words.
+    """
+    try:
+        return session.run(inputs)
+    except Exception as error:
+        if says_nothing_of_model(error):
+            raise
+        name = request["name"]
+        raise UnsupportedError(
+            f"{name['backend']} does not run this model at {name['precision']}: {first_cause(error)}",
+            remedy=f"leave {name['precision']} out of search.precisions, or {name['backend']} out of"
+            " search.backends",
+        ) from error
 
 
 def _answers(request: dict[str, Any], requests: Iterable[Request]) -> list[Any]:

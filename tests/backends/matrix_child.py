@@ -94,13 +94,6 @@ ARCHITECTURES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         },
     ),
     "squeezebert": ("SqueezeBert", {**SHAPE, "embedding_size": 64}),
-    "funnel": (
-        "Funnel",
-        {
-            **{"vocab_size": 1000, "block_sizes": [1, 1], "d_model": 64, "n_head": 4, "d_head": 16},
-            **{"d_inner": 128, "num_decoder_layers": 1},
-        },
-    ),
 }
 """transformers' prefix of configuration and model, and what their configuration is made with."""
 
