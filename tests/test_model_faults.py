@@ -22,6 +22,7 @@ from autotune.model.calibration import CalibrationSource
 from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.spec.model_source import Head
 from autotune.store.store import open_store
+from autotune.trial.measurement import Measurement
 
 pytestmark = pytest.mark.engines
 
@@ -216,6 +217,28 @@ def test_the_warning_of_another_attention_is_said_and_stays_with_the_plan(
     )
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr.count("config.json asks for flash_attention_2") == 2
+
+
+@pytest.mark.slow
+def test_the_way_of_export_stands_with_every_trial(
+    tune: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    ended = tune(
+        "bert",
+        search={**SEARCH, "backends": ["torchscript"], "knobs": "none"},
+        measure={"warmup": "200ms", "block": "50ms", "blocks": 1, "max_blocks": 1, "disturbed": "keep"},
+        confirm={"rounds": 3, "finalists": 1},
+        budget={"trials": 2},
+    )
+    with open_store(f"sqlite:///{tmp_path / 'autotune.db'}") as store:
+        trials = store.trials("s")
+    ways = {
+        (trial.configuration.backend, observation.export)
+        for trial in trials
+        if isinstance(trial.result, Measurement)
+        for observation in trial.result.observations
+    }
+    assert ways == {("pytorch", ""), ("torchscript", "torch.jit.trace")}, ended.stderr
 
 
 def test_code_of_its_own_is_left_alone_where_transformers_has_the_class(

@@ -24,6 +24,7 @@ from autotune.backends.ending import (
     want_behind,
 )
 from autotune.backends.evaluation import EVALUATION, write_evaluation
+from autotune.backends.exporting import LEAST_COSINE
 from autotune.backends.loading import load_session
 from autotune.backends.look_run import time_requests
 from autotune.backends.protocol import (
@@ -215,14 +216,22 @@ def _require_knobs(report: EngineReport, asked: Knobs) -> None:
 
 
 def _compare(request: dict[str, Any], answers: list[Any], outputs: list[Any]) -> Agreement:
+    """How near the outputs are; at fewer bits than fp32's, what is near enough is for the study to say.
+
+    Raises:
+        UnsupportedError: they are no answers, or at fp32 not the reference's.
+    """
+    name = request["name"]
     try:
-        return measure_agreement(answers, outputs)
+        found = measure_agreement(answers, outputs)
+        if name["precision"] == "fp32" and found.cosine < LEAST_COSINE:
+            raise ValueError(f"its cosine to the reference is {found.cosine:.5f}")
     except ValueError as error:
-        name = request["name"]
         raise UnsupportedError(
             f"{name['backend']} answers wrongly at {name['precision']}: {error}",
             remedy=f"leave {name['backend']} or {name['precision']} out of the study",
         ) from error
+    return found
 
 
 @contextmanager
