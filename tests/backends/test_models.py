@@ -52,6 +52,7 @@ def test_weights_that_do_not_fit_the_config_are_refused_with_both_shapes(
         prepare_artifact(model, "pytorch", "fp32", frozenset(), ArtifactCache(contract_cache), timeout_s=240)
 
 
+@pytest.mark.slow
 def test_an_architecture_that_cannot_be_exported_is_refused_in_the_engines_words(prepare: Prepare) -> None:
     with pytest.raises(UnsupportedError, match=r"cannot export .*: \w+"):
         prepare("longformer", "onnxruntime")
@@ -72,7 +73,7 @@ def test_what_is_not_made_of_a_checkpoint_has_no_knobs_in_preparation(prepare: P
 @pytest.mark.parametrize(
     ("name", "backend", "way"),
     [
-        ("xlnet", "onnxruntime", "torch's older exporter"),
+        pytest.param("xlnet", "onnxruntime", "torch's older exporter", marks=pytest.mark.slow),
         pytest.param("xlnet", "openvino", "torch.export", marks=pytest.mark.slow),
         pytest.param("xlm", "openvino", "ONNX by torch.export", marks=pytest.mark.slow),
         pytest.param("squeezebert", "onnxruntime", "torch.export", marks=pytest.mark.slow),
