@@ -173,7 +173,8 @@ def _pairs(setup: Setup) -> list[Pair]:
 
 def _is_there(setup: Setup, pair: Prepared, cache: ArtifactCache) -> bool:
     variant, isa = setup.variants[pair.model], setup.machine.isa
-    return find_artifact(variant.model.digest, pair, isa, cache, variant.calibration) is not None
+    shapes = (shape_of(setup.spec.problem),)
+    return find_artifact(variant.model.digest, pair, isa, cache, variant.calibration, shapes) is not None
 
 
 def _fastest_first(looks: Looks) -> list[str]:

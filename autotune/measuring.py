@@ -64,7 +64,7 @@ class Bench:
     Attributes:
         watch: remembers how fast this machine can be.
         prepared: what the observer has heard of.
-        assessments: how near their answers are to the reference's, by the knobs that change answers too.
+        assessments: how near artifacts' answers are to the reference's, by the knobs that change answers too.
         scores: what the fp32 references of variants reach on labelled texts.
         rates: requests per second that configurations were last found to bear, of scenario `server`.
         prices_s: about how long artifacts will take to prepare, as far as that is known.
@@ -77,7 +77,7 @@ class Bench:
     observer: Observer
     watch: Watch = field(default_factory=Watch)
     prepared: set[Prepared] = field(default_factory=set)
-    assessments: dict[tuple[Prepared, str], Assessment] = field(default_factory=dict)
+    assessments: dict[tuple[str, str], Assessment] = field(default_factory=dict)
     scores: dict[str, LabelledScore] = field(default_factory=dict)
     rates: dict[Configuration, float] = field(default_factory=dict)
     launches: int = 0
@@ -275,7 +275,7 @@ class Bench:
         return None if found is None else read_description(found.directory)
 
     def _shapes(self, configuration: Configuration, requests: Artifact | None) -> Iterable[Shape]:
-        """What an engine compiles for, if it does.
+        """What an engine compiles for, if it does, or an export may hold for alone.
 
         Raises:
             UnsupportedError: it does, and there are too many.
@@ -359,13 +359,15 @@ class Bench:
             AutotuneError: they cannot be compared.
         """
         knobs, machine = answering(configuration.knobs), self.setup.machine
-        key = configuration.prepared, knobs
-        if key not in self.assessments:
+        compiles = bool(compiling_engines([configuration.backend]))
+        shapes = () if compiles else self._shapes(configuration, self.requests(configuration))
+        artifact = self._artifact(configuration, shapes)
+        if (key := (artifact.key, knobs)) not in self.assessments:
             self.observer.comparing(configuration.prepared)
             variant = self.setup.variant(configuration)
             found = prepare_assessment(
                 variant.model,
-                self._artifact(configuration, shapes=()),
+                artifact,
                 variant.calibration,
                 variant.evaluation,
                 ArtifactCache(),

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from autotune.backends.preparation import find_artifact, find_stream
+from autotune.backends.protocol import Shape
 from autotune.backends.registry import get_backend, package_versions
 from autotune.backends.streams import STREAM_PACKAGES
 from autotune.errors import ModelError, PlanError
@@ -25,6 +26,7 @@ from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.model.stream_source import stream_source
 from autotune.model.study_inputs import calibration_source
 from autotune.model.variants import of_variant, variants_of
+from autotune.placement.command import request_shapes
 from autotune.placement.placement import Command
 from autotune.placement.preloads import PRELOADED, preload_versions
 from autotune.plan.document import Plan
@@ -299,7 +301,17 @@ def _is_prepared(plan: Plan, variant: str, machine: Machine) -> bool:
     calibration = calibration_source(spec)
     streams = [stream_source(spec, one, base=Path(), tokenizer=None) for one in own]
     found = [
-        *(find_artifact(digest, one.prepared, machine.isa, cache, calibration) for one in own),
+        *(
+            find_artifact(digest, one.prepared, machine.isa, cache, calibration, _one_length(spec, one))
+            for one in own
+        ),
         *(find_stream(digest, stream, cache) for stream in streams if stream is not None),
     ]
     return None not in found
+
+
+def _one_length(spec: StudySpec, configuration: Configuration) -> frozenset[Shape]:
+    """`(batch, tokens)` of a configuration's requests, where they are of one length."""
+    if spec.problem.sequence_length is None:
+        return frozenset()
+    return request_shapes(configuration, spec.problem, spec.scenario)

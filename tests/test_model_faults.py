@@ -22,6 +22,7 @@ from autotune.model.calibration import CalibrationSource
 from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.spec.model_source import Head
 from autotune.store.store import open_store
+from autotune.trial.measurement import Measurement
 
 pytestmark = pytest.mark.engines
 
@@ -64,6 +65,23 @@ class JointBERT(transformers.BertPreTrainedModel):
         self.post_init()
 
 JointBERT(config).save_pretrained(folder / "joint")
+
+def mapped(name, **changes):
+    config = json.loads((folder / name / "config.json").read_text())
+    auto_map = {"AutoConfig": "org/m--configuration.C", "AutoModel": "org/m--modeling.NomicBertModel"}
+    (folder / name / "config.json").write_text(json.dumps({**config, "auto_map": auto_map, **changes}))
+
+nomic = transformers.NomicBertModel(transformers.NomicBertConfig(**sizes, head_dim=16))
+for name in ("mapped", "foreign"):
+    nomic.save_pretrained(folder / name)
+mapped("mapped")
+mapped("foreign", architectures=["NewModel"], model_type="new")
+bert.save_pretrained(folder / "disguised")
+mapped("disguised", architectures=["JinaBertModel"])
+bert.save_pretrained(folder / "no encoder")
+config = json.loads((folder / "no encoder" / "config.json").read_text())
+config |= {"architectures": ["BertSomeEncoderModel"], "is_encoder_decoder": True}
+(folder / "no encoder" / "config.json").write_text(json.dumps(config))
 (folder / "lacking").mkdir()
 (folder / "lacking" / "model.safetensors").write_bytes((folder / "bert" / "model.safetensors").read_bytes())
 lacking = {"model_type": "layoutlmv2", "architectures": ["LayoutLMv2Model"], **sizes}
@@ -79,7 +97,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     `flash` asks for an attention that CPUs do not have, `lacking` for a library that is not there, `funnel`
     takes no request of one token, `blocks` takes whole blocks of tokens alone, `joint` has heads that no
-    class of transformers has, `masked` has that of its pre-training, and `bert` is as others are.
+    class of transformers has, `masked` has that of its pre-training, and `bert` is as others are. `mapped`
+    names code of its own for a class that transformers has, `foreign` and `disguised` for one that it lacks.
     """
     folder = tmp_path_factory.mktemp("models")
     subprocess.run([sys.executable, "-P", "-c", WRITE_MODELS, str(folder)], check=True, capture_output=True)
@@ -198,6 +217,55 @@ def test_the_warning_of_another_attention_is_said_and_stays_with_the_plan(
     )
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr.count("config.json asks for flash_attention_2") == 2
+
+
+@pytest.mark.slow
+def test_the_way_of_export_stands_with_every_trial(
+    tune: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    ended = tune(
+        "bert",
+        search={**SEARCH, "backends": ["torchscript"], "knobs": "none"},
+        measure={"warmup": "200ms", "block": "50ms", "blocks": 1, "max_blocks": 1, "disturbed": "keep"},
+        confirm={"rounds": 3, "finalists": 1},
+        budget={"trials": 2},
+    )
+    with open_store(f"sqlite:///{tmp_path / 'autotune.db'}") as store:
+        trials = store.trials("s")
+    ways = {
+        (trial.configuration.backend, observation.export)
+        for trial in trials
+        if isinstance(trial.result, Measurement)
+        for observation in trial.result.observations
+    }
+    assert ways == {("pytorch", ""), ("torchscript", "torch.jit.trace")}, ended.stderr
+
+
+def test_code_of_its_own_is_left_alone_where_transformers_has_the_class(
+    models: Path, cache: ArtifactCache
+) -> None:
+    model = found(models, "mapped")
+    made = prepare_artifact(model, "pytorch", "fp32", frozenset(), cache, timeout_s=240)
+    assert not json.loads((made.directory / "config.json").read_text()).get("auto_map")
+    (note,) = reference_notes(model, cache)
+    assert note.startswith("config.json names code of its own (auto_map), which is not run")
+    assert note.endswith("served is NomicBertModel of transformers")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("foreign", r"needs code of its own .* has no class NewModel of model_type new"),
+        ("disguised", r"needs code of its own .* has no class JinaBertModel of model_type bert"),
+        ("no encoder", "is an encoder-decoder, and transformers has no BertSomeEncoderModel"),
+    ],
+)
+def test_a_class_that_transformers_has_not_is_refused_with_what_helps(
+    models: Path, cache: ArtifactCache, name: str, words: str
+) -> None:
+    with pytest.raises(ModelError, match=words) as caught:
+        prepare_artifact(found(models, name), "pytorch", "fp32", frozenset(), cache, timeout_s=240)
+    assert "transformers" in caught.value.remedy
 
 
 def test_a_model_is_tried_at_the_lengths_of_the_study(models: Path, cache: ArtifactCache) -> None:

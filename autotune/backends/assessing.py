@@ -9,16 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from autotune.backends.calibration import filled_together, read_answers
+from autotune.backends.calibration import filled_together, read_answers, reference_answers
 from autotune.backends.evaluation import has_classes, read_evaluation, score_answers
 from autotune.backends.loading import load_session
 from autotune.backends.protocol import Session
 from autotune.backends.registry import get_backend
 from autotune.backends.sentence_model import has_modules
-from autotune.model.assessment import Inputs, LabelledScore, write_assessment
+from autotune.errors import UnsupportedError
+from autotune.model.assessment import Assessment, Inputs, LabelledScore, write_assessment
 from autotune.model.calibration import Request, read_requests
 from autotune.model.comparing import Pairs, compare_answers, row_by_row
-from autotune.model.inputs import read_inputs
+from autotune.model.exported import only_shapes
+from autotune.model.inputs import make_inputs, read_inputs
 from autotune.spec.configuration import Precision
 from autotune.spec.knobs import parse_knobs
 
@@ -26,6 +28,9 @@ Array = np.ndarray[Any, Any]
 
 ASSESSMENT = "assessment"
 """How the name begins that stands in the place of the backend where an assessment is named."""
+
+ALONE_SEQUENCES = 32
+"""At least so many random sequences are compared of what holds for some shapes of request alone."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,9 @@ def assess(asked: Assessing, directory: Path) -> None:
     """Write what is found into the empty `directory`."""
     backend, knobs = get_backend(asked.backend), parse_knobs(asked.knobs)
     session = load_session(backend, asked.artifact, asked.precision, asked.threads, knobs)
+    if only_shapes(asked.artifact):
+        write_assessment(directory, _assess_alone(session, asked))
+        return
     requests, references = read_requests(asked.calibration), read_answers(asked.calibration)
     found = compare_answers(
         references[: len(requests)],
@@ -68,6 +76,28 @@ def assess(asked: Assessing, directory: Path) -> None:
         found = replace(found, labelled=_labelled(session, asked.evaluation))
     session.close()
     write_assessment(directory, found)
+
+
+def _assess_alone(session: Session, asked: Assessing) -> Assessment:
+    """Compare an artifact that holds for some shapes alone, on random requests of these.
+
+    Raises:
+        UnsupportedError: there are labelled texts, which are of all lengths.
+    """
+    shapes = only_shapes(asked.artifact)
+    if asked.evaluation is not None:
+        raise UnsupportedError(
+            f"{asked.backend} takes this model at {', '.join(f'{b} x {t}' for b, t in shapes)} tokens alone,"
+            " and quality.data has texts of other lengths",
+            remedy=f"leave {asked.backend} out of search.backends, or quality.data out of the study",
+        )
+    seeds = range(-(-ALONE_SEQUENCES // sum(batch for batch, _ in shapes)))
+    requests = [make_inputs(asked.reference, *shape, seed) for seed in seeds for shape in shapes]
+    answers = [session.run(request) for request in requests]
+    session.close()
+    references = list(reference_answers(asked.reference, requests))
+    classes = has_classes(asked.reference)
+    return compare_answers(references, answers, inputs="random", has_classes=classes)
 
 
 def _together(

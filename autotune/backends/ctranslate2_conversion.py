@@ -9,6 +9,7 @@ from typing import Any
 
 from autotune.backends.transformers_model import known_class
 from autotune.errors import UnsupportedError
+from autotune.model.folder import ENCODER_ALONE
 
 LONGEST_REASON = 200
 """Characters of the converter's words that are kept: it lists everything that it knows."""
@@ -46,6 +47,10 @@ def convert_model(source: Path, target: Path, compute_type: str) -> None:
     import transformers
 
     config = transformers.AutoConfig.from_pretrained(source, local_files_only=True)
+    if config.architectures[0].endswith(ENCODER_ALONE):
+        raise _refusal(
+            f"converts whole encoder-decoders, and this is the encoder alone ({config.model_type})"
+        )
     try:
         _converter(source, config.vocab_size).convert(str(target), quantization=compute_type)
     except REFUSALS as error:

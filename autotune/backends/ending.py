@@ -14,9 +14,28 @@ WANT_OF_MEMORY = (
 )
 """How torch's, libstdc++'s and ONNX Runtime's allocators say so, CPython, and strerror(ENOMEM)."""
 
+WANT_OF_SPACE = ("No space left on device", "os error 28")
+"""How libraries that are not Python's say ENOSPC."""
+
 MORE_MEMORY = "stop other programs, raise the memory limit, or use a smaller model"
 AGAIN = "run it again: it goes on with what is prepared so far"
 OR_WITHOUT = "run it again; if it ends so once more, leave this engine or precision out of the study"
+
+
+def want_behind(error: BaseException | None) -> BaseException | None:
+    """The want of memory or space that an error comes from, or is, which says nothing of the model."""
+    while error is not None:
+        words = str(error)
+        if isinstance(error, MemoryError) or any(one in words for one in (*WANT_OF_MEMORY, *WANT_OF_SPACE)):
+            return error
+        error = error.__cause__
+    return None
+
+
+def says_nothing_of_model(error: Exception) -> bool:
+    """Whether an error is of this machine, its memory or its disks, and not of a model or an engine."""
+    is_of_disk = isinstance(error, OSError) and error.errno is not None
+    return is_of_disk or want_behind(error) is not None
 
 
 def reply_of(result: ChildResult, what: str, timeout_s: float, *, oom_killed: bool | None) -> dict[str, Any]:

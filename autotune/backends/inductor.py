@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from autotune.backends.inductor_compile import compile_model, refuse_compiling
 from autotune.backends.inductor_library import InductorLibrary
-from autotune.backends.protocol import EngineReport, Session
+from autotune.backends.protocol import EngineReport, Session, Shape
 from autotune.backends.torch_engine import (
     prevailing_precision,
     refuse_model,
@@ -54,8 +54,16 @@ class InductorBackend:
 
     def prepare(self, model: ResolvedModel, precision: Precision, directory: Path) -> None:
         """See `Backend.prepare`."""
+        self.prepare_for(model, precision, (), directory)
+
+    def prepare_for(
+        self, model: ResolvedModel, precision: Precision, shapes: Sequence[Shape], directory: Path
+    ) -> None:
+        """See `ExportsForShapes.prepare_for`."""
         assert model.path is not None
-        compile_model(model.path, precision, directory)
+        compile_model(
+            model.path, precision, shapes, directory, lambda made: self.load(made, precision, threads=1)
+        )
 
     def load(self, directory: Path, precision: Precision, threads: int) -> Session:
         """See `Backend.load`."""

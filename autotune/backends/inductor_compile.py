@@ -6,15 +6,18 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from autotune.backends.inductor_library import LIBRARY_FILE, InductorLibrary
-from autotune.backends.positional import check_follows, example_inputs, positional_model
+from autotune.backends import exporting
+from autotune.backends.exporting import EAGER, LEAST_COSINE, LEAST_COSINE_OF_ROUNDED, Tracing, Way, Ways
+from autotune.backends.inductor_library import LIBRARY_FILE
+from autotune.backends.positional import example_inputs, positional_model
+from autotune.backends.protocol import Session, Shape
 from autotune.backends.torch_engine import TORCH_DTYPES
-from autotune.backends.words import first_cause
 from autotune.errors import PreparationError, UnsupportedError
 from autotune.spec.configuration import Precision
 
@@ -58,8 +61,18 @@ def find_compiler() -> str | None:
     return next((found for found in map(shutil.which, COMPILERS) if found), None)
 
 
-def compile_model(source: Path, precision: Precision, directory: Path) -> None:
+def compile_model(
+    source: Path,
+    precision: Precision,
+    shapes: Sequence[Shape],
+    directory: Path,
+    load: Callable[[Path], Session],
+) -> None:
     """Compile a prepared transformers folder, batch size and sequence length left free, into a library.
+
+    Args:
+        shapes: of the requests to come; see `exporting.export_model`.
+        load: what was made, as a worker does.
 
     Raises:
         UnsupportedError: there is no compiler, or Inductor cannot take this architecture; in its words.
@@ -69,41 +82,35 @@ def compile_model(source: Path, precision: Precision, directory: Path) -> None:
         raise UnsupportedError(refuse_compiling() or "", remedy="leave inductor out of search.backends")
     # Torch chooses its folder for temporary files when it is imported.
     with _own_folder(directory) as folder:
-        import torch
-
         module = positional_model(source, TORCH_DTYPES[precision])
-        with torch.no_grad():
-            _keep(_compile(module, example_inputs(source, TYPICAL_SHAPE), compiler, folder), directory)
-            check_follows(InductorLibrary(directory), module, source, "inductor")
+        compiling = partial(_compile, source, compiler, folder)
+        ways = Ways(
+            "inductor",
+            (Way("torch.export", compiling), Way("torch.export", compiling, EAGER)),
+            load,
+            LEAST_COSINE if precision == "fp32" else LEAST_COSINE_OF_ROUNDED,
+            example=TYPICAL_SHAPE,
+        )
+        exporting.export_model(ways, module, source, directory, shapes)
 
 
-def _compile(module: Any, example: tuple[Any, ...], compiler: str, folder: Path) -> Path:
-    """The library, built in `folder`.
-
-    Raises:
-        UnsupportedError: torch cannot export this architecture, or Inductor cannot compile it; in its words.
-    """
+def _compile(source: Path, compiler: str, folder: Path, module: Any, tracing: Tracing, made: Path) -> None:
+    """Build the library in `folder`, and move it into `made`."""
     import torch
     import torch._inductor
 
-    free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    free = dict.fromkeys(tracing.free, torch.export.Dim.DYNAMIC)
+    example = example_inputs(source, tracing.shape)
     known = torch._inductor.config.get_config_copy()
     options = {**_OPTIONS, "cpp.cxx": (compiler,), "aot_inductor.output_path": str(folder)}
-    try:
+    with torch.no_grad():
         program = torch.export.export(module, example, dynamic_shapes=((free,) * len(example),), strict=False)
         built = torch._inductor.aot_compile(
             program.module(),
             example,
             options={name: value for name, value in options.items() if name in known},
         )
-    except (MemoryError, OSError):
-        raise  # says nothing of the architecture
-    except Exception as error:  # what torch's exporter and compiler raise has no common class
-        raise UnsupportedError(
-            f"inductor cannot compile this architecture ahead of time: {first_cause(error)}",
-            remedy="leave inductor out of search.backends",
-        ) from error
-    return Path(built)
+    _keep(Path(built), made)
 
 
 def _keep(built: Path, directory: Path) -> None:

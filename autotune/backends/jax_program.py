@@ -16,6 +16,7 @@ from autotune.backends.positional import example_inputs, positional_model
 from autotune.backends.protocol import Shape
 from autotune.backends.words import first_cause
 from autotune.errors import UnsupportedError
+from autotune.model.exported import Export, write_export
 from autotune.model.inputs import read_inputs
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ _REFUSALS = (
 """What torch.export, torchax and jax.export raise where they do not know an operation."""
 
 _DEFINITION = re.compile(r"(%[\w.-]+) = (\w+)\[")
-_PRODUCT = re.compile(r" dot\((%[\w.-]+), (%[\w.-]+)\)")
+_PRODUCT = re.compile(r" (?:dot|convolution)\((%[\w.-]+), (%[\w.-]+)\)")
 """Of XLA's text form of a program: the element type of a value, and a product of matrices."""
 
 _PRECISION_NAMES = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
@@ -67,6 +68,7 @@ def export_program(source: Path, directory: Path) -> None:
             remedy="leave jax out of search.backends",
         ) from error
     (directory / PROGRAM_FILE).write_bytes(exported.serialize())
+    write_export(directory, Export("torch.export with eager attention, torchax"))
     _write_weights(weights, directory / WEIGHTS_FOLDER)
 
 

@@ -239,6 +239,7 @@ class _Looker:
             "name": {"backend": backend, "precision": precision, "knobs": ""},
             "directory": str(self._artifact(backend, precision)),
             "reference": str(self.reduced.path),
+            "own_shapes": [self.request["shape"]],
             "calibration": str(self.reduced.path),
         }
         return _run(request, f"a look at {backend} {precision}", self.timeout_s, variables)

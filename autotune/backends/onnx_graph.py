@@ -21,24 +21,30 @@ FUSION_KEY = "autotune.fusion"
 ATTENTIONS = frozenset({"Attention", "MultiHeadAttention", "QAttention"})
 """Operators that are a whole attention; all of them of ONNX Runtime's own, com.microsoft."""
 
-MULTIPLICATIONS = frozenset(
+DYNAMIC_MULTIPLICATIONS = frozenset(
     (
-        *("MatMul", "Gemm", "FusedMatMul", "FusedGemm", "Attention", "MultiHeadAttention"),
-        *("MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"),
-        *("QLinearMatMul", "QGemm", "QAttention"),
+        *("MatMulInteger", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM"),
+        *("ConvInteger", "ConvIntegerToFloat"),
     )
 )
-"""Operators that multiply by a weight; `MatMulNBits` does, too, and has its own layout of them."""
+"""Operators that ONNX Runtime makes of dynamic quantisation alone."""
 
 INTEGER_MULTIPLICATIONS = frozenset(
     (
-        *("MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"),
-        *("QLinearMatMul", "QGemm", "QAttention"),
+        *("MatMulIntegerToFloat", "QLinearMatMul", "QGemm", "QAttention"),
+        *("QLinearConv", "QLinearConvTranspose"),
+        *DYNAMIC_MULTIPLICATIONS,
     )
 )
 
-DYNAMIC_MULTIPLICATIONS = frozenset({"MatMulInteger", "DynamicQuantizeMatMul"})
-"""Those of them that ONNX Runtime makes of dynamic quantisation alone."""
+MULTIPLICATIONS = frozenset(
+    (
+        *("MatMul", "Gemm", "FusedMatMul", "FusedGemm", "Attention", "MultiHeadAttention", "Einsum"),
+        *("Conv", "FusedConv", "NhwcFusedConv", "ConvTranspose", "LSTM", "GRU", "RNN"),
+        *INTEGER_MULTIPLICATIONS,
+    )
+)
+"""Operators that multiply by a weight; `MatMulNBits` does, too, and has its own layout of them."""
 
 
 def save_model(model: Any, directory: Path) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +15,7 @@ from autotune.backends.onnx_fastmath import BF16_FLAG, BF16_OPTION, derive_bf16
 from autotune.backends.onnx_fusion import export_fused
 from autotune.backends.onnx_graph import FUSION_KEY, MODEL_FILE, PRECISION_KEY, copy_model
 from autotune.backends.onnx_quantize import quantize_model
-from autotune.backends.protocol import Derivation, EngineReport, Session
+from autotune.backends.protocol import Derivation, EngineReport, Session, Shape
 from autotune.spec.configuration import Precision
 from autotune.spec.knobs import Knobs
 
@@ -78,12 +78,22 @@ class OnnxRuntimeBackend:
         if model.kind == "onnx":
             copy_model(model.path.parent, directory)
         else:
-            export_model(model.path, directory)
+            self.prepare_for(model, precision, (), directory)
+
+    def prepare_for(
+        self, model: ResolvedModel, precision: Precision, shapes: Sequence[Shape], directory: Path
+    ) -> None:
+        """See `ExportsForShapes.prepare_for`."""
+        assert model.path is not None
+        export_model(model.path, directory, shapes, self._load_export)
+
+    def _load_export(self, directory: Path) -> Session:
+        return self.load(directory, "fp32", threads=1)
 
     def prepare_with(self, model: ResolvedModel, precision: Precision, knobs: Knobs, directory: Path) -> None:
         """See `PreparesKnobs.prepare_with`; the knob is `fusion=on`."""
         assert model.path is not None
-        export_fused(model.path, directory)
+        export_fused(model.path, directory, self._load_export)
 
     def derive(self, derivation: Derivation, directory: Path) -> None:
         """See `DerivesPrecisions.derive`."""

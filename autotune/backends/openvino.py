@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,7 +19,7 @@ from autotune.backends.openvino_runtime import (
     knobs_in_force,
     precision_of,
 )
-from autotune.backends.protocol import Derivation, EngineReport, Session
+from autotune.backends.protocol import Derivation, EngineReport, Session, Shape
 from autotune.errors import UnsupportedError
 from autotune.spec.configuration import Precision
 from autotune.spec.knobs import Knobs
@@ -80,7 +80,14 @@ class OpenVinoBackend:
         if model.path.is_file():
             convert_onnx(model.path, directory)
         else:
-            export_model(model.path, directory)
+            self.prepare_for(model, precision, (), directory)
+
+    def prepare_for(
+        self, model: ResolvedModel, precision: Precision, shapes: Sequence[Shape], directory: Path
+    ) -> None:
+        """See `ExportsForShapes.prepare_for`."""
+        assert model.path is not None
+        export_model(model.path, directory, shapes, lambda made: self.load(made, "fp32", threads=1))
 
     def derive(self, derivation: Derivation, directory: Path) -> None:
         """See `DerivesPrecisions.derive`; what only loading decides shares its base's weights on disk."""

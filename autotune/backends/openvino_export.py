@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from autotune.backends import onnx_export, onnx_graph
-from autotune.backends.openvino_runtime import MODEL_FILE, compile_model, import_openvino
-from autotune.backends.positional import check_follows, example_inputs, positional_model
+from autotune.backends import exporting, onnx_graph
+from autotune.backends.exporting import EAGER, Tracing, Way, Ways
+from autotune.backends.onnx_export import onnx_ways
+from autotune.backends.openvino_runtime import MODEL_FILE, import_openvino
+from autotune.backends.positional import example_inputs, positional_model
+from autotune.backends.protocol import Session, Shape
 from autotune.errors import AutotuneError, UnsupportedError
 from autotune.model.inputs import read_inputs
 
@@ -21,26 +25,35 @@ _FRAMES = ("Check '", "Exception from ", "FrontEnd API failed")
 """How lines begin that say where in the engine something failed, not what."""
 
 
-def export_model(source: Path, directory: Path) -> None:
+def export_model(
+    source: Path, directory: Path, shapes: Sequence[Shape], load: Callable[[Path], Session]
+) -> None:
     """Convert a prepared transformers folder, batch size and sequence length left free.
 
-    Where OpenVINO's own attention does not follow the model (a token that may attend to padding alone is
-    not a number there), it is converted by way of ONNX, which spells attention out.
+    Args:
+        shapes: of the requests to come; see `exporting.export_model`.
+        load: what was made, as a worker does.
 
     Raises:
         UnsupportedError: torch cannot export this architecture, or openvino not convert it, in their words;
             or what was made of it answers otherwise.
     """
-    import torch
+    ways = Ways("openvino", _ways(source), load)
+    exporting.export_model(ways, positional_model(source, "float32"), source, directory, shapes)
 
-    model = positional_model(source, "float32")
-    with torch.no_grad(), warnings.catch_warnings():
-        # Exporters announce what their next versions change.
-        warnings.simplefilter("ignore")
-        _convert_module(model, source, directory)
-        if not _follows(directory, model, source):
-            _convert_by_onnx(source, directory)
-            check_follows(_compiled(directory), model, source, "openvino")
+
+def _ways(source: Path) -> tuple[Way, ...]:
+    """OpenVINO's own conversion first; then by way of ONNX, which spells attention out.
+
+    OpenVINO's own attention is not always the model's: a token that may attend to padding alone is not a
+    number there.
+    """
+    own = partial(_convert_module, source)
+    return (
+        Way("torch.export", own),
+        Way("torch.export", own, EAGER),
+        *(Way(f"ONNX by {way.path}", partial(_convert_by, way), way.attention) for way in onnx_ways(source)),
+    )
 
 
 def convert_onnx(file: Path, directory: Path) -> None:
@@ -70,40 +83,26 @@ def engine_refuses(what: str, remedy: str) -> Iterator[None]:
         raise UnsupportedError(f"{what}: {_reason(error)}", remedy=remedy) from error
 
 
-def _convert_module(model: Any, source: Path, directory: Path) -> None:
+def _convert_module(source: Path, module: Any, tracing: Tracing, folder: Path) -> None:
     import torch
 
     openvino = import_openvino()
-    free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
-    example = example_inputs(source)
-    with engine_refuses("openvino cannot convert this architecture", REMEDY):
-        exported = torch.export.export(model, example, dynamic_shapes=((free,) * len(example),))
+    free = dict.fromkeys(tracing.free, torch.export.Dim.DYNAMIC)
+    example = example_inputs(source, tracing.shape)
+    with engine_refuses("openvino cannot convert it", REMEDY), torch.no_grad(), warnings.catch_warnings():
+        # Exporters announce what their next versions change.
+        warnings.simplefilter("ignore")
+        exported = torch.export.export(module, example, dynamic_shapes=((free,) * len(example),))
         converted = openvino.convert_model(exported)
     for port, name in zip(converted.inputs, read_inputs(source).arrays, strict=True):
         port.get_tensor().set_names({name})
-    openvino.save_model(converted, directory / MODEL_FILE, compress_to_fp16=False)
+    openvino.save_model(converted, folder / MODEL_FILE, compress_to_fp16=False)
 
 
-def _convert_by_onnx(source: Path, directory: Path) -> None:
-    with TemporaryDirectory(dir=directory) as folder:
-        onnx_export.export_model(source, Path(folder))
-        convert_onnx(Path(folder) / onnx_graph.MODEL_FILE, directory)
-
-
-def _follows(directory: Path, model: Any, source: Path) -> bool:
-    try:
-        check_follows(_compiled(directory), model, source, "openvino")
-    except UnsupportedError:
-        return False
-    return True
-
-
-def _compiled(directory: Path) -> Callable[..., Any]:
-    """The converted model as a function from tensors to a tensor."""
-    import torch
-
-    request = compile_model(directory, "fp32", threads=1).create_infer_request()
-    return lambda *inputs: torch.from_numpy(request.infer([array.numpy() for array in inputs])[0])
+def _convert_by(way: Way, module: Any, tracing: Tracing, folder: Path) -> None:
+    with TemporaryDirectory(dir=folder) as exported:
+        way.make(module, tracing, Path(exported))
+        convert_onnx(Path(exported) / onnx_graph.MODEL_FILE, folder)
 
 
 def _reason(error: BaseException) -> str:

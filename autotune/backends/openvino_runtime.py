@@ -25,6 +25,14 @@ _FLOAT_NAMES = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
 _INT8 = frozenset({"i8", "u8"})
 _INT4 = frozenset({"i4", "u4"})
 _REARRANGEMENTS = frozenset({"Convert", "Reorder", "Reshape", "Transpose"})
+_MULTIPLICATIONS = frozenset(
+    (
+        *("FullyConnected", "MatMul", "Convolution", "Deconvolution"),
+        *("RNNCell", "RNNSeq"),
+    )
+)
+"""Nodes that multiply by weights; those of recurrences are all of their kinds. Source: OpenVINO, intel_cpu,
+cpu_types.cpp."""
 
 
 def import_openvino() -> Any:
@@ -110,14 +118,16 @@ def precision_of(compiled: Any) -> str:
 
 
 def _multiplications(graph: Any) -> Iterator[tuple[Any, Any]]:
-    """Every multiplication by constant weights, with their node."""
+    """Every multiplication by constant weights, with their node; biases have one dimension."""
     for node in graph.get_ordered_ops():
-        if _fact(node, "layerType") in ("FullyConnected", "MatMul"):
-            weights = node.input_value(1).get_node()
-            while _fact(weights, "layerType") in _REARRANGEMENTS:
-                weights = weights.input_value(0).get_node()
-            if _fact(weights, "layerType") == "Const":
-                yield node, weights
+        if _fact(node, "layerType") in _MULTIPLICATIONS:
+            for value in node.input_values()[1:]:
+                weights = value.get_node()
+                while _fact(weights, "layerType") in _REARRANGEMENTS:
+                    weights = weights.input_value(0).get_node()
+                shape = weights.get_output_partial_shape(0)
+                if _fact(weights, "layerType") == "Const" and shape.is_static and len(shape) > 1:
+                    yield node, weights
 
 
 def _precision_of_node(node: Any, weights: Any, dynamic: bool) -> str:

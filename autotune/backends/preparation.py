@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
 from autotune.backends.assessing import ASSESSMENT, Assessing
 from autotune.backends.calibration import CALIBRATION
-from autotune.backends.children import FORK_SERVER, model_to_json, run_preparing
-from autotune.backends.ending import reply_of
+from autotune.backends.children import FORK_SERVER, model_to_json
 from autotune.backends.evaluation import EVALUATION, METRIC_PACKAGES, read_evaluation
 from autotune.backends.knobs import knobs_read
+from autotune.backends.making import find_either, make_once
 from autotune.backends.protocol import (
     Backend,
     CompilesNatively,
     CompilesShapes,
     DerivesPrecisions,
+    ExportsForShapes,
     Shape,
 )
 from autotune.backends.reference import REFERENCE, read_notes, reference_packages, reference_path
 from autotune.backends.registry import get_backend, package_versions
 from autotune.backends.streams import STREAM, STREAM_PACKAGES
-from autotune.errors import BackendError, ModelError, PreparationError, UnsupportedError
-from autotune.machine.counters import oom_kills
+from autotune.errors import BackendError, ModelError, UnsupportedError
 from autotune.model.artifact import Artifact, ArtifactName, deciding_isa
 from autotune.model.assessment import EXEMPT, Assessment, LabelledScore, read_assessment
 from autotune.model.cache import ArtifactCache
 from autotune.model.calibration import CalibrationSource
 from autotune.model.labelled import EvaluationSource
-from autotune.model.manifest import Manifest, record_files
 from autotune.model.sources import ResolvedModel
 from autotune.model.stream_source import StreamSource, source_to_json
 from autotune.spec.configuration import Precision, Prepared
 from autotune.spec.knobs import parse_knobs
+
+MOST_ALONE = 8
+"""Shapes of request that something is made for alone: each of them is tried with the model itself."""
 
 
 def end_fork_server() -> None:
@@ -65,7 +65,8 @@ def prepare_artifact(
         isa: flags as in `Machine.isa`.
         timeout_s: for each child process.
         calibration: what scales are calibrated on, where this precision has any; None = random tokens.
-        shapes: of the requests to come, for an engine that compiles for them.
+        shapes: of the requests to come, for an engine that compiles for them, or whose export holds for them
+            alone.
         knobs: that are turned in preparation, as `autotune.spec.knobs` writes them.
 
     Raises:
@@ -76,12 +77,14 @@ def prepare_artifact(
     engine = get_backend(backend)
     _require_turnable(engine, precision, model, knobs)
     source = calibration or CalibrationSource()
-    compiled = tuple(sorted(set(shapes))) if isinstance(engine, CompilesShapes) else ()
+    own = tuple(sorted(set(shapes)))
+    compiled = own if isinstance(engine, CompilesShapes) else ()
+    alone = own if _may_hold_alone(engine, model, own) else ()
     name = replace(_name(model.digest, engine, precision, isa, source), shapes=compiled, knobs=knobs)
-    found = cache.find(name.key())
+    found = find_either(name, alone, cache)
     if found is not None:
         return found
-    request: dict[str, Any] = {"isa": sorted(isa), "model": model_to_json(model)}
+    request: dict[str, Any] = {"isa": sorted(isa), "model": model_to_json(model), "own_shapes": alone}
     if model.kind != "fake":
         reference = _prepare_reference(model, cache, timeout_s)
         request["reference"] = str(reference.directory)
@@ -89,14 +92,46 @@ def prepare_artifact(
     base = _base(engine, precision, compiled)
     if base is not None:
         made = prepare_artifact(
-            model, backend, base, isa, cache, timeout_s=timeout_s, calibration=source, knobs=knobs
+            model,
+            backend,
+            base,
+            isa,
+            cache,
+            timeout_s=timeout_s,
+            calibration=source,
+            shapes=alone,
+            knobs=knobs,
         )
         request["base"] = str(made.directory)
+        if made.only_shapes:
+            _require_underived_scales(name, made)
+            name = replace(name, shapes=made.only_shapes)
     if compiled:
         request["shapes"] = compiled
     if name.calibration:
         request["calibration"] = str(prepare_calibration(model, source, cache, timeout_s=timeout_s).directory)
-    return _make_once(name, model, request, cache, timeout_s)
+    return make_once(name, model, request, cache, timeout_s, alone=alone)
+
+
+def _may_hold_alone(engine: Backend, model: ResolvedModel, shapes: tuple[Shape, ...]) -> bool:
+    """Whether something may be made that holds for these shapes of request alone."""
+    is_exported = isinstance(engine, ExportsForShapes) and model.kind not in ("onnx", "fake")
+    return is_exported and 0 < len(shapes) <= MOST_ALONE
+
+
+def _require_underived_scales(name: ArtifactName, base: Artifact) -> None:
+    """Refuse scales from calibration requests, which are of all lengths, where the base takes a few shapes.
+
+    Raises:
+        UnsupportedError: they are asked for.
+    """
+    if name.calibration:
+        shapes = ", ".join(f"{batch} x {tokens}" for batch, tokens in base.only_shapes)
+        raise UnsupportedError(
+            f"{name.backend} takes this model at {shapes} tokens alone, and {name.precision} is calibrated on"
+            " requests of other lengths",
+            remedy=f"leave {name.precision} out of search.precisions",
+        )
 
 
 def _require_turnable(engine: Backend, precision: Precision, model: ResolvedModel, knobs: str) -> None:
@@ -139,7 +174,7 @@ def prepare_calibration(
     if source.texts is not None:
         _require_files(model)
     request = {"reference": str(reference.directory), "source": _plain(source)}
-    return _make_once(name, model, request, cache, timeout_s)
+    return make_once(name, model, request, cache, timeout_s)
 
 
 def prepare_assessment(
@@ -189,7 +224,7 @@ def prepare_assessment(
     )
     variables = get_backend(artifact.backend).environment(threads)
     request = {"assessing": _plain(asked)}
-    return read_assessment(_make_once(name, model, request, cache, timeout_s, variables).directory)
+    return read_assessment(make_once(name, model, request, cache, timeout_s, variables).directory)
 
 
 def reference_score(
@@ -217,7 +252,7 @@ def _prepare_evaluation(
     reference = _prepare_reference(model, cache, timeout_s)
     _require_files(model)
     request = {"reference": str(reference.directory), "source": _plain(source)}
-    return _make_once(name, model, request, cache, timeout_s)
+    return make_once(name, model, request, cache, timeout_s)
 
 
 def prepare_stream(
@@ -237,7 +272,7 @@ def prepare_stream(
     request: dict[str, Any] = {"source": source_to_json(source)}
     if model.kind != "fake":
         request["reference"] = str(_prepare_reference(model, cache, timeout_s).directory)
-    return _make_once(name, model, request, cache, timeout_s)
+    return make_once(name, model, request, cache, timeout_s)
 
 
 def find_stream(model_digest: str, source: StreamSource, cache: ArtifactCache) -> Artifact | None:
@@ -256,18 +291,22 @@ def find_artifact(
     isa: frozenset[str],
     cache: ArtifactCache,
     calibration: CalibrationSource | None = None,
+    shapes: Iterable[Shape] = (),
 ) -> Artifact | None:
     """The artifact if it is in the cache; needs no model.
 
     Args:
         prepared: what is prepared of the model of this digest.
+        shapes: of the requests to come, as in `prepare_artifact`.
 
     Raises:
         BackendError: the engine is unknown or not installed.
     """
     source = calibration or CalibrationSource()
-    name = _name(model_digest, get_backend(prepared.backend), prepared.precision, isa, source)
-    return cache.find(replace(name, knobs=prepared.knobs).key())
+    engine = get_backend(prepared.backend)
+    name = replace(_name(model_digest, engine, prepared.precision, isa, source), knobs=prepared.knobs)
+    alone = tuple(sorted(set(shapes))) if isinstance(engine, ExportsForShapes) else ()
+    return find_either(name, alone, cache)
 
 
 def _name(
@@ -303,7 +342,7 @@ def _prepare_reference(model: ResolvedModel, cache: ArtifactCache, timeout_s: fl
     if found is not None:
         return found
     _require_files(model)
-    return _make_once(name, model, {"model": model_to_json(model)}, cache, timeout_s)
+    return make_once(name, model, {"model": model_to_json(model)}, cache, timeout_s)
 
 
 def _require_files(model: ResolvedModel) -> None:
@@ -319,77 +358,12 @@ def _require_files(model: ResolvedModel) -> None:
         )
 
 
-def _make_once(
-    name: ArtifactName,
-    model: ResolvedModel,
-    request: dict[str, Any],
-    cache: ArtifactCache,
-    timeout_s: float,
-    variables: Mapping[str, str] | None = None,
-) -> Artifact:
-    """Find the artifact, or have a child make it, with these variables in its environment."""
-    key = name.key()
-    with cache.exclusively(key):
-        found = cache.find(key)
-        if found is not None:
-            return found
-        with cache.staging(key) as directory:
-            given = {"model": model_to_json(model), **request, "name": asdict(name)}
-            complete = {**given, "directory": str(directory), "root": str(cache.root)}
-            kills = oom_kills()
-            begin = time.monotonic()
-            result = run_preparing(complete, model, timeout_s, variables or {})
-            seconds = time.monotonic() - begin
-            what = f"{model.source} for {name.backend} at {name.precision}"
-            reply = reply_of(result, what, timeout_s, oom_killed=oom_kills().since(kills))
-            _refuse_other_versions(name, what)
-            return cache.publish(directory, _manifest(name, model, reply, directory, seconds))
-
-
-def _refuse_other_versions(name: ArtifactName, what: str) -> None:
-    """Refuse to keep what a package has made that was replaced meanwhile, under the name of its old version.
-
-    Raises:
-        PreparationError: says which.
-    """
-    now = {**dict.fromkeys(name.versions, "none"), **package_versions(name.versions)}
-    both = ((package, then, now[package]) for package, then in name.versions.items())
-    changed = [f"{package}: {then} -> {found}" for package, then, found in both if found != then]
-    if changed:
-        raise PreparationError(
-            f"{what} was not kept, as packages were replaced while it was made: {', '.join(changed)}",
-            remedy="install nothing meanwhile, and run the same command again",
-        )
-
-
 def _versions(engine: Backend) -> dict[str, str]:
     versions = package_versions(engine.packages)
     missing = [name for name in engine.packages if name not in versions]
     if missing:
         raise BackendError(f"{engine.name} needs {', '.join(missing)}", remedy=engine.install_hint)
     return versions
-
-
-def _manifest(
-    name: ArtifactName, model: ResolvedModel, reply: dict[str, Any], directory: Path, seconds: float
-) -> Manifest:
-    return Manifest(
-        key=name.key(),
-        backend=name.backend,
-        precision=name.precision,
-        model_digest=name.model_digest,
-        model_source=model.source,
-        versions=dict(name.versions),
-        isa=name.isa,
-        calibration=name.calibration,
-        knobs=name.knobs,
-        shapes=name.shapes,
-        seconds=seconds,
-        created_s=time.time(),
-        files=record_files(directory),
-        observed_precision=reply["observed_precision"],
-        agreement=reply["agreement"],
-    )
 
 
 def _plain(value: CalibrationSource | EvaluationSource | Assessing) -> dict[str, Any]:

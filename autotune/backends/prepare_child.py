@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -16,8 +16,15 @@ from typing import Any, cast
 
 from autotune.backends.assessing import Assessing, assess
 from autotune.backends.calibration import CALIBRATION, write_calibration
-from autotune.backends.ending import MORE_MEMORY, WANT_OF_MEMORY
+from autotune.backends.ending import (
+    MORE_MEMORY,
+    WANT_OF_MEMORY,
+    WANT_OF_SPACE,
+    says_nothing_of_model,
+    want_behind,
+)
 from autotune.backends.evaluation import EVALUATION, write_evaluation
+from autotune.backends.exporting import LEAST_COSINE
 from autotune.backends.loading import load_session
 from autotune.backends.look_run import time_requests
 from autotune.backends.protocol import (
@@ -25,19 +32,30 @@ from autotune.backends.protocol import (
     Derivation,
     DerivesPrecisions,
     EngineReport,
+    ExportsForShapes,
     PreparesKnobs,
+    Session,
 )
 from autotune.backends.reduced_model import write_reduced_model
-from autotune.backends.reference import REFERENCE, read_reference_outputs, reference_requests, write_reference
+from autotune.backends.reference import (
+    REFERENCE,
+    Request,
+    open_reference,
+    read_reference_outputs,
+    reference_requests,
+    write_reference,
+)
 from autotune.backends.registry import get_backend
 from autotune.backends.streams import STREAM, write_stream
 from autotune.backends.transformers_model import import_torch_and_transformers
+from autotune.backends.words import first_cause
 from autotune.errors import AutotuneError, MemoryShortageError, PreparationError, UnsupportedError
 from autotune.files import is_out_of_space
 from autotune.model.agreement import Agreement, measure_agreement
 from autotune.model.cache import unusable
 from autotune.model.calibration import CalibrationSource
 from autotune.model.child import answer_parent
+from autotune.model.exported import only_shapes, read_export, write_export
 from autotune.model.fork_server import is_fork_server, serve_forks
 from autotune.model.inputs import INPUTS_FILE, InputsDescription
 from autotune.model.labelled import EvaluationSource
@@ -47,9 +65,6 @@ from autotune.model.stream_source import source_from_json
 from autotune.spec.configuration import Precision
 from autotune.spec.knobs import Knobs, parse_knobs
 from autotune.spec.named_file import DataFile, NamedFile, TextsFile, by_name
-
-WANT_OF_SPACE = ("No space left on device", "os error 28")
-"""How libraries that are not Python's say ENOSPC."""
 
 
 def handle(request: dict[str, Any]) -> dict[str, Any]:
@@ -65,7 +80,7 @@ def handle(request: dict[str, Any]) -> dict[str, Any]:
             _write_artifact(request)
             if "reference" in request:
                 return _verify(request)
-        return {"observed_precision": request["name"]["precision"], "agreement": None}
+        return {"observed_precision": request["name"]["precision"], "agreement": None, "export": None}
 
 
 def _look(request: dict[str, Any]) -> dict[str, Any]:
@@ -122,10 +137,15 @@ def _write_artifact(request: dict[str, Any]) -> None:
         deriving.derive(_derivation(request), directory)
     elif knobs := _knobs(request):
         cast(PreparesKnobs, backend).prepare_with(_model(request), precision, knobs, directory)
+    elif isinstance(backend, ExportsForShapes) and request.get("own_shapes"):
+        own = [(batch, tokens) for batch, tokens in request["own_shapes"]]
+        backend.prepare_for(_model(request), precision, own, directory)
     else:
         backend.prepare(_model(request), precision, directory)
     if "reference" in request:
         shutil.copy(Path(request["reference"]) / INPUTS_FILE, directory / INPUTS_FILE)
+    if "base" in request and (export := read_export(Path(request["base"]))) is not None:
+        write_export(directory, export)
 
 
 def _verify(request: dict[str, Any]) -> dict[str, Any]:
@@ -137,7 +157,9 @@ def _verify(request: dict[str, Any]) -> dict[str, Any]:
     directory, precision = Path(request["directory"]), _precision(request)
     backend = get_backend(request["name"]["backend"])
     session = load_session(backend, directory, precision, threads=1, knobs=_knobs(request))
-    outputs = [session.run(inputs) for inputs in reference_requests(Path(request["reference"]))]
+    alone = only_shapes(directory)
+    compared = reference_requests(directory if alone else Path(request["reference"]))
+    outputs = [_run(session, inputs, request) for inputs in compared]
     report = session.report()
     session.close()
     if report.precision != precision:
@@ -146,8 +168,37 @@ def _verify(request: dict[str, Any]) -> dict[str, Any]:
             remedy=f"leave {precision} out of search.precisions",
         )
     _require_knobs(report, _knobs(request))
-    agreement = _compare(request, outputs)
-    return {"observed_precision": report.precision, "agreement": asdict(agreement)}
+    answers = _answers(request, compared) if alone else read_reference_outputs(Path(request["reference"]))
+    export = read_export(directory)
+    return {
+        "observed_precision": report.precision,
+        "agreement": asdict(_compare(request, answers, outputs)),
+        "export": None if export is None else asdict(export),
+    }
+
+
+def _run(session: Session, inputs: Request, request: dict[str, Any]) -> Any:
+    """Run a request that the reference has answered.
+
+    Raises:
+        UnsupportedError: the engine does not answer it; in its words.
+    """
+    try:
+        return session.run(inputs)
+    except Exception as error:
+        if says_nothing_of_model(error):
+            raise
+        name = request["name"]
+        raise UnsupportedError(
+            f"{name['backend']} does not run this model at {name['precision']}: {first_cause(error)}",
+            remedy=f"leave {name['precision']} out of search.precisions, or {name['backend']} out of"
+            " search.backends",
+        ) from error
+
+
+def _answers(request: dict[str, Any], requests: Iterable[Request]) -> list[Any]:
+    """What the reference answers to other requests than those that it has answered."""
+    return list(map(open_reference(Path(request["reference"])), requests))
 
 
 def _require_knobs(report: EngineReport, asked: Knobs) -> None:
@@ -165,15 +216,23 @@ def _require_knobs(report: EngineReport, asked: Knobs) -> None:
             )
 
 
-def _compare(request: dict[str, Any], outputs: list[Any]) -> Agreement:
+def _compare(request: dict[str, Any], answers: list[Any], outputs: list[Any]) -> Agreement:
+    """How near the outputs are; at fewer bits than fp32's, what is near enough is for the study to say.
+
+    Raises:
+        UnsupportedError: they are no answers, or at fp32 not the reference's.
+    """
+    name = request["name"]
     try:
-        return measure_agreement(read_reference_outputs(Path(request["reference"])), outputs)
+        found = measure_agreement(answers, outputs)
+        if name["precision"] == "fp32" and found.cosine < LEAST_COSINE:
+            raise ValueError(f"its cosine to the reference is {found.cosine:.5f}")
     except ValueError as error:
-        name = request["name"]
         raise UnsupportedError(
             f"{name['backend']} answers wrongly at {name['precision']}: {error}",
             remedy=f"leave {name['backend']} or {name['precision']} out of the study",
         ) from error
+    return found
 
 
 @contextmanager
@@ -182,23 +241,12 @@ def _explained(request: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     except AutotuneError as error:
-        if (want := _want_behind(error)) is not None:
+        if (want := want_behind(error.__cause__)) is not None:
             raise _explain(want, request) from error
         raise
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
         raise _explain(error, request) from error
-
-
-def _want_behind(error: AutotuneError) -> BaseException | None:
-    """The want of memory or space that an engine's refusal comes from, which says nothing of the model."""
-    cause = error.__cause__
-    while cause is not None:
-        words = str(cause)
-        if isinstance(cause, MemoryError) or any(one in words for one in (*WANT_OF_MEMORY, *WANT_OF_SPACE)):
-            return cause
-        cause = cause.__cause__
-    return None
 
 
 def _explain(error: BaseException, request: dict[str, Any]) -> PreparationError:

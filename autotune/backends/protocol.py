@@ -6,7 +6,7 @@ runs in a child process, once per artifact; `load` and `run` run in the pinned w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
@@ -201,6 +201,23 @@ class CompilesShapes(Protocol):
 
         Args:
             base: the finished artifact of the same precision, for no shapes in particular.
+        """
+        ...
+
+
+@runtime_checkable
+class ExportsForShapes(Protocol):
+    """A backend that may find a way of export for some shapes of request where it finds none for all."""
+
+    def prepare_for(
+        self, model: ResolvedModel, precision: Precision, shapes: Sequence[Shape], directory: Path
+    ) -> None:
+        """Write what `Backend.prepare` does for a transformers folder, or what holds for these shapes alone.
+
+        Which of them it is stands in the `autotune.model.exported.Export` that is written beside it.
+
+        Raises:
+            UnsupportedError: as from `Backend.prepare`.
         """
         ...
 

@@ -27,6 +27,7 @@ from autotune.backends.transformers_model import (
 from autotune.backends.words import first_line
 from autotune.errors import ModelError
 from autotune.model.agreement import LONGER_SHAPES, REFERENCE_SEED, REFERENCE_SHAPES
+from autotune.model.exported import only_shapes
 from autotune.model.inputs import (
     describe_inputs,
     make_inputs,
@@ -87,8 +88,11 @@ def open_reference(directory: Path) -> Answer:
 def reference_requests(directory: Path) -> list[dict[str, np.ndarray[Any, Any]]]:
     """The requests that engines are compared on, for a model whose `inputs.json` is in `directory`.
 
-    Where its reference's answers are there too, those that it answered.
+    Where its reference's answers are there too, those that it answered; of an artifact that holds for some
+    shapes alone, requests of these.
     """
+    if alone := only_shapes(directory):
+        return [make_inputs(directory, *shape, REFERENCE_SEED) for shape in alone]
     requests = _every_request(directory)
     if not (directory / OUTPUTS_FILE).exists():
         return list(requests.values())[: len(REFERENCE_SHAPES)]

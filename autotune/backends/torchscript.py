@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from autotune.backends.positional import check_follows, example_inputs, positional_model
-from autotune.backends.protocol import EngineReport, Session
+from autotune.backends import exporting
+from autotune.backends.exporting import EAGER, LEAST_COSINE, LEAST_COSINE_OF_ROUNDED, Tracing, Way, Ways
+from autotune.backends.positional import example_inputs, positional_model
+from autotune.backends.protocol import EngineReport, Session, Shape
 from autotune.backends.torch_engine import (
     TORCH_DTYPES,
     prevailing_precision,
@@ -25,8 +28,6 @@ from autotune.backends.torch_engine import (
     torch_knobs_in_force,
     turn_torch_knobs,
 )
-from autotune.backends.words import first_cause
-from autotune.errors import UnsupportedError
 from autotune.model.inputs import read_inputs
 from autotune.spec.configuration import Precision
 from autotune.spec.knobs import Knobs
@@ -42,7 +43,10 @@ LAST_PYTHON = (3, 13)
 """Source: torch/jit/_script.py: TorchScript "is not supported in Python 3.14+ and may break"."""
 
 _MULTIPLICATIONS = frozenset(
-    (*("aten::linear", "aten::matmul", "aten::mm", "aten::addmm", "aten::bmm"), "quantized::linear_dynamic")
+    (
+        *("aten::linear", "aten::matmul", "aten::mm", "aten::addmm", "aten::bmm", "aten::einsum"),
+        *("aten::_convolution", "aten::conv1d", "aten::conv2d", "quantized::linear_dynamic"),
+    )
 )
 
 
@@ -72,18 +76,24 @@ class TorchScriptBackend:
 
     def prepare(self, model: ResolvedModel, precision: Precision, directory: Path) -> None:
         """See `Backend.prepare`."""
-        assert model.path is not None
-        import torch
+        self.prepare_for(model, precision, (), directory)
 
+    def prepare_for(
+        self, model: ResolvedModel, precision: Precision, shapes: Sequence[Shape], directory: Path
+    ) -> None:
+        """See `ExportsForShapes.prepare_for`."""
+        assert model.path is not None
         module = positional_model(model.path, TORCH_DTYPES[precision])
         if precision == "int8-dynamic":
             quantize_linears(module)
-        with torch.no_grad(), warnings.catch_warnings():
-            # Tracing warns of every size that it might fix, and announces its end; its result is checked.
-            warnings.simplefilter("ignore")
-            traced = _trace(module, model.path)
-            check_follows(traced, module, model.path, self.name)
-            torch.jit.save(traced, str(directory / MODEL_FILE))
+        trace = partial(_trace, model.path)
+        ways = Ways(
+            self.name,
+            (Way("torch.jit.trace", trace), Way("torch.jit.trace", trace, EAGER)),
+            lambda made: self.load(made, precision, threads=1),
+            LEAST_COSINE if precision == "fp32" else LEAST_COSINE_OF_ROUNDED,
+        )
+        exporting.export_model(ways, module, model.path, directory, shapes)
 
     def load(self, directory: Path, precision: Precision, threads: int) -> Session:
         """See `Backend.load`."""
@@ -149,30 +159,33 @@ def refuse_tracing(python: tuple[int, ...], torch_folder: Path | None) -> str | 
     return None
 
 
-def _trace(module: Any, source: Path) -> Any:
-    """The module as a frozen graph.
-
-    Raises:
-        UnsupportedError: torch cannot trace this architecture; in its words.
-    """
+def _trace(source: Path, module: Any, tracing: Tracing, folder: Path) -> None:
+    """Write the module as a frozen graph."""
     import torch
 
-    try:
-        return torch.jit.freeze(torch.jit.trace(module, example_inputs(source), check_trace=False))
-    except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
-        raise UnsupportedError(
-            f"torch cannot trace this architecture: {first_cause(error)}",
-            remedy="leave torchscript out of search.backends",
-        ) from error
+    with torch.no_grad(), warnings.catch_warnings():
+        # Tracing warns of every size that it might fix, and announces its end; its result is checked.
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(module, example_inputs(source, tracing.shape), check_trace=False)
+        torch.jit.save(torch.jit.freeze(traced), str(folder / MODEL_FILE))
 
 
 def _multiplied_weights(module: Any) -> Iterator[tuple[Any, int]]:
     """dtype and size of every constant matrix of a frozen graph that is multiplied by."""
     for node in module.inlined_graph.nodes():
         if node.kind() in _MULTIPLICATIONS:
-            constants = (_constant(value, module) for value in node.inputs())
+            constants = (_constant(value, module) for value in _unlisted(node.inputs()))
             matrices = (constant for constant in constants if getattr(constant, "ndim", 0) >= 2)
             yield from ((matrix.dtype, matrix.numel()) for matrix in matrices)
+
+
+def _unlisted(values: Iterable[Any]) -> Iterator[Any]:
+    """The values, and of lists of them, which einsum takes, those in the list."""
+    for value in values:
+        if value.node().kind() == "prim::ListConstruct":
+            yield from value.node().inputs()
+        else:
+            yield value
 
 
 def _constant(value: Any, module: Any) -> Any:

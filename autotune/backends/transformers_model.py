@@ -105,21 +105,24 @@ def import_checkpoint(source: Path, directory: Path, head: Head | None) -> tuple
         head: what of it is served, where the study says so.
 
     Returns:
-        What there is to say of its weights, as sentences.
+        What there is to say of its class and its weights, as sentences.
 
     Raises:
-        ModelError: transformers cannot load it, its weights are not all there, or some are left over and the
-            study does not say that they may be.
+        ModelError: transformers cannot load it or has no class for it, its weights are not all there, or some
+            are left over and the study does not say that they may be.
     """
     import torch
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
     config = json.loads((source / "config.json").read_bytes())
+    model_class = served_class(config, head)
+    _refuse_foreign_code(source, config)
+    _refuse_decoder(source, config, model_class)
     # Heads that the file does not have are made up; at least make up the same ones each time.
     torch.manual_seed(0)
     try:
-        model, loading = served_class(config, head).from_pretrained(
+        model, loading = model_class.from_pretrained(
             source,
             dtype=torch.float32,
             use_safetensors=True,
@@ -137,10 +140,61 @@ def import_checkpoint(source: Path, directory: Path, head: Head | None) -> tuple
     unused, used_by = left_over(loading["unexpected_keys"]), type(model).__name__
     if head is None:
         refuse_left_over(source, unused, used_by, config)
+    notes = []
+    if config.get("auto_map"):
+        model.config.auto_map = None  # so that nothing that loads it goes by that
+        notes.append(
+            f"config.json names code of its own (auto_map), which is not run: served is {used_by} of"
+            " transformers"
+        )
+    if unused:
+        notes.append(f"{left_over_in_words(unused)} of the model are not served: {used_by} does not use them")
     model.save_pretrained(directory, max_shard_size="1000GB")
-    if not unused:
-        return ()
-    return (f"{left_over_in_words(unused)} of the model are not served: {used_by} does not use them",)
+    return tuple(notes)
+
+
+def _refuse_foreign_code(source: Path, config: Mapping[str, Any]) -> None:
+    """Refuse a model whose own code was the only one that knows its class.
+
+    A class that transformers has by the same name, for the same model_type, is taken for the one that became
+    part of it; that the weights fit it is checked when they are loaded.
+
+    Raises:
+        ModelError: transformers has no such class.
+    """
+    if not config.get("auto_map"):
+        return
+    name = named_class(config) or _mapped_class(config["auto_map"])
+    found, kind = known_class(name), config["model_type"]
+    if getattr(getattr(found, "config_class", None), "model_type", None) != kind:
+        import transformers
+
+        raise ModelError(
+            f"{source} needs code of its own (auto_map in config.json), which autotune never runs:"
+            f" transformers {transformers.__version__} has no class {name or ''} of model_type {kind}",
+            remedy="use a model whose architecture is part of transformers, or a version of transformers that"
+            " has it; or export the model to ONNX elsewhere, and name the file (onnx:FILE)",
+        )
+
+
+def _mapped_class(auto_map: Any) -> str | None:
+    """The class that `auto_map` names for a model: `org/name--module.Class`."""
+    mapped = auto_map.get("AutoModel") if isinstance(auto_map, dict) else None
+    return mapped.rpartition(".")[2] if isinstance(mapped, str) else None
+
+
+def _refuse_decoder(source: Path, config: Mapping[str, Any], model_class: Any) -> None:
+    """Refuse an encoder alone that transformers does not know: it would load all of the encoder-decoder.
+
+    Raises:
+        ModelError: it is one.
+    """
+    if config.get("is_encoder_decoder") and model_class.__name__ != named_class(config):
+        raise ModelError(
+            f"{source} is an encoder-decoder, and transformers has no {named_class(config)}",
+            remedy="name under `architectures` in config.json the class of transformers that is its encoder,"
+            " such as T5EncoderModel; or choose an encoder",
+        )
 
 
 def cannot_load(source: object, error: Exception) -> ModelError:

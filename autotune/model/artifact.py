@@ -33,6 +33,7 @@ class Artifact:
         directory: where its files lie; read-only from here on.
         size_bytes: of all its files.
         created_s: Unix time.
+        only_shapes: `(batch, tokens)` of the only requests that it holds for; empty where it holds for any.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Artifact:
     model_digest: str
     size_bytes: int
     created_s: float = 0.0
+    only_shapes: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class ArtifactName:
         isa: the flags of the machine that it depends on, ascending: those of `DECIDING_ISA`, or all of them
             where it holds machine code.
         calibration: digest of the requests that its scales come from; empty where they decide nothing.
-        shapes: `(batch, tokens)` of the requests that it has code for, ascending; empty where it has none.
+        shapes: `(batch, tokens)` of the requests that it has code for, or alone holds for, ascending; empty
+            where it has none.
         made_of: the artifacts that it says something of, by key and time; empty for what an engine loads.
         knobs: that were turned in making it, as `autotune.spec.knobs` writes them; of what says something of
             another one, that this was loaded with.

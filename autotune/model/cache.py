@@ -196,6 +196,7 @@ def _to_artifact(directory: Path, manifest: Manifest) -> Artifact:
         model_digest=manifest.model_digest,
         size_bytes=manifest.size_bytes,
         created_s=manifest.created_s,
+        only_shapes=() if manifest.export is None else manifest.export.shapes,
     )
 
 

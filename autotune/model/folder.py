@@ -10,7 +10,7 @@ from typing import Any
 
 from autotune.errors import ModelError
 from autotune.model.digests import digest_files
-from autotune.model.heads import refuse_unmeant_head
+from autotune.model.heads import named_class, refuse_unmeant_head
 from autotune.model.neighbours import (
     SAVE_REMEDY,
     WHOLE,
@@ -29,6 +29,9 @@ from autotune.spec.model_source import Head
 
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
+
+ENCODER_ALONE = "EncoderModel"
+"""How transformers ends the names of classes that are the encoder of an encoder-decoder: T5EncoderModel."""
 
 CPU_ATTENTION = ("eager", "sdpa")
 """What transformers computes attention with on CPUs. Source: transformers, AttentionInterface."""
@@ -57,12 +60,11 @@ def read_folder(directory: Path, head: Head | None = None) -> ModelFolder:
 
     Raises:
         ModelError: it is not such a folder, has no safetensors weights, is quantised, has a head that may not
-            be meant or modules that are not served, or needs code of its own; with what helps for a folder of
-            its kind.
+            be meant or modules that are not served, or a decoder; with what helps for a folder of its kind.
     """
     try:
         config = _read_config(directory)
-        _refuse_foreign_code(directory, config)
+        _refuse_decoder(directory, config)
         refuse_quantised(directory, config)
         modules = read_sentence_modules(directory, head)
         if modules is None:
@@ -135,16 +137,19 @@ def _attentions(config: dict[str, Any]) -> Iterator[str]:
             yield from _attentions(value)
 
 
-def _refuse_foreign_code(directory: Path, config: dict[str, Any]) -> None:
-    if config.get("auto_map"):
+def _refuse_decoder(directory: Path, config: dict[str, Any]) -> None:
+    """Refuse an encoder-decoder, unless the class that is named is its encoder alone.
+
+    Raises:
+        ModelError: it is one.
+    """
+    named = named_class(config) or ""
+    if config.get("is_encoder_decoder") and not named.endswith(ENCODER_ALONE):
         raise ModelError(
-            f"{directory} needs code of its own (auto_map in config.json), which autotune never runs",
-            remedy="use a model whose architecture is part of transformers",
-        )
-    if config.get("is_encoder_decoder"):
-        raise ModelError(
-            f"{directory} is an encoder-decoder ({config['model_type']}); autotune serves encoders",
-            remedy="save its encoder alone, or choose an encoder",
+            f"{directory} is an encoder-decoder ({', '.join(filter(None, (config['model_type'], named)))});"
+            " autotune serves encoders",
+            remedy="to serve its encoder, name the class of it under `architectures` in config.json, such as"
+            " T5EncoderModel or MT5EncoderModel, where transformers has one; or choose an encoder",
         )
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from autotune.model.exported import Export
 from autotune.spec.configuration import Precision
 
 MANIFEST_FILE = "manifest.json"
@@ -35,6 +36,7 @@ class Manifest(BaseModel):
     """What an artifact is; written last, so that only a complete artifact has one.
 
     Attributes:
+        export: by which way it was exported; None of what is no export, and in older manifests.
         agreement: with the fp32 reference; None where there is none (a fake model).
         observed_precision: as the engine read it back after loading.
         created_s: Unix time.
@@ -61,6 +63,7 @@ class Manifest(BaseModel):
     shapes: tuple[tuple[int, int], ...] = ()
     seconds: float | None = None
     agreement: AgreementRecord | None = None
+    export: Export | None = None
 
     @property
     def size_bytes(self) -> int:

@@ -217,6 +217,7 @@ class Observation:
         peak_memory_bytes: high-water mark of the resident set.
         load_s: from process start to model loaded; warmup_s: the warm-up.
         knobs: values by name, of those that can be read back; an allocator is the path of its library.
+        export: the way by which the artifact was exported; empty of what is no export, and in older ones.
     """
 
     pid: int
@@ -233,6 +234,7 @@ class Observation:
     load_s: float
     warmup_s: float
     knobs: dict[str, str] = field(default_factory=dict)
+    export: str = ""
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,12 @@ _MAX_NODES = 4096
 """Bits of the node mask handed to the kernel, which asks for at least its own MAX_NUMNODES (<= 1024)."""
 
 
-def observe(report: EngineReport, *, load_s: float, warmup_s: float) -> Observation:
-    """Read everything back; called when the engine has run, so that all its threads exist."""
+def observe(report: EngineReport, *, load_s: float, warmup_s: float, export: str = "") -> Observation:
+    """Read everything back; called when the engine has run, so that all its threads exist.
+
+    Args:
+        export: as in `Observation`.
+    """
     policy, nodes = memory_policy()
     memory_bytes, peak_bytes = memory_use()
     return Observation(
@@ -65,6 +69,7 @@ def observe(report: EngineReport, *, load_s: float, warmup_s: float) -> Observat
         load_s=load_s,
         warmup_s=warmup_s,
         knobs={**process_knobs(), **report.knobs},
+        export=export,
     )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from autotune.backends.loading import load_session
 from autotune.backends.protocol import Session
 from autotune.backends.registry import get_backend
+from autotune.model.exported import way_of
 from autotune.spec.knobs import parse_knobs
 from autotune.trial.assignment import Assignment, parse_assignment
 from autotune.trial.board import Board
@@ -104,7 +105,9 @@ def serve(assignment: Assignment, line: Line) -> None:
     requests = _requests(assignment, session, encoder)
     warm = requests.warm_up(assignment.warmup_s)
     requests.check()
-    observation = observe(session.report(), load_s=load_s, warmup_s=warm.seconds)
+    observation = observe(
+        session.report(), load_s=load_s, warmup_s=warm.seconds, export=way_of(assignment.artifact)
+    )
     line.send(Ready(observation, warm.request_s, requests.cycle))
     for window in line.windows():
         block = _measure(assignment, requests, window)

@@ -12,7 +12,10 @@ WRITE_TINY_MODELS = """
 import json, sys
 from pathlib import Path
 import torch
-from transformers import BertConfig, BertForSequenceClassification, LongformerConfig, LongformerModel
+from transformers import (
+    BertConfig, BertForSequenceClassification, LongformerConfig, LongformerModel, SqueezeBertConfig,
+    SqueezeBertModel, T5Config, T5EncoderModel, XLMConfig, XLMModel, XLNetConfig, XLNetModel,
+)
 
 torch.manual_seed(0)
 folder = Path(sys.argv[1])
@@ -27,6 +30,16 @@ config = json.loads((folder / "headless" / "config.json").read_text())
 config["architectures"] = ["BertForSequenceClassification"]
 (folder / "headless" / "config.json").write_text(json.dumps(config))
 LongformerModel(LongformerConfig(**shape, attention_window=16)).save_pretrained(folder / "longformer")
+SqueezeBertModel(SqueezeBertConfig(**shape, embedding_size=64)).save_pretrained(folder / "squeezebert")
+small = dict(vocab_size=1000, d_model=64, d_kv=16, d_ff=128, num_layers=2, num_heads=4)
+T5EncoderModel(T5Config(**small)).save_pretrained(folder / "t5")
+config = json.loads((folder / "t5" / "config.json").read_text())
+config["is_encoder_decoder"] = True  # as it is where the encoder was taken out of the whole model
+(folder / "t5" / "config.json").write_text(json.dumps(config))
+small = dict(vocab_size=1000, emb_dim=64, n_layers=2, n_heads=4, max_position_embeddings=64)
+XLMModel(XLMConfig(**small)).save_pretrained(folder / "xlm")
+small = dict(vocab_size=1000, d_model=64, n_layer=2, n_head=4, d_inner=128)
+XLNetModel(XLNetConfig(**small)).save_pretrained(folder / "xlnet")
 """
 
 WRITE_ENCODERS = """
@@ -126,7 +139,8 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of small models.
 
     `classifier` is a BERT of three labels, sharded and in half precision; `headless` the same without the
-    weights of its head; `longformer` an architecture that ONNX export does not take.
+    weights of its head; `longformer` an architecture that no ONNX export follows at every shape; `t5` the
+    encoder of an encoder-decoder; `squeezebert`, `xlm` and `xlnet` other architectures.
     """
     folder = tmp_path_factory.mktemp("tiny models")
     subprocess.run([sys.executable, "-P", "-c", WRITE_TINY_MODELS, str(folder)], check=True)

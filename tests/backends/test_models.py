@@ -6,14 +6,18 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from autotune.backends.preparation import prepare_artifact
+from autotune.backends.preparation import prepare_artifact, prepare_assessment
 from autotune.errors import ModelError, UnsupportedError
 from autotune.model.artifact import Artifact
 from autotune.model.cache import ArtifactCache
+from autotune.model.calibration import CalibrationSource
+from autotune.model.manifest import read_manifest
 from autotune.model.sources import resolve_model
+from autotune.spec.configuration import Precision
 
 pytestmark = pytest.mark.engines
 
@@ -24,10 +28,10 @@ Prepare = Callable[..., Artifact]
 def prepare(tiny_models: Path, contract_cache: Path) -> Prepare:
     """Prepares a tiny model for an engine at fp32, maybe with knobs."""
 
-    def prepare_tiny(name: str, backend: str, knobs: str = "") -> Artifact:
+    def prepare_tiny(name: str, backend: str, precision: Precision = "fp32", **more: Any) -> Artifact:
         model = resolve_model(f"path:{name}", base=tiny_models, seed=0, offline=True)
         cache = ArtifactCache(contract_cache)
-        return prepare_artifact(model, backend, "fp32", frozenset(), cache, timeout_s=240, knobs=knobs)
+        return prepare_artifact(model, backend, precision, frozenset(), cache, timeout_s=240, **more)
 
     return prepare_tiny
 
@@ -48,6 +52,7 @@ def test_weights_that_do_not_fit_the_config_are_refused_with_both_shapes(
         prepare_artifact(model, "pytorch", "fp32", frozenset(), ArtifactCache(contract_cache), timeout_s=240)
 
 
+@pytest.mark.slow
 def test_an_architecture_that_cannot_be_exported_is_refused_in_the_engines_words(prepare: Prepare) -> None:
     with pytest.raises(UnsupportedError, match=r"cannot export .*: \w+"):
         prepare("longformer", "onnxruntime")
@@ -56,10 +61,72 @@ def test_an_architecture_that_cannot_be_exported_is_refused_in_the_engines_words
 @pytest.mark.slow
 def test_an_architecture_whose_attention_cannot_be_fused_is_refused_in_words(prepare: Prepare) -> None:
     with pytest.raises(UnsupportedError, match="finds no attention in this architecture") as caught:
-        prepare("longformer", "onnxruntime", "fusion=on")
+        prepare("longformer", "onnxruntime", knobs="fusion=on")
     assert caught.value.remedy == "leave fusion=on out"
 
 
 def test_what_is_not_made_of_a_checkpoint_has_no_knobs_in_preparation(prepare: Prepare) -> None:
     with pytest.raises(UnsupportedError, match="pytorch fp32 does not turn that in path: models"):
-        prepare("classifier", "pytorch", "fusion=on")
+        prepare("classifier", "pytorch", knobs="fusion=on")
+
+
+@pytest.mark.parametrize(
+    ("name", "backend", "way"),
+    [
+        pytest.param("xlnet", "onnxruntime", "torch's older exporter", marks=pytest.mark.slow),
+        pytest.param("xlnet", "openvino", "torch.export", marks=pytest.mark.slow),
+        pytest.param("xlm", "openvino", "ONNX by torch.export", marks=pytest.mark.slow),
+        pytest.param("squeezebert", "onnxruntime", "torch.export", marks=pytest.mark.slow),
+        pytest.param("squeezebert", "openvino", "torch.export", marks=pytest.mark.slow),
+        pytest.param("squeezebert", "torchscript", "torch.jit.trace", marks=pytest.mark.slow),
+        ("t5", "torchscript", "torch.jit.trace"),
+        pytest.param("t5", "openvino", "torch.export", marks=pytest.mark.slow),
+    ],
+)
+def test_an_engine_goes_the_first_way_of_export_that_follows_the_model(
+    prepare: Prepare, name: str, backend: str, way: str
+) -> None:
+    made = read_manifest(prepare(name, backend).directory)
+    assert made is not None
+    assert made.export is not None
+    assert (made.export.way, made.export.shapes) == (way, ())
+    assert made.observed_precision == "fp32"
+    assert made.agreement is not None
+    assert made.agreement.max_abs_difference < 1e-5
+
+
+def test_the_baseline_runs_the_encoder_of_an_encoder_decoder(prepare: Prepare) -> None:
+    made = read_manifest(prepare("t5", "pytorch").directory)
+    assert made is not None
+    assert made.agreement is not None
+    assert (made.agreement.max_abs_difference, made.export) == (0, None)
+
+
+@pytest.mark.slow
+def test_what_holds_for_the_studys_shapes_alone_is_used_for_them_alone(
+    prepare: Prepare, tiny_models: Path, contract_cache: Path
+) -> None:
+    shape, other = (2, 24), (3, 20)
+    first = prepare("longformer", "onnxruntime", shapes=[shape])
+    assert first.only_shapes == (shape,)
+    assert prepare("longformer", "onnxruntime", shapes=[shape]).created_s == first.created_s
+    assert prepare("longformer", "onnxruntime", shapes=[other]).only_shapes == (other,)
+    with pytest.raises(UnsupportedError, match="does not follow the model at"):
+        prepare("longformer", "onnxruntime")
+
+    derived = prepare("longformer", "onnxruntime", "int8-dynamic", shapes=[shape])
+    made = read_manifest(derived.directory)
+    assert made is not None
+    assert made.export is not None
+    assert (made.export.way, made.export.shapes) == ("torch's older exporter", (shape,))
+    assert made.agreement is not None
+    assert made.agreement.cosine > 0.98
+    with pytest.raises(UnsupportedError, match="at 2 x 24 tokens alone, and int8-static is calibrated on"):
+        prepare("longformer", "onnxruntime", "int8-static", shapes=[shape])
+
+    model = resolve_model("path:longformer", base=tiny_models, seed=0, offline=True)
+    calibration, cache = CalibrationSource(sequences=4, tokens=24), ArtifactCache(contract_cache)
+    assessed = prepare_assessment(model, first, calibration, None, cache, threads=1, timeout_s=240)
+    assert (assessed.inputs, assessed.sequences, assessed.fault) == ("random", 32, "")
+    assert assessed.cosine is not None
+    assert assessed.cosine > 0.9999

@@ -115,12 +115,13 @@ def with_pickles_only(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
 
 
-def with_foreign_code(folder: Path) -> None:
-    (folder / "config.json").write_text('{"model_type": "x", "auto_map": {"AutoModel": "modeling.Model"}}')
-
-
 def with_decoder(folder: Path) -> None:
     (folder / "config.json").write_text('{"model_type": "t5", "is_encoder_decoder": true}')
+
+
+def with_decoder_named(folder: Path) -> None:
+    config = {"model_type": "t5", "is_encoder_decoder": True, "architectures": ["T5ForConditionalGeneration"]}
+    (folder / "config.json").write_text(json.dumps(config))
 
 
 def with_broken_config(folder: Path) -> None:
@@ -159,13 +160,20 @@ def with_shard_elsewhere(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text('{"weight_map": {"w": "../secret.safetensors"}}')
 
 
+@pytest.mark.parametrize("named", ["T5EncoderModel", "MT5EncoderModel"])
+def test_the_encoder_of_an_encoder_decoder_is_an_encoder(folder: Path, named: str) -> None:
+    config = {"model_type": "t5", "is_encoder_decoder": True, "architectures": [named]}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert resolve(f"path:{folder}").digest
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
         (without_weights, "has no model.safetensors"),
         (with_pickles_only, "pytorch_model.bin.*can run code"),
-        (with_foreign_code, "auto_map"),
         (with_decoder, "encoder-decoder"),
+        (with_decoder_named, r"an encoder-decoder \(t5, T5ForConditionalGeneration\)"),
         (with_broken_config, "is not JSON"),
         (with_config_of_another_kind, "not a JSON object"),
         (without_config, "has no config.json"),
