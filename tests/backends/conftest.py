@@ -13,8 +13,9 @@ import json, sys
 from pathlib import Path
 import torch
 from transformers import (
-    BertConfig, BertForSequenceClassification, LongformerConfig, LongformerModel, SqueezeBertConfig,
-    SqueezeBertModel, T5Config, T5EncoderModel, XLMConfig, XLMModel, XLNetConfig, XLNetModel,
+    BertConfig, BertForSequenceClassification, FunnelConfig, FunnelModel, LongformerConfig, LongformerModel,
+    SqueezeBertConfig, SqueezeBertModel, T5Config, T5EncoderModel, XLMConfig, XLMModel, XLNetConfig,
+    XLNetModel,
 )
 
 torch.manual_seed(0)
@@ -30,6 +31,8 @@ config = json.loads((folder / "headless" / "config.json").read_text())
 config["architectures"] = ["BertForSequenceClassification"]
 (folder / "headless" / "config.json").write_text(json.dumps(config))
 LongformerModel(LongformerConfig(**shape, attention_window=16)).save_pretrained(folder / "longformer")
+small = dict(vocab_size=1000, d_model=64, n_head=4, d_head=16, d_inner=64, num_decoder_layers=1)
+FunnelModel(FunnelConfig(**small, block_sizes=[1, 1])).save_pretrained(folder / "funnel")
 SqueezeBertModel(SqueezeBertConfig(**shape, embedding_size=64)).save_pretrained(folder / "squeezebert")
 small = dict(vocab_size=1000, d_model=64, d_kv=16, d_ff=128, num_layers=2, num_heads=4)
 T5EncoderModel(T5Config(**small)).save_pretrained(folder / "t5")
@@ -139,7 +142,8 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of small models.
 
     `classifier` is a BERT of three labels, sharded and in half precision; `headless` the same without the
-    weights of its head; `longformer` an architecture that no ONNX export follows at every shape; `t5` the
+    weights of its head; `longformer` an architecture that no export follows; `funnel` one that exports follow
+    at the shape alone that they were traced at; `t5` the
     encoder of an encoder-decoder; `squeezebert`, `xlm` and `xlnet` other architectures.
     """
     folder = tmp_path_factory.mktemp("tiny models")

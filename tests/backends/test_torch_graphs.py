@@ -127,7 +127,7 @@ class TestTorchScript(GraphContract):
     def test_an_architecture_whose_trace_fits_one_length_only_is_refused(
         self, tiny_models: Path, contract_cache: Path
     ) -> None:
-        with pytest.raises(UnsupportedError, match=r"does not follow this architecture at 1 x 1 tokens: \w+"):
+        with pytest.raises(UnsupportedError, match=r"does not follow the model at 1 x 1 tokens: \w+"):
             prepare(tiny_models / "longformer", "torchscript", contract_cache)
 
 
@@ -151,13 +151,13 @@ class TestInductor(GraphContract):
     ) -> None:
         for probe in probes.values():
             files = {file.name for file in probe.artifact.directory.rglob("*")}
-            assert files == {"model.so", "inputs.json", "manifest.json"}
+            assert files == {"model.so", "inputs.json", "manifest.json", "export.json"}
         assert [path for path in temporary.rglob("*") if path.is_file()] == []
 
     def test_an_architecture_that_cannot_be_compiled_is_refused_in_the_engines_words(
         self, tiny_models: Path, contract_cache: Path
     ) -> None:
-        with pytest.raises(UnsupportedError, match=r"cannot compile .*: Could not guard on data-dependent"):
+        with pytest.raises(UnsupportedError, match=r"cannot export .*: Could not guard on data-dependent"):
             prepare(tiny_models / "longformer", "inductor", contract_cache)
 
 
