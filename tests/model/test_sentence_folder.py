@@ -245,22 +245,24 @@ def test_modules_json_is_a_list_of_modules(write: Write, listed: object) -> None
     assert "is not a list of modules" in refusal(folder).problem
 
 
+def relist(folder: Path, place: int, **changes: str) -> None:
+    """Change one entry of modules.json."""
+    entries = json.loads((folder / "modules.json").read_text())
+    entries[place].update(changes)
+    write_json(folder / "modules.json", entries)
+
+
 def test_modules_lie_beside_the_list(write: Write) -> None:
     folder = write(MEAN)
-    entries = json.loads((folder / "modules.json").read_text())
-    entries[1]["path"] = "../elsewhere"
-    write_json(folder / "modules.json", entries)
+    relist(folder, 1, path="../elsewhere")
     assert "'../elsewhere', which is not beside it" in refusal(folder).problem
 
 
 def test_modules_must_begin_with_the_folders_own_model(write: Write) -> None:
     folder = write(MEAN)
-    entries = json.loads((folder / "modules.json").read_text())
-    entries[0]["type"] = "custom_st.Transformer"
-    write_json(folder / "modules.json", entries)
+    relist(folder, 0, type="custom_st.Transformer")
     assert "custom_st.Transformer, which needs code of its own" in refusal(folder).problem
-    entries[0] = {"type": "sentence_transformers.models.Transformer", "path": "0_Transformer"}
-    write_json(folder / "modules.json", entries)
+    relist(folder, 0, type="sentence_transformers.models.Transformer", path="0_Transformer")
     write_json(folder / "0_Transformer" / "config.json", {"model_type": "bert"})
     assert f"path:{folder / '0_Transformer'}" in refusal(folder).remedy
 
