@@ -15,6 +15,7 @@ from autotune.backends.preparation import (
     prepare_calibration,
     prepare_stream,
     reference_score,
+    rest_fork_server,
 )
 from autotune.backends.protocol import Shape
 from autotune.backends.registry import get_backend
@@ -176,7 +177,7 @@ class Bench:
                 return Failure(kind, error.in_one_line)
             if refusal:
                 return Failure(FailureKind.WRONG_OUTPUT, refusal, pair_wide=configuration.is_plain)
-            end_fork_server()
+            rest_fork_server(self.setup.machine.memory_limit_bytes)
             launch = partial(
                 run_trial,
                 commands,

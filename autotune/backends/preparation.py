@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import psutil
 from pydantic_core import to_jsonable_python
 
 from autotune.backends.assessing import ASSESSMENT, Assessing
@@ -40,9 +41,27 @@ MOST_ALONE = 8
 """Shapes of request that something is made for alone: each of them is tried with the model itself."""
 
 
+PLENTY = 10
+"""Times what the process that prepared last holds: where so much is free, nobody misses that."""
+
+
 def end_fork_server() -> None:
     """End the process that prepared last, before anything is measured: it is idle, but has memory."""
     FORK_SERVER.close()
+
+
+def rest_fork_server(limit_bytes: int | None) -> None:
+    """End the process that prepared last unless there is memory in plenty: more may be prepared soon.
+
+    It waits without computing, and with its imports done saves the next preparation some seconds.
+
+    Args:
+        limit_bytes: of memory, that hold here; None = the machine's alone.
+    """
+    free = psutil.virtual_memory().available
+    most = free if limit_bytes is None else min(free, limit_bytes)
+    if most < PLENTY * FORK_SERVER.memory_bytes():
+        FORK_SERVER.close()
 
 
 def prepare_artifact(

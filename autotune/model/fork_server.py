@@ -23,6 +23,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+import psutil
+
 from autotune.model.child import (
     ChildResult,
     Handle,
@@ -33,7 +35,8 @@ from autotune.model.child import (
     read_tail,
 )
 
-IDLE_S = 30.0
+IDLE_S = 300.0
+"""Longer than a trial: the next artifact is often prepared after one."""
 MESSAGE_BYTES = 65536
 """More than any message has."""
 _Surroundings = tuple[Any, ...]
@@ -79,6 +82,13 @@ class ForkServer:
             except _IdleServerError:
                 self._close()
                 return self._run(request, timeout_s, variables)
+
+    def memory_bytes(self) -> int:
+        """What the server holds while it waits; 0 where there is none."""
+        with self._lock, suppress(psutil.Error):
+            if self._process is not None and self._process.poll() is None:
+                return int(psutil.Process(self._process.pid).memory_info().rss)
+        return 0
 
     def close(self) -> None:
         """End the server, if there is one; the next request starts another."""

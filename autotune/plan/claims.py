@@ -131,7 +131,24 @@ def rival_sentences(plan: Plan) -> Iterator[str]:
     """The finalists that may be as good as the plan, and how likely that is."""
     for rival in plan.confirmation.rivals:
         if rival.ratio is not None and rival.standing in ("tied", "likely"):
-            yield _likely(rival, rival.ratio) if rival.standing == "likely" else _tied(rival, rival.ratio)
+            why = _why_not(plan, rival.ratio)
+            told = _likely(rival, rival.ratio) if rival.standing == "likely" else _tied(rival, rival.ratio)
+            yield f"{told}{why}"
+
+
+def _why_not(plan: Plan, ratio: float) -> str:
+    """Why a finalist is not the plan though its estimate is higher; empty where it is not."""
+    if ratio <= 1 or plan.confirmation.verdict == "baseline":
+        return ""
+    stated: Any = plan.study.get("spec", {}).get("confirm")
+    tie = stated.get("tie") if isinstance(stated, dict) else None
+    if not isinstance(tie, int | float):
+        return ""
+    if ratio <= 1 + tie:
+        return (
+            f"; within {100 * tie:g} % (confirm.tie) the plan is what needs fewer cores, knobs or less memory"
+        )
+    return "; the plan is less likely to be worse than what people start today"
 
 
 def _tied(rival: Rival, ratio: float) -> str:

@@ -149,6 +149,25 @@ def test_finalists_of_an_older_document_are_told_without_odds() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("ratio", "why"),
+    [
+        (0.99, ""),
+        (1.014, "within 2 % (confirm.tie) the plan is what needs fewer cores, knobs or less memory"),
+        (1.3, "the plan is less likely to be worse than what people start today"),
+    ],
+)
+def test_a_finalist_with_the_higher_estimate_is_told_with_why_it_is_not_the_plan(
+    ratio: float, why: str
+) -> None:
+    rival = build_plan().confirmation.rivals[0].model_copy(update={"ratio": ratio})
+    plan = confirmed(rivals=(rival,)).model_copy(
+        update={"study": {"name": "s", "spec": {"confirm": {"tie": 0.02}}}}
+    )
+    (sentence,) = rival_sentences(plan)
+    assert sentence.partition("; about 4 more rounds would tell)")[2] == (f"; {why}" if why else "")
+
+
 def test_where_the_time_went_is_told_without_what_took_none() -> None:
     assert spent_words(build_plan()) == (
         "preparing 48 s, looking 12 s, loading 21 s, warming up 14 s, measuring 39 s, waiting 6 s"
