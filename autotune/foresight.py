@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+from autotune.artifacts import at_once
 from autotune.backends.looking import Looks, Pair, take_looks
 from autotune.backends.preparation import find_artifact
 from autotune.backends.preparation_records import Record, model_bytes, preparation_records
@@ -63,18 +64,21 @@ class Foresight:
     records: tuple[Record, ...] = ()
     there: frozenset[Prepared] = frozenset()
 
-    def prospects(self, trials: Sequence[TrialRecord], *, search_s: float | None) -> Prospects:
+    def prospects(
+        self, trials: Sequence[TrialRecord], *, search_s: float | None, ready: Collection[Prepared] = ()
+    ) -> Prospects:
         """What trials may gain and cost, by what was seen before and in the trials until now.
 
         Args:
             search_s: the search's part of the minutes; None = no bound.
+            ready: what was prepared meanwhile.
         """
         space = self.setup.space
         pairs = tuple(dict.fromkeys(one.prepared for one in (*space.configurations, *space.defaults)))
         pricing = Pricing(self.records, _seen(self.looks), self._sizes())
         return Prospects(
             Prior(self._expected(pairs), most_threads(space.configurations)),
-            prices_s=pricing.prices_s(pairs, self.there),
+            prices_s=pricing.prices_s(pairs, self.there | frozenset(ready)),
             trials_s=_trials_s(trials, pairs),
             defaults=space.defaults,
             search_s=search_s,
@@ -138,6 +142,7 @@ def look_ahead(
                 cache,
                 machine_key=fingerprint(setup.machine),
                 deadline_s=time.monotonic() + most_s,
+                at_once=at_once(setup.machine),
                 tell=lambda pair, answer: observer.looked(*pair, answer),
                 before_keeping=refuse_changes,
             )

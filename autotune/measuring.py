@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from autotune.artifacts import PREPARATION_TIMEOUT_S, Artifacts
 from autotune.backends.availability import compiling_engines
+from autotune.backends.children import rest_fork_server
 from autotune.backends.preparation import (
     end_fork_server,
-    prepare_artifact,
     prepare_assessment,
     prepare_calibration,
     prepare_stream,
     reference_score,
-    rest_fork_server,
 )
 from autotune.backends.protocol import Shape
 from autotune.backends.registry import get_backend
@@ -43,7 +43,7 @@ from autotune.search.experience import run_blocks
 from autotune.search.score import demand, needed_percentile
 from autotune.search.second_stage import without_knobs
 from autotune.search.serving import require_serving
-from autotune.spec.configuration import Configuration, Prepared
+from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import answering
 from autotune.trial.correction import UNCORRECTED, Correction
 from autotune.trial.lock import Waits, host_lock
@@ -54,9 +54,6 @@ from autotune.trial.run import run_trial
 from autotune.trial.stopping import Rival
 from autotune.trial.watch import Watch
 
-PREPARATION_TIMEOUT_S = 1800.0
-"""Longest preparation of one artifact. Source: 100 times what BERT-base takes on a 2-core Xeon, 15 s."""
-
 
 @dataclass
 class Bench:
@@ -64,11 +61,9 @@ class Bench:
 
     Attributes:
         watch: remembers how fast this machine can be.
-        prepared: what the observer has heard of.
         assessments: how near artifacts' answers are to the reference's, by the knobs that change answers too.
         scores: what the fp32 references of variants reach on labelled texts.
         rates: requests per second that configurations were last found to bear, of scenario `server`.
-        prices_s: about how long artifacts will take to prepare, as far as that is known.
         waits: for others on this host, until now.
         changes: tells whether the machine is as it was when the study was set up.
         launches: of this study's trials, those of earlier calls included: each has arrivals of its own.
@@ -77,17 +72,17 @@ class Bench:
     setup: Setup
     observer: Observer
     watch: Watch = field(default_factory=Watch)
-    prepared: set[Prepared] = field(default_factory=set)
     assessments: dict[tuple[str, str], Assessment] = field(default_factory=dict)
     scores: dict[str, LabelledScore] = field(default_factory=dict)
     rates: dict[Configuration, float] = field(default_factory=dict)
     launches: int = 0
-    prices_s: Mapping[Prepared, float] = field(default_factory=dict)
     waits: Waits = field(default_factory=Waits)
     changes: Changes = field(init=False)
+    artifacts: Artifacts = field(init=False)
 
     def __post_init__(self) -> None:
         self.changes = Changes(self.setup)
+        self.artifacts = Artifacts(self.setup, self.observer)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -138,6 +133,7 @@ class Bench:
         max_measuring_s: float | None,
         unprepared: Callable[[], None],
         correction: Correction = UNCORRECTED,
+        ahead: Iterable[Configuration] = (),
     ) -> TrialResult:
         """Measure a configuration for as long as the decision about it needs, if its answers are near enough.
 
@@ -145,6 +141,7 @@ class Bench:
 
         Args:
             correction: what the study has learned of how conditions move values.
+            ahead: what is likely to come next, and is prepared beside this one.
             unprepared: told when the artifact could not be made, or its answers not be compared; errors of a
                 configuration with knobs that are turned when it is loaded are its own.
 
@@ -159,7 +156,9 @@ class Bench:
             try:
                 if unfit := self.variant_refusal(configuration.model):
                     return Failure(FailureKind.WRONG_OUTPUT, unfit, model_wide=True)
-                commands = self.commands(configuration)
+                with self.artifacts.beside({one.prepared: partial(self.commands, one) for one in ahead}):
+                    commands = self.commands(configuration)
+                # Comparing takes every core.
                 refusal = self.refusal(configuration)
             except UnsupportedError as error:
                 return Failure(FailureKind.UNSUPPORTED, error.in_one_line)
@@ -243,7 +242,7 @@ class Bench:
         return worker_commands(
             configuration,
             place(configuration, self.setup.machine),
-            self._artifact(configuration, self._shapes(configuration, requests)),
+            self.artifacts.get(configuration, self._shapes(configuration, requests)),
             spec.problem,
             spec.scenario,
             spec.seed,
@@ -362,7 +361,7 @@ class Bench:
         knobs, machine = answering(configuration.knobs), self.setup.machine
         compiles = bool(compiling_engines([configuration.backend]))
         shapes = () if compiles else self._shapes(configuration, self.requests(configuration))
-        artifact = self._artifact(configuration, shapes)
+        artifact = self.artifacts.get(configuration, shapes)
         if (key := (artifact.key, knobs)) not in self.assessments:
             self.observer.comparing(configuration.prepared)
             variant = self.setup.variant(configuration)
@@ -380,21 +379,3 @@ class Bench:
                 found = replace(found, labelled=self._against_first(found.labelled))
             self.assessments[key] = found
         return self.assessments[key]
-
-    def _artifact(self, configuration: Configuration, shapes: Iterable[Shape]) -> Artifact:
-        """From the cache each time, as somebody may have pruned it since the last trial."""
-        one, variant = configuration.prepared, self.setup.variant(configuration)
-        if one not in self.prepared:
-            self.observer.preparing(one, self.prices_s.get(one))
-            self.prepared.add(one)
-        return prepare_artifact(
-            variant.model,
-            configuration.backend,
-            configuration.precision,
-            self.setup.machine.isa,
-            ArtifactCache(),
-            timeout_s=PREPARATION_TIMEOUT_S,
-            calibration=variant.calibration,
-            shapes=shapes,
-            knobs=one.knobs,
-        )

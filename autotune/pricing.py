@@ -18,8 +18,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autotune.backends.preparation_records import Record
-from autotune.backends.protocol import DerivesPrecisions
-from autotune.backends.registry import get_backend
+from autotune.backends.registry import base_precision
 from autotune.model.looked import Look
 from autotune.spec.configuration import Precision, Prepared
 
@@ -108,7 +107,5 @@ class Pricing:
 
 def _base_of(pair: Prepared) -> Prepared | None:
     """What it is made from; None where that is the model itself."""
-    engine = get_backend(pair.backend)
-    if not isinstance(engine, DerivesPrecisions) or pair.precision not in engine.derived:
-        return None
-    return pair._replace(precision=engine.derived[pair.precision])
+    base = base_precision(pair.backend, pair.precision)
+    return None if base is None else pair._replace(precision=base)

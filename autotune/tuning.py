@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autotune.backends.preparation import end_fork_server
 from autotune.concluding import Searched, too_noisy, unconfirmed
 from autotune.confirming import Confirming, choose_finalists, fit_records
 from autotune.errors import AutotuneError, ChangedMachineError, PlanError
@@ -117,6 +118,8 @@ def tune(
             search.settle(_answers(opened.trials(spec.name)))
             error.remedy = KEPT
             raise
+        finally:
+            end_fork_server()
 
 
 def _noting(setup: Setup, observer: Observer) -> Setup:
@@ -253,6 +256,7 @@ class _Run:
             correction=known.learned,
             max_measuring_s=_longest_s(spec),
             unprepared=lambda: self.search.drop(configuration),
+            ahead=self._ahead(configuration),
         )
         measured = None if isinstance(result, Failure) else result
         return TrialRecord(
@@ -265,6 +269,12 @@ class _Run:
             result=result,
             score=None if measured is None else self._score(configuration, measured),
             violations={} if measured is None else violations(spec, measured),
+        )
+
+    def _ahead(self, configuration: Configuration) -> tuple[Configuration, ...]:
+        """What is prepared beside this one: what comes next by what is known now, and fits into the time."""
+        return self.bench.artifacts.worth_beside(
+            configuration, self.search.upcoming(), self.foresight.there, self._search_s() - self._elapsed_s()
         )
 
     def _score(self, configuration: Configuration, measured: Measurement) -> float:
@@ -310,10 +320,11 @@ class _Run:
         has_bound, search_s = self.setup.spec.budget.minutes is not None, self._search_s()
         self.search.turn_knobs(now=has_bound and self._elapsed_s() >= (1 - SHARE) * search_s)
         this_call = self.records[self.resumed_with :]
-        prospects = self.foresight.prospects(this_call, search_s=search_s if has_bound else None)
-        self.bench.prices_s = prospects.prices_s
+        ready = self.bench.artifacts.ready
+        prospects = self.foresight.prospects(this_call, search_s=search_s if has_bound else None, ready=ready)
+        self.bench.artifacts.prices_s = prospects.prices_s
         self.search.rank_by(prospects)
-        self.search.mind(max(0.0, search_s - self._elapsed_s()), self.foresight.there)
+        self.search.mind(max(0.0, search_s - self._elapsed_s()), self.foresight.there | ready)
 
     def _search_s(self) -> float:
         """How long this call may search; the rest of the minutes is for confirming what it has found."""

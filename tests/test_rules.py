@@ -30,6 +30,7 @@ ROOMS = (
     "store",
     "report",
     "preflight",
+    "artifacts",
     "pricing",
     "foresight",
     "changes",

@@ -6,19 +6,24 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import psutil
+
 from autotune.backends.calibration import CALIBRATION
 from autotune.backends.evaluation import EVALUATION
 from autotune.backends.reference import REFERENCE
 from autotune.backends.registry import get_backend
 from autotune.backends.streams import STREAM
 from autotune.backends.transformers_model import OFFLINE_AND_QUIET
-from autotune.model.child import ChildResult, run_child
+from autotune.model.child import ChildResult, end_children, run_child
 from autotune.model.fork_server import ForkServer
 from autotune.model.sources import ResolvedModel
 
 CHILD = "autotune.backends.prepare_child"
 FORK_SERVER = ForkServer(CHILD, OFFLINE_AND_QUIET)
 """For children that begin by importing torch and transformers, which takes several seconds."""
+
+PLENTY = 10
+"""Times what the process that prepared last holds: where so much is free, nobody misses that."""
 
 
 def model_to_json(model: ResolvedModel) -> dict[str, Any]:
@@ -47,3 +52,23 @@ def _begins_with_transformers(request: dict[str, Any], model: ResolvedModel) -> 
     if "torch" in packages[:1]:
         return True
     return "transformers" in packages and assessing is None and "base" not in request
+
+
+def end_preparing() -> None:
+    """End whatever prepares on any thread, and all that it has started."""
+    FORK_SERVER.close()
+    end_children()
+
+
+def rest_fork_server(limit_bytes: int | None) -> None:
+    """End the process that prepared last unless there is memory in plenty: more may be prepared soon.
+
+    It waits without computing, and with its imports done saves the next preparation some seconds.
+
+    Args:
+        limit_bytes: of memory, that hold here; None = the machine's alone.
+    """
+    free = psutil.virtual_memory().available
+    most = free if limit_bytes is None else min(free, limit_bytes)
+    if most < PLENTY * FORK_SERVER.memory_bytes():
+        FORK_SERVER.close()

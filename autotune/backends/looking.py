@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from autotune.backends.children import FORK_SERVER, model_to_json
 from autotune.backends.ending import reply_of
 from autotune.backends.protocol import CompilesNatively, DerivesPrecisions, Shape
 from autotune.backends.reference import REFERENCE_PACKAGES
-from autotune.backends.registry import get_backend, package_versions
+from autotune.backends.registry import base_precision, get_backend, package_versions
 from autotune.errors import AutotuneError, CacheError, UnsupportedError
 from autotune.machine.counters import oom_kills
 from autotune.model.artifact import Artifact, ArtifactName, deciding_isa
@@ -38,6 +39,9 @@ BERT's layer to ONNX, takes 3 s."""
 
 STARTING_S = 60.0
 """More, for the first step, which waits for the imports. Source: 5 s there."""
+
+BUILDING_SHARE = 0.6
+"""Of the looks' time: later no build begins ahead of its turn, so that what is built can be run."""
 
 Pair = tuple[str, Precision]
 """Of an engine's name and a precision."""
@@ -69,6 +73,7 @@ def take_looks(
     machine_key: str,
     deadline_s: float,
     timeout_s: float = LOOK_TIMEOUT_S,
+    at_once: int = 1,
     tell: Tell | None = None,
     before_keeping: Callable[[], None] = lambda: None,
 ) -> Looks:
@@ -83,6 +88,7 @@ def take_looks(
         deadline_s: by `time.monotonic`; no look begins after it, and one that has begun ends by its timeouts.
             In the past: only what is in the cache.
         timeout_s: for each step of a look: building what it is derived from, building it, and running it.
+        at_once: how many are built side by side, ahead of their turn.
         tell: is told of each answer, also of those from the cache.
         before_keeping: is called after each look; where it raises, that look is not put into the cache.
 
@@ -107,6 +113,8 @@ def take_looks(
         with _looker(model, names, shape, isa, cache, machine_key, timeout_s) as looker:
             if isinstance(looker, Refused):
                 return Looks(_in_order(seen, names), looker.reason)
+            now_s = time.monotonic()
+            looker.build_ahead(list(missing), at_once, until_s=now_s + BUILDING_SHARE * (deadline_s - now_s))
             for pair, name in missing.items():
                 if time.monotonic() >= deadline_s:
                     break
@@ -190,6 +198,35 @@ class _Looker:
     timeout_s: float
     built: dict[Pair, float | Refused] = field(default_factory=dict)
 
+    def build_ahead(self, pairs: Sequence[Pair], at_once: int, *, until_s: float) -> None:
+        """Build so many side by side, what others are derived from first; none begins after `until_s`.
+
+        Most of a build is one thread's work.
+        """
+        if at_once < 2:
+            return
+        derived = [pair for pair in pairs if _base(*pair) is not None]
+        bases = [base for pair in derived if (base := _base(*pair)) is not None]
+        self._side_by_side([*bases, *(pair for pair in pairs if pair not in derived)], at_once, until_s)
+        self._side_by_side(derived, at_once, until_s)
+
+    def _side_by_side(self, pairs: Iterable[Pair], at_once: int, until_s: float) -> None:
+        """Build pairs of which none is derived from another of them."""
+        pool = ThreadPoolExecutor(at_once)
+        try:
+            for pair in dict.fromkeys(pairs):
+                pool.submit(self._build_before, until_s, *pair)
+            pool.shutdown()
+        except BaseException:  # Ctrl-C reaches this thread alone
+            pool.shutdown(wait=False, cancel_futures=True)
+            FORK_SERVER.close()
+            raise
+
+    def _build_before(self, until_s: float, backend: str, precision: Precision) -> None:
+        """Build it in time; what is raised here is raised again when its turn to be looked at comes."""
+        if time.monotonic() < until_s:
+            self._build(backend, precision)
+
     def look(self, backend: str, precision: Precision) -> Look | Refused:
         """Build and run one."""
         begin = time.monotonic()
@@ -212,14 +249,13 @@ class _Looker:
         return self.built[pair]
 
     def _build_anew(self, backend: str, precision: Precision) -> float | Refused:
-        engine, more = get_backend(backend), dict[str, str]()
-        base = engine.derived.get(precision) if isinstance(engine, DerivesPrecisions) else None
-        if base is not None:
-            from_base = self._build(backend, base)
+        more = dict[str, str]()
+        if (base := _base(backend, precision)) is not None:
+            from_base = self._build(*base)
             if isinstance(from_base, Refused):
                 return from_base
-            more["base"] = str(self._artifact(backend, base))
-        self._artifact(backend, precision).mkdir()
+            more["base"] = str(self._artifact(*base))
+        self._artifact(backend, precision).mkdir(exist_ok=True)
         built = self._step("build", backend, precision, {}, more)
         return built if isinstance(built, Refused) else float(built["seconds"])
 
@@ -286,6 +322,12 @@ def _looker(
             request,
             timeout_s,
         )
+
+
+def _base(backend: str, precision: Precision) -> Pair | None:
+    """What it is derived from; None where that is the model itself."""
+    base = base_precision(backend, precision)
+    return None if base is None else (backend, base)
 
 
 def _bases(pairs: Mapping[Pair, ArtifactName]) -> Iterator[Pair]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-import psutil
 from pydantic_core import to_jsonable_python
 
 from autotune.backends.assessing import ASSESSMENT, Assessing
@@ -24,7 +23,7 @@ from autotune.backends.protocol import (
     Shape,
 )
 from autotune.backends.reference import REFERENCE, read_notes, reference_packages, reference_path
-from autotune.backends.registry import get_backend, package_versions
+from autotune.backends.registry import base_precision, get_backend, package_versions
 from autotune.backends.streams import STREAM, STREAM_PACKAGES
 from autotune.errors import BackendError, ModelError, UnsupportedError
 from autotune.model.artifact import Artifact, ArtifactName, deciding_isa
@@ -41,27 +40,9 @@ MOST_ALONE = 8
 """Shapes of request that something is made for alone: each of them is tried with the model itself."""
 
 
-PLENTY = 10
-"""Times what the process that prepared last holds: where so much is free, nobody misses that."""
-
-
 def end_fork_server() -> None:
     """End the process that prepared last, before anything is measured: it is idle, but has memory."""
     FORK_SERVER.close()
-
-
-def rest_fork_server(limit_bytes: int | None) -> None:
-    """End the process that prepared last unless there is memory in plenty: more may be prepared soon.
-
-    It waits without computing, and with its imports done saves the next preparation some seconds.
-
-    Args:
-        limit_bytes: of memory, that hold here; None = the machine's alone.
-    """
-    free = psutil.virtual_memory().available
-    most = free if limit_bytes is None else min(free, limit_bytes)
-    if most < PLENTY * FORK_SERVER.memory_bytes():
-        FORK_SERVER.close()
 
 
 def prepare_artifact(
@@ -172,7 +153,7 @@ def _base(engine: Backend, precision: Precision, shapes: tuple[Shape, ...]) -> P
     """The precision of the artifact that this one is made from; None where it is made from the model."""
     if shapes:
         return precision
-    return engine.derived.get(precision) if isinstance(engine, DerivesPrecisions) else None
+    return base_precision(engine.name, precision)
 
 
 def prepare_calibration(

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 
-from autotune.backends.protocol import Backend
+from autotune.backends.protocol import Backend, DerivesPrecisions
 from autotune.errors import BackendError
+from autotune.spec.configuration import Precision
 
 GROUP = "autotune.backends"
 
@@ -48,6 +49,16 @@ def get_backend(name: str) -> Backend:
     if isinstance(backend, str):
         raise BackendError(backend, remedy="repair or remove the package that brings it")
     return backend
+
+
+def base_precision(name: str, precision: Precision) -> Precision | None:
+    """The precision that an engine derives this one from; None where it is made from the model itself.
+
+    Raises:
+        BackendError: as `get_backend` does.
+    """
+    backend = get_backend(name)
+    return backend.derived.get(precision) if isinstance(backend, DerivesPrecisions) else None
 
 
 def package_versions(names: Iterable[str]) -> dict[str, str]:

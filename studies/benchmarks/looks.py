@@ -18,12 +18,13 @@ import math
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scipy.stats import spearmanr
 
-from autotune.backends.looking import Pair, take_looks, time_artifact
+from autotune.artifacts import at_once
+from autotune.backends.looking import Looks, Pair, take_looks, time_artifact
 from autotune.backends.preparation import end_fork_server, prepare_artifact
 from autotune.backends.registry import backends, get_backend, missing_packages
 from autotune.errors import AutotuneError
@@ -64,27 +65,12 @@ def pairs_here(model: ResolvedModel, machine: Machine) -> list[Pair]:
 
 def look_at_all(model: ResolvedModel, shape: tuple[int, int], machine: Machine) -> dict[Pair, Look]:
     """Take the looks from an empty cache, and print each and what all of them took."""
-    pairs, ends = pairs_here(model, machine), dict[Pair, float]()
-    begin = time.monotonic()
-
-    def tell(pair: Pair, _: Look | Refused) -> None:
-        ends[pair] = time.monotonic()
-
-    with tempfile.TemporaryDirectory() as folder:
-        cache = ArtifactCache(Path(folder))
-        # One pair is looked at first, for the imports, and once more with the others.
-        take_looks(model, pairs[:1], shape, machine.isa, cache, machine_key="", deadline_s=begin + FOREVER_S)
-        begin = time.monotonic()
-        looks = take_looks(
-            model,
-            pairs,
-            shape,
-            machine.isa,
-            cache,
-            machine_key=fingerprint(machine),
-            deadline_s=begin + FOREVER_S,
-            tell=tell,
-        )
+    pairs = pairs_here(model, machine)
+    plain = [pair for pair in pairs if pair[0] in PLAIN]
+    # One pair is looked at first, for the imports.
+    timed_looks(model, pairs[:1], shape, machine)
+    _, plain_s = timed_looks(model, plain, shape, machine)
+    looks, all_s = timed_looks(model, pairs, shape, machine)
     end_fork_server()
     if looks.reason:
         print(f"no looks: {looks.reason}")
@@ -92,19 +78,28 @@ def look_at_all(model: ResolvedModel, shape: tuple[int, int], machine: Machine) 
     seen = {pair: answer for pair, answer in looks.seen.items() if isinstance(answer, Look)}
     fastest_s = min(look.request_s for look in seen.values())
     print_looks(looks.seen, fastest_s)
-    took = steps(ends, begin)
-    plain_s = sum(seconds for (backend, _), seconds in took.items() if backend in PLAIN)
     print_held("engines of `pip install .`", plain_s, ASKED_PLAIN_S)
-    print_held("all", sum(took.values()), ASKED_ALL_S)
+    print_held("all", all_s, ASKED_ALL_S)
     return seen
 
 
-def steps(ends: Mapping[Pair, float], begin: float) -> dict[Pair, float]:
-    """Seconds from each answer to the next, by the later; the first has the reduced model's in it."""
-    took: dict[Pair, float] = {}
-    for pair, end in ends.items():
-        took[pair], begin = end - begin, end
-    return took
+def timed_looks(
+    model: ResolvedModel, pairs: Sequence[Pair], shape: tuple[int, int], machine: Machine
+) -> tuple[Looks, float]:
+    """Take looks from an empty cache, and say how many seconds that took."""
+    with tempfile.TemporaryDirectory() as folder:
+        begin = time.monotonic()
+        looks = take_looks(
+            model,
+            pairs,
+            shape,
+            machine.isa,
+            ArtifactCache(Path(folder)),
+            machine_key=fingerprint(machine),
+            deadline_s=begin + FOREVER_S,
+            at_once=at_once(machine),
+        )
+        return looks, time.monotonic() - begin
 
 
 def print_looks(seen: Mapping[Pair, Look | Refused], fastest_s: float) -> None:

@@ -189,6 +189,20 @@ def test_every_precision_of_an_engine_is_looked_at_and_found_again_without_a_pro
 
 
 @pytest.mark.usefixtures("server")
+def test_looks_whose_engines_are_built_side_by_side_give_the_same_answers(tmp_path: Path) -> None:
+    quantised: list[Pair] = [("onnxruntime", "int8-dynamic"), ("onnxruntime", "int8-weights")]
+    pairs: list[Pair] = [*quantised, ("pytorch", "fp32"), ("torchscript", "fp32")]
+    model = resolve_model("random:minilm-l6", base=Path(), seed=0, offline=True)
+    told: list[Pair] = []
+    looks = look(model, pairs, tmp_path, at_once=2, tell=lambda pair, _: told.append(pair))
+    assert told == pairs == list(looks.seen)
+    for answer in looks.seen.values():
+        assert isinstance(answer, Look), answer
+        assert answer.preparation_s > 0
+    assert staged(tmp_path) == []
+
+
+@pytest.mark.usefixtures("server")
 def test_a_look_during_which_the_machine_changed_is_not_kept(tmp_path: Path) -> None:
     def refuse_changes() -> None:
         raise ChangedMachineError("the machine changed")

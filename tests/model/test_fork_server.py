@@ -52,6 +52,11 @@ def handle(request):
             helper = subprocess.Popen(["sleep", "60"])
             open(request["file"], "w").write(f"{os.getpid()} {helper.pid}")
             time.sleep(60)
+        case "meet":
+            open(request["mine"], "w").close()
+            while not os.path.exists(request["other"]):
+                time.sleep(0.01)
+            return {"parent": os.getppid()}
         case "leave":
             return {"left": subprocess.Popen(["sleep", "60"]).pid}
 
@@ -155,6 +160,59 @@ def test_a_child_that_takes_too_long_is_killed_with_all_that_it_started(
     wait_until(lambda: not is_alive(helper))
 
 
+def test_requests_of_several_threads_are_answered_side_by_side_by_one_server(
+    server: ForkServer, tmp_path: Path
+) -> None:
+    """Each child waits for the other."""
+    places, seen = [str(tmp_path / name) for name in "ab"], list[int]()
+
+    def meet(mine: str, other: str) -> None:
+        seen.append(ask(server, "meet", mine=mine, other=other)["parent"])
+
+    threads = [threading.Thread(target=meet, args=both) for both in (places, places[::-1])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 2
+    assert {*seen, ask(server)["parent"]} == {seen[0]}
+
+
+def test_one_that_is_closed_while_others_wait_tells_them_that_it_was_killed(
+    server: ForkServer, tmp_path: Path
+) -> None:
+    pids, ended = tmp_path / "pids", list[int]()
+    request = {"do": "sleep", "file": str(pids)}
+    waiting = threading.Thread(
+        target=lambda: ended.append(server.run(request, timeout_s=60, variables={}).returncode)
+    )
+    waiting.start()
+    wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2)
+    server.close()
+    waiting.join(10)
+    assert ended == [-signal.SIGKILL]
+    child, helper = map(int, pids.read_text().split())
+    wait_until(lambda: not is_alive(child) and not is_alive(helper))
+
+
+def test_a_server_is_not_idle_while_a_child_works(server: ForkServer, tmp_path: Path) -> None:
+    brief = ForkServer("served", {}, idle_s=0.2)
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    timer = threading.Timer(1.0, other.touch)
+    timer.start()
+    assert ask(brief, "meet", mine=str(mine), other=str(other))["parent"]
+    timer.join()
+    brief.close()
+
+
+def test_what_a_server_holds_is_known_while_there_is_one(server: ForkServer) -> None:
+    assert server.memory_bytes() == 0
+    ask(server)
+    assert server.memory_bytes() > 1_000_000
+    server.close()
+    assert server.memory_bytes() == 0
+
+
 def test_what_a_child_leaves_behind_is_killed(server: ForkServer) -> None:
     left = ask(server, "leave")["left"]
     wait_until(lambda: not is_alive(left))
@@ -194,13 +252,12 @@ def test_a_server_with_other_variables_than_ours_is_replaced(
     assert after["parent"] != before["parent"]
 
 
-def test_a_server_outlives_the_thread_that_used_it_for_no_other(server: ForkServer) -> None:
+def test_a_server_outlives_the_thread_that_has_started_it(server: ForkServer) -> None:
     seen: list[int] = []
     thread = threading.Thread(target=lambda: seen.append(ask(server)["parent"]))
     thread.start()
     thread.join()
-    assert ask(server)["parent"] != seen[0]
-    wait_until(lambda: not is_alive(seen[0]))
+    assert ask(server)["parent"] == seen[0]
 
 
 def test_server_and_child_die_with_their_parent(server: ForkServer, tmp_path: Path) -> None:
