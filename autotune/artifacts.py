@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,9 +22,6 @@ from autotune.spec.configuration import Configuration, Prepared
 
 PREPARATION_TIMEOUT_S = 1800.0
 """Longest preparation of one artifact. Source: 100 times what BERT-base takes on a 2-core Xeon, 15 s."""
-
-WORTH_SHARE = 0.5
-"""Of the time left, for what is prepared at once: what takes longer leaves none to try it."""
 
 MOST_AT_ONCE, EACH_BYTES = 4, 1 << 31
 """Preparations side by side, and memory for each. Source: stated; exporting DistilBERT holds 1.5 GB."""
@@ -83,40 +81,30 @@ class Artifacts:
         return made
 
     def worth_beside(
-        self,
-        configuration: Configuration,
-        upcoming: Iterable[Configuration],
-        there: Collection[Prepared],
-        left_s: float,
+        self, configuration: Configuration, upcoming: Iterable[Configuration], there: Collection[Prepared]
     ) -> tuple[Configuration, ...]:
-        """Which of those that come next to prepare beside one: none where that is there itself.
+        """Which of those that come next to prepare beside one: what is done by the time that this one is.
+
+        So nothing waits for what may not be tried in the end.
 
         Args:
             upcoming: what comes next, in this order.
             there: what was prepared before this call.
-            left_s: what all of this, and trying it, may take.
         """
-        places, known = at_once(self.setup.machine), {*there, *self.ready, *self.failed}
+        places, known = at_once(self.setup.machine), {*there, *self.ready, *self.told}
         is_fake = self.setup.variant(configuration).model.kind == "fake"
         if places < 2 or is_fake or configuration.prepared in known:
             return ()
+        own_s = self.prices_s.get(configuration.prepared, 0.0)
         chosen: dict[Prepared, Configuration] = {}
-        own_s = self._price_s(configuration.prepared)
-        longest_s, sum_s = own_s, own_s
+        left_s = (places - 1) * own_s
         for one in upcoming:
-            price_s = self._price_s(one.prepared)
-            together_s = max(longest_s, price_s, (sum_s + price_s) / places)
-            is_new = one.prepared not in known and one.prepared != configuration.prepared
-            if not is_new or one.prepared in chosen or together_s > WORTH_SHARE * left_s:
-                continue
-            chosen[one.prepared] = one
-            longest_s, sum_s = max(longest_s, price_s), sum_s + price_s
-            if len(chosen) == places:
-                break
+            price_s = self.prices_s.get(one.prepared, math.inf)
+            is_new = one.prepared not in (*known, *chosen, configuration.prepared)
+            if is_new and price_s <= min(own_s, left_s):
+                chosen[one.prepared] = one
+                left_s -= price_s
         return tuple(chosen.values())
-
-    def _price_s(self, one: Prepared) -> float:
-        return self.prices_s.get(one, 0.0)
 
     @contextmanager
     def beside(self, jobs: Mapping[Prepared, Callable[[], object]]) -> Iterator[None]:

@@ -21,6 +21,7 @@ from autotune.preflight import Setup, begin_or_resume, noting, read_study, set_u
 from autotune.report.progress import Observer, Progress
 from autotune.report.ranking import best, gain, measured_baseline, no_plan_error, ranked
 from autotune.rounds import ATTEMPTS, is_disturbed
+from autotune.search.contest import MIN_ROUNDS
 from autotune.search.estimate import estimated_trials, needed_rounds, search_s
 from autotune.search.experience import Experience, experience, run_blocks
 from autotune.search.score import needed_percentile, violations
@@ -158,10 +159,11 @@ class _Run:
         while not (reason := self._stop_reason()):
             if self.observer.wants_to_stop():
                 raise KeyboardInterrupt
+            upcoming = self.search.upcoming()
             proposal = self.search.ask()
             self._tell_of_stage(proposal)
             self.observer.trial_started(proposal.configuration, self._progress())
-            record = self._record(proposal)
+            record = self._record(proposal, upcoming)
             self.store.record_trial(record)
             self.records.append(record)
             self.search.tell(record.number, _answer(record))
@@ -246,7 +248,7 @@ class _Run:
         """When the last trial ended, in Unix time."""
         return max((record.ended_s for record in self.records), default=0.0)
 
-    def _record(self, proposal: Proposal) -> TrialRecord:
+    def _record(self, proposal: Proposal, upcoming: Sequence[Configuration]) -> TrialRecord:
         spec, configuration = self.setup.spec, proposal.configuration
         started_s, waited_s = time.time(), self.bench.waits.total_s
         known = self._known()
@@ -256,7 +258,7 @@ class _Run:
             correction=known.learned,
             max_measuring_s=_longest_s(spec),
             unprepared=lambda: self.search.drop(configuration),
-            ahead=self._ahead(configuration),
+            ahead=self.bench.artifacts.worth_beside(configuration, upcoming, self.foresight.there),
         )
         measured = None if isinstance(result, Failure) else result
         return TrialRecord(
@@ -269,12 +271,6 @@ class _Run:
             result=result,
             score=None if measured is None else self._score(configuration, measured),
             violations={} if measured is None else violations(spec, measured),
-        )
-
-    def _ahead(self, configuration: Configuration) -> tuple[Configuration, ...]:
-        """What is prepared beside this one: what comes next by what is known now, and fits into the time."""
-        return self.bench.artifacts.worth_beside(
-            configuration, self.search.upcoming(), self.foresight.there, self._search_s() - self._elapsed_s()
         )
 
     def _score(self, configuration: Configuration, measured: Measurement) -> float:
@@ -327,10 +323,14 @@ class _Run:
         self.search.mind(max(0.0, search_s - self._elapsed_s()), self.foresight.there | ready)
 
     def _search_s(self) -> float:
-        """How long this call may search; the rest of the minutes is for confirming what it has found."""
+        """How long this call may search; the rest of the minutes is for confirming what it has found.
+
+        Until the defaults that may be the best are seen, no more is kept than the fewest rounds take.
+        """
         spec, known = self.setup.spec, self._known()
         round_s = choose_finalists(self.records, spec, self.setup.space.defaults).round_s
-        rounds = needed_rounds(spec, known.run_spread(run_blocks(spec)))
+        owes = self.search.owes_default()
+        rounds = MIN_ROUNDS if owes else needed_rounds(spec, known.run_spread(run_blocks(spec)))
         return search_s(spec, round_s=round_s, rounds=rounds)
 
     def _has_time(self) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autotune.artifacts import EACH_BYTES, MOST_AT_ONCE, WORTH_SHARE, Artifacts, at_once
+from autotune.artifacts import EACH_BYTES, MOST_AT_ONCE, Artifacts, at_once
 from autotune.backends.preparation import end_fork_server
 from autotune.errors import MemoryShortageError, UnsupportedError
 from autotune.machine.machine import Machine
@@ -60,8 +60,8 @@ def configuration(one: Prepared) -> Configuration:
     return Configuration(1, 1, "close", "0", False, one.backend, one.precision)
 
 
-def worth(artifacts: Artifacts, one: Prepared, *others: Prepared, left_s: float = 100.0) -> list[Prepared]:
-    chosen = artifacts.worth_beside(configuration(one), map(configuration, others), (), left_s)
+def worth(artifacts: Artifacts, one: Prepared, *others: Prepared) -> list[Prepared]:
+    chosen = artifacts.worth_beside(configuration(one), map(configuration, others), ())
     return [other.prepared for other in chosen]
 
 
@@ -79,17 +79,27 @@ def test_as_many_are_prepared_at_once_as_have_a_core_and_memory() -> None:
 
 
 def test_what_comes_next_and_is_new_is_prepared_beside(setup: Setup) -> None:
-    artifacts = Artifacts(setup, Observer(), prices_s={FIRST: 4.0, SECOND: 6.0, THIRD: 8.0})
+    artifacts = Artifacts(setup, Observer(), prices_s={FIRST: 20.0, SECOND: 6.0, THIRD: 8.0})
     assert worth(artifacts, FIRST, FIRST, SECOND, SECOND, THIRD) == [SECOND, THIRD]
     artifacts.ready.add(SECOND)
     assert worth(artifacts, FIRST, SECOND, THIRD) == [THIRD]
     assert worth(artifacts, SECOND, FIRST, THIRD) == []
 
 
-def test_nothing_is_prepared_beside_that_would_leave_no_time_to_try_it(setup: Setup) -> None:
-    artifacts = Artifacts(setup, Observer(), prices_s={FIRST: 4.0, SECOND: 40.0, THIRD: 8.0})
-    assert worth(artifacts, FIRST, SECOND, THIRD, left_s=40 / WORTH_SHARE - 1) == [THIRD]
-    assert worth(artifacts, FIRST, SECOND, THIRD, left_s=0.0) == []
+@pytest.mark.parametrize(
+    ("prices_s", "chosen"),
+    [
+        ((4.0, 40.0, 3.0), [THIRD]),
+        ((4.0, 3.0, 3.0), [SECOND]),
+        ((0.5, 1.0, 20.0), []),
+        ((9.0, 3.0, 3.0), [SECOND, THIRD]),
+    ],
+)
+def test_what_is_needed_does_not_wait_for_what_is_prepared_beside_it(
+    setup: Setup, prices_s: tuple[float, ...], chosen: list[Prepared]
+) -> None:
+    prices = dict(zip((FIRST, SECOND, THIRD), prices_s, strict=True))
+    assert worth(Artifacts(setup, Observer(), prices_s=prices), FIRST, SECOND, THIRD) == chosen
 
 
 def test_on_one_core_nothing_is_prepared_beside(setup: Setup) -> None:

@@ -19,7 +19,7 @@ second of cost: Snoek, Larochelle and Adams, Practical Bayesian Optimization, 20
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -168,6 +168,14 @@ class Prospects:
             seen &= affordable(mean, spread, costs_s[competing], reference, left_s)
         chances = _chances(mean, spread, reference)
         return [index for number, index in enumerate(new) if number in seen and chances[number] >= PROMISING]
+
+    def owes_default(self, candidates: Iterable[Configuration], known: Known) -> bool:
+        """Whether a default that may be the best of them was not seen: what is found is judged by that one."""
+        unseen = [one for one in candidates if one in self.defaults]
+        if not unseen:
+            return False
+        beliefs = self.prior.after({one: value for one, value in known.items() if value}, unseen)
+        return bool(self._defaults_to_see(unseen, beliefs, known))
 
     def _defaults_to_see(
         self, candidates: Sequence[Configuration], beliefs: Beliefs, known: Known

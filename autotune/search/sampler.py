@@ -113,6 +113,11 @@ class LegalSampler(BaseSampler):
             left = self._moves(self._second, trials, known) or left
         return tuple(sorted((*first, *left), key=lambda one: self._disturbed[one]))
 
+    def owes_default(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Whether a default that may be the best of them, and may be proposed, was not seen."""
+        goodness = goodness_by_configuration(trials, is_maximized=self._is_maximized)
+        return self._prospects.owes_default(self._candidates(outcomes(trials)), goodness)
+
     def unaffordable(self, trials: Sequence[FrozenTrial]) -> tuple[tuple[Prepared, float], ...]:
         """Name what is not proposed because it cannot be prepared in time, with the seconds it needs."""
         there, known = self._prepared(trials), outcomes(trials)

@@ -134,6 +134,11 @@ class SearchStudy:
         self._sampler.mind(left_s, there)
 
     @_storage_trouble
+    def owes_default(self) -> bool:
+        """Whether what is found would be judged without a default that may be the best of them."""
+        return self._sampler.owes_default(self._study.get_trials(deepcopy=False))
+
+    @_storage_trouble
     def unaffordable(self) -> tuple[tuple[Prepared, float], ...]:
         """Name what is not proposed because it cannot be prepared in time, with the seconds it needs."""
         return self._sampler.unaffordable(self._study.get_trials(deepcopy=False))

@@ -72,6 +72,16 @@ def test_defaults_come_first_where_one_may_be_the_best_of_them() -> None:
     assert ranked[2] not in defaults
 
 
+def test_a_default_is_owed_until_all_that_may_be_the_best_of_them_were_seen() -> None:
+    fast, faster, slow = (replace(BASELINE, backend=name) for name in ("fast", "faster", "slow"))
+    owing = prospects(defaults=(fast, faster, slow))
+    everything = {*EVERYTHING, fast, faster, slow}
+    assert owing.owes_default(everything, {})
+    assert owing.owes_default(everything - {fast}, {fast: 30.0})
+    assert not owing.owes_default(everything - {fast, faster}, {fast: 30.0, faster: 33.0})
+    assert not prospects().owes_default(everything, {})
+
+
 def test_of_equals_the_cheaper_to_prepare_comes_first_and_what_is_prepared_before_it() -> None:
     prices = {artifact("fast"): 5.0, artifact("faster"): 60.0}
     known = {BASELINE: 10.0}
