@@ -170,7 +170,7 @@ class Prospects:
         return [index for number, index in enumerate(new) if number in seen and chances[number] >= PROMISING]
 
     def owes_default(self, candidates: Iterable[Configuration], known: Known) -> bool:
-        """Whether a default that may be the best of them was not seen: what is found is judged by that one."""
+        """Whether a default was not seen that may be the best of them, by which what is found is judged."""
         unseen = [one for one in candidates if one in self.defaults]
         if not unseen:
             return False
