@@ -133,7 +133,6 @@ class Bench:
         max_measuring_s: float | None,
         unprepared: Callable[[], None],
         correction: Correction = UNCORRECTED,
-        ahead: Iterable[Configuration] = (),
     ) -> TrialResult:
         """Measure a configuration for as long as the decision about it needs, if its answers are near enough.
 
@@ -141,7 +140,6 @@ class Bench:
 
         Args:
             correction: what the study has learned of how conditions move values.
-            ahead: what is likely to come next, and is prepared beside this one.
             unprepared: told when the artifact could not be made, or its answers not be compared; errors of a
                 configuration with knobs that are turned when it is loaded are its own.
 
@@ -156,9 +154,7 @@ class Bench:
             try:
                 if unfit := self.variant_refusal(configuration.model):
                     return Failure(FailureKind.WRONG_OUTPUT, unfit, model_wide=True)
-                with self.artifacts.beside({one.prepared: partial(self.commands, one) for one in ahead}):
-                    commands = self.commands(configuration)
-                # Comparing takes every core.
+                commands = self.commands(configuration)
                 refusal = self.refusal(configuration)
             except UnsupportedError as error:
                 return Failure(FailureKind.UNSUPPORTED, error.in_one_line)

@@ -159,11 +159,10 @@ class _Run:
         while not (reason := self._stop_reason()):
             if self.observer.wants_to_stop():
                 raise KeyboardInterrupt
-            upcoming = self.search.upcoming()
             proposal = self.search.ask()
             self._tell_of_stage(proposal)
             self.observer.trial_started(proposal.configuration, self._progress())
-            record = self._record(proposal, upcoming)
+            record = self._record(proposal)
             self.store.record_trial(record)
             self.records.append(record)
             self.search.tell(record.number, _answer(record))
@@ -248,7 +247,7 @@ class _Run:
         """When the last trial ended, in Unix time."""
         return max((record.ended_s for record in self.records), default=0.0)
 
-    def _record(self, proposal: Proposal, upcoming: Sequence[Configuration]) -> TrialRecord:
+    def _record(self, proposal: Proposal) -> TrialRecord:
         spec, configuration = self.setup.spec, proposal.configuration
         started_s, waited_s = time.time(), self.bench.waits.total_s
         known = self._known()
@@ -258,7 +257,6 @@ class _Run:
             correction=known.learned,
             max_measuring_s=_longest_s(spec),
             unprepared=lambda: self.search.drop(configuration),
-            ahead=self.bench.artifacts.worth_beside(configuration, upcoming, self.foresight.there),
         )
         measured = None if isinstance(result, Failure) else result
         return TrialRecord(

@@ -1,34 +1,21 @@
-"""What is prepared beside what is needed: which, side by side, and what goes wrong with it."""
+"""What a call has prepared, and how many looks are built at once."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from autotune.artifacts import EACH_BYTES, MOST_AT_ONCE, Artifacts, at_once
 from autotune.backends.preparation import end_fork_server
-from autotune.errors import MemoryShortageError, UnsupportedError
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
 from autotune.preflight import Setup, set_up, survey
 from autotune.report.progress import Observer
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.study import StudySpec
-
-FIRST, SECOND, THIRD = (Prepared("", "pytorch", one) for one in ("fp32", "bf16", "int8-dynamic"))
-
-
-class Listening(Observer):
-    def __init__(self) -> None:
-        self.heard: list[tuple[str, Prepared]] = []
-
-    def preparing(self, one: Prepared, seconds: float | None) -> None:  # noqa: ARG002
-        self.heard.append((threading.current_thread().name, one))
 
 
 def two_cores(machine: Machine) -> Machine:
@@ -45,8 +32,7 @@ def setup() -> Setup:
     study = StudySpec.model_validate(
         {"model": "random:minilm-l6", "problem": {"batch_size": 1, "sequence_length": 8}, "name": "s"}
     )
-    made = set_up(survey(study), base=Path(), offline=True)
-    return replace(made, machine=two_cores(made.machine))
+    return set_up(survey(study), base=Path(), offline=True)
 
 
 @pytest.fixture
@@ -56,16 +42,7 @@ def server() -> Iterator[None]:
     end_fork_server()
 
 
-def configuration(one: Prepared) -> Configuration:
-    return Configuration(1, 1, "close", "0", False, one.backend, one.precision)
-
-
-def worth(artifacts: Artifacts, one: Prepared, *others: Prepared) -> list[Prepared]:
-    chosen = artifacts.worth_beside(configuration(one), map(configuration, others), ())
-    return [other.prepared for other in chosen]
-
-
-def test_as_many_are_prepared_at_once_as_have_a_core_and_memory() -> None:
+def test_as_many_looks_are_built_at_once_as_have_a_core_and_memory() -> None:
     machine = two_cores(read_machine())
     assert at_once(machine) == 2
     assert at_once(replace(machine, quota_cpus=1.5)) == 1
@@ -78,109 +55,10 @@ def test_as_many_are_prepared_at_once_as_have_a_core_and_memory() -> None:
     assert at_once(large) == MOST_AT_ONCE
 
 
-def test_what_comes_next_and_is_new_is_prepared_beside(setup: Setup) -> None:
-    artifacts = Artifacts(setup, Observer(), prices_s={FIRST: 20.0, SECOND: 6.0, THIRD: 8.0})
-    assert worth(artifacts, FIRST, FIRST, SECOND, SECOND, THIRD) == [SECOND, THIRD]
-    artifacts.ready.add(SECOND)
-    assert worth(artifacts, FIRST, SECOND, THIRD) == [THIRD]
-    assert worth(artifacts, SECOND, FIRST, THIRD) == []
-
-
-@pytest.mark.parametrize(
-    ("prices_s", "chosen"),
-    [
-        ((4.0, 40.0, 3.0), [THIRD]),
-        ((4.0, 3.0, 3.0), [SECOND]),
-        ((0.5, 1.0, 20.0), []),
-        ((9.0, 3.0, 3.0), [SECOND, THIRD]),
-    ],
-)
-def test_what_is_needed_does_not_wait_for_what_is_prepared_beside_it(
-    setup: Setup, prices_s: tuple[float, ...], chosen: list[Prepared]
-) -> None:
-    prices = dict(zip((FIRST, SECOND, THIRD), prices_s, strict=True))
-    assert worth(Artifacts(setup, Observer(), prices_s=prices), FIRST, SECOND, THIRD) == chosen
-
-
-def test_on_one_core_nothing_is_prepared_beside(setup: Setup) -> None:
-    one_core = replace(setup, machine=replace(setup.machine, quota_cpus=1.0))
-    artifacts = Artifacts(one_core, Observer(), prices_s={FIRST: 4.0, SECOND: 4.0})
-    assert worth(artifacts, FIRST, SECOND) == []
-
-
-@pytest.mark.engines
-@pytest.mark.usefixtures("server")
-def test_it_is_done_side_by_side_and_over_in_the_end(setup: Setup) -> None:
-    """Each waits for the other; the observer hears of all from one thread."""
-    met, listening = threading.Barrier(2, timeout=60), Listening()
-    artifacts = Artifacts(setup, listening)
-    done: list[Prepared] = []
-
-    def job() -> None:
-        met.wait()
-        done.append(SECOND)
-
-    with artifacts.beside({SECOND: job}):
-        met.wait()
-    assert done == [SECOND]
-    assert listening.heard == [(threading.current_thread().name, SECOND)]
-
-
-def failing(error: Exception) -> Callable[[], None]:
-    def job() -> None:
-        raise error
-
-    return job
-
-
-@pytest.mark.engines
-@pytest.mark.usefixtures("server")
-def test_what_goes_wrong_is_said_at_its_turn_once_and_want_of_memory_is_tried_again(setup: Setup) -> None:
-    artifacts = Artifacts(setup, Observer())
-    refused, short = UnsupportedError("no such operator"), MemoryShortageError("no memory")
-    with artifacts.beside({SECOND: failing(refused), THIRD: failing(short)}):
-        pass
-    assert artifacts.failed == {SECOND: refused}
-    with pytest.raises(UnsupportedError, match="no such operator"):
-        artifacts.get(configuration(SECOND), ())
-    assert artifacts.failed == {}
-
-
-@pytest.mark.engines
-@pytest.mark.usefixtures("server")
-def test_an_error_of_what_is_needed_waits_for_the_others_and_is_raised(setup: Setup) -> None:
-    done: list[Prepared] = []
-    needed = UnsupportedError("not this one")
-    jobs = {SECOND: lambda: done.append(SECOND)}
-    with pytest.raises(UnsupportedError, match="not this one"), Artifacts(setup, Observer()).beside(jobs):
-        raise needed
-    assert done == [SECOND]
-
-
-@pytest.mark.engines
-@pytest.mark.usefixtures("server")
-def test_ctrl_c_ends_whatever_is_being_prepared(setup: Setup) -> None:
-    artifacts = Artifacts(setup, Observer())
-    begun, before = threading.Event(), psutil.Process().children()
-
-    def job() -> None:
-        begun.set()
-        artifacts.get(configuration(FIRST), ())
-
-    def interrupted() -> None:
-        with artifacts.beside({FIRST: job}):
-            assert begun.wait(60)
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert psutil.Process().children() == before
-
-
 @pytest.mark.engines
 @pytest.mark.usefixtures("server")
 def test_what_others_are_made_from_is_ready_with_them(setup: Setup) -> None:
     exported, quantised = (Prepared("", "onnxruntime", one) for one in ("fp32", "int8-dynamic"))
     artifacts = Artifacts(setup, Observer())
-    artifacts.get(configuration(quantised), ())
+    artifacts.get(Configuration(1, 1, "close", "0", False, *quantised[1:3]), ())
     assert artifacts.ready == {exported, quantised}

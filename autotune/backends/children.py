@@ -14,7 +14,7 @@ from autotune.backends.reference import REFERENCE
 from autotune.backends.registry import get_backend
 from autotune.backends.streams import STREAM
 from autotune.backends.transformers_model import OFFLINE_AND_QUIET
-from autotune.model.child import ChildResult, end_children, run_child
+from autotune.model.child import ChildResult, run_child
 from autotune.model.fork_server import ForkServer
 from autotune.model.sources import ResolvedModel
 
@@ -52,12 +52,6 @@ def _begins_with_transformers(request: dict[str, Any], model: ResolvedModel) -> 
     if "torch" in packages[:1]:
         return True
     return "transformers" in packages and assessing is None and "base" not in request
-
-
-def end_preparing() -> None:
-    """End whatever prepares on any thread, and all that it has started."""
-    FORK_SERVER.close()
-    end_children()
 
 
 def rest_fork_server(limit_bytes: int | None) -> None:

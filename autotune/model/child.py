@@ -27,8 +27,6 @@ PR_SET_PDEATHSIG = 1
 
 STDERR_TAIL_BYTES = 8192
 
-_RUNNING: set[subprocess.Popen[bytes]] = set()
-
 Handle = Callable[[dict[str, Any]], dict[str, Any]]
 """What a child does: from the request to the reply."""
 
@@ -88,17 +86,8 @@ def run_child(
             env={**inherited_variables(), **(variables or {})},
             start_new_session=True,
         )
-        _RUNNING.add(child)
         output, timed_out = _communicate(child, json.dumps(request).encode(), timeout_s)
         return ChildResult(parse_reply(output), child.returncode, read_tail(stderr), timed_out)
-
-
-def end_children() -> None:
-    """Kill what runs on any thread; whoever waits for it is told that it was killed."""
-    for child in list(_RUNNING):
-        if child.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
 
 
 def inherited_variables() -> dict[str, str]:
@@ -129,7 +118,6 @@ def _communicate(
     else:
         return output, False
     finally:
-        _RUNNING.discard(child)
         _kill_session(child)
 
 

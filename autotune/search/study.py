@@ -92,11 +92,6 @@ class SearchStudy:
         return len(self._sampler.untried(self._study.get_trials(deepcopy=False)))
 
     @_storage_trouble
-    def upcoming(self) -> tuple[Configuration, ...]:
-        """What may still be proposed, in the order in which it would be by what is known now."""
-        return self._sampler.untried(self._study.get_trials(deepcopy=False))
-
-    @_storage_trouble
     def ask(self) -> Proposal:
         """Take the next configuration; the first is the baseline. Ask only while `untried` is not 0."""
         trial = self._study.ask(fixed_distributions=self._sampler.distributions)
