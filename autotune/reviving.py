@@ -36,7 +36,7 @@ from autotune.search.resume import mapping_differences
 from autotune.search.space import baseline_configuration
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.knobs import parse_knobs
-from autotune.spec.model_source import kind_of
+from autotune.spec.model_source import Head, kind_of
 from autotune.spec.study import StudySpec
 
 DIGEST_SHOWN = 12
@@ -123,7 +123,7 @@ def _find_model(plan: Plan, variant: str, machine: Machine, origin: Origin) -> R
     except ModelError:
         if _is_prepared(plan, variant, machine):
             source = _source(plan, variant)
-            return ResolvedModel(source, kind_of(source), _digests(plan)[variant], None)
+            return ResolvedModel(source, kind_of(source), _digests(plan)[variant], None, head=_head(plan))
     return _resolve(plan, variant, origin, offline=origin.offline)
 
 
@@ -135,8 +135,13 @@ def _resolve(plan: Plan, variant: str, origin: Origin, *, offline: bool) -> Reso
         seed=spec.seed,
         offline=offline,
         arrays=spec.inputs,
-        head=spec.head or "auto",  # a plan serves what it was measured with
+        head=_head(plan),
     )
+
+
+def _head(plan: Plan) -> Head:
+    """What of a model is served: a plan serves what it was measured with."""
+    return spec_of(plan).head or "auto"
 
 
 def _source(plan: Plan, variant: str) -> str:

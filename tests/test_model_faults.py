@@ -14,7 +14,13 @@ import pytest
 import yaml
 
 from autotune.backends.calibration import read_answers
-from autotune.backends.preparation import prepare_artifact, prepare_calibration, reference_notes
+from autotune.backends.preparation import (
+    prepare_artifact,
+    prepare_assessment,
+    prepare_calibration,
+    reference_notes,
+)
+from autotune.backends.reference import REFERENCE
 from autotune.cli import exits
 from autotune.errors import ModelError
 from autotune.model.cache import ArtifactCache
@@ -184,6 +190,64 @@ def test_what_is_left_over_is_noted_where_the_study_chooses(
     (note,) = reference_notes(model, cache)
     assert note.startswith("4 weights (intent_classifier.bias,")
     assert note.endswith("of the model are not served: BertModel does not use them")
+
+
+def test_a_study_that_says_nothing_is_refused_whatever_another_has_had_prepared(
+    models: Path, tmp_path: Path
+) -> None:
+    cache, source = ArtifactCache(tmp_path), CalibrationSource(sequences=2, tokens=8)
+
+    def prepare(head: Head | None) -> None:
+        prepare_artifact(found(models, "joint", head), "pytorch", "fp32", frozenset(), cache, timeout_s=240)
+
+    def calibrate(head: Head | None) -> None:
+        prepare_calibration(found(models, "joint", head), source, cache, timeout_s=240)
+
+    def note(head: Head | None) -> None:
+        reference_notes(found(models, "joint", head), cache)
+
+    calibrate("auto")
+    prepare("auto")
+    for make in (calibrate, prepare, note):
+        with pytest.raises(ModelError, match=r"weights .* that BertModel does not use") as caught:
+            make(None)
+        assert "config.json names JointBERT" in caught.value.problem
+        assert "`head: none`" in caught.value.remedy
+        make("auto")
+    manifests = [entry.manifest for entry in cache.entries() if entry.manifest is not None]
+    cache.remove(manifest.key for manifest in manifests if manifest.backend == REFERENCE)
+    with pytest.raises(ModelError, match=r"weights .* that BertModel does not use"):
+        prepare(None)
+
+
+@pytest.mark.slow
+def test_a_study_with_a_head_does_not_make_a_warning_of_the_refusal_of_one_without(
+    tune: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    quick = {
+        "search": SEARCH | {"backends": ["pytorch"]},
+        "measure": {"warmup": "200ms", "block": "50ms", "blocks": 1, "max_blocks": 1},
+        "confirm": {"rounds": 3, "finalists": 1},
+    }
+    said = tune("joint", head="auto", **quick)
+    assert said.returncode == 0, said.stderr
+    assert "of the model are not served: BertModel does not use them" in said.stderr
+    silent = tune("joint", **quick)
+    assert silent.returncode == 5, silent.stderr
+    assert "that BertModel does not use; config.json names JointBERT" in silent.stderr
+
+
+def test_answers_at_fp32_that_are_not_the_models_are_refused_whatever_the_study_allows(
+    models: Path, cache: ArtifactCache
+) -> None:
+    model, other = found(models, "flash"), found(models, "bert")
+    artifact = prepare_artifact(other, "pytorch", "fp32", frozenset(), cache, timeout_s=240)
+    source = CalibrationSource(sequences=2, tokens=8)
+    told = prepare_assessment(model, artifact, source, None, cache, threads=1, timeout_s=240)
+    assert told.cosine is not None
+    assert told.fault.startswith(f"cosine {told.cosine:.5f} at fp32, where the model's own answers")
+    own = prepare_artifact(model, "pytorch", "fp32", frozenset(), cache, timeout_s=240)
+    assert not prepare_assessment(model, own, source, None, cache, threads=1, timeout_s=240).fault
 
 
 @pytest.mark.parametrize(("head", "numbers"), [("none", 64), ("auto", 1000)])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -14,6 +16,7 @@ from autotune.backends.reference import REFERENCE
 from autotune.backends.registry import get_backend
 from autotune.backends.streams import STREAM
 from autotune.backends.transformers_model import OFFLINE_AND_QUIET
+from autotune.backends.trying import going_on
 from autotune.model.child import ChildResult, run_child
 from autotune.model.fork_server import ForkServer
 from autotune.model.sources import ResolvedModel
@@ -34,10 +37,28 @@ def model_to_json(model: ResolvedModel) -> dict[str, Any]:
 def run_preparing(
     request: dict[str, Any], model: ResolvedModel, timeout_s: float, variables: Mapping[str, str]
 ) -> ChildResult:
-    """Have a child prepare what the request names, with these variables in its environment."""
+    """Have a child prepare what the request names, with these variables in its environment.
+
+    Where a way of export ends it, another child goes on with the next way.
+    """
     if _begins_with_transformers(request, model):
-        return FORK_SERVER.run(request, timeout_s=timeout_s, variables=variables)
-    return run_child(CHILD, request, timeout_s=timeout_s, variables={**OFFLINE_AND_QUIET, **variables})
+        return run_on_server(request, timeout_s, variables)
+    run = partial(_run_child, request, {**OFFLINE_AND_QUIET, **variables})
+    return going_on(run, Path(request["directory"]), timeout_s)
+
+
+def run_on_server(request: dict[str, Any], timeout_s: float, variables: Mapping[str, str]) -> ChildResult:
+    """Do as `run_preparing` does, with a child that has imported torch and transformers."""
+    run = partial(_run_on_server, request, variables)
+    return going_on(run, Path(request["directory"]), timeout_s)
+
+
+def _run_child(request: dict[str, Any], variables: Mapping[str, str], timeout_s: float) -> ChildResult:
+    return run_child(CHILD, request, timeout_s=timeout_s, variables=variables)
+
+
+def _run_on_server(request: dict[str, Any], variables: Mapping[str, str], timeout_s: float) -> ChildResult:
+    return FORK_SERVER.run(request, timeout_s=timeout_s, variables=variables)
 
 
 def _begins_with_transformers(request: dict[str, Any], model: ResolvedModel) -> bool:

@@ -2,7 +2,8 @@
 
 Exporters fix shapes and masks in silence, and one may take an architecture that another does not. So an
 engine has several ways from a transformers model to what it loads; the first counts whose answers agree with
-the model's at several batch sizes and lengths. Where none does, one may hold for the study's own shapes.
+the model's at several batch sizes and lengths, those of the study among them. Where none does, one may hold
+for the study's own shapes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import numpy as np
 
 from autotune.backends.ending import says_nothing_of_model
 from autotune.backends.positional import SMALL_SHAPE, as_tensors
-from autotune.backends.protocol import Session, Shape
+from autotune.backends.protocol import MOST_ALONE, Session, Shape
+from autotune.backends.trying import given_up, trying
 from autotune.backends.words import first_cause
 from autotune.errors import AutotuneError, UnsupportedError
 from autotune.model.agreement import LONGER_SHAPES, REFERENCE_SEED, REFERENCE_SHAPES, measure_agreement
@@ -33,6 +35,14 @@ even lengths and odd ones, above and below those that it was traced with."""
 
 LONGER_PROOF_SHAPES: tuple[Shape, ...] = (*LONGER_SHAPES, (1, 64), (3, 128))
 """Likewise, of a model that takes none of these."""
+
+USUAL_SHAPE: Shape = (2, 96)
+"""Stands for the study's requests where nobody names any: longer than the small ones."""
+
+MOST_SEQUENCES, MOST_TOKENS = 2, 256
+"""Of a request as long as the study's that an export has to follow the model at, unless one sequence has more
+tokens. Other numbers of sequences are tried at small requests, and these take time: DistilBERT at fp32 takes
+0.2 s for 256 tokens on one thread, and is asked four times."""
 
 LEAST_COSINE = 0.99999
 """Of what was made of a model at fp32 to the model: only the order of additions differs. A number that a
@@ -104,6 +114,24 @@ class Ways:
     remedy: str | None = None
 
 
+@dataclass(frozen=True)
+class _Attempt:
+    """What ways are tried with.
+
+    Attributes:
+        proof: shapes of the requests that what a way makes has to follow the model at.
+        alone: those that it then holds for alone; empty where it holds for all.
+    """
+
+    tracing: Tracing
+    proof: tuple[Shape, ...]
+    alone: tuple[Shape, ...] = ()
+
+    def name(self, way: Way) -> str:
+        """The way as errors and provenance state it."""
+        return f"{way.name}, for the study's shapes alone" if self.alone else way.name
+
+
 @dataclass
 class _Model:
     """The module that is exported, and what it answers with transformers' own choice of attention."""
@@ -165,41 +193,60 @@ def export_model(
     Args:
         module: a positional model.
         source: the prepared folder that it was loaded from.
-        shapes: of the requests to come: where nothing follows the model at every shape that is tried, what
-            follows it at these is made for them alone.
+        directory: empty, but for what is noted of ways that ended another process.
+        shapes: of the requests to come: what follows the model at small requests has to follow it at ones as
+            long as these. Where nothing does, what follows it at these is made for them alone, unless they
+            are more than `MOST_ALONE`.
 
     Raises:
         UnsupportedError: no way takes the architecture; says why of each.
     """
-    model, failed = _Model(module, source), dict[str, str]()
-    example, proof = ways.example, model.taken(PROOF_SHAPES)
-    if not proof and (proof := model.taken(LONGER_PROOF_SHAPES)):
-        example = proof[0]
-    attempts: list[tuple[Tracing, Sequence[Shape], tuple[Shape, ...]]] = [
-        (Tracing(example, frozenset({0, 1})), proof, ())
-    ]
-    if shapes:
-        attempts.append((_tracing(shapes), shapes, tuple(shapes)))
+    model, failed = _Model(module, source), given_up(directory)
     causes: list[Exception] = []
-    for tracing, proved, alone in attempts:
+    for attempt in _attempts(ways, model, shapes):
         for way in ways.ways:
             if way.attention == model.own_attention and _is_with_own(way, ways.ways):
                 continue
-            name = f"{way.name}, for the study's shapes alone" if alone else way.name
+            name = attempt.name(way)
+            if name in failed:  # in a process before this one, which a way has ended
+                continue
             try:
-                _make(ways, way, model, tracing, proved, directory)
+                with trying(directory, failed, name):
+                    _make(ways, way, model, attempt, directory)
             except Exception as error:  # exporters and engines raise what they like
                 if says_nothing_of_model(error):
                     raise
                 failed[name] = textwrap.shorten(_reason(error), LONGEST_REASON, placeholder=" …")
                 causes.append(error)
             else:
-                write_export(directory, Export(way.name, failed, alone))
+                write_export(directory, Export(way.name, failed, attempt.alone))
                 return
     raise UnsupportedError(
         f"{ways.engine} cannot export this architecture: {_in_words(failed)}",
         remedy=ways.remedy or f"leave {ways.engine} out of search.backends",
-    ) from causes[0]
+    ) from next(iter(causes), None)
+
+
+def _attempts(ways: Ways, model: _Model, shapes: Sequence[Shape]) -> Iterator[_Attempt]:
+    """Give what ways are tried with: for all requests first, then for the study's shapes alone."""
+    example, proof = ways.example, model.taken(PROOF_SHAPES)
+    if not proof and (proof := model.taken(LONGER_PROOF_SHAPES)):
+        example = proof[0]
+    if proof:
+        proof = tuple(dict.fromkeys((*proof, *model.taken(_as_long_as(shapes)))))
+    yield _Attempt(Tracing(example, frozenset({0, 1})), proof)
+    if 0 < len(shapes) <= MOST_ALONE:
+        yield _Attempt(_tracing(shapes), tuple(shapes), tuple(shapes))
+
+
+def _as_long_as(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+    """Give requests of few sequences with as many tokens as the longest and the shortest of these shapes."""
+    sequences: dict[int, int] = {}
+    for batch, tokens in shapes or (USUAL_SHAPE,):
+        sequences[tokens] = max(batch, sequences.get(tokens, 0))
+    most = {tokens: max(1, min(MOST_SEQUENCES, MOST_TOKENS // tokens)) for tokens in sequences}
+    ends = dict.fromkeys((min(sequences), max(sequences)))
+    return tuple((min(sequences[tokens], most[tokens]), tokens) for tokens in ends)
 
 
 def _is_with_own(way: Way, ways: Sequence[Way]) -> bool:
@@ -207,22 +254,20 @@ def _is_with_own(way: Way, ways: Sequence[Way]) -> bool:
     return any(other.path == way.path and other.attention is None for other in ways)
 
 
-def _make(
-    ways: Ways, way: Way, model: _Model, tracing: Tracing, proved: Sequence[Shape], directory: Path
-) -> None:
+def _make(ways: Ways, way: Way, model: _Model, attempt: _Attempt, directory: Path) -> None:
     """Go one way, and keep what it makes if that follows the model.
 
     Raises:
         UnsupportedError: it does not. What the way itself raises goes through.
     """
-    pairs = [pair for shape in proved for pair in model.answers(shape)]
+    pairs = [pair for shape in attempt.proof for pair in model.answers(shape)]
     if not pairs:
         raise UnsupportedError(f"the model itself has no answer to compare with: {model.refusal}")
     with TemporaryDirectory(dir=directory) as area:
         made = Path(area) / "made"
         made.mkdir()
         with model.attention(way.attention):
-            way.make(model.module, tracing, made)
+            way.make(model.module, attempt.tracing, made)
         shutil.copy(model.source / INPUTS_FILE, made / INPUTS_FILE)
         session = ways.load(made)
         try:

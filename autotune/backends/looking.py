@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from autotune.backends.children import FORK_SERVER, model_to_json
+from autotune.backends.children import FORK_SERVER, model_to_json, run_on_server
 from autotune.backends.ending import reply_of
 from autotune.backends.protocol import CompilesNatively, DerivesPrecisions, Shape
 from autotune.backends.reference import REFERENCE_PACKAGES
@@ -346,7 +346,7 @@ def _run(
         CacheError: the cache cannot be written.
     """
     kills = oom_kills()
-    result = FORK_SERVER.run(request, timeout_s=timeout_s, variables=variables)
+    result = run_on_server(request, timeout_s, variables)
     try:
         return reply_of(result, what, timeout_s, oom_killed=oom_kills().since(kills))
     except CacheError:

@@ -12,9 +12,11 @@ from autotune.backends.assessing import ASSESSMENT, Assessing
 from autotune.backends.calibration import CALIBRATION
 from autotune.backends.children import FORK_SERVER, model_to_json
 from autotune.backends.evaluation import EVALUATION, METRIC_PACKAGES, read_evaluation
+from autotune.backends.exporting import LEAST_COSINE
 from autotune.backends.knobs import knobs_read
 from autotune.backends.making import find_either, make_once
 from autotune.backends.protocol import (
+    MOST_ALONE,
     Backend,
     CompilesNatively,
     CompilesShapes,
@@ -27,17 +29,15 @@ from autotune.backends.registry import base_precision, get_backend, package_vers
 from autotune.backends.streams import STREAM, STREAM_PACKAGES
 from autotune.errors import BackendError, ModelError, UnsupportedError
 from autotune.model.artifact import Artifact, ArtifactName, deciding_isa
-from autotune.model.assessment import EXEMPT, Assessment, LabelledScore, read_assessment
+from autotune.model.assessment import EXEMPT, Assessment, LabelledScore, held_to_fp32, read_assessment
 from autotune.model.cache import ArtifactCache
 from autotune.model.calibration import CalibrationSource
+from autotune.model.heads import refuse_noted
 from autotune.model.labelled import EvaluationSource
 from autotune.model.sources import ResolvedModel
 from autotune.model.stream_source import StreamSource, source_to_json
 from autotune.spec.configuration import Precision, Prepared
-from autotune.spec.knobs import parse_knobs
-
-MOST_ALONE = 8
-"""Shapes of request that something is made for alone: each of them is tried with the model itself."""
+from autotune.spec.knobs import parse_knobs, preparing
 
 
 def end_fork_server() -> None:
@@ -65,26 +65,28 @@ def prepare_artifact(
         isa: flags as in `Machine.isa`.
         timeout_s: for each child process.
         calibration: what scales are calibrated on, where this precision has any; None = random tokens.
-        shapes: of the requests to come, for an engine that compiles for them, or whose export holds for them
-            alone.
+        shapes: of the requests to come, for an engine that compiles for them, or whose export is proved at
+            them, and may hold for them alone.
         knobs: that are turned in preparation, as `autotune.spec.knobs` writes them.
 
     Raises:
-        ModelError: the model cannot be loaded at all.
+        ModelError: the model cannot be loaded at all, or has weights left over; see `_require_meant`.
         UnsupportedError: this engine cannot take it at this precision; in the engine's words.
         PreparationError: it took too long, ran out of memory or disk, or broke.
     """
     engine = get_backend(backend)
     _require_turnable(engine, precision, model, knobs)
+    _require_meant(model, cache, timeout_s)
     source = calibration or CalibrationSource()
     own = tuple(sorted(set(shapes)))
     compiled = own if isinstance(engine, CompilesShapes) else ()
-    alone = own if _may_hold_alone(engine, model, own) else ()
+    exported = own if _is_exported(engine, model.kind, knobs) else ()
+    alone = exported if len(exported) <= MOST_ALONE else ()
     name = replace(_name(model.digest, engine, precision, isa, source), shapes=compiled, knobs=knobs)
     found = find_either(name, alone, cache)
     if found is not None:
         return found
-    request: dict[str, Any] = {"isa": sorted(isa), "model": model_to_json(model), "own_shapes": alone}
+    request: dict[str, Any] = {"isa": sorted(isa), "model": model_to_json(model), "own_shapes": exported}
     if model.kind != "fake":
         reference = _prepare_reference(model, cache, timeout_s)
         request["reference"] = str(reference.directory)
@@ -99,7 +101,7 @@ def prepare_artifact(
             cache,
             timeout_s=timeout_s,
             calibration=source,
-            shapes=alone,
+            shapes=exported,
             knobs=knobs,
         )
         request["base"] = str(made.directory)
@@ -113,10 +115,9 @@ def prepare_artifact(
     return make_once(name, model, request, cache, timeout_s, alone=alone)
 
 
-def _may_hold_alone(engine: Backend, model: ResolvedModel, shapes: tuple[Shape, ...]) -> bool:
-    """Whether something may be made that holds for these shapes of request alone."""
-    is_exported = isinstance(engine, ExportsForShapes) and model.kind not in ("onnx", "fake")
-    return is_exported and 0 < len(shapes) <= MOST_ALONE
+def _is_exported(engine: Backend, kind: str, knobs: str) -> bool:
+    """Whether the engine goes ways of export with a model of this kind for the requests to come."""
+    return isinstance(engine, ExportsForShapes) and kind not in ("onnx", "fake") and not knobs
 
 
 def _require_underived_scales(name: ArtifactName, base: Artifact) -> None:
@@ -165,6 +166,7 @@ def prepare_calibration(
         ModelError: the model cannot be loaded at all.
         PreparationError: as from `prepare_artifact`.
     """
+    _require_meant(model, cache, timeout_s)
     versions = package_versions(reference_packages(model))
     name = ArtifactName(model.digest, CALIBRATION, "fp32", versions, calibration=source.digest)
     found = cache.find(name.key())
@@ -224,7 +226,9 @@ def prepare_assessment(
     )
     variables = get_backend(artifact.backend).environment(threads)
     request = {"assessing": _plain(asked)}
-    return read_assessment(make_once(name, model, request, cache, timeout_s, variables).directory)
+    found = read_assessment(make_once(name, model, request, cache, timeout_s, variables).directory)
+    rounds = artifact.precision != "fp32" or knobs != preparing(knobs)
+    return found if rounds else held_to_fp32(found, LEAST_COSINE)
 
 
 def reference_score(
@@ -244,6 +248,7 @@ def reference_score(
 def _prepare_evaluation(
     model: ResolvedModel, source: EvaluationSource, cache: ArtifactCache, timeout_s: float
 ) -> Artifact:
+    _require_meant(model, cache, timeout_s)
     versions = package_versions((*reference_packages(model), *METRIC_PACKAGES))
     name = ArtifactName(model.digest, EVALUATION, "fp32", versions, calibration=source.digest)
     found = cache.find(name.key())
@@ -265,6 +270,7 @@ def prepare_stream(
         StudyFileError: a file of theirs has changed, or is too short.
         PreparationError: as from `prepare_artifact`.
     """
+    _require_meant(model, cache, timeout_s)
     name = _stream_name(model.digest, source)
     found = cache.find(name.key())
     if found is not None:
@@ -327,22 +333,42 @@ def _isa(engine: Backend, isa: frozenset[str]) -> tuple[str, ...]:
 
 
 def reference_notes(model: ResolvedModel, cache: ArtifactCache) -> tuple[str, ...]:
-    """What the model's reference shows of its weights, as sentences; nothing where it is not in the cache."""
+    """Read what the model's reference shows of its weights, as sentences; nothing where none is in the cache.
+
+    Raises:
+        ModelError: some are left over, and the study does not say that they may be.
+    """
     found = None if model.kind == "fake" else cache.find(_reference_name(model).key())
-    return () if found is None else read_notes(found.directory)
+    if found is None:
+        return ()
+    refuse_noted(model.path or model.source, found.directory, model.class_head)
+    return read_notes(found.directory)
 
 
 def _reference_name(model: ResolvedModel) -> ArtifactName:
     return ArtifactName(model.digest, REFERENCE, "fp32", package_versions(reference_packages(model)))
 
 
+def _require_meant(model: ResolvedModel, cache: ArtifactCache, timeout_s: float) -> None:
+    """Refuse a model with weights left over where the study does not say that they may be.
+
+    All that is made of it may be in the cache: a study that says so has the same model.
+
+    Raises:
+        ModelError: there are some, or the model cannot be loaded at all.
+    """
+    if model.kind in ("path", "hf") and model.path is not None and model.class_head is None:
+        _prepare_reference(model, cache, timeout_s)
+
+
 def _prepare_reference(model: ResolvedModel, cache: ArtifactCache, timeout_s: float) -> Artifact:
     name = _reference_name(model)
     found = cache.find(name.key())
-    if found is not None:
-        return found
-    _require_files(model)
-    return make_once(name, model, {"model": model_to_json(model)}, cache, timeout_s)
+    if found is None:
+        _require_files(model)
+        found = make_once(name, model, {"model": model_to_json(model)}, cache, timeout_s)
+    refuse_noted(model.path or model.source, found.directory, model.class_head)
+    return found
 
 
 def _require_files(model: ResolvedModel) -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 Shape = tuple[int, int]
 """Of a request: `(batch, tokens)`."""
 
+MOST_ALONE = 8
+"""Shapes of request that something is made for alone: each of them is tried with the model itself."""
+
 
 @dataclass(frozen=True)
 class EngineReport:
@@ -215,6 +218,10 @@ class ExportsForShapes(Protocol):
         """Write what `Backend.prepare` does for a transformers folder, or what holds for these shapes alone.
 
         Which of them it is stands in the `autotune.model.exported.Export` that is written beside it.
+
+        Args:
+            shapes: of the requests to come; where they are more than `MOST_ALONE`, nothing may be made that
+                holds for them alone.
 
         Raises:
             UnsupportedError: as from `Backend.prepare`.

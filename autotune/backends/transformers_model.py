@@ -13,7 +13,14 @@ from typing import Any
 from autotune.backends.sentence_model import with_modules
 from autotune.backends.words import first_line
 from autotune.errors import ModelError
-from autotune.model.heads import has_head, left_over, left_over_in_words, named_class, refuse_left_over
+from autotune.model.heads import (
+    LeftOver,
+    has_head,
+    left_over,
+    named_class,
+    refuse_left_over,
+    write_left_over,
+)
 from autotune.spec.model_source import Head
 
 OFFLINE_AND_QUIET = {
@@ -137,9 +144,10 @@ def import_checkpoint(source: Path, directory: Path, head: Head | None) -> tuple
     except Exception as error:
         raise cannot_load(source, error) from error
     _refuse_missing_weights(source, loading)
-    unused, used_by = left_over(loading["unexpected_keys"]), type(model).__name__
+    used_by = type(model).__name__
+    left = LeftOver(left_over(loading["unexpected_keys"]), used_by, named_class(config))
     if head is None:
-        refuse_left_over(source, unused, used_by, config)
+        refuse_left_over(source, left)
     notes = []
     if config.get("auto_map"):
         model.config.auto_map = None  # so that nothing that loads it goes by that
@@ -147,9 +155,10 @@ def import_checkpoint(source: Path, directory: Path, head: Head | None) -> tuple
             f"config.json names code of its own (auto_map), which is not run: served is {used_by} of"
             " transformers"
         )
-    if unused:
-        notes.append(f"{left_over_in_words(unused)} of the model are not served: {used_by} does not use them")
     model.save_pretrained(directory, max_shard_size="1000GB")
+    if left.names:
+        notes.append(f"{left.in_words} of the model are not served: {used_by} does not use them")
+        write_left_over(directory, left)
     return tuple(notes)
 
 

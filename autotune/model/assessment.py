@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -52,8 +52,8 @@ class Assessment:
         inputs: what both answered to: `texts` of the study, `random` tokens; `none` of a fake model, which
             computes nothing that could be compared.
         sequences: how many.
-        fault: why the answers cannot be compared; empty where they can, as they are below; then the rest is
-            None.
+        fault: why the answers cannot be used, whatever a study allows; empty where they may be. Where they
+            cannot be compared at all, the rest is None.
         cosine: similarity to the reference's answers: the mean over sequences; where an answer is one number
             for each class, whose own cosine is little more than its sign, that of all answers as one vector.
         least_cosine: of one sequence's answer.
@@ -105,6 +105,19 @@ def shortfalls(assessment: Assessment, limits: Quality) -> Iterator[str]:
         change = f"{scored.reference:.4f}{whose} -> {scored.value:.4f}"
         limit = f"quality.max_drop {limits.max_drop:g}"
         yield f"{scored.metric} {change} on {scored.rows} rows, a drop of {scored.drop:.4f}, above {limit}"
+
+
+def held_to_fp32(assessment: Assessment, least_cosine: float) -> Assessment:
+    """Give the same, with a fault where answers at fp32 are not the reference's: no study allows that.
+
+    Args:
+        least_cosine: of the mean over sequences; answers with less differ by more than rounding.
+    """
+    cosine = assessment.cosine
+    if cosine is None or cosine >= least_cosine:
+        return assessment
+    fault = f"cosine {cosine:.5f} at fp32, where the model's own answers have at least {least_cosine:g}"
+    return replace(assessment, fault=fault)
 
 
 def refuse_void_limits(assessment: Assessment, limits: Quality) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,30 @@ WITHOUT_EFFECT = re.compile(r"(.*\.)?(pooler\..*|position_ids|inv_freq|masked_bi
 """Weights that decide no answer where nothing uses them: poolers, which we never ask, and constants."""
 
 MOST_NAMED = 3
+
+LEFT_OVER_FILE = "left_over.json"
+
+
+@dataclass(frozen=True)
+class LeftOver:
+    """Weights of a checkpoint that the class which is served does not use.
+
+    Attributes:
+        names: as `left_over` gives them.
+        used_by: the class that uses the others.
+        named: the class that the configuration names, if it names one.
+    """
+
+    names: tuple[str, ...]
+    used_by: str
+    named: str | None
+
+    @property
+    def in_words(self) -> str:
+        """How many weights, and the first of them."""
+        more = ", ..." if len(self.names) > MOST_NAMED else ""
+        count = "1 weight" if len(self.names) == 1 else f"{len(self.names)} weights"
+        return f"{count} ({', '.join(self.names[:MOST_NAMED])}{more})"
 
 
 def named_class(config: Mapping[str, Any]) -> str | None:
@@ -53,30 +79,38 @@ def left_over(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if not WITHOUT_EFFECT.fullmatch(name)))
 
 
-def refuse_left_over(source: Path, names: Sequence[str], used_by: str, config: Mapping[str, Any]) -> None:
+def refuse_left_over(source: Path | str, left: LeftOver) -> None:
     """Refuse weights that nothing uses, as they are answers that the user waits for in vain.
-
-    Args:
-        names: as `left_over` gives them.
-        used_by: the class that uses the others.
 
     Raises:
         ModelError: there are some.
     """
-    if not names:
+    if not left.names:
         return
-    named = named_class(config)
-    foreign = f"; config.json names {named}" if named and named != used_by else ""
+    foreign = f"; config.json names {left.named}" if left.named and left.named != left.used_by else ""
     raise ModelError(
-        f"{source} has {left_over_in_words(names)} that {used_by} does not use{foreign}",
+        f"{source} has {left.in_words} that {left.used_by} does not use{foreign}",
         remedy="write into the study `head: none` to serve the encoder without them, or `head: pooling` for"
         " sentence embeddings, or name under `architectures` in config.json the class of transformers that"
         " uses them",
     )
 
 
-def left_over_in_words(names: Sequence[str]) -> str:
-    """How many weights are left over, and the first of them."""
-    more = ", ..." if len(names) > MOST_NAMED else ""
-    count = "1 weight" if len(names) == 1 else f"{len(names)} weights"
-    return f"{count} ({', '.join(names[:MOST_NAMED])}{more})"
+def write_left_over(directory: Path, left: LeftOver) -> None:
+    """Write `left_over.json` into a model's reference: other studies have that too; see `refuse_noted`."""
+    (directory / LEFT_OVER_FILE).write_text(json.dumps(asdict(left)) + "\n")
+
+
+def refuse_noted(source: Path | str, directory: Path, head: Head | None) -> None:
+    """Refuse weights that nothing uses, as `directory` notes them, unless the study says that they may be.
+
+    Args:
+        directory: of the model's reference, which a study may have made that says so.
+
+    Raises:
+        ModelError: there are some, and it does not.
+    """
+    file = directory / LEFT_OVER_FILE
+    if head is None and file.is_file():
+        stated = json.loads(file.read_bytes())
+        refuse_left_over(source, LeftOver(tuple(stated["names"]), stated["used_by"], stated["named"]))

@@ -1,13 +1,15 @@
 """Goes made-up ways of export with a small module; see `test_exporting.py`.
 
-    python exporting_child.py FOLDER
+    python exporting_child.py FOLDER [CASE]
 
-Writes FOLDER/found.json: by case the export that was taken, or the error.
+Writes FOLDER/found.json: by case the export that was taken, or the error; of all but `DEADLY`, or of one.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -58,12 +60,13 @@ class Positional(torch.nn.Module):  # type: ignore[misc]
 class Made:
     """A session over what a way wrote: the module's answers, but for what the way has fixed."""
 
-    def __init__(self, module: Positional, told: Mapping[str, Any]) -> None:
-        self.module, self.told = module, told
+    def __init__(self, module: Positional, told: Mapping[str, Any], asked: set[Shape]) -> None:
+        self.module, self.told, self.asked = module, told, asked
 
     def run(self, inputs: Mapping[str, Array]) -> Array:
         ids, mask = (inputs[name] for name in ("input_ids", "attention_mask"))
         fixed: Shape = tuple(self.told["traced"])
+        self.asked.add(ids.shape)
         if self.told["fixes"] == "batch" and len(ids) != fixed[0]:
             raise RuntimeError(f"a batch of {fixed[0]} was expected")
         with torch.no_grad():
@@ -71,6 +74,8 @@ class Made:
         if self.told["fixes"] == "tokens":  # in silence
             steps = np.arange(ids.shape[1])[:, None] * (1 / fixed[1] - 1 / ids.shape[1])
             answer = answer + steps.astype(np.float32) * mask[..., None]
+        if self.told["fixes"] == "window" and ids.shape[1] > 24:  # as a table does that was made so long
+            answer[:, 24:] = answer[:, :1]
         if self.told["fixes"] == "mask" and not mask.all():
             answer = answer[::-1]
         return answer
@@ -88,6 +93,11 @@ def write(fixes: str, module: Any, tracing: Tracing, folder: Path) -> None:
         raise ValueError("an axis cannot be left free")
     if fixes == "memory":
         raise MemoryError
+    if fixes == "process":
+        folder.joinpath("half").touch()
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if fixes == "free window":
+        fixes = "window" if tracing.free else "nothing"
     folder.joinpath("made.json").write_text(json.dumps({"traced": tracing.shape, "fixes": fixes}))
 
 
@@ -103,8 +113,19 @@ CASES: Mapping[str, Callable[[], tuple[tuple[str, ...], tuple[Shape, ...], int]]
     "long": lambda: (("tokens", "nothing"), (), 40),
     "long, batch": lambda: (("batch",), (), 40),
     "memory": lambda: (("memory", "nothing"), (), 1),
+    "window": lambda: (("window", "nothing"), ((4, 128),), 1),
+    "window, several": lambda: (("window", "nothing"), ((8, 12), (1, 300), (2, 40)), 1),
+    "window, many": lambda: (("window", "nothing"), tuple((1, tokens) for tokens in range(20, 30)), 1),
+    "window, unknown": lambda: (("window", "nothing"), (), 1),
+    "window, too many": lambda: (("window",), tuple((1, tokens) for tokens in range(20, 30)), 1),
+    "window, alone": lambda: (("window", "free window"), ((4, 128),), 1),
+    "long, own": lambda: (("nothing",), ((4, 200),), 40),
+    "process": lambda: (("fails", "process", "nothing"), (OWN,), 1),
 }
 """By name: what the ways fix in turn, the shapes of the study, and the fewest tokens that it takes."""
+
+DEADLY = ("process",)
+"""Cases that end this process."""
 
 
 def observe(folder: Path, name: str) -> dict[str, Any]:
@@ -113,11 +134,12 @@ def observe(folder: Path, name: str) -> dict[str, Any]:
     arrays = {"input_ids": "tokens", "attention_mask": "ones"}
     write_inputs(folder, InputsDescription(50, (), None, arrays))  # type: ignore[arg-type]
     made = folder / name
-    made.mkdir()
+    made.mkdir(exist_ok=True)
+    asked: set[Shape] = set()
     ways = Ways(
         "made",
         tuple(Way(kind, partial(write, kind)) for kind in kinds),
-        lambda directory: Made(module, json.loads((directory / "made.json").read_text())),
+        lambda directory: Made(module, json.loads((directory / "made.json").read_text()), asked),
     )
     try:
         export_model(ways, module, folder, made, shapes)
@@ -125,10 +147,12 @@ def observe(folder: Path, name: str) -> dict[str, Any]:
         return {"error": type(error).__name__, "words": str(error), "left": sorted(map(str, made.iterdir()))}
     export = read_export(made)
     assert export is not None
-    return {**asdict(export), "files": sorted(file.name for file in made.iterdir())}
+    files = sorted(file.name for file in made.iterdir())
+    return {**asdict(export), "files": files, "asked": sorted(asked)}
 
 
 if __name__ == "__main__":
     torch.manual_seed(0)
     area = Path(sys.argv[1])
-    (area / "found.json").write_text(json.dumps({name: observe(area, name) for name in CASES}))
+    names = sys.argv[2:] or [name for name in CASES if name not in DEADLY]
+    (area / "found.json").write_text(json.dumps({name: observe(area, name) for name in names}))

@@ -17,6 +17,7 @@ import pytest
 
 from autotune.backends.ending import reply_of
 from autotune.backends.preparation import prepare_calibration
+from autotune.backends.trying import LONGEST_WAY_S
 from autotune.cli import exits
 from autotune.errors import MemoryShortageError, ModelError, PreparationError
 from autotune.model.cache import ArtifactCache
@@ -94,11 +95,49 @@ class Backend:
 """A backend that prepares fake models as their files tell it to."""
 
 
+WAYS = '''
+import json, os, time
+from autotune.backends.trying import given_up, trying
+
+class Backend:
+    name = "wanderer"
+    precisions = ("fp32",)
+    packages = ("wanderer",)
+    install_hint = "pip install wanderer"
+
+    def unsupported(self, precision, isa, model_kind):
+        return None
+
+    def environment(self, threads):
+        return {}
+
+    def prepare(self, model, precision, directory):
+        """Tries the ways that the model file names, and does what it says of each."""
+        failed = given_up(directory)
+        (model.path.parent / f"prepared-by-{os.getpid()}").touch()
+        for way, does in json.loads(model.path.read_text()).items():
+            if way in failed:
+                continue
+            with trying(directory, failed, way, longest_s=1):
+                (directory / way).touch()
+                if does == "hang":
+                    time.sleep(60)
+                elif does:
+                    os.kill(os.getpid(), does)
+            (directory / "failed.json").write_text(json.dumps(failed))
+            return
+
+    def load(self, directory, precision, threads):
+        raise AssertionError("nobody loads it")
+'''
+"""A backend that tries ways as those of export are tried."""
+
+
 class Host:
     """Starts processes that prepare a model whose file says what the engine does."""
 
-    def __init__(self, folder: Path, plugins: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, plugins: Path, backend: str = "slowpoke") -> None:
+        self.folder, self.backend = folder, backend
         self.cache = folder / "cache"
         self.model = folder / "model.json"
         self.environment = {**os.environ, "PYTHONPATH": str(plugins), "AUTOTUNE_CACHE": str(self.cache)}
@@ -107,7 +146,8 @@ class Host:
         self, timeout_s: float = 60, isa: str = "", cgroup: Path | None = None, **told: Any
     ) -> subprocess.Popen[bytes]:
         self.model.write_text(json.dumps(told))
-        arguments = [str(self.model), "slowpoke", str(timeout_s), isa, "" if cgroup is None else str(cgroup)]
+        told_cgroup = "" if cgroup is None else str(cgroup)
+        arguments = [str(self.model), self.backend, str(timeout_s), isa, told_cgroup]
         return subprocess.Popen(
             [sys.executable, "-P", "-c", PREPARE, *arguments], env=self.environment, stdout=subprocess.PIPE
         )
@@ -319,6 +359,31 @@ def test_a_child_whose_last_words_are_of_memory_has_lacked_it(returncode: int, s
     with pytest.raises(MemoryShortageError) as caught:
         reply_of(ended, "the reference", 60, oom_killed=False)
     assert "raise the memory limit" in caught.value.remedy
+
+
+@pytest.fixture
+def wanderer(tmp_path: Path, install_backend: Callable[[str, str, str], Path]) -> Host:
+    return Host(tmp_path, install_backend("wanderer", "wanderer", WAYS), "wanderer")
+
+
+def test_a_way_that_ends_its_process_or_never_ends_is_given_up_for_the_next(wanderer: Host) -> None:
+    answer = wanderer.prepare(first=signal.SIGSEGV, second="hang", third=signal.SIGABRT, fourth=None)
+    made = Path(answer["directory"])
+    assert json.loads((made / "failed.json").read_text()) == {
+        "first": "ends its process with SIGSEGV",
+        "second": f"takes longer than {LONGEST_WAY_S} s",
+        "third": "ends its process with SIGABRT",
+    }
+    left = {file.name for file in made.iterdir()} - {"manifest.json", "inputs.json"}
+    assert left == {"failed.json", "fourth"}
+    assert len(wanderer.children()) == 4
+    assert wanderer.leftovers() == []
+
+
+def test_a_way_that_somebody_kills_is_not_given_up(wanderer: Host) -> None:
+    answer = wanderer.prepare(first=signal.SIGKILL, second=None)
+    assert "SIGKILL" in answer["text"]
+    assert len(wanderer.children()) == 1
 
 
 def test_what_is_missing_of_a_model_that_is_not_here_is_said_to_be_needed(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from autotune.model.assessment import (
     EXEMPT,
     Assessment,
     LabelledScore,
+    held_to_fp32,
     limits_in_words,
     read_assessment,
     refuse_void_limits,
@@ -40,6 +41,20 @@ def test_a_file_that_is_no_assessment_is_refused(tmp_path: Path) -> None:
 def test_a_drop_of_as_much_as_is_allowed_is_allowed() -> None:
     at_the_limit = replace(NEAR, labelled=replace(SCORED, value=0.89))
     assert list(shortfalls(at_the_limit, Quality(data=DataFile(path="a"), metric="f1", max_drop=0.01))) == []
+
+
+@pytest.mark.parametrize("cosine", [0.9998, 0.9])
+def test_at_fp32_no_limit_of_a_study_allows_other_answers(cosine: float) -> None:
+    wrong = held_to_fp32(replace(NEAR, cosine=cosine), 0.99999)
+    (found,) = shortfalls(wrong, Quality(cosine=0.5))
+    assert found == f"cosine {cosine:.5f} at fp32, where the model's own answers have at least 0.99999"
+
+
+@pytest.mark.parametrize(
+    "assessment", [replace(NEAR, cosine=0.999995), EXEMPT, Assessment("random", 32, fault="none is there")]
+)
+def test_what_is_right_at_fp32_or_cannot_be_compared_is_left_as_it_is(assessment: Assessment) -> None:
+    assert held_to_fp32(assessment, 0.99999) == assessment
 
 
 def test_a_limit_on_what_the_answers_do_not_have_is_refused() -> None:

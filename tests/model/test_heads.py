@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import ModelError, StudyFileError
-from autotune.model.heads import has_head, left_over
+from autotune.model.heads import LeftOver, has_head, left_over, refuse_noted, write_left_over
 from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.spec.load import load_study
 from autotune.spec.model_source import Head
@@ -59,6 +59,15 @@ def test_heads_are_told_by_the_names_of_classes() -> None:
 def test_what_decides_no_answer_is_not_left_over() -> None:
     harmless = ["bert.pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids", "rotary.inv_freq"]
     assert left_over([*harmless, "slot.weight", "cls.bias"]) == ("cls.bias", "slot.weight")
+
+
+def test_what_one_study_has_allowed_is_refused_to_one_that_does_not_say_so(tmp_path: Path) -> None:
+    refuse_noted("path:whole", tmp_path, None)
+    write_left_over(tmp_path, LeftOver(("a.bias", "b.bias"), "BertModel", "JointBERT"))
+    for head in ("auto", "none", "pooling"):
+        refuse_noted("path:joint", tmp_path, head)
+    with pytest.raises(ModelError, match=r"path:joint has 2 weights \(a.bias, b.bias\) .* names JointBERT"):
+        refuse_noted("path:joint", tmp_path, None)
 
 
 def test_a_study_says_what_is_served(tmp_path: Path) -> None:
