@@ -19,7 +19,7 @@ from autotune.backends.preparation import (
 )
 from autotune.backends.protocol import Shape
 from autotune.backends.registry import get_backend
-from autotune.changes import Changes, as_asked
+from autotune.changes import Changes
 from autotune.errors import (
     CacheError,
     ChangedFileError,
@@ -169,7 +169,7 @@ class Bench:
                     unprepared()
                 is_short = isinstance(error, MemoryShortageError)
                 kind = FailureKind.OUT_OF_MEMORY if is_short else FailureKind.CRASH
-                return Failure(kind, error.in_one_line)
+                return Failure(kind, error.in_one_line, may_pass=True)
             if refusal:
                 return Failure(FailureKind.WRONG_OUTPUT, refusal, pair_wide=configuration.is_plain)
             rest_fork_server(self.setup.machine.memory_limit_bytes)
@@ -187,7 +187,7 @@ class Bench:
                 demand=self._demand(configuration),
                 correction=correction,
             )
-            result = as_asked(launch)
+            result = self.changes.as_asked(launch)
         return self._remembered(configuration, result)
 
     def confirm(self, entrant: Entrant) -> TrialResult:
@@ -212,7 +212,7 @@ class Bench:
                 watch=self.watch,
                 demand=self._demand(entrant.configuration),
             )
-            result = as_asked(launch)
+            result = self.changes.as_asked(launch)
         return self._remembered(entrant.configuration, result)
 
     def _demand(self, configuration: Configuration) -> Demand | None:
@@ -292,12 +292,13 @@ class Bench:
         """Why a configuration that was measured once may not be chosen for its answers; empty if it may.
 
         Raises:
-            CacheError: the cache is unusable, which says nothing of the configuration.
+            CacheError, MemoryShortageError: the cache is unusable, or memory short, which says nothing of the
+                configuration.
             ModelError, StudyFileError: a model of the study cannot be run, or compared with.
         """
         try:
             return self.variant_refusal(configuration.model) or self.refusal(configuration)
-        except CacheError:
+        except (CacheError, MemoryShortageError):
             raise
         except (UnsupportedError, PreparationError) as error:
             return error.in_one_line

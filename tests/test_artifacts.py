@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,18 @@ import pytest
 
 from autotune.artifacts import EACH_BYTES, MOST_AT_ONCE, Artifacts, at_once
 from autotune.backends.preparation import end_fork_server
+from autotune.errors import MemoryShortageError
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
+from autotune.measuring import Bench
+from autotune.placement.placement import Command
 from autotune.preflight import Setup, set_up, survey
 from autotune.report.progress import Observer
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.study import StudySpec
+from autotune.trial.measurement import Failure, FailureKind
+
+EXPORTED, QUANTISED = (Prepared("", "onnxruntime", one) for one in ("fp32", "int8-dynamic"))
 
 
 def two_cores(machine: Machine) -> Machine:
@@ -42,6 +49,10 @@ def server() -> Iterator[None]:
     end_fork_server()
 
 
+def configuration(one: Prepared) -> Configuration:
+    return Configuration(1, 1, "close", "0", False, one.backend, one.precision)
+
+
 def test_as_many_looks_are_built_at_once_as_have_a_core_and_memory() -> None:
     machine = two_cores(read_machine())
     assert at_once(machine) == 2
@@ -58,7 +69,33 @@ def test_as_many_looks_are_built_at_once_as_have_a_core_and_memory() -> None:
 @pytest.mark.engines
 @pytest.mark.usefixtures("server")
 def test_what_others_are_made_from_is_ready_with_them(setup: Setup) -> None:
-    exported, quantised = (Prepared("", "onnxruntime", one) for one in ("fp32", "int8-dynamic"))
     artifacts = Artifacts(setup, Observer())
-    artifacts.get(Configuration(1, 1, "close", "0", False, *quantised[1:3]), ())
-    assert artifacts.ready == {exported, quantised}
+    artifacts.get(configuration(QUANTISED), ())
+    assert artifacts.ready == {EXPORTED, QUANTISED}
+
+
+class Short(Bench):
+    """A bench on which memory is short for whatever is prepared."""
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Whatever machine this is."""
+        yield
+
+    def commands(self, configuration: Configuration) -> tuple[Command, ...]:  # noqa: ARG002
+        raise MemoryShortageError("no memory")
+
+    def refusal(self, configuration: Configuration) -> str:  # noqa: ARG002
+        raise MemoryShortageError("no memory")
+
+
+def test_want_of_memory_in_preparing_says_nothing_of_a_configuration(setup: Setup) -> None:
+    result = Short(setup, Observer()).search(
+        configuration(EXPORTED), rival=None, max_measuring_s=None, unprepared=lambda: None
+    )
+    assert result == Failure(FailureKind.OUT_OF_MEMORY, "no memory", may_pass=True)
+
+
+def test_want_of_memory_makes_nothing_unfit_that_was_measured(setup: Setup) -> None:
+    with pytest.raises(MemoryShortageError):
+        Short(setup, Observer()).unfit(configuration(EXPORTED))
