@@ -43,6 +43,23 @@ class Changes:
                 remedy=REMEDY,
             )
 
+    def as_asked(self, launch: Callable[[], TrialResult]) -> TrialResult:
+        """Launch, and once more where that failed on other cpus than it was asked to have.
+
+        A cpuset that shrinks and is as before when the launch ends leaves other masks behind, and no other
+        trace: those that workers report, or had when they ended.
+
+        Raises:
+            ChangedMachineError: the machine is another one now.
+        """
+        result = launch()
+        if not isinstance(result, Failure):
+            return result
+        if result.kind != FailureKind.PLACEMENT and not result.may_pass:
+            return result
+        self.refuse()
+        return launch()
+
     def _of_machine(self) -> Sequence[str]:
         try:
             allowance = read_allowance()
@@ -59,13 +76,3 @@ class Changes:
     def _of_versions(self) -> Sequence[str]:
         now = study_versions(self.setup.spec, self.setup.engines, self.setup.space)
         return version_differences(self.setup.versions, now)
-
-
-def as_asked(launch: Callable[[], TrialResult]) -> TrialResult:
-    """What a launch gives; one whose workers found themselves elsewhere than asked is repeated once.
-
-    A cpuset that shrinks and is as before when the launch ends leaves other masks behind, and no other trace.
-    """
-    result = launch()
-    is_misplaced = isinstance(result, Failure) and result.kind == FailureKind.PLACEMENT
-    return launch() if is_misplaced else result

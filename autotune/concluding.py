@@ -269,9 +269,9 @@ def conditions_of(results: Sequence[TrialResult], spec: StudySpec) -> dict[str, 
 
 
 def _search_warnings(records: Sequence[TrialRecord]) -> Iterator[str]:
-    baseline = next((record for record in records if record.baseline), None)
-    if baseline is not None and isinstance(baseline.result, Failure):
-        yield f"The baseline failed ({_words(baseline.result)}), so there is no gain to report."
+    baselines = [record.result for record in records if record.baseline]
+    if baselines and all(isinstance(result, Failure) for result in baselines):
+        yield f"The baseline failed ({_words(baselines[-1])}), so there is no gain to report."
     disturbed = [record for record in records if is_disturbed(record.result)]
     measured = {record.configuration for record in records if record.score is not None}
     missing = {record.configuration for record in disturbed} - measured

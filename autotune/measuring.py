@@ -19,7 +19,7 @@ from autotune.backends.preparation import (
 )
 from autotune.backends.protocol import Shape
 from autotune.backends.registry import get_backend
-from autotune.changes import Changes, as_asked
+from autotune.changes import Changes
 from autotune.errors import (
     CacheError,
     ChangedFileError,
@@ -156,8 +156,7 @@ class Bench:
             try:
                 if unfit := self.variant_refusal(configuration.model):
                     return Failure(FailureKind.WRONG_OUTPUT, unfit, model_wide=True)
-                with self.artifacts.beside({one.prepared: partial(self.commands, one) for one in ahead}):
-                    commands = self.commands(configuration)
+                commands = self._prepared(configuration, ahead)
                 # Comparing takes every core.
                 refusal = self.refusal(configuration)
             except UnsupportedError as error:
@@ -173,7 +172,7 @@ class Bench:
                     unprepared()
                 is_short = isinstance(error, MemoryShortageError)
                 kind = FailureKind.OUT_OF_MEMORY if is_short else FailureKind.CRASH
-                return Failure(kind, error.in_one_line)
+                return Failure(kind, error.in_one_line, may_pass=True)
             if refusal:
                 return Failure(FailureKind.WRONG_OUTPUT, refusal, pair_wide=configuration.is_plain)
             rest_fork_server(self.setup.machine.memory_limit_bytes)
@@ -191,7 +190,7 @@ class Bench:
                 demand=self._demand(configuration),
                 correction=correction,
             )
-            result = as_asked(launch)
+            result = self.changes.as_asked(launch)
         return self._remembered(configuration, result)
 
     def confirm(self, entrant: Entrant) -> TrialResult:
@@ -216,7 +215,7 @@ class Bench:
                 watch=self.watch,
                 demand=self._demand(entrant.configuration),
             )
-            result = as_asked(launch)
+            result = self.changes.as_asked(launch)
         return self._remembered(entrant.configuration, result)
 
     def _demand(self, configuration: Configuration) -> Demand | None:
@@ -230,6 +229,17 @@ class Bench:
         if isinstance(result, Measurement) and result.rates and kept_step(result).met:
             self.rates[configuration] = kept_step(result).rate_per_s
         return result
+
+    def _prepared(self, configuration: Configuration, ahead: Iterable[Configuration]) -> tuple[Command, ...]:
+        """Prepare it beside what comes next, or alone where memory is short for all; give what starts it."""
+        jobs = {one.prepared: partial(self.commands, one) for one in ahead}
+        try:
+            with self.artifacts.beside(jobs):
+                return self.commands(configuration)
+        except MemoryShortageError:
+            if not jobs:
+                raise
+        return self.commands(configuration)
 
     def commands(self, configuration: Configuration) -> tuple[Command, ...]:
         """What starts a configuration; its artifact is prepared where it is not in the cache.
@@ -296,12 +306,13 @@ class Bench:
         """Why a configuration that was measured once may not be chosen for its answers; empty if it may.
 
         Raises:
-            CacheError: the cache is unusable, which says nothing of the configuration.
+            CacheError, MemoryShortageError: the cache is unusable, or memory short, which says nothing of the
+                configuration.
             ModelError, StudyFileError: a model of the study cannot be run, or compared with.
         """
         try:
             return self.variant_refusal(configuration.model) or self.refusal(configuration)
-        except CacheError:
+        except (CacheError, MemoryShortageError):
             raise
         except (UnsupportedError, PreparationError) as error:
             return error.in_one_line

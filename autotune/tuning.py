@@ -39,7 +39,6 @@ TRIAL_SHARE, LONG_TRIAL_SHARE = 0.02, 0.1
 """Longest measuring time of one trial of the search, as a share of the budget's minutes; the second where
 many requests are needed: for a percentile, or to find a rate. What the study asks for is always measured."""
 
-
 MOST_NAMED = 5
 """Of what would not have fitted so many are named, the most promising."""
 
@@ -74,8 +73,8 @@ def tune(
 ) -> Plan:
     """Measure configurations until the budget or the space is used up, confirm the best, and store the plan.
 
-    A study of that name in the store is resumed: finished trials count towards `budget.trials` and are
-    never repeated, but for those that were disturbed; `budget.minutes` counts from this call.
+    A study of that name in the store is resumed: finished trials count towards `budget.trials` and are never
+    repeated, but for the disturbed and those whose reason to fail may pass; minutes count from this call.
 
     Args:
         study: a study file, or its values.
@@ -243,8 +242,8 @@ class _Run:
         return plan.quality is not None and plan.created_s >= self._searched_s()
 
     def _searched_s(self) -> float:
-        """When the last trial ended, in Unix time."""
-        return max((record.ended_s for record in self.records), default=0.0)
+        """When the last trial ended that says anything, in Unix time."""
+        return max((record.ended_s for record in self.records if not record.may_pass), default=0.0)
 
     def _record(self, proposal: Proposal) -> TrialRecord:
         spec, configuration = self.setup.spec, proposal.configuration
@@ -309,6 +308,9 @@ class _Run:
         self._mind_the_time()
         if is_left:
             return "what is left of the search's part of the budget is too short to prepare another engine"
+        if any(record.may_pass for record in self.records[self.resumed_with :]):
+            reason = "what failed for a reason that may pass: the same command tries that again"
+            return f"every configuration has been tried, but for {reason}"
         return "every configuration has been tried"
 
     def _has_all_trials(self) -> bool:

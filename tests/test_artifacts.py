@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -15,10 +16,13 @@ from autotune.backends.preparation import end_fork_server
 from autotune.errors import MemoryShortageError, UnsupportedError
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
+from autotune.measuring import Bench
+from autotune.placement.placement import Command
 from autotune.preflight import Setup, set_up, survey
 from autotune.report.progress import Observer
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.study import StudySpec
+from autotune.trial.measurement import Failure, FailureKind
 
 FIRST, SECOND, THIRD = (Prepared("", "pytorch", one) for one in ("fp32", "bf16", "int8-dynamic"))
 
@@ -174,3 +178,53 @@ def test_what_others_are_made_from_is_ready_with_them(setup: Setup) -> None:
     artifacts = Artifacts(setup, Observer())
     artifacts.get(configuration(quantised), ())
     assert artifacts.ready == {exported, quantised}
+
+
+@dataclass
+class Short(Bench):
+    """A bench on which memory is short for the first preparations; the engine refuses the next."""
+
+    shortages: int = 1
+    asked: list[Prepared] = field(default_factory=list)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Whatever machine this is."""
+        yield
+
+    def commands(self, configuration: Configuration) -> tuple[Command, ...]:
+        self.asked.append(configuration.prepared)
+        if len(self.asked) <= self.shortages:
+            raise MemoryShortageError("no memory")
+        raise UnsupportedError("no such operator")
+
+    def refusal(self, configuration: Configuration) -> str:  # noqa: ARG002
+        raise MemoryShortageError("no memory")
+
+    def search_for(self, one: Prepared, *ahead: Prepared) -> Failure:
+        result = self.search(
+            configuration(one),
+            rival=None,
+            max_measuring_s=None,
+            unprepared=lambda: None,
+            ahead=[configuration(other) for other in ahead],
+        )
+        assert isinstance(result, Failure)
+        return result
+
+
+def test_what_lacked_memory_beside_others_is_prepared_alone(setup: Setup) -> None:
+    bench = Short(setup, Observer(), shortages=2)
+    assert bench.search_for(FIRST, SECOND) == Failure(FailureKind.UNSUPPORTED, "no such operator")
+    assert sorted(bench.asked) == sorted((FIRST, FIRST, SECOND))
+
+
+def test_want_of_memory_alone_says_nothing_of_a_configuration(setup: Setup) -> None:
+    bench = Short(setup, Observer())
+    assert bench.search_for(FIRST) == Failure(FailureKind.OUT_OF_MEMORY, "no memory", may_pass=True)
+    assert bench.asked == [FIRST]
+
+
+def test_want_of_memory_makes_nothing_unfit_that_was_measured(setup: Setup) -> None:
+    with pytest.raises(MemoryShortageError):
+        Short(setup, Observer()).unfit(configuration(FIRST))

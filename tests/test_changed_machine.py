@@ -195,10 +195,27 @@ def test_what_ran_while_the_cpuset_shrank_is_not_kept_whether_it_was_measured_or
 
 
 @pytest.mark.slow
-def test_workers_that_a_cpuset_has_displaced_before_it_was_back_are_launched_again(folder: Folder) -> None:
-    folder.meddle("displace")
+@pytest.mark.parametrize("order", ["displace", "displace, crash"])
+def test_workers_that_a_cpuset_has_displaced_before_it_was_back_are_launched_again(
+    folder: Folder, order: str
+) -> None:
+    folder.meddle(order)
     folder.tune()
     assert [one for one in folder.trials() if isinstance(one.result, Failure)] == []
+
+
+@pytest.mark.slow
+def test_what_failed_displaced_again_and_again_is_tried_again_by_the_next_call(folder: Folder) -> None:
+    folder.meddle("displace, crash, always")
+    assert "the same command tries that again" in folder.tune()
+    (failed,) = two_threads(folder.trials())
+    assert isinstance(failed.result, Failure)
+    assert (failed.result.kind, failed.may_pass) == (FailureKind.CRASH, True)
+    (folder.plugins / "meddle").unlink()
+    folder.tune()
+    first, second = two_threads(folder.trials())
+    assert first == failed
+    assert second.score is not None
 
 
 @pytest.mark.slow

@@ -90,6 +90,10 @@ class Backend(FakeBackend):
         return session
 '''
 WITHOUT_MEMORY = SLOW_TO_PREPARE.replace("time.sleep(3)", "raise MemoryError")
+BESIDE_A_NEIGHBOUR = SLOW_TO_PREPARE.replace("import time", "from pathlib import Path").replace(
+    "time.sleep(3)",
+    "if (Path(__file__).parent / 'neighbour').exists():\n            raise MemoryError",
+)
 ON_ONE_CPU = (
     "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); os.execv(sys.argv[2], sys.argv[2:])"
 )
@@ -304,6 +308,30 @@ def test_want_of_memory_while_preparing_is_told_as_that(
     assert [getattr(result, "kind", None) for result in failed] == [FailureKind.OUT_OF_MEMORY]
     assert "out_of_memory" in err
     assert "not enough memory to prepare fake:model.json" in err
+
+
+@pytest.mark.slow
+def test_what_a_neighbour_left_no_memory_to_prepare_is_tried_again_when_it_has_gone(
+    folder: Folder, install_backend: Callable[[str, str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugins = install_backend("slow", "slow", BESIDE_A_NEIGHBOUR)
+    monkeypatch.setenv("PYTHONPATH", str(plugins))
+    (plugins / "neighbour").touch()
+    folder.write(search={**STUDY["search"], "backends": ["slow"]})
+    _, err = folder.tune_apart()
+    _, failed = folder.trials()
+    assert isinstance(failed.result, Failure)
+    assert (failed.result.kind, failed.may_pass) == (FailureKind.OUT_OF_MEMORY, True)
+    assert "but for what failed for a reason that may pass: the same command tries that again" in err
+    plan = folder.plan()
+    folder.tune_apart()
+    assert [trial.may_pass for trial in folder.trials()] == [False, True, True]
+    assert folder.plan() == plan, "nothing was learned, so that nothing is confirmed anew"
+    (plugins / "neighbour").unlink()
+    folder.tune_apart()
+    measured = {trial.configuration for trial in folder.trials() if trial.score is not None}
+    assert failed.configuration in measured
+    assert len(measured) == 4, "the baseline, and all that has one thread or two"
 
 
 def test_json_prints_the_stored_plan_and_nothing_else_on_stdout(begun: Folder) -> None:

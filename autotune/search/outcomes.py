@@ -18,6 +18,8 @@ PAIR_WIDE = "pair_wide"
 """User attribute, true, of a failed trial that speaks for all that runs what is prepared for it."""
 MODEL_WIDE = "model_wide"
 """User attribute, true, of a failed trial that speaks for all of its model."""
+MAY_PASS = "may_pass"
+"""User attribute, true, of a failed trial that says nothing of its configuration: its reason may pass."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class Outcomes:
           is dropped everywhere. Where a variant of the model itself is refused, it is dropped with every
           engine.
         - `out_of_memory` at n instances: n or more instances of the same are dropped.
-        - `disturbed` says nothing of the configuration: it may be tried again.
+        - `disturbed` says nothing of the configuration, nor does a failure whose reason may pass, such
+          as want of memory in preparing, which other programs may have held: it may be tried again.
         - Every other failure speaks for its own configuration alone, as does every one of a configuration
           with knobs that are turned when it is loaded.
         """
@@ -107,10 +110,9 @@ def configuration_of(trial: FrozenTrial) -> Configuration:
 def _is_answer(trial: FrozenTrial) -> bool:
     if trial.state == TrialState.COMPLETE:
         return True
-    return trial.state == TrialState.FAIL and trial.user_attrs.get(FAILURE) not in (
-        None,
-        FailureKind.DISTURBED,
-    )
+    attributes = trial.user_attrs
+    is_told = trial.state == TrialState.FAIL and attributes.get(FAILURE) not in (None, FailureKind.DISTURBED)
+    return is_told and not attributes.get(MAY_PASS)
 
 
 def _speaks_for_model(trial: FrozenTrial) -> bool:

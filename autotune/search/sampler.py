@@ -75,6 +75,7 @@ class LegalSampler(BaseSampler):
         self._answered: tuple[_Question, tuple[Configuration, ...]] | None = None
         self._turns_knobs = False
         self._dropped: set[Prepared] = set()
+        self._put_off: set[Configuration] = set()
         self._disturbed: Counter[Configuration] = Counter()
 
     def rank_by(self, prospects: Prospects) -> None:
@@ -96,6 +97,10 @@ class LegalSampler(BaseSampler):
     def drop(self, configuration: Configuration) -> None:
         """Propose what is prepared for it no more while this sampler lives."""
         self._dropped.add(configuration.prepared)
+
+    def put_off(self, configuration: Configuration) -> None:
+        """Propose it no more while this sampler lives: why it failed may pass, but not so soon."""
+        self._put_off.add(configuration)
 
     def turn_knobs(self, *, now: bool) -> None:
         """Begin the second stage, however few trials the first has had; or leave it to their number."""
@@ -162,7 +167,8 @@ class LegalSampler(BaseSampler):
         return second.moves(goodness, may_be_turned)
 
     def _may_propose(self, one: Configuration) -> bool:
-        return one.prepared not in self._dropped and self._disturbed[one] < ATTEMPTS
+        is_left_out = one.prepared in self._dropped or one in self._put_off
+        return not is_left_out and self._disturbed[one] < ATTEMPTS
 
     def infer_relative_search_space(
         self,

@@ -16,7 +16,7 @@ from optuna.trial import Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from autotune.errors import StoreError, StudyError
-from autotune.search.outcomes import FAILURE, MODEL_WIDE, PAIR_WIDE, configuration_of
+from autotune.search.outcomes import FAILURE, MAY_PASS, MODEL_WIDE, PAIR_WIDE, configuration_of
 from autotune.search.prospects import Prospects
 from autotune.search.resume import choice_differences
 from autotune.search.sampler import LegalSampler
@@ -80,6 +80,7 @@ class SearchStudy:
     Parameters are the fields of `Configuration`; the value is the score; limits are constraints
     (`Trial.set_constraint`), which Optuna's TPE and `best_trial` respect. A failed configuration is a FAIL
     trial with the user attribute `failure`; an interrupted one is FAIL without it and may be proposed again.
+    So may one with `may_pass`, by a later run.
     """
 
     def __init__(self, study: optuna.Study, sampler: LegalSampler) -> None:
@@ -106,16 +107,16 @@ class SearchStudy:
     def tell(self, number: int, answer: Answer) -> None:
         """Finish a trial: COMPLETE with its score and constraints, or FAIL with the failure's kind.
 
-        A disturbed one is proposed once more in this run, after everything that is new.
+        A disturbed one is proposed once more in this run, after everything that is new; one that failed for
+        a reason that may pass, by the next run alone.
         """
         trial = self._running()[number]
-        self._describe(trial, answer)
+        configuration = Configuration.from_parameters(trial.params)
+        self._finish(trial, answer)
         if isinstance(answer.result, Failure) and answer.result.kind == FailureKind.DISTURBED:
-            self._sampler.disturbed(Configuration.from_parameters(trial.params))
-        if answer.score is None:
-            self._study.tell(number, state=TrialState.FAIL)
-        else:
-            self._study.tell(number, answer.score)
+            self._sampler.disturbed(configuration)
+        elif isinstance(answer.result, Failure) and answer.result.may_pass:
+            self._sampler.put_off(configuration)
 
     def drop(self, configuration: Configuration) -> None:
         """Propose what is prepared for it no more in this run."""
@@ -166,9 +167,9 @@ class SearchStudy:
         One whose answer was kept is told so; any other is interrupted (FAIL), and its configuration may
         be run again.
         """
-        for number in self._running():
+        for number, trial in self._running().items():
             if number in answers:
-                self.tell(number, answers[number])
+                self._finish(trial, answers[number])
             else:
                 self._study.tell(number, state=TrialState.FAIL)
 
@@ -176,6 +177,13 @@ class SearchStudy:
         """The running trials by number, writable."""
         running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return {frozen.number: Trial(self._study, frozen._trial_id) for frozen in running}
+
+    def _finish(self, trial: Trial, answer: Answer) -> None:
+        self._describe(trial, answer)
+        if answer.score is None:
+            self._study.tell(trial.number, state=TrialState.FAIL)
+        else:
+            self._study.tell(trial.number, answer.score)
 
     def _describe(self, trial: Trial, answer: Answer) -> None:
         frozen = self._study.get_trials(deepcopy=False)[trial.number]
@@ -186,6 +194,8 @@ class SearchStudy:
                 trial.set_user_attr(PAIR_WIDE, True)
             if answer.result.model_wide:
                 trial.set_user_attr(MODEL_WIDE, True)
+            if answer.result.may_pass:
+                trial.set_user_attr(MAY_PASS, True)
         for name in sorted(answer.violations.keys() - frozen.constraints.keys()):
             trial.set_constraint(name, answer.violations[name])
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autotune.spec.configuration import Configuration
-from autotune.trial.measurement import TrialResult
+from autotune.trial.measurement import Failure, TrialResult
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,11 @@ class TrialRecord:
     result: TrialResult
     score: float | None
     violations: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it failed for a reason that may pass, and says nothing of its configuration."""
+        return isinstance(self.result, Failure) and self.result.may_pass
 
 
 @dataclass(frozen=True)

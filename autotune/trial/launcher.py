@@ -116,6 +116,13 @@ class Worker:
         """Whether it has ended."""
         return self._end() is not None
 
+    def mask(self) -> frozenset[int]:
+        """The cpus that it may run on, or might when it ended; none where the kernel does not tell."""
+        try:
+            return frozenset(os.sched_getaffinity(self.pid))
+        except OSError:
+            return frozenset()
+
     def _end(self) -> os.waitid_result | None:
         """How it ended, if it has; it is not reaped yet, so that its number stays its own."""
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)

@@ -33,6 +33,8 @@ class Failure:
         stderr_tail: the last bytes that the failed worker wrote to stderr, decoded.
         pair_wide: whether it speaks for every configuration that runs what is prepared for this one.
         model_wide: whether it speaks for every configuration of this variant of the model.
+        may_pass: whether it says nothing of the configuration, as its reason may be gone another time: its
+            artifact could not be prepared, or workers failed whose cpus were away for a moment.
     """
 
     kind: FailureKind
@@ -40,6 +42,7 @@ class Failure:
     stderr_tail: str = ""
     pair_wide: bool = False
     model_wide: bool = False
+    may_pass: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Conditions:
         thermal_throttles: how often a core slowed down because of heat.
         involuntary_switches, migrations: of the workers' threads; major_faults: of the workers.
         culprits: other processes that were running on the cpus, where they can be seen.
-        lost_cpus: of the instances' cpus, how many were taken away meanwhile (offline, or out of the mask).
+        lost_cpus: of the instances' cpus, how many were taken away (offline, or out of the mask).
     """
 
     window_s: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -25,6 +26,10 @@ from autotune.trial.watch import Observer, Watch
 
 _EXIT_S = 1.0
 """How long a worker that has closed its channel may take to exit."""
+
+_OF_LOST_CPUS = (FailureKind.TIMEOUT, FailureKind.CRASH, FailureKind.OUT_OF_MEMORY)
+"""Kinds of failure that may come of cpus that are taken away: `unsupported` and `wrong_output` do not,
+`placement` says so itself, and `disturbed` says nothing of the configuration anyway."""
 
 
 def run_trial(
@@ -80,9 +85,10 @@ def run_trial(
         load=load_of(configuration),
     )
     schedule = Schedule(measure.block_s, rule, started_s + measure.trial_timeout_s)
-    kills = oom_kills()
+    kills, own = oom_kills(), frozenset(os.sched_getaffinity(0))
     try:
         with _loaded(scenario, commands) as generator, launched(commands) as workers:
+            observer: Observer | None = None
             try:
                 with _observed(watch, workers, commands) as observer:
                     asked = ask(commands, configuration, scenario)
@@ -91,8 +97,12 @@ def run_trial(
                     else:
                         measurement = _measure(workers, schedule, asked, observer)
             except InstanceError as error:
+                lost = _are_displaced(workers, commands, own) or (
+                    observer is not None and observer.has_lost_cpus()
+                )
                 oom_killed = oom_kills().since(kills)
-                return _explain(error, workers, commands, measure.trial_timeout_s, oom_killed=oom_killed)
+                failure = _explain(error, workers, commands, measure.trial_timeout_s, oom_killed=oom_killed)
+                return replace(failure, may_pass=lost and failure.kind in _OF_LOST_CPUS)
     except InstanceError as error:  # a worker that could not even be started
         return _failure(error.kind, error.reason, error.instance, len(commands))
     return replace(measurement, wall_s=time.monotonic() - started_s)
@@ -137,6 +147,21 @@ def _serve(
         observer.adopt(generator.pid)
     with Exchange(channels, drains, schedule.deadline_s) as exchange:
         return conduct_server(exchange, schedule, asked, demand, generator, observer)
+
+
+def _are_displaced(workers: Sequence[Worker], commands: Sequence[Command], own: frozenset[int]) -> bool:
+    """Whether a worker may run on other cpus than it was started with, or might when it ended.
+
+    A cpuset that shrinks does that, and an ended worker's mask stays as it was. The masks come back with the
+    cpuset since Linux 6.2, and become the whole cpuset before.
+
+    Args:
+        own: the mask of this process when it started them, which unpinned ones have.
+    """
+    asked = [frozenset(command.cpus) or own for command in commands]
+    return any(
+        (mask := worker.mask()) and mask != wanted for worker, wanted in zip(workers, asked, strict=True)
+    )
 
 
 def _explain(

@@ -110,7 +110,9 @@ class Observer:
         self._own = {os.getpid(), *(() if prober is None else (prober.pid,))}
         self._before: Snapshot | None = None
         self._probe_before: Seconds = {}
-        self._allowed_before = frozenset[int]()
+        self._allowed_first = frozenset(os.sched_getaffinity(0))
+        self._away_before = frozenset[int]()
+        self._has_lost_cpus = False
 
     def adopt(self, pid: int) -> None:
         """Count a process as the trial's own that is no worker, such as a load generator."""
@@ -121,7 +123,12 @@ class Observer:
         if self._prober is not None:
             self._probe_before = self._prober.fresh()
         self._before = self._snapshot()
-        self._allowed_before = self._allowed()
+        self._away_before = self._away()
+
+    def has_lost_cpus(self) -> bool:
+        """Whether cpus of the instances are away now, or were at any look since the trial began."""
+        self._away()
+        return self._has_lost_cpus
 
     def after(self) -> Conditions:
         """Look again, and say what happened since `before`; the first thing when workers have answered."""
@@ -156,16 +163,18 @@ class Observer:
         return self._prober.judge((self._probe_before, self._prober.now()), self._cpus)
 
     def _lost_cpus(self, after: Snapshot) -> frozenset[int]:
-        """The instances' cpus that went offline since `before`, or left what this process may use.
+        """The instances' cpus that went offline since `before`, or were away then or are now.
 
         What a cpuset takes away it takes from this process too; workers' own masks are their engines' affair.
         """
         before = frozenset(after.host.cpus) if self._before is None else frozenset(self._before.host.cpus)
-        allowed = self._allowed()
-        return (before - frozenset(after.host.cpus)) | (self._allowed_before - allowed) & self._cpus
+        return (before - frozenset(after.host.cpus)) | self._away_before | self._away()
 
-    def _allowed(self) -> frozenset[int]:
-        return frozenset(os.sched_getaffinity(0))
+    def _away(self) -> frozenset[int]:
+        """The instances' cpus that this process may not use now, and might when the trial began."""
+        away = (self._allowed_first - os.sched_getaffinity(0)) & self._cpus
+        self._has_lost_cpus |= bool(away)
+        return away
 
 
 def _first_of_each_core(tree: Tree, cpus: Sequence[int]) -> list[int]:

@@ -264,6 +264,19 @@ def test_what_was_disturbed_is_tried_again_by_the_next_run() -> None:
     assert len(again) == len(set(again))
 
 
+@pytest.mark.parametrize("kind", [FailureKind.OUT_OF_MEMORY, FailureKind.CRASH, FailureKind.TIMEOUT])
+def test_what_failed_for_a_reason_that_may_pass_is_tried_again_by_the_next_run(kind: FailureKind) -> None:
+    spec, storage = a_spec(), optuna.storages.InMemoryStorage()
+    space = a_space(spec)
+    passing = Answer(Failure(kind, "because", may_pass=True), None, {})
+    first = proposals(a_study(spec, storage=storage), lambda _: passing)
+    assert len(first) == len(set(first))
+    assert set(first) == {space.baseline, *space.recipes, *space.configurations}
+    again = proposals(a_study(spec, storage=storage), all_measured(spec))
+    assert set(again) == set(first)
+    assert len(again) == len(set(again))
+
+
 def test_a_dropped_pair_is_proposed_no_more_in_this_run_but_again_in_the_next() -> None:
     spec, storage = a_spec(), optuna.storages.InMemoryStorage()
     study = a_study(spec, storage=storage)

@@ -238,6 +238,17 @@ def test_a_failure_with_knobs_speaks_for_itself_alone(kind: FailureKind) -> None
     assert study.untried() > 1
 
 
+def test_a_failure_with_knobs_that_may_pass_is_not_tried_again_in_this_run() -> None:
+    spec = a_spec(None, {"spinning": ("off",), "optimization": ("basic",)})
+    study = a_study(spec, optuna.storages.InMemoryStorage())
+    list(proposals(study, spec, 5))
+    study.turn_knobs(now=True)
+    failed = study.ask()
+    assert not failed.configuration.is_plain
+    study.tell(failed.number, Answer(Failure(FailureKind.CRASH, "because", may_pass=True), None, {}))
+    assert failed.configuration not in proposals(study, spec)
+
+
 FUSED = KnobSpace(
     {("fake", "fp32"): {"fusion": ("off", "on"), "spinning": ("on", "off")}},
     ("", "fusion=on", "fusion=on spinning=off", "spinning=off"),

@@ -155,6 +155,16 @@ def test_a_trial_that_was_kept_but_not_told_is_told_and_never_repeated(storage: 
     assert lost.configuration not in run(resumed, SPEC).values()
 
 
+def test_a_failure_that_was_kept_but_not_told_and_may_pass_is_tried_again(storage: BaseStorage) -> None:
+    lost = open_search(SPEC, a_space(), storage).ask()
+    resumed = open_search(SPEC, a_space(), storage)
+    passing = Failure(FailureKind.OUT_OF_MEMORY, "another program has it", may_pass=True)
+    resumed.settle({lost.number: Answer(passing, None, {})})
+    told = in_optuna(storage).trials[lost.number]
+    assert (told.state, told.user_attrs["failure"]) == (TrialState.FAIL, "out_of_memory")
+    assert lost.configuration in run(resumed, SPEC).values()
+
+
 def test_settling_a_study_that_ended_well_changes_nothing(storage: BaseStorage) -> None:
     study = open_search(SPEC, a_space(), storage)
     run(study, SPEC, 3)

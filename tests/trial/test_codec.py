@@ -15,7 +15,7 @@ from autotune.trial.codec import (
     measurement_from_json,
     measurement_to_json,
 )
-from autotune.trial.measurement import Failure, Measurement
+from autotune.trial.measurement import Failure, FailureKind, Measurement
 
 ASSETS = Path(__file__).with_name("assets")
 
@@ -39,6 +39,11 @@ def test_a_measurement_survives_its_document(data: st.DataObject) -> None:
 @given(st.builds(Failure))
 def test_a_failure_survives_its_document(failure: Failure) -> None:
     assert failure_from_json(through_text(failure_to_json(failure))) == failure
+
+
+def test_a_failure_of_before_reasons_could_pass_is_one_that_lasts() -> None:
+    older = {"schema": "autotune.failure/1", "kind": "out_of_memory", "reason": "full", "stderr_tail": ""}
+    assert failure_from_json(older) == Failure(FailureKind.OUT_OF_MEMORY, "full", may_pass=False)
 
 
 @pytest.mark.parametrize("document", [None, [], {}, {"schema": "autotune.measurement/99"}, "text"])

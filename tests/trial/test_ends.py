@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from autotune.testing.fake_trial import processes_of
@@ -29,14 +30,20 @@ try:
 except KeyboardInterrupt:
     print("interrupted")
     raise SystemExit(130)
-print(json.dumps([type(result).__name__, getattr(result, "kind", ""), getattr(result, "reason", "")]))
+print(json.dumps([type(result).__name__, getattr(result, "kind", ""), getattr(result, sys.argv[6], "")]))
 """
 
 
 def start_parent(
-    folder: Path, model: dict[str, Any], *, cgroup: str = "", blocks: int = 1, instances: int = 1
+    folder: Path,
+    model: dict[str, Any],
+    *,
+    cgroup: str = "",
+    blocks: int = 1,
+    instances: int = 1,
+    told: str = "reason",
 ) -> subprocess.Popen[str]:
-    arguments = [str(folder), json.dumps(model), cgroup, str(blocks), str(instances)]
+    arguments = [str(folder), json.dumps(model), cgroup, str(blocks), str(instances), told]
     return subprocess.Popen(
         [sys.executable, "-P", "-c", PARENT, *arguments], stdout=subprocess.PIPE, text=True
     )
@@ -85,6 +92,27 @@ def test_a_worker_that_is_killed_from_outside_is_a_crash(tmp_path: Path) -> None
         os.kill(worker, signal.SIGKILL)
         output, _ = parent.communicate(timeout=30)
     assert json.loads(output) == ["Failure", "crash", "was killed by SIGKILL without a result"]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cpus")
+def test_a_worker_that_ends_while_a_cpu_is_away_says_nothing_though_it_is_back_before_anybody_looks(
+    tmp_path: Path, make_cgroup: Callable[..., Path]
+) -> None:
+    first, second = sorted(os.sched_getaffinity(0))[:2]
+    both = f"{first},{second}"
+    cgroup = make_cgroup("cpuset", cpus=both)
+    (cgroup / "cpuset.mems").write_text("0")
+    with start_parent(tmp_path, {"load_s": 60.0}, cgroup=str(cgroup), told="may_pass") as parent:
+        (worker,) = workers_of(parent, tmp_path, 1)
+        parent.send_signal(signal.SIGSTOP)
+        (cgroup / "cpuset.cpus").write_text(str(first))
+        os.kill(worker, signal.SIGKILL)
+        while psutil.Process(worker).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        (cgroup / "cpuset.cpus").write_text(both)
+        parent.send_signal(signal.SIGCONT)
+        output, _ = parent.communicate(timeout=30)
+    assert json.loads(output) == ["Failure", "crash", True]
 
 
 def test_a_worker_that_is_killed_by_the_memory_limit_is_out_of_memory(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from autotune.spec.study import Measure, Objective
 from autotune.statistics.quantiles import percentile_of
 from autotune.testing.fake_backend import FakeModel, request_seconds
 from autotune.testing.fake_trial import QUICK, THROUGHPUT, FakeTrial
-from autotune.trial.measurement import FailureKind, Measurement, TrialResult
+from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
+from autotune.trial.messages import Failed, format_message
 from autotune.trial.run import run_trial
 from autotune.trial.statistics import latencies_s, throughput_sps
 from autotune.trial.stopping import Rival
+from autotune.trial.watch import Watch
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -189,3 +192,59 @@ def test_an_interpreter_that_does_not_exist_is_a_failure(tmp_path: Path) -> None
     )
     assert not isinstance(result, Measurement)
     assert result.kind is FailureKind.CRASH
+
+
+FIRST, *OTHERS = sorted(os.sched_getaffinity(0))
+
+
+def moving_to(cpu: int, end: str) -> tuple[str, ...]:
+    """A worker that runs on another cpu than it was started on, as a cpuset does it, before it ends."""
+    code = f"import os; os.sched_setaffinity(0, {{{cpu}}}); {end}; os._exit(3)"
+    return (sys.executable, "-I", "-S", "-c", code)
+
+
+def saying(kind: FailureKind) -> str:
+    return f"os.write(1, {format_message(Failed(kind, 'because'))!r})"
+
+
+@TWO_CPUS
+@pytest.mark.parametrize("cpus", [(FIRST,), ()])
+@pytest.mark.parametrize(
+    ("end", "kind", "may_pass"),
+    [
+        ("pass", FailureKind.CRASH, True),
+        (saying(FailureKind.CRASH), FailureKind.CRASH, True),
+        (saying(FailureKind.OUT_OF_MEMORY), FailureKind.OUT_OF_MEMORY, True),
+        (saying(FailureKind.UNSUPPORTED), FailureKind.UNSUPPORTED, False),
+        (saying(FailureKind.WRONG_OUTPUT), FailureKind.WRONG_OUTPUT, False),
+        ("import time; time.sleep(60)", FailureKind.TIMEOUT, True),
+    ],
+)
+def test_what_fails_on_other_cpus_than_it_was_asked_to_have_may_pass(
+    tmp_path: Path, cpus: tuple[int, ...], end: str, kind: FailureKind, may_pass: bool
+) -> None:
+    result = run_as(tmp_path, moving_to(OTHERS[0], end), cpus)
+    assert (result.kind, result.may_pass) == (kind, may_pass), result
+
+
+@TWO_CPUS
+def test_what_fails_where_it_was_asked_to_run_has_failed(tmp_path: Path) -> None:
+    result = run_as(tmp_path, moving_to(FIRST, "pass"), (FIRST,))
+    assert (result.kind, result.may_pass) == (FailureKind.CRASH, False), result
+
+
+def run_as(folder: Path, argv: tuple[str, ...], cpus: tuple[int, ...]) -> Failure:
+    """Run a trial whose worker is another program."""
+    trial = FakeTrial(folder, {}, cpus=[cpus])
+    (command,) = trial.commands()
+    result = run_trial(
+        [replace(command, argv=argv)],
+        configuration=trial.configuration,
+        scenario="offline",
+        measure=QUICK.model_copy(update={"trial_timeout_s": 2.0}),
+        objective=THROUGHPUT,
+        percentile=None,
+        watch=Watch(),
+    )
+    assert isinstance(result, Failure), result
+    return result

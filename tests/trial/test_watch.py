@@ -170,6 +170,24 @@ def test_a_cpu_that_is_taken_away_meanwhile_is_a_hard_fact() -> None:
     assert "taken away" in hard_fact(found)
 
 
+@TWO_CPUS
+def test_a_cpu_that_is_away_when_a_block_begins_is_a_hard_fact_though_it_is_back_when_it_ends() -> None:
+    mine = os.sched_getaffinity(0)
+    with busy_on(CPUS[0]) as worker, Watch().over([worker], [CPUS]) as observer:
+        assert not observer.has_lost_cpus()
+        try:
+            os.sched_setaffinity(0, {CPUS[0]})
+            observer.before()
+        finally:
+            os.sched_setaffinity(0, mine)
+        found = observer.after()
+        assert observer.has_lost_cpus()
+        observer.before()
+        assert observer.after().lost_cpus == 0
+    assert found.lost_cpus == len(CPUS) - 1
+    assert "taken away" in hard_fact(found)
+
+
 def test_a_process_of_the_trial_that_is_no_worker_is_no_other(tmp_path: Path) -> None:
     for pid in (7, 8):
         (tmp_path / f"proc/{pid}").mkdir(parents=True)
