@@ -99,7 +99,9 @@ def test_the_baseline_runs_the_encoder_of_an_encoder_decoder(prepare: Prepare) -
     made = read_manifest(prepare("t5", "pytorch").directory)
     assert made is not None
     assert made.agreement is not None
-    assert (made.agreement.max_abs_difference, made.export) == (0, None)
+    # The same operators, whose sums a cpu may order in another way for another process.
+    assert made.agreement.max_abs_difference < 1e-5
+    assert made.export is None
 
 
 @pytest.mark.slow
