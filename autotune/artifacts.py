@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from autotune.backends.preparation import prepare_artifact
 from autotune.backends.registry import base_precision
-from autotune.machine.machine import Machine
 from autotune.model.artifact import Artifact
 from autotune.model.cache import ArtifactCache
 from autotune.preflight import Setup
@@ -16,20 +15,6 @@ from autotune.spec.configuration import Configuration, Prepared
 
 PREPARATION_TIMEOUT_S = 1800.0
 """Longest preparation of one artifact. Source: 100 times what BERT-base takes on a 2-core Xeon, 15 s."""
-
-MOST_AT_ONCE, EACH_BYTES = 4, 1 << 31
-"""Builds of looks side by side, and memory for each. Source: stated."""
-
-
-def at_once(machine: Machine) -> int:
-    """How many looks are built side by side: as many as have a core and memory of their own.
-
-    Whole models are prepared one after the other: on two cpus of a guest on AMD Zen 3, an export of MiniLM
-    took 14 to 18 s beside other preparations and 12.5 s alone, so that nothing was won.
-    """
-    sizes = (machine.memory_bytes, machine.memory_limit_bytes)
-    room = [size // EACH_BYTES for size in sizes if size is not None]
-    return max(1, min(MOST_AT_ONCE, machine.thread_budget, len(machine.allowed_cores), *room))
 
 
 @dataclass

@@ -1,19 +1,16 @@
-"""What a call has prepared, and how many looks are built at once."""
+"""What a call has prepared, and what want of memory says of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from autotune.artifacts import EACH_BYTES, MOST_AT_ONCE, Artifacts, at_once
+from autotune.artifacts import Artifacts
 from autotune.backends.preparation import end_fork_server
 from autotune.errors import MemoryShortageError
-from autotune.machine.machine import Machine
-from autotune.machine.read import read_machine
 from autotune.measuring import Bench
 from autotune.placement.placement import Command
 from autotune.preflight import Setup, set_up, survey
@@ -23,14 +20,6 @@ from autotune.spec.study import StudySpec
 from autotune.trial.measurement import Failure, FailureKind
 
 EXPORTED, QUANTISED = (Prepared("", "onnxruntime", one) for one in ("fp32", "int8-dynamic"))
-
-
-def two_cores(machine: Machine) -> Machine:
-    """This machine as one with two cores and memory for both."""
-    cores = tuple(replace(machine.cores[0], cpus=(cpu,)) for cpu in (0, 1))
-    both = frozenset({0, 1})
-    sizes = {"memory_bytes": 4 * EACH_BYTES, "memory_limit_bytes": None, "quota_cpus": None}
-    return replace(machine, cores=cores, allowed=both, online=both, **sizes)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -51,19 +40,6 @@ def server() -> Iterator[None]:
 
 def configuration(one: Prepared) -> Configuration:
     return Configuration(1, 1, "close", "0", False, one.backend, one.precision)
-
-
-def test_as_many_looks_are_built_at_once_as_have_a_core_and_memory() -> None:
-    machine = two_cores(read_machine())
-    assert at_once(machine) == 2
-    assert at_once(replace(machine, quota_cpus=1.5)) == 1
-    assert at_once(replace(machine, memory_limit_bytes=EACH_BYTES + 1)) == 1
-    assert at_once(replace(machine, memory_bytes=1)) == 1
-    assert at_once(replace(machine, memory_bytes=None)) == 2
-    many = frozenset(range(64))
-    cores = tuple(replace(machine.cores[0], cpus=(cpu,)) for cpu in many)
-    large = replace(machine, cores=cores, allowed=many, online=many, memory_bytes=99 * EACH_BYTES)
-    assert at_once(large) == MOST_AT_ONCE
 
 
 @pytest.mark.engines

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,22 +42,21 @@ def run_preparing(
     """
     if _begins_with_transformers(request, model):
         return run_on_server(request, timeout_s, variables)
-    run = partial(_run_child, request, {**OFFLINE_AND_QUIET, **variables})
-    return going_on(run, Path(request["directory"]), timeout_s)
+    with_ours = {**OFFLINE_AND_QUIET, **variables}
+    return going_on(
+        lambda left_s: run_child(CHILD, request, timeout_s=left_s, variables=with_ours),
+        Path(request["directory"]),
+        timeout_s,
+    )
 
 
 def run_on_server(request: dict[str, Any], timeout_s: float, variables: Mapping[str, str]) -> ChildResult:
     """Do as `run_preparing` does, with a child that has imported torch and transformers."""
-    run = partial(_run_on_server, request, variables)
-    return going_on(run, Path(request["directory"]), timeout_s)
-
-
-def _run_child(request: dict[str, Any], variables: Mapping[str, str], timeout_s: float) -> ChildResult:
-    return run_child(CHILD, request, timeout_s=timeout_s, variables=variables)
-
-
-def _run_on_server(request: dict[str, Any], variables: Mapping[str, str], timeout_s: float) -> ChildResult:
-    return FORK_SERVER.run(request, timeout_s=timeout_s, variables=variables)
+    return going_on(
+        lambda left_s: FORK_SERVER.run(request, timeout_s=left_s, variables=variables),
+        Path(request["directory"]),
+        timeout_s,
+    )
 
 
 def _begins_with_transformers(request: dict[str, Any], model: ResolvedModel) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 
 from autotune.backends.children import FORK_SERVER, model_to_json, run_on_server
 from autotune.backends.ending import reply_of
-from autotune.backends.protocol import CompilesNatively, DerivesPrecisions, Shape
+from autotune.backends.protocol import CompilesNatively, Shape
 from autotune.backends.reference import REFERENCE_PACKAGES
 from autotune.backends.registry import base_precision, get_backend, package_versions
 from autotune.errors import AutotuneError, CacheError, UnsupportedError
@@ -206,8 +206,9 @@ class _Looker:
         if at_once < 2:
             return
         derived = [pair for pair in pairs if _base(*pair) is not None]
-        bases = [base for pair in derived if (base := _base(*pair)) is not None]
-        self._side_by_side([*bases, *(pair for pair in pairs if pair not in derived)], at_once, until_s)
+        self._side_by_side(
+            [*_bases(pairs), *(pair for pair in pairs if pair not in derived)], at_once, until_s
+        )
         self._side_by_side(derived, at_once, until_s)
 
     def _side_by_side(self, pairs: Iterable[Pair], at_once: int, until_s: float) -> None:
@@ -330,11 +331,8 @@ def _base(backend: str, precision: Precision) -> Pair | None:
     return None if base is None else (backend, base)
 
 
-def _bases(pairs: Mapping[Pair, ArtifactName]) -> Iterator[Pair]:
-    for backend in {backend for backend, _ in pairs}:
-        engine = get_backend(backend)
-        if isinstance(engine, DerivesPrecisions):
-            yield from ((backend, base) for base in engine.derived.values())
+def _bases(pairs: Iterable[Pair]) -> Iterator[Pair]:
+    return (base for pair in pairs if (base := _base(*pair)) is not None)
 
 
 def _run(

@@ -144,7 +144,9 @@ def _why_not(plan: Plan, ratio: float) -> str:
     tie = stated.get("tie") if isinstance(stated, dict) else None
     if not isinstance(tie, int | float):
         return ""
-    if ratio <= 1 + tie:
+    default = plan.confirmation.default
+    is_default = default is not None and default.said == "plan"  # which needing less does not make a plan
+    if ratio <= 1 + tie and not is_default:
         return (
             f"; within {100 * tie:g} % (confirm.tie) the plan is what needs fewer cores, knobs or less memory"
         )

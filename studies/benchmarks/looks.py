@@ -23,11 +23,11 @@ from pathlib import Path
 
 from scipy.stats import spearmanr
 
-from autotune.artifacts import at_once
 from autotune.backends.looking import Looks, Pair, take_looks, time_artifact
 from autotune.backends.preparation import end_fork_server, prepare_artifact
 from autotune.backends.registry import backends, get_backend, missing_packages
 from autotune.errors import AutotuneError
+from autotune.foresight import at_once
 from autotune.machine.document import fingerprint
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine

@@ -53,16 +53,17 @@ else:
     print(json.dumps({"directory": str(artifact.directory), "made": made.created_s}))
 """
 
-SLOWPOKE = '''
+PLUGIN = """
 import json, os, time
 from pathlib import Path
+from autotune.backends.trying import given_up, trying
 from autotune.errors import UnsupportedError
 
 class Backend:
-    name = "slowpoke"
+    name = "NAME"
     precisions = ("fp32",)
-    packages = ("slowpoke",)
-    install_hint = "pip install slowpoke"
+    packages = ("NAME",)
+    install_hint = "pip install NAME"
 
     def unsupported(self, precision, isa, model_kind):
         return None
@@ -70,6 +71,14 @@ class Backend:
     def environment(self, threads):
         return {}
 
+    def load(self, directory, precision, threads):
+        raise AssertionError("nobody loads it")
+"""
+"""A backend that prepares nothing yet, and that nobody loads."""
+
+SLOWPOKE = (
+    PLUGIN.replace("NAME", "slowpoke")
+    + '''
     def prepare(self, model, precision, directory):
         """Does what the model file says."""
         told = json.loads(model.path.read_text())
@@ -88,29 +97,14 @@ class Backend:
             os._exit(told["exit"])
         if "raise" in told:
             raise eval(told["raise"]) from eval(told.get("because", "None"))
-
-    def load(self, directory, precision, threads):
-        raise AssertionError("nobody loads it")
 '''
+)
 """A backend that prepares fake models as their files tell it to."""
 
 
-WAYS = '''
-import json, os, time
-from autotune.backends.trying import given_up, trying
-
-class Backend:
-    name = "wanderer"
-    precisions = ("fp32",)
-    packages = ("wanderer",)
-    install_hint = "pip install wanderer"
-
-    def unsupported(self, precision, isa, model_kind):
-        return None
-
-    def environment(self, threads):
-        return {}
-
+WAYS = (
+    PLUGIN.replace("NAME", "wanderer")
+    + '''
     def prepare(self, model, precision, directory):
         """Tries the ways that the model file names, and does what it says of each."""
         failed = given_up(directory)
@@ -126,10 +120,8 @@ class Backend:
                     os.kill(os.getpid(), does)
             (directory / "failed.json").write_text(json.dumps(failed))
             return
-
-    def load(self, directory, precision, threads):
-        raise AssertionError("nobody loads it")
 '''
+)
 """A backend that tries ways as those of export are tried."""
 
 

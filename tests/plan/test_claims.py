@@ -168,6 +168,16 @@ def test_a_finalist_with_the_higher_estimate_is_told_with_why_it_is_not_the_plan
     assert sentence.partition("; about 4 more rounds would tell)")[2] == (f"; {why}" if why else "")
 
 
+def test_a_plan_that_is_the_best_default_is_not_said_to_be_so_for_needing_less() -> None:
+    rival = build_plan().confirmation.rivals[0].model_copy(update={"ratio": 1.006})
+    default = build_default(said="plan", ratio=1.0, ratio_range=None)
+    plan = confirmed(rivals=(rival,), default=default).model_copy(
+        update={"study": {"name": "s", "spec": {"confirm": {"tie": 0.02}}}}
+    )
+    (sentence,) = rival_sentences(plan)
+    assert sentence.endswith("; the plan is less likely to be worse than what people start today")
+
+
 def test_where_the_time_went_is_told_without_what_took_none() -> None:
     assert spent_words(build_plan()) == (
         "preparing 48 s, looking 12 s, loading 21 s, warming up 14 s, measuring 39 s, waiting 6 s"
