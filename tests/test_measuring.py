@@ -74,8 +74,9 @@ class Backend(PyTorchBackend):
         for module in session._model.modules():
             if isinstance(module, torch.ao.nn.quantized.dynamic.Linear):
                 weight, bias = module._weight_bias()
-                whole = (weight.int_repr(), weight.q_scale() * 3, weight.q_zero_point())
-                module.set_weight_bias(torch._make_per_tensor_quantized_tensor(*whole), bias)
+                scales, zeros = weight.q_per_channel_scales() * 3, weight.q_per_channel_zero_points()
+                whole = (weight.int_repr(), scales, zeros, weight.q_per_channel_axis())
+                module.set_weight_bias(torch._make_per_channel_quantized_tensor(*whole), bias)
         told = session.report
         session.report = lambda: replace(told(), engine=self.name)
         return session

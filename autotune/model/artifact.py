@@ -11,7 +11,7 @@ from typing import Any
 
 from autotune.spec.configuration import Precision
 
-ARTIFACT_FORMAT = 5
+ARTIFACT_FORMAT = 6
 """Raised whenever what is written into artifacts changes; part of the key."""
 
 DECIDING_ISA = frozenset(

