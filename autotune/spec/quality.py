@@ -14,9 +14,9 @@ Metric = Literal["accuracy", "f1", "spearman"]
 USUAL_COSINE, USUAL_DIFFERENCE = 0.85, 0.5
 """Limits where nothing else is asked for.
 
-Source: measured of all-MiniLM-L6-v2's last hidden state: honest int8-dynamic 0.91 to 0.95, in batches 0.89
-(PyTorch, ONNX Runtime; random tokens, texts), with differences up to 0.24; with one weight matrix in six at
-twice its scale 0.76 to 0.82, with all of them at 1.2 times 0.60 to 0.65.
+Source: `studies/benchmarks/agreement.py`, of all-MiniLM-L6-v2's last hidden state: honest int8-dynamic 0.940
+(PyTorch, random tokens) to 0.988 (ONNX Runtime, texts), with differences up to 0.20; with one weight matrix
+in six at twice its scale 0.76 to 0.78, with all of them at 1.2 times 0.64 to 0.67.
 """
 
 
