@@ -138,14 +138,15 @@ def _modules(
 
 def _counted(names: _Operators, inputs: InputsDescription) -> str:
     """Float `(batch, tokens, 1)`: 1 for tokens, 0 for padding."""
-    from onnx import helper
+    from onnx import TensorProto, helper
 
-    kinds = {kind: name for name, kind in reversed(inputs.arrays.items())}
-    if "ones" in kinds:
-        mask = names.cast(kinds["ones"])
+    masks = [name for name, kind in inputs.arrays.items() if kind == "ones"]
+    if masks:
+        mask = names.cast(masks[0])
     else:
-        one = helper.make_tensor("one", 1, [1], [1.0])
-        mask = names.add("ConstantOfShape", names.add("Shape", kinds["tokens"]), value=one)
+        tokens = next(name for name, kind in inputs.arrays.items() if kind == "tokens")
+        one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
+        mask = names.add("ConstantOfShape", names.add("Shape", tokens), value=one)
     # A zero in the place of a dimension stands for that of the input.
     return names.add("Reshape", mask, names.constant(np.array([0, 0, 1], np.int64)))
 

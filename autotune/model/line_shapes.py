@@ -24,7 +24,8 @@ MOST, NEARLY_ALL, SOME = 0.8, 0.9, 0.3
 IN_A_ROW, INCREASING = 3, 8
 """Lines from which on their numbers are no chance: each one more than the last; or each greater."""
 
-LABEL = re.compile(r"(?:^|\s)__label__(\S+)")
+LABEL_MARK = "__label__"
+LABEL = re.compile(rf"(?:^|\s){LABEL_MARK}(\S+)")
 """A label of fastText's: words that begin so are none of the text. Source: fastText, supervised tutorial."""
 
 Line = tuple[int, str]
@@ -76,7 +77,7 @@ def loose_cells(lines: Sequence[Line]) -> Found | None:
 
 
 def _first_of(shapes: Sequence[Shape], lines: Sequence[Line]) -> Found | None:
-    looked = [(number, text[:MOST_CHARACTERS]) for number, text in _from_all_over(lines)]
+    looked = _shortened(_from_all_over(lines))
     for shape in shapes:
         fitting = [number for number, text in looked if shape.fits(text)]
         if len(fitting) >= max(shape.fewest, shape.share * len(looked)):
@@ -100,12 +101,16 @@ def labelled_line(text: str) -> dict[str, Any] | None:
 
 def _is_labelled(text: str) -> bool:
     """Whether a label is a line's first word or its last."""
-    found = list(LABEL.finditer(text.strip()))
-    return bool(found) and (found[0].start() == 0 or found[-1].end() == len(text.strip()))
+    ends = (text.split(maxsplit=1)[0], text.rsplit(maxsplit=1)[-1])
+    return any(word.startswith(LABEL_MARK) and word != LABEL_MARK for word in ends)
 
 
 def _from_all_over(lines: Sequence[Line]) -> Sequence[Line]:
     return lines[:: max(1, -(-len(lines) // LOOKED_AT))]
+
+
+def _shortened(lines: Sequence[Line]) -> list[Line]:
+    return [(number, text[:MOST_CHARACTERS]) for number, text in lines]
 
 
 def _with_objects(known: Collection[str]) -> Iterator[Shape]:
@@ -158,6 +163,11 @@ def _is_of_pairs(line: str) -> bool:
     return len(pairs) > 1 and sum(map(len, pairs)) >= 0.5 * len(line.strip())
 
 
+def _has_cells(line: str) -> bool:
+    """Whether there is a tab between words."""
+    return "\t" in line.strip()
+
+
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _CLOCK = r"\d{1,2}:\d\d"
 _LEVELS = "TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL"
@@ -189,7 +199,6 @@ _ELEMENT = re.compile(r"""\s*(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'),\s*$""")
 _STATEMENT = re.compile(r"\s*(?:INSERT INTO|COPY \w+ |\(\d+, ?')", re.IGNORECASE)
 _FORM = re.compile(r"(?:[\w.-]+=[^&\s]*&)+[\w.-]+=[^&\s]*$")
 _CUE = re.compile(r"(?:\d+:)?\d\d:\d\d[,.]\d{3} --> ")
-_CELLS = re.compile(r"\s*[^\t]*[^\t\s][^\t]*\t+[^\t]*[^\t\s]")
 _NUMBER_FIRST = re.compile(r"\s*-?\d+(?:[,;]\S|\|\s*\S)")
 _NUMBER_LAST = re.compile(r".*\S[,;|]\s?-?\d+(?:\.\d+)?\s*$")
 _LISTED_KEYS = re.compile(r"(?:- |  )[\w.-]+:(?:\s|$)")
@@ -212,7 +221,7 @@ SHAPES: tuple[Shape, ...] = (
     Shape("is YAML", "write it as JSON Lines", _LISTED_KEYS.match, share=1.0),
 )
 CELLS: tuple[Shape, ...] = (
-    Shape("has cells between tabs in its lines, and no header that is known", HEADER, _CELLS.match),
+    Shape("has cells between tabs in its lines, and no header that is known", HEADER, _has_cells),
     Shape("has a number before each text", HEADER, _NUMBER_FIRST.match, NEARLY_ALL, fewest=IN_A_ROW),
     Shape("has a number behind each text", HEADER, _NUMBER_LAST.match, NEARLY_ALL, fewest=IN_A_ROW),
 )
@@ -225,7 +234,7 @@ _NUMBERED = re.compile(r"\s*[\[(]?(\d{1,9})([.):\]]+\s*|\t\s*)\S")
 
 def _document(lines: Sequence[Line]) -> Found | None:
     """A document of HTML, or of Markdown: a heading or front matter first, and further marks below."""
-    (first, beginning), *below = lines[:LOOKED_AT]
+    (first, beginning), *below = _shortened(lines[:LOOKED_AT])
     if below and _PAGE.match(beginning):
         return Found("is HTML or XML", ALONE, first)
     marks = sum(_MARKDOWN.match(text) is not None for _, text in below)
@@ -236,7 +245,7 @@ def _document(lines: Sequence[Line]) -> Found | None:
 
 def _numbered(lines: Sequence[Line]) -> Found | None:
     """Lines that are counted, as lists are and what `cat -n` and `grep -n` print."""
-    looked = lines[:LOOKED_AT]
+    looked = _shortened(lines[:LOOKED_AT])
     found = [_NUMBERED.match(text) for _, text in looked]
     numbers = [int(number[1]) for number in found if number is not None]
     if len(numbers) < len(looked) or len(numbers) < IN_A_ROW:

@@ -19,6 +19,10 @@ FOLLOWED = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsq
 def inspect(request: dict[str, Any]) -> dict[str, Any]:
     """Answer with what the file's graph takes, and where its weights lie; none of them is read.
 
+    Args:
+        request: the `file`; and whether dimensions of outputs are to be inferred that it does not state
+            (`infers`), which takes memory.
+
     Returns:
         `inputs`: name, element type (`INT64`) and dimensions (None = free) of each; `outputs`: likewise, with
         no dimensions (None) where nothing tells how many there are; `external`: files beside it that hold
@@ -35,7 +39,7 @@ def inspect(request: dict[str, Any]) -> dict[str, Any]:
     inputs = [described for described in graph.input if described.name not in weights]
     return {
         "inputs": [_describe(one) for one in inputs],
-        "outputs": _outputs(model),
+        "outputs": _outputs(model, infers=request.get("infers", False)),
         "external": _external(model),
         "vocabularies": {one.name: rows for one in inputs if (rows := _rows(graph, one.name))},
         "positions": longest_in_graph(graph),
@@ -75,10 +79,10 @@ def _describe(value: Any) -> dict[str, Any]:
     }
 
 
-def _outputs(model: Any) -> list[dict[str, Any]]:
-    """What the graph answers; its dimensions inferred where it does not state them."""
+def _outputs(model: Any, *, infers: bool) -> list[dict[str, Any]]:
+    """What the graph answers, its dimensions as it states them, or as they follow."""
     stated = [_output(one) for one in model.graph.output]
-    if all(one["shape"] and one["shape"][-1] is not None for one in stated):
+    if not infers or all(one["shape"] and one["shape"][-1] is not None for one in stated):
         return stated
     inferred = {one["name"]: one for one in _inferred(model)}
     return [inferred.get(one["name"], one) for one in stated]

@@ -14,7 +14,7 @@ from autotune.model.child import run_child
 from autotune.model.digests import digest_files
 from autotune.model.inputs import ElementType, InputsDescription, reading_texts, reserved_ids
 from autotune.model.onnx_places import config_beside, weights_file
-from autotune.model.onnx_sentence import left_out_of, modules_folder, read_onnx_modules
+from autotune.model.onnx_sentence import left_out_of, may_have_modules, modules_folder, read_onnx_modules
 from autotune.model.positions import longest_sequence, skipped_rows, trained_length
 from autotune.model.sentence_modules import SentenceModules
 from autotune.model.stand_ins import refuse_stand_in
@@ -87,7 +87,7 @@ def read_onnx_file(file: Path, arrays: Mapping[str, ArrayKind], head: Head | Non
             served.
     """
     try:
-        graph = _inspect(file)
+        graph = _inspect(file, infers=may_have_modules(file, head))
         external = [weights_file(file, name, least) for name, least in sorted(graph["external"].items())]
         config = config_beside(file)
         inputs = _describe(file, graph, arrays, config)
@@ -118,11 +118,12 @@ def _notes(weights: Mapping[str, int]) -> Iterator[str]:
         yield f"its weights are {' and '.join(stored)}; every precision is made from these"
 
 
-def _inspect(file: Path) -> dict[str, Any]:
+def _inspect(file: Path, *, infers: bool) -> dict[str, Any]:
     if not file.is_file():
         raise _not_a_file(file)
     refuse_stand_in(file)
-    result = run_child("autotune.model.onnx_child", {"file": str(file)}, timeout_s=READ_TIMEOUT_S)
+    request = {"file": str(file), "infers": infers}
+    result = run_child("autotune.model.onnx_child", request, timeout_s=READ_TIMEOUT_S)
     result.raise_error()
     if result.reply is None:
         raise ModelError(

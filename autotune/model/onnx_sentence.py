@@ -30,6 +30,11 @@ OF_TOKENS = 3
 AS_IT_IS = "write `head: none` into the study to serve the graph as it is"
 
 
+def may_have_modules(file: Path, head: Head | None) -> bool:
+    """Whether modules may be served behind a file's graph, of which the dimensions matter then."""
+    return head == "pooling" or (head != "none" and beside(file, MODULES) is not None)
+
+
 def read_onnx_modules(
     file: Path, outputs: Sequence[Mapping[str, Any]], head: Head | None
 ) -> SentenceModules | None:
@@ -43,7 +48,7 @@ def read_onnx_modules(
         ModelError: a module is none of those that are served, or does not fit the graph.
         OSError: a file cannot be read.
     """
-    if head == "none":
+    if head == "none" or not outputs:
         return None
     folder = modules_folder(file)
     if any(output["name"] == EMBEDDING for output in outputs):

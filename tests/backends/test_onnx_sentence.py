@@ -264,3 +264,27 @@ def test_modules_for_another_encoder_are_refused_by_what_it_answers(
     foreign = replace(model, digest="0" * 64, modules=replace(model.modules, takes=384))
     with pytest.raises(ModelError, match="take 384 numbers for each token, and it gives 64"):
         answers(foreign, folder, cache)
+
+
+def test_what_is_served_is_said_before_a_study(change: Change, own_cache: Path) -> None:
+    folder = change("cut")
+    (folder / "texts.txt").write_text("\n".join(TEXTS))
+    study = {
+        "name": "s",
+        "model": "onnx:onnx/model.onnx",
+        "head": "pooling",
+        "problem": {"batch_size": 2, "texts": "texts.txt"},
+        "search": {"backends": ["onnxruntime"], "instances": [1], "threads": [1]},
+    }
+    (folder / "study.yaml").write_text(json.dumps(study))
+    command = [sys.executable, "-P", "-m", "autotune", "tune", "study.yaml", "--dry-run", "--json"]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    outlook = json.loads(ended.stdout)
+    assert outlook["served"] == [
+        "onnx:onnx/model.onnx is served with Pooling (mean), Normalize behind the output last_hidden_state of"
+        " its graph, as modules.json lists them; texts are cut to 8 tokens (max_seq_length in"
+        " sentence_bert_config.json); texts are put into lower case; 'query ' is put before every text"
+    ]
+    (counts,) = outlook["files"][0]["tokens"]
+    assert (counts["cut"], counts["cut_to"]) == (1, 8)
