@@ -169,22 +169,26 @@ def _has_cells(line: str) -> bool:
 
 
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+_DAYS = "Mon|Tue|Wed|Thu|Fri|Sat|Sun"
 _CLOCK = r"\d{1,2}:\d\d"
 _LEVELS = "TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL"
 _TIMES = (
     rf"\d{{4}}[-/.]\d\d[-/.]\d\d[T ,]+{_CLOCK}",  # 2026-01-01 12:00, 2026-01-01T12:00:00Z
     rf"\d{{1,2}}[-/.]\d{{1,2}}[-/.]\d{{2,4}},?[T ]+{_CLOCK}",  # 31/12/2026, 9:41
-    rf"(?:{_MONTHS}) +\d{{1,2}} +{_CLOCK}:\d\d ",  # of syslog
+    r"\d{4}-\d\d-\d\d[ ,;|]+\S",
+    rf"(?:{_DAYS})?,? ?\d{{1,2}}[-/ ](?:{_MONTHS})[-/ ]\d{{4}}[: T]+{_CLOCK}",  # 1/Jan/2026:12:00
+    rf"(?:(?:{_DAYS}) +)?(?:{_MONTHS}) +\d{{1,2}} +{_CLOCK}:\d\d ",  # of syslog, of ctime
     rf"(?:<\d{{1,3}}>\d? ?)(?:{_MONTHS}|\d{{4}}-)",  # likewise, with its priority
     rf"[DIWEF]\d{{4}} {_CLOCK}:\d\d",  # of glog, klog
     r"\d{10}(?:\.\d{1,9}|\d{3})? \S",  # seconds or milliseconds since 1970
     rf"{_CLOCK}:\d\d[.,]?\d* +(?:\[|{_LEVELS})",
+    rf"{_CLOCK}(?::\d\d)?\] ",  # [12:00] of chats
     rf"\[? ?(?:{_LEVELS})(?:\]|:|\b(?= *[\[({{|-]))",  # INFO:root:..., [INFO] ..., ERROR - ...
 )
 _LOGGED = re.compile(rf"\s*[\[(\"']?(?:{'|'.join(_TIMES)})")
 """How lines of logs and of exported chats begin: with a time, or a level in capitals."""
 
-_SERVED = re.compile(r'"?(?:GET|POST|PUT|PATCH|HEAD|DELETE|OPTIONS) \S+ HTTP/\d')
+_SERVED = re.compile(r'"?(?:GET|POST|PUT|PATCH|HEAD|DELETE|OPTIONS) (?:\S+ HTTP/\d|/\S*$)')
 _EVENT = re.compile(
     r"(?:data: ?[\[{\"]|event: ?\w+$|id: ?\S+$|retry: ?\d+$|data: ?\[DONE\]|: ?(?:ping|keep))"
 )
@@ -197,9 +201,12 @@ _TABLE_ROW = re.compile(r"\s*\|.*\|\s*$")
 _TAGGED = re.compile(r"\S+(?:[ \t]\S+){0,8}[ \t](?:O|[BIESLU]-\w+)$")
 _ELEMENT = re.compile(r"""\s*(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'),\s*$""")
 _STATEMENT = re.compile(r"\s*(?:INSERT INTO|COPY \w+ |\(\d+, ?')", re.IGNORECASE)
-_FORM = re.compile(r"(?:[\w.-]+=[^&\s]*&)+[\w.-]+=[^&\s]*$")
+_FORM = re.compile(r"(?:[\w.-]+=[^&\s]*&)*[A-Za-z_][\w.-]*=[^&\s]*$")
 _CUE = re.compile(r"(?:\d+:)?\d\d:\d\d[,.]\d{3} --> ")
 _NUMBER_FIRST = re.compile(r"\s*-?\d+(?:[,;]\S|\|\s*\S)")
+_NUMBERS = re.compile(r"\s*-?\d+(?:\.\d+)?(?:[ ,;]+(?:\d+:)?-?\d+(?:\.\d+)?){2,}\s*$")
+_CLASS_FIRST = re.compile(r"[A-Z]{3,6}:[a-z]+ \S")
+_TREE = re.compile(r"\(\w+ \(")
 _NUMBER_LAST = re.compile(r".*\S[,;|]\s?-?\d+(?:\.\d+)?\s*$")
 _LISTED_KEYS = re.compile(r"(?:- |  )[\w.-]+:(?:\s|$)")
 
@@ -217,11 +224,17 @@ SHAPES: tuple[Shape, ...] = (
     Shape("is a table of Markdown", f"save it as CSV or TSV, or {ALONE}", _TABLE_ROW.match),
     Shape("has a word to a line, with a tag", f"write sentences: {ALONE}", _TAGGED.match),
     Shape("is the inside of a list: its lines are in quotes, with a comma", ALONE, _ELEMENT.match),
+    Shape("is of parse trees", ALONE, _TREE.match),
+    Shape(
+        "has numbers alone in its lines", f"give texts, not token ids or features: {ALONE}", _NUMBERS.match
+    ),
+    Shape("has a class before each text", f"write CSV or TSV with a header, or {ALONE}", _CLASS_FIRST.match),
     Shape("is of SQL statements", ALONE, _STATEMENT.match),
     Shape("is YAML", "write it as JSON Lines", _LISTED_KEYS.match, share=1.0),
 )
 CELLS: tuple[Shape, ...] = (
     Shape("has cells between tabs in its lines, and no header that is known", HEADER, _has_cells),
+    Shape("has cells between strokes in its lines", HEADER, re.compile(r".*\S ?\|\|\| ?\S").match),
     Shape("has a number before each text", HEADER, _NUMBER_FIRST.match, NEARLY_ALL, fewest=IN_A_ROW),
     Shape("has a number behind each text", HEADER, _NUMBER_LAST.match, NEARLY_ALL, fewest=IN_A_ROW),
 )

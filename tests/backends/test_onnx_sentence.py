@@ -216,6 +216,24 @@ def test_an_embedding_that_the_graph_has_is_what_is_served(change: Change, cache
     assert alone.modules == model.modules
 
 
+def test_modules_are_found_where_the_hubs_client_keeps_links_to_files(
+    change: Change, tmp_path: Path, cache: ArtifactCache
+) -> None:
+    folder = change("all")
+    expected = as_file(folder)
+    snapshot, blobs = tmp_path / "models--a--b" / "snapshots" / "0123", tmp_path / "models--a--b" / "blobs"
+    blobs.mkdir(parents=True)
+    for number, file in enumerate(sorted(path for path in folder.rglob("*") if path.is_file())):
+        link = snapshot / file.relative_to(folder)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        file.rename(blobs / f"{number}")
+        link.symlink_to(blobs / f"{number}")
+    found = as_file(snapshot)
+    assert (found.digest, found.modules) == (expected.digest, expected.modules)
+    answered = answers(found, snapshot, cache)
+    assert [answer.shape for answer in answered] == [(1, 32)] * 4 + [(4, 32)]
+
+
 def rewrite(file: Path, value: Any) -> None:
     file.write_text(json.dumps(value))
 

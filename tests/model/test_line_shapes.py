@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.errors import StudyFileError
@@ -65,6 +65,13 @@ LOGGED = [
     "[INFO] {text}",
     "WARNING - {text}",
     "12:00:00 INFO {text}",
+    "2026-01-01 {text}",
+    "[01/Jan/2026:12:00:00 +0000] {text}",
+    "Thu Jan  1 12:00:00 2026 {text}",
+    "Thu, 01 Jan 2026 12:00:00 GMT {text}",
+    "[12:00] <alice> {text}",
+    "[31/12/25, 21:41:00] Alice: {text}",
+    "2026-01-01T12:00:00.000Z stdout F {text}",
 ]
 
 
@@ -91,6 +98,14 @@ def test_lines_of_logs_are_told(tmp_path: Path, form: str) -> None:
         ('127.0.0.1 - - [01/Jan/2026:12:00:00 +0000] "GET /embed?q={number} HTTP/1.1" 200 7', "of requests"),
         ('level=info msg="{text}" n={number}', "of names and values"),
         ("text=a+b+{number}&model=x", "of encoded forms"),
+        ("q=a+b+{number}", "of encoded forms"),
+        ("POST /embed/{number}", "of requests"),
+        ('INFO:     127.0.0.1:5{number} - "POST /embed HTTP/1.1" 200 OK', "of requests"),
+        ("101 7592 {number} 102", "has numbers alone"),
+        ("1 3:0.5 {next}:1", "has numbers alone"),
+        ("DESC:manner {text}", "has a class before each text"),
+        ("(3 (2 {text}) (1 so))", "is of parse trees"),
+        ("{text} ||| {number} d'autres", "has cells between strokes"),
         ("<p>{text}</p>", "is HTML or XML"),
         ("<doc>{text}</doc>", "is HTML or XML"),
         ("| {number} | {text} |", "is a table of Markdown"),
@@ -191,6 +206,11 @@ PLAIN = [
     ["__label__ is how fastText marks labels", "what is __label__x?", "so", "and so on"],
     ["BERT is O", "O", "K"],
     ["I'd say yes,", "and no,", "but so"],
+    ["(so it goes)", "(a (b) c)", "no more"],
+    ["12 monkeys", "1 2 3 go", "3 4", "7", "10 9 8 lift off"],
+    ["NOTE: see below", "NASA: we have a problem", "FAQ: what is it?"],
+    ["May 5 is a holiday", "Mon dieu", "Jan 1 comes"],
+    ["a || b", "true ||| false?", "so", "or"],
 ]
 
 
@@ -207,12 +227,14 @@ SENTENCE = st.lists(WORD, min_size=4, max_size=12).map(" ".join).map(lambda text
 STRUCTURED = st.sampled_from([line for form in LOGGED for line in of(form)])
 
 
+@settings(max_examples=40)
 @given(st.lists(SENTENCE, min_size=1, max_size=20))
 def test_sentences_are_always_texts(lines: list[str]) -> None:
     with TemporaryDirectory() as folder:
         assert texts_of(Path(folder), lines).texts == tuple(lines)
 
 
+@settings(max_examples=40)
 @given(st.lists(SENTENCE, min_size=8, max_size=20), st.lists(STRUCTURED, min_size=1, max_size=2), st.data())
 def test_a_few_lines_of_a_log_are_quotations(
     lines: list[str], quoted: list[str], data: st.DataObject
@@ -222,6 +244,7 @@ def test_a_few_lines_of_a_log_are_quotations(
         assert texts_of(Path(folder), mixed).texts == tuple(mixed)
 
 
+@settings(max_examples=40)
 @given(st.lists(SENTENCE, min_size=3, max_size=20), st.sampled_from(LOGGED))
 def test_whatever_is_logged_a_log_is_told(texts: list[str], form: str) -> None:
     lines = [form.format(text=text, number=place % 10) for place, text in enumerate(texts)]
