@@ -107,8 +107,9 @@ def read_onnx_file(file: Path, arrays: Mapping[str, ArrayKind], head: Head | Non
     text = json.dumps(content, sort_keys=True)
     weights: Mapping[str, int] = graph["weights"]
     digest = hashlib.sha256(text.encode()).hexdigest()
-    notes = (*_notes(weights), *left_out_of(file, graph["outputs"], head))
+    left_out = left_out_of(file, graph["outputs"], head) if modules is None else ()
     reading = inputs if modules is None else reading_texts(inputs, modules)
+    notes = (*_notes(weights), *left_out)
     return OnnxFile(digest, reading, sum(weights.values()), notes, modules)
 
 

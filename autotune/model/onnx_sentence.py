@@ -13,7 +13,13 @@ from typing import Any
 from autotune.errors import ModelError
 from autotune.model.neighbours import MODULES, further_modules
 from autotune.model.onnx_places import CONFIG_FILE, beside
-from autotune.model.sentence_folder import CONFIG, POOLING_FOLDER, read_sentence_modules, read_text_rules
+from autotune.model.sentence_folder import (
+    CONFIG,
+    POOLING_FOLDER,
+    read_sentence_modules,
+    read_text_rules,
+    unlisted_pooling,
+)
 from autotune.model.sentence_modules import SentenceModules
 from autotune.spec.model_source import Head
 
@@ -72,10 +78,12 @@ def modules_folder(file: Path) -> Path:
 
 
 def left_out_of(file: Path, outputs: Sequence[Mapping[str, Any]], head: Head | None) -> Iterator[str]:
-    """Of a model whose study wants the graph as it is, what is not served, as sentences."""
+    """What is not served of a model whose graph is served as it is, as sentences."""
+    folder = modules_folder(file)
+    yield from unlisted_pooling(folder, head)
     if head != "none":
         return
-    if behind := further_modules(modules_folder(file)):
+    if behind := further_modules(folder):
         yield (
             f"modules.json puts {', '.join(behind)} behind the encoder, which is not served: the graph is"
             " measured alone"

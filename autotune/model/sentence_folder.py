@@ -116,6 +116,13 @@ def width_of(config: Config) -> int:
     return next((width for width in widths if isinstance(width, int) and width > 0), 0)
 
 
+def unlisted_pooling(directory: Path, head: Head | None) -> Iterator[str]:
+    """Say of a folder that describes a pooling and does not list it that none is served, as a sentence."""
+    mark = Path(POOLING_FOLDER, CONFIG)
+    if head in (None, "auto") and not (directory / MODULES).is_file() and (directory / mark).is_file():
+        yield f"{mark} describes a pooling, and no {MODULES} lists it: none is served without `head: pooling`"
+
+
 def lacks_modules(directory: Path) -> bool:
     """Whether a folder lists modules of which one is not there.
 

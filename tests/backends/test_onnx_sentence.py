@@ -265,7 +265,10 @@ def test_a_graph_without_numbers_for_each_token_is_refused(change: Change) -> No
     assert "`head: none`" in caught.value.remedy
     assert as_file(folder, "none").modules is None
     (folder / "modules.json").unlink()
-    assert as_file(folder).modules is None
+    model = as_file(folder)
+    assert model.modules is None
+    (note,) = model.notes
+    assert note.startswith("1_Pooling/config.json describes a pooling, and no modules.json lists it")
     with pytest.raises(ModelError, match=r"as 1_Pooling/config\.json says"):
         as_file(folder, "pooling")
 

@@ -391,6 +391,12 @@ def test_pooling_of_a_plain_folder_is_the_mean_or_what_its_own_folder_says(write
     write_json(folder / "1_Pooling" / "config.json", {"pooling_mode_cls_token": True})
     found = modules_of(folder, "pooling")
     assert found.in_words == "Pooling (cls) behind the encoder, as 1_Pooling/config.json says"
+    assert resolve(folder, "pooling").notes == resolve(folder, "none").notes == ()
+    (note,) = resolve(folder, "auto").notes
+    assert note == (
+        "1_Pooling/config.json describes a pooling, and no modules.json lists it: none is served without"
+        " `head: pooling`"
+    )
 
 
 def test_a_transformer_alone_is_served_with_its_head(write: Write) -> None:
