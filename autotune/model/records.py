@@ -123,7 +123,7 @@ def read_records(
         structured = _json_lines(source)
     if structured is not None:
         return structured
-    if is_table:
+    if is_table and labelled_line(next(_lines(source.text))[1]) is None:
         return _table_records(source, _named_table(source, known, DELIMITERS))
     return _line_records(source, known)
 

@@ -261,6 +261,10 @@ def test_lines_of_fasttext_are_read_without_their_labels(tmp_path: Path) -> None
     assert (found.reading.in_words, found.reading.keys) == ("fastText", ("text",))
     behind = texts_of(tmp_path, ["good one __label__pos", "bad\t__label__neg"])
     assert behind.texts == ("good one", "bad")
+    assert texts_of(tmp_path, FASTTEXT, "texts.csv").texts == found.texts
+    with pytest.raises(StudyFileError, match="line 1: it has no word that begins with __label__"):
+        texts_of(tmp_path, ["text", *FASTTEXT])
+    assert texts_of(tmp_path, ["text,label", "good,__label__a"], "texts.csv").texts == ("good",)
     assert texts_of(tmp_path, FASTTEXT, format="text").texts == tuple(FASTTEXT)
     assert texts_of(tmp_path, ["a __label__x b"], format="fasttext").texts == ("a b",)
 
