@@ -54,10 +54,10 @@ def serve_behind(
     answered = next(one for one in model.graph.output if one.name == output)
     if described:
         _require_opset(model)
-        names = _Operators(model)
+        operators = _Operators(model)
         kind = answered.type.tensor_type.elem_type
-        hidden = output if kind == TensorProto.FLOAT else names.cast(output)
-        embedding = _modules(names, hidden, described, inputs)
+        hidden = output if kind == TensorProto.FLOAT else operators.cast(output)
+        embedding = _modules(operators, hidden, described, inputs)
         answered = helper.make_tensor_value_info(embedding, TensorProto.FLOAT, None)
     else:
         answered = type(answered).FromString(answered.SerializeToString())
@@ -121,7 +121,7 @@ class _Operators:
 
 
 def _modules(
-    names: _Operators,
+    operators: _Operators,
     hidden: str,
     described: Sequence[tuple[SentenceModule, Weights]],
     inputs: InputsDescription,
@@ -130,101 +130,105 @@ def _modules(
     answer = hidden
     for module, weights in described:
         if module.kind == "Pooling":
-            answer = _pool(names, answer, _counted(names, inputs), module.modes)
+            answer = _pool(operators, answer, _counted(operators, inputs), module.modes)
         else:
-            answer = _LAYERS[module.kind](names, answer, module, weights)
+            answer = _LAYERS[module.kind](operators, answer, module, weights)
     return answer
 
 
-def _counted(names: _Operators, inputs: InputsDescription) -> str:
+def _counted(operators: _Operators, inputs: InputsDescription) -> str:
     """Float `(batch, tokens, 1)`: 1 for tokens, 0 for padding."""
     from onnx import TensorProto, helper
 
     masks = [name for name, kind in inputs.arrays.items() if kind == "ones"]
     if masks:
-        mask = names.cast(masks[0])
+        mask = operators.cast(masks[0])
     else:
         tokens = next(name for name, kind in inputs.arrays.items() if kind == "tokens")
         one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
-        mask = names.add("ConstantOfShape", names.add("Shape", tokens), value=one)
+        mask = operators.add("ConstantOfShape", operators.add("Shape", tokens), value=one)
     # A zero in the place of a dimension stands for that of the input.
-    return names.add("Reshape", mask, names.constant(np.array([0, 0, 1], np.int64)))
+    return operators.add("Reshape", mask, operators.constant(np.array([0, 0, 1], np.int64)))
 
 
-def _pool(names: _Operators, hidden: str, counted: str, modes: Sequence[str]) -> str:
+def _pool(operators: _Operators, hidden: str, counted: str, modes: Sequence[str]) -> str:
     """See `autotune.backends.sentence_model.pool`."""
-    parts = [_POOLING[mode](names, hidden, counted) for mode in modes]
-    return parts[0] if len(parts) == 1 else names.add("Concat", *parts, axis=NUMBERS)
+    parts = [_POOLING[mode](operators, hidden, counted) for mode in modes]
+    return parts[0] if len(parts) == 1 else operators.add("Concat", *parts, axis=NUMBERS)
 
 
-def _first(names: _Operators, hidden: str, _: str) -> str:
-    return names.add("Gather", hidden, names.constant(np.array(0, np.int64)), axis=TOKENS)
+def _first(operators: _Operators, hidden: str, _: str) -> str:
+    return operators.add("Gather", hidden, operators.constant(np.array(0, np.int64)), axis=TOKENS)
 
 
-def _greatest(names: _Operators, hidden: str, counted: str) -> str:
-    is_token = names.add("Greater", counted, names.constant(0.0))
-    least = names.constant(float(np.finfo(np.float32).min))
-    return names.reduce("ReduceMax", names.add("Where", is_token, hidden, least), TOKENS)
+def _greatest(operators: _Operators, hidden: str, counted: str) -> str:
+    is_token = operators.add("Greater", counted, operators.constant(0.0))
+    least = operators.constant(float(np.finfo(np.float32).min))
+    return operators.reduce("ReduceMax", operators.add("Where", is_token, hidden, least), TOKENS)
 
 
-def _sums(names: _Operators, hidden: str, weights: str) -> tuple[str, str]:
+def _sums(operators: _Operators, hidden: str, weights: str) -> tuple[str, str]:
     """Of what tokens have, each times its weight, and of these weights."""
-    weighted = names.add("Mul", hidden, weights)
-    count = names.add("Max", names.reduce("ReduceSum", weights, TOKENS), names.constant(LEAST_COUNT))
-    return names.reduce("ReduceSum", weighted, TOKENS), count
+    weighted = operators.add("Mul", hidden, weights)
+    count = operators.add(
+        "Max", operators.reduce("ReduceSum", weights, TOKENS), operators.constant(LEAST_COUNT)
+    )
+    return operators.reduce("ReduceSum", weighted, TOKENS), count
 
 
-def _mean(names: _Operators, hidden: str, counted: str) -> str:
-    return names.add("Div", *_sums(names, hidden, counted))
+def _mean(operators: _Operators, hidden: str, counted: str) -> str:
+    return operators.add("Div", *_sums(operators, hidden, counted))
 
 
-def _mean_by_root(names: _Operators, hidden: str, counted: str) -> str:
-    total, count = _sums(names, hidden, counted)
-    return names.add("Div", total, names.add("Sqrt", count))
+def _mean_by_root(operators: _Operators, hidden: str, counted: str) -> str:
+    total, count = _sums(operators, hidden, counted)
+    return operators.add("Div", total, operators.add("Sqrt", count))
 
 
-def _places(names: _Operators, counted: str) -> str:
+def _places(operators: _Operators, counted: str) -> str:
     """Float `(batch, tokens, 1)`: 1 for the first token, 2 for the second, and so on; padding goes on."""
-    return names.add("CumSum", counted, names.constant(np.array(TOKENS, np.int64)))
+    return operators.add("CumSum", counted, operators.constant(np.array(TOKENS, np.int64)))
 
 
-def _weighted_mean(names: _Operators, hidden: str, counted: str) -> str:
-    return _mean(names, hidden, names.add("Mul", _places(names, counted), counted))
+def _weighted_mean(operators: _Operators, hidden: str, counted: str) -> str:
+    return _mean(operators, hidden, operators.add("Mul", _places(operators, counted), counted))
 
 
-def _last(names: _Operators, hidden: str, counted: str) -> str:
-    last = names.reduce("ReduceSum", counted, TOKENS, keeps=True)
-    is_last = names.cast(names.add("Equal", _places(names, counted), last))
-    total, _ = _sums(names, hidden, names.add("Mul", is_last, counted))
+def _last(operators: _Operators, hidden: str, counted: str) -> str:
+    last = operators.reduce("ReduceSum", counted, TOKENS, keeps=True)
+    is_last = operators.cast(operators.add("Equal", _places(operators, counted), last))
+    total, _ = _sums(operators, hidden, operators.add("Mul", is_last, counted))
     return total
 
 
-def _normalized(names: _Operators, answer: str, _: SentenceModule, __: Weights) -> str:
-    length = names.reduce("ReduceL2", answer, NUMBERS, keeps=True)
-    return names.add("Div", answer, names.add("Max", length, names.constant(LEAST_LENGTH)))
+def _normalized(operators: _Operators, answer: str, _: SentenceModule, __: Weights) -> str:
+    length = operators.reduce("ReduceL2", answer, NUMBERS, keeps=True)
+    return operators.add("Div", answer, operators.add("Max", length, operators.constant(LEAST_LENGTH)))
 
 
-def _layer_normalized(names: _Operators, answer: str, _: SentenceModule, weights: Weights) -> str:
-    centred = names.add("Sub", answer, names.reduce("ReduceMean", answer, NUMBERS, keeps=True))
-    squares = names.add("Mul", centred, centred)
-    variance = names.reduce("ReduceMean", squares, NUMBERS, keeps=True)
-    spread = names.add("Sqrt", names.add("Add", variance, names.constant(LAYER_NORM_EPSILON)))
-    scaled = names.add("Mul", names.add("Div", centred, spread), names.constant(weights["weight"]))
-    return names.add("Add", scaled, names.constant(weights["bias"]))
+def _layer_normalized(operators: _Operators, answer: str, _: SentenceModule, weights: Weights) -> str:
+    centred = operators.add("Sub", answer, operators.reduce("ReduceMean", answer, NUMBERS, keeps=True))
+    squares = operators.add("Mul", centred, centred)
+    variance = operators.reduce("ReduceMean", squares, NUMBERS, keeps=True)
+    spread = operators.add("Sqrt", operators.add("Add", variance, operators.constant(LAYER_NORM_EPSILON)))
+    scaled = operators.add(
+        "Mul", operators.add("Div", centred, spread), operators.constant(weights["weight"])
+    )
+    return operators.add("Add", scaled, operators.constant(weights["bias"]))
 
 
-def _dense(names: _Operators, answer: str, module: SentenceModule, weights: Weights) -> str:
-    product = names.add("MatMul", answer, names.constant(weights["weight"].T))
+def _dense(operators: _Operators, answer: str, module: SentenceModule, weights: Weights) -> str:
+    product = operators.add("MatMul", answer, operators.constant(weights["weight"].T))
     if module.has_bias:
-        product = names.add("Add", product, names.constant(weights["bias"]))
-    return _ACTIVATIONS[module.activation](names, product)
+        product = operators.add("Add", product, operators.constant(weights["bias"]))
+    return _ACTIVATIONS[module.activation](operators, product)
 
 
-def _gelu(names: _Operators, values: str) -> str:
+def _gelu(operators: _Operators, values: str) -> str:
     """Source: torch.nn.GELU, without an approximation."""
-    curve = names.add("Erf", names.add("Mul", values, names.constant(math.sqrt(0.5))))
-    half = names.add("Mul", values, names.constant(0.5))
-    return names.add("Mul", half, names.add("Add", curve, names.constant(1.0)))
+    curve = operators.add("Erf", operators.add("Mul", values, operators.constant(math.sqrt(0.5))))
+    half = operators.add("Mul", values, operators.constant(0.5))
+    return operators.add("Mul", half, operators.add("Add", curve, operators.constant(1.0)))
 
 
 _POOLING: Mapping[str, Callable[[_Operators, str, str], str]] = {
@@ -243,8 +247,8 @@ _LAYERS: Mapping[str, Callable[[_Operators, str, SentenceModule, Weights], str]]
 _ACTIVATIONS: Mapping[str, Callable[[_Operators, str], str]] = {
     "GELU": _gelu,
     "Identity": lambda _, values: values,
-    "ReLU": lambda names, values: names.add("Relu", values),
-    "SiLU": lambda names, values: names.add("Mul", values, names.add("Sigmoid", values)),
-    "Sigmoid": lambda names, values: names.add("Sigmoid", values),
-    "Tanh": lambda names, values: names.add("Tanh", values),
+    "ReLU": lambda operators, values: operators.add("Relu", values),
+    "SiLU": lambda operators, values: operators.add("Mul", values, operators.add("Sigmoid", values)),
+    "Sigmoid": lambda operators, values: operators.add("Sigmoid", values),
+    "Tanh": lambda operators, values: operators.add("Tanh", values),
 }
