@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,14 @@ LOADING = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? 
 """What ONNX Runtime puts before the reason, with a path in the cache."""
 
 
-def import_model(file: Path, directory: Path) -> str:
+def import_model(file: Path, directory: Path, finish: Callable[[Any], None] = lambda _: None) -> str:
     """Take an ONNX model over at fp32, with a name for every node: quantisers go by them.
 
     What is stored otherwise (fp16, bf16, fp64) becomes fp32: ONNX Runtime's CPU provider computes at it, and
     would turn every number to and fro between two operators.
+
+    Args:
+        finish: makes of the model at fp32 what is served.
 
     Returns:
         The precision that ONNX Runtime really runs it at.
@@ -46,6 +49,7 @@ def import_model(file: Path, directory: Path) -> str:
     model = _load_whole(file)
     _make_fp32(model)
     _forget_inputs_with_weights(model)
+    finish(model)
     del model.graph.value_info[:]
     for index, node in enumerate(model.graph.node):
         node.name = node.name or f"{node.op_type}/{index}"

@@ -9,6 +9,7 @@ import inspect
 import json
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ import numpy as np
 from autotune.backends.onnx_graph import MODEL_FILE
 from autotune.backends.onnx_import import cannot_import, import_model, not_fp32, reason_of
 from autotune.backends.random_model import write_random_model
-from autotune.backends.sentence_model import with_modules, write_modules
+from autotune.backends.sentence_model import read_modules, with_modules, write_modules
+from autotune.backends.sentence_onnx import serve_behind
 from autotune.backends.transformers_model import (
     cannot_load,
     import_checkpoint,
@@ -36,7 +38,10 @@ from autotune.model.inputs import (
     reading_texts,
     write_inputs,
 )
+from autotune.model.neighbours import WHOLE
 from autotune.model.onnx_places import config_beside
+from autotune.model.onnx_sentence import modules_folder
+from autotune.model.sentence_folder import BARE
 from autotune.model.sources import ResolvedModel
 
 REFERENCE = "reference"
@@ -138,7 +143,30 @@ def _write_transformers(model: ResolvedModel, directory: Path) -> Answer:
         write_modules(model.modules, model.path, directory)
         inputs = reading_texts(inputs, model.modules)
     write_inputs(directory, inputs)
+    _require_width(model, _transformers_answer(module), directory)
     return _transformers_answer(with_modules(module, directory, "float32"))
+
+
+def _require_width(model: ResolvedModel, encoder: Answer, directory: Path) -> None:
+    """Refuse modules that are made for another encoder, by what it really answers.
+
+    Raises:
+        ModelError: they are.
+    """
+    if model.modules is None or not model.modules.takes:
+        return
+    for request in _every_request(directory).values():
+        try:
+            width = encoder(request).shape[-1]
+        except ModelError:  # some architectures take no short requests
+            continue
+        if width != model.modules.takes:
+            raise ModelError(
+                f"{model.source}: the modules behind its encoder take {model.modules.takes} numbers for each"
+                f" token, and it gives {width}",
+                remedy=f"{WHOLE}: its files are of two models; or {BARE}",
+            )
+        return
 
 
 def _transformers_answer(module: Any) -> Answer:
@@ -172,10 +200,14 @@ def _write_onnx(model: ResolvedModel, directory: Path) -> Answer:
     assert model.path is not None
     assert model.inputs is not None
     write_inputs(directory, model.inputs)
-    if config := config_beside(model.path):
+    config = config_beside(model.path)
+    if model.modules is not None:
+        write_modules(model.modules, modules_folder(model.path), directory)
+        config.pop("architectures", None)  # whose answers are not what is served
+    if config:
         (directory / CONFIG_FILE).write_text(json.dumps(config))
     try:
-        precision = import_model(model.path, directory)
+        precision = import_model(model.path, directory, partial(_finish, model, directory))
     except Exception as error:
         if isinstance(error, MemoryError | OSError | ModelError):
             raise
@@ -183,6 +215,12 @@ def _write_onnx(model: ResolvedModel, directory: Path) -> Answer:
     if precision != "fp32":
         raise not_fp32(model.source, model.path, precision)
     return _onnx_answer(directory)
+
+
+def _finish(model: ResolvedModel, directory: Path, graph: Any) -> None:
+    """Make of an ONNX model what is served: with the modules of `directory` behind it, where it has some."""
+    if model.modules is not None and model.inputs is not None:
+        serve_behind(graph, model.modules.output, read_modules(directory), model.inputs)
 
 
 def _onnx_answer(directory: Path) -> Answer:

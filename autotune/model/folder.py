@@ -22,7 +22,7 @@ from autotune.model.neighbours import (
 )
 from autotune.model.quantised import refuse_quantised, refuse_quantised_weights
 from autotune.model.safetensors_file import SUFFIX, stored_tensors
-from autotune.model.sentence_folder import read_sentence_modules
+from autotune.model.sentence_folder import read_sentence_modules, unlisted_pooling, width_of
 from autotune.model.sentence_modules import SentenceModules
 from autotune.model.stand_ins import read_json
 from autotune.spec.model_source import Head
@@ -66,7 +66,7 @@ def read_folder(directory: Path, head: Head | None = None) -> ModelFolder:
         config = _read_config(directory)
         _refuse_decoder(directory, config)
         refuse_quantised(directory, config)
-        modules = read_sentence_modules(directory, head)
+        modules = read_sentence_modules(directory, head, width_of(config))
         if modules is None:
             refuse_unmeant_head(directory, config, head)
         weights = weight_files(directory)
@@ -119,6 +119,7 @@ def _notes(directory: Path, config: dict[str, Any], head: Head | None) -> Iterat
             f"config.json asks for {', '.join(other)}, which CPUs do not have: served is the attention that"
             f" transformers chooses for them ({' or '.join(reversed(CPU_ATTENTION))})"
         )
+    yield from unlisted_pooling(directory, head)
     if head == "none" and (behind := further_modules(directory)):
         yield (
             f"modules.json puts {', '.join(behind)} behind the encoder, which is not served: the encoder is"

@@ -19,11 +19,16 @@ FOLLOWED = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsq
 def inspect(request: dict[str, Any]) -> dict[str, Any]:
     """Answer with what the file's graph takes, and where its weights lie; none of them is read.
 
+    Args:
+        request: the `file`; and whether dimensions of outputs are to be inferred that it does not state
+            (`infers`), which takes memory.
+
     Returns:
-        `inputs`: name, element type (`INT64`) and dimensions (None = free) of each; `external`: files beside
-        it that hold weights, as it names them, and how many bytes each has at least; `vocabularies`: rows of
-        the tables that inputs look up in; `positions`: as `longest_in_graph` has it; `weights`: how many
-        numbers its matrices hold, by element type.
+        `inputs`: name, element type (`INT64`) and dimensions (None = free) of each; `outputs`: likewise, with
+        no dimensions (None) where nothing tells how many there are; `external`: files beside it that hold
+        weights, as it names them, and how many bytes each has at least; `vocabularies`: rows of the tables
+        that inputs look up in; `positions`: as `longest_in_graph` has it; `weights`: how many numbers its
+        matrices hold, by element type.
 
     Raises:
         ModelError: it is not an ONNX model.
@@ -34,6 +39,7 @@ def inspect(request: dict[str, Any]) -> dict[str, Any]:
     inputs = [described for described in graph.input if described.name not in weights]
     return {
         "inputs": [_describe(one) for one in inputs],
+        "outputs": _outputs(model, infers=request.get("infers", False)),
         "external": _external(model),
         "vocabularies": {one.name: rows for one in inputs if (rows := _rows(graph, one.name))},
         "positions": longest_in_graph(graph),
@@ -71,6 +77,32 @@ def _describe(value: Any) -> dict[str, Any]:
         "type": TensorProto.DataType.Name(tensor.elem_type) if tensor.elem_type else "no tensor",
         "shape": [one.dim_value if one.dim_value > 0 else None for one in dimensions],
     }
+
+
+def _outputs(model: Any, *, infers: bool) -> list[dict[str, Any]]:
+    """What the graph answers, its dimensions as it states them, or as they follow."""
+    stated = [_output(one) for one in model.graph.output]
+    if not infers or all(one["shape"] and one["shape"][-1] is not None for one in stated):
+        return stated
+    inferred = {one["name"]: one for one in _inferred(model)}
+    return [inferred.get(one["name"], one) for one in stated]
+
+
+def _inferred(model: Any) -> list[dict[str, Any]]:
+    """The outputs with what onnx finds out of their dimensions; none where it does not take the graph."""
+    import onnx
+
+    try:
+        return [_output(one) for one in onnx.shape_inference.infer_shapes(model).graph.output]
+    except MemoryError:
+        raise
+    except Exception:  # onnx's errors have no root in common
+        return []
+
+
+def _output(value: Any) -> dict[str, Any]:
+    described = _describe(value)
+    return described if value.type.tensor_type.HasField("shape") else {**described, "shape": None}
 
 
 def tensors_of(model: Any) -> Iterator[Any]:

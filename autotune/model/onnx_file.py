@@ -12,11 +12,13 @@ from typing import Any
 from autotune.errors import ModelError
 from autotune.model.child import run_child
 from autotune.model.digests import digest_files
-from autotune.model.inputs import ElementType, InputsDescription, reserved_ids
+from autotune.model.inputs import ElementType, InputsDescription, reading_texts, reserved_ids
 from autotune.model.onnx_places import config_beside, weights_file
+from autotune.model.onnx_sentence import left_out_of, may_have_modules, modules_folder, read_onnx_modules
 from autotune.model.positions import longest_sequence, skipped_rows, trained_length
+from autotune.model.sentence_modules import SentenceModules
 from autotune.model.stand_ins import refuse_stand_in
-from autotune.spec.model_source import ArrayKind
+from autotune.spec.model_source import ArrayKind, Head
 
 USUAL_ARRAYS: Mapping[str, ArrayKind] = {
     "input_ids": "tokens",
@@ -59,15 +61,17 @@ class OnnxFile:
             configuration.
         weights: how many numbers its matrices hold.
         notes: in what it is served otherwise than it is stored, as sentences.
+        modules: what is served behind its graph; None where its first output is.
     """
 
     digest: str
     inputs: InputsDescription
     weights: int = 0
     notes: tuple[str, ...] = ()
+    modules: SentenceModules | None = None
 
 
-def read_onnx_file(file: Path, arrays: Mapping[str, ArrayKind]) -> OnnxFile:
+def read_onnx_file(file: Path, arrays: Mapping[str, ArrayKind], head: Head | None = None) -> OnnxFile:
     """Read what the model takes and take its digest; a child process looks into it.
 
     A `config.json` beside it, or above its folder `onnx`, tells special tokens and classes, and the longest
@@ -75,17 +79,21 @@ def read_onnx_file(file: Path, arrays: Mapping[str, ArrayKind]) -> OnnxFile:
 
     Args:
         arrays: what the inputs hold, by name, as the study says; the usual names need not be in it.
+        head: what is served of a file of sentence-transformers, where the study says so.
 
     Raises:
-        ModelError: it is not an ONNX model, takes something else than `(batch, tokens)` of whole numbers, or
-            has weights that are not there, not all there, or lie outside of its folder.
+        ModelError: it is not an ONNX model, takes something else than `(batch, tokens)` of whole numbers, has
+            weights that are not there, not all there, or lie outside of its folder, or modules that are not
+            served.
     """
     try:
-        graph = _inspect(file)
+        graph = _inspect(file, infers=may_have_modules(file, head))
         external = [weights_file(file, name, least) for name, least in sorted(graph["external"].items())]
         config = config_beside(file)
         inputs = _describe(file, graph, arrays, config)
         files = digest_files([file, *external])
+        modules = read_onnx_modules(file, graph["outputs"], head)
+        served = None if modules is None else modules.digest(modules_folder(file))
     except OSError as error:
         raise ModelError(
             f"{file} cannot be read: {error.strerror}", remedy="check its permissions"
@@ -94,10 +102,15 @@ def read_onnx_file(file: Path, arrays: Mapping[str, ArrayKind]) -> OnnxFile:
     content: dict[str, Any] = {"files": files, "inputs": taken}
     if config:
         content["config"] = config
+    if served is not None:
+        content["served"] = served
     text = json.dumps(content, sort_keys=True)
     weights: Mapping[str, int] = graph["weights"]
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return OnnxFile(digest, inputs, sum(weights.values()), tuple(_notes(weights)))
+    left_out = left_out_of(file, graph["outputs"], head) if modules is None else ()
+    reading = inputs if modules is None else reading_texts(inputs, modules)
+    notes = (*_notes(weights), *left_out)
+    return OnnxFile(digest, reading, sum(weights.values()), notes, modules)
 
 
 def _notes(weights: Mapping[str, int]) -> Iterator[str]:
@@ -106,11 +119,12 @@ def _notes(weights: Mapping[str, int]) -> Iterator[str]:
         yield f"its weights are {' and '.join(stored)}; every precision is made from these"
 
 
-def _inspect(file: Path) -> dict[str, Any]:
+def _inspect(file: Path, *, infers: bool) -> dict[str, Any]:
     if not file.is_file():
         raise _not_a_file(file)
     refuse_stand_in(file)
-    result = run_child("autotune.model.onnx_child", {"file": str(file)}, timeout_s=READ_TIMEOUT_S)
+    request = {"file": str(file), "infers": infers}
+    result = run_child("autotune.model.onnx_child", request, timeout_s=READ_TIMEOUT_S)
     result.raise_error()
     if result.reply is None:
         raise ModelError(

@@ -184,7 +184,7 @@ def text_paths(value: Any, before: str = "", depth: int = _DEPTH) -> Iterator[st
         # Of objects their keys, of lists the places in them.
         inside = value[0]
         if isinstance(inside, dict) or before:
-            yield from text_paths(inside, before, depth - 1)
+            yield from text_paths(inside, before, depth if isinstance(inside, dict) else depth - 1)
         else:
             yield from (str(index) for index, text in enumerate(value) if isinstance(text, str))
 

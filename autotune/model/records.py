@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.errors import StudyFileError
 from autotune.model.file_text import FileText, read_file_text
+from autotune.model.line_shapes import Found, are_labelled, foreign_shape, labelled_line, loose_cells
 from autotune.model.tables import DELIMITERS, TAB, Table, TableError, read_table
 
 if TYPE_CHECKING:
@@ -32,20 +33,22 @@ FORMATS = {
     "json": "JSON",
     "csv": "CSV",
     "tsv": "TSV",
+    "fasttext": "fastText",
 }
 """Names of the formats for people."""
 
 _TABLES = (".csv", ".tsv", ".tab")
 _JSON = (".json", ".jsonl", ".ndjson")
-_OTHERS = {".yaml": "YAML", ".yml": "YAML", ".toml": "TOML", ".xml": "XML"}
+_OTHERS = {
+    **{".yaml": "YAML", ".yml": "YAML", ".toml": "TOML", ".xml": "XML", ".html": "HTML", ".htm": "HTML"},
+    **{".md": "Markdown", ".markdown": "Markdown", ".rst": "reStructuredText"},
+}
 """Formats that are known by names alone, and not read."""
 
 _LIKE_JSON = re.compile(r"""\s*(\[\s*\[?\s*["'{]|\{\s*["'}])""")
 """How JSON begins, and what Python prints, but hardly a sentence."""
 _MAY_BE_JSON = re.compile(r"""\s*[\[{"0-9tfnNI-]""")
 _BLANK = re.compile(r"\s*")
-_ENOUGH = 10
-"""Lines that say what all of them are like."""
 _FEWEST_ROWS = 2
 """Rows below the first, from which on a file may be a table though neither name nor header say so."""
 
@@ -114,21 +117,41 @@ def read_records(
         raise source.wrong(
             f"is {_OTHERS[source.suffix]}, by its name", f"write it as JSON Lines{_otherwise(source)}"
         )
-    if (whole := _whole_document(source)) is not None:
-        return whole
     is_table = source.suffix in _TABLES
-    if (not is_table or _LIKE_JSON.match(source.text)) and (lines := _json_lines(source)) is not None:
-        return lines
-    if is_table:
+    structured = _whole_document(source)
+    if structured is None and (not is_table or _LIKE_JSON.match(source.text)):
+        structured = _json_lines(source)
+    if structured is not None:
+        return structured
+    if is_table and labelled_line(next(_lines(source.text))[1]) is None:
         return _table_records(source, _named_table(source, known, DELIMITERS))
-    _refuse_other_structure(source)
+    return _line_records(source, known)
+
+
+def _line_records(source: FileText, known: Collection[str]) -> Records:
+    """Lines that are no JSON: of fastText, a table by its content, or plain text.
+
+    Raises:
+        StudyFileError: they are no texts as they are, and nobody can tell what to read of them.
+    """
+    lines = list(_lines(source.text))
+    if are_labelled(lines):
+        return _labelled_records(source)
     table = _table_by_content(source, known)
-    return _plain_records(source) if table is None else _table_records(source, table)
+    if table is not None and _is_told(table, known):
+        return _table_records(source, table)
+    _refuse_shape(source, foreign_shape(lines, known))
+    if table is not None:
+        _refuse_unnamed_table(source, table)
+    _refuse_shape(source, loose_cells(lines))
+    return _plain_records(source)
 
 
 def _as_stated(source: FileText, stated: FileFormat, known: Collection[str]) -> Records:
     if stated == "text":
         return _plain_records(source)
+    if stated == "fasttext":
+        return _labelled_records(source)
     if stated in ("csv", "tsv"):
         return _table_records(source, _named_table(source, known, (TAB,) if stated == "tsv" else DELIMITERS))
     found = _whole_document(source) if stated == "json" else None
@@ -270,24 +293,33 @@ def _otherwise(source: FileText) -> str:
     return OTHERWISE if source.form == TEXTS else ""
 
 
-def _refuse_other_structure(source: FileText) -> None:
-    """Refuse lines of a log that end with JSON: they would be measured on its syntax.
+def _refuse_shape(source: FileText, found: Found | None) -> None:
+    """Refuse lines that are no texts as they are: they would be measured on their syntax.
 
     Raises:
-        StudyFileError: every one of the first lines is one.
+        StudyFileError: they have such a shape.
     """
-    lines = [text for _, (_, text) in zip(range(_ENOUGH), _lines(source.text), strict=False)]
-    if all(_ends_with_object(line) for line in lines):
-        raise source.wrong(
-            "has a JSON object at the end of every line, behind other words",
-            f"keep the objects alone{_otherwise(source)}",
-            "line 1",
-        )
+    if found is not None:
+        raise source.wrong(found.fault, f"{found.remedy}{_otherwise(source)}", f"line {found.line}")
 
 
-def _ends_with_object(line: str) -> bool:
-    at = line.find('{"')
-    return at > 0 and isinstance(_parsed(line[at:]), dict)
+def _labelled_records(source: FileText) -> Records:
+    """Lines of fastText's as objects with `label` and `text`.
+
+    Raises:
+        StudyFileError: a line has no label.
+    """
+    records = []
+    for line, text in _lines(source.text):
+        value = labelled_line(text)
+        if value is None:
+            raise source.wrong(
+                "it has no word that begins with __label__, as fastText has them",
+                f"mend it, or take it out{_otherwise(source)}",
+                f"line {line}",
+            )
+        records.append(Record(f"line {line}", value))
+    return Records(source, "fasttext", tuple(records))
 
 
 def _named_table(source: FileText, known: Collection[str], delimiters: tuple[str, ...]) -> Table:
@@ -304,19 +336,20 @@ def _named_table(source: FileText, known: Collection[str], delimiters: tuple[str
 
 
 def _table_by_content(source: FileText, known: Collection[str]) -> Table | None:
-    """The table that a file is by its content, whatever its name is; None where it is plain text."""
+    """The table that a file may be by its content, whatever its name is; None where it is none."""
     _, first = next(_lines(source.text))
     delimiters = tuple(delimiter for delimiter in DELIMITERS if delimiter in first)
     if not delimiters:
         return None
     try:
-        table = read_table(source.text, known, delimiters)
+        return read_table(source.text, known, delimiters)
     except TableError:
         return None
-    if table.names(known) and table.has_names and len(table.header) > 1:
-        return table
-    _refuse_unnamed_table(source, table)
-    return None
+
+
+def _is_told(table: Table, known: Collection[str]) -> bool:
+    """Whether the header tells what to read, so that this is a table for certain."""
+    return table.names(known) and table.has_names and len(table.header) > 1
 
 
 def _refuse_unnamed_table(source: FileText, table: Table) -> None:
@@ -325,7 +358,7 @@ def _refuse_unnamed_table(source: FileText, table: Table) -> None:
     Raises:
         StudyFileError: it has.
     """
-    has_shape = len(table.header) > 1 and len(table.rows) >= _FEWEST_ROWS
+    has_shape = len(table.header) > 1 and len(table.rows) >= _FEWEST_ROWS and not table.is_indented
     if has_shape and (table.delimiter == TAB or table.has_numbers or table.has_bare_names):
         columns = ", ".join(table.header)
         raise source.wrong(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from autotune.errors import ModelError
@@ -49,40 +50,77 @@ SERVED = ("Transformer", "Pooling", "Dense", "LayerNorm", "Normalize")
 CONFIGURED = ("Pooling", "Dense", "LayerNorm")
 """Of those, what cannot do without a configuration in its own folder."""
 
+WIDTHS = ("hidden_size", "d_model", "dim", "emb_dim")
+"""What configurations call the numbers of each token's last hidden state.
+
+Source: config.json of BERT, of T5 and Funnel, of DistilBERT, and of XLM.
+"""
+POOLING_WIDTHS = ("embedding_dimension", "word_embedding_dimension")
+"""How many numbers a pooling is made for, as new and old versions write it. Source: Pooling.config_keys."""
+
 BARE = "write `head: none` into the study to serve the encoder alone"
 SAVE_AGAIN = "save it again with sentence-transformers: model.save_pretrained(DIR), which writes safetensors"
 
 
-def read_sentence_modules(directory: Path, head: Head | None) -> SentenceModules | None:
+def read_sentence_modules(directory: Path, head: Head | None, width: int = 0) -> SentenceModules | None:
     """What of a folder is served beside its encoder; None where that, or its class with its head, is all.
 
     Args:
         head: what is served, where the study says so; `pooling` of a folder that lists no modules is what its
             folder `1_Pooling` says, or the mean over the tokens.
+        width: numbers that the encoder gives for each token; 0 = not known.
 
     Raises:
-        ModelError: a module is none of those that are served, or a file of it is wrong or not there.
+        ModelError: a module is none of those that are served, does not fit what comes before it, or a file of
+            it is wrong or not there.
         OSError: a file cannot be read.
     """
     has_list = (directory / MODULES).is_file()
     if head == "none" or not (has_list or head == "pooling"):
         return None
     prompt = default_prompt(directory)
-    modules, because = tuple(_behind(directory, prompt)), f"as {MODULES} lists them"
-    if not modules and head == "pooling":
-        modules, because = _own_pooling(directory, prompt)
-    if not modules:
+    behind, because = list(_behind(directory, prompt, width)), f"as {MODULES} lists them"
+    if not behind and head == "pooling":
+        behind, because = _own_pooling(directory, prompt, width)
+    if not behind:
         return None
+    modules, widths = zip(*behind, strict=True)
+    return replace(read_text_rules(directory, because), modules=modules, takes=next(filter(None, widths), 0))
+
+
+def read_text_rules(directory: Path, because: str) -> SentenceModules:
+    """How a folder has texts read, of a model that needs no modules behind it.
+
+    Args:
+        because: what says that there are none.
+
+    Raises:
+        ModelError: a file that says so is wrong.
+        OSError: it cannot be read.
+    """
     rules = transformer_rules(directory)
     longest, cut_by = longest_text(directory, rules)
     return SentenceModules(
-        modules=modules,
+        modules=(),
         because=because,
         longest_text=longest,
         cut_by=cut_by,
         lower_case=rules.get("do_lower_case") is True,
-        prompt=prompt,
+        prompt=default_prompt(directory),
     )
+
+
+def width_of(config: Config) -> int:
+    """How many numbers an encoder of this configuration gives for each token; 0 where it does not say."""
+    widths = (config.get(name) for name in WIDTHS)
+    return next((width for width in widths if isinstance(width, int) and width > 0), 0)
+
+
+def unlisted_pooling(directory: Path, head: Head | None) -> Iterator[str]:
+    """Say of a folder that describes a pooling and does not list it that none is served, as a sentence."""
+    mark = Path(POOLING_FOLDER, CONFIG)
+    if head in (None, "auto") and not (directory / MODULES).is_file() and (directory / mark).is_file():
+        yield f"{mark} describes a pooling, and no {MODULES} lists it: none is served without `head: pooling`"
 
 
 def lacks_modules(directory: Path) -> bool:
@@ -98,23 +136,29 @@ def lacks_modules(directory: Path) -> bool:
     )
 
 
-def _behind(directory: Path, prompt: str) -> Iterator[SentenceModule]:
-    """What `modules.json` lists behind the encoder, in order; nothing where there is none."""
+def _behind(directory: Path, prompt: str, width: int) -> Iterator[tuple[SentenceModule, int]]:
+    """What `modules.json` lists behind the encoder, in order; nothing where there is none.
+
+    Returns:
+        With each module up to the pooling how many numbers of a token it is made for; 0 = nobody says, or it
+        comes later.
+    """
     if not (directory / MODULES).is_file():
         return
     listed = _list(directory)
     _refuse_other_encoder(directory, listed)
     if len(listed) > 1:
         _refuse_other_task(directory)
-    width, is_pooled = 0, False
+    is_pooled = False
     for kind, path in listed[1:]:
         module = _module(directory, kind, path, prompt, is_pooled=is_pooled)
         if module is None:
             continue
-        _refuse_misfit(directory, path, module, width)
+        taken = _taken(directory, path, module)
+        _refuse_misfit(directory, path, taken, width, "what comes before" if is_pooled else "the encoder")
+        yield module, 0 if is_pooled else taken
         is_pooled |= module.kind == "Pooling"
-        width = _width(directory, path, module, width)
-        yield module
+        width = _given(module, taken or width)
 
 
 def _list(directory: Path) -> list[tuple[str, str]]:
@@ -210,14 +254,17 @@ def _pooling(directory: Path, path: str, prompt: str) -> SentenceModule:
     return SentenceModule("Pooling", modes=tuple(modes))
 
 
-def _own_pooling(directory: Path, prompt: str) -> tuple[tuple[SentenceModule, ...], str]:
-    """The pooling of a folder that lists no modules, and who says so."""
+def _own_pooling(directory: Path, prompt: str, width: int) -> tuple[list[tuple[SentenceModule, int]], str]:
+    """The pooling of a folder that lists no modules, with the numbers of a token that it is made for; and who
+    says so."""
     if (directory / POOLING_FOLDER / CONFIG).is_file():
-        return (_pooling(directory, POOLING_FOLDER, prompt),), f"as {POOLING_FOLDER}/{CONFIG} says"
+        pooling = _pooling(directory, POOLING_FOLDER, prompt)
+        taken = _taken(directory, POOLING_FOLDER, pooling)
+        _refuse_misfit(directory, POOLING_FOLDER, taken, width, "the encoder")
+        return [(pooling, taken)], f"as {POOLING_FOLDER}/{CONFIG} says"
     mean = SentenceModule("Pooling", modes=("mean",))
-    return (
-        mean,
-    ), "as `head: pooling` asks for sentence embeddings, and the folder does not say of which kind"
+    because = "as `head: pooling` asks for sentence embeddings, and the folder does not say of which kind"
+    return [(mean, 0)], because
 
 
 def _dense(directory: Path, path: str, *, is_pooled: bool) -> SentenceModule:
@@ -291,30 +338,37 @@ def _shape(sizes: tuple[int, ...]) -> str:
     return " x ".join(map(str, sizes))
 
 
-def _refuse_misfit(directory: Path, path: str, module: SentenceModule, width: int) -> None:
-    """Refuse a module that takes another number of numbers than the one before it gives.
+def _refuse_misfit(directory: Path, path: str, taken: int, width: int, before: str) -> None:
+    """Refuse a module that takes another number of numbers than what comes before it gives.
 
     Args:
-        width: of what comes before; 0 = not known.
+        taken: by the module; 0 = not known, as with `width`.
+        width: of what comes before, as `before` calls it.
 
     Raises:
         ModelError: it does.
     """
-    if width and module.sizes and module.sizes[0] != width:
+    if width and taken and taken != width:
         raise ModelError(
-            f"{directory / path / CONFIG} takes {module.sizes[0]} numbers, and what comes before gives"
-            f" {width}",
-            remedy=WHOLE,
+            f"{directory / path / CONFIG} takes {taken} numbers, and {before} gives {width}",
+            remedy=f"{WHOLE}: its files are of two models; or {BARE}",
         )
 
 
-def _width(directory: Path, path: str, module: SentenceModule, before: int) -> int:
-    """How many numbers come behind a module; 0 where nobody says."""
+def _taken(directory: Path, path: str, module: SentenceModule) -> int:
+    """How many numbers a module is made for; 0 where nobody says."""
+    if module.kind != "Pooling":
+        return module.sizes[0] if module.sizes else 0
+    config = _module_config(directory / path / CONFIG)
+    stated = next((config[name] for name in POOLING_WIDTHS if name in config), None)
+    return stated if isinstance(stated, int) else 0
+
+
+def _given(module: SentenceModule, taken: int) -> int:
+    """How many numbers come behind a module that takes so many; 0 where nobody knows."""
     if module.kind == "Pooling":
-        config = _module_config(directory / path / CONFIG)
-        own = config.get("embedding_dimension", config.get("word_embedding_dimension"))
-        return len(module.modes) * own if isinstance(own, int) else 0
-    return module.sizes[-1] if module.sizes else before
+        return len(module.modes) * taken
+    return module.sizes[-1] if module.sizes else taken
 
 
 def _module_config(file: Path) -> Config:

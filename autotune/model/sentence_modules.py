@@ -57,12 +57,14 @@ class SentenceModules:
     """All that is served beside the encoder.
 
     Attributes:
-        modules: behind the encoder, in order; at least one.
+        modules: behind the encoder, in order; at least one, unless an ONNX graph has them inside.
         because: who says so, as in `as modules.json lists them`.
         longest_text: tokens that texts are cut to; None = as many as the encoder takes.
         cut_by: what says so, as in `max_seq_length in sentence_bert_config.json`.
         lower_case: whether texts are put into lower case, whatever the tokenizer does by itself.
         prompt: what is put before every text.
+        output: of an ONNX graph, its output that the modules take; without modules, the sentence embedding.
+        takes: numbers of each token's embedding that the modules are made for; 0 = nobody says.
     """
 
     modules: tuple[SentenceModule, ...]
@@ -71,12 +73,13 @@ class SentenceModules:
     cut_by: str = ""
     lower_case: bool = False
     prompt: str = ""
+    output: str = ""
+    takes: int = 0
 
     @property
     def in_words(self) -> str:
         """What is served, as a clause."""
-        modules = ", ".join(module.in_words for module in self.modules)
-        words = [f"{modules} behind the encoder, {self.because}"]
+        words = [self._modules_in_words]
         if self.longest_text is not None:
             words.append(f"texts are cut to {self.longest_text} tokens ({self.cut_by})")
         if self.lower_case:
@@ -84,6 +87,13 @@ class SentenceModules:
         if self.prompt:
             words.append(f"{self.prompt!r} is put before every text")
         return "; ".join(words)
+
+    @property
+    def _modules_in_words(self) -> str:
+        if not self.modules:
+            return f"the output {self.output} of its graph, {self.because}"
+        place = f"the output {self.output} of its graph" if self.output else "the encoder"
+        return f"{', '.join(module.in_words for module in self.modules)} behind {place}, {self.because}"
 
     def digest(self, directory: Path) -> str:
         """Hex SHA-256 of all that decides answers to texts.
@@ -95,7 +105,8 @@ class SentenceModules:
             OSError: a file of weights cannot be read.
         """
         weights = [directory / module.folder / WEIGHTS for module in self.modules if module.sizes]
-        decisive = {name: value for name, value in asdict(self).items() if name not in ("because", "cut_by")}
+        unsaid = {"because", "cut_by", "takes", *(() if self.output else ("output",))}
+        decisive = {name: value for name, value in asdict(self).items() if name not in unsaid}
         text = json.dumps([decisive, digest_files(weights)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

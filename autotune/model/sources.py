@@ -40,7 +40,8 @@ class ResolvedModel:
         notes: in what it is served otherwise than its files ask for, as sentences.
         head: what of it is served, where the study says so.
         weights: how many numbers the matrices of an `onnx` file hold; None for others.
-        modules: what is served beside its encoder; None where that, or its class with its head, is all.
+        modules: what is served beside its encoder, or behind the graph of an `onnx` file; None where that, or
+            its class with its head, is all.
     """
 
     source: str
@@ -77,8 +78,8 @@ def resolve_model(
         seed: seed of random weights.
         offline: never ask the hub.
         arrays: what the inputs of an `onnx` file hold, by name, where their names do not tell.
-        head: what of a `path` or `hf` model is served; None = the study does not say, and what may not be
-            meant is refused.
+        head: what of a `path`, `hf` or `onnx` model is served; None = the study does not say, and what may
+            not be meant is refused.
 
     Raises:
         ModelError: the source is malformed, absent, unsafe to load, or cannot be downloaded.
@@ -88,7 +89,7 @@ def resolve_model(
         "random": lambda: _resolve_random(source, rest, seed),
         "path": lambda: _resolve_folder(source, "path", _locate(rest, base), head),
         "hf": lambda: _resolve_folder(source, "hf", download(rest, offline=offline), head),
-        "onnx": lambda: _resolve_onnx(source, _named(rest, base), arrays or {}),
+        "onnx": lambda: _resolve_onnx(source, _named(rest, base), arrays or {}, head),
         "fake": lambda: _resolve_fake(source, _locate(rest, base)),
     }
     if not colon or kind not in resolvers or not rest:
@@ -126,10 +127,20 @@ def _resolve_folder(source: str, kind: str, directory: Path, head: Head | None) 
     )
 
 
-def _resolve_onnx(source: str, file: Path, arrays: Mapping[str, ArrayKind]) -> ResolvedModel:
-    found = read_onnx_file(file, arrays)
+def _resolve_onnx(
+    source: str, file: Path, arrays: Mapping[str, ArrayKind], head: Head | None
+) -> ResolvedModel:
+    found = read_onnx_file(file, arrays, head)
     return ResolvedModel(
-        source, "onnx", found.digest, file, inputs=found.inputs, notes=found.notes, weights=found.weights
+        source,
+        "onnx",
+        found.digest,
+        file,
+        inputs=found.inputs,
+        notes=found.notes,
+        head=head,
+        weights=found.weights,
+        modules=found.modules,
     )
 
 

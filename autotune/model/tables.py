@@ -70,6 +70,12 @@ class Table:
         return _are_names(self.written)
 
     @property
+    def is_indented(self) -> bool:
+        """Whether all but one of its columns are blank, as those before an indented text."""
+        columns = zip(self.header, *(cells for _, cells in self.rows), strict=True)
+        return sum(any(cell.strip() for cell in column) for column in columns) < 2
+
+    @property
     def has_numbers(self) -> bool:
         """Whether a column holds nothing but numbers, from its first row or its second on."""
         columns = zip(*(cells for _, cells in self.rows), strict=True)

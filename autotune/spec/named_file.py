@@ -8,8 +8,9 @@ from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, mode
 
 from autotune.spec.part import FileName, Part, refuse
 
-FileFormat = Literal["text", "jsonl", "json", "csv", "tsv"]
-"""Plain text (one to a line), JSON values one after another, a JSON array, and tables with a header."""
+FileFormat = Literal["text", "jsonl", "json", "csv", "tsv", "fasttext"]
+"""Plain text (one to a line), JSON values one after another, a JSON array, tables with a header, and lines of
+fastText's, which have labels as words: `__label__positive the text`."""
 
 MAX_KEY = 500
 Key = Annotated[str, Field(min_length=1, max_length=MAX_KEY)]

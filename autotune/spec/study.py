@@ -195,11 +195,11 @@ class StudySpec(Part):
     """What the inputs of an `onnx:` model hold, where their names (`input_ids`, `attention_mask`,
     `token_type_ids`) do not tell: `tokens` (ids), `ones` (every token is attended to) or `zeros`."""
     head: Head | None = None
-    """What of a transformers model is served: what its folder says (`auto`), which is the class that its
-    config.json names, with its head, or what the modules.json of sentence-transformers lists; the encoder
-    alone (`none`); or sentence embeddings (`pooling`), by modules.json where there is one, else the mean over
-    the tokens. Without this, a model without modules.json is refused whose head is that of its pre-training,
-    or that has weights which nothing uses."""
+    """What of a transformers model or ONNX file is served: what its folder says (`auto`), which is the class
+    that its config.json names, with its head (of an ONNX file, its first output), or what the modules.json of
+    sentence-transformers lists; the encoder alone (`none`); or sentence embeddings (`pooling`), by
+    modules.json where there is one, else the mean over the tokens. Without this, a folder without
+    modules.json is refused whose head is that of its pre-training, or that has weights which nothing uses."""
     problem: Problem
     objective: Objective = Objective(kind="throughput")
     scenario: Annotated[Scenario, Field(default_factory=_usual_scenario)]
@@ -242,10 +242,10 @@ class StudySpec(Part):
 
     @field_validator("head")
     @classmethod
-    def _only_folders_have_heads(cls, head: Head | None, info: ValidationInfo) -> Head | None:
+    def _only_folders_and_files_have_heads(cls, head: Head | None, info: ValidationInfo) -> Head | None:
         models = listed(info.data.get("model", "path:"))
-        if head is not None and not any(model.startswith(("path:", "hf:")) for model in models):
-            refuse(f"{models[0]} is served as it is: `head` belongs to a path: or hf: model alone")
+        if head is not None and not any(model.startswith(("path:", "hf:", "onnx:")) for model in models):
+            refuse(f"{models[0]} is served as it is: `head` belongs to a path:, hf: or onnx: model alone")
         return head
 
     @field_validator("problem")

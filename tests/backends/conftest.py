@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -137,6 +138,108 @@ for name, change in (
 """
 
 
+WRITE_SENTENCE_FOLDERS = """
+import json, sys
+from pathlib import Path
+import torch
+import transformers
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+torch.manual_seed(0)
+folder = Path(sys.argv[1])
+OWN = "sentence_transformers.models."
+
+def write(name, *modules, named=transformers.BertModel, **files):
+    sizes = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64)
+    config = transformers.BertConfig(
+        vocab_size=1000, max_position_embeddings=64, initializer_range=0.2, **sizes
+    )
+    named(config).save_pretrained(folder / name)
+    listed = [{"idx": 0, "name": "0", "path": "", "type": OWN + "Transformer"}]
+    for place, (kind, config, weights) in enumerate(modules, start=1):
+        path = f"{place}_{kind}"
+        listed.append({"idx": place, "name": str(place), "path": path, "type": OWN + kind})
+        (folder / name / path).mkdir()
+        if config is not None:
+            (folder / name / path / "config.json").write_text(json.dumps(config))
+        if weights:
+            save_file(weights, folder / name / path / "model.safetensors")
+    if modules:
+        files["modules"] = listed
+    for file, content in files.items():
+        (folder / name / f"{file}.json").write_text(json.dumps(content))
+    letters = {word: 100 + place for place, word in enumerate("abcdefghij")}
+    special = {"[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[PAD]": 0, "Abc": 200, "query": 201}
+    tokenizer = Tokenizer(models.WordLevel({**special, **letters}, "[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    marks = dict(unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]")
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **marks)
+    fast.save_pretrained(folder / name)
+
+def pooling(*modes):
+    return ("Pooling", {"word_embedding_dimension": 64, "pooling_mode": list(modes)}, None)
+
+def dense(taken, given, activation, bias=True):
+    weights = {"linear.weight": torch.randn(given, taken) / 8}
+    if bias:
+        weights["linear.bias"] = torch.randn(given)
+    described = {"in_features": taken, "out_features": given, "bias": bias}
+    return ("Dense", described | {"activation_function": "torch.nn.modules." + activation}, weights)
+
+def layer_norm(width):
+    weights = {"norm.weight": torch.rand(width), "norm.bias": torch.randn(width)}
+    return ("LayerNorm", {"dimension": width}, weights)
+
+everything = pooling("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+write(
+    "all", everything, dense(384, 48, "activation.Tanh"), layer_norm(48),
+    dense(48, 32, "linear.Identity", bias=False), ("Normalize", None, None),
+)
+write("modes", everything)
+write(
+    "cut", pooling("mean"), ("Normalize", None, None), named=transformers.BertForMaskedLM,
+    sentence_bert_config={"max_seq_length": 8, "do_lower_case": True},
+    config_sentence_transformers={"prompts": {"query": "query "}, "default_prompt_name": "query"},
+)
+write("gelu", pooling("mean"), dense(64, 16, "activation.GELU"))
+write("plain")
+"""
+
+WRITE_SENTENCE_FILES = """
+import sys
+from pathlib import Path
+import torch
+import transformers
+
+class Encoder(torch.nn.Module):
+    def __init__(self, folder):
+        super().__init__()
+        self.encoder = transformers.BertModel.from_pretrained(folder, attn_implementation="eager")
+
+    def forward(self, input_ids, attention_mask):
+        answer = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
+        return answer.last_hidden_state, answer.pooler_output
+
+for folder in (Path(name) for name in sys.argv[1:]):
+    (folder / "onnx").mkdir()
+    names, free = ["input_ids", "attention_mask"], {0: "batch", 1: "tokens"}
+    torch.onnx.export(
+        Encoder(folder).eval(),
+        tuple(torch.ones(2, 8, dtype=torch.int64) for _ in names),
+        str(folder / "onnx" / "model.onnx"),
+        input_names=names,
+        output_names=["last_hidden_state", "pooler_output"],
+        dynamic_axes={name: free for name in (*names, "last_hidden_state")},
+        opset_version=14,
+        dynamo=False,
+    )
+"""
+
+
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of small models.
@@ -162,3 +265,28 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def contract_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def sentence_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small sentence-transformers folders, and a plain one.
+
+    `all` has every module, `modes` every pooling alone, `gelu` an activation that NumPy lacks; `cut` cuts
+    texts to 8 tokens, puts them into lower case and a prompt before them, and has a head of pre-training.
+    """
+    folder = tmp_path_factory.mktemp("models")
+    command = [sys.executable, "-P", "-c", WRITE_SENTENCE_FOLDERS, str(folder)]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sentence_files(sentence_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with `onnx/model.onnx` in each, whose outputs are last_hidden_state and pooler_output."""
+    folder = tmp_path_factory.mktemp("files") / "models"
+    shutil.copytree(sentence_folders, folder)
+    names = [str(folder / name) for name in ("all", "modes", "gelu", "cut", "plain")]
+    subprocess.run(
+        [sys.executable, "-P", "-c", WRITE_SENTENCE_FILES, *names], check=True, capture_output=True
+    )
+    return folder

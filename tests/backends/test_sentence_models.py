@@ -38,77 +38,6 @@ from autotune.spec.named_file import TextsFile
 
 pytestmark = pytest.mark.engines
 
-WRITE_MODELS = """
-import json, sys
-from pathlib import Path
-import torch
-import transformers
-from safetensors.torch import save_file
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-
-torch.manual_seed(0)
-folder = Path(sys.argv[1])
-OWN = "sentence_transformers.models."
-
-def write(name, *modules, named=transformers.BertModel, **files):
-    sizes = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64)
-    config = transformers.BertConfig(
-        vocab_size=1000, max_position_embeddings=64, initializer_range=0.2, **sizes
-    )
-    named(config).save_pretrained(folder / name)
-    listed = [{"idx": 0, "name": "0", "path": "", "type": OWN + "Transformer"}]
-    for place, (kind, config, weights) in enumerate(modules, start=1):
-        path = f"{place}_{kind}"
-        listed.append({"idx": place, "name": str(place), "path": path, "type": OWN + kind})
-        (folder / name / path).mkdir()
-        if config is not None:
-            (folder / name / path / "config.json").write_text(json.dumps(config))
-        if weights:
-            save_file(weights, folder / name / path / "model.safetensors")
-    if modules:
-        files["modules"] = listed
-    for file, content in files.items():
-        (folder / name / f"{file}.json").write_text(json.dumps(content))
-    letters = {word: 100 + place for place, word in enumerate("abcdefghij")}
-    special = {"[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[PAD]": 0, "Abc": 200, "query": 201}
-    tokenizer = Tokenizer(models.WordLevel({**special, **letters}, "[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    marks = dict(unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]")
-    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **marks)
-    fast.save_pretrained(folder / name)
-
-def pooling(*modes):
-    return ("Pooling", {"word_embedding_dimension": 64, "pooling_mode": list(modes)}, None)
-
-def dense(taken, given, activation, bias=True):
-    weights = {"linear.weight": torch.randn(given, taken) / 8}
-    if bias:
-        weights["linear.bias"] = torch.randn(given)
-    described = {"in_features": taken, "out_features": given, "bias": bias}
-    return ("Dense", described | {"activation_function": "torch.nn.modules." + activation}, weights)
-
-def layer_norm(width):
-    weights = {"norm.weight": torch.rand(width), "norm.bias": torch.randn(width)}
-    return ("LayerNorm", {"dimension": width}, weights)
-
-everything = pooling("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
-write(
-    "all", everything, dense(384, 48, "activation.Tanh"), layer_norm(48),
-    dense(48, 32, "linear.Identity", bias=False), ("Normalize", None, None),
-)
-write("modes", everything)
-write(
-    "cut", pooling("mean"), ("Normalize", None, None), named=transformers.BertForMaskedLM,
-    sentence_bert_config={"max_seq_length": 8, "do_lower_case": True},
-    config_sentence_transformers={"prompts": {"query": "query "}, "default_prompt_name": "query"},
-)
-write("gelu", pooling("mean"), dense(64, 16, "activation.GELU"))
-write("plain")
-"""
-
 COMPARED = CalibrationSource(sequences=8, tokens=24)
 TIMEOUT_S = 240.0
 
@@ -123,15 +52,9 @@ SLOW = ("inductor", "jax", "onnxruntime", "openvino", "torchscript")
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of small sentence-transformers folders, and a plain one.
-
-    `all` has every module, `modes` every pooling alone, `gelu` an activation that NumPy lacks; `cut` cuts
-    texts to 8 tokens, puts them into lower case and a prompt before them, and has a head of pre-training.
-    """
-    folder = tmp_path_factory.mktemp("models")
-    subprocess.run([sys.executable, "-P", "-c", WRITE_MODELS, str(folder)], check=True, capture_output=True)
-    return folder
+def models(sentence_folders: Path) -> Path:
+    """See `sentence_folders`."""
+    return sentence_folders
 
 
 @pytest.fixture(scope="module")

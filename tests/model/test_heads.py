@@ -75,6 +75,8 @@ def test_a_study_says_what_is_served(tmp_path: Path) -> None:
     text = "problem: {batch_size: 1, sequence_length: 8}\nhead: none\nmodel: "
     file.write_text(f"{text}path:model")
     assert load_study(file).head == "none"
+    file.write_text(f"{text}onnx:model.onnx")
+    assert load_study(file).head == "none"
     file.write_text(f"{text}random:bert-base")
     with pytest.raises(StudyFileError, match="head: random:bert-base is served as it is") as caught:
         load_study(file)

@@ -225,6 +225,36 @@ def test_weights_and_sizes_must_fit(
     assert words in refusal(folder).problem
 
 
+@pytest.mark.parametrize("name", ["hidden_size", "d_model", "dim", "emb_dim"])
+def test_the_first_module_must_fit_the_encoder(write: Write, name: str) -> None:
+    folder = write(MEAN, ("Normalize", None))
+    config = json.loads((folder / "config.json").read_text())
+    write_json(folder / "config.json", config | {name: 4})
+    assert modules_of(folder).takes == 4
+    write_json(folder / "config.json", config | {name: 8})
+    error = refusal(folder)
+    assert "1_Pooling/config.json takes 4 numbers, and the encoder gives 8" in error.problem
+    assert "`head: none`" in error.remedy
+    assert resolve(folder, "none").modules is None
+    write_json(folder / "1_Pooling" / "config.json", {"pooling_mode": "mean", "embedding_dimension": 4})
+    assert "takes 4 numbers" in refusal(folder).problem
+    write_json(folder / "1_Pooling" / "config.json", {"pooling_mode": "mean"})
+    assert modules_of(folder).takes == 0
+    (folder / "modules.json").unlink()
+    write_json(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": 4})
+    assert "takes 4 numbers, and the encoder gives 8" in refusal(folder, "pooling").problem
+
+
+def test_what_is_behind_a_pooling_that_states_no_size_must_fit_the_encoder(write: Write) -> None:
+    folder = write(("Pooling", {"pooling_mode": ["cls", "mean"]}), ("Dense", DENSE))
+    write_weights(folder / "2_Dense", DENSE_WEIGHTS)
+    config = json.loads((folder / "config.json").read_text())
+    write_json(folder / "config.json", config | {"hidden_size": 2})
+    assert modules_of(folder).modules
+    write_json(folder / "config.json", config | {"hidden_size": 4})
+    assert "2_Dense/config.json takes 4 numbers, and what comes before gives 8" in refusal(folder).problem
+
+
 def test_half_a_copy_and_pickles_are_refused_with_what_helps(write: Write) -> None:
     folder = write(MEAN, ("Dense", DENSE))
     assert "has no model.safetensors" in refusal(folder).problem
@@ -361,6 +391,12 @@ def test_pooling_of_a_plain_folder_is_the_mean_or_what_its_own_folder_says(write
     write_json(folder / "1_Pooling" / "config.json", {"pooling_mode_cls_token": True})
     found = modules_of(folder, "pooling")
     assert found.in_words == "Pooling (cls) behind the encoder, as 1_Pooling/config.json says"
+    assert resolve(folder, "pooling").notes == resolve(folder, "none").notes == ()
+    (note,) = resolve(folder, "auto").notes
+    assert note == (
+        "1_Pooling/config.json describes a pooling, and no modules.json lists it: none is served without"
+        " `head: pooling`"
+    )
 
 
 def test_a_transformer_alone_is_served_with_its_head(write: Write) -> None:
