@@ -153,7 +153,9 @@ class _Run:
 
     def measure_until_done(self) -> None:
         """Ask, measure, keep and tell, until a bound is reached."""
-        self.foresight = look_ahead(self.setup, self.observer, self.bench.alone, self.bench.changes.refuse)
+        self.foresight = look_ahead(
+            self.setup, self.observer, self.bench.cache, self.bench.alone, self.bench.changes.refuse
+        )
         self._mind_the_time()
         while not (reason := self._stop_reason()):
             if self.observer.wants_to_stop():
