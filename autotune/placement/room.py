@@ -28,10 +28,6 @@ class Room:
     def __str__(self) -> str:
         return f"{format_bytes(self.size_bytes)} {self.name}"
 
-    def holds(self, instance_bytes: float, *, together: bool) -> bool:
-        """Whether it is large enough for one instance, or for all of them together."""
-        return self.size_bytes >= instance_bytes * (self.instances if together else 1)
-
 
 @dataclass(frozen=True)
 class Rooms:

@@ -99,7 +99,10 @@ class LegalSampler(BaseSampler):
         self._dropped.add(configuration.prepared)
 
     def put_off(self, configuration: Configuration) -> None:
-        """Propose it no more while this sampler lives: why it failed may pass, but not so soon."""
+        """Propose it no more while this sampler lives: why it failed may pass, but not so soon.
+
+        Or it was not tried at all, as there is no room for it.
+        """
         self._put_off.add(configuration)
 
     def turn_knobs(self, *, now: bool) -> None:

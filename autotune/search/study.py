@@ -117,6 +117,10 @@ class SearchStudy:
         """Propose what is prepared for it no more in this run."""
         self._sampler.drop(configuration)
 
+    def leave_out(self, configuration: Configuration) -> None:
+        """Do not propose it in this run: it has no room."""
+        self._sampler.put_off(configuration)
+
     def turn_knobs(self, *, now: bool) -> None:
         """Begin the second stage, however few trials the first has had; or leave it to their number."""
         self._sampler.turn_knobs(now=now)
