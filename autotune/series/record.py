@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from autotune.errors import ExportError, ResumeError, StudyError
 from autotune.exporters.write import replace_file
@@ -22,6 +22,7 @@ from autotune.rounds import Run
 from autotune.search.resume import mapping_differences, study_differences
 from autotune.search.score import served_within_s
 from autotune.statistics.quantiles import percentile_of
+from autotune.trial.failures import is_of_preparing
 from autotune.trial.measurement import Conditions, Failure, FailureKind, Measurement
 from autotune.trial.statistics import hit_rate, latencies_s, memory_bytes, throughput_sps
 
@@ -111,6 +112,14 @@ class PointRecord(Document):
     model_digest: str
     skipped: str
     may_pass: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _told_by_words(cls, document: Any) -> Any:
+        """Of a record that was kept before it said so, tell by the reason whether it may pass."""
+        if isinstance(document, dict) and "may_pass" not in document:
+            return {**document, "may_pass": is_of_preparing(str(document.get("skipped", "")))}
+        return document
 
 
 class SeriesRecord(Document):

@@ -31,6 +31,12 @@ requested buffer").
 _PIN_WORDS = re.compile(r"^pin: (.*)$", re.MULTILINE)
 """What `autotune.placement.pin` says, on stderr, when it does not start the worker."""
 
+_OF_PREPARING = re.compile(r"preparing |not enough memory to prepare |[\w-]+( [\w-]+)* cannot prepare ")
+"""How reasons begin of what failed before any worker was started, in every version of autotune.
+
+Source: `autotune.backends.ending` and `autotune.backends.prepare_child`.
+"""
+
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 """A terminal's control sequence. Source: ECMA-48, 5.4."""
 
@@ -100,6 +106,14 @@ def sort_exit(
     if returncode == -signal.SIGKILL and oom_killed is None:
         because = "; whether for want of memory, the kernel does not tell here"
     return FailureKind.CRASH, f"{_exit_words(returncode)} without a result{because}"
+
+
+def is_of_preparing(reason: str) -> bool:
+    """Whether a reason is that nothing could be prepared, which says nothing lasting of a configuration.
+
+    For what was kept before that was said of each failure.
+    """
+    return _OF_PREPARING.match(reason) is not None
 
 
 def _memory_words(nodes: Sequence[int]) -> str:
