@@ -119,7 +119,7 @@ def is_of_preparing(reason: str) -> bool:
 def _memory_words(nodes: Sequence[int]) -> str:
     """What a worker ran out of; the kernel tells no more than that it was memory."""
     if not nodes:
-        return "the memory limit was reached"
+        return "the memory limit was reached, or the machine's memory was used up"
     bound = f"memory node{'' if len(nodes) == 1 else 's'} {format_cpu_list(nodes)}"
     return f"the memory limit was reached, or the memory of {bound}, to which it was bound, was used up"
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autotune.errors import PlacementError
 from autotune.machine.machine import Machine, NumaNode
+from autotune.machine.read import read_machine
 from autotune.search.room import Least, with_room
 from autotune.search.space import SearchSpace, build_space
 from autotune.spec.configuration import Precision
@@ -97,7 +99,12 @@ def test_instances_that_have_room_one_by_one_are_warned_of() -> None:
         (machine(64 * GIB, GIB, allowed_nodes=frozenset({1})), "1.0 GiB on the memory nodes"),
         (machine(64 * GIB, memory_limit_bytes=GIB), "1.0 GiB within the memory limit"),
         (
-            replace(machine(64 * GIB), doubtful_nodes=frozenset({1}), memory_bytes=GIB),
+            replace(
+                machine(64 * GIB),
+                doubtful_nodes=frozenset({1}),
+                allowed_nodes=frozenset({0, 1}),
+                memory_bytes=GIB,
+            ),
             "1.0 GiB on the memory nodes",
         ),
     ],
@@ -123,6 +130,32 @@ def test_a_space_in_which_nothing_has_room_is_refused() -> None:
     )
     with pytest.raises(PlacementError, match=r"nothing has room in memory: .* 1\.0 GiB on memory node 0"):
         fitted(on, 0.5 * GIB, spec=narrow)
+
+
+@pytest.mark.parametrize("name", ["fake-numa-rpi5", "lpar-small-first"])
+def test_nodes_that_share_cpus_or_are_equally_near_have_room_together(
+    recorded_case: Callable[[str], Path], name: str
+) -> None:
+    """Their first node has 1 GB, which two instances of the model do not fit into."""
+    on = read_machine(recorded_case(name))
+    whole = space(on)
+    assert fitted(on, 0.2 * GIB) == (whole, (), ())
+    assert {one.precision for one in whole.configurations} == {"fp32", "int8-dynamic"}
+
+
+def test_of_nodes_that_share_cpus_those_count_that_the_cpuset_allows(
+    recorded_case: Callable[[str], Path],
+) -> None:
+    """A memory container, for which `numa=fake` was made."""
+    root = recorded_case("fake-numa-rpi5")
+    status = root / "proc/self/status"
+    status.write_text(status.read_text().replace("Mems_allowed_list:\t0-7", "Mems_allowed_list:\t6-7"))
+    on = read_machine(root)
+    found, left_out, (note,) = fitted(on, 0.2 * GIB)
+    assert (found, left_out) == (space(on), ())
+    assert "only 2.0 GiB on the memory nodes that this process may use" in note
+    with pytest.raises(PlacementError, match=r"only 2\.0 GiB on the memory nodes"):
+        fitted(on, 0.6 * GIB)
 
 
 A_TOKEN = GIB / 4 / 1024
