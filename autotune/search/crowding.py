@@ -7,8 +7,9 @@ numbers of instances tell how much that is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import combinations
 
 from autotune.machine.machine import Machine
@@ -77,13 +78,21 @@ class Crowding:
         if self.spec.scenario == "single_stream":
             return ()
         measured = {one: result for one, result in trials if isinstance(result, Measurement)}
-        each = _each_bytes(measured)
         found = (
-            self._crowd(one, each[_alike(one)])
-            for one in self.space.placements
-            if one not in measured and _alike(one) in each
+            self._crowd(one, each_bytes)
+            for alike, each_bytes in _each_bytes(measured).items()
+            for one in self._families.get(alike, ())
+            if one not in measured
         )
         return tuple(crowd for crowd in found if crowd is not None)
+
+    @cached_property
+    def _families(self) -> Mapping[Configuration, Sequence[Configuration]]:
+        """The configurations by what is alike; a large space has many."""
+        families: dict[Configuration, list[Configuration]] = {}
+        for one in self.space.placements:
+            families.setdefault(_alike(one), []).append(one)
+        return families
 
     def _crowd(self, configuration: Configuration, each_bytes: float) -> Crowd | None:
         placement = self.space.placements[configuration]
