@@ -29,6 +29,7 @@ class Artifacts:
 
     setup: Setup
     observer: Observer
+    cache: ArtifactCache
     prices_s: Mapping[Prepared, float] = field(default_factory=dict)
     told: set[Prepared] = field(default_factory=set)
     ready: set[Prepared] = field(default_factory=set)
@@ -46,7 +47,7 @@ class Artifacts:
             configuration.backend,
             configuration.precision,
             self.setup.machine.isa,
-            ArtifactCache(),
+            self.cache,
             timeout_s=PREPARATION_TIMEOUT_S,
             calibration=variant.calibration,
             shapes=shapes,

@@ -263,7 +263,7 @@ def compare_sides(
     """Run two sides beside each other, and say which is faster.
 
     Args:
-        waits: for others on this host, which the sides' `measure` add to; None = they never wait.
+        waits: for others, which the sides' `measure` add to; None = they never wait.
 
     Raises:
         ComparisonInterrupted: on KeyboardInterrupt, or because the observer wants to stop.

@@ -39,7 +39,7 @@ class Searched:
     Attributes:
         looking_s: spent on looks at engines.
         unprepared: what was promising, and would not have fitted into the time.
-        waited_s: for others on this host, before looks and trials.
+        waited_s: for others, before looks and trials.
     """
 
     looking_s: float = 0.0

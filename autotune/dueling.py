@@ -43,7 +43,7 @@ class Dueling:
         spec: says what a measurement is worth.
         measure: launches, measures and ends an entrant's processes.
         bounds: the duel knows of the rounds; here the minutes count.
-        waits: for others on this host, while runs are measured.
+        waits: for others, while runs are measured.
         runs: so far, in order.
     """
 

@@ -111,6 +111,7 @@ class Foresight:
 def look_ahead(
     setup: Setup,
     observer: Observer,
+    cache: ArtifactCache,
     alone: Callable[[], AbstractContextManager[None]],
     refuse_changes: Callable[[], None],
 ) -> Foresight:
@@ -127,7 +128,7 @@ def look_ahead(
         CacheError: the cache cannot be written.
         ChangedMachineError: as `refuse_changes` does; the look that was under way is not kept.
     """
-    cache, space = ArtifactCache(), setup.space
+    space = setup.space
     begin_s = time.monotonic()
     pairs = _pairs(setup)
     looks = Looks()
@@ -149,7 +150,7 @@ def look_ahead(
                 tell=lambda pair, answer: observer.looked(*pair, answer),
                 before_keeping=refuse_changes,
             )
-    looking_s = time.monotonic() - begin_s
+    looking_s = time.monotonic() - begin_s - looks.waited_s
     observer.looked_around(looking_s, _fastest_first(looks), looks.reason)
     everything = dict.fromkeys(
         one.prepared for one in (space.baseline, *space.configurations, *space.defaults)

@@ -64,7 +64,8 @@ class Bench:
         assessments: how near artifacts' answers are to the reference's, by the knobs that change answers too.
         scores: what the fp32 references of variants reach on labelled texts.
         rates: requests per second that configurations were last found to bear, of scenario `server`.
-        waits: for others on this host, until now.
+        waits: for others on this host or in the cache, until now.
+        cache: where artifacts are; who waits there for another process is told, and that counts in `waits`.
         changes: tells whether the machine is as it was when the study was set up.
         launches: of this study's trials, those of earlier calls included: each has arrivals of its own.
     """
@@ -77,12 +78,18 @@ class Bench:
     rates: dict[Configuration, float] = field(default_factory=dict)
     launches: int = 0
     waits: Waits = field(default_factory=Waits)
+    cache: ArtifactCache = field(init=False)
     changes: Changes = field(init=False)
     artifacts: Artifacts = field(init=False)
 
     def __post_init__(self) -> None:
         self.changes = Changes(self.setup)
-        self.artifacts = Artifacts(self.setup, self.observer)
+        self.cache = ArtifactCache(on_wait=self.observer.waiting, on_waited=self._waited)
+        self.artifacts = Artifacts(self.setup, self.observer, self.cache)
+
+    def _waited(self, seconds: float) -> None:
+        self.waits.total_s += seconds
+        self.observer.waited(seconds)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -96,8 +103,7 @@ class Bench:
         """
         with host_lock(self.observer.waiting) as waited_s:
             if waited_s:
-                self.waits.total_s += waited_s
-                self.observer.waited(waited_s)
+                self._waited(waited_s)
             self.changes.refuse()
             try:
                 yield
@@ -121,9 +127,7 @@ class Bench:
             return
         with self.alone():
             self.observer.trying(first.model.source)
-            prepare_calibration(
-                first.model, first.calibration, ArtifactCache(), timeout_s=PREPARATION_TIMEOUT_S
-            )
+            prepare_calibration(first.model, first.calibration, self.cache, timeout_s=PREPARATION_TIMEOUT_S)
 
     def search(
         self,
@@ -259,7 +263,7 @@ class Bench:
         source = variant.stream(configuration)
         if source is None:
             return None
-        return prepare_stream(variant.model, source, ArtifactCache(), timeout_s=PREPARATION_TIMEOUT_S)
+        return prepare_stream(variant.model, source, self.cache, timeout_s=PREPARATION_TIMEOUT_S)
 
     def described_requests(self, configuration: Configuration) -> StreamDescription | None:
         """What a configuration's instances are given; None where requests are of one length.
@@ -337,7 +341,7 @@ class Bench:
         assert one.evaluation is not None
         if variant not in self.scores:
             self.scores[variant] = reference_score(
-                one.model, one.evaluation, ArtifactCache(), timeout_s=PREPARATION_TIMEOUT_S
+                one.model, one.evaluation, self.cache, timeout_s=PREPARATION_TIMEOUT_S
             )
         return self.scores[variant]
 
@@ -367,7 +371,7 @@ class Bench:
                 artifact,
                 variant.calibration,
                 variant.evaluation,
-                ArtifactCache(),
+                self.cache,
                 threads=min(machine.thread_budget, len(machine.allowed_cores)),
                 timeout_s=PREPARATION_TIMEOUT_S,
                 knobs=knobs,

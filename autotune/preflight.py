@@ -34,6 +34,7 @@ from autotune.model.sources import ResolvedModel
 from autotune.model.study_inputs import check_inputs_take
 from autotune.model.variants import (
     Variant,
+    activations_of,
     check_variants,
     find_models,
     naming,
@@ -50,7 +51,7 @@ from autotune.search.resume import (
     refuse_differences,
     study_differences,
 )
-from autotune.search.room import with_room
+from autotune.search.room import Least, with_room
 from autotune.search.second_stage import second_stage
 from autotune.search.serving import compilable_in_words
 from autotune.search.space import SearchSpace, build_space
@@ -131,7 +132,8 @@ class Survey:
             PlacementError: the baseline has no room in memory, or nothing has.
         """
         ordered = self._ordered(spec, models)
-        space, without_room, warnings = with_room(ordered.space, self.machine, weights_of(models))
+        least = Least(weights_of(models), activations_of(models), self.spec)
+        space, without_room, warnings = with_room(ordered.space, self.machine, least)
         return replace(ordered, space=space, left_out=(*self.left_out, *without_room), warnings=warnings)
 
     def _ordered(self, spec: StudySpec, models: Mapping[str, ResolvedModel]) -> Survey:

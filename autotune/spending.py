@@ -37,7 +37,7 @@ def spent(
         trials: of the search, whose artifacts are prepared before they are launched.
         runs: of the rounds, whose artifacts are there.
         looking_s: at engines, before the first trial.
-        waited_s: for others on this host, before looks and trials began.
+        waited_s: for others, before looks and trials began.
     """
     parts = [*map(_of_trial, trials), *map(_of_run, runs)]
     total = Spent(looking_s=looking_s, waiting_s=waited_s)

@@ -11,7 +11,7 @@ from pathlib import Path
 from autotune.backends.preparation import end_fork_server
 from autotune.concluding import Searched, too_noisy, unconfirmed
 from autotune.confirming import Confirming, choose_finalists, fit_records
-from autotune.errors import AutotuneError, ChangedMachineError, PlanError
+from autotune.errors import AutotuneError, ChangedMachineError
 from autotune.foresight import Foresight, look_ahead
 from autotune.measuring import Bench
 from autotune.model.variants import served_of
@@ -22,6 +22,7 @@ from autotune.report.progress import Observer, Progress
 from autotune.report.ranking import best, gain, measured_baseline, no_plan_error, ranked
 from autotune.rounds import ATTEMPTS, is_disturbed
 from autotune.search.contest import MIN_ROUNDS
+from autotune.search.crowding import Crowding
 from autotune.search.estimate import estimated_trials, needed_rounds, search_s
 from autotune.search.experience import Experience, experience, run_blocks
 from autotune.search.score import needed_percentile, violations
@@ -144,16 +145,20 @@ class _Run:
     turns_knobs: bool = False
     foresight: Foresight = field(init=False)
     resumed_with: int = field(init=False)
+    crowding: Crowding = field(init=False)
 
     def __post_init__(self) -> None:
         self.foresight = Foresight(self.setup)
+        self.crowding = Crowding(self.setup.spec, self.setup.space, self.setup.machine)
         self.resumed_with = len(self.records)
         confirmations = self.store.count_confirmations(self.setup.spec.name)
         self.bench.launches = len(self.records) + ATTEMPTS * confirmations
 
     def measure_until_done(self) -> None:
         """Ask, measure, keep and tell, until a bound is reached."""
-        self.foresight = look_ahead(self.setup, self.observer, self.bench.alone, self.bench.changes.refuse)
+        self.foresight = look_ahead(
+            self.setup, self.observer, self.bench.cache, self.bench.alone, self.bench.changes.refuse
+        )
         self._mind_the_time()
         while not (reason := self._stop_reason()):
             if self.observer.wants_to_stop():
@@ -182,7 +187,7 @@ class _Run:
             NoisyMachineError: too much was disturbed.
         """
         self._refuse_no_winner()
-        stored = newest_plan(self.store, self.setup.spec.name)
+        stored = self.store.newest_plan(self.setup.spec.name)
         if stored is not None and self._is_up_to_date(stored):
             return stored
         plan = Confirming(self.bench, self.store, tuple(self.records), self._has_time, self._searched()).run()
@@ -201,7 +206,7 @@ class _Run:
         spec = self.setup.spec
         if best(self.records, spec) is None:
             raise no_plan_error(self.records, spec)
-        stored = newest_plan(self.store, spec.name)
+        stored = self.store.newest_plan(spec.name)
         if stored is not None and self._is_of_all(stored):
             return stored
         winner, *_ = ranked(fit_records(self.bench, self.records, lambda left: ranked(left, spec)[:1]), spec)
@@ -276,8 +281,10 @@ class _Run:
 
     def _known(self, *newest: tuple[Configuration, TrialResult]) -> Experience:
         """What the study has learned of this host, from all trials until now."""
-        earlier = [(record.configuration, record.result) for record in self.records]
-        return experience(self.setup.spec, [*earlier, *newest])
+        return experience(self.setup.spec, [*self._results(), *newest])
+
+    def _results(self) -> list[tuple[Configuration, TrialResult]]:
+        return [(record.configuration, record.result) for record in self.records]
 
     def _rival(self, known: Experience) -> Rival | None:
         """The best so far, for a trial to race against; none before two are measured."""
@@ -302,10 +309,13 @@ class _Run:
         self._mind_the_time()
         if is_left:
             return "what is left of the search's part of the budget is too short to prepare another engine"
+        everything = (
+            f"every configuration{' that has room in memory' * bool(self.crowding.known)} has been tried"
+        )
         if any(record.may_pass for record in self.records[self.resumed_with :]):
             reason = "what failed for a reason that may pass: the same command tries that again"
-            return f"every configuration has been tried, but for {reason}"
-        return "every configuration has been tried"
+            return f"{everything}, but for {reason}"
+        return everything
 
     def _has_all_trials(self) -> bool:
         most = self.setup.spec.budget.trials
@@ -313,6 +323,8 @@ class _Run:
 
     def _mind_the_time(self) -> None:
         """Order by what is known now, within the time that is left; begin the second stage when it is due."""
+        if told := self.crowding.leave_out(self.search, self._results()):
+            self.observer.weighed((told,), ())
         has_bound, search_s = self.setup.spec.budget.minutes is not None, self._search_s()
         self.search.turn_knobs(now=has_bound and self._elapsed_s() >= (1 - SHARE) * search_s)
         this_call = self.records[self.resumed_with :]
@@ -376,15 +388,6 @@ def _longest_s(spec: StudySpec) -> float | None:
         return None
     is_long = spec.scenario == "server" or needed_percentile(spec) is not None
     return spec.budget.minutes * 60 * (LONG_TRIAL_SHARE if is_long else TRIAL_SHARE)
-
-
-def newest_plan(store: StudyStore, study: str) -> Plan | None:
-    """The study's newest plan; None where there is none that can be read."""
-    summaries = store.plans(study)
-    try:
-        return store.plan(summaries[0].id) if summaries else None
-    except PlanError:
-        return None
 
 
 def _answer(record: TrialRecord) -> Answer:

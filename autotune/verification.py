@@ -131,7 +131,7 @@ def verify_with(
 
     Args:
         entrants: the `plan`, and the `baseline` where the figure is the gain.
-        waits: for others on this host, which `measure` adds to; None = it never waits.
+        waits: for others, which `measure` adds to; None = it never waits.
 
     Raises:
         VerificationInterrupted: on KeyboardInterrupt, or because the observer wants to stop.

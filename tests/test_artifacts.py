@@ -12,6 +12,7 @@ from autotune.artifacts import Artifacts
 from autotune.backends.preparation import end_fork_server
 from autotune.errors import MemoryShortageError
 from autotune.measuring import Bench
+from autotune.model.cache import ArtifactCache
 from autotune.placement.placement import Command
 from autotune.preflight import Setup, set_up, survey
 from autotune.report.progress import Observer
@@ -45,7 +46,7 @@ def configuration(one: Prepared) -> Configuration:
 @pytest.mark.engines
 @pytest.mark.usefixtures("server")
 def test_what_others_are_made_from_is_ready_with_them(setup: Setup) -> None:
-    artifacts = Artifacts(setup, Observer())
+    artifacts = Artifacts(setup, Observer(), ArtifactCache())
     artifacts.get(configuration(QUANTISED), ())
     assert artifacts.ready == {EXPORTED, QUANTISED}
 

@@ -19,6 +19,7 @@ from autotune.cli import exits
 from autotune.comparison import compare_configurations, compare_plans
 from autotune.errors import ChangedMachineError
 from autotune.machine.cpus import format_cpu_list
+from autotune.model.cache import ArtifactCache
 from autotune.preflight import set_up, survey
 from autotune.report.progress import Observer
 from autotune.reviving import Origin
@@ -320,6 +321,52 @@ def test_waiting_for_another_trial_eats_no_budget_and_how_long_it_was_is_said(fo
     assert len(folder.trials()) > 1
     with read_store(folder.url) as store:
         spent = store.plan("changing").confirmation.spent
+    assert spent is not None
+    assert spent.waiting_s >= 19
+    assert spent.preparing_s < 19
+
+
+CACHE_HOLDER = """
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from autotune.model.cache import ArtifactCache
+with ExitStack() as stack:
+    for key in sys.argv[2:]:
+        stack.enter_context(ArtifactCache(Path(sys.argv[1])).exclusively(key))
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.slow
+def test_waiting_for_what_another_container_prepares_eats_no_budget_either(folder: Folder) -> None:
+    """It has a host lock of its own, and the same cache."""
+    (folder.path / "study.yaml").write_text(json.dumps({**STUDY, "budget": {"trials": 1}}))
+    folder.tune()
+    cache = ArtifactCache(folder.path / "cache")
+    made = [entry.key for entry in cache.entries()]
+    assert cache.remove(made) == tuple(made) != ()
+    study = {**STUDY, "name": "waiting", "budget": {"minutes": 0.3}}
+    (folder.path / "study.yaml").write_text(json.dumps(study))
+    command = [sys.executable, "-P", "-c", CACHE_HOLDER, str(cache.root), *made]
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder,
+        folder.start() as process,
+    ):
+        assert holder.stdout is not None
+        assert next(holder.stdout) == "held\n"
+        assert process.stderr is not None
+        told = next((line for line in process.stderr if "waiting for it to end" in line), "")
+        assert f"another process with the cache {cache.root} prepares fake:model.json for " in told
+        time.sleep(19)  # longer than the whole budget
+        holder.communicate("")
+        _, err = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 0, err
+    assert "s for it; no budget of minutes counts that" in err
+    with read_store(folder.url) as store:
+        spent = store.plan("waiting").confirmation.spent
+        assert len(store.trials("waiting")) > 1
     assert spent is not None
     assert spent.waiting_s >= 19
     assert spent.preparing_s < 19

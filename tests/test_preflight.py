@@ -226,9 +226,22 @@ def test_a_model_that_the_memory_limit_does_not_hold_is_refused_before_anything_
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == EXIT_CODES[PlacementError], ended.stderr
     assert "the baseline" in ended.stderr
-    assert "for the weights of one instance" in ended.stderr
+    assert "for the weights and activations of one instance" in ended.stderr
     assert "286.1 MiB within the memory limit of the cgroup" in ended.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
+
+
+@pytest.mark.parametrize(("batch_size", "status"), [(32, 0), (64, EXIT_CODES[PlacementError])])
+def test_what_requests_take_counts_beside_the_weights(
+    tmp_path: Path, memory_cgroup: Path, batch_size: int, status: int
+) -> None:
+    """Of 32 x 512 tokens MiniLM holds 120 MiB beside 85 MiB of weights, of 64 x 512 tokens 240 MiB."""
+    problem = f"problem: {{batch_size: {batch_size}, sequence_length: 512}}"
+    (tmp_path / "study.yaml").write_text(f"model: random:minilm-l6\n{problem}\n")
+    command = [sys.executable, "-c", IN_CGROUP, str(memory_cgroup)]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == status, ended.stderr
+    assert ("needs 325.2 MiB for the weights and activations of one instance" in ended.stderr) == bool(status)
 
 
 def test_a_study_says_what_it_leaves_out_for_want_of_memory(tmp_path: Path) -> None:

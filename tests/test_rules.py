@@ -16,6 +16,7 @@ ROOMS = (
     "errors",
     "units",
     "files",
+    "locks",
     "statistics",
     "machine",
     "spec",

@@ -12,7 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout
 from io import StringIO
 from itertools import product
 from pathlib import Path
@@ -332,6 +332,35 @@ def test_what_a_neighbour_left_no_memory_to_prepare_is_tried_again_when_it_has_g
     measured = {trial.configuration for trial in folder.trials() if trial.score is not None}
     assert failed.configuration in measured
     assert len(measured) == 4, "the baseline, and all that has one thread or two"
+
+
+@pytest.mark.slow
+def test_what_an_older_store_keeps_as_a_fact_for_want_of_memory_in_preparing_is_tried_again(
+    folder: Folder, install_backend: Callable[[str, str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugins = install_backend("slow", "slow", BESIDE_A_NEIGHBOUR)
+    monkeypatch.setenv("PYTHONPATH", str(plugins))
+    (plugins / "neighbour").touch()
+    folder.write(search={**STUDY["search"], "backends": ["slow"]})
+    folder.tune_apart()
+    _, failed = folder.trials()
+    assert failed.may_pass
+    as_older_versions_kept_it(folder.database)
+    assert folder.trials()[1] == failed, "its words tell it"
+    (plugins / "neighbour").unlink()
+    folder.tune_apart()
+    measured = {trial.configuration for trial in folder.trials() if trial.score is not None}
+    assert failed.configuration in measured
+    assert len(measured) == 4, "the baseline, and all that has one thread or two"
+
+
+def as_older_versions_kept_it(database: Path) -> None:
+    """Take away all that says of failures that their reason may pass: ours and Optuna's."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        told = connection.execute("UPDATE autotune_trials SET result = json_remove(result, '$.may_pass')")
+        assert told.rowcount > 0
+        told = connection.execute("DELETE FROM trial_user_attributes WHERE key = 'may_pass'")
+        assert told.rowcount > 0
 
 
 def test_json_prints_the_stored_plan_and_nothing_else_on_stdout(begun: Folder) -> None:

@@ -57,10 +57,12 @@ class Looks:
         seen: by engine and precision, in the order of the looks; those that were not looked at are missing:
             compilers, and those whose turn came after the deadline.
         reason: why no engine can be looked at with this model; empty where they can.
+        waited_s: for another process that looked at engines with the same model, before these began.
     """
 
     seen: Mapping[Pair, Look | Refused] = field(default_factory=dict)
     reason: str = ""
+    waited_s: float = 0.0
 
 
 def take_looks(
@@ -86,7 +88,7 @@ def take_looks(
         isa: flags as in `Machine.isa`.
         machine_key: identifies this machine, such as `autotune.machine.document.fingerprint`.
         deadline_s: by `time.monotonic`; no look begins after it, and one that has begun ends by its timeouts.
-            In the past: only what is in the cache.
+            In the past: only what is in the cache. Waiting for another process that looks puts it off.
         timeout_s: for each step of a look: building what it is derived from, building it, and running it.
         at_once: how many are built side by side, ahead of their turn.
         tell: is told of each answer, also of those from the cache.
@@ -109,10 +111,12 @@ def take_looks(
         if (found := _find(name, cache)) is not None:
             note(pair, found)
     missing = {pair: name for pair, name in names.items() if pair not in seen}
+    waited_s = 0.0
     if missing and time.monotonic() < deadline_s:
-        with _looker(model, names, shape, isa, cache, machine_key, timeout_s) as looker:
+        with _looker(model, names, shape, isa, cache, machine_key, timeout_s) as (looker, waited_s):
             if isinstance(looker, Refused):
-                return Looks(_in_order(seen, names), looker.reason)
+                return Looks(_in_order(seen, names), looker.reason, waited_s)
+            deadline_s += waited_s
             now_s = time.monotonic()
             looker.build_ahead(list(missing), at_once, until_s=now_s + BUILDING_SHARE * (deadline_s - now_s))
             for pair, name in missing.items():
@@ -124,7 +128,7 @@ def take_looks(
                     before_keeping()
                     _keep(name, model, answer, cache)
                 note(pair, answer)
-    return Looks(_in_order(seen, names))
+    return Looks(_in_order(seen, names), waited_s=waited_s)
 
 
 def time_artifact(
@@ -294,12 +298,18 @@ def _looker(
     cache: ArtifactCache,
     machine_key: str,
     timeout_s: float,
-) -> Iterator[_Looker | Refused]:
-    """Write the reduced model into a folder that is gone afterwards; one process at a time does so."""
+) -> Iterator[tuple[_Looker | Refused, float]]:
+    """Write the reduced model into a folder that is gone afterwards; one process at a time does so.
+
+    Gives the seconds that another one was waited for, too.
+    """
     versions = package_versions((*REFERENCE_PACKAGES, "autotune"))
     digest = architecture_digest(model)
     key = ArtifactName(digest, LOOK, "fp32", versions, shapes=(shape,), machine=machine_key).key()
-    with cache.exclusively(key), cache.staging(key) as folder:
+    with (
+        cache.exclusively(key, f"looks at engines with {model.source}") as waited_s,
+        cache.staging(key) as folder,
+    ):
         reduced = folder / "reduced"
         reduced.mkdir()
         request = {"shape": shape, "isa": sorted(isa), "root": str(cache.root)}
@@ -312,9 +322,9 @@ def _looker(
         }
         written = _run(asked, f"a reduced {model.source}", timeout_s + STARTING_S, {})
         if isinstance(written, Refused):
-            yield written
+            yield written, waited_s
             return
-        yield _Looker(
+        looker = _Looker(
             replace(model, kind="path", path=reduced),
             written["layers"],
             written["whole_layers"],
@@ -323,6 +333,7 @@ def _looker(
             request,
             timeout_s,
         )
+        yield looker, waited_s
 
 
 def _base(backend: str, precision: Precision) -> Pair | None:

@@ -46,8 +46,8 @@ def make_once(
     Raises:
         AutotuneError: the child's, or for how it ended; see `ending.reply_of`.
     """
-    key = name.key()
-    with cache.exclusively(key):
+    key, what = name.key(), f"{model.source} for {name.backend} at {name.precision}"
+    with cache.exclusively(key, f"prepares {what}"):
         found = find_either(name, alone, cache)
         if found is not None:
             return found
@@ -58,7 +58,6 @@ def make_once(
             begin = time.monotonic()
             result = run_preparing(complete, model, timeout_s, variables or {})
             seconds = time.monotonic() - begin
-            what = f"{model.source} for {name.backend} at {name.precision}"
             reply = reply_of(result, what, timeout_s, oom_killed=oom_kills().since(kills))
             _refuse_other_versions(name, what)
             manifest = _manifest(name, model, reply, directory, seconds)

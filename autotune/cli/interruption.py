@@ -11,8 +11,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 WAITING_MODULES = frozenset(
     (
-        *("selectors", "subprocess", "autotune.trial.lock", "autotune.trial.launcher"),
-        *("autotune.model.cache", "autotune.model.fork_server"),
+        *("selectors", "subprocess", "autotune.locks", "autotune.trial.launcher"),
+        "autotune.model.fork_server",
     )
 )
 """Where the process waits for workers, children and locks; it spends nearly all of its time there."""

@@ -67,7 +67,7 @@ class TerminalObserver(Observer):
         output.status(f"trying {source} at fp32, as its answers are what all others are compared with")
 
     def waiting(self, text: str) -> None:
-        """Say that another process measures."""
+        """Say for what another process is waited for."""
         output.message(text)
 
     def waited(self, seconds: float) -> None:

@@ -152,6 +152,8 @@ def _print(result: SeriesResult, folder: Path) -> None:
 
     standings = result.standings
     output.result_table(result.series.title, columns(standings), rows(standings))
+    for sentence in standings.left_out:
+        output.result_text(sentence)
     for title, judgements, names in (
         ("what the source found", result.claims, VERDICTS),
         ("asked beside it", result.beside, BESIDE),
@@ -203,6 +205,7 @@ def _point_document(one: PointStanding) -> dict[str, Any]:
         "throughput_sps": _interval(one.throughput),
         "median_s": _interval(one.median),
         "ratio": _interval(one.ratio),
+        "missed": list(one.missed),
         "cost_per_million": _interval(one.cost),
         "latencies": [latency.model_dump(mode="json") for latency in one.latencies],
         "requests": one.requests,

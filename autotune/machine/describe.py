@@ -85,7 +85,9 @@ def _notes(m: Machine) -> Iterator[str]:
             f"the cgroup's CPU quota is below the {len(m.allowed)} allowed cpus: more than "
             f"{_count(m.thread_budget, 'thread')} would be throttled"
         )
-    barred_nodes = {node.number for node in m.nodes if node.memory_bytes != 0} - m.allowed_nodes
+    with_memory = {node.number for node in m.nodes if node.memory_bytes != 0}
+    without = {number for number, size in m.doubtful_memory if not size}
+    barred_nodes = (with_memory | m.doubtful_nodes - without) - m.allowed_nodes
     if barred_nodes:
         yield f"the cpuset of this process bars memory nodes {format_cpu_list(barred_nodes)}"
     if m.doubtful_nodes:

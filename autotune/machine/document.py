@@ -41,7 +41,7 @@ def machine_document(m: Machine) -> dict[str, Any]:
     """Give the machine as a JSON object; cpu lists in kernel notation, sorted by first cpu.
 
     `l3` holds the caches that the kernel names, none for a machine without; `nodes` maps a memory-only
-    node to the empty list, and `doubtful_nodes` are not among them.
+    node to the empty list, and `doubtful_nodes` are not among them; `allowed_nodes` may have some of these.
     """
     document = {
         "schema": SCHEMA,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -51,7 +51,7 @@ class Machine:
     Attributes:
         online: cpus that are online.
         allowed: cpus that this process may run on (affinity within cpuset), all online.
-        allowed_nodes: NUMA nodes whose memory this process may use.
+        allowed_nodes: NUMA nodes whose memory this process may use, doubtful ones too.
         packages: online cpus of each package (socket), sorted by first cpu.
         nodes: NUMA nodes, ascending by number; never empty (a machine without NUMA has node 0).
         cores: physical cores with at least one online cpu, sorted by first cpu.
@@ -60,6 +60,7 @@ class Machine:
         l3_inferred: indices into `l3` of the groups that stand in for a cache that the kernel does not name.
         doubtful_nodes: numbers of NUMA nodes that are not in `nodes`, because the kernel gives them cpus that
             another node has, too. Which memory is near to which cpu is then unknown.
+        doubtful_memory: their numbers and sizes in bytes, as far as these are known, ascending.
         isa: lower-case feature flags as in /proc/cpuinfo (`avx2`, `avx512_vnni`, `amx_bf16`, `asimddp`, ...).
         quota_cpus: CPU bandwidth of the cgroup path in cpus (the smallest on the path); None = unlimited.
         memory_limit_bytes: memory limit of the cgroup path; None = unlimited.
@@ -81,6 +82,7 @@ class Machine:
     memory_bytes: int | None = None
     l3_inferred: frozenset[int] = frozenset()
     doubtful_nodes: frozenset[int] = frozenset()
+    doubtful_memory: tuple[tuple[int, int], ...] = ()
 
     @cached_property
     def allowed_cores(self) -> tuple[Core, ...]:
@@ -91,6 +93,25 @@ class Machine:
             for core, cpus in kept
             if cpus
         )
+
+    @cached_property
+    def allowed_memory_bytes(self) -> int | None:
+        """The memory of all nodes that this process may use; None where that of one is unknown."""
+        if self.doubtful_nodes and not self.allowed_nodes <= self._node_bytes.keys():
+            return self.memory_bytes
+        return self.bytes_of(self.allowed_nodes)
+
+    def bytes_of(self, nodes: Iterable[int]) -> int | None:
+        """The memory of nodes together; None where that of one is unknown."""
+        sizes = [self._node_bytes.get(node) for node in nodes]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if len(known) == len(sizes) else None
+
+    @cached_property
+    def _node_bytes(self) -> Mapping[int, int]:
+        """Where it is known."""
+        sizes = {node.number: node.memory_bytes for node in self.nodes if node.memory_bytes is not None}
+        return sizes | dict(self.doubtful_memory)
 
     @property
     def quota_is_too_small(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from autotune.machine.machine import NumaNode
 from autotune.machine.sysfs import Tree
@@ -14,8 +15,8 @@ _GPUS = "proc/driver/nvidia/gpus"
 
 def read_nodes(
     tree: Tree, online: frozenset[int], memory_bytes: int | None
-) -> tuple[tuple[NumaNode, ...], frozenset[int]]:
-    """Give the NUMA nodes, ascending, and the numbers of those that are left out as doubtful.
+) -> tuple[tuple[NumaNode, ...], Mapping[int, int | None]]:
+    """Give the NUMA nodes, ascending, and those that are left out as doubtful: by number, their bytes.
 
     A node whose cpus overlap an earlier node's is left out, as hwloc does: a firmware's mistake, or a kernel
     that was booted with `numa=fake`. So is a node that is the memory of a GPU, about which there is no doubt.
@@ -26,21 +27,21 @@ def read_nodes(
     """
     numbers = _node_numbers(tree)
     nodes: list[NumaNode] = []
-    doubtful: set[int] = set()
+    doubtful: dict[int, int | None] = {}
     taken: frozenset[int] = frozenset()
     for number in (number for number in numbers if number not in _gpu_nodes(tree)):
         cpus = _node_cpus(tree, number)
         if cpus is None:
             continue
         if cpus & taken:
-            doubtful.add(number)
+            doubtful[number] = _node_bytes(tree, number)
             continue
         taken |= cpus
         nodes.append(_read_node(tree, number, cpus & online, numbers))
     kept = {node.number for node in nodes}
     if not kept:
-        return (NumaNode(0, online, memory_bytes),), frozenset()
-    return tuple(_with_distances_to(node, kept) for node in nodes), frozenset(doubtful)
+        return (NumaNode(0, online, memory_bytes),), {}
+    return tuple(_with_distances_to(node, kept) for node in nodes), doubtful
 
 
 def read_memory_bytes(tree: Tree) -> int | None:
@@ -69,7 +70,11 @@ def _read_node(tree: Tree, number: int, cpus: frozenset[int], numbers: tuple[int
     values = [int(value) for value in text.split() if re.fullmatch(r"[0-9]{1,9}", value)]
     # The file has one value per online node, in their order, whatever their numbers.
     distances = tuple(zip(numbers, values, strict=True)) if len(values) == len(numbers) else ()
-    return NumaNode(number, cpus, _meminfo_bytes(tree, f"{NODES}/node{number}/meminfo"), distances)
+    return NumaNode(number, cpus, _node_bytes(tree, number), distances)
+
+
+def _node_bytes(tree: Tree, number: int) -> int | None:
+    return _meminfo_bytes(tree, f"{NODES}/node{number}/meminfo")
 
 
 def _with_distances_to(node: NumaNode, kept: set[int]) -> NumaNode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from autotune.errors import MachineError
@@ -30,7 +31,7 @@ def read_machine(root: Path = Path("/")) -> Machine:
     online = read_online(tree, cpuinfo, runnable)
     topology = Topology(tree, cpuinfo, online)
     memory_bytes = read_memory_bytes(tree)
-    nodes, doubtful_nodes = read_nodes(tree, online, memory_bytes)
+    nodes, doubtful = read_nodes(tree, online, memory_bytes)
     inferred = _split(topology.packages, nodes, online.difference(*topology.l3))
     l3 = _sorted_groups((*topology.l3, *inferred))
     return Machine(
@@ -38,13 +39,14 @@ def read_machine(root: Path = Path("/")) -> Machine:
         model_name=cpuinfo.model_name,
         online=online,
         allowed=_allowed_cpus(online, runnable),
-        allowed_nodes=_allowed_nodes(tree, cgroups, nodes),
+        allowed_nodes=_allowed_nodes(tree, cgroups, {*(node.number for node in nodes), *doubtful}),
         packages=topology.packages,
         nodes=nodes,
         cores=_cores(topology, nodes, l3, read_kinds(tree, online)),
         l3=l3,
         l3_inferred=frozenset(map(l3.index, inferred)),
-        doubtful_nodes=doubtful_nodes,
+        doubtful_nodes=frozenset(doubtful),
+        doubtful_memory=tuple((number, size) for number, size in doubtful.items() if size is not None),
         isa=cpuinfo.isa,
         quota_cpus=cgroups.quota_cpus(),
         memory_limit_bytes=cgroups.memory_limit_bytes(),
@@ -74,12 +76,12 @@ def _affinity(tree: Tree) -> frozenset[int] | None:
     return _status_list(tree, "Cpus_allowed_list")
 
 
-def _allowed_nodes(tree: Tree, cgroups: Cgroups, nodes: tuple[NumaNode, ...]) -> frozenset[int]:
-    every = frozenset(node.number for node in nodes)
-    allowed = every
+def _allowed_nodes(tree: Tree, cgroups: Cgroups, nodes: Iterable[int]) -> frozenset[int]:
+    """Those of the nodes, doubtful ones too, that affinity and cpuset leave."""
+    every = allowed = frozenset(nodes)
     for limit in (_status_list(tree, "Mems_allowed_list"), cgroups.memory_nodes()):
         allowed = allowed if limit is None else allowed & limit
-    # Nodes that the firmware reports wrongly were left out, and may be all that the list names.
+    # Nodes that are the memory of GPUs were left out, and may be all that the list names.
     return allowed or every
 
 

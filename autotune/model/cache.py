@@ -14,13 +14,14 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.errors import CacheError
 from autotune.files import is_out_of_space
+from autotune.locks import lock_file
 from autotune.model.artifact import Artifact
 from autotune.model.location import cache_root
 from autotune.model.manifest import MANIFEST_FILE, Manifest, read_manifest, write_manifest
@@ -46,10 +47,27 @@ class CacheEntry:
 
 
 class ArtifactCache:
-    """Finds and keeps artifacts below one folder."""
+    """Finds and keeps artifacts below one folder.
 
-    def __init__(self, root: Path | None = None) -> None:
+    Processes of other hosts and containers may use the same folder, which have host locks of their own.
+    """
+
+    def __init__(
+        self,
+        root: Path | None = None,
+        *,
+        on_wait: Callable[[str], None] = lambda _: None,
+        on_waited: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        """Use this folder.
+
+        Args:
+            root: None = where the user's cache is.
+            on_wait: told, in a sentence, that another process makes what is wanted, and is waited for.
+            on_waited: told afterwards for how many seconds.
+        """
         self.root = root if root is not None else cache_root()
+        self._on_wait, self._on_waited = on_wait, on_waited
 
     def find(self, key: str) -> Artifact | None:
         """The artifact, if it is complete and untouched; notes that it has been used."""
@@ -67,15 +85,21 @@ class ArtifactCache:
         return tuple(sorted(present, key=lambda entry: (entry.last_used_s, entry.key)))
 
     @contextmanager
-    def exclusively(self, key: str) -> Iterator[None]:
-        """Hold the key's lock, waiting for whoever has it.
+    def exclusively(self, key: str, doing: str = "makes the same artifact") -> Iterator[float]:
+        """Hold the key's lock, waiting for whoever has it; gives the seconds that took, 0 where nobody did.
+
+        Args:
+            doing: what is done under it, in words.
 
         Raises:
             CacheError: the cache cannot be written.
         """
         with self._lock_file(key) as descriptor:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
+            told = f"another process with the cache {self.root} {doing}; waiting for it to end"
+            waited_s = lock_file(descriptor, lambda: self._on_wait(told))
+            if waited_s:
+                self._on_waited(waited_s)
+            yield waited_s
 
     @contextmanager
     def staging(self, key: str) -> Iterator[Path]:

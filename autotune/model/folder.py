@@ -12,6 +12,7 @@ from autotune.errors import ModelError
 from autotune.model.digests import digest_files
 from autotune.model.heads import named_class, refuse_unmeant_head
 from autotune.model.neighbours import (
+    ADAPTER,
     SAVE_REMEDY,
     WHOLE,
     further_modules,
@@ -165,6 +166,14 @@ def weight_files(directory: Path) -> list[Path]:
     if (directory / WEIGHTS_INDEX).is_file():
         return [directory / WEIGHTS_INDEX, *_shards(directory)]
     raise no_weights(directory)
+
+
+def has_weights(directory: Path) -> bool:
+    """Whether it has a configuration and safetensors, all shards or not; or is an adapter."""
+    if (directory / ADAPTER).is_file():
+        return True
+    has_file = any((directory / name).is_file() for name in (WEIGHTS, WEIGHTS_INDEX))
+    return has_file and (directory / "config.json").is_file()
 
 
 def _shards(directory: Path) -> list[Path]:

@@ -7,7 +7,9 @@ from typing import Any
 
 from autotune.errors import AutotuneError, ModelError
 from autotune.model.child import answer_parent
-from autotune.model.folder import weight_files
+from autotune.model.folder import has_weights, weight_files
+from autotune.model.hub_listing import Listing, what_it_is
+from autotune.model.neighbours import of_another_kind
 from autotune.model.sentence_folder import lacks_modules
 
 ALLOWED_FILES = (
@@ -39,6 +41,7 @@ def fetch(request: dict[str, Any]) -> dict[str, Any]:
     """
     directory = _cached(request["name"], request["revision"])
     if directory is None and request["offline_because"]:
+        _refuse_another_kind(request["name"], request["revision"])
         raise ModelError(
             f"hf:{request['name']}@{request['revision']} is not in the local cache,"
             f" and {request['offline_because']}",
@@ -49,26 +52,49 @@ def fetch(request: dict[str, Any]) -> dict[str, Any]:
 
 def _cached(name: str, revision: str) -> str | None:
     """The snapshot's folder, if it has a configuration, all weights and modules, whoever fetched them."""
+    directory = _snapshot(name, revision)
+    return str(directory) if directory is not None and _is_whole(directory) else None
+
+
+def _snapshot(name: str, revision: str) -> Path | None:
+    """Where the cache has the configuration, whatever else it lacks."""
     from huggingface_hub import try_to_load_from_cache
 
     config = try_to_load_from_cache(name, "config.json", revision=revision)
-    if not isinstance(config, str):
-        return None
-    directory = Path(config).parent
+    return Path(config).parent if isinstance(config, str) else None
+
+
+def _is_whole(directory: Path) -> bool:
     try:
         weight_files(directory)
-        return None if lacks_modules(directory) else str(directory)
+        return not lacks_modules(directory)
     except ModelError:
-        return None
+        return False
+
+
+def _refuse_another_kind(name: str, revision: str) -> None:
+    """Refuse what the cache holds of a repository that somebody fetched whole, if that is of another kind.
+
+    Raises:
+        ModelError: it is, such as weights that are a pickle alone.
+    """
+    directory = _snapshot(name, revision)
+    error = None if directory is None or has_weights(directory) else of_another_kind(directory)
+    if error is not None:
+        raise error
 
 
 def _downloaded(name: str, revision: str) -> str:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import list_repo_files, snapshot_download
 
     try:
-        return str(snapshot_download(name, revision=revision, allow_patterns=list(ALLOWED_FILES)))
+        directory = Path(snapshot_download(name, revision=revision, allow_patterns=list(ALLOWED_FILES)))
+        names = () if has_weights(directory) else list_repo_files(name, revision=revision)
     except Exception as error:
         raise _explain(error, name, revision) from error
+    if names:
+        raise what_it_is(Listing(name, revision, directory, names))
+    return str(directory)
 
 
 def _explain(error: Exception, name: str, revision: str) -> AutotuneError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import ModelError
+from autotune.model.pickled import PICKLES, pickled, pickled_weights
 from autotune.model.stand_ins import AGAIN
 
 ADAPTER = "adapter_config.json"
@@ -19,7 +20,6 @@ SAVE_REMEDY = "save it again with transformers: model.save_pretrained(DIR), whic
 
 UNFINISHED = (".incomplete", ".part", ".crdownload", ".aria2", ".download")
 """How files end whose download is not over. Source: huggingface_hub, Firefox, Chromium, aria2, Safari."""
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 OTHER_WEIGHTS = {
     "tf_model.h5": "TensorFlow",
     "flax_model.msgpack": "Flax",
@@ -98,6 +98,11 @@ def no_weights(directory: Path) -> ModelError:
     return _first(directory, kinds) or ModelError(
         f"{directory} has no model.safetensors, and no other weights", remedy=f"{AGAIN}, or {SAVE_REMEDY}"
     )
+
+
+def of_another_kind(directory: Path) -> ModelError | None:
+    """Say what a folder without safetensors has its weights as; None where it has none."""
+    return _first(directory, (_exported, _converted, _pickled, _of_another_library))
 
 
 Kind = Callable[[Path], ModelError | None]
@@ -179,11 +184,24 @@ def _exported(directory: Path) -> ModelError | None:
         return None
     plain = [file for file in files if file.name == "model.onnx"]
     more = f" ({len(files)} of them)" if len(files) > 1 else ""
-    return ModelError(
-        f"{directory} has its weights as an ONNX file alone{more}, no safetensors",
-        remedy=f"write onnx:{(plain or files)[0]}; or name the transformers model that it was exported from,"
-        " of which autotune can prepare every engine",
-    )
+    return exported(str(directory), more, f"write onnx:{(plain or files)[0]}", _pickled(directory))
+
+
+def exported(source: str, more: str, remedy: str, other: ModelError | None) -> ModelError:
+    """Say that there is an ONNX file in the place of safetensors.
+
+    Args:
+        more: of the files, in words.
+        remedy: how the file is named in a study.
+        other: the refusal of a pickle that is there, too; None = there is none.
+    """
+    engines = ", of which autotune can prepare every engine"
+    if other is None:
+        remedy += f"; or name the transformers model that it was exported from{engines}"
+    else:
+        remedy += f"; or, for the model itself{engines}: {other.remedy}"
+    what = "alone" if other is None else "and a pickle"
+    return ModelError(f"{source} has its weights as an ONNX file {what}{more}, no safetensors", remedy=remedy)
 
 
 def _converted(directory: Path) -> ModelError | None:
@@ -223,13 +241,12 @@ def _files(directory: Path) -> Iterator[Path]:
 
 
 def _pickled(directory: Path) -> ModelError | None:
-    pickles = sorted(file.name for file in directory.iterdir() if file.suffix in PICKLES)
-    if not pickles:
+    names = pickled_weights(file.name for file in directory.iterdir())
+    if not names:
         return None
-    return ModelError(
-        f"{directory} has its weights only as a pickle ({pickles[0]}), which can run code when loaded",
-        remedy=SAVE_REMEDY,
-    )
+    has_modules = bool(further_modules(directory))
+    config = _object(directory / "config.json")
+    return pickled(str(directory), names[0], config, has_modules=has_modules, loaded=str(directory))
 
 
 def _of_another_library(directory: Path) -> ModelError | None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from autotune.errors import ModelError
-from autotune.model.neighbours import MODULES, PICKLES, TRANSFORMERS, WHOLE, sub_folder
+from autotune.model.neighbours import MODULES, TRANSFORMERS, WHOLE, sub_folder
+from autotune.model.pickled import pickled_weights
 from autotune.model.safetensors_file import stored_tensors
 from autotune.model.sentence_modules import (
     ACTIVATIONS,
@@ -315,7 +316,7 @@ def _require_weights(folder: Path, needed: Mapping[str, tuple[int, ...]]) -> Non
     """
     file = folder / WEIGHTS
     if not file.is_file():
-        pickles = sorted(one.name for one in folder.iterdir() if one.suffix in PICKLES)
+        pickles = pickled_weights(one.name for one in folder.iterdir())
         if pickles:
             raise ModelError(
                 f"{folder} has its weights only as a pickle ({pickles[0]}), which can run code when loaded",

@@ -39,6 +39,21 @@ def multiplications(model: ResolvedModel) -> float | None:
     return float(layers * (4 * width * width + 2 * width * inner))
 
 
+def least_activations(model: ResolvedModel) -> float | None:
+    """How many numbers a token of a request takes at least while it is computed; None where nothing tells.
+
+    The inner ones of a layer and its input, which is added to what comes of them: no engine computes one
+    without holding the other, unless a configuration asks for chunks of tokens. Attention, whose scores some
+    engines never hold, is left out. An ONNX file need not be what the configuration beside it says.
+    """
+    config = configuration(model)
+    if model.kind == "onnx" or config.get("chunk_size_feed_forward"):
+        return None
+    width = _first(config, WIDTH)
+    inner = _first(config, INNER_WIDTH)
+    return None if width is None or inner is None else float(width + inner)
+
+
 VOCABULARY = ("vocab_size",)
 
 

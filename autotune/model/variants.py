@@ -11,7 +11,7 @@ from autotune.errors import ModelError, StudyFileError
 from autotune.model.calibration import CalibrationSource
 from autotune.model.inputs import is_unmasked
 from autotune.model.labelled import EvaluationSource
-from autotune.model.size import least_weights, multiplications
+from autotune.model.size import least_activations, least_weights, multiplications
 from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.model.stream_source import StreamSource, stream_source
 from autotune.model.study_inputs import (
@@ -186,6 +186,12 @@ def beyond(model: ResolvedModel, problem: Problem) -> tuple[str, ...]:
 def weights_of(models: Mapping[str, ResolvedModel]) -> dict[str, float]:
     """How many weights each has at least, by variant, where that is known."""
     counts = {variant: least_weights(model) for variant, model in models.items()}
+    return {variant: count for variant, count in counts.items() if count is not None}
+
+
+def activations_of(models: Mapping[str, ResolvedModel]) -> dict[str, float]:
+    """How many numbers a token of a request takes in each at least, by variant, where that is known."""
+    counts = {variant: least_activations(model) for variant, model in models.items()}
     return {variant: count for variant, count in counts.items() if count is not None}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from autotune.machine.cpus import format_cpu_list
@@ -27,10 +27,6 @@ class Room:
 
     def __str__(self) -> str:
         return f"{format_bytes(self.size_bytes)} {self.name}"
-
-    def holds(self, instance_bytes: float, *, together: bool) -> bool:
-        """Whether it is large enough for one instance, or for all of them together."""
-        return self.size_bytes >= instance_bytes * (self.instances if together else 1)
 
 
 @dataclass(frozen=True)
@@ -59,13 +55,11 @@ def _rooms(placement: Placement, machine: Machine) -> Iterator[Room]:
     everything = len(placement.instances)
     if machine.memory_limit_bytes is not None:
         yield Room("within the memory limit of the cgroup", machine.memory_limit_bytes, everything)
-    usable_bytes = (
-        machine.memory_bytes if machine.doubtful_nodes else _bytes_of(machine.allowed_nodes, machine)
-    )
+    usable_bytes = machine.allowed_memory_bytes
     if usable_bytes is not None:
         yield Room("on the memory nodes that this process may use", usable_bytes, everything)
     for nodes in sorted({instance.memory_nodes for instance in placement.instances if instance.memory_nodes}):
-        bound_bytes = _bytes_of(nodes, machine)
+        bound_bytes = machine.bytes_of(nodes)
         if bound_bytes is not None:
             word = "node" if len(nodes) == 1 else "nodes"
             bound = sum(_is_within(instance.memory_nodes, nodes) for instance in placement.instances)
@@ -76,11 +70,3 @@ def _rooms(placement: Placement, machine: Machine) -> Iterator[Room]:
 
 def _is_within(nodes: tuple[int, ...], others: tuple[int, ...]) -> bool:
     return bool(nodes) and set(nodes) <= set(others)
-
-
-def _bytes_of(nodes: Iterable[int], machine: Machine) -> int | None:
-    """The memory of nodes together; None where that of one is unknown."""
-    of_node = {node.number: node.memory_bytes for node in machine.nodes}
-    sizes = [of_node.get(node) for node in nodes]
-    known = [size for size in sizes if size is not None]
-    return sum(known) if len(known) == len(sizes) else None

@@ -60,7 +60,7 @@ class Observer:
         """A model's fp32 reference is about to answer requests of the study's shapes."""
 
     def waiting(self, text: str) -> None:
-        """Another process measures on this machine; this one waits."""
+        """Another process measures on this machine, or makes what is wanted in the cache; this one waits."""
 
     def waited(self, seconds: float) -> None:
         """The waiting is over, after so many seconds, which no budget counts."""

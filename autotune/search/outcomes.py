@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -105,6 +106,13 @@ def _goodness(trial: FrozenTrial, *, is_maximized: bool) -> float | None:
 def configuration_of(trial: FrozenTrial) -> Configuration:
     """The configuration that a trial's named parameters stand for."""
     return Configuration.from_parameters({name: trial.params[name] for name in NAMES if name in trial.params})
+
+
+def passing(trial: FrozenTrial) -> FrozenTrial:
+    """The same failed trial, of which it is known that its reason may pass."""
+    told = copy.copy(trial)
+    told.user_attrs = {**trial.user_attrs, MAY_PASS: True}
+    return told
 
 
 def _is_answer(trial: FrozenTrial) -> bool:

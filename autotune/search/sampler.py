@@ -20,6 +20,7 @@ from autotune.search.outcomes import (
     finished,
     goodness_by_configuration,
     outcomes,
+    passing,
 )
 from autotune.search.prospects import Known, Prospects, stated_prospects
 from autotune.search.second_stage import SecondStage
@@ -77,6 +78,7 @@ class LegalSampler(BaseSampler):
         self._dropped: set[Prepared] = set()
         self._put_off: set[Configuration] = set()
         self._disturbed: Counter[Configuration] = Counter()
+        self._passing: frozenset[int] = frozenset()
 
     def rank_by(self, prospects: Prospects) -> None:
         """Order by these prospects from now on; their defaults may be proposed, too."""
@@ -99,8 +101,15 @@ class LegalSampler(BaseSampler):
         self._dropped.add(configuration.prepared)
 
     def put_off(self, configuration: Configuration) -> None:
-        """Propose it no more while this sampler lives: why it failed may pass, but not so soon."""
+        """Propose it no more while this sampler lives: why it failed may pass, but not so soon.
+
+        Or it was not tried at all, as there is no room for it.
+        """
         self._put_off.add(configuration)
+
+    def may_pass(self, numbers: Collection[int]) -> None:
+        """Take these failed trials for ones whose reason may pass, whatever Optuna was told of them."""
+        self._passing = frozenset(numbers)
 
     def turn_knobs(self, *, now: bool) -> None:
         """Begin the second stage, however few trials the first has had; or leave it to their number."""
@@ -111,6 +120,7 @@ class LegalSampler(BaseSampler):
 
         Or when nothing that is left can be prepared in the time that is left; see `unaffordable`.
         """
+        trials = self._as_known(trials)
         known = outcomes(trials)
         first = [one for one in (self._baseline,) if self._is_open(one, known)]
         left = self._ranked(trials, known)
@@ -120,14 +130,20 @@ class LegalSampler(BaseSampler):
 
     def owes_default(self, trials: Sequence[FrozenTrial]) -> bool:
         """Whether a default that may be the best of them, and may be proposed, was not seen."""
+        trials = self._as_known(trials)
         goodness = goodness_by_configuration(trials, is_maximized=self._is_maximized)
         return self._prospects.owes_default(self._candidates(outcomes(trials)), goodness)
 
     def unaffordable(self, trials: Sequence[FrozenTrial]) -> tuple[tuple[Prepared, float], ...]:
         """Name what is not proposed because it cannot be prepared in time, with the seconds it needs."""
+        trials = self._as_known(trials)
         there, known = self._prepared(trials), outcomes(trials)
         goodness = goodness_by_configuration(trials, is_maximized=self._is_maximized)
         return self._prospects.unaffordable(self._candidates(known), there, self._left_s, goodness)
+
+    def _as_known(self, trials: Sequence[FrozenTrial]) -> Sequence[FrozenTrial]:
+        """The trials with what is known by now of those that failed: Optuna changes no finished one."""
+        return [passing(one) if one.number in self._passing else one for one in trials]
 
     def _ranked(self, trials: Sequence[FrozenTrial], known: Outcomes) -> tuple[Configuration, ...]:
         question: _Question = (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
 from autotune.spec.configuration import Scenario
-from autotune.spec.study import LatencyLimit, StudySpec
+from autotune.spec.study import LatencyLimit, Limits, StudySpec
 from autotune.statistics.paired import Interval
 from autotune.statistics.quantiles import percentile_of, upper_bound
 from autotune.trial.measurement import Measurement
@@ -56,7 +56,7 @@ def violations(spec: StudySpec, measurement: Measurement) -> dict[str, float]:
 
 def _limited_s(limit: LatencyLimit, measurement: Measurement) -> float:
     if measurement.scenario == "server":
-        return shown_latency_s(kept_step(measurement))
+        return served_within_s(measurement)
     return percentile_of(latencies_s(measurement), limit.percentile)
 
 
@@ -120,32 +120,44 @@ def limits_missed(spec: StudySpec, measurements: Sequence[Measurement]) -> list[
     """
     if not measurements:
         return []
-    missed = []
-    if spec.limits.latency is not None and (reason := _latency_missed(spec.limits.latency, measurements)):
-        missed.append(reason)
-    if spec.limits.memory_bytes is not None:
-        most, limit = max(memory_bytes(one) for one in measurements), spec.limits.memory_bytes
-        if most > limit:
-            missed.append(
-                f"it takes {format_bytes(most)} of memory, {most / limit - 1:.1%} more than the limit of "
-                f"{format_bytes(limit)}"
-            )
-    return missed
+    latency = spec.limits.latency
+    bound_s = None if latency is None else _bound_s(latency, measurements)
+    return list(limits_exceeded(spec.limits, bound_s, max(memory_bytes(one) for one in measurements)))
 
 
-def _latency_missed(limit: LatencyLimit, measurements: Sequence[Measurement]) -> str:
-    value = _bound_s(limit, measurements)
-    if value <= limit.max_s:
-        return ""
-    return (
-        f"its p{limit.percentile:g} latency is not shown to be within {format_latency(limit.max_s)}: "
-        f"with 95 % confidence it is at most {format_latency(value)}, {value / limit.max_s - 1:.1%} more"
-    )
+def limits_exceeded(limits: Limits, latency_s: float | None, most_bytes: int) -> Iterator[str]:
+    """Say which limits are not shown to be met, and by how much they are missed.
+
+    Args:
+        latency_s: that the limited percentile is shown not to exceed; None where no latency is limited.
+        most_bytes: of memory, that any run took.
+    """
+    latency, most = limits.latency, limits.memory_bytes
+    if latency is not None and latency_s is not None and latency_s > latency.max_s:
+        yield (
+            f"its p{latency.percentile:g} latency is not shown to be within {format_latency(latency.max_s)}: "
+            f"with 95 % confidence it is at most {format_latency(latency_s)}, "
+            f"{latency_s / latency.max_s - 1:.1%} more"
+        )
+    if most is not None and most_bytes > most:
+        yield (
+            f"it takes {format_bytes(most_bytes)} of memory, {most_bytes / most - 1:.1%} more than the limit "
+            f"of {format_bytes(most)}"
+        )
 
 
 def _bound_s(limit: LatencyLimit, measurements: Sequence[Measurement]) -> float:
     if measurements[0].scenario == "server":
-        return statistics.median(shown_latency_s(kept_step(one)) for one in measurements)
-    latencies = [latency for one in measurements for latency in latencies_s(one)]
-    bound = upper_bound(latencies, limit.percentile)
-    return percentile_of(latencies, limit.percentile) if bound is None else bound
+        return statistics.median(served_within_s(one) for one in measurements)
+    return bound_or_value([latency for one in measurements for latency in latencies_s(one)], limit.percentile)
+
+
+def served_within_s(measurement: Measurement) -> float:
+    """What the limited percentile of a `server` is shown not to exceed, at the rate of its score."""
+    return shown_latency_s(kept_step(measurement))
+
+
+def bound_or_value(latencies_s: Sequence[float], percentile: float) -> float:
+    """A percentile's 95 % upper bound; where there are too few for one, the percentile itself."""
+    bound = upper_bound(latencies_s, percentile)
+    return percentile_of(latencies_s, percentile) if bound is None else bound

@@ -110,12 +110,16 @@ class SearchStudy:
         self._finish(trial, answer)
         if isinstance(answer.result, Failure) and answer.result.kind == FailureKind.DISTURBED:
             self._sampler.disturbed(configuration)
-        elif isinstance(answer.result, Failure) and answer.result.may_pass:
+        elif _may_pass(answer):
             self._sampler.put_off(configuration)
 
     def drop(self, configuration: Configuration) -> None:
         """Propose what is prepared for it no more in this run."""
         self._sampler.drop(configuration)
+
+    def leave_out(self, configuration: Configuration) -> None:
+        """Do not propose it in this run: it has no room."""
+        self._sampler.put_off(configuration)
 
     def turn_knobs(self, *, now: bool) -> None:
         """Begin the second stage, however few trials the first has had; or leave it to their number."""
@@ -165,8 +169,9 @@ class SearchStudy:
         """Finish the trials that a stopped run left running.
 
         One whose answer was kept is told so; any other is interrupted (FAIL), and its configuration may
-        be run again.
+        be run again. So may those of all answers whose reason may pass, also where Optuna was not told that.
         """
+        self._sampler.may_pass([number for number, answer in answers.items() if _may_pass(answer)])
         for number, trial in self._running().items():
             if number in answers:
                 self._finish(trial, answers[number])
@@ -198,6 +203,10 @@ class SearchStudy:
                 trial.set_user_attr(MAY_PASS, True)
         for name in sorted(answer.violations.keys() - frozen.constraints.keys()):
             trial.set_constraint(name, answer.violations[name])
+
+
+def _may_pass(answer: Answer) -> bool:
+    return isinstance(answer.result, Failure) and answer.result.may_pass
 
 
 def open_search(

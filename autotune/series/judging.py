@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from autotune.series.check import Check, Figure
-from autotune.series.standing import Standings, inverse
+from autotune.series.standing import Standings, inverse, why_no_ratio
 from autotune.series.values import Claim, Winners
 from autotune.statistics.paired import CONFIDENCE, Interval
 
@@ -37,10 +37,9 @@ def judge(claim: Claim, standings: Standings) -> Judgement:
         return _judge_winners(claim, claim.winners_differ, standings)
     check = claim.parsed()
     assert check is not None
-    missing = [one for name in claim.names() if not (one := standings.point(name)).is_measured]
-    if missing:
-        reason = f"{missing[0].point.name} was not measured: {missing[0].unmeasured}."
-        return Judgement(claim, "unknown", reason=reason)
+    points = [standings.point(name) for name in claim.names()]
+    if reason := why_no_ratio(points) if check.is_ratio else points[0].unmeasured_in_words:
+        return Judgement(claim, "unknown", reason=f"{reason}.")
     found = _found(check, standings)
     return Judgement(claim, _held(check, found), found)
 
@@ -77,13 +76,13 @@ class _Winner:
 
 
 def _judge_winners(claim: Claim, asked: Winners, standings: Standings) -> Judgement:
-    """Lists are compared at the places that were measured in all of them.
+    """Lists are compared at the places that were measured, and miss no limit, in all of them.
 
     That the best stand at different places is shown by two lists; that they all stand at one, by all points.
     """
-    lists = _measured_in_all(asked.lists, standings)
-    missing = [one for name in claim.names() if not (one := standings.point(name)).is_measured]
-    left_out = f"{missing[0].point.name} was not measured: {missing[0].unmeasured}." if missing else ""
+    lists = _comparable_in_all(asked.lists, standings)
+    missing = [reason for name in claim.names() if (reason := standings.point(name).incomparable)]
+    left_out = f"{missing[0]}." if missing else ""
     if not lists:
         return Judgement(claim, "unknown", reason=left_out)
     confidence = _of_each(len(lists) * math.comb(len(lists[0]), 2))
@@ -96,10 +95,12 @@ def _judge_winners(claim: Claim, asked: Winners, standings: Standings) -> Judgem
     return Judgement(claim, "differs" if is_same else "unknown", reason=reason)
 
 
-def _measured_in_all(lists: Sequence[Sequence[str]], standings: Standings) -> list[tuple[str, ...]]:
-    """The lists without the places at which one was not measured; none where fewer than two are left."""
+def _comparable_in_all(lists: Sequence[Sequence[str]], standings: Standings) -> list[tuple[str, ...]]:
+    """The lists without the places at which one cannot be compared; none where fewer than two are left."""
     places = [
-        names for names in zip(*lists, strict=True) if all(standings.point(one).is_measured for one in names)
+        names
+        for names in zip(*lists, strict=True)
+        if not any(standings.point(one).incomparable for one in names)
     ]
     return list(zip(*places, strict=True)) if len(places) > 1 else []
 

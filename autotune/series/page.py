@@ -130,6 +130,9 @@ def _legend(standings: Standings) -> Iterator[str]:
             f"A core costs {price.per_core_hour:g} {price.currency} an hour; those that a point was given "
             "are paid for, busy or not."
         )
+    if standings.left_out:
+        yield ""
+        yield " ".join(standings.left_out)
     if standings.quietness:
         yield ""
         yield standings.quietness

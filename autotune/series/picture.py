@@ -74,7 +74,9 @@ def draw(standings: Standings, title: str, against: Against | None) -> Picture |
                 _draw_lines(axes, lines, against, panel)
             handles, labels = all_axes[0].get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside upper left", ncols=4)
-    return Picture(NAME, title, _CAPTION, _description(measured, standings), figure)
+    return Picture(
+        NAME, title, " ".join((_CAPTION, *standings.left_out)), _description(measured, standings), figure
+    )
 
 
 def number_of(one: PointStanding, against: Against) -> int:

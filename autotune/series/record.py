@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from autotune.errors import ExportError, ResumeError, StudyError
 from autotune.exporters.write import replace_file
@@ -20,7 +20,9 @@ from autotune.plan.histogram import latency_histogram
 from autotune.preflight import version_differences
 from autotune.rounds import Run
 from autotune.search.resume import mapping_differences, study_differences
+from autotune.search.score import served_within_s
 from autotune.statistics.quantiles import percentile_of
+from autotune.trial.failures import is_of_preparing
 from autotune.trial.measurement import Conditions, Failure, FailureKind, Measurement
 from autotune.trial.statistics import hit_rate, latencies_s, memory_bytes, throughput_sps
 
@@ -37,7 +39,8 @@ class Figures(Document):
         median_s: of all latencies.
         requests: how many latencies there are.
         hit_rate: share of the sequences whose answer came from a cache; None where there is none.
-        histogram: of them in microseconds, an HdrHistogram in its compressed base64 form.
+        served_within_s: `server`: what the limited percentile is shown not to exceed; None elsewhere.
+        histogram: of all latencies in microseconds, an HdrHistogram in its compressed base64 form.
         memory_bytes: proportional set size, summed over instances.
         blocks, dropped: what the host did to each block that counts, and to those that were disturbed and
             measured again; without the names of other processes.
@@ -47,6 +50,7 @@ class Figures(Document):
     median_s: Seconds
     requests: Annotated[int, Field(ge=1)]
     hit_rate: Annotated[float, Field(ge=0, le=1)] | None = None
+    served_within_s: Seconds | None = None
     histogram: str
     memory_bytes: Bytes
     blocks: tuple[Conditions, ...]
@@ -108,6 +112,14 @@ class PointRecord(Document):
     model_digest: str
     skipped: str
     may_pass: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _told_by_words(cls, document: Any) -> Any:
+        """Of a record that was kept before it said so, tell by the reason whether it may pass."""
+        if isinstance(document, dict) and "may_pass" not in document:
+            return {**document, "may_pass": is_of_preparing(str(document.get("skipped", "")))}
+        return document
 
 
 class SeriesRecord(Document):
@@ -218,6 +230,7 @@ def figures_of(measurement: Measurement) -> Figures:
         median_s=percentile_of(latencies, 50),
         requests=len(latencies),
         hit_rate=hit_rate([measurement]) or None,
+        served_within_s=served_within_s(measurement) if measurement.scenario == "server" else None,
         histogram=latency_histogram(latencies) or "",
         memory_bytes=memory_bytes(measurement),
         blocks=_nameless(block.conditions for block in measurement.blocks),

@@ -15,6 +15,8 @@ from functools import cached_property
 from autotune.plan.evidence import LatencyPercentile
 from autotune.plan.histogram import histogram_values_s
 from autotune.plan.make import latency_percentiles
+from autotune.search.score import is_almost_none
+from autotune.series.allowing import missed_limits
 from autotune.series.check import Figure
 from autotune.series.record import PointRecord, RunRecord, SeriesRecord, failure_of
 from autotune.series.values import Price
@@ -22,6 +24,7 @@ from autotune.statistics.blocks import BlockDesign, Observed
 from autotune.statistics.paired import CONFIDENCE, Interval, mean_interval
 from autotune.trial.conditions import quietness
 from autotune.trial.measurement import Conditions
+from autotune.units import format_throughput
 
 PERCENTILES = (50.0, 90.0, 99.0)
 
@@ -37,7 +40,9 @@ class PointStanding:
         unmeasured: why there are no figures; empty where there are.
         throughput: samples per second; median: seconds; cost: of a million samples. None without figures,
             and without a price.
-        ratio: of its throughput to the first point's; None without both, and of the first point itself.
+        missed: limits of its study that it misses, by how much, as clauses.
+        ratio: of its throughput to the first point's; None without both, of the first point itself, where
+            one of the two misses a limit, and beside almost no rate.
         latencies: of all runs' requests together.
         requests: how many; runs: in how many launches.
         memory_bytes: the most that a run took.
@@ -49,6 +54,7 @@ class PointStanding:
     throughput: Interval | None = None
     median: Interval | None = None
     cost: Interval | None = None
+    missed: tuple[str, ...] = ()
     ratio: Interval | None = None
     latencies: tuple[LatencyPercentile, ...] = ()
     requests: int = 0
@@ -60,6 +66,17 @@ class PointStanding:
     def is_measured(self) -> bool:
         """Whether there are figures."""
         return self.throughput is not None
+
+    @property
+    def incomparable(self) -> str:
+        """Why nothing may be compared with it, as a clause; empty where it may."""
+        missed = f"{self.point.name} misses a limit: {' and '.join(self.missed)}" if self.missed else ""
+        return self.unmeasured_in_words or missed
+
+    @property
+    def unmeasured_in_words(self) -> str:
+        """Why there are no figures, as a clause; empty where there are."""
+        return "" if self.is_measured else f"{self.point.name} was not measured: {self.unmeasured}"
 
     def latency(self, percentile: float) -> LatencyPercentile | None:
         """One of `latencies`."""
@@ -76,11 +93,21 @@ class Standings:
     @cached_property
     def points(self) -> tuple[PointStanding, ...]:
         """What is known of each."""
-        return tuple(self._standing(point) for point in self.record.points)
+        first, *others = (self._standing(point) for point in self.record.points)
+        return (first, *(replace(one, ratio=self._ratio(one, first)) for one in others))
 
     def point(self, name: str) -> PointStanding:
         """The one of this name."""
         return next(one for one in self.points if one.point.name == name)
+
+    @cached_property
+    def left_out(self) -> tuple[str, ...]:
+        """Why points that were measured have no ratio, in sentences."""
+        first, *others = self.points
+        missing = (one.incomparable for one in self.points if one.is_measured)
+        faint = (why_no_ratio((first, one)) for one in others if first.is_measured and one.is_measured)
+        reasons = dict.fromkeys((*missing, *faint))
+        return tuple(f"{reason}. Nothing is compared with it." for reason in reasons if reason)
 
     @cached_property
     def quietness(self) -> str:
@@ -155,7 +182,7 @@ class Standings:
             throughput=self.value(point.name, "throughput"),
             median=self.value(point.name, "median"),
             cost=self.value(point.name, "cost") if self.price is not None else None,
-            ratio=self._ratio(point.name),
+            missed=missed_limits(point, figures),
             latencies=latency_percentiles(latencies, PERCENTILES),
             requests=len(latencies),
             runs=len(figures),
@@ -163,11 +190,24 @@ class Standings:
             hit_rate=_mean_of([one.hit_rate for one in figures if one.hit_rate is not None]),
         )
 
-    def _ratio(self, name: str) -> Interval | None:
-        first = self.record.points[0].name
-        if name == first or not self._values(first, "throughput"):
+    def _ratio(self, one: PointStanding, first: PointStanding) -> Interval | None:
+        if why_no_ratio((one, first)):
             return None
-        return self.product(((name, 1), (first, -1)), "throughput")
+        return self.product(((one.point.name, 1), (first.point.name, -1)), "throughput")
+
+
+def why_no_ratio(points: Sequence[PointStanding]) -> str:
+    """Why points may not be set over each other, as a clause; empty where they may.
+
+    One was not measured, misses a limit, or bears almost no rate beside another one.
+    """
+    if reason := next((one.incomparable for one in points if one.incomparable), ""):
+        return reason
+    rates = {one.point.name: one.throughput.estimate for one in points if one.throughput is not None}
+    least, most = min(rates, key=rates.__getitem__), max(rates.values())
+    if not is_almost_none(points[0].point.study.get("scenario", "offline"), rates[least], most):
+        return ""
+    return f"{least} bears almost no rate: {format_throughput(rates[least])} beside {format_throughput(most)}"
 
 
 def _unmeasured(point: PointRecord, runs: Sequence[RunRecord]) -> str:

@@ -73,7 +73,7 @@ def _row(one: PointStanding, standings: Standings) -> tuple[str, ...]:
     if not one.is_measured or one.throughput is None or one.median is None:
         blank = [UNMEASURED] * (len(columns(standings)) - 3)
         return (name, layout, f"not measured: {one.unmeasured}", *blank)
-    is_first = one.point == standings.record.points[0]
+    is_first = one.point == standings.record.points[0] and not one.missed
     ratio = FIRST if is_first else UNMEASURED if one.ratio is None else format_interval(one.ratio)
     cost = () if one.cost is None else (format_interval(one.cost),)
     p99, median = format_percentile(one.latency(99)), format_latency(one.median.estimate)

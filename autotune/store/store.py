@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from sqlalchemy import Connection, Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from autotune.errors import StoreError
+from autotune.errors import PlanError, StoreError
 from autotune.store.engine import BUSY_TIMEOUT_S, reading_engine, translated, writing_engine
 from autotune.store.inspection import check_place, inspect_file, recover
 from autotune.store.location import Location, parse_location
@@ -277,6 +277,14 @@ class StudyStore:
             plan_id = find_plan(ref, connection, self.location)
             document = connection.scalars(select(plans.c.document).where(plans.c.id == plan_id)).one()
         return parse_plan(document)
+
+    def newest_plan(self, study: str) -> Plan | None:
+        """The study's newest plan; None where there is none that can be read."""
+        summaries = self.plans(study)
+        try:
+            return self.plan(summaries[0].id) if summaries else None
+        except PlanError:
+            return None
 
     def _study_id(self, connection: Connection, name: str) -> int:
         found = connection.scalar(select(studies.c.id).where(studies.c.name == name))

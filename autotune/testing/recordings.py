@@ -85,6 +85,8 @@ def _write_nodes(folder: Path, machine: Machine) -> None:
         _write_node(folder / f"node{node.number}", node, machine.doubtful_nodes)
     for number in machine.doubtful_nodes:
         _write_set(folder / f"node{number}", "cpumap", "cpulist", machine.online)
+    for number, size in machine.doubtful_memory:
+        _write_meminfo(folder / f"node{number}", number, size)
 
 
 def _write_node(folder: Path, node: NumaNode, doubtful: frozenset[int]) -> None:
@@ -93,7 +95,11 @@ def _write_node(folder: Path, node: NumaNode, doubtful: frozenset[int]) -> None:
         distances = dict(node.distances) | dict.fromkeys(doubtful, LOCAL_DISTANCE)
         _write(folder / "distance", " ".join(str(distances[number]) for number in sorted(distances)))
     if node.memory_bytes is not None:
-        _write(folder / "meminfo", f"Node {node.number} MemTotal: {node.memory_bytes // 1024:>14} kB")
+        _write_meminfo(folder, node.number, node.memory_bytes)
+
+
+def _write_meminfo(folder: Path, number: int, size: int) -> None:
+    _write(folder / "meminfo", f"Node {number} MemTotal: {size // 1024:>14} kB")
 
 
 def _write_kinds(folder: Path, machine: Machine) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
 from autotune.errors import StoreError
-from autotune.trial.measurement import Failure, Measurement, Observation
+from autotune.trial.failures import is_of_preparing
+from autotune.trial.measurement import Failure, FailureKind, Measurement, Observation
 
 MEASUREMENT_SCHEMA = "autotune.measurement/3"
 OLDER_MEASUREMENTS = ("autotune.measurement/1", "autotune.measurement/2")
@@ -15,6 +17,9 @@ OLDER_MEASUREMENTS = ("autotune.measurement/1", "autotune.measurement/2")
 version 2 speed was that of the slowest cpu against the fastest ever seen, and there was no `probe_s`."""
 
 FAILURE_SCHEMA = "autotune.failure/1"
+
+_PASSING = (FailureKind.OUT_OF_MEMORY, FailureKind.CRASH)
+"""As which what failed in preparation is kept."""
 
 Value = TypeVar("Value")
 
@@ -45,10 +50,16 @@ def failure_to_json(failure: Failure) -> dict[str, Any]:
 def failure_from_json(document: object) -> Failure:
     """The inverse of `failure_to_json`.
 
+    One that was kept before failures said whether their reason may pass is told by its words: what could not
+    be prepared, for want of memory or by a crash, may be another time.
+
     Raises:
         StoreError: the document is wrong or of an unknown version.
     """
-    return _value(_FAILURE, document, FAILURE_SCHEMA)
+    found = _value(_FAILURE, document, FAILURE_SCHEMA)
+    if isinstance(document, dict) and "may_pass" not in document and found.kind in _PASSING:
+        return replace(found, may_pass=is_of_preparing(found.reason))
+    return found
 
 
 def observation_from_json(document: object) -> Observation:

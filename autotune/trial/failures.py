@@ -31,6 +31,12 @@ requested buffer").
 _PIN_WORDS = re.compile(r"^pin: (.*)$", re.MULTILINE)
 """What `autotune.placement.pin` says, on stderr, when it does not start the worker."""
 
+_OF_PREPARING = re.compile(r"preparing |not enough memory to prepare |[\w-]+( [\w-]+)* cannot prepare ")
+"""How reasons begin of what failed before any worker was started, in every version of autotune.
+
+Source: `autotune.backends.ending` and `autotune.backends.prepare_child`.
+"""
+
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 """A terminal's control sequence. Source: ECMA-48, 5.4."""
 
@@ -102,10 +108,18 @@ def sort_exit(
     return FailureKind.CRASH, f"{_exit_words(returncode)} without a result{because}"
 
 
+def is_of_preparing(reason: str) -> bool:
+    """Whether a reason is that nothing could be prepared, which says nothing lasting of a configuration.
+
+    For what was kept before that was said of each failure.
+    """
+    return _OF_PREPARING.match(reason) is not None
+
+
 def _memory_words(nodes: Sequence[int]) -> str:
     """What a worker ran out of; the kernel tells no more than that it was memory."""
     if not nodes:
-        return "the memory limit was reached"
+        return "the memory limit was reached, or the machine's memory was used up"
     bound = f"memory node{'' if len(nodes) == 1 else 's'} {format_cpu_list(nodes)}"
     return f"the memory limit was reached, or the memory of {bound}, to which it was bound, was used up"
 

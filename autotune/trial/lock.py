@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.errors import StudyError
+from autotune.locks import lock_file
 
 FOLDERS = (Path("/dev/shm"), Path("/tmp"))
 """Where the lock may lie: places that every user of the host sees as the same. The first that works is it."""
@@ -22,7 +21,10 @@ _EVERYONE = 0o666
 
 @dataclass
 class Waits:
-    """How long a call has waited for others on this host until now; no budget of time counts that."""
+    """How long a call has waited for others until now; no budget of time counts that.
+
+    They measure on this host, or make an artifact in the cache, of another host or container perhaps.
+    """
 
     total_s: float = 0.0
 
@@ -54,15 +56,12 @@ def host_lock(on_wait: Callable[[str], None], folders: Sequence[Path] = FOLDERS)
 
 def _acquire(descriptor: int, on_wait: Callable[[str], None]) -> float:
     """Lock the file, and give the seconds that somebody else kept it."""
-    begin_s = time.monotonic()
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+
+    def tell() -> None:
         holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
         on_wait(f"another trial runs on this host (process {holder}); waiting for it to end")
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        return time.monotonic() - begin_s
-    return 0.0
+
+    return lock_file(descriptor, tell)
 
 
 def _sign(descriptor: int) -> None:

@@ -233,6 +233,43 @@ def test_looks_are_listed_and_pruned_like_everything_in_the_cache(own_cache: Pat
     assert ArtifactCache(own_cache).entries() == ()
 
 
+@pytest.mark.usefixtures("server")
+def test_waiting_for_looks_of_another_process_eats_nothing_of_the_time_for_looks(tmp_path: Path) -> None:
+    pairs: list[Pair] = [("pytorch", "fp32"), ("torchscript", "fp32")]
+    first = subprocess.Popen(
+        [sys.executable, "-P", "-c", TAKE_LOOKS, json.dumps(pairs), "60"],
+        env={**os.environ, "AUTOTUNE_CACHE": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    with first:
+        deadline = time.monotonic() + 60
+        while not staged(tmp_path):
+            assert first.poll() is None
+            assert time.monotonic() < deadline, "it never came to its looks"
+            time.sleep(0.05)
+        said: list[str] = []
+        waits: list[float] = []
+        looks = take_looks(
+            resolve_model("random:minilm-l6", base=Path(), seed=0, offline=True),
+            pairs,
+            (1, 8),
+            frozenset(),
+            ArtifactCache(tmp_path, on_wait=said.append, on_waited=waits.append),
+            machine_key="here",
+            deadline_s=time.monotonic() + 1,
+        )
+        output, _ = first.communicate()
+    assert len(json.loads(output)) == len(pairs)
+    assert list(looks.seen) == pairs
+    assert waits == [looks.waited_s]
+    assert looks.waited_s > 1
+    assert said == [
+        f"another process with the cache {tmp_path} looks at engines with random:minilm-l6;"
+        " waiting for it to end"
+    ]
+
+
 class Troubled:
     """Starts processes that look at an engine that breaks."""
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autotune.machine.describe import describe
+from autotune.machine.document import machine_differences, machine_document
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
 from autotune.testing.recordings import write_recording
@@ -39,7 +40,27 @@ def test_nodes_that_share_only_some_cpus_are_doubtful_too(recording: Path) -> No
 
 def test_doubtful_nodes_are_written_as_they_are_read(tmp_path: Path, two_sockets: Machine) -> None:
     doubtful = replace(two_sockets, doubtful_nodes=frozenset({7}))
-    assert read_machine(write_recording(tmp_path, doubtful)) == doubtful
+    assert read_machine(write_recording(tmp_path / "unknown", doubtful)) == doubtful
+    allowed = two_sockets.allowed_nodes | {7}
+    known = replace(doubtful, doubtful_memory=((7, 1 << 30),), allowed_nodes=allowed)
+    assert read_machine(write_recording(tmp_path / "known", known)) == known
+
+
+def test_a_cpuset_that_bars_some_of_them_is_noticed_and_named(recorded_case: Case) -> None:
+    """A memory container, for which `numa=fake` was made."""
+    root = recorded_case("fake-numa-rpi5")
+    before = read_machine(root)
+    assert before.allowed_nodes == set(range(8))
+    assert before.allowed_memory_bytes == 8 << 30
+    assert "bars" not in shown(root)
+    status = root / "proc/self/status"
+    status.write_text(status.read_text().replace("Mems_allowed_list:\t0-7", "Mems_allowed_list:\t4-7"))
+    after = read_machine(root)
+    assert after.allowed_memory_bytes == 4 << 30
+    assert "bars memory nodes 0-3\n" in shown(root)
+    assert machine_differences(machine_document(before), machine_document(after)) == [
+        "the set of allowed memory nodes differs: 0-7 then, 4-7 now"
+    ]
 
 
 def test_nodes_without_a_doubt_are_not_spoken_of(two_sockets: Machine) -> None:

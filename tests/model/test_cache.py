@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,14 @@ from autotune.model.cache import ArtifactCache
 from autotune.model.location import cache_root
 
 Store = Callable[..., Artifact]
+
+HOLDER = """
+import sys
+from autotune.model.cache import ArtifactCache
+with ArtifactCache().exclusively("1" * 64):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_what_is_stored_is_found(cache: ArtifactCache, store: Store) -> None:
@@ -105,6 +115,31 @@ def test_removing_takes_the_artifact_and_what_was_left_behind(cache: ArtifactCac
     assert cache.remove([stored.key]) == (stored.key,)
     assert cache.entries() == ()
     assert not leftover.exists()
+
+
+def test_who_waits_for_an_artifact_is_told_so_and_for_how_long_it_did(cache: ArtifactCache) -> None:
+    said: list[str] = []
+    seconds: list[float] = []
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == b"held\n"
+
+        def let_go(text: str) -> None:
+            said.append(text)
+            assert holder.stdin
+            holder.stdin.close()
+
+        waiting = ArtifactCache(cache.root, on_wait=let_go, on_waited=seconds.append)
+        with waiting.exclusively("1" * 64, "prepares a model") as waited_s:
+            assert holder.wait() == 0
+        with waiting.exclusively("1" * 64, "prepares a model") as nothing_s:
+            pass
+    assert said == [f"another process with the cache {cache.root} prepares a model; waiting for it to end"]
+    assert seconds == [waited_s]
+    assert waited_s > 0
+    assert nothing_s == 0
 
 
 def test_what_is_being_made_is_neither_removed_nor_swept(cache: ArtifactCache, store: Store) -> None:

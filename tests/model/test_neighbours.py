@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,6 +107,68 @@ def test_an_onnx_export_names_its_file(tmp_path: Path, name: str, has_config: bo
     if has_config:
         write_config(tmp_path)
     assert f"onnx:{tmp_path / name}" in refusal(tmp_path).remedy
+
+
+def test_pickled_weights_are_told_how_to_become_safetensors(tmp_path: Path) -> None:
+    """A trainer leaves other pickles beside them, which are no weights."""
+    folder = write_config(tmp_path / "a 'model'", architectures=["BertForSequenceClassification"])
+    touch(folder / "optimizer.pt", folder / "rng_state_0.pth", folder / "training_args.bin")
+    assert "no other weights" in refusal(folder).problem
+    touch(folder / "pytorch_model.bin")
+    error = refusal(folder)
+    assert "only as a pickle (pytorch_model.bin), which can run code" in error.problem
+    (command,) = re.findall(r"\(python -c (.*)\), copy", error.remedy)
+    (code,) = shlex.split(command)
+    assert code == (
+        "from transformers import BertForSequenceClassification; "
+        f'BertForSequenceClassification.from_pretrained("{folder}").save_pretrained("DIR")'
+    )
+    write_config(folder, architectures=["os; import this"])
+    assert "from transformers import AutoModel;" in refusal(folder).remedy
+
+
+def test_pickled_weights_behind_which_modules_are_served_are_saved_with_them(tmp_path: Path) -> None:
+    modules = [
+        {"path": "", "type": "sentence_transformers.models.Transformer"},
+        {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+    ]
+    (write_config(tmp_path) / "modules.json").write_text(json.dumps(modules))
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text("{}")
+    touch(tmp_path / "pytorch_model.bin")
+    assert f'SentenceTransformer("{tmp_path}").save_pretrained("DIR")' in refusal(tmp_path).remedy
+
+
+def test_an_onnx_file_beside_a_pickle_is_not_all_that_there_is(tmp_path: Path) -> None:
+    touch(write_config(tmp_path) / "pytorch_model.bin", tmp_path / "onnx/model.onnx")
+    error = refusal(tmp_path)
+    assert "as an ONNX file and a pickle, no safetensors" in error.problem
+    assert f"write onnx:{tmp_path / 'onnx/model.onnx'}; or, for the model itself" in error.remedy
+    assert "from_pretrained" in error.remedy
+
+
+@pytest.mark.engines
+def test_the_command_for_pickled_weights_works_on_what_torch_may_load(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    subprocess.run([sys.executable, "-P", "-c", WRITE_PICKLE, str(folder)], check=True, capture_output=True)
+    (command,) = re.findall(r"\(python -c (.*)\), copy", refusal(folder).remedy)
+    (code,) = shlex.split(command)
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True, cwd=tmp_path)
+    assert resolve(tmp_path / "DIR").digest
+
+
+WRITE_PICKLE = """
+import sys
+from pathlib import Path
+import torch, transformers
+
+folder = Path(sys.argv[1])
+sizes = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64)
+config = transformers.BertConfig(vocab_size=100, architectures=["BertForSequenceClassification"], **sizes)
+config.save_pretrained(folder)
+model = transformers.BertForSequenceClassification(config)
+torch.save(model.state_dict(), folder / "pytorch_model.bin")
+"""
 
 
 def openvino(folder: Path) -> None:

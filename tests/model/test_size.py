@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autotune.model.size import fp32_bytes, least_weights, multiplications
+from autotune.model.size import fp32_bytes, least_activations, least_weights, multiplications
 from autotune.model.sources import ResolvedModel, resolve_model
 
 
@@ -100,3 +100,13 @@ def test_files_that_cannot_be_read_tell_no_weights(tmp_path: Path, content: byte
     (tmp_path / "model.safetensors").write_bytes(content)
     assert least_weights(model) is None
     assert least_weights(ResolvedModel("fake:m.json", "fake", "5e" * 32, tmp_path / "m.json")) is None
+
+
+def test_a_token_takes_the_inner_numbers_of_a_layer_and_its_input(tmp_path: Path) -> None:
+    shape = {"hidden_size": 10, "intermediate_size": 40}
+    assert least_activations(a_folder(tmp_path, shape)) == 50
+    for unsure in ({"hidden_size": 10}, {**shape, "chunk_size_feed_forward": 8}):
+        assert least_activations(a_folder(tmp_path, unsure)) is None
+    a_folder(tmp_path, shape)
+    model = ResolvedModel("onnx:m.onnx", "onnx", "5e" * 32, tmp_path / "m.onnx")
+    assert least_activations(model) is None, "the file need not be what stands beside it"

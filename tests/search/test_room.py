@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autotune.errors import PlacementError
 from autotune.machine.machine import Machine, NumaNode
-from autotune.search.room import with_room
+from autotune.machine.read import read_machine
+from autotune.search.room import Least, with_room
 from autotune.search.space import SearchSpace, build_space
 from autotune.spec.configuration import Precision
 from autotune.spec.load import parse_study
+from autotune.spec.study import StudySpec
 from autotune.testing.machines import build_machine
 
 GIB = 1 << 30
@@ -32,13 +35,19 @@ def machine(*node_bytes: int | None, **changes: Any) -> Machine:
     return replace(built, nodes=nodes, memory_bytes=total, **changes)
 
 
-def space(on: Machine) -> SearchSpace:
-    text = f"model: {MODEL}\nproblem: {{batch_size: 8, sequence_length: 128}}"
-    return build_space(parse_study(text, name="study"), on, ENGINES)
+def study(more: str = "problem: {batch_size: 8, sequence_length: 128}") -> StudySpec:
+    return parse_study(f"model: {MODEL}\n{more}", name="study")
 
 
-def fitted(on: Machine, weights: float) -> tuple[SearchSpace, tuple[str, ...], tuple[str, ...]]:
-    return with_room(space(on), on, {"": weights})
+def space(on: Machine, spec: StudySpec | None = None) -> SearchSpace:
+    return build_space(spec or study(), on, ENGINES)
+
+
+def fitted(
+    on: Machine, weights: float, activations: float = 0.0, spec: StudySpec | None = None
+) -> tuple[SearchSpace, tuple[str, ...], tuple[str, ...]]:
+    chosen = spec or study()
+    return with_room(space(on, chosen), on, Least({"": weights}, {"": activations}, chosen))
 
 
 def test_where_there_is_room_for_all_nothing_is_left_out_or_said() -> None:
@@ -48,7 +57,7 @@ def test_where_there_is_room_for_all_nothing_is_left_out_or_said() -> None:
 
 def test_a_model_of_unknown_size_is_let_through() -> None:
     on = machine(GIB, GIB)
-    assert with_room(space(on), on, {}) == (space(on), (), ())
+    assert with_room(space(on), on, Least({}, {}, study())) == (space(on), (), ())
 
 
 def test_memory_of_unknown_size_is_let_through() -> None:
@@ -90,7 +99,12 @@ def test_instances_that_have_room_one_by_one_are_warned_of() -> None:
         (machine(64 * GIB, GIB, allowed_nodes=frozenset({1})), "1.0 GiB on the memory nodes"),
         (machine(64 * GIB, memory_limit_bytes=GIB), "1.0 GiB within the memory limit"),
         (
-            replace(machine(64 * GIB), doubtful_nodes=frozenset({1}), memory_bytes=GIB),
+            replace(
+                machine(64 * GIB),
+                doubtful_nodes=frozenset({1}),
+                allowed_nodes=frozenset({0, 1}),
+                memory_bytes=GIB,
+            ),
             "1.0 GiB on the memory nodes",
         ),
     ],
@@ -111,10 +125,89 @@ def test_engines_that_need_less_stay_where_nothing_else_has_room() -> None:
 
 def test_a_space_in_which_nothing_has_room_is_refused() -> None:
     on = machine(1 * GIB, 1 * GIB, 1 * GIB)
-    text = (
-        f"model: {MODEL}\nproblem: {{batch_size: 8, sequence_length: 128}}\n"
-        "search: {threads: [1], precisions: [fp32]}"
+    narrow = study(
+        "problem: {batch_size: 8, sequence_length: 128}\nsearch: {threads: [1], precisions: [fp32]}"
     )
-    narrow = build_space(parse_study(text, name="study"), on, ENGINES)
     with pytest.raises(PlacementError, match=r"nothing has room in memory: .* 1\.0 GiB on memory node 0"):
-        with_room(narrow, on, {"": 0.5 * GIB})
+        fitted(on, 0.5 * GIB, spec=narrow)
+
+
+@pytest.mark.parametrize("name", ["fake-numa-rpi5", "lpar-small-first"])
+def test_nodes_that_share_cpus_or_are_equally_near_have_room_together(
+    recorded_case: Callable[[str], Path], name: str
+) -> None:
+    """Their first node has 1 GB, which two instances of the model do not fit into."""
+    on = read_machine(recorded_case(name))
+    whole = space(on)
+    assert fitted(on, 0.2 * GIB) == (whole, (), ())
+    assert {one.precision for one in whole.configurations} == {"fp32", "int8-dynamic"}
+
+
+def test_of_nodes_that_share_cpus_those_count_that_the_cpuset_allows(
+    recorded_case: Callable[[str], Path],
+) -> None:
+    """A memory container, for which `numa=fake` was made."""
+    root = recorded_case("fake-numa-rpi5")
+    status = root / "proc/self/status"
+    status.write_text(status.read_text().replace("Mems_allowed_list:\t0-7", "Mems_allowed_list:\t6-7"))
+    on = read_machine(root)
+    found, left_out, (note,) = fitted(on, 0.2 * GIB)
+    assert (found, left_out) == (space(on), ())
+    assert "only 2.0 GiB on the memory nodes that this process may use" in note
+    with pytest.raises(PlacementError, match=r"only 2\.0 GiB on the memory nodes"):
+        fitted(on, 0.6 * GIB)
+
+
+A_TOKEN = GIB / 4 / 1024
+"""Numbers of a token, of which a request of 8 x 128 takes 1 GiB at fp32."""
+
+
+def test_activations_count_for_every_instance_and_weights_once() -> None:
+    on = machine(2 * GIB, 64 * GIB)
+    whole = space(on)
+    assert fitted(on, 0.1 * GIB, A_TOKEN * 0.8)[0] == whole
+    found, notes, _ = fitted(on, 0.1 * GIB, A_TOKEN * 1.1)
+    left_out = set(whole.configurations) - set(found.configurations)
+    assert left_out == {
+        configuration
+        for configuration, placement in whole.placements.items()
+        if configuration.precision == "fp32"
+        and sum(instance.memory_nodes == (0,) for instance in placement.instances) == 2
+    }
+    assert left_out
+    assert "needs 2.2 GiB for the activations of 2 instances, without any weights" in notes[0]
+    assert "only 2.0 GiB on memory node 0" in notes[0]
+
+
+def test_activations_and_weights_of_a_single_instance_are_weighed_together() -> None:
+    on = machine(64 * GIB, memory_limit_bytes=2 * GIB)
+    with pytest.raises(
+        PlacementError, match=r"needs 2\.2 GiB for the weights and activations of one instance"
+    ):
+        fitted(on, 0.3 * GIB, A_TOKEN)
+    assert fitted(on, 0.1 * GIB, A_TOKEN)[0].configurations
+
+
+@pytest.mark.parametrize(
+    ("more", "requests"),
+    [
+        ("problem: {batch_size: 8, sequence_length: 128}", 1),
+        (
+            "problem: {batch_size: 8, sequence_length: 128}\nscenario: single_stream\n"
+            "search: {instances: [2]}",
+            0.5,
+        ),
+        ("problem: {batch_size: 8, lengths: {values: [16, 128]}}\nsearch: {padding: [max]}", 1),
+        ("problem: {batch_size: 8, lengths: {values: [16, 128]}}\nsearch: {padding: [none]}", 0),
+        (
+            "problem: {batch_size: 8, lengths: {values: [16, 128]}, cache: {hit_rate: 0.4}}\n"
+            "search: {padding: [max]}",
+            0,
+        ),
+    ],
+)
+def test_only_the_tokens_that_an_instance_is_sure_to_be_given_count(more: str, requests: float) -> None:
+    on, spec = machine(64 * GIB), study(more)
+    needs = Least({}, {"": A_TOKEN}, spec)
+    own = {needs.own_bytes(one) for one in space(on, spec).configurations if one.precision == "fp32"}
+    assert own == {requests * GIB}

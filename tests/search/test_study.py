@@ -165,6 +165,22 @@ def test_a_failure_that_was_kept_but_not_told_and_may_pass_is_tried_again(storag
     assert lost.configuration in run(resumed, SPEC).values()
 
 
+def test_a_failure_that_optuna_was_told_as_a_fact_and_that_may_pass_is_tried_again(
+    storage: BaseStorage,
+) -> None:
+    """As older versions told it; all with as many instances, or more, were ruled out by it."""
+    study = open_search(SPEC, a_space(), storage)
+    lost = study.ask()
+    study.tell(lost.number, Answer(Failure(FailureKind.OUT_OF_MEMORY, "another program has it"), None, {}))
+    as_before = open_search(SPEC, a_space(), storage)
+    as_before.settle({})
+    resumed = open_search(SPEC, a_space(), storage)
+    passing = Failure(FailureKind.OUT_OF_MEMORY, "another program has it", may_pass=True)
+    resumed.settle({lost.number: Answer(passing, None, {})})
+    assert resumed.untried() > as_before.untried()
+    assert lost.configuration in run(resumed, SPEC).values()
+
+
 def test_settling_a_study_that_ended_well_changes_nothing(storage: BaseStorage) -> None:
     study = open_search(SPEC, a_space(), storage)
     run(study, SPEC, 3)

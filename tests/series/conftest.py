@@ -31,7 +31,14 @@ REQUESTS = 700
 def build_record() -> BuildRecord:
     """Makes the record of a series: what each point reached in its rounds."""
 
-    def build(told: Told, *, rounds: int = 3, cores: int = 2, tokens: int = 128) -> SeriesRecord:
+    def build(
+        told: Told,
+        *,
+        rounds: int = 3,
+        cores: int = 2,
+        tokens: int = 128,
+        study: Mapping[str, Any] | None = None,
+    ) -> SeriesRecord:
         return SeriesRecord(
             name="told",
             created_s=1_790_000_000.0,
@@ -39,7 +46,7 @@ def build_record() -> BuildRecord:
             series={},
             machine=machine_document(build_machine(packages=1, nodes_per_package=1)),
             versions={"autotune": "0.1.0", "python": "3.11.9"},
-            points=tuple(point(name, values, cores, tokens) for name, values in told.items()),
+            points=tuple(point(name, values, cores, tokens, study or {}) for name, values in told.items()),
             runs=tuple(
                 run(name, number, value)
                 for name, values in told.items()
@@ -52,12 +59,13 @@ def build_record() -> BuildRecord:
     return build
 
 
-def point(name: str, values: object, cores: int, tokens: int) -> PointRecord:
+def point(name: str, values: object, cores: int, tokens: int, study: Mapping[str, Any]) -> PointRecord:
     skipped = values if isinstance(values, str) else ""
+    usual = {"model": "fake:model.json", "problem": {"batch_size": 1, "sequence_length": tokens}}
     return PointRecord(
         name=name,
         line="",
-        study={"model": "fake:model.json", "problem": {"batch_size": 1, "sequence_length": tokens}},
+        study={**usual, **study},
         configuration=None
         if skipped
         else Configuration(cores, 1, "close", "0", smt=False, backend="fake", precision="fp32"),

@@ -198,3 +198,78 @@ def test_the_machines_quiet_is_told_and_how_often_it_was_not(build_record: Build
     )
     nothing = Standings(build_record({"a": [FailureKind.DISTURBED]})).quietness
     assert nothing == "1 of 1 runs was disturbed and started again; 1 of them gave nothing, disturbed again."
+
+
+def limited(**limits: Any) -> dict[str, Any]:
+    return {"limits": limits}
+
+
+P90_WITHIN_80_MS = limited(latency={"percentile": 90, "max_s": 0.08})
+MISSES = "a misses a limit: its p90 latency is not shown to be within 80.0 ms"
+
+
+@pytest.mark.parametrize("order", [("a", "b", "c"), ("b", "a", "c")])
+def test_a_point_that_misses_a_limit_has_no_ratio_and_is_in_none(
+    build_record: BuildRecord, order: tuple[str, ...]
+) -> None:
+    record = build_record({name: TOLD[name] for name in order}, study=P90_WITHIN_80_MS)
+    standings = Standings(record, Price(per_core_hour=0.1))
+    point = standings.point("a")
+    assert point.is_measured
+    assert point.ratio is None
+    assert (standings.point("c").ratio is None) == (order[0] == "a")
+    (told,) = standings.left_out
+    assert told.startswith(MISSES)
+    assert "% more. Nothing is compared with it." in told
+    for check in ("throughput(b) / throughput(a) >= 1.9", "cost(a) / cost(b) >= 1.9"):
+        found = judged(standings, check)
+        assert (found.verdict, found.found) == ("unknown", None)
+        assert found.reason.startswith(MISSES)
+    assert judged(standings, "throughput(b) / throughput(c) >= 0.9").verdict == "agrees"
+    assert judged(standings, "median(a) <= 80ms").verdict == "differs"
+
+
+def test_by_how_much_memory_is_missed_is_said(build_record: BuildRecord) -> None:
+    told = {name: TOLD[name] for name in ("a", "b")}
+    within, over = (
+        Standings(build_record(told, study=limited(memory_bytes=size * 2**20))) for size in (300, 200)
+    )
+    assert within.left_out == ()
+    assert within.point("b").ratio is not None
+    assert over.point("b").ratio is None
+    words = "it takes 300.0 MiB of memory, 50.0% more than the limit of 200.0 MiB"
+    assert [one.missed for one in over.points] == [(words,), (words,)]
+
+
+def test_a_server_is_held_to_what_it_was_shown_to_serve_within(build_record: BuildRecord) -> None:
+    """Of its latencies alone, which are of the rate that was kept, too few would be known."""
+    record = build_record({"a": TOLD["b"]}, study={**P90_WITHIN_80_MS, "scenario": "server"})
+    assert Standings(record).point("a").missed == ()
+    runs = tuple(
+        run.model_copy(update={"figures": run.figures.model_copy(update={"served_within_s": shown_s})})
+        for run, shown_s in zip(record.runs, (0.07, 0.16, 0.2), strict=True)
+        if run.figures is not None
+    )
+    (missed,) = Standings(record.model_copy(update={"runs": runs})).point("a").missed
+    assert missed.endswith("it is at most 160 ms, 100.0% more")
+
+
+def test_beside_almost_no_rate_there_is_no_ratio(build_record: BuildRecord) -> None:
+    told = {"faint": [0.1, 0.1, 0.1], "b": TOLD["b"], "c": TOLD["c"]}
+    standings = Standings(build_record(told, study={"scenario": "server"}))
+    assert [one.ratio for one in standings.points] == [None] * 3
+    assert standings.left_out[0].startswith("faint bears almost no rate: 0.1")
+    assert "almost no rate" in judged(standings, "throughput(b) / throughput(faint) >= 2").reason
+    assert judged(standings, "throughput(b) / throughput(c) >= 0.9").verdict == "agrees"
+    offline = Standings(build_record(told))
+    assert offline.point("b").ratio is not None
+    assert offline.left_out == ()
+
+
+def test_what_misses_a_limit_is_the_best_of_no_list(build_record: BuildRecord) -> None:
+    fast = {"a1": [20.0, 20.1, 19.9], "a2": [18.0, 18.1, 17.9], "a3": [10.0, 10.1, 9.9]}
+    told = {**fast, "b1": [20.0, 20.1, 19.9], "b2": [25.0, 25.1, 24.9], "b3": [16.0, 16.1, 15.9]}
+    record = build_record(told, study=limited(latency={"percentile": 90, "max_s": 0.06}))
+    found = judge(winners(list(fast), ["b1", "b2", "b3"]), Standings(record))
+    assert found.verdict == "agrees"
+    assert "a1; b2. a3 misses a limit: its p90 latency" in found.reason

@@ -209,3 +209,21 @@ def test_one_process_at_a_time_writes_into_a_folder(tmp_path: Path) -> None:
             pass
     with only_one(target):
         assert list(target.iterdir()) == []
+
+
+def test_no_page_states_a_ratio_to_a_point_that_misses_a_limit(
+    build_record: BuildRecord, tmp_path: Path
+) -> None:
+    """The first point of all, which the others are compared with."""
+    limits = {"limits": {"latency": {"percentile": 90, "max_s": 0.08}}}
+    record = build_record(TOLD, study=limits)
+    text = page(record, tmp_path)
+    missed = "slow misses a limit: its p90 latency is not shown to be within 80.0 ms"
+    assert f"{missed}: with 95 % confidence it is at most " in text
+    assert "Nothing is compared with it." in text
+    cells = [line.split(" | ") for line in text.splitlines() if line.startswith(("| slow", "| fast"))]
+    assert [row[-1] for row in cells] == ["- |", "- |"]
+    assert "asked is" not in text.split("**Cannot be told here**")[1].split("##")[0]
+    drawn = draw(Standings(record), "Slow and fast", None)
+    assert drawn is not None
+    assert missed in drawn.caption

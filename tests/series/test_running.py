@@ -70,6 +70,24 @@ def test_points_run_beside_each_other_and_claims_are_judged_by_them(write_series
     assert processes_of(folder) == []
 
 
+def test_nothing_is_compared_with_a_point_that_misses_a_limit_of_its_study(
+    write_series: WriteSeries,
+) -> None:
+    points = [
+        {"name": "slow", "set": {"limits.latency": {"p90": "30ms"}}},
+        {"name": "fast", "configuration": {"precision": "int8-dynamic"}},
+    ]
+    check = "throughput(fast) / throughput(slow) >= 1.1"
+    result = measured(write_series(points=points, claims=[{"claim": "int8 is faster", "check": check}]))
+    slow, fast = result.standings.points
+    (missed,) = slow.missed
+    assert missed.startswith("its p90 latency is not shown to be within 30.0 ms")
+    assert fast.is_measured
+    assert fast.ratio is None
+    assert verdicts(result) == ["unknown"]
+    assert result.claims[0].reason.startswith("slow misses a limit")
+
+
 def test_an_interrupted_series_keeps_its_runs_and_goes_on_with_whole_rounds(
     write_series: WriteSeries,
 ) -> None:

@@ -41,6 +41,26 @@ def test_a_failure_survives_its_document(failure: Failure) -> None:
     assert failure_from_json(through_text(failure_to_json(failure))) == failure
 
 
+@pytest.mark.parametrize(
+    ("kind", "reason", "may_pass"),
+    [
+        ("out_of_memory", "not enough memory to prepare fake:model.json (stop other programs)", True),
+        ("out_of_memory", "preparing m for jax at fp32 was killed by the kernel for want of memory", True),
+        ("crash", "preparing m for jax at fp32 took longer than 1800 s (allow more time)", True),
+        ("crash", "onnxruntime cannot prepare random:bert-base: RuntimeError: no", True),
+        ("out_of_memory", "instance 1 was killed by the kernel because the memory limit was reached", False),
+        ("crash", "ended with exit status 70", False),
+        ("timeout", "preparing m for jax at fp32", False),
+    ],
+)
+def test_a_failure_of_before_reasons_could_pass_is_told_by_its_words(
+    kind: str, reason: str, may_pass: bool
+) -> None:
+    older = {"schema": "autotune.failure/1", "kind": kind, "reason": reason, "stderr_tail": ""}
+    assert failure_from_json(older).may_pass is may_pass
+    assert failure_from_json({**older, "may_pass": False}).may_pass is False
+
+
 def test_a_failure_of_before_reasons_could_pass_is_one_that_lasts() -> None:
     older = {"schema": "autotune.failure/1", "kind": "out_of_memory", "reason": "full", "stderr_tail": ""}
     assert failure_from_json(older) == Failure(FailureKind.OUT_OF_MEMORY, "full", may_pass=False)
