@@ -39,6 +39,8 @@ _TABLES = (".csv", ".tsv", ".tab")
 _JSON = (".json", ".jsonl", ".ndjson")
 _OTHERS = {".yaml": "YAML", ".yml": "YAML", ".toml": "TOML", ".xml": "XML"}
 """Formats that are known by names alone, and not read."""
+_FASTTEXT_LABEL = "__label__"
+"""What fastText has before each label of a line, by default. Source: its `-label` option."""
 
 _LIKE_JSON = re.compile(r"""\s*(\[\s*\[?\s*["'{]|\{\s*["'}])""")
 """How JSON begins, and what Python prints, but hardly a sentence."""
@@ -271,7 +273,7 @@ def _otherwise(source: FileText) -> str:
 
 
 def _refuse_other_structure(source: FileText) -> None:
-    """Refuse lines of a log that end with JSON: they would be measured on its syntax.
+    """Refuse lines of a log that end with JSON, and fastText's labelled lines: their syntax is no text.
 
     Raises:
         StudyFileError: every one of the first lines is one.
@@ -281,6 +283,12 @@ def _refuse_other_structure(source: FileText) -> None:
         raise source.wrong(
             "has a JSON object at the end of every line, behind other words",
             f"keep the objects alone{_otherwise(source)}",
+            "line 1",
+        )
+    if all(line.lstrip().startswith(_FASTTEXT_LABEL) for line in lines):
+        raise source.wrong(
+            f"has a label of fastText ({_FASTTEXT_LABEL}) before the text of every line",
+            f"write a table with the columns label and text{_otherwise(source)}",
             "line 1",
         )
 

@@ -143,6 +143,7 @@ def test_what_a_study_states_wins(
         ('[{"text": "a"},\n{"te', "a.txt", "line 2: not JSON: Unterminated", "format: text"),
         ("{'text': 'a'}\n{'text': 'b'}", "a.txt", "Python prints single quotes", "format: text"),
         ('INFO {"text": "a"}\nINFO {"text": "b"}', "a.txt", "behind other words", "format: text"),
+        ("__label__1 good\n__label__0 __label__2 bad\n", "a.txt", "a label of fastText", "columns label and"),
         ("[" * 100_000, "a.json", "nested too deeply", "mend"),
         ("hello\n", "a.json", "line 1: not JSON", "mend"),
         ("hello\n", "a.jsonl", "line 1: not JSON", "to a line"),
