@@ -22,7 +22,9 @@ OTHER_TABLES = ("decoder", "entity_embeddings", "vision_model", "visual_model")
 FROM_PADDING = frozenset(
     (
         *(
+            "altclip_text_model",
             "camembert",
+            "clap_text_model",
             "data2vec-text",
             "esm",
             "ibert",

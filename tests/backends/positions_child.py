@@ -48,6 +48,8 @@ ARCHITECTURES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "camembert": ("Camembert", PADDED),
     "data2vec": ("Data2VecText", PADDED),
     "ibert": ("IBert", PADDED),
+    "altclip": ("AltCLIPText", PADDED),
+    "clap": ("ClapText", PADDED),
     "longformer": ("Longformer", {**PADDED, "attention_window": 16}),
     "deberta": ("Deberta", SHAPE),
     "deberta-v2 with a table": ("DebertaV2", RELATIVE),
