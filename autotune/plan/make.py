@@ -21,9 +21,10 @@ from autotune.plan.document import Plan, PlanInstance, format_plan
 from autotune.plan.evidence import Confirmation, Estimate, LatencyPercentile, Range, Requests
 from autotune.plan.histogram import latency_histogram
 from autotune.search.score import ratio, score
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import answering
-from autotune.spec.study import Objective, StudySpec
+from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval, mean_interval
 from autotune.statistics.quantiles import needed_count, percentile_of, supports, upper_bound
 from autotune.trial.measurement import Measurement
@@ -119,7 +120,7 @@ def _served(model: ResolvedModel) -> dict[str, str]:
     return {} if model.modules is None else {"served": model.modules.in_words}
 
 
-def objective_name(objective: Objective) -> str:
+def objective_name(objective: Aim) -> str:
     """`throughput`, or `latency_pNN`."""
     return "throughput" if objective.kind == "throughput" else f"latency_p{objective.percentile:g}"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from autotune.spec.aim import KINDS
 from autotune.spec.knob_search import knob_search_schema
 from autotune.spec.model_source import FORMS, PATTERNS
 from autotune.spec.models import MAX_SOURCE, MAX_VARIANTS
@@ -176,7 +177,7 @@ def _objective(value: Schema) -> Schema:
     return {
         "title": "throughput, latency (its p50), or a percentile of latency such as {latency: p99}",
         "description": value["description"],
-        "anyOf": [{"enum": ["throughput", "latency"]}, _object({"latency": chosen})],
+        "anyOf": [{"enum": list(KINDS)}, _object({"latency": chosen})],
     }
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from autotune.spec.aim import KINDS
 from autotune.spec.allowed import known_keys, not_allowed, unknown_key
 from autotune.spec.named_file import KEYS
 from autotune.spec.reading import Document
@@ -103,7 +104,7 @@ def _is_index(value: Any) -> bool:
 
 
 def _objective(expansion: Expansion, place: Place, value: Any) -> None:
-    if value in ("throughput", "latency"):
+    if value in KINDS:
         expansion.values["objective"] = {"kind": value}
     elif not isinstance(value, dict) or list(value) != ["latency"]:
         expansion.refuse(place)

@@ -19,6 +19,7 @@ from pydantic import (
 
 from autotune.errors import MachineError
 from autotune.machine.cpus import format_cpu_list, parse_cpu_list
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration, Precision, Scenario
 from autotune.spec.knob_search import KnobSearch
 from autotune.spec.model_source import ArrayKind, Head, max_tokens
@@ -64,14 +65,6 @@ SearchedBatching = Literal["arrival", "sorted", "tokens"]
 """`autotune.spec.configuration.PADDINGS` and `BATCHINGS` as types."""
 
 BackendName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$"), AfterValidator(_backend_name)]
-
-
-class Objective(Part):
-    """What is optimised: throughput up, or one percentile of latency down."""
-
-    kind: Literal["throughput", "latency"]
-    percentile: Percentile = 50.0
-    """Of latency; without meaning for throughput."""
 
 
 class LatencyLimit(Part):
@@ -175,8 +168,8 @@ class Budget(Part):
 
 
 def _usual_scenario(data: Mapping[str, Any]) -> Scenario:
-    objective = data.get("objective")
-    return "single_stream" if objective is not None and objective.kind == "latency" else "offline"
+    aim = data.get("objective")
+    return "offline" if aim is None else aim.usual_scenario
 
 
 class StudySpec(Part):
@@ -201,7 +194,7 @@ class StudySpec(Part):
     the tokens. Without this, a model without modules.json is refused whose head is that of its pre-training,
     or that has weights which nothing uses."""
     problem: Problem
-    objective: Objective = Objective(kind="throughput")
+    objective: Aim = Aim(kind="throughput")
     scenario: Annotated[Scenario, Field(default_factory=_usual_scenario)]
     """`offline`: every instance works through its own requests. `single_stream`: one request at a time,
     split over the instances. `server`: requests arrive at random, whichever instance is free takes the next,
@@ -264,9 +257,9 @@ class StudySpec(Part):
     @field_validator("scenario")
     @classmethod
     def _a_server_seeks_throughput(cls, scenario: Scenario, info: ValidationInfo) -> Scenario:
-        objective = info.data.get("objective")
-        if scenario == "server" and objective is not None and objective.kind != "throughput":
-            percentile = f"p{objective.percentile:g}"
+        aim = info.data.get("objective")
+        if aim is not None and scenario not in aim.scenarios:
+            percentile = f"p{aim.percentile:g}"
             refuse(
                 f"server seeks the highest rate, not the lowest {percentile} latency: write `objective: "
                 f"throughput`, and the latency to keep to as `limits: {{latency: {{{percentile}: ...}}}}`"

@@ -25,7 +25,8 @@ from typing import Any
 
 from autotune.errors import AutotuneError, PlanError
 from autotune.machine.cpus import format_cpu_list
-from autotune.spec.study import LatencyLimit, Objective
+from autotune.spec.aim import Aim
+from autotune.spec.study import LatencyLimit
 from autotune.statistics.quantiles import percentile_of
 from autotune.trial.asked import Asked, asked_from_json
 from autotune.trial.conductor import Channel, Exchange, Schedule, conduct
@@ -137,7 +138,7 @@ def _serve(folder: Path, asked: Asked, seconds: float) -> Measurement:
 
 
 def _schedule(asked: Asked, seconds: float) -> Schedule:
-    rule = Rule(asked.scenario, Objective(kind="throughput"), blocks=1, max_blocks=1)
+    rule = Rule(asked.scenario, Aim(kind="throughput"), blocks=1, max_blocks=1)
     return Schedule(seconds, rule, time.monotonic() + START_S + STRETCH * seconds)
 
 

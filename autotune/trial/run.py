@@ -10,8 +10,9 @@ from dataclasses import replace
 
 from autotune.machine.counters import oom_kills
 from autotune.placement.placement import Command
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration, Scenario
-from autotune.spec.study import Measure, Objective
+from autotune.spec.study import Measure
 from autotune.trial.asked import Asked, ask
 from autotune.trial.conductor import Drain, Exchange, Schedule, conduct
 from autotune.trial.correction import UNCORRECTED, Correction, load_of
@@ -38,7 +39,7 @@ def run_trial(
     configuration: Configuration,
     scenario: Scenario,
     measure: Measure,
-    objective: Objective,
+    objective: Aim,
     percentile: float | None,
     rival: Rival | None = None,
     watch: Watch | None = None,

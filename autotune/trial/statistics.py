@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import Scenario
-from autotune.spec.study import Objective
 from autotune.statistics.quantiles import percentile_of
 from autotune.trial.measurement import Block, InstanceBlock, Measurement
 
@@ -74,7 +74,7 @@ def latency_count(block: Block, scenario: Scenario) -> int:
     return min(counts) if scenario == "single_stream" else sum(counts) + len(block.waiting_s)
 
 
-def block_score(block: Block, scenario: Scenario, objective: Objective) -> float:
+def block_score(block: Block, scenario: Scenario, objective: Aim) -> float:
     """The objective's value in one block: samples per second, or seconds at the objective's percentile."""
     if objective.kind == "throughput":
         return block_throughput_sps(block)

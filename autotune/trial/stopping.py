@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import Scenario
-from autotune.spec.study import Objective, Treatment
+from autotune.spec.study import Treatment
 from autotune.statistics.quantiles import supports
 from autotune.statistics.sequential import is_worse, needed_count
 from autotune.trial.correction import UNCORRECTED, Correction
@@ -50,7 +51,7 @@ class Rule:
     """
 
     scenario: Scenario
-    objective: Objective
+    objective: Aim
     blocks: int
     max_blocks: int
     percentile: float | None = None
@@ -111,7 +112,7 @@ class Rule:
 def goodness_of_blocks(
     blocks: Sequence[Block],
     scenario: Scenario,
-    objective: Objective,
+    objective: Aim,
     correction: Correction = UNCORRECTED,
     load: int = 0,
 ) -> list[float]:

@@ -19,9 +19,10 @@ from autotune.search import contest as contests
 from autotune.search.contest import Contest
 from autotune.search.estimate import search_s
 from autotune.search.score import goodness, score
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
-from autotune.spec.study import Budget, Measure, Objective, StudySpec
+from autotune.spec.study import Budget, Measure, StudySpec
 from autotune.store.records import TrialRecord
 from autotune.testing.hosts import VirtualHost
 from autotune.testing.observations import build_observation
@@ -33,7 +34,7 @@ from autotune.trial.statistics import block_seconds
 from autotune.trial.stopping import Rival, Rule
 from autotune.tuning import TRIAL_SHARE
 
-THROUGHPUT = Objective(kind="throughput")
+THROUGHPUT = Aim(kind="throughput")
 DEFAULT = "default"
 MINUTES = 5.0
 """The default minutes that issue and quickstart speak of."""

@@ -25,9 +25,10 @@ from autotune.model.sources import resolve_model
 from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
-from autotune.spec.study import Measure, Objective
+from autotune.spec.study import Measure
 from autotune.trial.measurement import Measurement
 from autotune.trial.run import run_trial
 from autotune.trial.watch import Watch
@@ -97,7 +98,7 @@ def run(commands: Sequence[Command], configuration: Configuration, seconds: floa
         configuration=configuration,
         scenario="offline",
         measure=measure,
-        objective=Objective(kind="throughput"),
+        objective=Aim(kind="throughput"),
         percentile=None,
         watch=Watch(),
     )

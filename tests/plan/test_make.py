@@ -16,9 +16,10 @@ from autotune.plan.document import Plan, format_plan, parse_plan
 from autotune.plan.evidence import Confirmation
 from autotune.plan.histogram import histogram_percentiles_s
 from autotune.plan.make import Measured, estimate_from, make_plan
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.problem import Problem
-from autotune.spec.study import LatencyLimit, Limits, Objective, StudySpec
+from autotune.spec.study import LatencyLimit, Limits, StudySpec
 from autotune.statistics.paired import Interval
 from autotune.testing.plans import build_commands, build_measurement
 from autotune.trial.measurement import Measurement, RateStep
@@ -92,7 +93,7 @@ def test_the_gain_in_throughput_is_the_plans_over_the_baselines() -> None:
 
 
 def test_the_gain_in_latency_is_the_baselines_over_the_plans() -> None:
-    plan = make(spec=spec(objective=Objective(kind="latency", percentile=99.9)))
+    plan = make(spec=spec(objective=Aim(kind="latency", percentile=99.9)))
     assert plan.objective == "latency_p99.9"
     assert plan.estimate.objective_value == pytest.approx(0.1)
     assert plan.gain == pytest.approx(2.0)
@@ -191,7 +192,7 @@ def test_percentiles_are_given_where_the_requests_support_them(requests: int, su
 
 
 def test_the_percentiles_that_a_study_asks_for_are_stated_too() -> None:
-    asked = spec(objective=Objective(kind="latency", percentile=75))
+    asked = spec(objective=Aim(kind="latency", percentile=75))
     estimate = estimate_from(measured(build_measurement(requests=50)), asked)
     assert [one.percentile for one in estimate.latencies] == [50, 75, 90, 95, 99]
 

@@ -15,11 +15,12 @@ from autotune.search.resume import refuse_differences, study_differences
 from autotune.search.score import direction, needed_percentile, ratio, score, violations
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.named_file import TextsFile
 from autotune.spec.problem import Problem
 from autotune.spec.quality import Quality
-from autotune.spec.study import Budget, LatencyLimit, Limits, Objective, StudySpec
+from autotune.spec.study import Budget, LatencyLimit, Limits, StudySpec
 from autotune.store.store import open_store
 from autotune.testing.fake_model import FakeModel
 from autotune.testing.machines import build_machine
@@ -40,11 +41,11 @@ SPEC = StudySpec(
     name="a-study",
     model="fake:m.json",
     problem=Problem(batch_size=8, sequence_length=128),
-    objective=Objective(kind="throughput"),
+    objective=Aim(kind="throughput"),
     scenario="offline",
     budget=Budget(trials=None, minutes=None),
 )
-LATENCY = SPEC.model_copy(update={"objective": Objective(kind="latency", percentile=90.0)})
+LATENCY = SPEC.model_copy(update={"objective": Aim(kind="latency", percentile=90.0)})
 
 
 @pytest.fixture

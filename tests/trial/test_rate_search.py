@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from autotune.spec.study import LatencyLimit, Objective, Treatment
+from autotune.spec.aim import Aim
+from autotune.spec.study import LatencyLimit, Treatment
 from autotune.statistics.queueing import Queue, fifo_latencies
 from autotune.trial.conductor import Schedule
 from autotune.trial.failures import InstanceError
@@ -83,7 +84,7 @@ def search(
 ) -> Found:
     rule = Rule(
         "server",
-        Objective(kind="throughput"),
+        Aim(kind="throughput"),
         blocks=3,
         max_blocks=8,
         max_measuring_s=max_measuring_s,
