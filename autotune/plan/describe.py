@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.machine.cpus import format_cpu_list
 from autotune.model.files_read import file_in_words
+from autotune.objectives.catalogue import objective_named
 from autotune.plan.claims import (
     STANDINGS,
     default_words,
@@ -48,15 +49,14 @@ def describe(plan: Plan) -> str:
 
 
 def format_objective_value(objective: str, value: float) -> str:
-    """An objective's value in its unit: samples per second, or milliseconds."""
-    return format_throughput(value) if objective == "throughput" else format_latency(value)
+    """The value of an objective of this name, with its unit."""
+    return objective_named(objective).format(value)
 
 
 def unsupported_percentile(objective: str, estimate: Estimate) -> LatencyPercentile | None:
     """The objective's percentile, where the requests are too few to state it; None where they are not."""
-    if objective == "throughput":
-        return None
-    stated = estimate.latency(float(objective.removeprefix("latency_p")))
+    percentile = objective_named(objective).percentile
+    stated = None if percentile is None else estimate.latency(percentile)
     return stated if stated is not None and stated.value_s is None else None
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import psutil
 
+from autotune.objectives.objective import Objective
+from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.placement import Command
-from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration, Precision, Scenario
 from autotune.spec.study import Measure
 from autotune.testing.fake_backend import ARTIFACT_FILE
@@ -25,8 +26,6 @@ from autotune.trial.watch import Watch
 
 QUICK = Measure(warmup_s=2.0, block_s=0.1, blocks=2, max_blocks=2, trial_timeout_s=30.0)
 """Two short windows for requests of about 10 ms."""
-
-THROUGHPUT = Aim(kind="throughput")
 
 
 class FakeTrial:
@@ -88,7 +87,7 @@ class FakeTrial:
         measure: Measure = QUICK,
         percentile: float | None = None,
         *,
-        objective: Aim = THROUGHPUT,
+        objective: Objective = THROUGHPUT,
         rival: Rival | None = None,
         watch: Watch | None = None,
         max_measuring_s: float | None = None,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from autotune.spec.aim import Aim
+from autotune.objectives.throughput import THROUGHPUT
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import parse_knobs
 from autotune.spec.problem import Problem
@@ -25,9 +25,6 @@ REQUESTS = 4
 
 LAUNCH_S = 3.0
 """From a launch to its first block: an engine's import, load and warm-up."""
-
-THROUGHPUT = Aim(kind="throughput")
-"""What simulated machines are measured for."""
 
 
 def simulated_measurement(model: FakeModel, configuration: Configuration, problem: Problem) -> Measurement:

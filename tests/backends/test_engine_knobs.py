@@ -15,11 +15,11 @@ from autotune.backends.registry import get_backend
 from autotune.machine.read import read_machine
 from autotune.model.cache import ArtifactCache
 from autotune.model.sources import resolve_model
+from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.placement.preloads import find_preload
 from autotune.search.knobs import knob_statuses
-from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.knobs import parse_knobs
 from autotune.spec.problem import Problem
@@ -81,7 +81,7 @@ def seen(
         configuration=configuration,
         scenario="offline",
         measure=MEASURE,
-        objective=Aim(kind="throughput"),
+        objective=THROUGHPUT,
         percentile=None,
     )
     assert isinstance(result, Measurement), result

@@ -21,10 +21,10 @@ from autotune.machine.cpus import format_cpu_list
 from autotune.machine.read import read_machine
 from autotune.model.artifact import Artifact
 from autotune.model.sources import resolve_model
+from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
-from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
 from autotune.spec.study import Measure
@@ -137,7 +137,7 @@ def test_its_processes_are_placed_as_the_trials_were(launch: Launch) -> None:
         configuration=launch.configuration,
         scenario="offline",
         measure=measure,
-        objective=Aim(kind="throughput"),
+        objective=THROUGHPUT,
         percentile=None,
     )
     assert isinstance(trial, Measurement), trial

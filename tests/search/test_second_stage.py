@@ -38,7 +38,7 @@ SPACE = KnobSpace(
         ("beta", "fp32"): {"spinning": ("on", "off")},
     }
 )
-STAGE = SecondStage(SPACE, tie=0.02, is_maximized=True, batch=8)
+STAGE = SecondStage(SPACE, tie=0.02, batch=8)
 
 Goodness = Callable[[Configuration], float | None]
 

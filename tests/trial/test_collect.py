@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.spec.aim import Aim
+from autotune.objectives.latency import Latency
+from autotune.objectives.objective import Objective
+from autotune.objectives.throughput import THROUGHPUT
 from autotune.spec.study import Treatment
 from autotune.trial.collect import Collection, collect
 from autotune.trial.correction import Correction
@@ -21,8 +23,7 @@ from autotune.trial.measurement import Block, Conditions, FailureKind, InstanceB
 from autotune.trial.statistics import block_throughput_sps
 from autotune.trial.stopping import Rival, Rule, goodness_of_blocks
 
-THROUGHPUT = Aim(kind="throughput")
-LATENCY = Aim(kind="latency", percentile=90)
+LATENCY = Latency(90)
 RULE = Rule("offline", THROUGHPUT, blocks=3, max_blocks=8)
 HOGGED = Conditions(1.0, others_cpus=0.9)
 STOLEN = Conditions(1.0, steal=0.5)
@@ -121,7 +122,7 @@ def test_a_single_block_is_too_few_to_agree() -> None:
 
 
 @pytest.mark.parametrize(("objective", "goodness"), [(THROUGHPUT, 60.0), (LATENCY, 60.0)])
-def test_what_is_far_worse_than_the_best_has_one_block(objective: Aim, goodness: float) -> None:
+def test_what_is_far_worse_than_the_best_has_one_block(objective: Objective, goodness: float) -> None:
     # One request a block: its latency is the inverse of the throughput.
     best = tuple(goodness_of_blocks(list(throughputs(100, 101, 99)), "offline", objective))
     rule = replace(RULE, objective=objective, rival=Rival(best, 0.02, 20))
@@ -131,7 +132,7 @@ def test_what_is_far_worse_than_the_best_has_one_block(objective: Aim, goodness:
 
 @pytest.mark.parametrize("objective", [THROUGHPUT, LATENCY])
 @pytest.mark.parametrize("goodness", [96.0, 100.0, 150.0])
-def test_what_is_about_as_good_or_better_is_measured_out(objective: Aim, goodness: float) -> None:
+def test_what_is_about_as_good_or_better_is_measured_out(objective: Objective, goodness: float) -> None:
     best = tuple(goodness_of_blocks(list(throughputs(100, 101, 99)), "offline", objective))
     rule = replace(RULE, objective=objective, rival=Rival(best, 0.02, 20))
     assert collected(rule, block(goodness)).stopped == "precise"

@@ -1,0 +1,36 @@
+"""Which objectives there are: of a study, and of a name in a document or a store."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from autotune.objectives.latency import Latency
+from autotune.objectives.objective import Objective
+from autotune.objectives.throughput import THROUGHPUT
+
+if TYPE_CHECKING:
+    from autotune.spec.study import StudySpec
+
+NAME_PATTERN: Final = r"^(throughput|latency_p(?P<percentile>[0-9]{1,3}([.][0-9]{1,6})?))$"
+"""Every name that `Objective.name` gives, and those of older documents."""
+
+
+def objective_of(spec: StudySpec) -> Objective:
+    """The objective of a study."""
+    if spec.objective.kind == "throughput":
+        return THROUGHPUT
+    return Latency(spec.objective.percentile)
+
+
+def objective_named(name: str) -> Objective:
+    """The objective of this name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = re.match(NAME_PATTERN, name)
+    if found is None:
+        raise ValueError(f"{name!r:.80} is no objective: throughput, or latency_pNN")
+    percentile = found["percentile"]
+    return THROUGHPUT if percentile is None else Latency(float(percentile))
