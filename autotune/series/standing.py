@@ -17,7 +17,7 @@ from autotune.plan.histogram import histogram_values_s
 from autotune.plan.make import latency_percentiles
 from autotune.series.check import Figure
 from autotune.series.record import PointRecord, RunRecord, SeriesRecord, failure_of
-from autotune.series.values import Price
+from autotune.spec.price import Price
 from autotune.statistics.blocks import BlockDesign, Observed
 from autotune.statistics.paired import CONFIDENCE, Interval, mean_interval
 from autotune.trial.conditions import quietness

@@ -14,6 +14,7 @@ from autotune.series.check import NAME_PATTERN, Check, parse_check
 from autotune.spec.configuration import Batching, Padding, Precision
 from autotune.spec.knobs import format_knobs, parse_knobs
 from autotune.spec.part import MAX_COUNT, Count, Part, as_tuple, refuse
+from autotune.spec.price import Price
 from autotune.spec.study import BackendName, SearchedPolicy
 
 MAX_POINTS = 100
@@ -154,15 +155,6 @@ class Claim(Part):
         used = [name for name, _ in check.factors] if check else []
         listed = [name for one in self.winners_differ.lists for name in one] if self.winners_differ else []
         return tuple(dict.fromkeys((*used, *listed)))
-
-
-class Price(Part):
-    """What a core costs while it is used."""
-
-    per_core_hour: Annotated[float, Field(gt=0)]
-    """In units of `currency`."""
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
-    """Its code of three letters."""
 
 
 Against = Literal["cores", "instances", "batch_size", "sequence_length"]
