@@ -179,8 +179,6 @@ OBJECTIVES = {"throughput", "latency", "cost"}
 """Names that only their room compares with anything."""
 WRITTEN = {"spec/shorthand.py", "plan/upgrade.py"}
 """Where these words are keys of a file or of an old document, and no objective's name."""
-SERIES = {"series/values.py", "series/judging.py", "series/standing.py"}
-"""Whose figures are no objectives yet."""
 
 
 def questions(path: Path) -> Iterator[str]:
@@ -199,7 +197,7 @@ def questions(path: Path) -> Iterator[str]:
 def test_only_its_room_asks_for_an_objectives_name() -> None:
     """What depends on the objective is a call of it: direction, unit, words, percentile, score."""
     asking = {names(path): asked for path in modules() if (asked := list(questions(path)))}
-    assert {name for name in asking if not name.startswith("objectives/")} == {*WRITTEN, *SERIES}
+    assert {name for name in asking if not name.startswith("objectives/")} == WRITTEN
 
 
 def test_a_question_for_an_objectives_name_is_found(tmp_path: Path) -> None:

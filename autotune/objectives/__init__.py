@@ -6,7 +6,7 @@ people read it, and in which words: nothing outside this room asks for an object
 
 - `outcome`: what is judged; whoever measures makes one of a trial, of a block of it, or of a rate alone.
 - `objective`: what every objective can do, and what follows from its direction.
-- `throughput`, `latency`: the objectives.
+- `throughput`, `latency`, `cost`: the objectives.
 - `limits`: what a plan must keep to, whatever is optimised.
 - `catalogue`: the objective of a study, and of a name in a document or a store.
 

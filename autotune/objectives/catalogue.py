@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from autotune.objectives.cost import Cost
 from autotune.objectives.latency import Latency
 from autotune.objectives.objective import Objective
 from autotune.objectives.throughput import THROUGHPUT
@@ -12,7 +13,9 @@ from autotune.objectives.throughput import THROUGHPUT
 if TYPE_CHECKING:
     from autotune.spec.study import StudySpec
 
-NAME_PATTERN: Final = r"^(throughput|latency_p(?P<percentile>[0-9]{1,3}([.][0-9]{1,6})?))$"
+NAME_PATTERN: Final = (
+    r"^(throughput|latency_p(?P<percentile>[0-9]{1,3}([.][0-9]{1,6})?)|cost_(?P<currency>[A-Z]{3}))$"
+)
 """Every name that `Objective.name` gives, and those of older documents."""
 
 
@@ -31,6 +34,8 @@ def objective_named(name: str) -> Objective:
     """
     found = re.match(NAME_PATTERN, name)
     if found is None:
-        raise ValueError(f"{name!r:.80} is no objective: throughput, or latency_pNN")
-    percentile = found["percentile"]
+        raise ValueError(f"{name!r:.80} is no objective: throughput, latency_pNN, or cost_USD")
+    percentile, currency = found["percentile"], found["currency"]
+    if currency is not None:
+        return Cost(currency)
     return THROUGHPUT if percentile is None else Latency(float(percentile))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from autotune.spec.price import Price
 
 
 @dataclass(frozen=True)
@@ -14,9 +17,11 @@ class Resources:
     Attributes:
         cores: that nobody else can use meanwhile: the physical cores on which its instances may run. One that
             is not pinned takes all that this process may use. None = not known.
+        price: of the cores; None = nobody has stated one.
     """
 
     cores: int | None = None
+    price: Price | None = None
 
 
 UNKNOWN = Resources()

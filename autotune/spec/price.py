@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from autotune.spec.part import Part
+from autotune.spec.part import Count, Part, refuse
+
+FORMS = "{per_core_hour: 0.1}, or {per_hour: 4.8, cores: 48}"
+
+Amount = Annotated[float, Field(gt=0, le=1e9)]
 
 
 class Price(Part):
-    """What a core costs while it is used."""
+    """What cores cost while they are taken: of one, or of a whole machine with its number of cores."""
 
-    per_core_hour: Annotated[float, Field(gt=0)]
-    """In units of `currency`."""
+    per_core_hour: Amount | None = None
+    """What one core costs an hour, in units of `currency`."""
+    per_hour: Amount | None = None
+    """What all `cores` together cost an hour, as providers state it of a machine."""
+    cores: Count | None = None
+    """How many cores `per_hour` is the price of: physical ones, of which one may be two cpus."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
-    """Its code of three letters."""
+    """The currency's code of three letters."""
+
+    @model_validator(mode="after")
+    def _is_stated_once(self) -> Self:
+        if self.per_core_hour is not None:
+            for name in ("per_hour", "cores"):
+                if getattr(self, name) is not None:
+                    refuse(f"a price is stated once, and `per_core_hour` says it: write {FORMS}", name)
+        elif self.per_hour is None:
+            refuse(f"missing what cores cost: write {FORMS}")
+        elif self.cores is None:
+            refuse(
+                f"missing of how many cores {self.per_hour:g} an hour is the price: write {FORMS}", "cores"
+            )
+        return self
+
+    @property
+    def of_core_hour(self) -> float:
+        """What one core costs an hour, however that is stated."""
+        if self.per_core_hour is not None:
+            return self.per_core_hour
+        assert self.per_hour is not None
+        assert self.cores is not None
+        return self.per_hour / self.cores
