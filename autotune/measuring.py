@@ -223,7 +223,7 @@ class Bench:
         """What the instances take from everybody else: of a host under a quota no more than that."""
         machine = self.setup.machine
         cores = machine.cores_of([cpu for command in commands for cpu in command.cpus])
-        return Resources(min(cores, machine.thread_budget))
+        return Resources(min(cores, machine.thread_budget), self.setup.spec.price)
 
     def _demand(self, configuration: Configuration) -> Demand | None:
         self.launches += 1

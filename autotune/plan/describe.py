@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from autotune.machine.cpus import format_cpu_list
 from autotune.model.files_read import file_in_words
 from autotune.objectives.catalogue import objective_named
+from autotune.objectives.cost import Cost
 from autotune.plan.claims import (
     STANDINGS,
     default_words,
@@ -20,12 +21,12 @@ from autotune.plan.claims import (
     unprepared_words,
     verdict_sentence,
 )
-from autotune.units import format_bytes, format_latency, format_throughput
+from autotune.units import format_bytes, format_count, format_latency, format_throughput
 
 if TYPE_CHECKING:
     from autotune.model.assessment import Assessment
     from autotune.plan.document import Plan
-    from autotune.plan.evidence import Estimate, LatencyPercentile, Requests
+    from autotune.plan.evidence import Charge, Estimate, LatencyPercentile, Requests
 
 WIDTH = 80
 
@@ -185,12 +186,21 @@ def evidence_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
     if any(column.objective_range for column in columns):
         yield "95 % interval", *(_span(plan.objective, column) for column in columns)
     yield "throughput", *(format_throughput(column.throughput_sps) for column in columns)
+    if any(column.charge for column in columns):
+        yield "cost", *(_charge(column.charge) for column in columns)
     for latency in plan.estimate.latencies:
         shown = (column.latency(latency.percentile) for column in columns)
         yield f"latency p{latency.percentile:g}", *map(format_percentile, shown)
     yield "requests", *(str(column.requests) for column in columns)
     yield "runs", *(str(column.runs) for column in columns)
     yield "memory", *(format_bytes(column.memory_bytes) for column in columns)
+
+
+def _charge(charge: Charge | None) -> str:
+    """What a million samples cost, and for how many cores that is."""
+    if charge is None:
+        return "unknown"
+    return f"{Cost(charge.currency).format(charge.per_million)}, {format_count(charge.cores, 'core')}"
 
 
 def quality_facts(quality: Assessment) -> Iterator[tuple[str, str]]:

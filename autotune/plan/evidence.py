@@ -58,6 +58,19 @@ class LatencyPercentile(Document):
     needed: int
 
 
+class Charge(Document):
+    """What serving costs at the study's price.
+
+    Attributes:
+        per_million: of samples, at the stated throughput.
+        cores: that are paid for: the physical ones on which the instances may run, busy or not.
+    """
+
+    per_million: Positive
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    cores: Annotated[int, Field(ge=1)]
+
+
 class Estimate(Document):
     """Figures of one configuration, computed from the raw values of its runs.
 
@@ -72,6 +85,7 @@ class Estimate(Document):
         memory_bytes: proportional set size, summed over instances.
         histogram: all latencies in microseconds as an HdrHistogram of three significant digits, in its
             compressed base64 form; None where there are none to show.
+        charge: what that costs; None where the study states no price.
     """
 
     objective_value: Positive
@@ -82,6 +96,7 @@ class Estimate(Document):
     runs: int
     memory_bytes: Bytes
     histogram: str | None = None
+    charge: Charge | None = None
 
     def latency(self, percentile: float) -> LatencyPercentile | None:
         """One of `latencies`."""

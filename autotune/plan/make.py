@@ -16,10 +16,12 @@ from autotune.model.files_read import FileRead
 from autotune.model.sources import ResolvedModel
 from autotune.model.stream import StreamDescription
 from autotune.objectives.catalogue import objective_of
+from autotune.objectives.cost import Cost
+from autotune.objectives.outcome import Figures, Resources
 from autotune.placement.knobs import PRELOAD_VARIABLE
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan, PlanInstance, format_plan
-from autotune.plan.evidence import Confirmation, Estimate, LatencyPercentile, Range, Requests
+from autotune.plan.evidence import Charge, Confirmation, Estimate, LatencyPercentile, Range, Requests
 from autotune.plan.histogram import latency_histogram
 from autotune.search.score import asked_percentiles, needed_percentile, resources_of, score
 from autotune.spec.configuration import Configuration
@@ -131,16 +133,31 @@ def estimate_from(measured: Measured, spec: StudySpec) -> Estimate:
         raise PlanError(f"trial {measured.trial} cannot be a plan: nothing was measured of it")
     latencies = [latency for run in runs for latency in latencies_s(run)]
     value = measured.value or mean_interval([score(spec, run) for run in runs])
-    throughput = objective_of(spec).implied_throughput_sps(value.estimate, resources_of(spec, runs[0]))
+    resources = resources_of(spec, runs[0])
+    implied_sps = objective_of(spec).implied_throughput_sps(value.estimate, resources)
+    served_sps = implied_sps or mean_interval([throughput_sps(run) for run in runs]).estimate
     return Estimate(
         objective_value=value.estimate,
         objective_range=range_of(value),
-        throughput_sps=throughput or mean_interval([throughput_sps(run) for run in runs]).estimate,
+        throughput_sps=served_sps,
         latencies=_stated_percentiles(runs, latencies, percentiles_of(spec)),
         requests=len(latencies),
         runs=len(runs),
         memory_bytes=max(memory_bytes(run) for run in runs),
         histogram=latency_histogram(latencies),
+        charge=_charge(served_sps, resources),
+    )
+
+
+def _charge(served_sps: float, resources: Resources) -> Charge | None:
+    """What so much throughput costs; None without a price, or where nobody has counted the cores."""
+    if resources.price is None or resources.cores is None:
+        return None
+    cost = Cost(resources.price.currency)
+    return Charge(
+        per_million=cost.score(Figures(served_sps, resources=resources)),
+        currency=cost.currency,
+        cores=resources.cores,
     )
 
 

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from autotune.errors import ResumeError
 from autotune.spec.study import StudySpec
 
-FREE = ("name", "model", "head", "digests", "unmasked", "budget")
+FREE = ("name", "model", "head", "digests", "unmasked", "budget", "price")
 """Parts of a study file that may change between runs: the name is the key, models and what of them is served
-are compared by the models' digests, and a budget bounds how much is measured and not what."""
+are compared by the models' digests, a budget bounds how much is measured and not what, and a price changes no
+measurement."""
 
 
 _LISTED = 4

@@ -24,9 +24,9 @@ LAUNCHES = 1_000_003
 """More than are ever run of one study, so that studies of different seeds have different arrivals."""
 
 
-def resources_of(spec: StudySpec, measurement: Measurement) -> Resources:  # noqa: ARG001
-    """What was taken while this was measured, as far as the study says what that is worth."""
-    return Resources(measurement.cores)
+def resources_of(spec: StudySpec, measurement: Measurement) -> Resources:
+    """What was taken while this was measured, at the study's price."""
+    return Resources(measurement.cores, spec.price)
 
 
 def outcome_of(spec: StudySpec, measurement: Measurement) -> TrialOutcome:

@@ -23,7 +23,7 @@ class Price(Part):
     cores: Count | None = None
     """How many cores `per_hour` is the price of: physical ones, of which one may be two cpus."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
-    """The currency's code of three letters."""
+    """The currency's code of three letters; USD where nothing is said."""
 
     @model_validator(mode="after")
     def _is_stated_once(self) -> Self:
@@ -32,11 +32,9 @@ class Price(Part):
                 if getattr(self, name) is not None:
                     refuse(f"a price is stated once, and `per_core_hour` says it: write {FORMS}", name)
         elif self.per_hour is None:
-            refuse(f"missing what cores cost: write {FORMS}")
+            refuse(f"missing: what cores cost; write {FORMS}")
         elif self.cores is None:
-            refuse(
-                f"missing of how many cores {self.per_hour:g} an hour is the price: write {FORMS}", "cores"
-            )
+            refuse(f"missing: how many cores cost {self.per_hour:g} an hour; write {FORMS}", "cores")
         return self
 
     @property

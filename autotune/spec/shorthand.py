@@ -128,6 +128,10 @@ def _percentile_number(text: str) -> float | None:
     return float(text[1:]) if re.fullmatch(PERCENTILE_PATTERN, text) else None
 
 
+def _price(expansion: Expansion, place: Place, value: Any) -> None:
+    expansion.values["price"] = _given(expansion, place, value)
+
+
 def _limits(expansion: Expansion, place: Place, value: Any) -> None:
     given = _known(expansion, place, value)
     limits: Values = {}
@@ -259,6 +263,7 @@ def _budget(expansion: Expansion, place: Place, value: Any) -> None:
 _SECTIONS: dict[str, Callable[[Expansion, Place, Any], None]] = {
     "problem": _problem,
     "objective": _objective,
+    "price": _price,
     "limits": _limits,
     "quality": _quality,
     "search": _search,

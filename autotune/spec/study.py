@@ -35,6 +35,7 @@ from autotune.spec.part import (
     distinct,
     refuse,
 )
+from autotune.spec.price import Price
 from autotune.spec.problem import Problem, shorter
 from autotune.spec.quality import Quality
 
@@ -195,6 +196,9 @@ class StudySpec(Part):
     or that has weights which nothing uses."""
     problem: Problem
     objective: Aim = Aim(kind="throughput")
+    price: Price | None = None
+    """What the machine's cores cost: `{per_core_hour: 0.1}`, or `{per_hour: 4.8, cores: 48}` of a whole
+    machine. With it, what a million samples cost is stated beside every figure of a plan."""
     scenario: Annotated[Scenario, Field(default_factory=_usual_scenario)]
     """`offline`: every instance works through its own requests. `single_stream`: one request at a time,
     split over the instances. `server`: requests arrive at random, whichever instance is free takes the next,

@@ -23,10 +23,10 @@ def test_a_price_is_kept_as_it_was_written() -> None:
 @pytest.mark.parametrize(
     ("written", "fault"),
     [
-        ({}, "missing what cores cost: write {per_core_hour: 0.1}"),
-        ({"currency": "EUR"}, "missing what cores cost"),
-        ({"cores": 48}, "missing what cores cost"),
-        ({"per_hour": 4.848}, "missing of how many cores 4.848 an hour is the price"),
+        ({}, "missing: what cores cost; write {per_core_hour: 0.1}"),
+        ({"currency": "EUR"}, "missing: what cores cost"),
+        ({"cores": 48}, "missing: what cores cost"),
+        ({"per_hour": 4.848}, "missing: how many cores cost 4.848 an hour"),
         ({"per_core_hour": 0.1, "per_hour": 4.8, "cores": 48}, "a price is stated once"),
         ({"per_core_hour": 0.1, "cores": 48}, "a price is stated once"),
         ({"per_core_hour": 0.0}, "greater than 0"),
