@@ -33,6 +33,7 @@ class Cost(Objective):
     direction: ClassVar[Direction] = "minimize"
     merit: ClassVar[str] = "samples for the money (1 / cost)"
     better: ClassVar[str] = "cheaper"
+    core_exponent: ClassVar[float] = 1.0
 
     @property
     def name(self) -> str:

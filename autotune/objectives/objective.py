@@ -30,12 +30,14 @@ class Objective(ABC):
         scale: how many of the unit that people read make one of the score's own: 1000 for ms of seconds.
         merit: what its goodness is called.
         better: what the better of two is called.
+        core_exponent: at the same throughput, its goodness falls with this power of the cores that are taken.
     """
 
     direction: ClassVar[Direction]
     scale: ClassVar[float] = 1.0
     merit: ClassVar[str]
     better: ClassVar[str]
+    core_exponent: ClassVar[float] = 0.0
 
     @property
     @abstractmethod

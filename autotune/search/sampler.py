@@ -70,7 +70,9 @@ class LegalSampler(BaseSampler):
         self._ordered = (*space.recipes, *promising_order(space.configurations, seed))
         self._objective = objective
         self._second = second
-        self._prospects = prospects or stated_prospects(space.configurations, space.expected, space.defaults)
+        self._prospects = prospects or stated_prospects(
+            space.configurations, space.expected, space.defaults, objective.core_exponent
+        )
         self._there: frozenset[Prepared] = frozenset()
         self._left_s = math.inf
         self._answered: tuple[_Question, tuple[Configuration, ...]] | None = None

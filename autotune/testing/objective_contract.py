@@ -68,6 +68,12 @@ class ObjectiveContract:
         fewer = replace(outcome, resources=replace(self.resources, cores=1))
         assert self.objective.goodness_of(fewer) >= self.objective.goodness_of(outcome)
 
+    def test_what_takes_twice_the_cores_is_worth_less_by_a_known_power(self, outcome: Figures) -> None:
+        assert self.resources.cores is not None
+        more = replace(outcome, resources=replace(self.resources, cores=2 * self.resources.cores))
+        lost = self.objective.goodness_of(outcome) / self.objective.goodness_of(more)
+        assert lost == pytest.approx(2.0**self.objective.core_exponent)
+
     def test_goodness_is_its_own_inverse(self) -> None:
         for score in SCORES:
             worth = self.objective.goodness(score)
