@@ -21,9 +21,13 @@ NAME_PATTERN: Final = (
 
 def objective_of(spec: StudySpec) -> Objective:
     """The objective of a study."""
-    if spec.objective.kind == "throughput":
-        return THROUGHPUT
-    return Latency(spec.objective.percentile)
+    aim = spec.objective
+    if aim.kind == "latency":
+        return Latency(aim.percentile)
+    if aim.kind == "cost":
+        assert spec.price is not None, "a study for cost has a price, or is none"
+        return Cost(spec.price.currency)
+    return THROUGHPUT
 
 
 def objective_named(name: str) -> Objective:

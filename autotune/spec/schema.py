@@ -177,7 +177,7 @@ def _objective(value: Schema) -> Schema:
         "anyOf": [{"type": "string", "pattern": PERCENTILE_PATTERN}, _object({"percentile": percentile})],
     }
     return {
-        "title": "throughput, latency (its p50), or a percentile of latency such as {latency: p99}",
+        "title": "throughput, latency (its p50), a percentile of latency such as {latency: p99}, or cost",
         "description": value["description"],
         "anyOf": [{"enum": list(KINDS)}, _object({"latency": chosen})],
     }

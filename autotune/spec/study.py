@@ -35,6 +35,7 @@ from autotune.spec.part import (
     distinct,
     refuse,
 )
+from autotune.spec.price import FORMS as PRICES
 from autotune.spec.price import Price
 from autotune.spec.problem import Problem, shorter
 from autotune.spec.quality import Quality
@@ -196,9 +197,10 @@ class StudySpec(Part):
     or that has weights which nothing uses."""
     problem: Problem
     objective: Aim = Aim(kind="throughput")
-    price: Price | None = None
+    price: Annotated[Price | None, Field(validate_default=True)] = None
     """What the machine's cores cost: `{per_core_hour: 0.1}`, or `{per_hour: 4.8, cores: 48}` of a whole
-    machine. With it, what a million samples cost is stated beside every figure of a plan."""
+    machine. With it, what a million samples cost is stated beside every figure of a plan; the objective
+    `cost` needs it."""
     scenario: Annotated[Scenario, Field(default_factory=_usual_scenario)]
     """`offline`: every instance works through its own requests. `single_stream`: one request at a time,
     split over the instances. `server`: requests arrive at random, whichever instance is free takes the next,
@@ -269,6 +271,14 @@ class StudySpec(Part):
                 f"throughput`, and the latency to keep to as `limits: {{latency: {{{percentile}: ...}}}}`"
             )
         return scenario
+
+    @field_validator("price")
+    @classmethod
+    def _a_cost_has_a_price(cls, price: Price | None, info: ValidationInfo) -> Price | None:
+        aim = info.data.get("objective")
+        if aim is not None and aim.is_priced and price is None:
+            refuse(f"missing: objective {aim.kind} needs to know what cores cost; write {PRICES}")
+        return price
 
     @field_validator("measure")
     @classmethod
