@@ -11,8 +11,9 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from autotune.errors import ResumeError
+from autotune.objectives.catalogue import objective_of
 from autotune.search.resume import refuse_differences, study_differences
-from autotune.search.score import direction, needed_percentile, ratio, score, violations
+from autotune.search.score import needed_percentile, score, violations
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search
 from autotune.spec.aim import Aim
@@ -98,7 +99,7 @@ def test_optunas_best_trial_is_the_best_for_the_objective(storage: BaseStorage, 
     run(open_search(spec, a_space(spec), storage), spec)
     study = in_optuna(storage)
     best = max if spec is SPEC else min
-    assert study.direction.name.lower() == direction(spec)
+    assert study.direction.name.lower() == objective_of(spec).direction
     assert study.best_value == best(trial.value for trial in study.trials if trial.value is not None)
 
 
@@ -193,8 +194,8 @@ def test_the_needed_percentile_is_the_highest_that_is_asked_for() -> None:
 
 
 def test_a_ratio_above_1_is_better_for_both_objectives() -> None:
-    assert ratio(SPEC, 30.0, 10.0) == pytest.approx(3)
-    assert ratio(LATENCY, 0.01, 0.03) == pytest.approx(3)
+    assert objective_of(SPEC).ratio(30.0, 10.0) == pytest.approx(3)
+    assert objective_of(LATENCY).ratio(0.01, 0.03) == pytest.approx(3)
 
 
 def test_a_changed_study_is_refused_with_old_and_new_value() -> None:
