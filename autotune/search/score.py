@@ -79,4 +79,4 @@ def needed_percentile(spec: StudySpec) -> float | None:
 
 def is_almost_none(objective: Objective, scenario: Scenario, score: float, beside: float) -> bool:
     """Whether a `server` bears so little, beside another score, that a ratio of the two says nothing."""
-    return scenario == "server" and objective.ratio(score, beside) < LEAST_SHARE
+    return scenario == "server" and objective.goodness(score) < LEAST_SHARE * objective.goodness(beside)
