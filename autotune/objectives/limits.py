@@ -38,7 +38,38 @@ def missed(limits: Limits, outcomes: Sequence[Outcome]) -> list[str]:
     Where requests are too few for a bound of a percentile, the percentile itself counts. Every run of a
     `server` has looked for a rate at which its own bound meets the limit: the median run counts.
     """
-    return list(_missed(limits, outcomes)) if outcomes else []
+    if not outcomes:
+        return []
+    latency = limits.latency
+    bound_s = None if latency is None else _bound_s(latency, outcomes)
+    return list(limits_exceeded(limits, bound_s, max(outcome.memory_bytes for outcome in outcomes)))
+
+
+def limits_exceeded(limits: Limits, latency_s: float | None, most_bytes: int) -> Iterator[str]:
+    """Say which limits are not shown to be met, and by how much they are missed.
+
+    Args:
+        latency_s: that the limited percentile is shown not to exceed; None where no latency is limited.
+        most_bytes: of memory, that any run took.
+    """
+    latency, most = limits.latency, limits.memory_bytes
+    if latency is not None and latency_s is not None and latency_s > latency.max_s:
+        yield (
+            f"its p{latency.percentile:g} latency is not shown to be within {format_latency(latency.max_s)}: "
+            f"with 95 % confidence it is at most {format_latency(latency_s)}, "
+            f"{latency_s / latency.max_s - 1:.1%} more"
+        )
+    if most is not None and most_bytes > most:
+        yield (
+            f"it takes {format_bytes(most_bytes)} of memory, {most_bytes / most - 1:.1%} more than the limit "
+            f"of {format_bytes(most)}"
+        )
+
+
+def bound_or_value(latencies_s: Sequence[float], percentile: float) -> float:
+    """A percentile's 95 % upper bound; where there are too few for one, the percentile itself."""
+    bound = upper_bound(latencies_s, percentile)
+    return percentile_of(latencies_s, percentile) if bound is None else bound
 
 
 def limit_words(limits: Limits, name: str) -> str:
@@ -56,33 +87,10 @@ def _measured_s(limit: LatencyLimit, outcome: Outcome) -> float:
     return percentile_of(outcome.latencies_s, limit.percentile)
 
 
-def _missed(limits: Limits, outcomes: Sequence[Outcome]) -> Iterator[str]:
-    if limits.latency is not None and (reason := _latency_missed(limits.latency, outcomes)):
-        yield reason
-    if limits.memory_bytes is None:
-        return
-    most, limit = max(outcome.memory_bytes for outcome in outcomes), limits.memory_bytes
-    if most > limit:
-        yield (
-            f"it takes {format_bytes(most)} of memory, {most / limit - 1:.1%} more than the limit of "
-            f"{format_bytes(limit)}"
-        )
-
-
-def _latency_missed(limit: LatencyLimit, outcomes: Sequence[Outcome]) -> str:
-    value = _bound_s(limit, outcomes)
-    if value <= limit.max_s:
-        return ""
-    return (
-        f"its p{limit.percentile:g} latency is not shown to be within {format_latency(limit.max_s)}: "
-        f"with 95 % confidence it is at most {format_latency(value)}, {value / limit.max_s - 1:.1%} more"
-    )
-
-
 def _bound_s(limit: LatencyLimit, outcomes: Sequence[Outcome]) -> float:
     promised = [outcome.promised_s for outcome in outcomes if outcome.promised_s is not None]
     if promised:
         return statistics.median(promised)
-    latencies = [latency for outcome in outcomes for latency in outcome.latencies_s]
-    bound = upper_bound(latencies, limit.percentile)
-    return percentile_of(latencies, limit.percentile) if bound is None else bound
+    return bound_or_value(
+        [latency for outcome in outcomes for latency in outcome.latencies_s], limit.percentile
+    )
