@@ -91,8 +91,8 @@ def _temporary_files_in(folder: Path) -> Iterator[None]:
 def _quantize_dynamically(original: Path, target: Path, derivation: Derivation) -> None:
     """Quantise weights, each column with a scale of its own; activations are quantised in every request.
 
-    One scale for a whole matrix costs accuracy and is no faster. Measured of all-MiniLM-L6-v2 (least cosine of
-    12 sequences): 0.92 with one scale, 0.98 with one for each column; reduced to 7 bits 0.73 and 0.98.
+    One scale for a whole matrix costs accuracy and is no faster. Measured of all-MiniLM-L6-v2, least cosine
+    of 12 sequences: 0.92 with one scale, 0.98 with one for each column; reduced to 7 bits 0.73 and 0.98.
     """
     from onnx import TensorProto
     from onnxruntime.quantization import QuantType, quantize_dynamic

@@ -90,7 +90,7 @@ def torch_knobs_in_force() -> Mapping[str, str]:
 def quantize_linears(model: Any) -> None:
     """Replace every linear layer by its dynamically quantised int8 one, in place.
 
-    Weights have a scale of their own for every row, which is more exact than one for the whole matrix and as fast.
+    Each row of weights has a scale of its own: more exact than one for the whole matrix, and as fast.
     """
     import torch
     from torch.ao.quantization import per_channel_dynamic_qconfig, quantize_dynamic
