@@ -12,7 +12,8 @@ from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 
 COMPARED = ("problem", "objective", "scenario")
-"""Parts of a study that both plans must have in common, beside `limits` where they decide a server's rate."""
+"""Parts of a study that both plans must have in common, beside `limits` where they decide a server's rate,
+and `price` where the objective is about that."""
 
 
 def notes_on_variants(a: Configuration, b: Configuration, spec: StudySpec) -> tuple[str, ...]:
@@ -41,7 +42,11 @@ def refuse_other_questions(a: Plan, b: Plan) -> None:
 
 def _question(plan: Plan) -> dict[str, Any]:
     spec = spec_of(plan)
-    parts = (*COMPARED, "limits") if spec.scenario == "server" else COMPARED
+    parts = {
+        *COMPARED,
+        *(["limits"] if spec.scenario == "server" else []),
+        *(["price"] if spec.objective.is_priced else []),
+    }
     return {part: value for part, value in spec.model_dump(mode="json").items() if part in parts}
 
 

@@ -52,7 +52,7 @@ class Comparison:
         verdict: `a` or `b`: that side is faster, whatever by; `tie`: neither is shown to be, and the interval
             lies within the indifference zone; `undecided`: nor does it, or a side did not run, or the faster
             one misses a limit of its study.
-        ratio: A's goodness over B's (throughput, or 1 / latency), at the confidence that it carries; None
+        ratio: A's goodness over B's, at the confidence that it carries; None
             where it could not be measured, or one of them misses a limit.
         zone: of indifference, as a share such as 0.02.
         spec: of A's study.

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from autotune.errors import NoisyMachineError, NoPlanError, StudyError
 from autotune.model.assessment import Assessment
 from autotune.model.stream import StreamDescription
+from autotune.objectives.catalogue import objective_of
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Confirmation, Default, Rival, Unprepared
@@ -21,7 +22,6 @@ from autotune.report.ranking import why_no_gain
 from autotune.rounds import Entrant, Run, is_disturbed, measurements_of
 from autotune.search.contradiction import REACH, Compared
 from autotune.search.experience import Experience, in_words, is_corrected
-from autotune.search.score import goodness_of, value_interval
 from autotune.search.verdict import RivalVerdict, Said, Verdict
 from autotune.spec.study import StudySpec
 from autotune.spending import spent
@@ -84,11 +84,13 @@ def conclude(
     reference = None
     if baseline is not None and (own := _measured(baseline, runs)).runs:
         known_value = verdict.baseline_estimate
-        reference = replace(own, value=None if known_value is None else value_interval(spec, known_value))
+        reference = replace(
+            own, value=None if known_value is None else objective_of(spec).interval(known_value)
+        )
     return make_plan(
         spec=spec,
         machine=setup.machine,
-        winner=replace(_measured(winner, runs), value=value_interval(spec, verdict.estimate)),
+        winner=replace(_measured(winner, runs), value=objective_of(spec).interval(verdict.estimate)),
         baseline=reference,
         gain=verdict.gain,
         no_gain=no_gain_in_rounds(verdict, out, entrants),
@@ -237,7 +239,7 @@ def _word(verdict: Verdict, winner: Entrant) -> Literal["better", "likely", "tie
 
 
 def _optimism(spec: StudySpec, search_value: float | None, confirmed: float) -> float | None:
-    return None if search_value is None else goodness_of(spec, search_value) / confirmed - 1
+    return None if search_value is None else objective_of(spec).goodness(search_value) / confirmed - 1
 
 
 def _rival(rival: RivalVerdict, entrant: Entrant, runs: Sequence[Run], setup: Setup) -> Rival:

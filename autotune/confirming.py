@@ -16,13 +16,14 @@ from autotune.concluding import (
 from autotune.doubting import contradicted, doubt, earlier_of
 from autotune.errors import NoPlanError, StudyError
 from autotune.measuring import Bench
+from autotune.objectives.catalogue import objective_of
 from autotune.plan.document import Plan
 from autotune.report.ranking import measured_baseline, ranked
 from autotune.rounds import Entrant, Run, measurements_of, run_contest, run_rounds
 from autotune.search.contest import Contest
 from autotune.search.contradiction import REACH, Earlier
 from autotune.search.experience import RUN_BLOCKS, Experience, experience, run_blocks
-from autotune.search.score import goodness, goodness_of, limits_missed, score, violations
+from autotune.search.score import goodness, limits_missed, score, violations
 from autotune.search.second_stage import without_knobs
 from autotune.search.verdict import Contender, Role
 from autotune.spec.configuration import Configuration
@@ -87,7 +88,7 @@ def choose_finalists(
     standing = [record for record in ranked(records, spec) if not record.baseline]
     default = next((record for record in standing if record.configuration in defaults), None)
     leading = [record for record in standing if record.configuration not in defaults]
-    values = [goodness_of(spec, record.score or 0.0) for record in leading]
+    values = [objective_of(spec).goodness(one.score) for one in leading if one.score is not None]
     close = [one for one, value in zip(leading, values, strict=True) if value * REACH >= values[0]]
     best = _with_their_best_knobs(close)[: spec.confirm.finalists]
     runs_twice = best and (spec.budget.minutes is None or spec.budget.minutes >= TWIN_MINUTES)
@@ -249,12 +250,11 @@ class Confirming:
         earlier: tuple[Run, ...],
         may_go_on: Callable[[], bool],
     ) -> tuple[Run, ...]:
-        spec = self.bench.setup.spec
         return run_rounds(
             contest,
             entrants,
             measure=self._measure,
-            goodness=lambda measurement: goodness(spec, measurement),
+            goodness=lambda measurement: goodness(self.bench.setup.spec, measurement),
             keep=lambda run: self._keep(run, series),
             may_go_on=may_go_on,
             earlier=earlier,

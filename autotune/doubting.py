@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from autotune.concluding import conditions_of
 from autotune.errors import NoisyMachineError
+from autotune.objectives.catalogue import objective_of
 from autotune.report.scores import format_score
 from autotune.rounds import Entrant, Run
 from autotune.search.contradiction import Compared, Contradiction, Earlier
 from autotune.search.experience import Experience
-from autotune.search.score import goodness_of
 from autotune.spec.study import StudySpec
 from autotune.store.records import TrialRecord
 from autotune.trial.measurement import Measurement
@@ -68,5 +68,7 @@ def _figures(spec: StudySpec, entrant: Compared) -> str:
 
 def _scores(spec: StudySpec, entrant: Compared) -> tuple[str, str]:
     """What it reached in the search and in the rounds."""
-    before, now = (format_score(spec, goodness_of(spec, value)) for value in (entrant.before, entrant.now))
+    before, now = (
+        format_score(spec, objective_of(spec).goodness(value)) for value in (entrant.before, entrant.now)
+    )
     return before, now

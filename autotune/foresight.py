@@ -18,6 +18,7 @@ from autotune.model.cache import ArtifactCache
 from autotune.model.looked import Look
 from autotune.model.size import fp32_bytes
 from autotune.model.variants import sizes_of
+from autotune.objectives.catalogue import objective_of
 from autotune.preflight import Setup
 from autotune.pricing import Pricing
 from autotune.report.progress import Observer
@@ -80,7 +81,11 @@ class Foresight:
         pairs = tuple(dict.fromkeys(one.prepared for one in (*space.configurations, *space.defaults)))
         pricing = Pricing(self.records, _seen(self.looks), self._sizes())
         return Prospects(
-            Prior(self._expected(pairs), most_threads(space.configurations)),
+            Prior(
+                self._expected(pairs),
+                most_threads(space.configurations),
+                core_exponent=objective_of(self.setup.spec).core_exponent,
+            ),
             prices_s=pricing.prices_s(pairs, self.there | frozenset(ready)),
             trials_s=_trials_s(trials, pairs),
             defaults=space.defaults,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -33,6 +33,8 @@ from autotune.model.artifact import Artifact
 from autotune.model.assessment import Assessment, LabelledScore, refuse_void_limits, shortfalls
 from autotune.model.cache import ArtifactCache
 from autotune.model.stream import StreamDescription, read_description
+from autotune.objectives.catalogue import objective_of
+from autotune.objectives.outcome import Resources
 from autotune.placement.command import request_shapes, worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
@@ -49,8 +51,8 @@ from autotune.trial.correction import UNCORRECTED, Correction
 from autotune.trial.lock import Waits, host_lock
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.trial.rate_search import Demand
-from autotune.trial.rates import kept_step
 from autotune.trial.run import run_trial
+from autotune.trial.steps import kept_step
 from autotune.trial.stopping import Rival
 from autotune.trial.watch import Watch
 
@@ -183,13 +185,14 @@ class Bench:
                 configuration=configuration,
                 scenario=spec.scenario,
                 measure=spec.measure,
-                objective=spec.objective,
+                objective=objective_of(spec),
                 percentile=needed_percentile(spec),
                 rival=rival,
                 watch=self.watch,
                 max_measuring_s=max_measuring_s,
                 demand=self._demand(configuration),
                 correction=correction,
+                resources=self._resources(commands),
             )
             result = self.changes.as_asked(launch)
         return self._remembered(configuration, result)
@@ -211,13 +214,20 @@ class Bench:
                 measure=spec.measure.model_copy(
                     update=dict.fromkeys(("blocks", "max_blocks"), run_blocks(spec))
                 ),
-                objective=spec.objective,
+                objective=objective_of(spec),
                 percentile=needed_percentile(spec),
                 watch=self.watch,
                 demand=self._demand(entrant.configuration),
+                resources=self._resources(entrant.commands),
             )
             result = self.changes.as_asked(launch)
         return self._remembered(entrant.configuration, result)
+
+    def _resources(self, commands: Sequence[Command]) -> Resources:
+        """What the instances take from everybody else: of a host under a quota no more than that."""
+        machine = self.setup.machine
+        cores = machine.cores_of([cpu for command in commands for cpu in command.cpus])
+        return Resources(min(cores, machine.thread_budget), self.setup.spec.price)
 
     def _demand(self, configuration: Configuration) -> Demand | None:
         self.launches += 1

@@ -6,12 +6,13 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
+from autotune.objectives.catalogue import objective_of
 from autotune.plan.evidence import Default
 from autotune.plan.make import range_of
 from autotune.preflight import Setup
 from autotune.report.ranking import almost_none, missed_words, nearest
 from autotune.rounds import Entrant, Run, measurements_of
-from autotune.search.score import goodness_of, is_almost_none, limits_missed, score
+from autotune.search.score import is_almost_none, limits_missed, score
 from autotune.search.verdict import Comparison, Role, Verdict
 from autotune.spec.study import StudySpec
 from autotune.store.records import TrialRecord
@@ -26,7 +27,7 @@ def out_of_rounds(
 
     A limit that is missed counts, and almost no rate: not that a ratio is unsure.
     """
-    plan = verdict.estimate.estimate
+    plan = objective_of(spec).goodness(verdict.estimate.estimate)
     found = {
         entrant.role: _why_out(entrant, plan, runs, spec)
         for entrant in entrants
@@ -39,9 +40,11 @@ def _why_out(entrant: Entrant, plan: float, runs: Sequence[Run], spec: StudySpec
     measured = measurements_of(entrant, runs)
     if missed := limits_missed(spec, measured):
         return f"misses a limit: {' and '.join(missed)}"
-    if measured and is_almost_none(spec.scenario, reached := _reached(entrant, runs, spec), plan):
-        return almost_none(spec, reached, plan)
-    return ""
+    if not measured:
+        return ""
+    reached = _reached(entrant, runs, spec)
+    is_almost = is_almost_none(objective_of(spec), spec.scenario, reached, plan)
+    return almost_none(spec, reached, plan) if is_almost else ""
 
 
 def _reached(entrant: Entrant, runs: Sequence[Run], spec: StudySpec) -> float:
@@ -126,19 +129,19 @@ def _missing_in_rounds(
 
 def searched_default(setup: Setup, winner: TrialRecord, records: Sequence[TrialRecord]) -> Default | None:
     """The best default beside the winner, by the search's own figures."""
-    spec = setup.spec
+    spec, objective = setup.spec, objective_of(setup.spec)
     meeting = [record for record in _of_defaults(setup, records) if not missed_words(record, spec)]
-    best = max(meeting, key=lambda record: goodness_of(spec, record.score or math.nan), default=None)
+    best = max(meeting, key=lambda record: objective.goodness(record.score or math.nan), default=None)
     if best is None or best.score is None or winner.score is None:
         return _missing_in_search(setup, records)
-    if is_almost_none(spec.scenario, best.score, winner.score):
+    if is_almost_none(objective, spec.scenario, best.score, winner.score):
         return _out(best, almost_none(spec, best.score, winner.score))
     is_plan = best.configuration == winner.configuration
     return Default(
         configuration=best.configuration,
         trial=best.number,
         is_baseline=best.baseline,
-        ratio=1.0 if is_plan else goodness_of(spec, winner.score) / goodness_of(spec, best.score),
+        ratio=1.0 if is_plan else objective.ratio(winner.score, best.score),
         said="plan" if is_plan else "untold",
         objective_value=best.score,
     )

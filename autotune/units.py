@@ -69,12 +69,12 @@ def format_count(count: float, noun: str) -> str:
 
 def format_latency(seconds: float) -> str:
     """A latency in milliseconds, three significant digits: `12.3 ms`, `1230 ms`."""
-    return f"{_significant(seconds * 1000)} ms"
+    return f"{format_significant(seconds * 1000)} ms"
 
 
 def format_throughput(samples_per_s: float) -> str:
     """A throughput, three significant digits: `23.6 samples/s`."""
-    return f"{_significant(samples_per_s)} samples/s"
+    return f"{format_significant(samples_per_s)} samples/s"
 
 
 def format_bytes(count: int) -> str:
@@ -83,14 +83,15 @@ def format_bytes(count: int) -> str:
     return f"{count / 1024**power:.1f} {_BINARY[power]}" if power else f"{count} B"
 
 
+def format_significant(value: float) -> str:
+    """A number with three significant digits and no exponent: `12.3`, `1230`, `0.0123`."""
+    if value == 0:
+        return "0"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+
+
 def _scaled(text: str, units: Mapping[str, Decimal | int]) -> Decimal:
     """Number times unit, in decimal so that `50ms` and `0.05s` are one value."""
     number = re.match(_NUMBER, text)
     assert number is not None
     return Decimal(number[0]) * units[text[number.end() :].strip()]
-
-
-def _significant(value: float) -> str:
-    if value == 0:
-        return "0"
-    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"

@@ -9,6 +9,7 @@ from typing import Literal
 
 from autotune.dueling import Bounds, Dueling, advice
 from autotune.measuring import Bench
+from autotune.objectives.catalogue import objective_named
 from autotune.plan.describe import unsupported_percentile
 from autotune.plan.document import Plan
 from autotune.report.progress import Observer
@@ -23,7 +24,7 @@ from autotune.reviving import (
 )
 from autotune.rounds import Entrant, Run
 from autotune.search.duel import Duel
-from autotune.search.score import goodness_of, limits_missed, violations
+from autotune.search.score import limits_missed, violations
 from autotune.statistics.paired import Interval
 from autotune.statistics.promise import Promise, agreement
 from autotune.trial.lock import Waits
@@ -165,9 +166,9 @@ def promise_of(plan: Plan, figure: Figure | None = None) -> Promise:
     if plan.gain is not None and (figure or figure_of(plan)) == "gain":
         span = plan.gain_range
         return Promise(plan.gain, *((plan.gain, plan.gain) if span is None else (span.low, span.high)))
-    spec, span = spec_of(plan), plan.estimate.objective_range
-    value = goodness_of(spec, plan.estimate.objective_value)
-    ends = (value, value) if span is None else (goodness_of(spec, span.low), goodness_of(spec, span.high))
+    objective, span = objective_named(plan.objective), plan.estimate.objective_range
+    value = objective.goodness(plan.estimate.objective_value)
+    ends = (value, value) if span is None else (objective.goodness(span.low), objective.goodness(span.high))
     return Promise(value, min(ends), max(ends))
 
 

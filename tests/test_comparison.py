@@ -205,6 +205,19 @@ def test_plans_that_answer_different_questions_are_refused(
     refused(shared_study, shared_study.plan(2.0), other.plan(2.0), message)
 
 
+def for_cost(plan: Plan, per_core_hour: float) -> Plan:
+    """The plan of a study that seeks what is cheapest at this price."""
+    asked = {"objective": {"kind": "cost"}, "price": {"per_core_hour": per_core_hour}}
+    spec = {**plan.study["spec"], **asked}
+    return plan.model_copy(update={"study": {**plan.study, "spec": spec}})
+
+
+def test_costs_are_compared_at_one_price_alone(shared_study: FakeStudy) -> None:
+    plan = elsewhere(shared_study.plan(2.0))
+    refused(shared_study, for_cost(plan, 0.1), for_cost(plan, 0.2), r"price\.per_core_hour: 0\.1 -> 0\.2")
+    refused(shared_study, for_cost(plan, 0.1), for_cost(plan, 0.1), "is stale: .*allowed cpus")
+
+
 def elsewhere(plan: Plan) -> Plan:
     return plan.model_copy(update={"machine": {**plan.machine, "allowed": "0-191"}})
 

@@ -20,6 +20,7 @@ ROOMS = (
     "statistics",
     "machine",
     "spec",
+    "objectives",
     "model",
     "backends",
     "placement",
@@ -173,3 +174,39 @@ def test_an_import_inside_a_function_counts_as_an_import_of_a_room_only(tmp_path
     )
     assert imported_rooms(module) == {"cli"}
     assert imported_on_import(module) == {"typing"}
+
+
+OBJECTIVES = {"throughput", "latency", "cost"}
+"""Names that only their room compares with anything."""
+WRITTEN = {"spec/shorthand.py", "plan/upgrade.py"}
+"""Where these words are keys of a file or of an old document, and no objective's name."""
+
+
+def questions(path: Path) -> Iterator[str]:
+    """Comparisons with an objective's name, and names taken apart: `kind == "throughput"`."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Compare):
+            words = {inside.value for inside in ast.walk(node) if isinstance(inside, ast.Constant)}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith((".removeprefix", ".startswith")):
+            words = {str(one.value).rstrip("_p") for one in node.args if isinstance(one, ast.Constant)}
+        else:
+            continue
+        if words & OBJECTIVES:
+            yield ast.unparse(node)
+
+
+def test_only_its_room_asks_for_an_objectives_name() -> None:
+    """What depends on the objective is a call of it: direction, unit, words, percentile, score."""
+    asking = {names(path): asked for path in modules() if (asked := list(questions(path)))}
+    assert {name for name in asking if not name.startswith("objectives/")} == WRITTEN
+
+
+def test_a_question_for_an_objectives_name_is_found(tmp_path: Path) -> None:
+    module = tmp_path / "asking.py"
+    module.write_text(
+        'def asking(plan, spec):\n    if plan.objective != "throughput":\n'
+        '        return plan.objective.removeprefix("latency_p")\n'
+        '    return "throughput" if spec.objective.kind in ("latency", "throughput") else plan.objective\n',
+        encoding="utf-8",
+    )
+    assert len(list(questions(module))) == 3

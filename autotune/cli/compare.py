@@ -175,9 +175,10 @@ def _print(found: Comparison) -> None:
 
 def _headline(found: Comparison) -> str:
     from autotune.comparison import margin
+    from autotune.objectives.catalogue import objective_of
 
     if found.verdict in ("a", "b"):
-        return f"{found.verdict.upper()} is faster"
+        return f"{found.verdict.upper()} is {objective_of(found.spec).better}"
     if found.ratio is None or found.ratio.low <= 0:
         return "undecided"
     within = f"within {margin(found.ratio) * 100:.1f} %"
@@ -187,7 +188,7 @@ def _headline(found: Comparison) -> str:
 def comparison_document(found: Comparison) -> dict[str, Any]:
     """The comparison as one JSON document."""
     from autotune.cli.duels import interval_document, runs_document, value_document
-    from autotune.plan.make import objective_name
+    from autotune.objectives.catalogue import objective_of
 
     spec = found.spec
     return {
@@ -200,7 +201,7 @@ def comparison_document(found: Comparison) -> dict[str, Any]:
         "notes": list(found.notes),
         "reasons": list(found.reasons),
         "quietness": found.quietness,
-        "objective": objective_name(spec.objective),
+        "objective": objective_of(spec).name,
         "values": {
             "a": value_document(spec, found.values[0]),
             "b": value_document(spec, found.values[1]),

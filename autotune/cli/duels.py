@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from autotune.cli import output
 from autotune.cli.progress import TerminalObserver
-from autotune.plan.describe import format_objective_value
+from autotune.objectives.catalogue import objective_of
 from autotune.plan.evidence import Range
-from autotune.plan.make import objective_name, range_of
+from autotune.plan.make import range_of
 from autotune.rounds import Run
-from autotune.search.score import goodness_of, score
+from autotune.search.score import score
 from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval
 from autotune.trial.measurement import Failure
@@ -42,11 +41,11 @@ def ratio_now(ratio: Interval | None) -> str:
 
 def value_words(spec: StudySpec, estimate: float, span: Range | None) -> str:
     """An objective's value in its unit with its interval."""
-    name = objective_name(spec.objective)
-    shown = format_objective_value(name, estimate)
+    objective = objective_of(spec)
+    shown = objective.format(estimate)
     if span is None:
         return shown
-    low, high = (format_objective_value(name, end) for end in (span.low, span.high))
+    low, high = (objective.format(end) for end in (span.low, span.high))
     return f"{shown} (95 %: {low.split()[0]} to {high})"
 
 
@@ -54,7 +53,7 @@ def value_now(spec: StudySpec, goodness: Interval | None) -> str:
     """The same of a goodness that was measured."""
     if goodness is None:
         return UNMEASURED
-    value = _value(spec, goodness)
+    value = objective_of(spec).interval(goodness)
     return value_words(spec, value.estimate, range_of(value))
 
 
@@ -74,7 +73,7 @@ def interval_document(interval: Interval | None) -> dict[str, Any] | None:
 
 def value_document(spec: StudySpec, goodness: Interval | None) -> dict[str, Any] | None:
     """The value of the objective, in its unit, of a goodness that was measured."""
-    return interval_document(None if goodness is None else _value(spec, goodness))
+    return interval_document(None if goodness is None else objective_of(spec).interval(goodness))
 
 
 def runs_document(spec: StudySpec, runs: Iterable[Run]) -> list[dict[str, Any]]:
@@ -90,15 +89,6 @@ def runs_document(spec: StudySpec, runs: Iterable[Run]) -> list[dict[str, Any]]:
         }
         for run in runs
     ]
-
-
-def _value(spec: StudySpec, goodness: Interval) -> Interval:
-    """An interval of goodness in the objective's unit; a single round's stays without ends."""
-    estimate = goodness_of(spec, goodness.estimate)
-    if not math.isfinite(goodness.half_width):
-        return replace(goodness, estimate=estimate)
-    low, high = sorted((goodness_of(spec, goodness.low), goodness_of(spec, goodness.high)))
-    return replace(goodness, estimate=estimate, low=low, high=high)
 
 
 def _outcome(spec: StudySpec, run: Run) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.machine.cpus import format_cpu_list
 from autotune.model.files_read import file_in_words
+from autotune.objectives.catalogue import objective_named
+from autotune.objectives.cost import Cost
 from autotune.plan.claims import (
     STANDINGS,
     default_words,
@@ -19,12 +21,12 @@ from autotune.plan.claims import (
     unprepared_words,
     verdict_sentence,
 )
-from autotune.units import format_bytes, format_latency, format_throughput
+from autotune.units import format_bytes, format_count, format_latency, format_throughput
 
 if TYPE_CHECKING:
     from autotune.model.assessment import Assessment
     from autotune.plan.document import Plan
-    from autotune.plan.evidence import Estimate, LatencyPercentile, Requests
+    from autotune.plan.evidence import Charge, Estimate, LatencyPercentile, Requests
 
 WIDTH = 80
 
@@ -48,15 +50,14 @@ def describe(plan: Plan) -> str:
 
 
 def format_objective_value(objective: str, value: float) -> str:
-    """An objective's value in its unit: samples per second, or milliseconds."""
-    return format_throughput(value) if objective == "throughput" else format_latency(value)
+    """The value of an objective of this name, with its unit."""
+    return objective_named(objective).format(value)
 
 
 def unsupported_percentile(objective: str, estimate: Estimate) -> LatencyPercentile | None:
     """The objective's percentile, where the requests are too few to state it; None where they are not."""
-    if objective == "throughput":
-        return None
-    stated = estimate.latency(float(objective.removeprefix("latency_p")))
+    percentile = objective_named(objective).percentile
+    stated = None if percentile is None else estimate.latency(percentile)
     return stated if stated is not None and stated.value_s is None else None
 
 
@@ -185,12 +186,21 @@ def evidence_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
     if any(column.objective_range for column in columns):
         yield "95 % interval", *(_span(plan.objective, column) for column in columns)
     yield "throughput", *(format_throughput(column.throughput_sps) for column in columns)
+    if any(column.charge for column in columns):
+        yield "cost", *(_charge(column.charge) for column in columns)
     for latency in plan.estimate.latencies:
         shown = (column.latency(latency.percentile) for column in columns)
         yield f"latency p{latency.percentile:g}", *map(format_percentile, shown)
     yield "requests", *(str(column.requests) for column in columns)
     yield "runs", *(str(column.runs) for column in columns)
     yield "memory", *(format_bytes(column.memory_bytes) for column in columns)
+
+
+def _charge(charge: Charge | None) -> str:
+    """What a million samples cost, and for how many cores that is."""
+    if charge is None:
+        return "unknown"
+    return f"{Cost(charge.currency).format(charge.per_million)}, {format_count(charge.cores, 'core')}"
 
 
 def quality_facts(quality: Assessment) -> Iterator[tuple[str, str]]:

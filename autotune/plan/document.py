@@ -11,6 +11,7 @@ from autotune.errors import PlanError
 from autotune.machine.cpus import MAX_CPU
 from autotune.model.assessment import Assessment
 from autotune.model.files_read import FileRead
+from autotune.objectives.catalogue import NAME_PATTERN
 from autotune.placement.placement import Command
 from autotune.plan.evidence import (
     Confirmation,
@@ -31,7 +32,7 @@ Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 """An argument or a variable's value: no process can be given a NUL."""
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
-ObjectiveName = Annotated[str, Field(pattern=r"^(throughput|latency_p[0-9]{1,3}([.][0-9]{1,6})?)$")]
+ObjectiveName = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 UnixTime = Annotated[float, Field(ge=0, lt=253_370_764_800)]
 """Before the year 9999, after which a date cannot be written in every time zone."""
@@ -83,7 +84,7 @@ class Plan(Document):
     Attributes:
         id: the study's name and six hex digits of the rest's digest.
         created_s: Unix time.
-        objective: `throughput`, or `latency_pNN`.
+        objective: its name, as `autotune.objectives.catalogue` knows it.
         configuration: the winner.
         instances: what starts it, in the order of the placement.
         baseline: of the out-of-box configuration, in the same rounds; None where it failed.

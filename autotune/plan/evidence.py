@@ -58,11 +58,24 @@ class LatencyPercentile(Document):
     needed: int
 
 
+class Charge(Document):
+    """What serving costs at the study's price.
+
+    Attributes:
+        per_million: of samples, at the stated throughput.
+        cores: that are paid for: the physical ones on which the instances may run, busy or not.
+    """
+
+    per_million: Positive
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    cores: Annotated[int, Field(ge=1)]
+
+
 class Estimate(Document):
     """Figures of one configuration, computed from the raw values of its runs.
 
     Attributes:
-        objective_value: of the plan's objective, in samples per second or seconds: geometric mean over runs,
+        objective_value: of the plan's objective, in its unit: geometric mean over runs,
             for the plan less what chance adds to the best of several (`autotune.statistics.shrinkage`).
         objective_range: its 95 % interval; None where fewer than two runs say nothing of their spread.
         throughput_sps: samples per second, summed over instances, likewise.
@@ -72,6 +85,7 @@ class Estimate(Document):
         memory_bytes: proportional set size, summed over instances.
         histogram: all latencies in microseconds as an HdrHistogram of three significant digits, in its
             compressed base64 form; None where there are none to show.
+        charge: what that costs; None where the study states no price.
     """
 
     objective_value: Positive
@@ -82,6 +96,7 @@ class Estimate(Document):
     runs: int
     memory_bytes: Bytes
     histogram: str | None = None
+    charge: Charge | None = None
 
     def latency(self, percentile: float) -> LatencyPercentile | None:
         """One of `latencies`."""
@@ -126,7 +141,7 @@ class Rival(Document):
         probability: that it is worse than the plan; None where that is not known.
         more_rounds: how many more would probably tell it from the plan; None = more than anybody would run,
             or it is told apart.
-        ratio: of its goodness (throughput, or 1 / latency) to the plan's; None where it failed.
+        ratio: of its goodness to the plan's; None where it failed.
         cores: that its instances occupy.
         reason: of the failure.
     """
@@ -149,7 +164,7 @@ class Default(Document):
     Attributes:
         trial: its number in the search.
         is_baseline: whether it is the baseline, which is a default too.
-        ratio: of the plan's goodness (throughput, or 1 / latency) to its; 1 where it is the plan itself; None
+        ratio: of the plan's goodness to its; 1 where it is the plan itself; None
             where it is out.
         ratio_range: the 95 % interval; None where it was not measured in the rounds, or is the plan.
         probability: that the plan is better; None where that is not known.

@@ -15,20 +15,23 @@ from autotune.model.assessment import UNCOMPARED, Assessment
 from autotune.model.files_read import FileRead
 from autotune.model.sources import ResolvedModel
 from autotune.model.stream import StreamDescription
+from autotune.objectives.catalogue import objective_of
+from autotune.objectives.cost import Cost
+from autotune.objectives.outcome import Figures, Resources
 from autotune.placement.knobs import PRELOAD_VARIABLE
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan, PlanInstance, format_plan
-from autotune.plan.evidence import Confirmation, Estimate, LatencyPercentile, Range, Requests
+from autotune.plan.evidence import Charge, Confirmation, Estimate, LatencyPercentile, Range, Requests
 from autotune.plan.histogram import latency_histogram
-from autotune.search.score import ratio, score
+from autotune.search.score import asked_percentiles, needed_percentile, resources_of, score
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import answering
-from autotune.spec.study import Objective, StudySpec
+from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval, mean_interval
 from autotune.statistics.quantiles import needed_count, percentile_of, supports, upper_bound
 from autotune.trial.measurement import Measurement
-from autotune.trial.rates import kept_step
 from autotune.trial.statistics import hit_rate, latencies_s, memory_bytes, throughput_sps
+from autotune.trial.steps import kept_step
 
 ID_DIGITS = 6
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
@@ -85,7 +88,7 @@ def make_plan(
     plan = Plan(
         id=spec.name,
         created_s=time.time(),
-        objective=objective_name(spec.objective),
+        objective=objective_of(spec).name,
         scenario=spec.scenario,
         configuration=winner.configuration,
         instances=tuple(PlanInstance.of(command) for command in commands),
@@ -119,11 +122,6 @@ def _served(model: ResolvedModel) -> dict[str, str]:
     return {} if model.modules is None else {"served": model.modules.in_words}
 
 
-def objective_name(objective: Objective) -> str:
-    """`throughput`, or `latency_pNN`."""
-    return "throughput" if objective.kind == "throughput" else f"latency_p{objective.percentile:g}"
-
-
 def estimate_from(measured: Measured, spec: StudySpec) -> Estimate:
     """Compute the figures of all runs together.
 
@@ -135,23 +133,37 @@ def estimate_from(measured: Measured, spec: StudySpec) -> Estimate:
         raise PlanError(f"trial {measured.trial} cannot be a plan: nothing was measured of it")
     latencies = [latency for run in runs for latency in latencies_s(run)]
     value = measured.value or mean_interval([score(spec, run) for run in runs])
-    is_throughput = spec.objective.kind == "throughput"
-    throughput = value if is_throughput else mean_interval([throughput_sps(run) for run in runs])
+    resources = resources_of(spec, runs[0])
+    implied_sps = objective_of(spec).implied_throughput_sps(value.estimate, resources)
+    served_sps = implied_sps or mean_interval([throughput_sps(run) for run in runs]).estimate
     return Estimate(
         objective_value=value.estimate,
         objective_range=range_of(value),
-        throughput_sps=throughput.estimate,
+        throughput_sps=served_sps,
         latencies=_stated_percentiles(runs, latencies, percentiles_of(spec)),
         requests=len(latencies),
         runs=len(runs),
         memory_bytes=max(memory_bytes(run) for run in runs),
         histogram=latency_histogram(latencies),
+        charge=_charge(served_sps, resources),
+    )
+
+
+def _charge(served_sps: float, resources: Resources) -> Charge | None:
+    """What so much throughput costs; None without a price, or where nobody has counted the cores."""
+    if resources.price is None or resources.cores is None:
+        return None
+    cost = Cost(resources.price.currency)
+    return Charge(
+        per_million=cost.score(Figures(served_sps, resources=resources)),
+        currency=cost.currency,
+        cores=resources.cores,
     )
 
 
 def percentiles_of(spec: StudySpec) -> tuple[float, ...]:
     """What a plan of this study states: the usual percentiles, and those that the study asks for."""
-    return tuple(sorted({*PERCENTILES, *_asked_percentiles(spec)}))
+    return tuple(sorted({*PERCENTILES, *asked_percentiles(spec)}))
 
 
 def latency_percentiles(
@@ -205,7 +217,9 @@ def _gain(
 ) -> float | None:
     if against is None:
         return None
-    return gain.estimate if gain else ratio(spec, estimate.objective_value, against.objective_value)
+    if gain is not None:
+        return gain.estimate
+    return objective_of(spec).ratio(estimate.objective_value, against.objective_value)
 
 
 def _warnings(runs: Sequence[Measurement], spec: StudySpec, machine: Machine) -> Iterator[str]:
@@ -214,7 +228,7 @@ def _warnings(runs: Sequence[Measurement], spec: StudySpec, machine: Machine) ->
         yield "The kernel refused to bind memory to nodes, so it was measured without."
     if machine.quota_cpus is not None:
         yield f"A quota of {machine.quota_cpus:g} cpus was in force; another quota gives other figures."
-    asked, count = max(_asked_percentiles(spec), default=None), sum(len(latencies_s(run)) for run in runs)
+    asked, count = needed_percentile(spec), sum(len(latencies_s(run)) for run in runs)
     if asked is not None and not supports(count, asked):
         yield (
             f"{count} requests are too few to be sure of the p{asked:g} latency, which takes "
@@ -243,14 +257,6 @@ def _needs(commands: Sequence[Command]) -> Iterator[str]:
             f"Its processes are started with {libraries.replace(':', ' and ')} preloaded: "
             "that must be there, at the same path, wherever it is deployed, in a container too."
         )
-
-
-def _asked_percentiles(spec: StudySpec) -> list[float]:
-    """The percentiles that the objective or the limits speak of."""
-    asked = [spec.objective.percentile] if spec.objective.kind == "latency" else []
-    if spec.limits.latency is not None:
-        asked.append(spec.limits.latency.percentile)
-    return asked
 
 
 def folders_of(commands: Sequence[Command]) -> dict[str, str | None]:

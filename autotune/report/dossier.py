@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Literal
 
+from autotune.objectives.catalogue import objective_named
+from autotune.objectives.objective import Objective
 from autotune.plan.document import Plan
 from autotune.spec.configuration import Configuration
 from autotune.store.records import ConfirmationRecord, TrialRecord
@@ -37,10 +40,10 @@ class Dossier:
     runs: tuple[ConfirmationRecord, ...] = ()
     later: int = 0
 
-    @property
-    def is_maximized(self) -> bool:
-        """Whether more of the objective is better."""
-        return self.plan.objective == "throughput"
+    @cached_property
+    def objective(self) -> Objective:
+        """What the plan was chosen by."""
+        return objective_named(self.plan.objective)
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -54,8 +57,8 @@ class Dossier:
         return float(tie) if isinstance(tie, int | float) else None
 
     def goodness(self, score: float) -> float:
-        """The score as a number of which more is better: samples per second, or requests per second."""
-        return score if self.is_maximized else 1 / score
+        """What a score is worth: a number of which more is better."""
+        return self.objective.goodness(score)
 
     def is_better(self, one: float, other: float) -> bool:
         """Whether one score is better than the other."""

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from autotune.errors import NoPlanError
+from autotune.objectives.catalogue import objective_of
+from autotune.objectives.limits import limit_words
 from autotune.report.scores import format_score
-from autotune.search.score import direction, is_almost_none, ratio
+from autotune.search.score import is_almost_none
 from autotune.spec.study import StudySpec
 from autotune.store.records import TrialRecord
 from autotune.trial.measurement import Failure
-from autotune.units import format_bytes, format_count, format_latency
+from autotune.units import format_count
 
 
 class Scored(Protocol):
@@ -45,8 +47,8 @@ T = TypeVar("T", bound=Scored)
 def ranked(records: Iterable[T], spec: StudySpec) -> list[T]:
     """The measured trials that meet every limit, best first; of equal ones the earlier first."""
     feasible = [record for record in records if record.score is not None and not _excess(record)]
-    sign = -1 if direction(spec) == "maximize" else 1
-    return sorted(feasible, key=lambda record: (sign * _score(record), record.number))
+    objective = objective_of(spec)
+    return sorted(feasible, key=lambda record: (-objective.goodness(_score(record)), record.number))
 
 
 def best(records: Iterable[T], spec: StudySpec) -> T | None:
@@ -66,7 +68,7 @@ def gain(record: Scored, baseline: Scored | None, spec: StudySpec) -> float | No
     """
     if baseline is None or _excess(record) or why_no_gain(baseline, record, spec):
         return None
-    return ratio(spec, _score(record), _score(baseline))
+    return objective_of(spec).ratio(_score(record), _score(baseline))
 
 
 def why_no_gain(baseline: Scored, record: Scored | None, spec: StudySpec) -> str:
@@ -77,9 +79,11 @@ def why_no_gain(baseline: Scored, record: Scored | None, spec: StudySpec) -> str
     """
     if missed := missed_words(baseline, spec):
         return f"the baseline {missed}"
-    if record is not None and is_almost_none(spec.scenario, _score(baseline), _score(record)):
-        return f"the baseline {almost_none(spec, _score(baseline), _score(record))}"
-    return ""
+    if record is None:
+        return ""
+    reached, beside = _score(baseline), _score(record)
+    is_almost = is_almost_none(objective_of(spec), spec.scenario, reached, beside)
+    return f"the baseline {almost_none(spec, reached, beside)}" if is_almost else ""
 
 
 def almost_none(spec: StudySpec, rate: float, beside: float) -> str:
@@ -92,7 +96,9 @@ def missed_words(record: Scored, spec: StudySpec) -> str:
 
     Empty where it meets them all.
     """
-    missed = [f"{_limit(name, spec)} by {by:.1%}" for name, by in record.violations.items() if by > 0]
+    missed = [
+        f"{limit_words(spec.limits, name)} by {by:.1%}" for name, by in record.violations.items() if by > 0
+    ]
     return f"misses {' and '.join(missed)}" if missed else ""
 
 
@@ -126,13 +132,6 @@ def _nothing_measured(records: Sequence[TrialRecord], spec: StudySpec) -> NoPlan
         f"study {spec.name!r}: none of {format_count(len(records), 'trial')} succeeded{last}",
         remedy="see `autotune tune --dry-run` for what would be tried, and check the model and the engines",
     )
-
-
-def _limit(name: str, spec: StudySpec) -> str:
-    latency = spec.limits.latency
-    if name == "latency" and latency is not None:
-        return f"the limit of {format_latency(latency.max_s)} on p{latency.percentile:g} latency"
-    return f"the limit of {format_bytes(spec.limits.memory_bytes or 0)} on memory"
 
 
 def _excess(record: Scored) -> float:

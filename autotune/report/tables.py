@@ -178,7 +178,7 @@ def _gain(trial: TrialRecord, baseline: TrialRecord, dossier: Dossier) -> float 
     """Of a trial over a baseline, which both meet the limits; None where that cannot be said."""
     if not trial.score or not baseline.score or not is_feasible(trial):
         return None
-    if is_almost_none(dossier.plan.scenario, baseline.score, trial.score):
+    if is_almost_none(dossier.objective, dossier.plan.scenario, baseline.score, trial.score):
         return None
     return dossier.goodness(trial.score) / dossier.goodness(baseline.score)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from autotune.objectives.catalogue import objective_named
 from autotune.plan.claims import default_words, format_probability, more_sentence
 from autotune.plan.describe import format_estimate
 from autotune.plan.document import Plan
@@ -150,10 +151,7 @@ def _interval(plan: Plan) -> str:
 
 def _surpasses(plan: Plan) -> str:
     """What the gain is of."""
-    gain = _factor(plan.gain or 1.0)
-    if plan.objective == "throughput":
-        return f"serves {gain} times as much as the baseline"
-    return f"answers {gain} times as fast as the baseline ({_percentile(plan)} latency)"
+    return objective_named(plan.objective).surpasses(_factor(plan.gain or 1.0))
 
 
 def _factor(gain: float) -> str:
@@ -186,8 +184,4 @@ def _rounds(plan: Plan) -> str:
 
 def _value(plan: Plan, estimate: Estimate) -> str:
     value = format_estimate(plan.objective, estimate)
-    return value if plan.objective == "throughput" else f"{_percentile(plan)} {value}"
-
-
-def _percentile(plan: Plan) -> str:
-    return plan.objective.removeprefix("latency_")
+    return f"{objective_named(plan.objective).prefix} {value}".lstrip()

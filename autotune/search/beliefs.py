@@ -76,11 +76,13 @@ class Prior:
         expectations: of all that is prepared; what has knobs of its own may be missing.
         most_threads: of any configuration, without and with SMT siblings.
         noise: standard deviation of the logarithm of a measured goodness.
+        core_exponent: by which power of the cores that a layout takes its goodness falls, beside its speed.
     """
 
     expectations: Mapping[Prepared, Expectation]
     most_threads: Mapping[bool, int]
     noise: float = NOISE
+    core_exponent: float = 0.0
 
     def after(self, known: Mapping[Configuration, float], asked: Sequence[Configuration]) -> Beliefs:
         """Say what is believed of the asked configurations after these goodnesses, above 0, were measured."""
@@ -115,7 +117,8 @@ class Prior:
 
     def _mean(self, points: _Points) -> Array:
         by_pair = np.array([self.expected(pair).log_speed for pair in points.pairs])
-        by_layout = SHARE_EXPONENT * np.log(filled_shares(points.layouts, self.most_threads))
+        exponent = SHARE_EXPONENT - self.core_exponent
+        by_layout = exponent * np.log(filled_shares(points.layouts, self.most_threads))
         mean: Array = by_pair[points.pair] + by_layout[points.layout]
         return mean
 

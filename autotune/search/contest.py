@@ -60,7 +60,7 @@ MANY_ROUNDS = 200
 class Contest:
     """One confirmation under way; knows nothing of trials and processes.
 
-    Goodness is positive and larger is better: a throughput, or 1 / latency.
+    Goodness is positive and larger is better, as an objective says it.
     """
 
     def __init__(

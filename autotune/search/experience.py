@@ -11,18 +11,19 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from autotune.objectives.catalogue import objective_of
+from autotune.objectives.outcome import Outcome, Resources
 from autotune.search.contradiction import Earlier
 from autotune.search.posterior import LEAST_NOISE, Prior
-from autotune.search.score import goodness_of
+from autotune.search.score import outcome_of, resources_of
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 from autotune.statistics.linear import TAILS, ScalePrior
 from autotune.statistics.paired import t_quantile
-from autotune.statistics.quantiles import percentile_of
 from autotune.trial.correction import UNCORRECTED, Correction, Launch, learn, load_of
 from autotune.trial.covariates import COVARIATES, UNEXPLAINED, explanation, mean_explanation
-from autotune.trial.measurement import Measurement, TrialResult
-from autotune.trial.statistics import block_latencies_s, throughput_sps
+from autotune.trial.measurement import Block, Measurement, TrialResult
+from autotune.trial.statistics import block_latencies_s, block_throughput_sps, memory_bytes
 from autotune.trial.stopping import Rival, goodness_of_blocks
 
 RUN_BLOCKS = 2
@@ -56,22 +57,15 @@ class Experience:
         return self.learned.noise * math.sqrt(TAILS / (TAILS - 2))
 
     def score(self, configuration: Configuration, measurement: Measurement) -> float:
-        """The objective's value under usual conditions: samples per second, or seconds at its percentile.
+        """The objective's value under usual conditions, in its unit."""
+        return objective_of(self.spec).score(self._usually(configuration, measurement))
 
-        Throughput is the median over blocks, so that one that was hit by a spike does not decide.
-        """
-        spec, correction = self.spec, self.correction
-        load = load_of(configuration)
-        if spec.objective.kind == "throughput":
-            if measurement.scenario == "server":
-                return throughput_sps(measurement)
-            return statistics.median(self._goodness(configuration, measurement))
-        latencies = [
-            latency / correction.factor(block.conditions, load)
-            for block in measurement.blocks
-            for latency in block_latencies_s(block, measurement.scenario)
-        ]
-        return percentile_of(latencies, spec.objective.percentile)
+    def _usually(self, configuration: Configuration, measurement: Measurement) -> Outcome:
+        """What a measurement would have given under usual conditions."""
+        if measurement.scenario == "server":
+            return outcome_of(self.spec, measurement)
+        load, resources = load_of(configuration), resources_of(self.spec, measurement)
+        return UsualOutcome(measurement, self.correction, load, resources)
 
     def half_width(self, measurement: Measurement) -> float:
         """Half of the 95 % interval of a trial's score, as a share: what one launch can say."""
@@ -124,10 +118,54 @@ class Experience:
         return goodness_of_blocks(
             measurement.blocks,
             measurement.scenario,
-            self.spec.objective,
+            objective_of(self.spec),
             self.correction,
             load_of(configuration),
+            resources_of(self.spec, measurement),
         )
+
+
+@dataclass(frozen=True)
+class UsualOutcome:
+    """What a measurement would have given under usual conditions.
+
+    Attributes:
+        correction: what brings a block to them; load: threads at work.
+    """
+
+    measurement: Measurement
+    correction: Correction
+    load: int
+    resources: Resources
+
+    @property
+    def throughput_sps(self) -> float:
+        """Samples per second: the median over blocks, so that one that was hit by a spike does not decide."""
+        return statistics.median(
+            block_throughput_sps(block) * self._factor(block) for block in self.measurement.blocks
+        )
+
+    @property
+    def latencies_s(self) -> tuple[float, ...]:
+        """Every latency, as long as it would have been."""
+        return tuple(
+            latency / self._factor(block)
+            for block in self.measurement.blocks
+            for latency in block_latencies_s(block, self.measurement.scenario)
+        )
+
+    @property
+    def promised_s(self) -> None:
+        """Nothing: a rate that was sought is not corrected."""
+        return
+
+    @property
+    def memory_bytes(self) -> int:
+        """As it was: no conditions change it."""
+        return memory_bytes(self.measurement)
+
+    def _factor(self, block: Block) -> float:
+        return self.correction.factor(block.conditions, self.load)
 
 
 LAUNCH_SHARE = 0.7
@@ -188,14 +226,18 @@ def _launch(spec: StudySpec, configuration: Configuration, measurement: Measurem
     blocks = measurement.blocks
     return Launch(
         configuration,
-        tuple(goodness_of_blocks(blocks, measurement.scenario, spec.objective)),
+        tuple(
+            goodness_of_blocks(
+                blocks, measurement.scenario, objective_of(spec), resources=resources_of(spec, measurement)
+            )
+        ),
         tuple(explanation(block.conditions) if is_used else UNEXPLAINED for block in blocks),
     )
 
 
 def corrected_goodness(known: Experience, configuration: Configuration, measurement: Measurement) -> float:
     """What a measurement is worth under usual conditions, larger is better."""
-    return goodness_of(known.spec, known.score(configuration, measurement))
+    return objective_of(known.spec).goodness(known.score(configuration, measurement))
 
 
 def run_blocks(spec: StudySpec) -> int:

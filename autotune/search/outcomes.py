@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
+from autotune.objectives.objective import Objective
 from autotune.search.distributions import NAMES
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.trial.measurement import FailureKind
@@ -76,14 +77,10 @@ def outcomes(trials: Sequence[FrozenTrial]) -> Outcomes:
 
 
 def goodness_by_configuration(
-    trials: Sequence[FrozenTrial], *, is_maximized: bool
+    trials: Sequence[FrozenTrial], objective: Objective
 ) -> dict[Configuration, float | None]:
     """What each answered configuration was worth, larger is better; None of what failed or misses a limit."""
-    return {
-        configuration_of(trial): _goodness(trial, is_maximized=is_maximized)
-        for trial in trials
-        if _is_answer(trial)
-    }
+    return {configuration_of(trial): _goodness(trial, objective) for trial in trials if _is_answer(trial)}
 
 
 def finished(trials: Sequence[FrozenTrial]) -> list[Configuration]:
@@ -95,12 +92,12 @@ def finished(trials: Sequence[FrozenTrial]) -> list[Configuration]:
     ]
 
 
-def _goodness(trial: FrozenTrial, *, is_maximized: bool) -> float | None:
+def _goodness(trial: FrozenTrial, objective: Objective) -> float | None:
     if trial.state != TrialState.COMPLETE or trial.value is None:
         return None
     if any(missed > 0 for missed in trial.constraints.values()):
         return None
-    return trial.value if is_maximized else 1 / trial.value
+    return objective.goodness(trial.value)
 
 
 def configuration_of(trial: FrozenTrial) -> Configuration:

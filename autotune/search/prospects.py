@@ -221,9 +221,15 @@ def stated_prospects(
     configurations: Sequence[Configuration],
     expected: Mapping[Prepared, Expectation],
     defaults: Sequence[Configuration] = (),
+    core_exponent: float = 0.0,
 ) -> Prospects:
-    """What trials of these may gain and cost, where nothing is known of costs."""
-    return Prospects(Prior(expected, most_threads(configurations)), defaults=tuple(defaults))
+    """What trials of these may gain and cost, where nothing is known of costs.
+
+    Args:
+        core_exponent: of the objective.
+    """
+    prior = Prior(expected, most_threads(configurations), core_exponent=core_exponent)
+    return Prospects(prior, defaults=tuple(defaults))
 
 
 def _indexed(values: Sequence[Kind]) -> tuple[tuple[Kind, ...], npt.NDArray[np.intp]]:

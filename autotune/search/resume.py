@@ -9,11 +9,13 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from autotune.errors import ResumeError
+from autotune.spec.aim import PRICED
 from autotune.spec.study import StudySpec
 
-FREE = ("name", "model", "head", "digests", "unmasked", "budget")
+FREE = ("name", "model", "head", "digests", "unmasked", "budget", "price")
 """Parts of a study file that may change between runs: the name is the key, models and what of them is served
-are compared by the models' digests, and a budget bounds how much is measured and not what."""
+are compared by the models' digests, a budget bounds how much is measured and not what, and a price changes no
+measurement, but for what an objective makes of it: then it must stay."""
 
 
 _LISTED = 4
@@ -126,8 +128,14 @@ def _listed(values: Iterable[Any]) -> str:
 
 
 def _compared(document: Mapping[str, Any]) -> dict[str, Any]:
-    leaves = _leaves({key: value for key, value in document.items() if key not in FREE})
+    free = set(FREE) - ({"price"} if _is_priced(document) else set())
+    leaves = _leaves({key: value for key, value in document.items() if key not in free})
     return {path: value for path, value in leaves if not _is_file(path) and path not in WITHIN_OTHERS}
+
+
+def _is_priced(document: Mapping[str, Any]) -> bool:
+    aim = document.get("objective")
+    return isinstance(aim, Mapping) and aim.get("kind") in PRICED
 
 
 def _is_file(path: str) -> bool:

@@ -12,6 +12,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from autotune.objectives.objective import Objective
 from autotune.search.distributions import distributions
 from autotune.search.order import promising_order
 from autotune.search.outcomes import (
@@ -53,7 +54,7 @@ class LegalSampler(BaseSampler):
         space: SearchSpace,
         *,
         seed: int,
-        is_maximized: bool,
+        objective: Objective,
         second: SecondStage | None = None,
         prospects: Prospects | None = None,
     ) -> None:
@@ -61,16 +62,18 @@ class LegalSampler(BaseSampler):
 
         Args:
             seed: which of equally promising ones comes first.
-            is_maximized: whether a larger score is better.
+            objective: what scores are of.
             second: what comes after the first stage; None = nothing.
             prospects: what trials may gain and cost; None = as stated, where nothing was looked at.
         """
         self.distributions = distributions(space)
         self._baseline = space.baseline
         self._ordered = (*space.recipes, *promising_order(space.configurations, seed))
-        self._is_maximized = is_maximized
+        self._objective = objective
         self._second = second
-        self._prospects = prospects or stated_prospects(space.configurations, space.expected, space.defaults)
+        self._prospects = prospects or stated_prospects(
+            space.configurations, space.expected, space.defaults, objective.core_exponent
+        )
         self._there: frozenset[Prepared] = frozenset()
         self._left_s = math.inf
         self._answered: tuple[_Question, tuple[Configuration, ...]] | None = None
@@ -131,14 +134,14 @@ class LegalSampler(BaseSampler):
     def owes_default(self, trials: Sequence[FrozenTrial]) -> bool:
         """Whether a default that may be the best of them, and may be proposed, was not seen."""
         trials = self._as_known(trials)
-        goodness = goodness_by_configuration(trials, is_maximized=self._is_maximized)
+        goodness = goodness_by_configuration(trials, self._objective)
         return self._prospects.owes_default(self._candidates(outcomes(trials)), goodness)
 
     def unaffordable(self, trials: Sequence[FrozenTrial]) -> tuple[tuple[Prepared, float], ...]:
         """Name what is not proposed because it cannot be prepared in time, with the seconds it needs."""
         trials = self._as_known(trials)
         there, known = self._prepared(trials), outcomes(trials)
-        goodness = goodness_by_configuration(trials, is_maximized=self._is_maximized)
+        goodness = goodness_by_configuration(trials, self._objective)
         return self._prospects.unaffordable(self._candidates(known), there, self._left_s, goodness)
 
     def _as_known(self, trials: Sequence[FrozenTrial]) -> Sequence[FrozenTrial]:
@@ -149,7 +152,7 @@ class LegalSampler(BaseSampler):
         question: _Question = (
             self._prospects,
             self._candidates(known),
-            goodness_by_configuration(trials, is_maximized=self._is_maximized),
+            goodness_by_configuration(trials, self._objective),
             self._prepared(trials),
             self._left_s,
         )
@@ -179,7 +182,7 @@ class LegalSampler(BaseSampler):
     def _moves(
         self, second: SecondStage, trials: Sequence[FrozenTrial], known: Outcomes
     ) -> tuple[Configuration, ...]:
-        goodness = goodness_by_configuration(trials, is_maximized=second.is_maximized)
+        goodness = goodness_by_configuration(trials, self._objective)
         there = self._prepared(trials)
 
         def may_be_turned(one: Configuration) -> bool:

@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from autotune.search.knobs import KnobSpace
-from autotune.search.score import direction
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import NO_KNOBS, PREPARING, Knobs, format_knobs, legal_fault
 from autotune.spec.study import Budget, StudySpec
@@ -49,7 +48,6 @@ class SecondStage:
 
     Attributes:
         space: the knobs.
-        is_maximized: whether a larger score is better.
         tie: the indifference zone as a share: what helps less is left as it usually is.
         batch: sequences in a request; parts: whether it is split over the instances.
         first_trials: of the first stage, at most; None = no bound.
@@ -57,7 +55,6 @@ class SecondStage:
 
     space: KnobSpace
     tie: float
-    is_maximized: bool
     batch: int
     parts: bool = False
     first_trials: int | None = None
@@ -128,7 +125,6 @@ def second_stage(spec: StudySpec, space: KnobSpace) -> SecondStage | None:
     return SecondStage(
         space,
         tie=spec.confirm.tie,
-        is_maximized=direction(spec) == "maximize",
         batch=spec.problem.batch_size,
         parts=spec.scenario == "single_stream",
         first_trials=None if trials is None else max(1, round(trials * (1 - SHARE))),

@@ -16,11 +16,11 @@ from optuna.trial import Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from autotune.errors import StoreError, StudyError
+from autotune.objectives.catalogue import objective_of
 from autotune.search.outcomes import FAILURE, MAY_PASS, MODEL_WIDE, PAIR_WIDE, configuration_of
 from autotune.search.prospects import Prospects
 from autotune.search.resume import choice_differences
 from autotune.search.sampler import LegalSampler
-from autotune.search.score import direction
 from autotune.search.second_stage import second_stage
 from autotune.search.space import SearchSpace
 from autotune.spec.configuration import Configuration, Prepared
@@ -220,7 +220,7 @@ def open_search(
     sampler = LegalSampler(
         space,
         seed=spec.seed,
-        is_maximized=direction(spec) == "maximize",
+        objective=objective_of(spec),
         second=second_stage(spec, space.knobs),
         prospects=prospects,
     )
@@ -229,7 +229,7 @@ def open_search(
         sampler=sampler,
         pruner=NopPruner(),
         study_name=spec.name,
-        direction=direction(spec),
+        direction=objective_of(spec).direction,
         load_if_exists=True,
     )
     return SearchStudy(study, sampler)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from autotune.objectives.limits import bound_or_value, limits_exceeded
 from autotune.plan.histogram import histogram_values_s
-from autotune.search.score import bound_or_value, limits_exceeded
 from autotune.series.record import Figures, PointRecord
 from autotune.spec.study import LatencyLimit, Limits
 
@@ -14,7 +14,7 @@ from autotune.spec.study import LatencyLimit, Limits
 def missed_limits(point: PointRecord, figures: Sequence[Figures]) -> tuple[str, ...]:
     """Say which limits all runs of a point together do not show to be met, and by how much they are missed.
 
-    They are held to as in a study's confirmation; see `autotune.search.score.limits_missed`.
+    They are held to as in a study's confirmation; see `autotune.objectives.limits.missed`.
 
     Args:
         figures: of its runs, at least one.

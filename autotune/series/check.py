@@ -21,6 +21,8 @@ from autotune.units import parse_duration_s
 
 Figure = Literal["throughput", "median", "cost"]
 """Samples per second, the median latency in seconds, and what a million samples cost."""
+PRICED: frozenset[Figure] = frozenset(("cost",))
+"""Figures that take a price."""
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 .,:+_-]{0,62}[A-Za-z0-9]$|^[A-Za-z0-9]$"
 """Of points: without parentheses and strokes, which checks and tables are made of."""

@@ -13,9 +13,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from autotune.errors import StudyFileError
-from autotune.series.values import Claim, Layout, Point, Price, Series, Winners
+from autotune.series.values import Claim, Layout, Point, Series, Winners
 from autotune.spec.load import read_text, study_of
 from autotune.spec.part import FAULT, Part
+from autotune.spec.price import Price
 from autotune.spec.reading import Document, Written, read_document
 from autotune.spec.refusal import Place, Refusal, study_file_error
 from autotune.spec.study import StudySpec

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from autotune.series.check import Check, Figure
-from autotune.series.standing import Standings, inverse, why_no_ratio
+from autotune.series.standing import Standings, why_no_ratio
 from autotune.series.values import Claim, Winners
 from autotune.statistics.paired import CONFIDENCE, Interval
 
@@ -126,7 +126,7 @@ def _winner(names: Sequence[str], by: Figure, standings: Standings, confidence: 
 def _advantage(one: str, other: str, by: Figure, standings: Standings, confidence: float) -> Interval:
     """How many times as good one is as the other: as much, or as short, or as cheap."""
     ratio = standings.product(((one, 1), (other, -1)), by, confidence)
-    return ratio if by == "throughput" else inverse(ratio)
+    return standings.objective(by).interval(ratio)
 
 
 def _in_words(winner: _Winner) -> str:

@@ -127,7 +127,7 @@ def _legend(standings: Standings) -> Iterator[str]:
     if (price := standings.price) is not None:
         yield ""
         yield (
-            f"A core costs {price.per_core_hour:g} {price.currency} an hour; those that a point was given "
+            f"A core costs {price.of_core_hour:g} {price.currency} an hour; those that a point was given "
             "are paid for, busy or not."
         )
     if standings.left_out:

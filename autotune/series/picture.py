@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
+from autotune.objectives.cost import Cost
 from autotune.plan.make import range_of
 from autotune.report.figures.axes import clear_of_edges, scale_counts, scale_values
 from autotune.report.figures.picture import BLUE, HUES, MARKERS, Picture, drawing, new_figure
@@ -50,7 +51,7 @@ def _panels(standings: Standings) -> list[_Panel]:
         _Panel("median latency, ms (lower is better)", lambda one: one.median, _MILLISECONDS),
     ]
     if standings.price is not None:
-        label = f"{standings.price.currency} per million (lower is better)"
+        label = f"{Cost(standings.price.currency).unit} (lower is better)"
         shown.append(_Panel(label, lambda one: one.cost))
     return shown
 
@@ -168,7 +169,7 @@ def _description(points: Sequence[PointStanding], standings: Standings) -> str:
 def _told_cost(one: PointStanding, standings: Standings) -> str:
     if one.cost is None or standings.price is None:
         return ""
-    return f", {one.cost.estimate:.4g} {standings.price.currency} per million"
+    return f", {one.cost.estimate:.4g} {Cost(standings.price.currency).unit}"
 
 
 _CAPTION = "Whiskers are 95 % intervals over the rounds."

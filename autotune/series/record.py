@@ -20,10 +20,10 @@ from autotune.plan.histogram import latency_histogram
 from autotune.preflight import version_differences
 from autotune.rounds import Run
 from autotune.search.resume import mapping_differences, study_differences
-from autotune.search.score import served_within_s
 from autotune.statistics.quantiles import percentile_of
 from autotune.trial.failures import is_of_preparing
 from autotune.trial.measurement import Conditions, Failure, FailureKind, Measurement
+from autotune.trial.outcomes import TrialOutcome
 from autotune.trial.statistics import hit_rate, latencies_s, memory_bytes, throughput_sps
 
 SCHEMA: Final = "autotune.series/1"
@@ -230,7 +230,7 @@ def figures_of(measurement: Measurement) -> Figures:
         median_s=percentile_of(latencies, 50),
         requests=len(latencies),
         hit_rate=hit_rate([measurement]) or None,
-        served_within_s=served_within_s(measurement) if measurement.scenario == "server" else None,
+        served_within_s=TrialOutcome(measurement).promised_s,
         histogram=latency_histogram(latencies) or "",
         memory_bytes=memory_bytes(measurement),
         blocks=_nameless(block.conditions for block in measurement.blocks),

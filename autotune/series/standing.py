@@ -12,6 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from autotune.objectives.cost import Cost
+from autotune.objectives.latency import Latency
+from autotune.objectives.objective import Objective
+from autotune.objectives.outcome import Figures, Resources
+from autotune.objectives.throughput import THROUGHPUT
 from autotune.plan.evidence import LatencyPercentile
 from autotune.plan.histogram import histogram_values_s
 from autotune.plan.make import latency_percentiles
@@ -19,7 +24,7 @@ from autotune.search.score import is_almost_none
 from autotune.series.allowing import missed_limits
 from autotune.series.check import Figure
 from autotune.series.record import PointRecord, RunRecord, SeriesRecord, failure_of
-from autotune.series.values import Price
+from autotune.spec.price import Price
 from autotune.statistics.blocks import BlockDesign, Observed
 from autotune.statistics.paired import CONFIDENCE, Interval, mean_interval
 from autotune.trial.conditions import quietness
@@ -27,9 +32,6 @@ from autotune.trial.measurement import Conditions
 from autotune.units import format_throughput
 
 PERCENTILES = (50.0, 90.0, 99.0)
-
-MILLION = 1_000_000
-SECONDS_PER_HOUR = 3_600
 
 
 @dataclass(frozen=True)
@@ -157,18 +159,22 @@ class Standings:
 
     def _figure(self, run: RunRecord, figure: Figure) -> float:
         assert run.figures is not None
-        if figure == "median":
-            return run.figures.median_s
-        if figure == "throughput":
-            return run.figures.throughput_sps
         point = next(one for one in self.record.points if one.name == run.point)
-        return self._cost(point, run.figures.throughput_sps)
+        return self.objective(figure).score(
+            Figures(
+                run.figures.throughput_sps,
+                (run.figures.median_s,),
+                Resources(point.cores, self.price),
+            )
+        )
 
-    def _cost(self, point: PointRecord, throughput_sps: float) -> float:
-        """Of a million samples, while the point's cores are paid for."""
-        assert self.price is not None
-        per_s = self.price.per_core_hour * point.cores / SECONDS_PER_HOUR
-        return per_s * MILLION / throughput_sps
+    def objective(self, figure: Figure) -> Objective:
+        """What a figure of a point is the score of; a cost only where there is a price."""
+        return {"throughput": THROUGHPUT, "median": Latency(50), **self._priced}[figure]
+
+    @property
+    def _priced(self) -> dict[Figure, Objective]:
+        return {} if self.price is None else {"cost": Cost(self.price.currency)}
 
     def _standing(self, point: PointRecord) -> PointStanding:
         runs = self.record.of(point.name)
@@ -205,7 +211,7 @@ def why_no_ratio(points: Sequence[PointStanding]) -> str:
         return reason
     rates = {one.point.name: one.throughput.estimate for one in points if one.throughput is not None}
     least, most = min(rates, key=rates.__getitem__), max(rates.values())
-    if not is_almost_none(points[0].point.study.get("scenario", "offline"), rates[least], most):
+    if not is_almost_none(THROUGHPUT, points[0].point.study.get("scenario", "offline"), rates[least], most):
         return ""
     return f"{least} bears almost no rate: {format_throughput(rates[least])} beside {format_throughput(most)}"
 
@@ -224,13 +230,3 @@ def _unmeasured(point: PointRecord, runs: Sequence[RunRecord]) -> str:
 
 def _mean_of(values: Sequence[float]) -> float | None:
     return statistics.fmean(values) if values else None
-
-
-def inverse(interval: Interval) -> Interval:
-    """The interval of one over the value."""
-    return replace(
-        interval,
-        estimate=1 / interval.estimate,
-        low=1 / interval.high,
-        high=1 / interval.low if interval.low > 0 else float("inf"),
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from autotune.objectives.cost import Cost
 from autotune.plan.describe import format_percentile
 from autotune.plan.make import range_of
 from autotune.series.record import PointRecord
@@ -21,7 +22,7 @@ def columns(standings: Standings) -> tuple[str, ...]:
     always = ("point", "runs as", "requests", "median", "p99", "samples/s (95 %)", "x first (95 %)")
     if standings.price is None:
         return always
-    return (*always, f"{standings.price.currency} per million (95 %)")
+    return (*always, f"{Cost(standings.price.currency).unit} (95 %)")
 
 
 def rows(standings: Standings) -> list[tuple[str, ...]]:

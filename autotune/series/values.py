@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
-from autotune.series.check import NAME_PATTERN, Check, parse_check
+from autotune.series.check import NAME_PATTERN, PRICED, Check, parse_check
 from autotune.spec.configuration import Batching, Padding, Precision
 from autotune.spec.knobs import format_knobs, parse_knobs
 from autotune.spec.part import MAX_COUNT, Count, Part, as_tuple, refuse
+from autotune.spec.price import Price
 from autotune.spec.study import BackendName, SearchedPolicy
 
 MAX_POINTS = 100
@@ -156,15 +157,6 @@ class Claim(Part):
         return tuple(dict.fromkeys((*used, *listed)))
 
 
-class Price(Part):
-    """What a core costs while it is used."""
-
-    per_core_hour: Annotated[float, Field(gt=0)]
-    """In units of `currency`."""
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
-    """Its code of three letters."""
-
-
 Against = Literal["cores", "instances", "batch_size", "sequence_length"]
 """Numbers of a point that a picture can have on its axis."""
 
@@ -232,5 +224,5 @@ class Series(Part):
 def claim_needs_price(claim: Claim) -> bool:
     """Whether it speaks of what something costs."""
     check = claim.parsed()
-    of_check = check is not None and check.figure == "cost"
-    return of_check or (claim.winners_differ is not None and claim.winners_differ.by == "cost")
+    of_check = check is not None and check.figure in PRICED
+    return of_check or (claim.winners_differ is not None and claim.winners_differ.by in PRICED)

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from autotune.spec.aim import KINDS
 from autotune.spec.knob_search import knob_search_schema
 from autotune.spec.model_source import FORMS, PATTERNS
 from autotune.spec.models import MAX_SOURCE, MAX_VARIANTS
 from autotune.spec.named_file import KEYS, MAX_KEY
 from autotune.spec.part import MAX_CHOICES
+from autotune.spec.price import FORMS as PRICES
 from autotune.spec.study import StudySpec
 from autotune.units import DURATION_PATTERN, SIZE_PATTERN, format_duration
 
@@ -54,6 +56,7 @@ def study_schema() -> Schema:
         "head": _given(sections["head"]),
         "problem": _problem(sections["problem"]),
         "objective": _objective(sections["objective"]),
+        "price": _price(sections["price"]),
         "limits": _limits(sections["limits"]),
         "quality": _quality(sections["quality"]),
         "search": _search(sections["search"]),
@@ -174,9 +177,29 @@ def _objective(value: Schema) -> Schema:
         "anyOf": [{"type": "string", "pattern": PERCENTILE_PATTERN}, _object({"percentile": percentile})],
     }
     return {
-        "title": "throughput, latency (its p50), or a percentile of latency such as {latency: p99}",
+        "title": "throughput, latency (its p50), a percentile of latency such as {latency: p99}, or cost",
         "description": value["description"],
-        "anyOf": [{"enum": ["throughput", "latency"]}, _object({"latency": chosen})],
+        "anyOf": [{"enum": list(KINDS)}, _object({"latency": chosen})],
+    }
+
+
+def _price(value: Schema) -> Schema:
+    forms = ({"required": ["per_core_hour"], "not": _any_of("per_hour", "cores")}, {"required": ["per_hour"]})
+    stated = _given(value)
+    named = {
+        "per_core_hour": "an amount above 0",
+        "per_hour": "an amount above 0",
+        "currency": "a code of three capital letters, such as USD",
+    }
+    properties = _written(stated)
+    for name, what in named.items():
+        properties[name]["title"] = what
+    del properties["currency"]["default"]  # of a price that says something
+    return stated | {
+        "title": f"what cores cost: {PRICES}",
+        "properties": properties,
+        "oneOf": list(forms),
+        "dependentRequired": {"per_hour": ["cores"]},
     }
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from autotune.spec.aim import KINDS
 from autotune.spec.allowed import known_keys, not_allowed, unknown_key
 from autotune.spec.named_file import KEYS
 from autotune.spec.reading import Document
@@ -103,7 +104,7 @@ def _is_index(value: Any) -> bool:
 
 
 def _objective(expansion: Expansion, place: Place, value: Any) -> None:
-    if value in ("throughput", "latency"):
+    if value in KINDS:
         expansion.values["objective"] = {"kind": value}
     elif not isinstance(value, dict) or list(value) != ["latency"]:
         expansion.refuse(place)
@@ -125,6 +126,10 @@ def _percentile(expansion: Expansion, place: Place, value: Any) -> Any:
 
 def _percentile_number(text: str) -> float | None:
     return float(text[1:]) if re.fullmatch(PERCENTILE_PATTERN, text) else None
+
+
+def _price(expansion: Expansion, place: Place, value: Any) -> None:
+    expansion.values["price"] = _given(expansion, place, value)
 
 
 def _limits(expansion: Expansion, place: Place, value: Any) -> None:
@@ -258,6 +263,7 @@ def _budget(expansion: Expansion, place: Place, value: Any) -> None:
 _SECTIONS: dict[str, Callable[[Expansion, Place, Any], None]] = {
     "problem": _problem,
     "objective": _objective,
+    "price": _price,
     "limits": _limits,
     "quality": _quality,
     "search": _search,

@@ -19,6 +19,7 @@ from pydantic import (
 
 from autotune.errors import MachineError
 from autotune.machine.cpus import format_cpu_list, parse_cpu_list
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration, Precision, Scenario
 from autotune.spec.knob_search import KnobSearch
 from autotune.spec.model_source import ArrayKind, Head, max_tokens
@@ -34,6 +35,8 @@ from autotune.spec.part import (
     distinct,
     refuse,
 )
+from autotune.spec.price import FORMS as PRICES
+from autotune.spec.price import Price
 from autotune.spec.problem import Problem, shorter
 from autotune.spec.quality import Quality
 
@@ -64,14 +67,6 @@ SearchedBatching = Literal["arrival", "sorted", "tokens"]
 """`autotune.spec.configuration.PADDINGS` and `BATCHINGS` as types."""
 
 BackendName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$"), AfterValidator(_backend_name)]
-
-
-class Objective(Part):
-    """What is optimised: throughput up, or one percentile of latency down."""
-
-    kind: Literal["throughput", "latency"]
-    percentile: Percentile = 50.0
-    """Of latency; without meaning for throughput."""
 
 
 class LatencyLimit(Part):
@@ -175,8 +170,8 @@ class Budget(Part):
 
 
 def _usual_scenario(data: Mapping[str, Any]) -> Scenario:
-    objective = data.get("objective")
-    return "single_stream" if objective is not None and objective.kind == "latency" else "offline"
+    aim = data.get("objective")
+    return "offline" if aim is None else aim.usual_scenario
 
 
 class StudySpec(Part):
@@ -201,7 +196,11 @@ class StudySpec(Part):
     modules.json where there is one, else the mean over the tokens. Without this, a folder without
     modules.json is refused whose head is that of its pre-training, or that has weights which nothing uses."""
     problem: Problem
-    objective: Objective = Objective(kind="throughput")
+    objective: Aim = Aim(kind="throughput")
+    price: Annotated[Price | None, Field(validate_default=True)] = None
+    """What the machine's cores cost: `{per_core_hour: 0.1}`, or `{per_hour: 4.8, cores: 48}` of a whole
+    machine. With it, what a million samples cost is stated beside every figure of a plan; the objective
+    `cost` needs it."""
     scenario: Annotated[Scenario, Field(default_factory=_usual_scenario)]
     """`offline`: every instance works through its own requests. `single_stream`: one request at a time,
     split over the instances. `server`: requests arrive at random, whichever instance is free takes the next,
@@ -264,14 +263,22 @@ class StudySpec(Part):
     @field_validator("scenario")
     @classmethod
     def _a_server_seeks_throughput(cls, scenario: Scenario, info: ValidationInfo) -> Scenario:
-        objective = info.data.get("objective")
-        if scenario == "server" and objective is not None and objective.kind != "throughput":
-            percentile = f"p{objective.percentile:g}"
+        aim = info.data.get("objective")
+        if aim is not None and scenario not in aim.scenarios:
+            percentile = f"p{aim.percentile:g}"
             refuse(
                 f"server seeks the highest rate, not the lowest {percentile} latency: write `objective: "
                 f"throughput`, and the latency to keep to as `limits: {{latency: {{{percentile}: ...}}}}`"
             )
         return scenario
+
+    @field_validator("price")
+    @classmethod
+    def _a_cost_has_a_price(cls, price: Price | None, info: ValidationInfo) -> Price | None:
+        aim = info.data.get("objective")
+        if aim is not None and aim.is_priced and price is None:
+            refuse(f"missing: objective {aim.kind} needs to know what cores cost; write {PRICES}")
+        return price
 
     @field_validator("measure")
     @classmethod

@@ -115,7 +115,7 @@ class PlanSummary:
     """One line of `autotune plans`.
 
     Attributes:
-        score: the objective's value, in samples per second or seconds.
+        score: the objective's value, in its unit.
         gain: over the baseline, more than 1 is better; None where the baseline failed or misses a limit.
         default_ratio: over the best default, more than 1 is better; None where the plan does not know it, or
             no default meets the limits.

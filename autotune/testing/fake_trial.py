@@ -11,9 +11,11 @@ from typing import Any
 
 import psutil
 
+from autotune.objectives.objective import Objective
+from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.placement import Command
 from autotune.spec.configuration import Configuration, Precision, Scenario
-from autotune.spec.study import Measure, Objective
+from autotune.spec.study import Measure
 from autotune.testing.fake_backend import ARTIFACT_FILE
 from autotune.testing.fake_model import SCHEMA
 from autotune.trial.measurement import TrialResult
@@ -24,8 +26,6 @@ from autotune.trial.watch import Watch
 
 QUICK = Measure(warmup_s=2.0, block_s=0.1, blocks=2, max_blocks=2, trial_timeout_s=30.0)
 """Two short windows for requests of about 10 ms."""
-
-THROUGHPUT = Objective(kind="throughput")
 
 
 class FakeTrial:

@@ -14,12 +14,13 @@ from autotune.search.contest import MARGIN, Contest
 from autotune.search.experience import Experience, corrected_goodness, experience, run_blocks
 from autotune.search.score import goodness
 from autotune.search.verdict import Contender, Verdict
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
 from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval
 from autotune.testing.noise import Noise
-from autotune.testing.simulation import THROUGHPUT, SimulatedMachine
+from autotune.testing.simulation import SimulatedMachine
 from autotune.trial.measurement import Measurement
 from autotune.trial.stopping import Rival
 
@@ -27,7 +28,7 @@ SPEC = StudySpec(
     name="simulated",
     model="fake:simulated.json",
     problem=Problem(batch_size=1, sequence_length=1),
-    objective=THROUGHPUT,
+    objective=Aim(kind="throughput"),
     scenario="offline",
 )
 """What simulated studies are after, with the product's own defaults."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from autotune.objectives.throughput import THROUGHPUT
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import parse_knobs
 from autotune.spec.problem import Problem
-from autotune.spec.study import Measure, Objective
+from autotune.spec.study import Measure
 from autotune.testing.fake_model import FakeModel, request_seconds
 from autotune.testing.noise import Noise, NoiseSource
 from autotune.testing.observations import build_observation
@@ -24,9 +25,6 @@ REQUESTS = 4
 
 LAUNCH_S = 3.0
 """From a launch to its first block: an engine's import, load and warm-up."""
-
-THROUGHPUT = Objective(kind="throughput")
-"""What simulated machines are measured for."""
 
 
 def simulated_measurement(model: FakeModel, configuration: Configuration, problem: Problem) -> Measurement:

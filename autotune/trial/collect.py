@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from autotune.trial.conditions import hard_fact, what_disturbed
 from autotune.trial.failures import InstanceError
 from autotune.trial.measurement import Block, Conditions, DroppedBlock, FailureKind, StopReason
-from autotune.trial.statistics import block_score, block_seconds
+from autotune.trial.statistics import block_seconds
 from autotune.trial.stopping import Rule
 
 DROPS_PER_BLOCK = 2
@@ -112,7 +112,7 @@ class _Collecting:
         return hard_fact(block.conditions)
 
     def _dropped(self, block: Block, conditions: Conditions, reason: str) -> DroppedBlock:
-        return DroppedBlock(conditions, block_score(block, self.rule.scenario, self.rule.objective), reason)
+        return DroppedBlock(conditions, self.rule.score(block), reason)
 
     def _lost(self) -> int:
         return len(self.dropped) + len(self.aside)

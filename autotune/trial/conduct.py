@@ -25,7 +25,8 @@ from typing import Any
 
 from autotune.errors import AutotuneError, PlanError
 from autotune.machine.cpus import format_cpu_list
-from autotune.spec.study import LatencyLimit, Objective
+from autotune.objectives.throughput import THROUGHPUT
+from autotune.spec.study import LatencyLimit
 from autotune.statistics.quantiles import percentile_of
 from autotune.trial.asked import Asked, asked_from_json
 from autotune.trial.conductor import Channel, Exchange, Schedule, conduct
@@ -34,7 +35,6 @@ from autotune.trial.load import load_generator, site_beside
 from autotune.trial.measurement import Measurement, Observation, RateStep
 from autotune.trial.messages import Stop
 from autotune.trial.rate_search import Demand
-from autotune.trial.rates import kept_step
 from autotune.trial.server import conduct_server
 from autotune.trial.statistics import (
     block_seconds,
@@ -43,6 +43,7 @@ from autotune.trial.statistics import (
     latencies_s,
     throughput_sps,
 )
+from autotune.trial.steps import kept_step
 from autotune.trial.stopping import Rule
 
 START_S = 600.0
@@ -137,7 +138,7 @@ def _serve(folder: Path, asked: Asked, seconds: float) -> Measurement:
 
 
 def _schedule(asked: Asked, seconds: float) -> Schedule:
-    rule = Rule(asked.scenario, Objective(kind="throughput"), blocks=1, max_blocks=1)
+    rule = Rule(asked.scenario, THROUGHPUT, blocks=1, max_blocks=1)
     return Schedule(seconds, rule, time.monotonic() + START_S + STRETCH * seconds)
 
 

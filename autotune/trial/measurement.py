@@ -251,6 +251,8 @@ class Measurement:
         wall_s: from the launch to the end of the last worker.
         measuring_s: the part of it inside measuring windows; warmup_s: the part inside warm-up.
         rates: `server`: the arrival rates that were tried, in order; generator: who sent the requests.
+        cores: physical ones on which the instances might run, so that they were taken from everybody else;
+            None where nobody counted them, as in older measurements.
     """
 
     scenario: Scenario
@@ -264,6 +266,7 @@ class Measurement:
     stopped: StopReason = "planned"
     rates: tuple[RateStep, ...] = ()
     generator: Generator | None = None
+    cores: int | None = None
 
 
 TrialResult = Measurement | Failure

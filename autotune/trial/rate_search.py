@@ -25,7 +25,8 @@ from autotune.trial.conductor import MAX_REQUESTS_PER_BLOCK, Schedule
 from autotune.trial.failures import InstanceError
 from autotune.trial.load import Load, tolerated_delay_s
 from autotune.trial.measurement import Conditions, DroppedBlock, FailureKind, RateStep, StopReason
-from autotune.trial.rates import STRETCHES, JudgedRun, Span, is_judgeable, judge, needed_requests
+from autotune.trial.rates import STRETCHES, JudgedRun, Span, is_judgeable, judge
+from autotune.trial.steps import needed_requests
 from autotune.units import format_latency
 
 RESOLUTION = 0.03
@@ -226,7 +227,9 @@ class _Search:
         if rival is None:
             return False
         highest_sps = run.load.samples_per_request[0] * max(run.step.rate_per_s, run.expected_per_s or 0.0)
-        return BEATEN * highest_sps < statistics.fmean(rival.goodness)
+        rule = self.schedule.rule
+        highest = rule.objective.goodness(rule.score_at(highest_sps))
+        return BEATEN * highest < statistics.fmean(rival.goodness)
 
     def _wanted_s(self, rate_per_s: float, requests: int) -> float:
         """How long a run should be: for so many requests, and for the plan; but not for too many."""
@@ -294,7 +297,8 @@ class _Search:
         if run.conditions is None or not reason or self.schedule.rule.treatment == "keep":
             return True
         samples_per_s = run.load.samples_per_request[0] * run.step.rate_per_s
-        self.dropped.append(DroppedBlock(run.conditions, samples_per_s, reason))
+        score = self.schedule.rule.score_at(samples_per_s)
+        self.dropped.append(DroppedBlock(run.conditions, score, reason))
         if len(self.dropped) > MAX_SPOILED:
             conditions = [one.conditions for one in self.dropped]
             why = f"{len(self.dropped)} runs were disturbed: {what_disturbed(conditions)}"

@@ -9,9 +9,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from autotune.machine.counters import oom_kills
+from autotune.objectives.objective import Objective
+from autotune.objectives.outcome import UNKNOWN, Resources
 from autotune.placement.placement import Command
 from autotune.spec.configuration import Configuration, Scenario
-from autotune.spec.study import Measure, Objective
+from autotune.spec.study import Measure
 from autotune.trial.asked import Asked, ask
 from autotune.trial.conductor import Drain, Exchange, Schedule, conduct
 from autotune.trial.correction import UNCORRECTED, Correction, load_of
@@ -45,6 +47,7 @@ def run_trial(
     max_measuring_s: float | None = None,
     demand: Demand | None = None,
     correction: Correction = UNCORRECTED,
+    resources: Resources = UNKNOWN,
 ) -> TrialResult:
     """Start the instances, measure them over common windows, and end them.
 
@@ -65,6 +68,7 @@ def run_trial(
             long as it takes.
         demand: what the scenario `server` asks, which needs it; others take no notice.
         correction: what the study has learned of how conditions move values.
+        resources: what the instances take, by which they are judged too.
 
     Raises:
         ValueError: the scenario is `server` and there is no demand.
@@ -83,6 +87,7 @@ def run_trial(
         treatment=measure.disturbed,
         correction=correction,
         load=load_of(configuration),
+        resources=resources,
     )
     schedule = Schedule(measure.block_s, rule, started_s + measure.trial_timeout_s)
     kills, own = oom_kills(), frozenset(os.sched_getaffinity(0))
@@ -105,7 +110,7 @@ def run_trial(
                 return replace(failure, may_pass=lost and failure.kind in _OF_LOST_CPUS)
     except InstanceError as error:  # a worker that could not even be started
         return _failure(error.kind, error.reason, error.instance, len(commands))
-    return replace(measurement, wall_s=time.monotonic() - started_s)
+    return replace(measurement, wall_s=time.monotonic() - started_s, cores=resources.cores)
 
 
 def _observed(

@@ -6,8 +6,6 @@ import statistics
 from collections.abc import Iterable
 
 from autotune.spec.configuration import Scenario
-from autotune.spec.study import Objective
-from autotune.statistics.quantiles import percentile_of
 from autotune.trial.measurement import Block, InstanceBlock, Measurement
 
 
@@ -72,13 +70,6 @@ def latency_count(block: Block, scenario: Scenario) -> int:
     """How many latencies a block gives: one a request, or one a split query."""
     counts = [len(instance.ends_s) for instance in block.instances]
     return min(counts) if scenario == "single_stream" else sum(counts) + len(block.waiting_s)
-
-
-def block_score(block: Block, scenario: Scenario, objective: Objective) -> float:
-    """The objective's value in one block: samples per second, or seconds at the objective's percentile."""
-    if objective.kind == "throughput":
-        return block_throughput_sps(block)
-    return percentile_of(block_latencies_s(block, scenario), objective.percentile)
 
 
 def block_seconds(block: Block) -> float:

@@ -6,14 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autotune.objectives.objective import Objective
+from autotune.objectives.outcome import UNKNOWN, Figures, Resources
 from autotune.spec.configuration import Scenario
-from autotune.spec.study import Objective, Treatment
+from autotune.spec.study import Treatment
 from autotune.statistics.quantiles import supports
 from autotune.statistics.sequential import is_worse, needed_count
 from autotune.trial.correction import UNCORRECTED, Correction
 from autotune.trial.covariates import explanation
 from autotune.trial.measurement import Block, StopReason
-from autotune.trial.statistics import block_score, latency_count
+from autotune.trial.outcomes import BlockOutcome
+from autotune.trial.statistics import latency_count
 
 MAX_STRETCH = 10
 """Measuring for the sake of a percentile ends after so many times `blocks`."""
@@ -47,6 +50,7 @@ class Rule:
         treatment: what becomes of blocks that the host disturbed, as `Measure.disturbed` says.
         correction: brings blocks to usual conditions, as far as the study has learned that they matter.
         load: threads at work, as `autotune.trial.correction.load_of` says.
+        resources: what the trial takes, as far as that is known.
     """
 
     scenario: Scenario
@@ -59,6 +63,15 @@ class Rule:
     treatment: Treatment = "correct"
     correction: Correction = UNCORRECTED
     load: int = 0
+    resources: Resources = UNKNOWN
+
+    def score(self, block: Block) -> float:
+        """The objective's value in one block."""
+        return self.objective.score(BlockOutcome(block, self.scenario, self.resources))
+
+    def score_at(self, samples_per_s: float) -> float:
+        """The objective's value of a bare rate."""
+        return self.objective.score(Figures(samples_per_s, resources=self.resources))
 
     def verdict(self, blocks: Sequence[Block]) -> StopReason | None:
         """Why these undisturbed blocks are enough; None = they are not. To be asked after every block."""
@@ -101,7 +114,9 @@ class Rule:
 
     def _goodness(self, blocks: Sequence[Block]) -> list[float]:
         """What each block is worth, larger is better, under usual conditions where that is asked."""
-        return goodness_of_blocks(blocks, self.scenario, self.objective, self._applied, self.load)
+        return goodness_of_blocks(
+            blocks, self.scenario, self.objective, self._applied, self.load, self.resources
+        )
 
     @property
     def _applied(self) -> Correction:
@@ -114,14 +129,17 @@ def goodness_of_blocks(
     objective: Objective,
     correction: Correction = UNCORRECTED,
     load: int = 0,
+    resources: Resources = UNKNOWN,
 ) -> list[float]:
-    """What each block is worth, larger is better: its throughput, or one over its latency.
+    """What each block is worth to the objective, larger is better.
 
     Args:
         correction: brings them to usual conditions.
         load: threads at work.
+        resources: what the configuration takes.
     """
-    scores = (block_score(block, scenario, objective) for block in blocks)
-    values = scores if objective.kind == "throughput" else (1 / score for score in scores)
-    factors = (correction.factor(block.conditions, load) for block in blocks)
-    return [value * factor for value, factor in zip(values, factors, strict=True)]
+    return [
+        objective.goodness_of(BlockOutcome(block, scenario, resources))
+        * correction.factor(block.conditions, load)
+        for block in blocks
+    ]

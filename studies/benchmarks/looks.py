@@ -36,11 +36,12 @@ from autotune.model.cache import ArtifactCache
 from autotune.model.looked import Look, Refused
 from autotune.model.manifest import read_manifest
 from autotune.model.sources import ResolvedModel, resolve_model
+from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
-from autotune.spec.study import Measure, Objective
+from autotune.spec.study import Measure
 from autotune.trial.measurement import Failure
 from autotune.trial.run import run_trial
 from autotune.trial.statistics import throughput_sps
@@ -157,7 +158,7 @@ def request_s(
         configuration=configuration,
         scenario="offline",
         measure=Measure(block_s=seconds, blocks=1, max_blocks=1),
-        objective=Objective(kind="throughput"),
+        objective=THROUGHPUT,
         percentile=None,
     )
     if isinstance(result, Failure):

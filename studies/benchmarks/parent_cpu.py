@@ -22,12 +22,13 @@ from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
 from autotune.model.cache import ArtifactCache
 from autotune.model.sources import resolve_model
+from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
-from autotune.spec.study import Measure, Objective
+from autotune.spec.study import Measure
 from autotune.trial.measurement import Measurement
 from autotune.trial.run import run_trial
 from autotune.trial.watch import Watch
@@ -97,7 +98,7 @@ def run(commands: Sequence[Command], configuration: Configuration, seconds: floa
         configuration=configuration,
         scenario="offline",
         measure=measure,
-        objective=Objective(kind="throughput"),
+        objective=THROUGHPUT,
         percentile=None,
         watch=Watch(),
     )

@@ -31,11 +31,12 @@ from autotune.machine.read import read_machine
 from autotune.model.artifact import Artifact
 from autotune.model.cache import ArtifactCache
 from autotune.model.sources import resolve_model
+from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
-from autotune.spec.study import Measure, Objective
+from autotune.spec.study import Measure
 from autotune.statistics.paired import mean_interval, paired_ratio
 from autotune.trial.measurement import Conditions, Failure
 from autotune.trial.run import run_trial
@@ -43,7 +44,6 @@ from autotune.trial.stopping import goodness_of_blocks
 from autotune.trial.watch import Observer, Watch
 
 LOOP = Path(__file__).resolve().parents[2] / "tests" / "trial" / "plain_onnxruntime_loop.py"
-THROUGHPUT = Objective(kind="throughput")
 
 REST_S = 0.1
 """Between one's block and the other's: ONNX Runtime's threads spin for a while after their last request."""

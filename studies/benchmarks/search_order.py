@@ -54,12 +54,13 @@ from autotune.search.prospects import Prospects
 from autotune.search.recipes import leading_choices
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, open_search
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration, Precision, Prepared
 from autotune.spec.problem import Problem
 from autotune.spec.study import Budget, StudySpec
 from autotune.testing.fake_model import FakeModel
 from autotune.testing.machines import build_machine
-from autotune.testing.simulation import THROUGHPUT, simulated_measurement
+from autotune.testing.simulation import simulated_measurement
 
 TABLES: Mapping[str, Any] = yaml.safe_load(
     (Path(__file__).parent / "cpu_kinds.yaml").read_text(encoding="utf-8")
@@ -161,7 +162,7 @@ def space_of(kind: str, cores: int) -> tuple[StudySpec, SearchSpace, tuple[Confi
         model="random:distilbert-base",
         scenario="offline",
         problem=Problem(batch_size=8, sequence_length=128),
-        objective=THROUGHPUT,
+        objective=Aim(kind="throughput"),
         budget=Budget(trials=None, minutes=None),
     )
     engines = {name: tuple(speeds) for name, speeds in KINDS[kind]["speeds"].items()}

@@ -15,6 +15,7 @@ from autotune.backends.registry import get_backend
 from autotune.machine.read import read_machine
 from autotune.model.cache import ArtifactCache
 from autotune.model.sources import resolve_model
+from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.placement.preloads import find_preload
@@ -22,7 +23,7 @@ from autotune.search.knobs import knob_statuses
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.knobs import parse_knobs
 from autotune.spec.problem import Problem
-from autotune.spec.study import Measure, Objective
+from autotune.spec.study import Measure
 from autotune.trial.knobs import knob_differences
 from autotune.trial.measurement import Measurement
 from autotune.trial.run import run_trial
@@ -80,7 +81,7 @@ def seen(
         configuration=configuration,
         scenario="offline",
         measure=MEASURE,
-        objective=Objective(kind="throughput"),
+        objective=THROUGHPUT,
         percentile=None,
     )
     assert isinstance(result, Measurement), result

@@ -21,12 +21,13 @@ from autotune.machine.cpus import format_cpu_list
 from autotune.machine.read import read_machine
 from autotune.model.artifact import Artifact
 from autotune.model.sources import resolve_model
+from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
-from autotune.spec.study import Measure, Objective
+from autotune.spec.study import Measure
 from autotune.testing.plans import build_plan
 from autotune.trial.measurement import Measurement
 from autotune.trial.run import run_trial
@@ -136,7 +137,7 @@ def test_its_processes_are_placed_as_the_trials_were(launch: Launch) -> None:
         configuration=launch.configuration,
         scenario="offline",
         measure=measure,
-        objective=Objective(kind="throughput"),
+        objective=THROUGHPUT,
         percentile=None,
     )
     assert isinstance(trial, Measurement), trial

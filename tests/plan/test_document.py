@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from autotune.errors import PlanError
 from autotune.model.assessment import Assessment
+from autotune.objectives.latency import Latency
 from autotune.placement.placement import Command
 from autotune.plan.describe import describe
 from autotune.plan.document import SCHEMA, Plan, format_plan, parse_plan, plan_values
-from autotune.plan.make import objective_name
-from autotune.spec.study import Objective
 from autotune.testing.plans import build_commands, build_plan
 
 ASSETS = sorted((Path(__file__).parent / "assets").glob("plan-*.json"))
@@ -144,7 +143,7 @@ def test_the_study_and_the_model_may_hold_more_than_is_read_here() -> None:
 
 @pytest.mark.parametrize("percentile", [1.0, 50.0, 99.0, 99.9, 99.99, 12.345678])
 def test_every_objective_of_a_study_has_a_name_here(percentile: float) -> None:
-    name = objective_name(Objective(kind="latency", percentile=percentile))
+    name = Latency(percentile).name
     assert parse_plan(format_plan(build_plan(objective=name))).objective == name
 
 

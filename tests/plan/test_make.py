@@ -11,14 +11,16 @@ from autotune.model.assessment import EXEMPT, Assessment, LabelledScore
 from autotune.model.sources import ResolvedModel
 from autotune.model.stream import StreamDescription
 from autotune.placement.placement import Command
-from autotune.plan.describe import describe
+from autotune.plan.describe import describe, evidence_rows
 from autotune.plan.document import Plan, format_plan, parse_plan
 from autotune.plan.evidence import Confirmation
 from autotune.plan.histogram import histogram_percentiles_s
 from autotune.plan.make import Measured, estimate_from, make_plan
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration, Precision
+from autotune.spec.price import Price
 from autotune.spec.problem import Problem
-from autotune.spec.study import LatencyLimit, Limits, Objective, StudySpec
+from autotune.spec.study import LatencyLimit, Limits, StudySpec
 from autotune.statistics.paired import Interval
 from autotune.testing.plans import build_commands, build_measurement
 from autotune.trial.measurement import Measurement, RateStep
@@ -92,7 +94,7 @@ def test_the_gain_in_throughput_is_the_plans_over_the_baselines() -> None:
 
 
 def test_the_gain_in_latency_is_the_baselines_over_the_plans() -> None:
-    plan = make(spec=spec(objective=Objective(kind="latency", percentile=99.9)))
+    plan = make(spec=spec(objective=Aim(kind="latency", percentile=99.9)))
     assert plan.objective == "latency_p99.9"
     assert plan.estimate.objective_value == pytest.approx(0.1)
     assert plan.gain == pytest.approx(2.0)
@@ -191,7 +193,7 @@ def test_percentiles_are_given_where_the_requests_support_them(requests: int, su
 
 
 def test_the_percentiles_that_a_study_asks_for_are_stated_too() -> None:
-    asked = spec(objective=Objective(kind="latency", percentile=75))
+    asked = spec(objective=Aim(kind="latency", percentile=75))
     estimate = estimate_from(measured(build_measurement(requests=50)), asked)
     assert [one.percentile for one in estimate.latencies] == [50, 75, 90, 95, 99]
 
@@ -279,3 +281,24 @@ def test_a_server_has_a_bound_of_the_limited_percentile_alone() -> None:
     estimate = estimate_from(measured(served(0.08), served(0.04), served(0.06)), limited)
     assert {one.percentile: one.upper_s for one in estimate.latencies if one.upper_s} == {95.0: 0.06}
     assert [one.value_s for one in estimate.latencies] == pytest.approx([0.01] * 4)
+
+
+def test_a_price_adds_what_a_million_samples_cost_on_the_cores_that_were_taken() -> None:
+    """160 samples/s on two cores of 0.09 EUR an hour each: 6,250 s of 0.18 EUR an hour."""
+    run = replace(build_measurement(instances=2, request_s=0.1), cores=2)
+    plan = make(spec=spec(price=Price(per_core_hour=0.09, currency="EUR")), winner=measured(run))
+    charge = plan.estimate.charge
+    assert charge is not None
+    assert (charge.currency, charge.cores) == ("EUR", 2)
+    assert charge.per_million == pytest.approx(0.18 / 3600 * 1e6 / 160)
+    assert plan.baseline is not None
+    assert plan.baseline.charge is None, "nobody counted its cores, as in older trials"
+    assert parse_plan(format_plan(plan)) == plan
+    rows = {name: cells for name, *cells in evidence_rows(plan)}
+    assert rows["cost"] == ["0.313 EUR per million, 2 cores", "unknown"]
+
+
+def test_without_a_price_nothing_is_said_of_money() -> None:
+    plan = make(winner=measured(replace(build_measurement(), cores=2)))
+    assert plan.estimate.charge is None
+    assert "cost" not in [name for name, *_ in evidence_rows(plan)]

@@ -17,9 +17,10 @@ from autotune.report.ranking import (
 )
 from autotune.report.scores import format_score
 from autotune.report.top import top_table
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
-from autotune.spec.study import LatencyLimit, Limits, Objective, StudySpec
+from autotune.spec.study import LatencyLimit, Limits, StudySpec
 from autotune.store.records import TrialRecord, TrialSummary
 from autotune.trial.measurement import Failure, FailureKind
 
@@ -27,12 +28,12 @@ THROUGHPUT = StudySpec(
     name="s",
     model="fake:m.json",
     problem=Problem(batch_size=8, sequence_length=128),
-    objective=Objective(kind="throughput"),
+    objective=Aim(kind="throughput"),
     scenario="offline",
     limits=Limits(latency=LatencyLimit(percentile=99.0, max_s=0.02), memory_bytes=2**30),
 )
 SERVER = THROUGHPUT.model_copy(update={"scenario": "server"})
-LATENCY = THROUGHPUT.model_copy(update={"objective": Objective(kind="latency", percentile=95.0)})
+LATENCY = THROUGHPUT.model_copy(update={"objective": Aim(kind="latency", percentile=95.0)})
 
 
 def a_trial(

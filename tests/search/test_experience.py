@@ -16,8 +16,9 @@ from autotune.search.experience import (
     run_blocks,
 )
 from autotune.search.posterior import LEAST_NOISE
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration
-from autotune.spec.study import Measure, Objective, StudySpec
+from autotune.spec.study import Measure, StudySpec
 from autotune.testing.simulated_study import SPEC
 from autotune.trial.correction import Correction
 from autotune.trial.measurement import Block, Conditions, InstanceBlock, Measurement
@@ -51,7 +52,7 @@ def test_a_score_is_the_median_of_what_blocks_would_have_been() -> None:
 
 
 def test_a_latency_is_shorter_under_usual_conditions() -> None:
-    latency = spec(objective=Objective(kind="latency", percentile=50), scenario="single_stream")
+    latency = spec(objective=Aim(kind="latency", percentile=50), scenario="single_stream")
     known = Experience(latency, LEARNED)
     assert known.score(TWO, SLOW) == pytest.approx(0.01, rel=0.03)
     assert corrected_goodness(known, TWO, SLOW) == pytest.approx(100.0, rel=0.03)

@@ -172,3 +172,17 @@ def test_beliefs_come_to_what_was_measured_and_are_least_sure_far_from_it() -> N
         for mean, value in zip(beliefs.mean[:3], known.values(), strict=True)
     ), "the level of all, 1.4 times what was expected, is learned"
     assert beliefs.spread[3] > max(beliefs.spread[:3])
+
+
+def test_where_cores_count_small_layouts_come_first_among_what_is_not_known() -> None:
+    """Half of the cores are expected to serve more than half as much, which is cheaper."""
+    candidates = engine("fast")
+    expected = prospects().prior
+    for_speed = prospects().ranked(candidates, {})
+    for_money = prospects(prior=replace(expected, core_exponent=1.0)).ranked(candidates, {})
+    assert taken(for_speed[0]) == max(map(taken, candidates))
+    assert taken(for_money[0]) == min(map(taken, candidates))
+
+
+def taken(configuration: Configuration) -> int:
+    return configuration.instances * configuration.threads_per_instance

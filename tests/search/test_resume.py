@@ -33,6 +33,11 @@ def test_what_it_knew_is_compared() -> None:
     assert "problem.sequence_length: 128 -> None" in study_differences(older(), document(**other))
 
 
+def test_a_price_may_be_stated_later() -> None:
+    old = {name: value for name, value in document().items() if name != "price"}
+    assert study_differences(old, document(price={"per_core_hour": 0.1})) == []
+
+
 def test_files_are_compared_by_their_digests_alone() -> None:
     def texts(name: str, digest: str) -> dict[str, Any]:
         stored = document(problem={"batch_size": 8, "texts": name})
@@ -44,3 +49,11 @@ def test_files_are_compared_by_their_digests_alone() -> None:
     stated["problem"]["texts"] = {"path": "b.jsonl", "key": "body.text"}
     assert study_differences(texts("a.txt", "00"), stated) == [], "the digest has what the key does"
     assert study_differences(texts("a.txt", "00"), texts("a.txt", "11")) == ["problem.texts_digest: 00 -> 11"]
+
+
+def test_the_price_of_a_study_for_cost_stays() -> None:
+    old = document(objective="cost", price={"per_core_hour": 0.1})
+    new = document(objective="cost", price={"per_core_hour": 0.2})
+    assert study_differences(old, old) == []
+    assert study_differences(old, new) == ["price.per_core_hour: 0.1 -> 0.2"]
+    assert study_differences(document(), new) != []

@@ -18,9 +18,10 @@ from autotune.search.prospects import Prospects, stated_prospects
 from autotune.search.score import score
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration, Precision, Prepared
 from autotune.spec.problem import Problem
-from autotune.spec.study import Budget, Objective, Search, StudySpec
+from autotune.spec.study import Budget, Search, StudySpec
 from autotune.testing.fake_model import FakeModel
 from autotune.testing.machines import build_machine
 from autotune.testing.simulation import simulated_measurement
@@ -46,7 +47,7 @@ def a_spec(*, seed: int = 0, trials: int | None = None, search: Search | None = 
         name="s",
         model="fake:m.json",
         problem=Problem(batch_size=8, sequence_length=128),
-        objective=Objective(kind="throughput"),
+        objective=Aim(kind="throughput"),
         scenario="offline",
         search=search or Search(),
         budget=Budget(trials=trials, minutes=None),

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from autotune.search.score import demand, goodness, limits_missed, score, violations
+from autotune.spec.aim import Aim
 from autotune.spec.problem import Problem
-from autotune.spec.study import LatencyLimit, Limits, Objective, StudySpec
+from autotune.spec.study import LatencyLimit, Limits, StudySpec
 from autotune.testing.plans import build_measurement
 from autotune.trial.measurement import Block, Measurement, RateStep
 from autotune.trial.rate_search import Demand
@@ -74,7 +75,7 @@ def test_only_a_server_has_a_demand_and_each_launch_its_own_arrivals() -> None:
 
 
 def test_other_scenarios_are_judged_by_their_latencies() -> None:
-    offline = spec(scenario="offline", objective=Objective(kind="throughput"))
+    offline = spec(scenario="offline", objective=Aim(kind="throughput"))
     assert violations(offline, build_measurement(request_s=0.2))["latency"] == pytest.approx(1.0)
 
 

@@ -14,10 +14,11 @@ from autotune.search.score import score
 from autotune.search.second_stage import LEADERS, SecondStage, leaders, second_stage
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration, Precision, Prepared
 from autotune.spec.knobs import parse_knobs
 from autotune.spec.problem import Problem
-from autotune.spec.study import Budget, Objective, Search, StudySpec
+from autotune.spec.study import Budget, Search, StudySpec
 from autotune.testing.fake_model import FakeModel
 from autotune.testing.machines import build_machine
 from autotune.testing.simulation import simulated_measurement
@@ -37,7 +38,7 @@ SPACE = KnobSpace(
         ("beta", "fp32"): {"spinning": ("on", "off")},
     }
 )
-STAGE = SecondStage(SPACE, tie=0.02, is_maximized=True, batch=8)
+STAGE = SecondStage(SPACE, tie=0.02, batch=8)
 
 Goodness = Callable[[Configuration], float | None]
 
@@ -150,7 +151,7 @@ def a_spec(trials: int | None, knobs: object = "auto", minutes: float | None = N
         name="a-study",
         model="fake:m.json",
         problem=Problem(batch_size=8, sequence_length=128),
-        objective=Objective(kind="throughput"),
+        objective=Aim(kind="throughput"),
         scenario="offline",
         search=Search.model_validate({"knobs": knobs, "threads": (2, 3, 4)}),  # more than one, to wait
         budget=Budget(trials=trials, minutes=minutes),

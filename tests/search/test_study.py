@@ -11,15 +11,17 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from autotune.errors import ResumeError
+from autotune.objectives.catalogue import objective_of
 from autotune.search.resume import refuse_differences, study_differences
-from autotune.search.score import direction, needed_percentile, ratio, score, violations
+from autotune.search.score import needed_percentile, score, violations
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, SearchStudy, open_search
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.named_file import TextsFile
 from autotune.spec.problem import Problem
 from autotune.spec.quality import Quality
-from autotune.spec.study import Budget, LatencyLimit, Limits, Objective, StudySpec
+from autotune.spec.study import Budget, LatencyLimit, Limits, StudySpec
 from autotune.store.store import open_store
 from autotune.testing.fake_model import FakeModel
 from autotune.testing.machines import build_machine
@@ -40,11 +42,11 @@ SPEC = StudySpec(
     name="a-study",
     model="fake:m.json",
     problem=Problem(batch_size=8, sequence_length=128),
-    objective=Objective(kind="throughput"),
+    objective=Aim(kind="throughput"),
     scenario="offline",
     budget=Budget(trials=None, minutes=None),
 )
-LATENCY = SPEC.model_copy(update={"objective": Objective(kind="latency", percentile=90.0)})
+LATENCY = SPEC.model_copy(update={"objective": Aim(kind="latency", percentile=90.0)})
 
 
 @pytest.fixture
@@ -97,7 +99,7 @@ def test_optunas_best_trial_is_the_best_for_the_objective(storage: BaseStorage, 
     run(open_search(spec, a_space(spec), storage), spec)
     study = in_optuna(storage)
     best = max if spec is SPEC else min
-    assert study.direction.name.lower() == direction(spec)
+    assert study.direction.name.lower() == objective_of(spec).direction
     assert study.best_value == best(trial.value for trial in study.trials if trial.value is not None)
 
 
@@ -208,8 +210,8 @@ def test_the_needed_percentile_is_the_highest_that_is_asked_for() -> None:
 
 
 def test_a_ratio_above_1_is_better_for_both_objectives() -> None:
-    assert ratio(SPEC, 30.0, 10.0) == pytest.approx(3)
-    assert ratio(LATENCY, 0.01, 0.03) == pytest.approx(3)
+    assert objective_of(SPEC).ratio(30.0, 10.0) == pytest.approx(3)
+    assert objective_of(LATENCY).ratio(0.01, 0.03) == pytest.approx(3)
 
 
 def test_a_changed_study_is_refused_with_old_and_new_value() -> None:

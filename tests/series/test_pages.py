@@ -25,7 +25,8 @@ from autotune.series.result import (
     write_pages,
 )
 from autotune.series.standing import Standings
-from autotune.series.values import Price, Series
+from autotune.series.values import Series
+from autotune.spec.price import Price
 from autotune.trial.measurement import FailureKind
 
 BuildRecord = Callable[..., SeriesRecord]

@@ -76,6 +76,8 @@ VALID: list[dict[str, Any]] = [
     {"objective": "latency"},
     {"objective": {"latency": "p99.9"}},
     {"objective": {"latency": {"percentile": 99}}},
+    {"price": {"per_core_hour": 0.1}},
+    {"price": {"per_hour": 4.848, "cores": 48, "currency": "EUR"}},
     {"scenario": "single_stream"},
     {"scenario": "server", "limits": {"latency": {"p99": "50ms"}}},
     {"limits": None},
@@ -115,6 +117,17 @@ INVALID: list[dict[str, Any]] = [
     {"model": "onnx:m.onnx", "inputs": {"words": "ids"}},
     {"model": "onnx:m.onnx", "inputs": None},
     {"model": "onnx:m.onnx", "inputs": ["words"]},
+    {"price": None},
+    {"price": 0.1},
+    {"price": {}},
+    {"price": {"per_hour": 4.848}},
+    {"price": {"cores": 48}},
+    {"price": {"currency": "EUR"}},
+    {"price": {"per_core_hour": 0}},
+    {"price": {"per_core_hour": "0.1 USD"}},
+    {"price": {"per_core_hour": 0.1, "cores": 48}},
+    {"price": {"per_core_hour": 0.1, "currency": "euro"}},
+    {"price": {"per_core": 0.1}},
     {"problem": None},
     {"problem": [8, 128]},
     {"problem": {"batch_size": 8}},
@@ -301,7 +314,7 @@ def test_every_mapping_of_the_schema_refuses_unknown_keys() -> None:
 def test_every_key_of_a_study_has_a_description() -> None:
     sections = study_schema()["properties"]
     undescribed = [name for name, section in sections.items() if not section.get("description")]
-    for name in ("problem", "limits", "quality", "search", "measure", "confirm", "budget"):
+    for name in ("problem", "price", "limits", "quality", "search", "measure", "confirm", "budget"):
         keys = sections[name]["properties"].items()
         undescribed += [f"{name}.{key}" for key, schema in keys if not schema.get("description")]
     assert undescribed == []

@@ -8,18 +8,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from autotune.model.architectures import ARCHITECTURES
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import POLICIES
 from autotune.spec.model_source import MAX_TOKENS
 from autotune.spec.problem import Problem
-from autotune.spec.study import (
-    Budget,
-    Limits,
-    Measure,
-    Objective,
-    Search,
-    SearchedPolicy,
-    StudySpec,
-)
+from autotune.spec.study import Budget, Limits, Measure, Search, SearchedPolicy, StudySpec
 
 LEAST: dict[str, Any] = {
     "name": "s",
@@ -37,9 +30,7 @@ SPECS = st.builds(
     name=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True),
     model=st.sampled_from(["fake:m.json", "random:bert-base", "hf:a/b@c"]),
     problem=st.builds(Problem, batch_size=st.integers(100, 65_536), sequence_length=st.integers(1, 512)),
-    objective=st.builds(
-        Objective, kind=st.sampled_from(["throughput", "latency"]), percentile=st.floats(1, 99.99)
-    ),
+    objective=st.builds(Aim, kind=st.sampled_from(["throughput", "latency"]), percentile=st.floats(1, 99.99)),
     limits=st.builds(Limits, memory_bytes=st.none() | st.integers(1, 2**50)),
     search=st.builds(
         Search,
@@ -82,7 +73,7 @@ def test_a_study_made_in_python_is_held_to_the_same_rules(wrong: dict[str, Any])
 
 def test_the_objective_suggests_the_scenario() -> None:
     throughput = StudySpec.model_validate(LEAST)
-    latency = StudySpec.model_validate(LEAST | {"objective": Objective(kind="latency")})
+    latency = StudySpec.model_validate(LEAST | {"objective": Aim(kind="latency")})
     assert (throughput.scenario, latency.scenario) == ("offline", "single_stream")
 
 

@@ -11,7 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.spec.study import Objective, Treatment
+from autotune.objectives.latency import Latency
+from autotune.objectives.objective import Objective
+from autotune.objectives.throughput import THROUGHPUT
+from autotune.spec.study import Treatment
 from autotune.trial.collect import Collection, collect
 from autotune.trial.correction import Correction
 from autotune.trial.covariates import explanation
@@ -20,8 +23,7 @@ from autotune.trial.measurement import Block, Conditions, FailureKind, InstanceB
 from autotune.trial.statistics import block_throughput_sps
 from autotune.trial.stopping import Rival, Rule, goodness_of_blocks
 
-THROUGHPUT = Objective(kind="throughput")
-LATENCY = Objective(kind="latency", percentile=90)
+LATENCY = Latency(90)
 RULE = Rule("offline", THROUGHPUT, blocks=3, max_blocks=8)
 HOGGED = Conditions(1.0, others_cpus=0.9)
 STOLEN = Conditions(1.0, steal=0.5)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.placement import InstancePlacement
 from autotune.spec.configuration import Scenario
-from autotune.testing.fake_trial import THROUGHPUT, FakeTrial
+from autotune.testing.fake_trial import FakeTrial
 from autotune.testing.observations import build_observation
 from autotune.trial.asked import Asked
 from autotune.trial.conductor import Channel, Exchange, Schedule, conduct, plan_window_s

@@ -10,14 +10,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from autotune.spec.study import LatencyLimit, Objective, Treatment
+from autotune.objectives.throughput import THROUGHPUT
+from autotune.spec.study import LatencyLimit, Treatment
 from autotune.statistics.queueing import Queue, fifo_latencies
 from autotune.trial.conductor import Schedule
 from autotune.trial.failures import InstanceError
 from autotune.trial.load import Load, Request
 from autotune.trial.measurement import Conditions, FailureKind
 from autotune.trial.rate_search import MAX_SPOILED, RESOLUTION, Demand, Found, find_rate
-from autotune.trial.rates import needed_requests, shown_latency_s
+from autotune.trial.steps import needed_requests, shown_latency_s
 from autotune.trial.stopping import Rival, Rule
 
 SERVICE_S = 0.01
@@ -83,7 +84,7 @@ def search(
 ) -> Found:
     rule = Rule(
         "server",
-        Objective(kind="throughput"),
+        THROUGHPUT,
         blocks=3,
         max_blocks=8,
         max_measuring_s=max_measuring_s,

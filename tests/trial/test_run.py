@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from autotune.spec.study import Measure, Objective
+from autotune.objectives.latency import Latency
+from autotune.objectives.throughput import THROUGHPUT
+from autotune.spec.study import Measure
 from autotune.statistics.quantiles import percentile_of
 from autotune.testing.fake_backend import FakeModel, request_seconds
-from autotune.testing.fake_trial import QUICK, THROUGHPUT, FakeTrial
+from autotune.testing.fake_trial import QUICK, FakeTrial
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.trial.messages import Failed, format_message
 from autotune.trial.run import run_trial
@@ -151,7 +153,7 @@ def test_a_trial_that_is_clearly_worse_than_the_best_ends_after_a_block(tmp_path
 
 
 def test_a_latency_that_is_clearly_worse_ends_a_trial_too(tmp_path: Path) -> None:
-    objective = Objective(kind="latency", percentile=50)
+    objective = Latency(50)
     trial = FakeTrial(tmp_path, {}, scenario="single_stream")
     rival = Rival(goodness=(1e6, 1e6, 1e6), spread=0.02, freedom=10)
     measurement = measured(trial.run(objective=objective, rival=rival))

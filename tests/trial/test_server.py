@@ -24,8 +24,8 @@ from autotune.testing.stolen import StolenTime
 from autotune.trial.codec import measurement_from_json, measurement_to_json
 from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.trial.rate_search import Demand
-from autotune.trial.rates import kept_step
 from autotune.trial.statistics import latencies_s, throughput_sps
+from autotune.trial.steps import kept_step
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

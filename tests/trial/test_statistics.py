@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from autotune.objectives.latency import Latency
+from autotune.objectives.throughput import THROUGHPUT
 from autotune.spec.configuration import Scenario
-from autotune.spec.study import Objective
 from autotune.trial.measurement import Block, InstanceBlock, Measurement
+from autotune.trial.outcomes import BlockOutcome
 from autotune.trial.statistics import (
-    block_score,
     block_seconds,
     block_throughput_sps,
     hit_rate,
@@ -14,8 +15,6 @@ from autotune.trial.statistics import (
     latency_count,
     throughput_sps,
 )
-
-THROUGHPUT = Objective(kind="throughput")
 
 
 def measurement(scenario: Scenario, *blocks: Block) -> Measurement:
@@ -59,9 +58,10 @@ def test_the_latency_of_a_split_query_is_from_its_first_start_to_its_last_end() 
 
 def test_a_blocks_score_is_the_objectives_value_in_it() -> None:
     block = Block(10.0, (FAST, SLOW))
-    assert block_score(block, "offline", THROUGHPUT) == block_throughput_sps(block)
-    assert block_score(block, "offline", Objective(kind="latency", percentile=50)) == 0.5
-    assert block_score(block, "offline", Objective(kind="latency", percentile=99)) == 1.0
-    assert block_score(block, "single_stream", Objective(kind="latency", percentile=99)) == 1.5
+    offline, split = BlockOutcome(block, "offline"), BlockOutcome(block, "single_stream")
+    assert THROUGHPUT.score(offline) == block_throughput_sps(block)
+    assert Latency(50).score(offline) == 0.5
+    assert Latency(99).score(offline) == 1.0
+    assert Latency(99).score(split) == 1.5
     assert (latency_count(block, "offline"), latency_count(block, "single_stream")) == (6, 3)
     assert block_seconds(block) == 2.5

@@ -17,9 +17,10 @@ import psutil
 import pytest
 
 from autotune.errors import MachineError
+from autotune.objectives.throughput import THROUGHPUT
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import Measure
-from autotune.testing.fake_trial import QUICK, THROUGHPUT, FakeTrial
+from autotune.testing.fake_trial import QUICK, FakeTrial
 from autotune.trial.conditions import disturbance, hard_fact
 from autotune.trial.correction import Launch, learn, load_of
 from autotune.trial.covariates import Explanation, explanation

@@ -25,15 +25,12 @@ _APART = 1.2
 
 def score_label(dossier: Dossier) -> str:
     """The objective with its unit, and which way it is better."""
-    if dossier.is_maximized:
-        return "throughput, samples/s (higher is better)"
-    percentile = dossier.plan.objective.removeprefix("latency_")
-    return f"{percentile} latency, ms (lower is better)"
+    return dossier.objective.label
 
 
 def shown_score(dossier: Dossier, score: float) -> float:
     """The score in the unit of `score_label`."""
-    return score if dossier.is_maximized else score * 1000
+    return dossier.objective.shown(score)
 
 
 def scale_values(axis: Axis, values: Iterable[float]) -> None:

@@ -33,8 +33,7 @@ def picture(dossier: Dossier) -> Picture | Missing:
         )
         for axes, effect, values in zip(panels[:, 0], effects, rows, strict=True):
             _draw(axes, effect, values)
-        quantity = "throughput" if dossier.is_maximized else "speed (1 / latency)"
-        panels[-1, 0].set_xlabel(f"{quantity}, as a share of the best of all trials")
+        panels[-1, 0].set_xlabel(f"{dossier.objective.merit}, as a share of the best of all trials")
         panels[-1, 0].xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         panels[-1, 0].set_xlim(0, 1.08)
     return Picture(NAME, TITLE, _CAPTION, _description(effects), figure)
