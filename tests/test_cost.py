@@ -141,7 +141,7 @@ def test_another_price_is_another_study(tuned: tuple[Folder, str, str]) -> None:
     folder.write(price={"per_core_hour": 0.2})
     _, err = folder.autotune("tune", "study.yaml", status=10)
     folder.write()
-    assert "price.per_core_hour: None -> 0.2" in err
+    assert "price.per_core_hour: none -> 0.2" in err
 
 
 def test_without_a_price_nothing_is_begun(tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from autotune.spec.part import Count, Part, refuse
 
@@ -36,6 +36,11 @@ class Price(Part):
         elif self.cores is None:
             refuse(f"missing: how many cores cost {self.per_hour:g} an hour; write {FORMS}", "cores")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_it_was_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is not stated: records of before there were two forms hold no more either."""
+        return {name: value for name, value in handler(self).items() if value is not None}
 
     @property
     def of_core_hour(self) -> float:

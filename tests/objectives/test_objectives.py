@@ -37,7 +37,10 @@ class TestCost(ObjectiveContract):
 
 
 def study(objective: str) -> str:
-    return f"model: fake:model.json\nproblem: {{batch_size: 1, sequence_length: 8}}\nobjective: {objective}\n"
+    return (
+        f"model: fake:model.json\nproblem: {{batch_size: 1, sequence_length: 8}}\nobjective: {objective}\n"
+        "price: {per_core_hour: 0.1, currency: EUR}\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,6 +49,7 @@ def study(objective: str) -> str:
         ("throughput", "throughput"),
         ("latency", "latency_p50"),
         ("{latency: p99.9}", "latency_p99.9"),
+        ("cost", "cost_EUR"),
     ],
 )
 def test_the_objective_of_a_study_has_the_name_of_what_is_written(written: str, name: str) -> None:

@@ -17,7 +17,10 @@ def test_a_price_is_of_a_core_or_of_a_machine_with_its_cores() -> None:
 
 def test_a_price_is_kept_as_it_was_written() -> None:
     price = Price(per_hour=4.848, cores=48, currency="EUR")
-    assert Price.model_validate(price.model_dump(mode="json")) == price
+    written = {"per_hour": 4.848, "cores": 48, "currency": "EUR"}
+    assert price.model_dump(mode="json") == written
+    assert Price.model_validate(written) == price
+    assert Price(per_core_hour=0.1).model_dump(mode="json") == {"per_core_hour": 0.1, "currency": "USD"}
 
 
 @pytest.mark.parametrize(
