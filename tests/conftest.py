@@ -110,7 +110,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
     return OneMeasures(config, log) if config.getoption("dist") == "loadfile" else None
 
 
-class OneMeasures(LoadFileScheduling):
+class OneMeasures(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
     """Gives out the files in their order, but one of `MEASURING` only while no other worker has one.
 
     Where nothing else is left it does all the same.
