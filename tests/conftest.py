@@ -2,66 +2,76 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
+from xdist.workermanage import WorkerController
 
+from autotune.cli.main import run
 from autotune.testing.fake_plans import FakeStudy
 
+RunCommand = Callable[..., tuple[int, str, str]]
+
 QUIET = (
-    "cli/test_verify.py",
-    "exporters/test_launch.py",
-    "series/test_running.py",
-    "test_limits.py",
     "test_noisy_host.py",
     "trial/test_agreement_with_a_plain_loop.py",
-    "trial/test_conduct.py",
-    "trial/test_conductor.py",
-    "trial/test_ends.py",
-    "trial/test_faults.py",
-    "trial/test_knobs.py",
     "trial/test_load.py",
-    "trial/test_lock.py",
-    "trial/test_messages.py",
-    "trial/test_observe.py",
-    "trial/test_queue.py",
     "trial/test_run.py",
     "trial/test_scenarios.py",
     "trial/test_server.py",
     "trial/test_speed.py",
     "trial/test_watch.py",
 )
-"""Files of tests that judge what they time, or look at all that runs on the host."""
+"""Files of tests that judge what they time. Single tests that do, or that look at all that runs on the host,
+are marked where they stand."""
+
+MEASURING = (
+    "test_tuning.py",
+    "test_measuring.py",
+    "test_second_stage.py",
+    "test_changed_machine.py",
+    "test_limits.py",
+    "test_variants.py",
+    "test_defaults.py",
+    "test_requests.py",
+    "series/test_running.py",
+    "series/test_engines.py",
+    "cli/test_verify.py",
+    "cli/test_compare.py",
+    "test_choices_that_come_and_go.py",
+    "cli/test_study.py",
+    "test_doubting.py",
+    "test_model_faults.py",
+    "test_comparison.py",
+    "test_verification.py",
+)
+"""Files whose tests run trials, longest first. One process at a time can do that on a host, so that a second
+such file would only wait for the first."""
 
 LONGEST = (
-    "test_tuning.py",
     "emulator/test_sockets.py",
-    "test_measuring.py",
-    "test_changed_machine.py",
+    *MEASURING,
     "backends/test_matrix.py",
-    "test_second_stage.py",
-    "emulator/test_limits.py",
-    "test_variants.py",
     "backends/test_torch_graphs.py",
-    "series/test_engines.py",
     "backends/test_answers.py",
-    "test_requests.py",
+    "emulator/test_fake_numa.py",
     "backends/test_jax.py",
-    "cli/test_compare.py",
     "backends/test_engine_knobs.py",
-    "test_choices_that_come_and_go.py",
+    "backends/test_sentence_models.py",
     "backends/test_models.py",
-    "cli/test_study.py",
     "backends/test_preparation.py",
     "backends/test_engines.py",
 )
-"""The files that take longest, which begin first: in turn those that measure, which one process at a time can
-do on a host, and those that compute. By the alphabet, a file of six minutes came last, while the other cores
-had nothing to do."""
+"""The files that take longest, which begin first. By the alphabet, a file of six minutes came last, while
+the other cores had nothing to do."""
 
 
 hypothesis.settings.register_profile("no deadline", deadline=None)  # a test judges behaviour, not speed
@@ -94,6 +104,35 @@ def _file(item: pytest.Item) -> str:
     return item.path.relative_to(Path(__file__).parent).as_posix()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """Give out files by `OneMeasures`, where files are what is given out."""
+    return OneMeasures(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+class OneMeasures(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """Gives out the files in their order, but one of `MEASURING` only while no other worker has one.
+
+    Where nothing else is left it does all the same.
+    """
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if any(map(_measures, self._begun_by_others(node))):
+            computing = next((file for file in self.workqueue if not _measures(file)), None)
+            if computing is not None:
+                self.workqueue.move_to_end(computing, last=False)
+        super()._assign_work_unit(node)
+
+    def _begun_by_others(self, node: WorkerController) -> Iterator[str]:
+        for other, files in self.assigned_work.items():
+            if other is not node:
+                yield from (file for file, done in files.items() if not all(done.values()))
+
+
+def _measures(file: str) -> bool:
+    return file.removeprefix(f"{Path(__file__).parent.name}/") in MEASURING
+
+
 @pytest.fixture(scope="module")
 def shared_study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeStudy]:
     """A fake study and a cache for all tests of a module; they change neither."""
@@ -109,6 +148,24 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv("AUTOTUNE_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def run_command() -> RunCommand:
+    """Runs `autotune` in this process: (folder, *arguments) → exit code, stdout, stderr.
+
+    Its children are processes as ever; importing all of it anew takes longer than many tests.
+    """
+
+    def run_in(folder: Path, *arguments: str) -> tuple[int, str, str]:
+        with pytest.MonkeyPatch.context() as patch, StringIO() as out, StringIO() as err:
+            patch.chdir(folder)
+            patch.setattr(sys, "argv", ["autotune", *arguments])
+            with redirect_stdout(out), redirect_stderr(err):
+                code = run()
+            return code, out.getvalue(), err.getvalue()
+
+    return run_in
 
 
 @pytest.fixture

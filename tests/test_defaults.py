@@ -25,9 +25,9 @@ STUDY = {
         "precisions": ["fp32", "int8-dynamic"],
         "knobs": "none",
     },
-    "measure": {"warmup": "1s", "block": "200ms", "blocks": 2, "max_blocks": 2},
+    "measure": {"warmup": "500ms", "block": "100ms", "blocks": 2, "max_blocks": 2},
     "confirm": {"finalists": 1, "rounds": 3},
-    "budget": {"trials": 5, "minutes": 5},
+    "budget": {"trials": 3, "minutes": 5},
 }
 
 
@@ -59,7 +59,7 @@ def race(tmp_path_factory: pytest.TempPathFactory) -> Race:
 def test_every_engine_and_precision_is_looked_at_before_the_first_trial(race: Race) -> None:
     lines = [line for line in race.err.splitlines() if line.startswith(("looked at", "["))]
     assert lines[0].startswith("looked at 4 engines and precisions in ")
-    assert lines[1].startswith("[1/5] baseline: ")
+    assert lines[1].startswith("[1/3] baseline: ")
     assert race.plan.confirmation.spent is not None
     assert race.plan.confirmation.spent.looking_s > 0
 

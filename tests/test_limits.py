@@ -27,8 +27,9 @@ STUDY = {
     "model": "fake:model.json",
     "problem": {"batch_size": 2, "sequence_length": 32},
     "search": {"precisions": ["fp32"]},
-    "measure": {"warmup": "200ms", "block": "50ms", "max_blocks": 3, "disturbed": "keep"},
+    "measure": {"warmup": "100ms", "block": "50ms", "max_blocks": 3, "disturbed": "keep"},
     "confirm": {"finalists": 1, "rounds": 3},
+    "budget": {"minutes": 9.0},  # less than it takes for a twin to run in the rounds, too
 }
 MODEL = {"schema": "autotune.fake/1", "serial_s": 0.005}
 

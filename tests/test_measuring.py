@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,37 +83,39 @@ class Backend(PyTorchBackend):
         return session
 '''
 
-ASSESS = """
-import json, sys
-from dataclasses import asdict, replace
+PROGRAM = """
+import json, os, sqlite3, sys
+from dataclasses import asdict
 from pathlib import Path
+from autotune import tuning
+from autotune.comparison import compare_configurations, compare_plans
+from autotune.errors import AutotuneError
 from autotune.measuring import Bench
+from autotune.model.cache import ArtifactCache
+from autotune.plan.evidence import Confirmation
+from autotune.plan.make import Measured, folders_of, make_plan
 from autotune.preflight import set_up, survey
 from autotune.report.progress import Observer
 from autotune.spec.study import StudySpec
-
-spec = StudySpec.model_validate_json(sys.argv[1])
-setup = set_up(survey(spec), base=Path(), offline=True)
-bench = Bench(setup, Observer())
-pairs = {(one.backend, one.precision): one for one in setup.space.configurations}
-print(json.dumps({
-    backend: {"refusal": bench.refusal(one), "quality": asdict(bench.assessment(one))}
-    for (backend, _), one in pairs.items()
-}))
-"""
-"""What the guard finds of every backend of a study; measures nothing."""
-
-TUNE = """
-import json, sys
-from dataclasses import asdict
-from autotune import tuning
-from autotune.report.progress import Observer
-from autotune.spec.study import StudySpec
 from autotune.store.store import read_store
+from autotune.testing.plans import build_measurement
 from autotune.trial.measurement import Failure
+from autotune.verification import verify
+
+def assess(spec):
+    setup = set_up(survey(spec), base=Path(), offline=True)
+    bench = Bench(setup, Observer())
+    pairs = {(one.backend, one.precision): one for one in setup.space.configurations}
+    return {
+        backend: {"refusal": bench.refusal(one), "quality": asdict(bench.assessment(one))}
+        for (backend, _), one in pairs.items()
+    }
 
 class Searching(Observer):
-    heard, is_over = [], False
+    is_over = False
+
+    def __init__(self):
+        self.heard = []
 
     def comparing(self, one):
         self.heard.append(str(one))
@@ -123,24 +126,91 @@ class Searching(Observer):
     def wants_to_stop(self):
         return self.is_over
 
-observer = Searching()
-try:
-    tuning.tune(StudySpec.model_validate_json(sys.argv[1]), observer=observer)
-except tuning.TuningInterrupted as stop:
-    plan = stop.plan
-with read_store("sqlite:///autotune.db") as store:
-    trials = store.trials(plan.study["name"])
-failed = [one for one in trials if isinstance(one.result, Failure)]
-print(json.dumps({
-    "trials": len(trials),
-    "source": plan.model["source"],
-    "models": [one.configuration.model for one in failed],
-    "failed": [(one.configuration.backend, one.result.kind, one.result.reason) for one in failed],
-    "plan": (plan.configuration.backend, plan.configuration.precision, asdict(plan.quality)),
-    "compared": observer.heard,
-}))
+def search(spec):
+    observer = Searching()
+    try:
+        tuning.tune(spec, observer=observer)
+    except tuning.TuningInterrupted as stop:
+        plan = stop.plan
+    with read_store("sqlite:///autotune.db") as store:
+        trials = store.trials(plan.study["name"])
+    failed = [one for one in trials if isinstance(one.result, Failure)]
+    return {
+        "trials": len(trials),
+        "source": plan.model["source"],
+        "models": [one.configuration.model for one in failed],
+        "failed": [(one.configuration.backend, one.result.kind, one.result.reason) for one in failed],
+        "plan": (plan.configuration.backend, plan.configuration.precision, asdict(plan.quality)),
+        "compared": observer.heard,
+    }
+
+class UntilARound(Observer):
+    names = ()
+
+    def round_started(self, number, names):
+        self.names = names
+
+    def wants_to_stop(self):
+        return bool(self.names)
+
+def go_on_from_before_limits(spec):
+    with sqlite3.connect("autotune.db") as stored:
+        study = f"SELECT id FROM autotune_studies WHERE name = '{spec.name}'"
+        stored.execute(f"DELETE FROM autotune_plans WHERE study_id = ({study})")
+        stored.execute(
+            f"UPDATE autotune_studies SET spec = json_remove(spec, '$.quality') WHERE id = ({study})"
+        )
+        stored.execute(
+            "UPDATE autotune_trials SET score = 1e6"
+            f" WHERE configuration LIKE '%scaled%' AND study_id = ({study})"
+        )
+    observer = UntilARound()
+    try:
+        tuning.tune(spec, observer=observer)
+    except tuning.TuningInterrupted as stop:
+        plan = stop.plan
+    return {"names": observer.names, "plan": plan.configuration.backend}
+
+def rerun(spec):
+    setup = set_up(survey(spec), base=Path(), offline=True)
+    one = setup.space.configurations[0]
+    commands = Bench(setup, Observer()).commands(one)
+    plan = make_plan(
+        spec=setup.spec, machine=setup.machine, winner=Measured(one, 1, (build_measurement(),)),
+        baseline=None, gain=None, confirmation=Confirmation(verdict="unopposed", rounds=3),
+        commands=commands, versions=setup.versions, model=setup.variant(one).model,
+    )
+    assert ArtifactCache().remove([Path(folders_of(commands)["artifact"]).name])
+    found = {
+        "first": verify(plan),
+        "second": verify(plan),
+        "plans": compare_plans(plan, plan),
+        "configurations": compare_configurations(setup, one, setup.space.baseline),
+    }
+    return {
+        name: {"verdict": one.verdict, "reasons": one.reasons, "runs": len(one.runs)}
+        for name, one in found.items()
+    }
+
+tasks = {task.__name__: task for task in (assess, search, go_on_from_before_limits, rerun)}
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+for line in sys.stdin:
+    name, study = json.loads(line)
+    try:
+        answer = tasks[name](StudySpec.model_validate_json(json.dumps(study)))
+    except AutotuneError as error:
+        answer = {"error": str(error)}
+    print(json.dumps(answer), file=answers, flush=True)
 """
-"""Searches, and stops before the confirmation."""
+"""Does to one study after the other what a line asks for; what this imports, and the process in which it
+prepares, take longer to start than most of it takes.
+
+`assess`: what the guard finds of every backend; measures nothing. `search`: stops before the confirmation.
+`go_on_from_before_limits`: makes the store one of before there were limits on answers, in which a wrong one
+was the fastest, then goes on until the confirmation begins. `rerun`: verifies a plan whose artifact is gone,
+twice, and compares it with itself, and what it runs with the baseline.
+"""
 
 CROWDED = '''
 from autotune.backends.pytorch import PyTorchBackend
@@ -158,77 +228,6 @@ class Backend(PyTorchBackend):
         return session
 '''
 
-FORGET = """
-import json, sqlite3, sys
-from autotune import tuning
-from autotune.report.progress import Observer
-from autotune.spec.study import StudySpec
-
-class UntilARound(Observer):
-    names = ()
-
-    def round_started(self, number, names):
-        self.names = names
-
-    def wants_to_stop(self):
-        return bool(self.names)
-
-spec = StudySpec.model_validate_json(sys.argv[1])
-with sqlite3.connect("autotune.db") as stored:
-    study = f"SELECT id FROM autotune_studies WHERE name = '{spec.name}'"
-    stored.execute(f"DELETE FROM autotune_plans WHERE study_id = ({study})")
-    stored.execute(f"UPDATE autotune_studies SET spec = json_remove(spec, '$.quality') WHERE id = ({study})")
-    stored.execute(
-        "UPDATE autotune_trials SET score = 1e6"
-        f" WHERE configuration LIKE '%scaled%' AND study_id = ({study})"
-    )
-observer = UntilARound()
-try:
-    tuning.tune(spec, observer=observer)
-except tuning.TuningInterrupted as stop:
-    plan = stop.plan
-print(json.dumps({"names": observer.names, "plan": plan.configuration.backend}))
-"""
-"""Makes a store one of before there were limits on answers, in which a wrong one was the fastest; then goes
-on until the confirmation begins."""
-
-RERUN = """
-import json, sys
-from pathlib import Path
-from autotune.comparison import compare_configurations, compare_plans
-from autotune.measuring import Bench
-from autotune.model.cache import ArtifactCache
-from autotune.plan.evidence import Confirmation
-from autotune.plan.make import Measured, folders_of, make_plan
-from autotune.preflight import set_up, survey
-from autotune.report.progress import Observer
-from autotune.spec.study import StudySpec
-from autotune.testing.plans import build_measurement
-from autotune.verification import verify
-
-setup = set_up(survey(StudySpec.model_validate_json(sys.argv[1])), base=Path(), offline=True)
-one = setup.space.configurations[0]
-commands = Bench(setup, Observer()).commands(one)
-plan = make_plan(
-    spec=setup.spec, machine=setup.machine, winner=Measured(one, 1, (build_measurement(),)), baseline=None,
-    gain=None, confirmation=Confirmation(verdict="unopposed", rounds=3), commands=commands,
-    versions=setup.versions, model=setup.variant(one).model,
-)
-assert ArtifactCache().remove([Path(folders_of(commands)["artifact"]).name])
-found = {
-    "first": verify(plan),
-    "second": verify(plan),
-    "plans": compare_plans(plan, plan),
-    "configurations": compare_configurations(setup, one, setup.space.baseline),
-}
-print(json.dumps({
-    name: {"verdict": one.verdict, "reasons": one.reasons, "runs": len(one.runs)}
-    for name, one in found.items()
-}))
-"""
-"""Verifies a plan whose artifact is gone, twice, and compares it with itself, and what it runs with the
-baseline."""
-
 
 class World:
     """A folder with a classifier, its texts and data, a cache, and an engine that quantises wrongly."""
@@ -237,25 +236,47 @@ class World:
         self.folder = folder
         for name, code in (("scaled", SCALED), ("crowded", CROWDED)):
             self._install(folder / "plugins", name, code)
-        self._environment = {
-            **os.environ,
-            "AUTOTUNE_CACHE": str(folder / "cache"),
-            "PYTHONPATH": str(folder / "plugins"),
-        }
-        written = self._python(WRITE_MODEL, str(folder))
-        assert written.returncode == 0, written.stderr
+        subprocess.run([sys.executable, "-P", "-c", WRITE_MODEL, str(folder)], check=True)
+        self._words = folder / "stderr.txt"
+        with self._words.open("w") as stderr:
+            self._program = subprocess.Popen(
+                [sys.executable, "-P", "-c", PROGRAM],
+                cwd=folder,
+                env={
+                    **os.environ,
+                    "AUTOTUNE_CACHE": str(folder / "cache"),
+                    "PYTHONPATH": str(folder / "plugins"),
+                },
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+            )
 
-    def run(self, program: str, **values: Any) -> dict[str, Any]:
-        """Run a program on a study; what it printed."""
-        done = self._python(program, json.dumps(self._study(values)))
-        assert done.returncode == 0, done.stderr
-        answer = json.loads(done.stdout)
-        assert isinstance(answer, dict)
+    def close(self) -> None:
+        """End the program."""
+        self._program.communicate(timeout=60)
+
+    def run(self, task: str, **values: Any) -> dict[str, Any]:
+        """Have the program do this to a study; what came of it."""
+        answer = self._answer(task, values)
+        assert "error" not in answer, answer
         return answer
 
-    def error_of(self, program: str, **values: Any) -> str:
-        """Run a program on a study that cannot be run; how it ended."""
-        return self._python(program, json.dumps(self._study(values))).stderr.splitlines()[-2]
+    def error_of(self, task: str, **values: Any) -> str:
+        """Have the program do this to a study that cannot be run; what it says."""
+        return str(self._answer(task, values)["error"])
+
+    def _answer(self, task: str, values: dict[str, Any]) -> dict[str, Any]:
+        assert self._program.stdin is not None
+        assert self._program.stdout is not None
+        self._program.stdin.write(json.dumps([task, self._study(values)]) + "\n")
+        self._program.stdin.flush()
+        answered = self._program.stdout.readline()
+        assert answered, self._words.read_text()
+        answer = json.loads(answered)
+        assert isinstance(answer, dict)
+        return answer
 
     def _study(self, values: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -266,16 +287,6 @@ class World:
             **values,
         }
 
-    def _python(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-P", "-c", program, *arguments],
-            cwd=self.folder,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
     def _install(self, plugins: Path, name: str, code: str) -> None:
         described = plugins / f"{name}-1.0.dist-info"
         described.mkdir(parents=True)
@@ -285,8 +296,10 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return World(tmp_path_factory.mktemp("guarded"))
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    world = World(tmp_path_factory.mktemp("guarded"))
+    yield world
+    world.close()
 
 
 def search(*backends: str) -> dict[str, Any]:
@@ -297,7 +310,7 @@ def search(*backends: str) -> dict[str, Any]:
 def test_a_broken_quantisation_is_refused_once_and_the_study_goes_on(world: World) -> None:
     budget = {"trials": 5, "minutes": None}
     values = {"search": search("scaled"), "quality": {"texts": "texts.txt"}, "budget": budget}
-    first = world.run(TUNE, **values)
+    first = world.run("search", **values)
     ((backend, kind, reason),) = first["failed"]
     assert (backend, kind) == ("scaled", "wrong_output")
     assert "too far from the fp32 reference: " in reason
@@ -305,7 +318,7 @@ def test_a_broken_quantisation_is_refused_once_and_the_study_goes_on(world: Worl
     assert first["plan"][:2] == ["pytorch", "fp32"]
     assert first["plan"][2]["cosine"] > 0.9999
     assert first["compared"] == ["pytorch fp32", "scaled int8-dynamic"]
-    again = world.run(TUNE, **values)
+    again = world.run("search", **values)
     assert (again["trials"], again["failed"]) == (first["trials"], first["failed"])
     assert "scaled int8-dynamic" not in again["compared"]
 
@@ -313,25 +326,25 @@ def test_a_broken_quantisation_is_refused_once_and_the_study_goes_on(world: Worl
 def test_a_trial_that_was_measured_unguarded_is_neither_confirmed_nor_planned(world: World) -> None:
     values = {"name": "older", "search": search("scaled"), "budget": {"trials": 2, "minutes": None}}
     lax = {"cosine": 0.0, "max_difference": 1e9}
-    assert world.run(TUNE, **values, quality=lax)["failed"] == []
-    found = world.run(FORGET, **values)
+    assert world.run("search", **values, quality=lax)["failed"] == []
+    found = world.run("go_on_from_before_limits", **values)
     assert (found["names"], found["plan"]) == (["baseline"], "pytorch")
 
 
 def test_an_engine_that_is_wrong_about_batches_alone_is_refused(world: World) -> None:
-    found = world.run(ASSESS, search=search("pytorch", "crowded"))
+    found = world.run("assess", search=search("pytorch", "crowded"))
     assert found["pytorch"]["refusal"] == ""
     assert "cosine -0." in found["crowded"]["refusal"]
 
 
 def test_a_limit_on_classes_of_a_model_without_any_is_refused(world: World) -> None:
-    error = world.error_of(ASSESS, model="random:minilm-l6", search=search("pytorch"), quality={"top1": 0.9})
+    error = world.error_of("assess", head="none", search=search("pytorch"), quality={"top1": 0.9})
     assert "quality.top1: the model does not answer with a number for each class" in error
 
 
 def test_labelled_texts_admit_the_honest_quantisation_and_refuse_the_broken_one(world: World) -> None:
     quality = {"texts": "texts.txt", "data": "data.jsonl", "metric": "accuracy", "max_drop": 0.05}
-    found = world.run(ASSESS, search=search("pytorch", "scaled"), quality=quality)
+    found = world.run("assess", search=search("pytorch", "scaled"), quality=quality)
     honest, broken = (found[name]["quality"] for name in ("pytorch", "scaled"))
     assert (honest["inputs"], honest["sequences"]) == ("texts", 32)
     assert (honest["labelled"]["rows"], honest["labelled"]["reference"]) == (60, 1.0)
@@ -345,7 +358,7 @@ def test_a_metric_that_the_models_answers_do_not_give_ends_the_study_with_the_re
     rows = [{"text": "w1", "text_pair": "w2", "score": score} for score in (0.0, 1.0)]
     (world.folder / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)))
     quality = {"texts": "texts.txt", "data": "pairs.jsonl", "metric": "spearman"}
-    error = world.error_of(ASSESS, search=search("pytorch"), quality=quality)
+    error = world.error_of("assess", search=search("pytorch"), quality=quality)
     assert "spearman needs a model that answers a text with one number or a vector" in error
 
 
@@ -353,7 +366,7 @@ def test_a_label_that_the_model_does_not_know_is_named_with_its_line(world: Worl
     rows = [{"text": "w1", "label": label} for label in ("yes", "maybe")]
     (world.folder / "other.jsonl").write_text("\n".join(map(json.dumps, rows)))
     quality = {"texts": "texts.txt", "data": "other.jsonl", "metric": "accuracy"}
-    error = world.error_of(ASSESS, search=search("pytorch"), quality=quality)
+    error = world.error_of("assess", search=search("pytorch"), quality=quality)
     assert "other.jsonl, line 2: 'maybe' is not a class of the model: no, yes, perhaps" in error
 
 
@@ -361,7 +374,7 @@ def test_of_several_models_the_first_one_decides_by_the_labelled_texts_which_are
     world: World,
 ) -> None:
     found = world.run(
-        TUNE,
+        "search",
         name="variants",
         model=["path:model", "path:near", "path:other"],
         search={**search("pytorch"), "precisions": ["fp32"]},
@@ -384,7 +397,7 @@ def test_of_several_models_the_first_one_decides_by_the_labelled_texts_which_are
 def again(world: World) -> dict[str, Any]:
     """What running wrong answers again shows."""
     quality = {"texts": "texts.txt", "max_difference": 1e-9}
-    return world.run(RERUN, search=search("pytorch"), quality=quality)
+    return world.run("rerun", search=search("pytorch"), quality=quality)
 
 
 @pytest.mark.parametrize("time", ["first", "second"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -117,7 +116,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> ArtifactCache:
 
 
 @pytest.fixture
-def tune(models: Path, tmp_path: Path, own_cache: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def tune(
+    run_command: Callable[..., tuple[int, str, str]], models: Path, tmp_path: Path, own_cache: Path
+) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs `autotune tune` on one of the models, with some of the study's values."""
 
     def run(model: str, **values: Any) -> subprocess.CompletedProcess[str]:
@@ -126,18 +127,11 @@ def tune(models: Path, tmp_path: Path, own_cache: Path) -> Callable[..., subproc
             "model": f"path:{models / model}",
             "problem": {"batch_size": 2, "sequence_length": 32},
             "search": SEARCH,
-            "budget": {"trials": 1},
+            "budget": {"trials": 1, "minutes": 9.0},
             **values,
         }
         (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "autotune", "tune", "study.yaml"],
-            cwd=tmp_path,
-            env={**os.environ, "AUTOTUNE_CACHE": str(own_cache)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return subprocess.CompletedProcess("tune", *run_command(tmp_path, "tune", "study.yaml"))
 
     return run
 
@@ -292,7 +286,7 @@ def test_the_way_of_export_stands_with_every_trial(
         search={**SEARCH, "backends": ["torchscript"], "knobs": "none"},
         measure={"warmup": "200ms", "block": "50ms", "blocks": 1, "max_blocks": 1, "disturbed": "keep"},
         confirm={"rounds": 3, "finalists": 1},
-        budget={"trials": 2},
+        budget={"trials": 2, "minutes": 9.0},
     )
     with open_store(f"sqlite:///{tmp_path / 'autotune.db'}") as store:
         trials = store.trials("s")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +34,8 @@ from autotune.verification import verify
 
 pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="two instances need two cpus")
 
+RunCommand = Callable[..., tuple[int, str, str]]
+
 MODEL: Mapping[str, Any] = {
     "schema": SCHEMA,
     "serial_s": 5e-4,
@@ -49,10 +49,11 @@ STUDY: Mapping[str, Any] = {
         **{"padding": "none", "batching": "arrival", "knobs": "none"},
     },
     "measure": {
-        **{"warmup": "200ms", "block": "50ms", "blocks": 2, "max_blocks": 2},
+        **{"warmup": "100ms", "block": "50ms", "blocks": 2, "max_blocks": 2},
         **{"disturbed": "keep", "trial_timeout": "20s"},
     },
     "confirm": {"finalists": 1, "rounds": 3},
+    "budget": {"minutes": 9.0},  # less than it takes for a twin to run in the rounds, too
 }
 LOGNORMAL = {"lognormal": {"median": 24, "sigma": 0.5, "max": 128}}
 WORDS = ("[UNK]", "a", "good", "day", "bad")
@@ -188,12 +189,23 @@ LOG: Mapping[str, Any] = {
 }
 
 
-def told(folder: Path, problem: Mapping[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """What `autotune tune` prints of a study with this problem, which measures two trials."""
-    values = {**STUDY, "problem": {"batch_size": 4, **problem}, "budget": {"trials": 2}}
-    (folder / "log.yaml").write_text(json.dumps(values))
-    command = [sys.executable, "-m", "autotune", "tune", "log.yaml", "--store", "sqlite:///log.db"]
-    return subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+@pytest.fixture
+def told(run_command: RunCommand) -> RunCommand:
+    """Runs `autotune tune` on a study with this problem, which measures two trials.
+
+    (folder, problem, *arguments) → exit code, stdout, stderr.
+    """
+
+    def run(folder: Path, problem: Mapping[str, Any], *arguments: str) -> tuple[int, str, str]:
+        values = {
+            **STUDY,
+            "problem": {"batch_size": 4, **problem},
+            "budget": {**STUDY["budget"], "trials": 2},
+        }
+        (folder / "log.yaml").write_text(json.dumps(values))
+        return run_command(folder, "tune", "log.yaml", "--store", "sqlite:///log.db", *arguments)
+
+    return run
 
 
 SAID = (
@@ -202,18 +214,21 @@ SAID = (
 )
 
 
-def test_a_dry_run_says_what_was_read_of_a_log(folder: Path) -> None:
-    shown = told(folder, LOG, "--dry-run")
-    assert SAID in shown.stdout.splitlines(), shown.stderr
-    (read,) = json.loads(told(folder, LOG, "--dry-run", "--json").stdout)["files"]
+def test_a_dry_run_says_what_was_read_of_a_log(told: RunCommand, folder: Path) -> None:
+    _, out, err = told(folder, LOG, "--dry-run")
+    assert SAID in out.splitlines(), err
+    _, out, _ = told(folder, LOG, "--dry-run", "--json")
+    (read,) = json.loads(out)["files"]
     assert (read["format"], read["keys"], read["count"]) == ("JSON Lines, gzipped", ["body.text"], 7)
     assert (read["first"], read["tokens"][0]["median"], read["tokens"][0]["cut"]) == ("a good day", 3.0, 1)
 
 
-def test_a_study_says_what_was_read_before_it_measures_and_its_plan_keeps_it(folder: Path) -> None:
-    shown = told(folder, LOG, "--json")
-    assert shown.stderr.index(SAID) < shown.stderr.index("baseline:"), shown.stderr
-    plan = parse_plan(shown.stdout)
+def test_a_study_says_what_was_read_before_it_measures_and_its_plan_keeps_it(
+    told: RunCommand, folder: Path
+) -> None:
+    _, out, err = told(folder, LOG, "--json")
+    assert err.index(SAID) < err.index("baseline:"), err
+    plan = parse_plan(out)
     (read,) = plan.files
     assert (read.file, read.keys, read.count, read.first) == ("log.jsonl.gz", ("body.text",), 7, "")
     assert plan.requests is not None
@@ -223,12 +238,14 @@ def test_a_study_says_what_was_read_before_it_measures_and_its_plan_keeps_it(fol
     assert "7 texts; median 3 tokens" in described
 
 
-def test_a_log_without_a_known_key_is_refused_before_anything_is_measured(folder: Path) -> None:
+def test_a_log_without_a_known_key_is_refused_before_anything_is_measured(
+    told: RunCommand, folder: Path
+) -> None:
     for arguments in ((), ("--dry-run",)):
-        shown = told(folder, {"texts": "log.jsonl.gz"}, *arguments)
-        assert shown.returncode == exit_code(StudyFileError(""))
-        assert "`texts: {path: log.jsonl.gz, key: body.text}`" in shown.stderr
-        assert "baseline" not in shown.stderr
+        code, _, err = told(folder, {"texts": "log.jsonl.gz"}, *arguments)
+        assert code == exit_code(StudyFileError(""))
+        assert "`texts: {path: log.jsonl.gz, key: body.text}`" in err
+        assert "baseline" not in err
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,13 @@ from autotune.cli import exits
 from autotune.cli.main import run
 from autotune.errors import BackendError, NoPlanError, ResumeError, StudyError, StudyFileError
 from autotune.plan.document import Plan, parse_plan
+from autotune.report.progress import Observer, Progress
 from autotune.store.records import ConfirmationRecord, TrialRecord
 from autotune.store.store import open_store, read_store
 from autotune.testing.fake_model import SCHEMA
 from autotune.testing.fake_trial import processes_of
 from autotune.trial.measurement import Failure, FailureKind, Measurement
+from autotune.tuning import TuningInterrupted, tune
 
 pytestmark = pytest.mark.skipif(
     len(os.sched_getaffinity(0)) < 2, reason="a search over one cpu has nothing to choose"
@@ -56,7 +58,7 @@ STUDY: dict[str, Any] = {
         "precisions": ["int8-dynamic"],
     },
     "measure": {
-        "warmup": "200ms",
+        "warmup": "100ms",
         "block": "50ms",
         "blocks": 2,
         "max_blocks": 2,
@@ -64,8 +66,9 @@ STUDY: dict[str, Any] = {
         "trial_timeout": "20s",
     },
     "confirm": {"finalists": 1, "rounds": 3},
-    "budget": {"trials": 50, "minutes": 10.0},
+    "budget": {"trials": 50, "minutes": 9.0},  # less than it takes for a twin to run in the rounds, too
 }
+TWINNED = {"budget": {"trials": 50, "minutes": 10.0}}
 SURE = {"confirm": {"finalists": 1, "rounds": 6}}
 """For tests in which the best has to win: of three rounds a single disturbed one leaves it open."""
 CONFIRMED = ("better", "baseline")
@@ -113,6 +116,18 @@ class Backend(FakeBackend):
 """
 
 
+class SearchOnly(Observer):
+    """Wants to stop once the search is over."""
+
+    is_over = False
+
+    def stopped(self, reason: str, progress: Progress) -> None:  # noqa: ARG002
+        self.is_over = True
+
+    def wants_to_stop(self) -> bool:
+        return self.is_over
+
+
 class Folder:
     """A folder with a study, its model, its cache and its store."""
 
@@ -154,6 +169,13 @@ class Folder:
                 found = run()
             assert found == status, err.getvalue()
             return out.getvalue(), err.getvalue()
+
+    def search(self) -> None:
+        """Run the search alone, to its end; what it stores is what `tune` would then confirm."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AUTOTUNE_CACHE", str(self.path / "cache"))
+            with pytest.raises(TuningInterrupted):
+                tune(self.path / "study.yaml", store=self.url, observer=SearchOnly())
 
     def tune_apart(self, *arguments: str, status: int = 0, cpu: int | None = None) -> tuple[str, str]:
         """Do the same in a process of its own."""
@@ -439,7 +461,7 @@ def test_failing_configurations_of_every_kind_do_not_stop_the_study(folder: Fold
         search={**STUDY["search"], "precisions": ["fp32", "bf16", "int8-dynamic"]},
         measure={**STUDY["measure"], "trial_timeout": "8s"},
     )
-    folder.tune()
+    folder.search()
     trials = folder.trials()
     kinds = [str(trial.result.kind) for trial in trials if isinstance(trial.result, Failure)]
     assert set(kinds) >= {"crash", "timeout", "wrong_output", "unsupported", "out_of_memory", "placement"}
@@ -478,7 +500,7 @@ def test_an_engine_that_cannot_be_prepared_says_what_would_help(
 def test_a_precision_that_cannot_be_prepared_is_an_unsupported_configuration(folder: Folder) -> None:
     both = {**STUDY["search"], "precisions": ["fp32", "int8-dynamic"]}
     folder.write(model={"speed": {"fp32": 1.0}}, search=both)
-    folder.tune()
+    folder.search()
     failures = [trial for trial in folder.trials() if isinstance(trial.result, Failure)]
     assert [str(trial.result.kind) for trial in failures if isinstance(trial.result, Failure)] == [
         "unsupported"
@@ -563,6 +585,7 @@ def test_after_kill_9_no_child_lives_and_the_next_run_repeats_no_finished_trial(
 def test_after_kill_9_in_the_confirmation_the_next_run_repeats_no_round_that_was_kept(
     folder: Folder, started: list[subprocess.Popen[str]]
 ) -> None:
+    folder.write(**TWINNED)
     kill_at(folder, started, "[round 2]")
     kept = folder.confirmations()
     assert len(kept) >= 4
@@ -626,6 +649,7 @@ def record_noisy_confirmation(folder: Folder, disturbed: str) -> None:
 def test_a_confirmation_that_came_to_nothing_in_noise_is_run_anew(
     folder: Folder, started: list[subprocess.Popen[str]], disturbed: str
 ) -> None:
+    folder.write(**TWINNED)
     kill_at(folder, started, "[round 1]")
     with sqlite3.connect(folder.database) as connection:
         connection.execute("DELETE FROM autotune_confirmations")

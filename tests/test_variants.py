@@ -41,8 +41,9 @@ STUDY: dict[str, Any] = {
     "model": [BIG, SMALL],
     "problem": {"batch_size": 1, "sequence_length": 1},
     "search": {"instances": 1, "threads": 1, "placements": "close", "precisions": "fp32", "knobs": "none"},
-    "measure": {"warmup": "200ms", "block": "50ms", "blocks": 2, "max_blocks": 2, "disturbed": "keep"},
+    "measure": {"warmup": "100ms", "block": "50ms", "blocks": 2, "max_blocks": 2, "disturbed": "keep"},
     "confirm": {"finalists": 1, "rounds": 3},
+    "budget": {"minutes": 9.0},  # less than it takes for a twin to run in the rounds, too
 }
 
 

@@ -11,8 +11,6 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from scipy.special import stdtr, stdtrit
-
 from autotune.statistics.spread import deviation
 
 CONFIDENCE = 0.95
@@ -47,11 +45,15 @@ class Interval:
 
 def t_quantile(probability: float, freedom: float) -> float:
     """Student's t: the value that is not exceeded with this probability."""
+    from scipy.special import stdtrit  # here: most of what imports this module needs no quantile
+
     return float(stdtrit(freedom, probability))
 
 
 def t_tail(value: float, freedom: float) -> float:
     """Student's t: the probability of more than `value`."""
+    from scipy.special import stdtr
+
     return float(stdtr(freedom, -value))
 
 

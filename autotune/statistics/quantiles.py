@@ -12,8 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from scipy.special import bdtr
-
 CONFIDENCE = 0.95
 """Confidence of the upper bounds."""
 
@@ -50,6 +48,8 @@ def upper_rank(count: int, percentile: float, confidence: float = CONFIDENCE) ->
 
     The value of rank r is below it with probability P(Binomial(count, p) >= r).
     """
+    from scipy.special import bdtr  # here: it takes longer to import than a worker to start
+
     below = percentile / 100
     low, high = 1, count + 1
     while low < high:

@@ -28,7 +28,6 @@ from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from autotune.statistics.paired import t_quantile
 from autotune.statistics.quantiles import CONFIDENCE
@@ -127,6 +126,7 @@ class Queue:
 
         A queue's latencies grow as 1 / (1 - load), so what is solved for is nearly linear in the load.
         """
+        from scipy.optimize import brentq  # here: it takes half a second to import
 
         def shortfall(load: float) -> float:
             latencies = self.long_run(load * self.capacity_per_s) if load else self._sorted_s

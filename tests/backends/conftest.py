@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -241,7 +243,26 @@ for folder in (Path(name) for name in sys.argv[1:]):
 
 
 @pytest.fixture(scope="session")
-def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this run that all of its processes have, so that none makes what another one has made."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+def written_once(folder: Path, program: str) -> Path:
+    """Have a child write the folder, unless another process of this run has."""
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            begun = folder.with_suffix(".begun")
+            begun.mkdir()
+            subprocess.run([sys.executable, "-P", "-c", program, str(begun)], check=True, capture_output=True)
+            begun.rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_models(of_all_workers: Path) -> Path:
     """A folder of small models.
 
     `classifier` is a BERT of three labels, sharded and in half precision; `headless` the same without the
@@ -249,35 +270,29 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     at the shape alone that they were traced at; `t5` the
     encoder of an encoder-decoder; `squeezebert`, `xlm` and `xlnet` other architectures.
     """
-    folder = tmp_path_factory.mktemp("tiny models")
-    subprocess.run([sys.executable, "-P", "-c", WRITE_TINY_MODELS, str(folder)], check=True)
-    return folder
+    return written_once(of_all_workers / "tiny models", WRITE_TINY_MODELS)
 
 
 @pytest.fixture(scope="session")
-def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def encoders(of_all_workers: Path) -> Path:
     """Small encoders as ONNX files, and some that cannot be one."""
-    folder = tmp_path_factory.mktemp("encoders")
-    subprocess.run([sys.executable, "-P", "-c", WRITE_ENCODERS, str(folder)], check=True, capture_output=True)
-    return folder
+    return written_once(of_all_workers / "encoders", WRITE_ENCODERS)
 
 
 @pytest.fixture(scope="session")
-def contract_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def contract_cache(of_all_workers: Path) -> Path:
+    """A cache that several processes may use at once, as any may."""
+    return of_all_workers / "contract cache"
 
 
 @pytest.fixture(scope="session")
-def sentence_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sentence_folders(of_all_workers: Path) -> Path:
     """A folder of small sentence-transformers folders, and a plain one.
 
     `all` has every module, `modes` every pooling alone, `gelu` an activation that NumPy lacks; `cut` cuts
     texts to 8 tokens, puts them into lower case and a prompt before them, and has a head of pre-training.
     """
-    folder = tmp_path_factory.mktemp("models")
-    command = [sys.executable, "-P", "-c", WRITE_SENTENCE_FOLDERS, str(folder)]
-    subprocess.run(command, check=True, capture_output=True)
-    return folder
+    return written_once(of_all_workers / "sentence folders", WRITE_SENTENCE_FOLDERS)
 
 
 @pytest.fixture(scope="session")

@@ -93,7 +93,7 @@ def test_a_study_of_texts_tokenises_and_caches_within_the_cores_of_its_instances
         },
         "measure": {"warmup": "500ms", "block": "100ms", "blocks": 2, "max_blocks": 2, "disturbed": "keep"},
         "confirm": {"finalists": 1, "rounds": 3},
-        "budget": {"trials": 2},
+        "budget": {"trials": 2, "minutes": 9.0},
     }
     plan = tune(
         parse_study(json.dumps(study), name="texts"), base=tmp_path, store=f"sqlite:///{tmp_path}/s.db"

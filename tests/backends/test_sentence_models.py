@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -294,18 +294,16 @@ SAID = (
 CUT = "1 of 4 are cut to 8 tokens (max_seq_length in sentence_bert_config.json)"
 
 
-def autotune(folder: Path, *arguments: str) -> str:
-    """What a command prints on stdout, and on stderr before it."""
-    command = [sys.executable, "-P", "-m", "autotune", *arguments]
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stderr + ended.stdout
-
-
 @pytest.mark.slow
 def test_what_is_served_and_where_texts_are_cut_is_said_before_a_study_and_stays_with_its_plan(
-    models: Path, tmp_path: Path, own_cache: Path
+    run_command: Callable[..., tuple[int, str, str]], models: Path, tmp_path: Path, own_cache: Path
 ) -> None:
+    def autotune(*arguments: str) -> str:
+        """What a command prints on stdout, and on stderr before it."""
+        code, out, err = run_command(tmp_path, *arguments)
+        assert code == 0, err
+        return err + out
+
     shutil.copytree(models / "cut", tmp_path / "cut")
     (tmp_path / "texts.txt").write_text("\n".join(TEXTS))
     study = {
@@ -318,16 +316,16 @@ def test_what_is_served_and_where_texts_are_cut_is_said_before_a_study_and_stays
         "budget": {"trials": 1},
     }
     (tmp_path / "study.yaml").write_text(json.dumps(study))
-    outlook = json.loads(autotune(tmp_path, "tune", "study.yaml", "--dry-run", "--json"))
+    outlook = json.loads(autotune("tune", "study.yaml", "--dry-run", "--json"))
     assert outlook["served"] == [SAID]
     assert outlook["files"][0]["tokens"][0]["cut_to"] == 8
-    told = autotune(tmp_path, "tune", "study.yaml")
+    told = autotune("tune", "study.yaml")
     assert told.index(SAID) < told.index(CUT) < told.index("baseline:")
-    (plan,) = json.loads(autotune(tmp_path, "plans", "--json"))
-    document = json.loads(autotune(tmp_path, "show", plan["id"], "--json"))
+    (plan,) = json.loads(autotune("plans", "--json"))
+    document = json.loads(autotune("show", plan["id"], "--json"))
     assert SAID.endswith(document["model"]["served"])
     assert (document["requests"]["cut"], document["requests"]["cut_to"]) == (1, 8)
-    shown = " ".join(autotune(tmp_path, "show", plan["id"]).split())
+    shown = " ".join(autotune("show", plan["id"]).split())
     assert "served Pooling (mean), Normalize behind the encoder" in shown
     assert CUT in shown
     assert "cut 1 of them to 8 tokens" in shown

@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -22,6 +22,8 @@ from autotune.store.store import open_store
 from autotune.testing.fake_plans import ONE, FakeStudy
 from autotune.testing.fake_trial import processes_of
 from autotune.trial.measurement import Failure, FailureKind
+
+RunCommand = Callable[..., tuple[int, str, str]]
 
 WAIT_S = 120.0
 FP32 = Configuration(1, 1, "close", "0", smt=False, backend="fake", precision="fp32")
@@ -39,10 +41,10 @@ def start(study: FakeStudy, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def run(study: FakeStudy, *arguments: str) -> tuple[int, str, str]:
-    process = start(study, *arguments)
-    out, err = process.communicate(timeout=WAIT_S)
-    return process.returncode, out, err
+@pytest.fixture
+def run(run_command: RunCommand) -> RunCommand:
+    """Runs `autotune compare` beside a study's model: (study, *arguments) → exit code, stdout, stderr."""
+    return lambda study, *arguments: run_command(study.folder, "compare", *arguments)
 
 
 def study_file(study: FakeStudy) -> str:
@@ -63,7 +65,7 @@ def study_file(study: FakeStudy) -> str:
     return "study.yaml"
 
 
-def test_the_faster_of_two_plan_files_is_named(own_study: FakeStudy) -> None:
+def test_the_faster_of_two_plan_files_is_named(run: RunCommand, own_study: FakeStudy) -> None:
     own_study.write_model(speed=FAST)
     for name, configuration in (("fast", ONE), ("slow", FP32)):
         (own_study.folder / f"{name}.json").write_text(format_plan(own_study.plan(2.0, configuration)))
@@ -76,7 +78,9 @@ def test_the_faster_of_two_plan_files_is_named(own_study: FakeStudy) -> None:
     assert processes_of(own_study.folder) == []
 
 
-def test_a_configuration_is_compared_with_the_baseline_in_one_document(own_study: FakeStudy) -> None:
+def test_a_configuration_is_compared_with_the_baseline_in_one_document(
+    run: RunCommand, own_study: FakeStudy
+) -> None:
     own_study.write_model(speed=FAST)
     configuration = "1x1,close,fake,int8-dynamic"
     code, out, err = run(own_study, configuration, "baseline", "--study", study_file(own_study), "--json")
@@ -90,7 +94,7 @@ def test_a_configuration_is_compared_with_the_baseline_in_one_document(own_study
     assert {one["name"] for one in document["runs"]} == {"A", "B"}
 
 
-def test_a_stored_trial_is_meant_by_its_number(own_study: FakeStudy) -> None:
+def test_a_stored_trial_is_meant_by_its_number(run: RunCommand, own_study: FakeStudy) -> None:
     crash = Failure(FailureKind.CRASH, "it was killed")
     own_study.write_model(faults=[{"fault": "crash", "when": {"precision": "int8-dynamic"}}])
     with open_store(f"sqlite:///{own_study.folder}/autotune.db") as store:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from autotune.testing.fake_model import SCHEMA
 from autotune.testing.fake_trial import processes_of
 
 WAIT_S = 120.0
+
+RunCommand = Callable[..., tuple[int, str, str]]
 
 SERIES = {
     "title": "Two precisions",
@@ -68,19 +71,25 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
-    process = start(folder, *arguments)
-    out, err = process.communicate(timeout=WAIT_S)
-    return process.returncode, out, err
+@pytest.fixture
+def run(run_command: RunCommand) -> RunCommand:
+    """Runs `autotune study`: (folder, *arguments) → exit code, stdout, stderr."""
+    return lambda folder, *arguments: run_command(folder, "study", *arguments)
 
 
-def document(folder: Path, *arguments: str) -> Any:
-    code, out, err = run(folder, *arguments, "--json")
-    assert code == 0, err
-    return json.loads(out)
+@pytest.fixture
+def document(run: RunCommand) -> Callable[..., Any]:
+    """Runs `autotune study` with `--json`: (folder, *arguments) → the document."""
+
+    def told(folder: Path, *arguments: str) -> Any:
+        code, out, err = run(folder, *arguments, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+    return told
 
 
-def test_a_series_is_measured_told_and_written(folder: Path) -> None:
+def test_a_series_is_measured_told_and_written(run: RunCommand, folder: Path) -> None:
     code, out, err = run(folder, "run", "two")
     assert code == 0, err
     assert "[round 2] " in err
@@ -96,7 +105,7 @@ def test_a_series_is_measured_told_and_written(folder: Path) -> None:
     ]
 
 
-def test_the_list_says_what_the_results_say(folder: Path) -> None:
+def test_the_list_says_what_the_results_say(document: Callable[..., Any], folder: Path) -> None:
     (before,) = document(folder, "list", ".")
     assert (before["series"], before["points"], before["result"]) == ("two", 3, "none")
     found = document(folder, "run", "two", "--rounds", "3")
@@ -113,7 +122,9 @@ def test_the_list_says_what_the_results_say(folder: Path) -> None:
     assert of_others["result"] == "of other points"
 
 
-def test_a_dry_run_says_what_would_be_measured_and_measures_nothing(folder: Path) -> None:
+def test_a_dry_run_says_what_would_be_measured_and_measures_nothing(
+    document: Callable[..., Any], run: RunCommand, folder: Path
+) -> None:
     found = document(folder, "run", "two", "--dry-run")
     assert [one["unmeasured"] is None for one in found["points"]] == [True, True, False]
     assert found["estimate_s"] > 0
@@ -123,7 +134,7 @@ def test_a_dry_run_says_what_would_be_measured_and_measures_nothing(folder: Path
     assert not (folder / "two" / "result").exists()
 
 
-def test_the_result_goes_where_it_is_asked_for(folder: Path) -> None:
+def test_the_result_goes_where_it_is_asked_for(document: Callable[..., Any], folder: Path) -> None:
     document(folder, "run", "two/series.yaml", "-o", "elsewhere/new", "--rounds", "1")
     assert (folder / "elsewhere" / "new" / "result.json").is_file()
     assert not (folder / "two" / "result").exists()

@@ -33,16 +33,23 @@ from autotune.verification import Verification, VerificationInterrupted, verify
 TRUE_GAIN = 2.0
 """Of the fake study's plans, by its model's closed form."""
 
+RunCommand = Callable[..., tuple[int, str, str]]
+
 WAIT_S = 120.0
 
 HOG = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True: pass"
 
 
-def start(study: FakeStudy, plan: Plan, *arguments: str) -> subprocess.Popen[str]:
-    """Start `autotune verify` on the plan's file, beside the study's model."""
+def write(study: FakeStudy, plan: Plan) -> str:
+    """Write the plan to a file beside the study's model; its name."""
     (study.folder / "plan.json").write_text(format_plan(plan))
+    return "./plan.json"
+
+
+def start(study: FakeStudy, plan: Plan, *arguments: str) -> subprocess.Popen[str]:
+    """Start `autotune verify` on the plan's file."""
     return subprocess.Popen(
-        [sys.executable, "-m", "autotune", "verify", "./plan.json", *arguments],
+        [sys.executable, "-m", "autotune", "verify", write(study, plan), *arguments],
         cwd=study.folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -50,13 +57,18 @@ def start(study: FakeStudy, plan: Plan, *arguments: str) -> subprocess.Popen[str
     )
 
 
-def run(study: FakeStudy, plan: Plan, *arguments: str) -> tuple[int, str, str]:
-    process = start(study, plan, *arguments)
-    out, err = process.communicate(timeout=WAIT_S)
-    return process.returncode, out, err
+@pytest.fixture
+def run(run_command: RunCommand) -> RunCommand:
+    """Runs `autotune verify` on a plan's file: (study, plan, *arguments) → exit code, stdout, stderr."""
+
+    def run_on(study: FakeStudy, plan: Plan, *arguments: str) -> tuple[int, str, str]:
+        return run_command(study.folder, "verify", write(study, plan), *arguments)
+
+    return run_on
 
 
-def test_a_plan_that_holds_exits_with_0_and_shows_then_and_now(own_study: FakeStudy) -> None:
+@pytest.mark.quiet  # a verdict that hangs on how busy the host is
+def test_a_plan_that_holds_exits_with_0_and_shows_then_and_now(run: RunCommand, own_study: FakeStudy) -> None:
     plan = own_study.plan(Interval(TRUE_GAIN, 1.9, 2.1, 0.95, 3))
     code, out, err = run(own_study, plan, "--tolerance", "50%")
     assert code == 0, err
@@ -71,7 +83,9 @@ def test_a_plan_that_holds_exits_with_0_and_shows_then_and_now(own_study: FakeSt
     assert processes_of(own_study.folder) == []
 
 
-def test_a_plan_that_is_worse_has_an_exit_code_of_its_own_and_a_document(own_study: FakeStudy) -> None:
+def test_a_plan_that_is_worse_has_an_exit_code_of_its_own_and_a_document(
+    run: RunCommand, own_study: FakeStudy
+) -> None:
     plan = own_study.plan(20.0)
     code, out, err = run(own_study, plan, "--json", "--tolerance", "0.1")
     document = json.loads(out)
@@ -84,7 +98,9 @@ def test_a_plan_that_is_worse_has_an_exit_code_of_its_own_and_a_document(own_stu
     assert all(one["value"] > 0 for one in document["runs"])
 
 
-def test_a_stale_plan_has_an_exit_code_of_its_own_and_starts_nothing(own_study: FakeStudy) -> None:
+def test_a_stale_plan_has_an_exit_code_of_its_own_and_starts_nothing(
+    run: RunCommand, own_study: FakeStudy
+) -> None:
     plan = own_study.plan(TRUE_GAIN)
     elsewhere = plan.model_copy(update={"machine": {**plan.machine, "allowed": "0-191"}})
     code, out, err = run(own_study, elsewhere)
@@ -94,7 +110,7 @@ def test_a_stale_plan_has_an_exit_code_of_its_own_and_starts_nothing(own_study: 
     assert err == ""
 
 
-def test_undecided_has_an_exit_code_of_its_own(tmp_path: Path, own_cache: Path) -> None:
+def test_undecided_has_an_exit_code_of_its_own(run: RunCommand, tmp_path: Path, own_cache: Path) -> None:
     study = FakeStudy(tmp_path, {"faults": [{"fault": "crash", "when": {"precision": "fp32"}}]})
     code, out, _ = run(study, study.plan(TRUE_GAIN))
     assert code == exits.UNDECIDED
@@ -115,7 +131,9 @@ def test_a_tolerance_that_is_no_share_is_a_wrong_command_line(tolerance: str) ->
     assert "--tolerance" in ended.stderr
 
 
-def test_a_plan_of_the_store_is_found_and_the_store_left_as_it_is(own_study: FakeStudy) -> None:
+def test_a_plan_of_the_store_is_found_and_the_store_left_as_it_is(
+    run_command: RunCommand, own_study: FakeStudy
+) -> None:
     fault = {"fault": "crash", "when": {"precision": "int8-dynamic"}}
     own_study.write_model(faults=[fault])
     plan, path = own_study.plan(TRUE_GAIN), own_study.folder / "autotune.db"
@@ -123,10 +141,9 @@ def test_a_plan_of_the_store_is_found_and_the_store_left_as_it_is(own_study: Fak
         store.create_study(StudyRecord("fake", 0.0, {}, {}, {}, "d", "m"))
         store.save_plan(plan)
     before = path.read_bytes()
-    command = [sys.executable, "-m", "autotune", "verify", "fake"]
-    ended = subprocess.run(command, cwd=own_study.folder, capture_output=True, text=True, check=False)
-    assert ended.returncode == exits.WORSE, ended.stderr
-    assert ended.stdout.startswith(f"worse: plan {plan.id}")
+    code, out, err = run_command(own_study.folder, "verify", "fake")
+    assert code == exits.WORSE, err
+    assert out.startswith(f"worse: plan {plan.id}")
     assert path.read_bytes() == before
 
 
@@ -205,6 +222,7 @@ def hogs() -> Iterator[None]:
         process.wait()
 
 
+@pytest.mark.quiet  # hogs for everybody
 @pytest.mark.usefixtures("hogs", "own_cache")
 def test_a_machine_that_is_noisy_is_measured_all_the_same_and_the_result_says_by_what(tmp_path: Path) -> None:
     measure = {"warmup_s": 0.1, "block_s": 0.3, "blocks": 1, "trial_timeout_s": 20.0}

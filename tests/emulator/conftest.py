@@ -18,43 +18,52 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 EMULATOR = Path(os.environ.get("AUTOTUNE_NUMA_VM", REPOSITORY.parent / "shared" / "numa-vm" / "numa-vm"))
 
-SEARCH = """
+STEPS = """
 import os
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import autotune
+from autotune.cli.main import run
 from autotune.report.progress import Observer
 from autotune.tuning import TuningInterrupted
 
 class SearchOnly(Observer):
-    trials = 0
+    def __init__(self, trials):
+        self.left = trials
 
     def trial_ended(self, record, progress):
-        self.trials += 1
+        self.left -= 1
 
     def wants_to_stop(self):
-        return self.trials == int(sys.argv[1])
+        return self.left == 0
 
-def search(study, group):
+def search(trials, study, group=""):
     if group:
         Path(group, "cgroup.procs").write_text(str(os.getpid()))
     try:
-        autotune.tune(study, observer=SearchOnly())
+        autotune.tune(study, observer=SearchOnly(int(trials)))
     except TuningInterrupted as interrupted:
         assert interrupted.plan is not None, interrupted.reason
 
-for argument in sys.argv[2:]:
+def command(printed, *arguments):
+    sys.argv = ["autotune", *arguments]
+    with open(printed, "w") as file, redirect_stdout(file):
+        sys.exit(run())
+
+for step in sys.argv[1:]:
     child = os.fork()
     if not child:
-        study, _, group = argument.partition("@")
-        search(study, group)
+        name, *arguments = step.split()
+        {"search": search, "autotune": command}[name](*arguments)
         sys.exit()
     if os.waitpid(child, 0)[1]:
-        sys.exit(f"{argument} failed")
+        sys.exit(f"{step} failed")
 """
-"""`search.py TRIALS STUDY[@CGROUP]...`: so many trials of each, one study after the other, and no
-confirmation, which would launch the same for minutes. Importing takes half a minute and is done once."""
+"""`steps.py STEP...`, each in a process of its own, forked from one that has imported: that takes half a
+minute here, and is done once. `search TRIALS STUDY [CGROUP]` makes so many trials, and no confirmation, which
+would launch the same for minutes. `autotune FILE ARGUMENTS` runs the command, and writes what it prints."""
 
 GUEST_STOPPED = 125
 """The emulator's exit status; its documentation lists them."""
@@ -97,12 +106,12 @@ def _boot(folder: Path, shape: tuple[str, ...], script: str) -> subprocess.Compl
 
 @pytest.fixture(scope="session")
 def emulate() -> Emulate:
-    """Runs a shell script in a folder on a machine of this shape; `$PYTHON search.py` is there."""
+    """Runs a shell script in a folder on a machine of this shape; `$PYTHON steps.py` is there."""
     if reason := emulator_missing():
         pytest.skip(reason)
 
     def run(folder: Path, shape: tuple[str, ...], script: str) -> None:
-        (folder / "search.py").write_text(SEARCH)
+        (folder / "steps.py").write_text(STEPS)
         ran = _boot(folder, shape, script)
         if ran.returncode == GUEST_STOPPED:  # qemu itself crashed; seen with two machines at once
             ran = _boot(folder, shape, script)

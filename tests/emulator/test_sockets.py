@@ -1,4 +1,7 @@
-"""On an emulated machine of 2 sockets x 2 nodes with SMT, instances run where their placements say."""
+"""On an emulated machine of 2 sockets x 2 nodes with SMT, instances run where their placements say.
+
+Within cgroup v2 limits, a study plans no more there than they allow.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import pytest
 
 from autotune.machine.cpus import format_cpu_list
 from autotune.placement.place import place
+from autotune.plan.document import Plan
 from autotune.store.records import TrialRecord
 from autotune.store.store import open_store
 from autotune.testing.machines import build_machine
@@ -36,16 +40,33 @@ budget: {trials: 5, minutes: 60}
 """
 TRIALS = {"adjacent": 3, "split": 5}
 """By numbering; a trial takes a minute."""
-TUNE = '"$PYTHON" -P search.py {} study.yaml'
-LAUNCH = """
-"$PYTHON" -P -m autotune export latest --to numactl -o launch
-bash launch/launch.sh --seconds 1 > launched.txt
+LIMITED = """
+name: NAME
+model: fake:model.json
+problem: {batch_size: 4, sequence_length: 128}
+search: {precisions: [fp32], placements: [close]}
+measure: {warmup: 1s, block: 200ms, blocks: 1, max_blocks: 1, disturbed: keep, trial_timeout: 240s}
+budget: {trials: 2, minutes: 60}
 """
+LIMITS = ("quota", "cpuset")
 SCRIPTS = {
-    "adjacent": TUNE.format(TRIALS["adjacent"]),
-    "split": f"set -e\n{TUNE.format(TRIALS['split'])}\n{LAUNCH}",
+    "adjacent": f"""
+set -e
+groups=/sys/fs/cgroup
+mkdir "$groups/quota" "$groups/cpuset"
+echo "150000 100000" > "$groups/quota/cpu.max"
+echo 3 > "$groups/cpuset/cpuset.cpus"
+"$PYTHON" -P steps.py "search {TRIALS["adjacent"]} study.yaml" \\
+    "search 2 quota.yaml $groups/quota" "search 2 cpuset.yaml $groups/cpuset"
+""",
+    "split": f"""
+set -e
+"$PYTHON" -P steps.py "search {TRIALS["split"]} study.yaml" \\
+    "autotune exported.txt export latest --to numactl -o launch"
+bash launch/launch.sh --seconds 1 > launched.txt
+""",
 }
-"""What runs inside, by numbering; the launch takes a minute, and once is enough."""
+"""What runs inside, by numbering. Limits do not hang on it, and a launch takes a minute: once is enough."""
 
 
 def siblings(numbering: str) -> list[list[tuple[int, ...]]]:
@@ -63,6 +84,8 @@ def machines(
     def tune(numbering: str, folder: Path) -> Path:
         (folder / "model.json").write_text(json.dumps(MODEL))
         (folder / "study.yaml").write_text(STUDY)
+        for name in LIMITS:
+            (folder / f"{name}.yaml").write_text(LIMITED.replace("NAME", name))
         emulate(folder, (*SHAPE, f"--numbering={numbering}"), SCRIPTS[numbering])
         return folder
 
@@ -154,3 +177,30 @@ def test_the_exported_script_starts_instances_where_the_plan_says(tuned: tuple[s
         assert line.startswith(f"instance {index}: ")
         assert where in line
     assert lines[len(plan.instances)].startswith("throughput: ")
+
+
+@pytest.fixture
+def limited(machines: Mapping[str, Future[Path]]) -> Path:
+    """What a study within a quota of 1.5 cpus left, and one within a cpuset of cpu 3 alone."""
+    return machines["adjacent"].result()
+
+
+def planned(folder: Path, name: str) -> tuple[Plan, set[int]]:
+    """The study's plan, and every number of threads that was tried, the baseline's left out."""
+    with open_store(f"sqlite:///{folder}/autotune.db") as store:
+        trials = [trial.configuration for trial in store.trials(name) if not trial.baseline]
+        return store.plan(name), {one.instances * one.threads_per_instance for one in trials}
+
+
+def test_a_quota_of_one_and_a_half_cpus_allows_one_thread(limited: Path) -> None:
+    plan, threads = planned(limited, "quota")
+    assert threads == {1}
+    assert plan.configuration.instances == 1
+    assert plan.machine["quota_cpus"] == 1.5
+
+
+def test_a_cpuset_of_one_cpu_allows_that_cpu(limited: Path) -> None:
+    plan, threads = planned(limited, "cpuset")
+    assert threads == {1}
+    assert plan.machine["allowed"] == "3"
+    assert {cpu for instance in plan.instances for cpu in instance.cpus} <= {3}

@@ -21,7 +21,7 @@ SERIES = {
         "model": "random:minilm-l6",
         "problem": {"batch_size": 1, "lengths": {"values": [4, 8]}, "max_length": 64},
         "quality": {"sequences": 2},
-        "measure": {"warmup": "1s", "block": "200ms", "blocks": 1, "disturbed": "keep"},
+        "measure": {"warmup": "500ms", "block": "100ms", "blocks": 1, "disturbed": "keep"},
     },
     "configuration": {"engine": "pytorch", "cores": 1, "padding": "none"},
     "points": [

@@ -78,6 +78,7 @@ def test_its_lines_are_for_people(tmp_path: Path) -> None:
     assert len(lines) == 4
 
 
+@pytest.mark.quiet  # the generator must be on time
 def test_a_server_is_shown_at_the_rate_that_it_was_found_to_bear(tmp_path: Path) -> None:
     trial = FakeTrial(tmp_path, {}, instances=2, batch_size=4, scenario="server")
     with started(tmp_path, trial, AskedRate(100.0, 90.0, 0.5)) as workers:
@@ -93,6 +94,7 @@ def test_a_server_is_shown_at_the_rate_that_it_was_found_to_bear(tmp_path: Path)
     assert result["rate"]["latency_s"] <= result["rate"]["upper_s"]
 
 
+@pytest.mark.quiet  # the generator must be on time
 def test_a_server_tells_people_its_rate_and_latency(tmp_path: Path) -> None:
     trial = FakeTrial(tmp_path, {}, scenario="server")
     with started(tmp_path, trial, AskedRate(100.0, 90.0, 0.5)):

@@ -115,6 +115,7 @@ def test_a_worker_that_ends_while_a_cpu_is_away_says_nothing_though_it_is_back_b
     assert json.loads(output) == ["Failure", "crash", True]
 
 
+@pytest.mark.quiet  # the kernel counts what it kills for the whole host
 def test_a_worker_that_is_killed_by_the_memory_limit_is_out_of_memory(
     tmp_path: Path, memory_cgroup: Path
 ) -> None:
@@ -126,6 +127,7 @@ def test_a_worker_that_is_killed_by_the_memory_limit_is_out_of_memory(
     assert "instance 1 of 2: killed by the kernel" in reason
 
 
+@pytest.mark.quiet  # it must have had as much as the quota allows
 def test_a_window_in_which_the_quota_throttled_is_disturbed(
     tmp_path: Path, make_cgroup: Callable[..., Path]
 ) -> None:

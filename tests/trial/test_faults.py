@@ -54,6 +54,7 @@ def test_a_signal_is_named(tmp_path: Path) -> None:
     assert "SIGABRT" in run_with({"fault": "abort"}, tmp_path).reason
 
 
+@pytest.mark.quiet  # it must be warm within two seconds
 @pytest.mark.parametrize("at", ["load", "measure"])
 def test_a_worker_that_hangs_and_ignores_sigterm_is_a_timeout(tmp_path: Path, at: str) -> None:
     failure = run_with(
@@ -64,6 +65,7 @@ def test_a_worker_that_hangs_and_ignores_sigterm_is_a_timeout(tmp_path: Path, at
     assert failure.reason.endswith("(measure.trial_timeout is 2 s)")
 
 
+@pytest.mark.quiet  # it must be warm within two seconds
 def test_a_hung_part_of_a_split_request_is_a_timeout(tmp_path: Path) -> None:
     failure = run_with(
         {"fault": "hang_ignoring_sigterm", "at": "measure", "instance": 0},
