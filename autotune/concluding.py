@@ -23,6 +23,7 @@ from autotune.rounds import Entrant, Run, is_disturbed, measurements_of
 from autotune.search.contradiction import REACH, Compared
 from autotune.search.experience import Experience, in_words, is_corrected
 from autotune.search.verdict import RivalVerdict, Said, Verdict
+from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 from autotune.spending import spent
 from autotune.statistics.paired import CONFIDENCE, Interval
@@ -40,11 +41,13 @@ class Searched:
         looking_s: spent on looks at engines.
         unprepared: what was promising, and would not have fitted into the time.
         waited_s: for others, before looks and trials.
+        owed: defaults that were not seen, and may be the best of them.
     """
 
     looking_s: float = 0.0
     unprepared: tuple[Unprepared, ...] = ()
     waited_s: float = 0.0
+    owed: tuple[Configuration, ...] = ()
 
 
 NOTHING_SEARCHED = Searched()
@@ -136,7 +139,7 @@ def unconfirmed(
         confirmation=Confirmation(
             verdict="unconfirmed",
             search_value=winner.score,
-            default=searched_default(setup, winner, records),
+            default=_without(search.owed, searched_default(setup, winner, records)),
             spent=spent(records, looking_s=search.looking_s, waited_s=search.waited_s),
             unprepared=search.unprepared,
             **conditions_of([record.result for record in records], setup.spec),
@@ -210,7 +213,7 @@ def _confirmation(
         verdict=_word(verdict, winner),
         probability=None if verdict.baseline is None else verdict.baseline.probability,
         more_rounds=None if verdict.baseline is None else verdict.baseline.more_rounds,
-        default=default,
+        default=_without(search.owed, default),
         spent=spent(records, runs, looking_s=search.looking_s, waited_s=search.waited_s),
         unprepared=search.unprepared,
         correction="" if known is None else in_words(known),
@@ -223,6 +226,11 @@ def _confirmation(
         rivals=tuple(_rival(rival, by_name[rival.name], runs, setup) for rival in verdict.rivals),
         **conditions_of([*(record.result for record in records), *(run.result for run in runs)], setup.spec),
     )
+
+
+def _without(owed: tuple[Configuration, ...], default: Default | None) -> Default | None:
+    """The best default, with those that it is the best without."""
+    return None if default is None else default.model_copy(update={"unseen": owed})
 
 
 def _word(verdict: Verdict, winner: Entrant) -> Literal["better", "likely", "tied", "baseline", "unopposed"]:

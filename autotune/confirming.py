@@ -308,8 +308,7 @@ class Confirming:
         return self.known.deviations(run.entrant.configuration, run.result)
 
     def _measure(self, entrant: Entrant) -> TrialResult:
-        if self.bench.observer.wants_to_stop():
-            raise KeyboardInterrupt
+        self.bench.observer.heed()
         self.has_measured = True
         return self.bench.confirm(entrant)
 

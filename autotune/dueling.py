@@ -96,8 +96,7 @@ class Dueling:
         return time.monotonic() - self.waits.total_s
 
     def _measure(self, entrant: Entrant) -> TrialResult:
-        if self.observer.wants_to_stop():
-            raise KeyboardInterrupt
+        self.observer.heed()
         return self.measure(entrant)
 
     def _keep(self, run: Run) -> None:

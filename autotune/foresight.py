@@ -132,7 +132,13 @@ def look_ahead(
     Raises:
         CacheError: the cache cannot be written.
         ChangedMachineError: as `refuse_changes` does; the look that was under way is not kept.
+        KeyboardInterrupt: the observer wants to stop.
     """
+
+    def go_on() -> None:
+        observer.heed()
+        refuse_changes()
+
     space = setup.space
     begin_s = time.monotonic()
     pairs = _pairs(setup)
@@ -153,7 +159,7 @@ def look_ahead(
                 deadline_s=time.monotonic() + most_s,
                 at_once=at_once(setup.machine),
                 tell=lambda pair, answer: observer.looked(*pair, answer),
-                before_keeping=refuse_changes,
+                before_keeping=go_on,
             )
     looking_s = time.monotonic() - begin_s - looks.waited_s
     observer.looked_around(looking_s, _fastest_first(looks), looks.reason)

@@ -124,6 +124,7 @@ class Bench:
             StudyFileError: the texts of the study do not suit it.
             PreparationError: that took too long, ran out of memory or disk, or broke.
         """
+        self.observer.heed()
         first = self.setup.variants[self.setup.spec.variants[0]]
         if first.model.kind == "fake":
             return

@@ -156,13 +156,13 @@ class _Run:
 
     def measure_until_done(self) -> None:
         """Ask, measure, keep and tell, until a bound is reached."""
+        self.observer.heed()
         self.foresight = look_ahead(
             self.setup, self.observer, self.bench.cache, self.bench.alone, self.bench.changes.refuse
         )
         self._mind_the_time()
         while not (reason := self._stop_reason()):
-            if self.observer.wants_to_stop():
-                raise KeyboardInterrupt
+            self.observer.heed()
             proposal = self.search.ask()
             self._tell_of_stage(proposal)
             self.observer.trial_started(proposal.configuration, self._progress())
@@ -227,7 +227,8 @@ class _Run:
             Unprepared(model=pair.model, backend=pair.backend, precision=pair.precision, seconds=seconds)
             for pair, seconds in self.search.unaffordable()[: MOST_NAMED if is_of_time else 0]
         )
-        return Searched(self.foresight.looking_s, unprepared, self.bench.waits.total_s)
+        owed = self.search.owed_defaults()
+        return Searched(self.foresight.looking_s, unprepared, self.bench.waits.total_s, owed)
 
     def _refuse_no_winner(self) -> None:
         """Refuse to confirm what was not found: nothing that meets the limits, or mostly disturbances."""
@@ -341,7 +342,7 @@ class _Run:
         """
         spec, known = self.setup.spec, self._known()
         round_s = choose_finalists(self.records, spec, self.setup.space.defaults).round_s
-        owes = self.search.owes_default()
+        owes = bool(self.search.owed_defaults())
         rounds = MIN_ROUNDS if owes else needed_rounds(spec, known.run_spread(run_blocks(spec)))
         return search_s(spec, round_s=round_s, rounds=rounds)
 

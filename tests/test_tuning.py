@@ -744,6 +744,31 @@ def test_an_interruption_before_any_result_says_that_there_is_no_plan(
     assert "Traceback" not in err
 
 
+class Stopping(Observer):
+    """Wants to stop from the beginning, as after a signal that came while the study was set up."""
+
+    def wants_to_stop(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="fake"),
+        pytest.param({"model": "random:minilm-l6", "search": {"backends": ["pytorch"]}}, id="real"),
+    ],
+)
+def test_a_signal_that_was_only_remembered_is_heeded_before_anything_is_prepared(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    cache = folder.path / "cache"
+    monkeypatch.setenv("AUTOTUNE_CACHE", str(cache))
+    (folder.path / "study.yaml").write_text(json.dumps({**STUDY, **changes}))
+    with pytest.raises(KeyboardInterrupt):
+        tune(folder.path / "study.yaml", store=folder.url, observer=Stopping())
+    assert not list(cache.rglob("manifest.json"))
+
+
 def change_study(folder: Folder) -> None:
     folder.write(objective={"latency": "p99"})
 

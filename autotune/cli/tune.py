@@ -92,6 +92,9 @@ def _tune(spec: StudySpec, *, base: Path, store: str, offline: bool, as_json: bo
             _print_result(stop.plan, spec, store, as_json=as_json)
         output.message("every finished trial is kept; the same command goes on from here")
         raise typer.Exit(exits.INTERRUPTED) from None
+    except KeyboardInterrupt:
+        output.message("interrupted before the search began; the same command begins again")
+        raise typer.Exit(exits.INTERRUPTED) from None
     _print_result(plan, spec, store, as_json=as_json)
 
 

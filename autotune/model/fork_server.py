@@ -19,8 +19,8 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -273,10 +273,36 @@ def serve_forks(handle: Handle, import_slowly: Callable[[], None]) -> None:
     with socket.socket(fileno=int(sys.argv[1])) as channel, suppress(ConnectionResetError, BrokenPipeError):
         channel.set_inheritable(False)
         gc.disable()  # it only gets in the way of imports
-        import_slowly()
+        with _ending_with(channel):
+            import_slowly()
         gc.freeze()  # what they leave stays until the end; children need not touch its pages
         gc.enable()
         _Serving(handle, channel).serve(float(sys.argv[2]))
+
+
+@contextmanager
+def _ending_with(channel: socket.socket) -> Iterator[None]:
+    """End this process where the other end of the channel is closed meanwhile: nobody waits for it any more.
+
+    A thread looks out for that, and is gone afterwards: a process with threads is not to be forked.
+    """
+    done, over = socket.socketpair()
+
+    def look_out() -> None:
+        poller = select.poll()
+        poller.register(channel, 0)  # of a hang-up it tells all the same
+        poller.register(over, select.POLLIN)
+        if any(number == channel.fileno() for number, _ in poller.poll()):
+            os._exit(1)
+
+    watcher = threading.Thread(target=look_out)
+    with done, over:
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.send(b"x")
+            watcher.join()
 
 
 class _Serving:
@@ -310,7 +336,7 @@ class _Serving:
     def _begin(self) -> bool:
         """Start a child for one request; whether there was one."""
         settings, numbers, _, _ = socket.recv_fds(self._channel, MESSAGE_BYTES, 4)
-        if not settings:
+        if not settings or _is_hung_up(self._channel):
             return False
         *numbers, last = numbers
         reply = socket.socket(fileno=last)
@@ -340,6 +366,13 @@ class _Serving:
             _, status = os.waitpid(child, 0)
             with self._replies.pop(child), suppress(BrokenPipeError, ConnectionResetError):
                 reply.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _is_hung_up(channel: socket.socket) -> bool:
+    """Whether whoever sent the last request has gone since."""
+    poller = select.poll()
+    poller.register(channel, 0)
+    return bool(poller.poll(0))
 
 
 def _be_child(handle: Handle, settings: dict[str, Any], numbers: list[int], server: int) -> NoReturn:

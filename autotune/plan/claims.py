@@ -96,19 +96,30 @@ def default_words(plan: Plan) -> str:
     """The plan beside the best of what people start today; empty where the document does not know it.
 
     `1.24x the best default (95 %: 1.18x to 1.31x): 1 x default threads, unpinned, onnxruntime int8-dynamic`.
+    Where some that may be better were not seen, it is the best of those that were, and they are named.
     """
     default = plan.confirmation.default
     if default is None:
         return ""
+    unseen = f"; {_unseen_words(default)}" if default.unseen else ""
+    the_best = "the best default that was measured" if default.unseen else "the best default"
     if default.said == "plan":
         alone = plan.confirmation.is_alone or plan.confirmation.verdict == "unconfirmed"
-        which = "a default" if alone else "the best default"
-        return f"it is {which} itself: an engine as its documentation starts it"
+        which = "a default" if alone else the_best
+        return f"it is {which} itself: an engine as its documentation starts it{unseen}"
     which = f"{default.configuration}{', the baseline' if default.is_baseline else ''}"
     if default.ratio is None:
-        return f"none that meets the limits; the nearest {default.missed}: {which}"
+        return f"none that meets the limits; the nearest {default.missed}: {which}{unseen}"
     beside = "; ".join(filter(None, (_interval(default), _doubt(plan, default))))
-    return f"{default.ratio:.2f}x the best default{f' ({beside})' if beside else ''}: {which}"
+    return f"{default.ratio:.2f}x {the_best}{f' ({beside})' if beside else ''}: {which}{unseen}"
+
+
+def _unseen_words(default: Default) -> str:
+    """Which defaults may be better still, and how they would be seen."""
+    names = dict.fromkeys(
+        " ".join(filter(None, (one.backend, one.precision, one.model))) for one in default.unseen
+    )
+    return f"not measured, and may be better: {', '.join(names)} (more time would see them: budget.minutes)"
 
 
 def _interval(default: Default) -> str:

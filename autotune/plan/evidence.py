@@ -174,6 +174,7 @@ class Default(Document):
         missed: where it is out, which limit it misses and by how much, as a clause.
         more_rounds: how many more would probably tell; None = more than anybody would run, or it is told.
         objective_value: what it reached, in the plan's objective; None where the runs are not at hand.
+        unseen: defaults that may be better still, and were not measured.
     """
 
     configuration: StrictConfiguration
@@ -186,6 +187,7 @@ class Default(Document):
     missed: str = ""
     more_rounds: Annotated[int, Field(ge=1)] | None = None
     objective_value: Positive | None = None
+    unseen: tuple[StrictConfiguration, ...] = ()
 
 
 class Spent(Document):

@@ -104,8 +104,13 @@ class Observer:
         """The rounds contradict the search, as `doubt` says; three more are run than were allowed."""
 
     def wants_to_stop(self) -> bool:
-        """Asked between trials: True ends the search as KeyboardInterrupt does."""
+        """Asked between trials, runs and looks: True ends what is under way as KeyboardInterrupt does."""
         return False
+
+    def heed(self) -> None:
+        """Raise KeyboardInterrupt where it wants to stop."""
+        if self.wants_to_stop():
+            raise KeyboardInterrupt
 
     def stopped(self, reason: str, progress: Progress) -> None:
         """The search is over, and why."""

@@ -169,13 +169,13 @@ class Prospects:
         chances = _chances(mean, spread, reference)
         return [index for number, index in enumerate(new) if number in seen and chances[number] >= PROMISING]
 
-    def owes_default(self, candidates: Iterable[Configuration], known: Known) -> bool:
-        """Whether a default was not seen that may be the best of them, by which what is found is judged."""
+    def owed_defaults(self, candidates: Iterable[Configuration], known: Known) -> tuple[Configuration, ...]:
+        """Give the defaults that were not seen and may be the best of them, by which all is judged."""
         unseen = [one for one in candidates if one in self.defaults]
         if not unseen:
-            return False
+            return ()
         beliefs = self.prior.after({one: value for one, value in known.items() if value}, unseen)
-        return bool(self._defaults_to_see(unseen, beliefs, known))
+        return tuple(unseen[index] for index in self._defaults_to_see(unseen, beliefs, known))
 
     def _defaults_to_see(
         self, candidates: Sequence[Configuration], beliefs: Beliefs, known: Known

@@ -131,11 +131,11 @@ class LegalSampler(BaseSampler):
             left = self._moves(self._second, trials, known) or left
         return tuple(sorted((*first, *left), key=lambda one: self._disturbed[one]))
 
-    def owes_default(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Whether a default that may be the best of them, and may be proposed, was not seen."""
+    def owed_defaults(self, trials: Sequence[FrozenTrial]) -> tuple[Configuration, ...]:
+        """Give the defaults that were not seen, may be the best of them, and may be proposed."""
         trials = self._as_known(trials)
         goodness = goodness_by_configuration(trials, self._objective)
-        return self._prospects.owes_default(self._candidates(outcomes(trials)), goodness)
+        return self._prospects.owed_defaults(self._candidates(outcomes(trials)), goodness)
 
     def unaffordable(self, trials: Sequence[FrozenTrial]) -> tuple[tuple[Prepared, float], ...]:
         """Name what is not proposed because it cannot be prepared in time, with the seconds it needs."""

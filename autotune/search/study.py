@@ -134,9 +134,9 @@ class SearchStudy:
         self._sampler.mind(left_s, there)
 
     @_storage_trouble
-    def owes_default(self) -> bool:
-        """Whether what is found would be judged without a default that may be the best of them."""
-        return self._sampler.owes_default(self._study.get_trials(deepcopy=False))
+    def owed_defaults(self) -> tuple[Configuration, ...]:
+        """Give the defaults that may be the best of them, and without which all is judged until now."""
+        return self._sampler.owed_defaults(self._study.get_trials(deepcopy=False))
 
     @_storage_trouble
     def unaffordable(self) -> tuple[tuple[Prepared, float], ...]:

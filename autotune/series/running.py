@@ -107,8 +107,7 @@ class _Running:
         Raises:
             KeyboardInterrupt: the observer wants to stop.
         """
-        if self.observer.wants_to_stop():
-            raise KeyboardInterrupt
+        self.observer.heed()
         return self.benches[entrant.name].confirm(entrant)
 
     def keep(self, run: Run) -> None:
@@ -294,8 +293,7 @@ def _prepare(
     """
     entrants, skipped, may_pass = [], {}, set()
     for one in ready:
-        if observer.wants_to_stop():
-            raise KeyboardInterrupt
+        observer.heed()
         try:
             commands = prepared_commands(one.configuration, one.bench)
             reason = _refusal(one)

@@ -117,8 +117,8 @@ class PlanSummary:
     Attributes:
         score: the objective's value, in its unit.
         gain: over the baseline, more than 1 is better; None where the baseline failed or misses a limit.
-        default_ratio: over the best default, more than 1 is better; None where the plan does not know it, or
-            no default meets the limits.
+        default_ratio: over the best default, more than 1 is better; None where the plan does not know it, as
+            one that may be the best was not measured, or no default meets the limits.
         created_s: Unix time.
     """
 

@@ -173,7 +173,7 @@ def plan_summary(row: Row[*tuple[Any, ...]]) -> PlanSummary:
         configuration=Configuration.from_parameters(row.configuration),
         score=row.score,
         gain=None if is_unopposed else row.gain,
-        default_ratio=default.get("ratio"),
+        default_ratio=None if default.get("unseen") else default.get("ratio"),
         created_s=row.created_s,
     )
 

@@ -31,7 +31,7 @@ class WarmUp:
 
     Attributes:
         requests: how many were run.
-        request_s: mean time of the last stretch's requests.
+        request_s: mean time of a request in the fastest stretch: a slower one was disturbed, or not warm yet.
         seconds: how long it took.
         settled: it ended by the rule and not by its time limit.
     """
@@ -59,9 +59,9 @@ def warm_up(
         agrees = abs(request_s - fastest_s) <= AGREEMENT * fastest_s
         settled = agrees or slower == SLOWER_STRETCHES
         seconds = clock() - start_s
-        if settled or seconds >= limit_s:
-            return WarmUp(requests, request_s, seconds, settled)
         fastest_s = min(fastest_s, request_s)
+        if settled or seconds >= limit_s:
+            return WarmUp(requests, fastest_s, seconds, settled)
 
 
 def warm_up_in_laps(

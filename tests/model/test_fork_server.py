@@ -26,6 +26,9 @@ from autotune.model.fork_server import serve_forks
 IMPORTED_BY = 0
 
 def import_slowly():
+    if "SLOWLY" in os.environ:
+        open(os.environ["SLOWLY"], "w").write(str(os.getpid()))
+        time.sleep(60)
     global IMPORTED_BY
     IMPORTED_BY = os.getpid()
 
@@ -67,7 +70,8 @@ import sys
 import tempfile
 from autotune.model.child import inherited_variables
 from autotune.model.fork_server import ForkServer
-ForkServer("served", {}).run({"do": "sleep", "file": sys.argv[1]}, timeout_s=60, variables={})
+variables = {"SLOWLY": sys.argv[2]} if len(sys.argv) > 2 else {}
+ForkServer("served", variables).run({"do": "sleep", "file": sys.argv[1]}, timeout_s=60, variables={})
 """
 
 
@@ -273,6 +277,19 @@ def test_server_and_child_die_with_their_parent(server: ForkServer, tmp_path: Pa
         parent.kill()
         parent.wait()
         os.kill(int(pids.read_text().split()[1]), signal.SIGKILL)
+
+
+def test_a_server_that_still_imports_ends_when_its_parent_is_killed(
+    server: ForkServer, tmp_path: Path
+) -> None:
+    importing, pids = tmp_path / "importing", tmp_path / "pids"
+    with subprocess.Popen([sys.executable, "-c", SLEEPER, str(pids), str(importing)]) as parent:
+        wait_until(lambda: importing.exists() and importing.read_text() != "")
+        its_server = int(importing.read_text())
+        assert is_alive(its_server)
+        parent.kill()
+        wait_until(lambda: not is_alive(its_server))
+    assert not pids.exists()
 
 
 def test_ctrl_c_leaves_neither_child_nor_server(server: ForkServer, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -119,6 +120,22 @@ def test_a_baseline_that_was_alone_is_not_called_the_best_of_the_defaults() -> N
     default = build_default(said="plan", ratio=1.0, ratio_range=None)
     words = default_words(confirmed(verdict="baseline", rivals=(), default=default))
     assert words == "it is a default itself: an engine as its documentation starts it"
+
+
+def test_defaults_that_may_be_better_and_were_not_measured_are_named() -> None:
+    seen = build_plan().configuration
+    unseen = (seen, replace(seen, precision="int8-dynamic"))
+    words = default_words(confirmed(default=build_default(unseen=unseen)))
+    assert words.startswith("1.24x the best default that was measured (")
+    assert words.endswith(
+        "; not measured, and may be better: fake fp32, fake int8-dynamic (more time would see them: "
+        "budget.minutes)"
+    )
+    own = build_default(said="plan", ratio=1.0, ratio_range=None, unseen=unseen[1:])
+    assert default_words(confirmed(default=own)) == (
+        "it is the best default that was measured itself: an engine as its documentation starts it; "
+        "not measured, and may be better: fake int8-dynamic (more time would see them: budget.minutes)"
+    )
 
 
 def test_an_unconfirmed_plan_stands_beside_the_default_by_the_searchs_figures() -> None:

@@ -76,10 +76,10 @@ def test_a_default_is_owed_until_all_that_may_be_the_best_of_them_were_seen() ->
     fast, faster, slow = (replace(BASELINE, backend=name) for name in ("fast", "faster", "slow"))
     owing = prospects(defaults=(fast, faster, slow))
     everything = {*EVERYTHING, fast, faster, slow}
-    assert owing.owes_default(everything, {})
-    assert owing.owes_default(everything - {fast}, {fast: 30.0})
-    assert not owing.owes_default(everything - {fast, faster}, {fast: 30.0, faster: 33.0})
-    assert not prospects().owes_default(everything, {})
+    assert set(owing.owed_defaults(everything, {})) == {fast, faster}
+    assert owing.owed_defaults(everything - {fast}, {fast: 30.0}) == (faster,)
+    assert owing.owed_defaults(everything - {fast, faster}, {fast: 30.0, faster: 33.0}) == ()
+    assert prospects().owed_defaults(everything, {}) == ()
 
 
 def test_of_equals_the_cheaper_to_prepare_comes_first_and_what_is_prepared_before_it() -> None:

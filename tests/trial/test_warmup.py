@@ -35,7 +35,7 @@ def test_it_ends_when_two_requests_agree() -> None:
     engine = Engine(3.0, 1.0, 1.04)
     warm = warm_up(engine.request, 60.0, engine.clock)
     assert engine.requests == warm.requests == 3
-    assert warm.request_s == pytest.approx(1.04)
+    assert warm.request_s == pytest.approx(1.0)
     assert warm.seconds == pytest.approx(5.04)
     assert warm.settled
 
@@ -79,6 +79,12 @@ def test_two_requests_are_run_however_long_they_take() -> None:
     warm = warm_up(engine.request, 1.0, engine.clock)
     assert engine.requests == 2
     assert warm.request_s == 50.0
+
+
+def test_one_that_is_disturbed_last_does_not_say_how_long_a_request_takes() -> None:
+    engine = Engine(1.0, 19.0)
+    warm = warm_up(engine.request, 5.0, engine.clock)
+    assert warm.request_s == 1.0
 
 
 class Lengths(Engine):
