@@ -16,7 +16,7 @@ from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.study import StudySpec
 from autotune.store.records import TrialRecord
 from autotune.trial.measurement import Failure
-from autotune.units import format_duration, format_latency
+from autotune.units import format_count, format_duration, format_latency
 
 NAMED_LOOKS = 4
 """So many of the engines that look fastest are named."""
@@ -136,7 +136,7 @@ class TerminalObserver(Observer):
 
     def stopped(self, reason: str, progress: Progress) -> None:
         """Say why the search is over."""
-        output.message(f"{reason}: {progress.finished} trials")
+        output.message(f"{reason}: {format_count(progress.finished, 'trial')}")
 
     def _outcome(self, record: TrialRecord, half_width: float | None) -> str:
         if isinstance(record.result, Failure):
