@@ -107,26 +107,32 @@ def take_looks(
         if tell is not None:
             tell(pair, answer)
 
-    for pair, name in names.items():
-        if (found := _find(name, cache)) is not None:
-            note(pair, found)
-    missing = {pair: name for pair, name in names.items() if pair not in seen}
-    waited_s = 0.0
-    if missing and time.monotonic() < deadline_s:
-        with _looker(model, names, shape, isa, cache, machine_key, timeout_s) as (looker, waited_s):
+    def missing() -> dict[Pair, ArtifactName]:
+        """Note what is in the cache by now; the others."""
+        for pair, name in names.items():
+            if pair not in seen and (found := _find(name, cache)) is not None:
+                note(pair, found)
+        return {pair: name for pair, name in names.items() if pair not in seen}
+
+    if not missing() or time.monotonic() >= deadline_s:
+        return Looks(_in_order(seen, names))
+    key = _key(model, shape, machine_key)
+    with cache.exclusively(key, f"looks at engines with {model.source}") as waited_s:
+        left = missing()  # without what a process has seen that was waited for
+        if not left:
+            return Looks(_in_order(seen, names), waited_s=waited_s)
+        with _looker(model, left, shape, isa, cache, key, timeout_s) as looker:
             if isinstance(looker, Refused):
                 return Looks(_in_order(seen, names), looker.reason, waited_s)
             deadline_s += waited_s
             now_s = time.monotonic()
-            looker.build_ahead(list(missing), at_once, until_s=now_s + BUILDING_SHARE * (deadline_s - now_s))
-            for pair, name in missing.items():
+            looker.build_ahead(list(left), at_once, until_s=now_s + BUILDING_SHARE * (deadline_s - now_s))
+            for pair, name in left.items():
                 if time.monotonic() >= deadline_s:
                     break
-                answer = _find(name, cache)  # of a process that has looked while we waited for it
-                if answer is None:
-                    answer = looker.look(*pair)
-                    before_keeping()
-                    _keep(name, model, answer, cache)
+                answer = looker.look(*pair)
+                before_keeping()
+                _keep(name, model, answer, cache)
                 note(pair, answer)
     return Looks(_in_order(seen, names), waited_s=waited_s)
 
@@ -296,20 +302,11 @@ def _looker(
     shape: Shape,
     isa: frozenset[str],
     cache: ArtifactCache,
-    machine_key: str,
+    key: str,
     timeout_s: float,
-) -> Iterator[tuple[_Looker | Refused, float]]:
-    """Write the reduced model into a folder that is gone afterwards; one process at a time does so.
-
-    Gives the seconds that another one was waited for, too.
-    """
-    versions = package_versions((*REFERENCE_PACKAGES, "autotune"))
-    digest = architecture_digest(model)
-    key = ArtifactName(digest, LOOK, "fp32", versions, shapes=(shape,), machine=machine_key).key()
-    with (
-        cache.exclusively(key, f"looks at engines with {model.source}") as waited_s,
-        cache.staging(key) as folder,
-    ):
+) -> Iterator[_Looker | Refused]:
+    """Write the reduced model into a folder that is gone afterwards."""
+    with cache.staging(key) as folder:
         reduced = folder / "reduced"
         reduced.mkdir()
         request = {"shape": shape, "isa": sorted(isa), "root": str(cache.root)}
@@ -322,9 +319,9 @@ def _looker(
         }
         written = _run(asked, f"a reduced {model.source}", timeout_s + STARTING_S, {})
         if isinstance(written, Refused):
-            yield written, waited_s
+            yield written
             return
-        looker = _Looker(
+        yield _Looker(
             replace(model, kind="path", path=reduced),
             written["layers"],
             written["whole_layers"],
@@ -333,7 +330,13 @@ def _looker(
             request,
             timeout_s,
         )
-        yield looker, waited_s
+
+
+def _key(model: ResolvedModel, shape: Shape, machine_key: str) -> str:
+    """Of the looks at a model, which one process at a time takes."""
+    versions = package_versions((*REFERENCE_PACKAGES, "autotune"))
+    digest = architecture_digest(model)
+    return ArtifactName(digest, LOOK, "fp32", versions, shapes=(shape,), machine=machine_key).key()
 
 
 def _base(backend: str, precision: Precision) -> Pair | None:

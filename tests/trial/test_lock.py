@@ -98,7 +98,7 @@ def on_wait(text):
 with host_lock(on_wait, [pathlib.Path({str(tmp_path)!r})]):
     pass
 """
-    for parent in tmp_path.parents[:2]:
+    for parent in tmp_path.parents[:3]:
         parent.chmod(0o755)
     with host_lock(print, [tmp_path]):
         command = [sys.executable, "-P", "-c", program]
