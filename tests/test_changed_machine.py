@@ -307,12 +307,12 @@ def host_lock_held() -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 def test_waiting_for_another_trial_eats_no_budget_and_how_long_it_was_is_said(folder: Folder) -> None:
-    study = {**STUDY, "budget": {"minutes": 0.3}}
+    study = {**STUDY, "budget": {"minutes": 0.6}}
     (folder.path / "study.yaml").write_text(json.dumps(study))
     with host_lock_held() as holder, folder.start() as process:
         assert process.stderr is not None
         assert next((line for line in process.stderr if "waiting for it to end" in line), "")
-        time.sleep(19)  # longer than the whole budget
+        time.sleep(37)  # longer than the whole budget
         holder.communicate("")
         _, err = process.communicate(timeout=WAIT_S)
     assert process.returncode == 0, err
