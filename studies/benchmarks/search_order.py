@@ -2,10 +2,11 @@
 
     python studies/benchmarks/search_order.py [--seeds 200] [--first 0] [--wide] [--json]
 
-Nothing is started and nobody waits: trials take their seconds on a simulated clock, on machines of the five
-kinds of `cpu_kinds.yaml`, whose engines are fast in different orders. The space, the looks' rule, the order
-and the study are the product's own. The machine has two cpus; with `--wide` it has 16 cores, where every
-engine scales in its own way (drawn by seed), and the space is a hundred times as large.
+A seed takes two and a half minutes on two cores. Nothing is started and nobody waits: trials take their
+seconds on a simulated clock, on machines of the five kinds of `cpu_kinds.yaml`, whose engines are fast in
+different orders. The space, the looks' rule, the order and the study are the product's own. The machine has
+two cpus; with `--wide` it has 16 cores, where every engine scales in its own way (drawn by seed), and the
+space is a hundred times as large.
 
 What is compared:
 
@@ -68,6 +69,7 @@ TABLES: Mapping[str, Any] = yaml.safe_load(
 KINDS: Mapping[str, Any] = TABLES["kinds"]
 MINUTES = (3.0, 5.0, 10.0, 20.0)
 NOISES = (0.03, 0.10)
+LEAST_SEEDS = 2
 ORDERS = ("product", "wrong looks", "no looks", "before", "random")
 
 LOOK_S = float(TABLES["look_s"])
@@ -464,6 +466,8 @@ def main() -> None:
     parser.add_argument("--wide", action="store_true", help="16 cores instead of two cpus")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    if arguments.seeds < LEAST_SEEDS:
+        parser.error(f"--seeds {arguments.seeds}: at least {LEAST_SEEDS}, or no error of a mean is known")
     began_s, cores = time.perf_counter(), 16 if arguments.wide else 2
     cases = [
         Case(kind, cores, order, minutes, noise, seed)
