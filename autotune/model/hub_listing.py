@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from autotune.errors import ModelError
-from autotune.model.neighbours import MODULES, OTHER_WEIGHTS, exported, further_modules
+from autotune.model.neighbours import MODULES, exported, further_modules, of_another_library
 from autotune.model.pickled import PICKLES, pickled, pickled_weights
 
 
@@ -113,15 +113,7 @@ def _converted(listing: Listing) -> ModelError | None:
 
 
 def _of_another_library(listing: Listing) -> ModelError | None:
-    found = [(name, library) for name, library in OTHER_WEIGHTS.items() if name in listing.names]
-    found += [(name, "llama.cpp") for name in listing.top() if name.endswith(".gguf")]
-    if not found:
-        return None
-    name, library = found[0]
-    return ModelError(
-        f"{listing.source} has its weights for {library} alone ({name})",
-        remedy="name a checkpoint of the same model with weights for PyTorch, in safetensors",
-    )
+    return of_another_library(listing.source, listing.top())
 
 
 def _sub_folder(listing: Listing) -> ModelError | None:

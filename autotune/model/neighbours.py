@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -250,13 +250,24 @@ def _pickled(directory: Path) -> ModelError | None:
 
 
 def _of_another_library(directory: Path) -> ModelError | None:
-    found = [(name, library) for name, library in OTHER_WEIGHTS.items() if (directory / name).is_file()]
-    found += [(file.name, "llama.cpp") for file in sorted(directory.glob("*.gguf"))]
+    return of_another_library(str(directory), [file.name for file in directory.iterdir() if file.is_file()])
+
+
+def of_another_library(source: str, names: Iterable[str]) -> ModelError | None:
+    """Say that the weights are another library's; None where none of the files has such.
+
+    Args:
+        source: what has them, in words.
+        names: of its files, without those in sub-folders.
+    """
+    there = sorted(names)
+    found = [(name, library) for name, library in OTHER_WEIGHTS.items() if name in there]
+    found += [(name, "llama.cpp") for name in there if name.endswith(".gguf")]
     if not found:
         return None
     name, library = found[0]
     return ModelError(
-        f"{directory} has its weights for {library} alone ({name})",
+        f"{source} has its weights for {library} alone ({name})",
         remedy="name a checkpoint of the same model with weights for PyTorch, in safetensors",
     )
 

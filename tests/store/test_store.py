@@ -245,6 +245,22 @@ def test_a_plan_whose_baseline_is_out_is_listed_without_a_gain(url: str, study: 
     assert (listed.gain, listed.default_ratio) == (None, None)
 
 
+def test_a_plan_beside_which_a_better_default_may_be_is_listed_without_a_ratio(
+    url: str, study: StudyRecord
+) -> None:
+    plan = build_plan()
+    default = build_default(unseen=(plan.configuration,))
+    done = plan.confirmation.model_copy(update={"default": default})
+    with open_store(url) as store:
+        store.create_study(study)
+        saved = plan.model_copy(update={"confirmation": done})
+        store.save_plan(saved)
+        (listed,) = store.plans()
+        assert store.plan(saved.id) == saved
+    assert listed.default_ratio is None
+    assert listed.gain == plan.gain
+
+
 @pytest.mark.parametrize(
     ("ref", "expected"),
     [
