@@ -23,7 +23,7 @@ AutotuneError                what happened, the offending value, what to do next
 ```
 
 The map to exit codes stands in `autotune.cli.exits`. A failed *configuration* is not an error but an
-answer: see `autotune.trial.measurement.Failure`.
+answer: see `autotune.measurement.measurement.Failure`.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 import hypothesis
+import psutil
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
@@ -17,16 +18,18 @@ from xdist.workermanage import WorkerController
 
 from autotune.cli.main import run
 from autotune.testing.fake_plans import FakeStudy
+from autotune.testing.fake_trial import processes_of
+from autotune.trial.lock import NAME
 
 RunCommand = Callable[..., tuple[int, str, str]]
 
 QUIET = (
     "test_noisy_host.py",
     "trial/test_agreement_with_a_plain_loop.py",
-    "trial/test_load.py",
+    "trial/server/test_load.py",
     "trial/test_run.py",
-    "trial/test_scenarios.py",
-    "trial/test_server.py",
+    "worker/test_scenarios.py",
+    "trial/server/test_scenario.py",
     "trial/test_speed.py",
     "trial/test_watch.py",
 )
@@ -34,8 +37,8 @@ QUIET = (
 are marked where they stand."""
 
 MEASURING = (
-    "test_tuning.py",
-    "test_measuring.py",
+    "jobs/test_tuning.py",
+    "jobs/test_measuring.py",
     "test_second_stage.py",
     "test_changed_machine.py",
     "test_limits.py",
@@ -48,10 +51,10 @@ MEASURING = (
     "cli/test_compare.py",
     "test_choices_that_come_and_go.py",
     "cli/test_study.py",
-    "test_doubting.py",
+    "jobs/test_doubting.py",
     "test_model_faults.py",
-    "test_comparison.py",
-    "test_verification.py",
+    "jobs/test_comparison.py",
+    "jobs/test_verification.py",
 )
 """Files whose tests run trials, longest first. One process at a time can do that on a host, so that a second
 such file would only wait for the first."""
@@ -247,3 +250,23 @@ def _own_cgroup(controller: str) -> Path:
     if unified.exists() and controller in unified.read_text().split():
         return unified.parent
     pytest.skip(f"no {controller} cgroup is mounted at its usual place")
+
+
+@pytest.fixture
+def nothing_left(tmp_path: Path) -> Iterator[None]:
+    """Fails the test that leaves a process, a zombie, a descriptor or a file in shared memory."""
+    before, children = (_descriptors(), _shared_files()), set(psutil.Process().children())
+    yield
+    assert processes_of(tmp_path) == []
+    # Preparing in other tests leaves a server for a while.
+    assert set(psutil.Process().children()) - children == set()
+    assert (_descriptors(), _shared_files()) == before
+
+
+def _descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def _shared_files() -> set[str]:
+    """All but the host's lock, which another test may be the first to take."""
+    return {path.name for path in Path("/dev/shm").glob("*autotune*")} - {NAME}

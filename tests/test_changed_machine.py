@@ -16,20 +16,20 @@ import pytest
 from optuna.trial import TrialState
 
 from autotune.cli import exits
-from autotune.comparison import compare_configurations, compare_plans
 from autotune.errors import ChangedMachineError
+from autotune.jobs.comparison import compare_configurations, compare_plans
+from autotune.jobs.preflight import set_up, survey
+from autotune.jobs.progress import Observer
+from autotune.jobs.reviving import Origin
+from autotune.jobs.verification import verify
 from autotune.machine.cpus import format_cpu_list
-from autotune.model.cache import ArtifactCache
-from autotune.preflight import set_up, survey
-from autotune.report.progress import Observer
-from autotune.reviving import Origin
-from autotune.rounds import Run
+from autotune.measurement.measurement import Failure, FailureKind
+from autotune.model.artifacts.cache import ArtifactCache
+from autotune.rounds.running import Run
 from autotune.store.records import ConfirmationRecord, TrialRecord
 from autotune.store.store import open_store, read_store
 from autotune.testing.fake_model import SCHEMA
 from autotune.testing.fake_plans import ONE, FakeStudy
-from autotune.trial.measurement import Failure, FailureKind
-from autotune.verification import verify
 
 ALLOWED = tuple(sorted(os.sched_getaffinity(0)))
 CHANGED = exits.EXIT_CODES[ChangedMachineError]
@@ -330,7 +330,7 @@ CACHE_HOLDER = """
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from autotune.model.cache import ArtifactCache
+from autotune.model.artifacts.cache import ArtifactCache
 with ExitStack() as stack:
     for key in sys.argv[2:]:
         stack.enter_context(ArtifactCache(Path(sys.argv[1])).exclusively(key))

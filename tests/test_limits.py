@@ -15,10 +15,10 @@ import pytest
 from autotune.cli import exits
 from autotune.errors import ChangedMachineError
 from autotune.machine.cpus import format_cpu_list
+from autotune.measurement.measurement import Measurement
 from autotune.plan.document import Plan
 from autotune.spec.configuration import Configuration
 from autotune.store.store import read_store
-from autotune.trial.measurement import Measurement
 
 ROOT = Path("/sys/fs/cgroup")
 JOIN_AND_RUN = 'echo $$ > "$0/cgroup.procs" && exec "$@"'

@@ -12,22 +12,22 @@ from typing import Any
 import pytest
 import yaml
 
-from autotune.backends.calibration import read_answers
-from autotune.backends.preparation import (
+from autotune.backends.reference import REFERENCE
+from autotune.cli import exits
+from autotune.errors import ModelError
+from autotune.measurement.measurement import Measurement
+from autotune.model.artifacts.cache import ArtifactCache
+from autotune.model.calibration import CalibrationSource
+from autotune.model.sources import ResolvedModel, resolve_model
+from autotune.preparation.calibration import read_answers
+from autotune.preparation.preparing import (
     prepare_artifact,
     prepare_assessment,
     prepare_calibration,
     reference_notes,
 )
-from autotune.backends.reference import REFERENCE
-from autotune.cli import exits
-from autotune.errors import ModelError
-from autotune.model.cache import ArtifactCache
-from autotune.model.calibration import CalibrationSource
-from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.spec.model_source import Head
 from autotune.store.store import open_store
-from autotune.trial.measurement import Measurement
 
 pytestmark = pytest.mark.engines
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from autotune.measurement.measurement import Measurement
 from autotune.plan.document import Plan
 from autotune.store.store import read_store
-from autotune.trial.measurement import Measurement
 
 STUDY = {
     "name": "beside",

@@ -15,22 +15,22 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from autotune.cli.exits import exit_code
 from autotune.errors import StudyFileError
 from autotune.exporters.numactl import NumactlExporter
-from autotune.measuring import Bench
+from autotune.jobs.measuring import Bench
+from autotune.jobs.preflight import set_up, survey
+from autotune.jobs.progress import Observer
+from autotune.jobs.reviving import Origin, differences
+from autotune.jobs.tuning import tune
+from autotune.jobs.verification import verify
+from autotune.measurement.measurement import Measurement
+from autotune.measurement.statistics import hit_rate
 from autotune.placement.placement import Command
 from autotune.plan.describe import describe
 from autotune.plan.document import Plan, format_plan, parse_plan
-from autotune.preflight import set_up, survey
-from autotune.report.progress import Observer
-from autotune.reviving import Origin, differences
 from autotune.spec.configuration import BATCHINGS
 from autotune.spec.load import parse_study
 from autotune.spec.study import StudySpec
 from autotune.store.store import read_store
 from autotune.testing.fake_model import SCHEMA
-from autotune.trial.measurement import Measurement
-from autotune.trial.statistics import hit_rate
-from autotune.tuning import tune
-from autotune.verification import verify
 
 pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="two instances need two cpus")
 

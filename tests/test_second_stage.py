@@ -15,22 +15,22 @@ from typing import Any
 
 import pytest
 
-from autotune.confirming import choose_finalists
 from autotune.errors import ResumeError, StudyFileError
 from autotune.exporters.numactl import SCRIPT, NumactlExporter
 from autotune.exporters.write import write_export
+from autotune.jobs.confirming import choose_finalists
+from autotune.jobs.progress import Observer, Progress
+from autotune.jobs.reviving import Origin, differences
+from autotune.jobs.tuning import TuningInterrupted, tune
+from autotune.measurement.measurement import Failure, Measurement
 from autotune.placement.preloads import find_preload
 from autotune.plan.describe import describe
 from autotune.plan.document import Plan
-from autotune.report.progress import Observer, Progress
-from autotune.reviving import Origin, differences
 from autotune.spec.load import load_study
 from autotune.store.records import TrialRecord
 from autotune.store.store import read_store
 from autotune.testing.fake_model import SCHEMA
 from autotune.testing.fake_plans import ONE, FakeStudy
-from autotune.trial.measurement import Failure, Measurement
-from autotune.tuning import TuningInterrupted, tune
 
 pytestmark = pytest.mark.skipif(
     len(os.sched_getaffinity(0)) < 2, reason="a search over one cpu has nothing to choose"
@@ -167,9 +167,9 @@ PREPARE = """
 import json, sys
 from dataclasses import replace
 from pathlib import Path
-from autotune.measuring import Bench
-from autotune.preflight import set_up, survey
-from autotune.report.progress import Observer
+from autotune.jobs.measuring import Bench
+from autotune.jobs.preflight import set_up, survey
+from autotune.jobs.progress import Observer
 from autotune.spec.load import load_study
 
 setup = set_up(survey(load_study(Path("study.yaml"))), base=Path(), offline=True)

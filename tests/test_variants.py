@@ -22,13 +22,13 @@ from autotune.errors import (
     ResumeError,
     StudyFileError,
 )
-from autotune.measuring import Bench
+from autotune.jobs.measuring import Bench
+from autotune.jobs.preflight import set_up, survey
+from autotune.jobs.progress import Observer
+from autotune.jobs.reviving import Origin, differences
 from autotune.plan.document import Plan, format_plan, parse_plan
-from autotune.preflight import set_up, survey
 from autotune.report.dossier import gather
 from autotune.report.effects import parameter_effects
-from autotune.report.progress import Observer
-from autotune.reviving import Origin, differences
 from autotune.spec.load import load_study
 from autotune.store.records import TrialRecord
 from autotune.store.store import read_store

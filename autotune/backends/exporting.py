@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from autotune.backends.ending import says_nothing_of_model
-from autotune.backends.positional import SMALL_SHAPE, as_tensors
 from autotune.backends.protocol import MOST_ALONE, Session, Shape
+from autotune.backends.torch.positional import SMALL_SHAPE, as_tensors
 from autotune.backends.trying import given_up, trying
 from autotune.backends.words import first_cause
 from autotune.errors import AutotuneError, UnsupportedError

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from autotune.backends.onnx_graph import MODEL_FILE
-from autotune.backends.onnx_import import cannot_import, import_model, not_fp32, reason_of
-from autotune.backends.random_model import write_random_model
+from autotune.backends.onnx.graph import MODEL_FILE
+from autotune.backends.onnx.importing import cannot_import, import_model, not_fp32, reason_of
+from autotune.backends.onnx.sentence import serve_behind
 from autotune.backends.sentence_model import read_modules, with_modules, write_modules
-from autotune.backends.sentence_onnx import serve_behind
-from autotune.backends.transformers_model import (
+from autotune.backends.torch.random_model import write_random_model
+from autotune.backends.torch.transformers_model import (
     cannot_load,
     import_checkpoint,
     load_model,
@@ -30,6 +30,8 @@ from autotune.backends.words import first_line
 from autotune.errors import ModelError
 from autotune.model.agreement import LONGER_SHAPES, REFERENCE_SEED, REFERENCE_SHAPES
 from autotune.model.exported import only_shapes
+from autotune.model.folders.neighbours import WHOLE
+from autotune.model.folders.sentence_folder import BARE
 from autotune.model.inputs import (
     describe_inputs,
     make_inputs,
@@ -38,10 +40,8 @@ from autotune.model.inputs import (
     reading_texts,
     write_inputs,
 )
-from autotune.model.neighbours import WHOLE
-from autotune.model.onnx_places import config_beside
-from autotune.model.onnx_sentence import modules_folder
-from autotune.model.sentence_folder import BARE
+from autotune.model.onnx.places import config_beside
+from autotune.model.onnx.sentence import modules_folder
 from autotune.model.sources import ResolvedModel
 
 REFERENCE = "reference"

@@ -1,7 +1,7 @@
 """An encoder with the modules of sentence-transformers behind it: its files in a reference, and it in torch.
 
 ```
-sentence.json    the modules: `autotune.model.sentence_modules`
+sentence.json    the modules: `autotune.model.folders.sentence_modules`
 sentence.npz     weights of those that have any, fp32, by their place and name, as in `1.weight`
 ```
 
@@ -19,7 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from autotune.model.sentence_modules import WEIGHTS, SentenceModule, SentenceModules, modules_from_json
+from autotune.model.folders.sentence_modules import (
+    WEIGHTS,
+    SentenceModule,
+    SentenceModules,
+    modules_from_json,
+)
 
 MODULES_FILE = "sentence.json"
 WEIGHTS_FILE = "sentence.npz"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from autotune.backends.sentence_model import Weights, read_modules
-from autotune.model.sentence_modules import SentenceModule
+from autotune.model.folders.sentence_modules import SentenceModule
 
 Array = np.ndarray[Any, Any]
 

@@ -13,7 +13,7 @@ from autotune.cli import output
 from autotune.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
-    from autotune.model.cache import CacheEntry
+    from autotune.model.artifacts.cache import CacheEntry
 
 COLUMNS = ("key", "model", "backend", "precision", "size", "unused for", "state")
 SHOWN_KEY = 12
@@ -33,7 +33,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the list as JSON.")]
 @cache.command("list")
 def list_artifacts(as_json: AsJson = False) -> None:
     """List the prepared models, least recently used first."""
-    from autotune.model.cache import ArtifactCache
+    from autotune.model.artifacts.cache import ArtifactCache
 
     stored = ArtifactCache()
     entries = stored.entries()
@@ -59,8 +59,8 @@ def prune(
     as_json: AsJson = False,
 ) -> None:
     """Delete prepared models; damaged ones and remains of killed preparations always go."""
-    from autotune.model.cache import ArtifactCache
-    from autotune.model.pruning import choose_expired, disk_bytes
+    from autotune.model.artifacts.cache import ArtifactCache
+    from autotune.model.artifacts.pruning import choose_expired, disk_bytes
 
     if older_than is None and keep_size is None and not everything:
         raise typer.BadParameter("say what to delete: --older-than AGE, --keep-size SIZE or --all")
@@ -111,7 +111,7 @@ def _print_chosen(chosen: Sequence[CacheEntry], *, as_json: bool) -> None:
 
 
 def _total(root: str, entries: Sequence[CacheEntry]) -> str:
-    from autotune.model.pruning import disk_bytes
+    from autotune.model.artifacts.pruning import disk_bytes
 
     return f"{root}: {_count(entries)}, {format_bytes(disk_bytes(entries))}"
 

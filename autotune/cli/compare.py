@@ -12,15 +12,15 @@ from autotune.cli import exits, output
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autotune.comparison import Comparison
-    from autotune.dueling import Bounds
-    from autotune.preflight import Setup
-    from autotune.report.progress import Observer
-    from autotune.reviving import Origin
+    from autotune.jobs.comparison import Comparison
+    from autotune.jobs.dueling import Bounds
+    from autotune.jobs.preflight import Setup
+    from autotune.jobs.progress import Observer
+    from autotune.jobs.reviving import Origin
     from autotune.spec.configuration import Configuration
     from autotune.spec.study import StudySpec
 
-SCHEMA = "autotune.comparison/1"
+SCHEMA = "autotune.jobs.comparison/1"
 
 CODES = {"a": 0, "b": 0, "tie": 0, "undecided": exits.UNDECIDED}
 """By verdict: a tie within the indifference zone is an answer."""
@@ -68,8 +68,8 @@ def compare(
 
     Exit codes: 0 one is faster, or they differ by no more than the indifference zone; 22 undecided.
     """
-    from autotune.dueling import Bounds
-    from autotune.reviving import Origin
+    from autotune.jobs.dueling import Bounds
+    from autotune.jobs.reviving import Origin
 
     bounds = Bounds(rounds, minutes)
     if study is None:
@@ -86,8 +86,8 @@ def compare(
 
 def _plans(a: str, b: str, store: str, bounds: Bounds, origin: Origin) -> tuple[Comparison, bool]:
     from autotune.cli.reference import find_plan
-    from autotune.comparison import compare_plans
-    from autotune.reviving import spec_of
+    from autotune.jobs.comparison import compare_plans
+    from autotune.jobs.reviving import spec_of
 
     one, other = find_plan(a, store), find_plan(b, store)
     return _run(
@@ -99,8 +99,8 @@ def _plans(a: str, b: str, store: str, bounds: Bounds, origin: Origin) -> tuple[
 def _configurations(
     study: Path, a: str, b: str, store: str, bounds: Bounds, origin: Origin
 ) -> tuple[Comparison, bool]:
-    from autotune.comparison import compare_configurations
-    from autotune.preflight import set_up, survey
+    from autotune.jobs.comparison import compare_configurations
+    from autotune.jobs.preflight import set_up, survey
     from autotune.spec.load import load_study
 
     setup = set_up(survey(load_study(study)), base=origin.base, offline=origin.offline)
@@ -149,7 +149,7 @@ def _run(spec: StudySpec, comparing: Callable[[Observer], Comparison]) -> tuple[
     """What was found, and whether it was interrupted before its end."""
     from autotune.cli.duels import DuelObserver
     from autotune.cli.interruption import Interruption
-    from autotune.comparison import ComparisonInterrupted
+    from autotune.jobs.comparison import ComparisonInterrupted
 
     with Interruption() as interruption:
         try:
@@ -174,7 +174,7 @@ def _print(found: Comparison) -> None:
 
 
 def _headline(found: Comparison) -> str:
-    from autotune.comparison import margin
+    from autotune.jobs.comparison import margin
     from autotune.objectives.catalogue import objective_of
 
     if found.verdict in ("a", "b"):

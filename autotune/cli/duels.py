@@ -8,14 +8,14 @@ from typing import Any
 
 from autotune.cli import output
 from autotune.cli.progress import TerminalObserver
+from autotune.measurement.measurement import Failure
 from autotune.objectives.catalogue import objective_of
 from autotune.plan.evidence import Range
 from autotune.plan.make import range_of
-from autotune.rounds import Run
+from autotune.rounds.running import Run
 from autotune.search.score import score
 from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval
-from autotune.trial.measurement import Failure
 
 UNMEASURED = "not measured"
 

@@ -46,7 +46,7 @@ def engines_document(
     broken: Sequence[str],
 ) -> dict[str, object]:
     """The list for machines."""
-    from autotune.model.artifact import deciding_isa
+    from autotune.model.artifacts.artifact import deciding_isa
 
     return {
         "schema": "autotune.engines/1",
@@ -80,7 +80,7 @@ def engines_document(
 
 def _cpu(machine: Machine) -> str:
     """The cpu's name, and the features that engines choose their arithmetic by."""
-    from autotune.model.artifact import deciding_isa
+    from autotune.model.artifacts.artifact import deciding_isa
 
     name = machine.model_name or machine.architecture
     return f"{name} ({', '.join(deciding_isa(machine.isa)) or 'no vector features that engines ask for'})"

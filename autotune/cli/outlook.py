@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from autotune.backends.files_read import read_files
 from autotune.cli import output
 from autotune.cli.knobs import knob_choices, knob_lines
 from autotune.errors import ModelError
+from autotune.jobs.preflight import Survey, check_models, survey
 from autotune.model.assessment import UNCOMPARED, limits_in_words
-from autotune.model.files_read import FileRead, file_in_words, files_document
-from autotune.model.hub import offline_reason
+from autotune.model.hub.fetch import offline_reason
 from autotune.model.sources import ResolvedModel
+from autotune.model.texts.files_read import FileRead, file_in_words, files_document
 from autotune.model.variants import beyond, find_model, notes_of, refuse_twins, served_of
-from autotune.preflight import Survey, check_models, survey
+from autotune.preparation.files_read import read_files
 from autotune.search.estimate import estimated_s, estimated_trials
 from autotune.search.serving import Serving, servings
 from autotune.spec.problem import problem_in_words

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 from autotune.cli import output
 from autotune.cli.interruption import Interruption
-from autotune.model.files_read import FileRead, file_in_words
+from autotune.jobs.progress import Observer, Progress
+from autotune.measurement.measurement import Failure
 from autotune.model.looked import Look, Refused
-from autotune.report.progress import Observer, Progress
-from autotune.report.scores import format_score
-from autotune.rounds import Run
+from autotune.model.texts.files_read import FileRead, file_in_words
+from autotune.objectives.scores import format_score
+from autotune.rounds.running import Run
 from autotune.search.score import score
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.study import StudySpec
 from autotune.store.records import TrialRecord
-from autotune.trial.measurement import Failure
 from autotune.units import format_count, format_duration, format_latency
 
 NAMED_LOOKS = 4

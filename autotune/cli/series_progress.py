@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from autotune.cli import output
 from autotune.cli.progress import TerminalObserver
-from autotune.rounds import Run
+from autotune.measurement.measurement import Failure
+from autotune.rounds.running import Run
 from autotune.series.record import figures_of
-from autotune.trial.measurement import Failure
 from autotune.units import format_latency, format_throughput
 
 

@@ -78,7 +78,7 @@ def _tune(spec: StudySpec, *, base: Path, store: str, offline: bool, as_json: bo
 
     from autotune.cli.interruption import Interruption
     from autotune.cli.progress import TerminalObserver
-    from autotune.tuning import TuningInterrupted, tune
+    from autotune.jobs.tuning import TuningInterrupted, tune
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

@@ -11,12 +11,12 @@ import typer
 from autotune.cli import exits, output
 
 if TYPE_CHECKING:
-    from autotune.dueling import Bounds
+    from autotune.jobs.dueling import Bounds
+    from autotune.jobs.reviving import Origin
+    from autotune.jobs.verification import Verification
     from autotune.plan.document import Plan
-    from autotune.reviving import Origin
-    from autotune.verification import Verification
 
-SCHEMA = "autotune.verification/1"
+SCHEMA = "autotune.jobs.verification/1"
 
 CODES = {"holds": 0, "better": 0, "worse": exits.WORSE, "stale": exits.STALE, "undecided": exits.UNDECIDED}
 """By verdict, so that the command can stand in a deployment pipeline."""
@@ -56,8 +56,8 @@ def verify(
     undecided (22).
     """
     from autotune.cli.reference import find_plan
-    from autotune.dueling import Bounds
-    from autotune.reviving import Origin
+    from autotune.jobs.dueling import Bounds
+    from autotune.jobs.reviving import Origin
 
     share, bounds, origin = _share(tolerance), Bounds(rounds, minutes), Origin(base, offline)
     found, interrupted = _verify(find_plan(ref, store), share, bounds, origin)
@@ -84,8 +84,8 @@ def _verify(plan: Plan, tolerance: float, bounds: Bounds, origin: Origin) -> tup
     """What was found, and whether it was interrupted before its end."""
     from autotune.cli.duels import DuelObserver
     from autotune.cli.interruption import Interruption
-    from autotune.reviving import spec_of
-    from autotune.verification import VerificationInterrupted, verify
+    from autotune.jobs.reviving import spec_of
+    from autotune.jobs.verification import VerificationInterrupted, verify
 
     with Interruption() as interruption:
         try:
@@ -120,7 +120,7 @@ def _headline(found: Verification) -> str:
 def _figures(found: Verification) -> Iterator[tuple[str, str, str]]:
     """A row for each figure: its name, as the plan states it, as it is now."""
     from autotune.cli.duels import ratio_now, ratio_words, value_now, value_words
-    from autotune.reviving import spec_of
+    from autotune.jobs.reviving import spec_of
 
     plan, spec = found.plan, spec_of(found.plan)
     if found.figure == "gain":
@@ -135,7 +135,7 @@ def _figures(found: Verification) -> Iterator[tuple[str, str, str]]:
 def verification_document(found: Verification) -> dict[str, Any]:
     """The verification as one JSON document."""
     from autotune.cli.duels import interval_document, runs_document, value_document
-    from autotune.reviving import spec_of
+    from autotune.jobs.reviving import spec_of
 
     plan, spec = found.plan, spec_of(found.plan)
     return {

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from autotune.cli import output
+from autotune.measurement.measurement import Failure, FailureKind
 from autotune.plan.claims import (
     default_words,
     gain_words,
@@ -16,13 +17,12 @@ from autotune.plan.claims import (
 )
 from autotune.plan.describe import WIDTH, confirmation_sentences
 from autotune.plan.document import Plan
-from autotune.report.ranking import best, measured_baseline, why_no_gain
 from autotune.report.top import top_table
 from autotune.spec.study import StudySpec
 from autotune.store.location import parse_location
+from autotune.store.ranking import best, measured_baseline, why_no_gain
 from autotune.store.records import TrialRecord, TrialSummary
 from autotune.store.store import DEFAULT_URL, read_store
-from autotune.trial.measurement import Failure, FailureKind
 
 
 def print_winner(plan: Plan, spec: StudySpec, store: str) -> None:

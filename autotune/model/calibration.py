@@ -31,7 +31,7 @@ class CalibrationSource:
         tokens: of the longest; a model that takes fewer gets as many as it takes.
         seed: of random tokens.
         texts: a file of texts that are tokenised instead; None = random tokens.
-        texts_digest: as `autotune.model.texts.texts_digest` gives it; empty without.
+        texts_digest: as `autotune.model.texts.texts.texts_digest` gives it; empty without.
         tokenizer: the model's `tokenizer.json`, which reads the texts; None without.
         stated: what the study says of the file; the digest has what comes of it.
         place: of the file's name in the study.

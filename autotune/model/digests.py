@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from autotune.model.location import cache_root
+from autotune.model.artifacts.location import cache_root
 
 
 def digest_files(files: Iterable[Path]) -> str:

@@ -11,8 +11,8 @@ from typing import Any, Literal
 import numpy as np
 
 from autotune.errors import ModelError
-from autotune.model.positions import Shapes, longest_sequence, trained_length
-from autotune.model.sentence_modules import SentenceModules
+from autotune.model.folders.positions import Shapes, longest_sequence, trained_length
+from autotune.model.folders.sentence_modules import SentenceModules
 from autotune.spec.model_source import ArrayKind
 from autotune.spec.problem import LONGEST_TEXT, shorter
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from autotune.errors import ModelError
 from autotune.model.architectures import ARCHITECTURES
-from autotune.model.folder import weight_files
-from autotune.model.onnx_places import config_beside
+from autotune.model.folders.folder import weight_files
+from autotune.model.onnx.places import config_beside
 from autotune.model.sources import ResolvedModel
 
 WIDTH = ("hidden_size", "dim", "d_model")
@@ -91,7 +91,7 @@ def _weights_in_files(model: ResolvedModel) -> float | None:
 
 
 def _elements(file: Path) -> int:
-    """How many numbers a safetensors file has. Source: as in `autotune.model.folder`."""
+    """How many numbers a safetensors file has. Source: as in `autotune.model.folders.folder`."""
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         header = json.loads(stream.read(min(length, file.stat().st_size)))

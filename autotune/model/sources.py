@@ -12,11 +12,11 @@ from pathlib import Path
 from autotune.errors import ModelError
 from autotune.model.architectures import ARCHITECTURES
 from autotune.model.digests import digest_files
-from autotune.model.folder import read_folder
-from autotune.model.hub import download
+from autotune.model.folders.folder import read_folder
+from autotune.model.folders.sentence_modules import SentenceModules
+from autotune.model.hub.fetch import download
 from autotune.model.inputs import InputsDescription
-from autotune.model.onnx_file import read_onnx_file
-from autotune.model.sentence_modules import SentenceModules
+from autotune.model.onnx.file import read_onnx_file
 from autotune.spec.model_source import FORMS, ArrayKind, Head
 
 RANDOM_WEIGHTS_VERSION = 1

@@ -26,7 +26,7 @@ from autotune.model.arranging import padded_length, part_of
 from autotune.model.inputs import InputsDescription, read_inputs
 
 if TYPE_CHECKING:
-    from autotune.model.texts import Text
+    from autotune.model.texts.texts import Text
 
 DESCRIPTION_FILE = "requests.json"
 ARRAYS_FILE = "requests.npz"

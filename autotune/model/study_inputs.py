@@ -7,13 +7,13 @@ from typing import Any
 
 from autotune.errors import StudyFileError
 from autotune.model.calibration import CalibrationSource
+from autotune.model.folders.stand_ins import refuse_stand_in
 from autotune.model.inputs import InputsDescription, check_shape
-from autotune.model.labelled import EvaluationSource, read_labelled
-from autotune.model.lengths_file import read_lengths
-from autotune.model.onnx_places import beside
+from autotune.model.onnx.places import beside
 from autotune.model.sources import ResolvedModel
-from autotune.model.stand_ins import refuse_stand_in
-from autotune.model.texts import TOKENIZER_FILE, content_digest, read_texts, texts_digest
+from autotune.model.texts.labelled import EvaluationSource, read_labelled
+from autotune.model.texts.lengths_file import read_lengths
+from autotune.model.texts.texts import TOKENIZER_FILE, content_digest, read_texts, texts_digest
 from autotune.spec.problem import LONGEST_TEXT, Problem
 from autotune.spec.study import StudySpec
 

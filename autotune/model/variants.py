@@ -10,7 +10,6 @@ from pathlib import Path
 from autotune.errors import ModelError, StudyFileError
 from autotune.model.calibration import CalibrationSource
 from autotune.model.inputs import is_unmasked
-from autotune.model.labelled import EvaluationSource
 from autotune.model.size import least_activations, least_weights, multiplications
 from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.model.stream_source import StreamSource, stream_source
@@ -20,6 +19,7 @@ from autotune.model.study_inputs import (
     evaluation_source,
     tokenizer_of,
 )
+from autotune.model.texts.labelled import EvaluationSource
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
 from autotune.spec.study import StudySpec

@@ -11,7 +11,7 @@ from pathlib import Path
 from autotune.backends.protocol import Backend
 from autotune.errors import PlacementError
 from autotune.machine.cpus import format_cpu_list
-from autotune.model.artifact import Artifact
+from autotune.model.artifacts.artifact import Artifact
 from autotune.placement.knobs import knob_environment
 from autotune.placement.placement import Command, InstancePlacement, Placement
 from autotune.spec.configuration import Configuration, Scenario
@@ -189,7 +189,7 @@ def _command(
 ) -> Command:
     options = [word for name, value in arguments.items() for word in (f"--{name}", value)]
     return Command(
-        argv=(interpreter, "-P", "-m", "autotune.trial.worker", *options),
+        argv=(interpreter, "-P", "-m", "autotune.worker.worker", *options),
         environment=environment,
         cpus=place.cpus,
         memory_nodes=place.memory_nodes,

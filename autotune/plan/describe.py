@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from autotune.machine.cpus import format_cpu_list
-from autotune.model.files_read import file_in_words
+from autotune.model.texts.files_read import file_in_words
 from autotune.objectives.catalogue import objective_named
 from autotune.objectives.cost import Cost
 from autotune.plan.claims import (

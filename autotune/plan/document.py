@@ -10,7 +10,7 @@ from pydantic_core import from_json, to_json
 from autotune.errors import PlanError
 from autotune.machine.cpus import MAX_CPU
 from autotune.model.assessment import Assessment
-from autotune.model.files_read import FileRead
+from autotune.model.texts.files_read import FileRead
 from autotune.objectives.catalogue import NAME_PATTERN
 from autotune.placement.placement import Command
 from autotune.plan.evidence import (

@@ -11,10 +11,13 @@ from dataclasses import dataclass, replace
 from autotune.errors import PlanError
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
+from autotune.measurement.measurement import Measurement
+from autotune.measurement.statistics import hit_rate, latencies_s, memory_bytes, throughput_sps
+from autotune.measurement.steps import kept_step
 from autotune.model.assessment import UNCOMPARED, Assessment
-from autotune.model.files_read import FileRead
 from autotune.model.sources import ResolvedModel
 from autotune.model.stream import StreamDescription
+from autotune.model.texts.files_read import FileRead
 from autotune.objectives.catalogue import objective_of
 from autotune.objectives.cost import Cost
 from autotune.objectives.outcome import Figures, Resources
@@ -29,9 +32,6 @@ from autotune.spec.knobs import answering
 from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval, mean_interval
 from autotune.statistics.quantiles import needed_count, percentile_of, supports, upper_bound
-from autotune.trial.measurement import Measurement
-from autotune.trial.statistics import hit_rate, latencies_s, memory_bytes, throughput_sps
-from autotune.trial.steps import kept_step
 
 ID_DIGITS = 6
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)

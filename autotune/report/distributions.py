@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from autotune.measurement.measurement import Measurement
+from autotune.measurement.statistics import latencies_s
 from autotune.plan.claims import STANDINGS
 from autotune.plan.evidence import Estimate, LatencyPercentile
 from autotune.plan.histogram import histogram_percentiles_s
 from autotune.plan.make import PERCENTILES, latency_percentiles
 from autotune.report.dossier import BASELINE, DEFAULT, Dossier, measured
 from autotune.spec.configuration import Configuration
-from autotune.trial.measurement import Measurement
-from autotune.trial.statistics import latencies_s
 
 MAX_RUNNERS_UP = 3
 """More curves than five hide each other; the best default takes the place of one."""

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from autotune.measurement.conditions import disturbance, in_hindsight, usual_probe_s, what_disturbed
+from autotune.measurement.measurement import Conditions, Measurement
 from autotune.report.dossier import Dossier, mapping, measured
 from autotune.report.outcome import outcome
 from autotune.store.records import ConfirmationRecord, TrialRecord
-from autotune.trial.conditions import disturbance, in_hindsight, usual_probe_s, what_disturbed
-from autotune.trial.measurement import Conditions, Measurement
 
 Fate = Literal["kept", "kept-disturbed", "dropped"]
 """What became of a block: it counts; it was disturbed and counts, corrected or not, as the study asked; it

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
 
+from autotune.measurement.measurement import Measurement, TrialResult
 from autotune.objectives.catalogue import objective_named
 from autotune.objectives.objective import Objective
 from autotune.plan.document import Plan
 from autotune.spec.configuration import Configuration
 from autotune.store.records import ConfirmationRecord, TrialRecord
 from autotune.store.store import StudyStore
-from autotune.trial.measurement import Measurement, TrialResult
 
 BASELINE: Final = "baseline"
 """The baseline's name in a confirmation, and in every picture."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from autotune.measurement.measurement import Failure, FailureKind, Measurement
 from autotune.store.records import ConfirmationRecord, TrialRecord
-from autotune.trial.measurement import Failure, FailureKind, Measurement
 
 Outcome = Literal["measured", "raced out", "misses a limit", "failed", "disturbed"]
 """`raced out`: stopped early, as it was clearly worse than the best; its score stands on few blocks."""

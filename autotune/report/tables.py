@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from autotune.measurement.measurement import Failure
 from autotune.plan.claims import STANDINGS, format_probability, format_range
 from autotune.plan.describe import (
     evidence_rows,
@@ -25,7 +26,6 @@ from autotune.report.figures.parameters import shown_value, title_of
 from autotune.report.outcome import is_feasible, outcome, outcome_in_words
 from autotune.search.score import is_almost_none
 from autotune.store.records import ConfirmationRecord, TrialRecord
-from autotune.trial.measurement import Failure
 from autotune.units import format_bytes
 
 CELL_CHARACTERS = 140

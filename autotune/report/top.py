@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from autotune.measurement.measurement import FailureKind
+from autotune.objectives.scores import format_score
 from autotune.plan.describe import format_gain
-from autotune.report.ranking import gain, measured_baseline, ranked
-from autotune.report.scores import format_score
 from autotune.spec.study import StudySpec
+from autotune.store.ranking import gain, measured_baseline, ranked
 from autotune.store.records import TrialSummary
-from autotune.trial.measurement import FailureKind
 
 TOP_COLUMNS = (
     *("trial", "instances x threads", "placement", "sockets", "engine", "precision"),

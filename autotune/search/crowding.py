@@ -13,13 +13,13 @@ from functools import cached_property
 from itertools import combinations
 
 from autotune.machine.machine import Machine
+from autotune.measurement.measurement import Measurement, TrialResult
+from autotune.measurement.statistics import memory_bytes
 from autotune.placement.room import Room, Rooms, rooms_of
 from autotune.search.space import SearchSpace
 from autotune.search.study import SearchStudy
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
-from autotune.trial.measurement import Measurement, TrialResult
-from autotune.trial.statistics import memory_bytes
 from autotune.units import format_bytes
 
 SURELY = 0.8

@@ -11,19 +11,19 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from autotune.measurement.correction import UNCORRECTED, Correction, Launch, learn, load_of
+from autotune.measurement.covariates import COVARIATES, UNEXPLAINED, explanation, mean_explanation
+from autotune.measurement.measurement import Block, Measurement, TrialResult
+from autotune.measurement.statistics import block_latencies_s, block_throughput_sps, memory_bytes
 from autotune.objectives.catalogue import objective_of
 from autotune.objectives.outcome import Outcome, Resources
-from autotune.search.contradiction import Earlier
-from autotune.search.posterior import LEAST_NOISE, Prior
+from autotune.rounds.contradiction import Earlier
+from autotune.rounds.posterior import LEAST_NOISE, Prior
 from autotune.search.score import outcome_of, resources_of
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 from autotune.statistics.linear import TAILS, ScalePrior
 from autotune.statistics.paired import t_quantile
-from autotune.trial.correction import UNCORRECTED, Correction, Launch, learn, load_of
-from autotune.trial.covariates import COVARIATES, UNEXPLAINED, explanation, mean_explanation
-from autotune.trial.measurement import Block, Measurement, TrialResult
-from autotune.trial.statistics import block_latencies_s, block_throughput_sps, memory_bytes
 from autotune.trial.stopping import Rival, goodness_of_blocks
 
 RUN_BLOCKS = 2

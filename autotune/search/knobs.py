@@ -10,7 +10,7 @@ from typing import Final
 
 from autotune.backends.knobs import knobs_read, readers
 from autotune.backends.registry import backends, get_backend
-from autotune.backends.torch_engine import BF16_FLAGS, torch_folder
+from autotune.backends.torch.engine import BF16_FLAGS, torch_folder
 from autotune.errors import StudyFileError, UnsupportedError
 from autotune.placement.preloads import find_preload, install, missing
 from autotune.spec.configuration import Configuration, Precision

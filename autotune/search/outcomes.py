@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
+from autotune.measurement.measurement import FailureKind
 from autotune.objectives.objective import Objective
 from autotune.search.distributions import NAMES
 from autotune.spec.configuration import Configuration, Prepared
-from autotune.trial.measurement import FailureKind
 
 FAILURE = "failure"
 """User attribute of a trial whose configuration failed: the failure's kind. A failed Optuna trial without

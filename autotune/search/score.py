@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from autotune.measurement.measurement import Measurement
+from autotune.measurement.outcomes import TrialOutcome
 from autotune.objectives import limits
 from autotune.objectives.catalogue import objective_of
 from autotune.objectives.objective import Objective
 from autotune.objectives.outcome import Resources
 from autotune.spec.configuration import Scenario
 from autotune.spec.study import StudySpec
-from autotune.trial.measurement import Measurement
-from autotune.trial.outcomes import TrialOutcome
-from autotune.trial.rate_search import Demand
+from autotune.trial.server.rate_search import Demand
 
 LEAST_SHARE = 0.01
 """A rate of less than this share of another one is almost none: what a `server` bears that needs nearly all

@@ -16,6 +16,7 @@ from optuna.trial import Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from autotune.errors import StoreError, StudyError
+from autotune.measurement.measurement import Failure, FailureKind, TrialResult
 from autotune.objectives.catalogue import objective_of
 from autotune.search.outcomes import FAILURE, MAY_PASS, MODEL_WIDE, PAIR_WIDE, configuration_of
 from autotune.search.prospects import Prospects
@@ -25,7 +26,6 @@ from autotune.search.second_stage import second_stage
 from autotune.search.space import SearchSpace
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.study import StudySpec
-from autotune.trial.measurement import Failure, FailureKind, TrialResult
 
 SUMMARY = "summary"
 """User attribute of every told trial: its configuration and outcome, for people."""

@@ -13,18 +13,18 @@ from pydantic import Field, ValidationError, model_validator
 from autotune.errors import ExportError, ResumeError, StudyError
 from autotune.exporters.write import replace_file
 from autotune.files import write_remedy
+from autotune.jobs.preflight import version_differences
 from autotune.machine.document import machine_differences
+from autotune.measurement.codec import is_of_preparing
+from autotune.measurement.measurement import Conditions, Failure, FailureKind, Measurement
+from autotune.measurement.outcomes import TrialOutcome
+from autotune.measurement.statistics import hit_rate, latencies_s, memory_bytes, throughput_sps
 from autotune.plan.document import UnixTime
 from autotune.plan.evidence import Bytes, Document, Positive, Seconds, StrictConfiguration
 from autotune.plan.histogram import latency_histogram
-from autotune.preflight import version_differences
-from autotune.rounds import Run
+from autotune.rounds.running import Run
 from autotune.search.resume import mapping_differences, study_differences
 from autotune.statistics.quantiles import percentile_of
-from autotune.trial.failures import is_of_preparing
-from autotune.trial.measurement import Conditions, Failure, FailureKind, Measurement
-from autotune.trial.outcomes import TrialOutcome
-from autotune.trial.statistics import hit_rate, latencies_s, memory_bytes, throughput_sps
 
 SCHEMA: Final = "autotune.series/1"
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.backends.registry import package_versions
-from autotune.backends.streams import STREAM_PACKAGES
 from autotune.errors import (
     CacheError,
     ChangedMachineError,
@@ -17,15 +16,18 @@ from autotune.errors import (
     StudyError,
     UnsupportedError,
 )
+from autotune.jobs.measuring import Bench
+from autotune.jobs.preflight import Setup, relevant_versions, set_up, survey
+from autotune.jobs.progress import Observer
+from autotune.jobs.reviving import prepared_commands
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
-from autotune.measuring import Bench
-from autotune.model.files_read import FileRead
-from autotune.preflight import Setup, relevant_versions, set_up, survey
-from autotune.report.progress import Observer
-from autotune.reviving import prepared_commands
-from autotune.rounds import Entrant, Run, run_rounds
+from autotune.measurement.measurement import TrialResult
+from autotune.measurement.statistics import throughput_sps
+from autotune.model.texts.files_read import FileRead
+from autotune.preparation.streams import STREAM_PACKAGES
+from autotune.rounds.running import Entrant, Run, run_rounds
 from autotune.search.estimate import PREPARATION_S, START_UP_S
 from autotune.series.candidates import Candidate, candidates
 from autotune.series.file import SeriesFile
@@ -42,8 +44,6 @@ from autotune.series.record import (
 from autotune.series.result import RESULT, SeriesResult, check_target, conclude, only_one, write_pages
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import answering
-from autotune.trial.measurement import TrialResult
-from autotune.trial.statistics import throughput_sps
 from autotune.trial.watch import Watch
 
 KEPT = (

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from autotune.measurement.conditions import quietness
+from autotune.measurement.measurement import Conditions
 from autotune.objectives.cost import Cost
 from autotune.objectives.latency import Latency
 from autotune.objectives.objective import Objective
@@ -27,8 +29,6 @@ from autotune.series.record import PointRecord, RunRecord, SeriesRecord, failure
 from autotune.spec.price import Price
 from autotune.statistics.blocks import BlockDesign, Observed
 from autotune.statistics.paired import CONFIDENCE, Interval, mean_interval
-from autotune.trial.conditions import quietness
-from autotune.trial.measurement import Conditions
 from autotune.units import format_throughput
 
 PERCENTILES = (50.0, 90.0, 99.0)

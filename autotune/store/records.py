@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from autotune.measurement.measurement import Failure, TrialResult
 from autotune.spec.configuration import Configuration
-from autotune.trial.measurement import Failure, TrialResult
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Row
 
 from autotune.errors import StoreError
+from autotune.measurement.measurement import Failure, TrialResult
 from autotune.spec.configuration import Configuration
 from autotune.store.records import (
     ConfirmationRecord,
@@ -16,7 +17,6 @@ from autotune.store.records import (
     TrialRecord,
     TrialSummary,
 )
-from autotune.trial.measurement import Failure, TrialResult
 
 if TYPE_CHECKING:
     from autotune.plan.document import Plan
@@ -183,12 +183,12 @@ def _failure_kind(result: TrialResult) -> str | None:
 
 
 def _result_document(result: TrialResult) -> dict[str, Any]:
-    from autotune.trial.codec import failure_to_json, measurement_to_json
+    from autotune.measurement.codec import failure_to_json, measurement_to_json
 
     return failure_to_json(result) if isinstance(result, Failure) else measurement_to_json(result)
 
 
 def _result(document: object, *, failed: bool) -> TrialResult:
-    from autotune.trial.codec import failure_from_json, measurement_from_json
+    from autotune.measurement.codec import failure_from_json, measurement_from_json
 
     return failure_from_json(document) if failed else measurement_from_json(document)

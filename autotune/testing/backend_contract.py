@@ -20,15 +20,15 @@ from typing import Any, ClassVar
 import pytest
 
 from autotune.backends.knobs import turned_in_preparation
-from autotune.backends.preparation import prepare_artifact
 from autotune.backends.protocol import Documented
 from autotune.backends.registry import backends, get_backend, package_versions
 from autotune.machine.read import read_machine
-from autotune.model.artifact import Artifact
-from autotune.model.cache import ArtifactCache
+from autotune.model.artifacts.artifact import Artifact
+from autotune.model.artifacts.cache import ArtifactCache
+from autotune.model.artifacts.manifest import read_manifest
 from autotune.model.child import run_child
-from autotune.model.manifest import read_manifest
 from autotune.model.sources import resolve_model
+from autotune.preparation.preparing import prepare_artifact
 from autotune.spec.configuration import Precision
 from autotune.spec.model_source import kind_of
 

@@ -32,7 +32,7 @@ from autotune.testing.fake_model import (
     request_seconds,
 )
 from autotune.testing.noise import NoiseSource
-from autotune.trial.assignment import Assignment, parse_assignment
+from autotune.worker.assignment import Assignment, parse_assignment
 
 if TYPE_CHECKING:
     import numpy as np

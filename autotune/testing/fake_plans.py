@@ -9,23 +9,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from autotune.backends.preparation import prepare_artifact
 from autotune.backends.registry import get_backend
 from autotune.machine.read import read_machine
-from autotune.model.cache import ArtifactCache
+from autotune.measurement.measurement import Measurement
+from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Confirmation
 from autotune.plan.make import Measured, make_plan
+from autotune.preparation.preparing import prepare_artifact
 from autotune.search.space import baseline_configuration
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 from autotune.statistics.paired import CONFIDENCE, Interval
 from autotune.testing.fake_model import SCHEMA
 from autotune.testing.plans import build_measurement
-from autotune.trial.measurement import Measurement
 
 MODEL_FILE = "model.json"
 

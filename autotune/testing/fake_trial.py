@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from autotune.measurement.measurement import TrialResult
 from autotune.objectives.objective import Objective
 from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.placement import Command
@@ -18,9 +19,8 @@ from autotune.spec.configuration import Configuration, Precision, Scenario
 from autotune.spec.study import Measure
 from autotune.testing.fake_backend import ARTIFACT_FILE
 from autotune.testing.fake_model import SCHEMA
-from autotune.trial.measurement import TrialResult
-from autotune.trial.rate_search import Demand
 from autotune.trial.run import run_trial
+from autotune.trial.server.rate_search import Demand
 from autotune.trial.stopping import Rival
 from autotune.trial.watch import Watch
 
@@ -111,7 +111,7 @@ class FakeTrial:
         share, rest = divmod(self.batch_size, self.instances)
         size = self.batch_size if self.scenario != "single_stream" else share + (instance < rest)
         return (
-            *(sys.executable, "-P", "-m", "autotune.trial.worker", "--backend", "fake"),
+            *(sys.executable, "-P", "-m", "autotune.worker.worker", "--backend", "fake"),
             *("--precision", self.precision, "--artifact", str(self.folder)),
             *("--batch-size", str(size), "--sequence-length", "16", "--threads", str(self.threads)),
             *("--seed", "0", "--warmup-s", "2.0"),

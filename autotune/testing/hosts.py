@@ -14,6 +14,7 @@ from itertools import chain
 
 import numpy as np
 
+from autotune.measurement.measurement import Block, Conditions, InstanceBlock
 from autotune.testing.noise import Spikes
 from autotune.testing.weather import (
     CPUS,
@@ -28,7 +29,6 @@ from autotune.testing.weather import (
     regimes,
     spiky,
 )
-from autotune.trial.measurement import Block, Conditions, InstanceBlock
 
 LAUNCH_S = 3.0
 """From a launch to its first block: an engine's import, load and warm-up."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autotune.trial.measurement import Observation
+from autotune.measurement.measurement import Observation
 
 
 def build_observation(**changes: Any) -> Observation:

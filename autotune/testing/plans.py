@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from autotune.machine.cpus import format_cpu_list
+from autotune.measurement.measurement import Block, InstanceBlock, Measurement, Observation, ThreadMask
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan, PlanInstance
 from autotune.plan.evidence import (
@@ -22,7 +23,6 @@ from autotune.plan.evidence import (
 )
 from autotune.spec.configuration import Configuration
 from autotune.testing.observations import build_observation
-from autotune.trial.measurement import Block, InstanceBlock, Measurement, Observation, ThreadMask
 
 PROGRAM = "/opt/autotune/bin/python"
 
@@ -45,7 +45,7 @@ def build_commands(
     """Commands of neighbouring instances on node 0, `threads` cpus each; or of unpinned ones."""
     return tuple(
         Command(
-            argv=(program, "-P", "-m", "autotune.trial.worker", "--instance", str(index)),
+            argv=(program, "-P", "-m", "autotune.worker.worker", "--instance", str(index)),
             environment={"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": str(threads)},
             cpus=tuple(range(index * threads, (index + 1) * threads)) if pinned else (),
             memory_nodes=(0,) if pinned else (),

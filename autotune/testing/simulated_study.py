@@ -9,11 +9,12 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from autotune.rounds import Entrant, run_rounds
-from autotune.search.contest import MARGIN, Contest
+from autotune.measurement.measurement import Measurement
+from autotune.rounds.contest import MARGIN, Contest
+from autotune.rounds.running import Entrant, run_rounds
+from autotune.rounds.verdict import Contender, Verdict
 from autotune.search.experience import Experience, corrected_goodness, experience, run_blocks
 from autotune.search.score import goodness
-from autotune.search.verdict import Contender, Verdict
 from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
@@ -21,7 +22,6 @@ from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval
 from autotune.testing.noise import Noise
 from autotune.testing.simulation import SimulatedMachine
-from autotune.trial.measurement import Measurement
 from autotune.trial.stopping import Rival
 
 SPEC = StudySpec(

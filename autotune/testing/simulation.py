@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from autotune.measurement.correction import UNCORRECTED, Correction, load_of
+from autotune.measurement.measurement import Block, InstanceBlock, Measurement, Observation
 from autotune.objectives.throughput import THROUGHPUT
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import parse_knobs
@@ -16,8 +18,6 @@ from autotune.testing.fake_model import FakeModel, request_seconds
 from autotune.testing.noise import Noise, NoiseSource
 from autotune.testing.observations import build_observation
 from autotune.trial.collect import collect
-from autotune.trial.correction import UNCORRECTED, Correction, load_of
-from autotune.trial.measurement import Block, InstanceBlock, Measurement, Observation
 from autotune.trial.stopping import Rival, Rule
 
 REQUESTS = 4

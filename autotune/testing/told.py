@@ -6,9 +6,9 @@ import math
 import random
 from collections.abc import Mapping
 
-from autotune.rounds import Entrant
+from autotune.measurement.measurement import Failure, TrialResult
+from autotune.rounds.running import Entrant
 from autotune.testing.plans import build_measurement
-from autotune.trial.measurement import Failure, TrialResult
 
 
 class Told:

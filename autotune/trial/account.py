@@ -15,7 +15,7 @@ from autotune.machine.state import (
     host_change,
     process_change,
 )
-from autotune.trial.measurement import Conditions
+from autotune.measurement.measurement import Conditions
 
 SAMPLING_ERRORS = 2.0
 """Standard errors taken off what others seem to have used: the kernel charges a cpu's time by looking at it

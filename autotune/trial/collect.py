@@ -2,7 +2,7 @@
 
 A noisy host is no reason to have no value: what a block lost is corrected by what the study has learned, or
 other blocks are measured in its place where the study asks for that and as long as there are any. Only hard
-facts (`autotune.trial.conditions.hard_fact`) keep a block from counting.
+facts (`autotune.measurement.conditions.hard_fact`) keep a block from counting.
 
 Knows nothing of processes, so that a simulation drives it with virtual blocks and a virtual clock.
 """
@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from autotune.trial.conditions import hard_fact, what_disturbed
-from autotune.trial.failures import InstanceError
-from autotune.trial.measurement import Block, Conditions, DroppedBlock, FailureKind, StopReason
-from autotune.trial.statistics import block_seconds
+from autotune.measurement.conditions import hard_fact, what_disturbed
+from autotune.measurement.measurement import Block, Conditions, DroppedBlock, FailureKind, StopReason
+from autotune.measurement.statistics import block_seconds
 from autotune.trial.stopping import Rule
+from autotune.worker.failures import InstanceError
 
 DROPS_PER_BLOCK = 2
 """Blocks that a trial may lose, as a multiple of `Rule.blocks`: beyond that, others are waiting."""

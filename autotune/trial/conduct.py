@@ -25,26 +25,26 @@ from typing import Any
 
 from autotune.errors import AutotuneError, PlanError
 from autotune.machine.cpus import format_cpu_list
-from autotune.objectives.throughput import THROUGHPUT
-from autotune.spec.study import LatencyLimit
-from autotune.statistics.quantiles import percentile_of
-from autotune.trial.asked import Asked, asked_from_json
-from autotune.trial.conductor import Channel, Exchange, Schedule, conduct
-from autotune.trial.failures import InstanceError
-from autotune.trial.load import load_generator, site_beside
-from autotune.trial.measurement import Measurement, Observation, RateStep
-from autotune.trial.messages import Stop
-from autotune.trial.rate_search import Demand
-from autotune.trial.server import conduct_server
-from autotune.trial.statistics import (
+from autotune.measurement.measurement import Measurement, Observation, RateStep
+from autotune.measurement.statistics import (
     block_seconds,
     instance_latencies_s,
     instance_throughput_sps,
     latencies_s,
     throughput_sps,
 )
-from autotune.trial.steps import kept_step
+from autotune.measurement.steps import kept_step
+from autotune.objectives.throughput import THROUGHPUT
+from autotune.spec.study import LatencyLimit
+from autotune.statistics.quantiles import percentile_of
+from autotune.trial.asked import Asked, asked_from_json
+from autotune.trial.conductor import Channel, Exchange, Schedule, conduct
+from autotune.trial.server.load import load_generator, site_beside
+from autotune.trial.server.rate_search import Demand
+from autotune.trial.server.scenario import conduct_server
 from autotune.trial.stopping import Rule
+from autotune.worker.failures import InstanceError
+from autotune.worker.messages import Stop
 
 START_S = 600.0
 """Time given to load and warm up: a launch script may load from a cold disk."""

@@ -16,13 +16,16 @@ from types import TracebackType
 from typing import Protocol, TypeVar
 
 from autotune.machine.counters import throttled_periods
+from autotune.measurement.measurement import Block, FailureKind, InstanceBlock, Measurement
 from autotune.spec.configuration import Scenario
 from autotune.trial.asked import Asked
-from autotune.trial.board import shared_board
 from autotune.trial.collect import collect
-from autotune.trial.failures import MAX_REASON_CHARS, InstanceError, readable
-from autotune.trial.measurement import Block, FailureKind, InstanceBlock, Measurement
-from autotune.trial.messages import (
+from autotune.trial.proof import memory_binding, prove
+from autotune.trial.stopping import Rule
+from autotune.trial.watch import Observer
+from autotune.worker.board import shared_board
+from autotune.worker.failures import MAX_REASON_CHARS, InstanceError, readable
+from autotune.worker.messages import (
     Failed,
     LineBuffer,
     Message,
@@ -33,9 +36,6 @@ from autotune.trial.messages import (
     format_message,
     parse_message,
 )
-from autotune.trial.proof import memory_binding, prove
-from autotune.trial.stopping import Rule
-from autotune.trial.watch import Observer
 
 LEAD_S = 0.02
 """From the order to measure to the start of the window: an idle worker wakes and maps the board meanwhile."""

@@ -12,12 +12,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, cast
 
+from autotune.measurement.measurement import FailureKind
 from autotune.placement.command import pinned_argv
 from autotune.placement.placement import Command
 from autotune.trial.conductor import Channel
-from autotune.trial.failures import InstanceError, readable
 from autotune.trial.interrupts import interrupts_held
-from autotune.trial.measurement import FailureKind
+from autotune.worker.failures import InstanceError, readable
 
 MAX_STDERR_BYTES = 64 * 2**20
 """A worker that writes more than this to stderr fails: it would fill a log in production too."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from autotune.machine.cpus import format_cpu_list
+from autotune.measurement.measurement import FailureKind, Observation
 from autotune.placement.placement import InstancePlacement
 from autotune.spec.configuration import Configuration
 from autotune.trial.asked import Asked
-from autotune.trial.failures import InstanceError
-from autotune.trial.knobs import knob_differences
-from autotune.trial.measurement import FailureKind, Observation
+from autotune.worker.failures import InstanceError
+from autotune.worker.knobs import knob_differences
 
 _REFUSED = ("default", "local", "unknown")
 """Policies of a process whose `bind` the kernel did not permit; `unknown` where it forbids even to ask."""

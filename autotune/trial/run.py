@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from autotune.machine.counters import oom_kills
+from autotune.measurement.correction import UNCORRECTED, Correction, load_of
+from autotune.measurement.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.objectives.objective import Objective
 from autotune.objectives.outcome import UNKNOWN, Resources
 from autotune.placement.placement import Command
@@ -16,15 +18,13 @@ from autotune.spec.configuration import Configuration, Scenario
 from autotune.spec.study import Measure
 from autotune.trial.asked import Asked, ask
 from autotune.trial.conductor import Drain, Exchange, Schedule, conduct
-from autotune.trial.correction import UNCORRECTED, Correction, load_of
-from autotune.trial.failures import InstanceError, sort_exit
 from autotune.trial.launcher import Worker, launched
-from autotune.trial.load import LoadGenerator, load_generator, site_beside
-from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
-from autotune.trial.rate_search import Demand
-from autotune.trial.server import conduct_server
+from autotune.trial.server.load import LoadGenerator, load_generator, site_beside
+from autotune.trial.server.rate_search import Demand
+from autotune.trial.server.scenario import conduct_server
 from autotune.trial.stopping import Rival, Rule
 from autotune.trial.watch import Observer, Watch
+from autotune.worker.failures import InstanceError, sort_exit
 
 _EXIT_S = 1.0
 """How long a worker that has closed its channel may take to exit."""

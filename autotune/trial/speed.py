@@ -104,7 +104,7 @@ def speed_probe() -> Iterator[SpeedProbe | None]:
 
 def _start() -> subprocess.Popen[bytes] | None:
     environment = worker_environment(os.environ, SINGLE_THREADED, pinned=True)
-    program = (os.path.abspath(sys.executable), "-P", "-m", "autotune.trial.probe")  # noqa: PTH100
+    program = (os.path.abspath(sys.executable), "-P", "-m", "autotune.worker.probe")  # noqa: PTH100
     with suppress(OSError):
         return subprocess.Popen(
             pinned_argv(Command(program, environment, (), ())),

@@ -6,17 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autotune.measurement.correction import UNCORRECTED, Correction
+from autotune.measurement.covariates import explanation
+from autotune.measurement.measurement import Block, StopReason
+from autotune.measurement.outcomes import BlockOutcome
+from autotune.measurement.statistics import latency_count
 from autotune.objectives.objective import Objective
 from autotune.objectives.outcome import UNKNOWN, Figures, Resources
 from autotune.spec.configuration import Scenario
 from autotune.spec.study import Treatment
 from autotune.statistics.quantiles import supports
 from autotune.statistics.sequential import is_worse, needed_count
-from autotune.trial.correction import UNCORRECTED, Correction
-from autotune.trial.covariates import explanation
-from autotune.trial.measurement import Block, StopReason
-from autotune.trial.outcomes import BlockOutcome
-from autotune.trial.statistics import latency_count
 
 MAX_STRETCH = 10
 """Measuring for the sake of a percentile ends after so many times `blocks`."""
@@ -49,7 +49,7 @@ class Rule:
         max_measuring_s: after which it ends once it has `blocks`; None = never.
         treatment: what becomes of blocks that the host disturbed, as `Measure.disturbed` says.
         correction: brings blocks to usual conditions, as far as the study has learned that they matter.
-        load: threads at work, as `autotune.trial.correction.load_of` says.
+        load: threads at work, as `autotune.measurement.correction.load_of` says.
         resources: what the trial takes, as far as that is known.
     """
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from autotune.errors import MachineError
 from autotune.machine.state import StateReader
 from autotune.machine.sysfs import Tree
+from autotune.measurement.conditions import have_others_disturbed
+from autotune.measurement.measurement import Conditions
 from autotune.trial.account import Instance, Snapshot, conditions_between
-from autotune.trial.conditions import have_others_disturbed
-from autotune.trial.measurement import Conditions
 from autotune.trial.speed import Seconds, SpeedProbe, UsualSpeed, mean_seconds, speed_probe
 
 MAX_PROBED = 64

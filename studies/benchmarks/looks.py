@@ -23,28 +23,28 @@ from pathlib import Path
 
 from scipy.stats import spearmanr
 
-from autotune.backends.looking import Looks, Pair, take_looks, time_artifact
-from autotune.backends.preparation import end_fork_server, prepare_artifact
 from autotune.backends.registry import backends, get_backend, missing_packages
 from autotune.errors import AutotuneError
-from autotune.foresight import at_once
+from autotune.jobs.foresight import at_once
 from autotune.machine.document import fingerprint
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
-from autotune.model.artifact import Artifact
-from autotune.model.cache import ArtifactCache
+from autotune.measurement.measurement import Failure
+from autotune.measurement.statistics import throughput_sps
+from autotune.model.artifacts.artifact import Artifact
+from autotune.model.artifacts.cache import ArtifactCache
+from autotune.model.artifacts.manifest import read_manifest
 from autotune.model.looked import Look, Refused
-from autotune.model.manifest import read_manifest
 from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.command import worker_commands
 from autotune.placement.place import place
+from autotune.preparation.looking import Looks, Pair, take_looks, time_artifact
+from autotune.preparation.preparing import end_fork_server, prepare_artifact
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
 from autotune.spec.study import Measure
-from autotune.trial.measurement import Failure
 from autotune.trial.run import run_trial
-from autotune.trial.statistics import throughput_sps
 
 PLAIN = frozenset({"pytorch", "torchscript", "onnxruntime"})
 """The engines of `pip install .` that are looked at."""

@@ -79,7 +79,7 @@ DOUBTED = frozenset({"late on unpinned"})
 """Hosts whose rounds say nothing of configurations: no plan is how a study is to end there."""
 
 REACH = 1.3
-"""A ratio that is stated and off by more than this factor misleads. Source: `autotune.search.contradiction`,
+"""A ratio that is stated and off by more than this factor misleads. Source: `autotune.rounds.contradiction`,
 which the commit before does not have."""
 
 TOLERANCE = 0.02

@@ -16,20 +16,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autotune.backends.preparation import end_fork_server, prepare_artifact
 from autotune.backends.registry import get_backend
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
-from autotune.model.cache import ArtifactCache
+from autotune.measurement.measurement import Measurement
+from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.sources import resolve_model
 from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
+from autotune.preparation.preparing import end_fork_server, prepare_artifact
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
 from autotune.spec.study import Measure
-from autotune.trial.measurement import Measurement
 from autotune.trial.run import run_trial
 from autotune.trial.watch import Watch
 

@@ -24,21 +24,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from autotune.backends.preparation import end_fork_server, prepare_artifact
 from autotune.backends.registry import get_backend
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
-from autotune.model.artifact import Artifact
-from autotune.model.cache import ArtifactCache
+from autotune.measurement.measurement import Conditions, Failure
+from autotune.model.artifacts.artifact import Artifact
+from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.sources import resolve_model
 from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.command import worker_commands
 from autotune.placement.place import place
+from autotune.preparation.preparing import end_fork_server, prepare_artifact
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
 from autotune.spec.study import Measure
 from autotune.statistics.paired import mean_interval, paired_ratio
-from autotune.trial.measurement import Conditions, Failure
 from autotune.trial.run import run_trial
 from autotune.trial.stopping import goodness_of_blocks
 from autotune.trial.watch import Observer, Watch

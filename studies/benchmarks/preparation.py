@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.errors import AutotuneError, UnsupportedError
-from autotune.measuring import Bench
-from autotune.preflight import Survey, set_up, survey
-from autotune.report.progress import Observer
+from autotune.jobs.measuring import Bench
+from autotune.jobs.preflight import Survey, set_up, survey
+from autotune.jobs.progress import Observer
 from autotune.search.space import SearchSpace
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.load import load_study

@@ -17,8 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from autotune.measurement.measurement import Measurement
 from autotune.store.store import open_store
-from autotune.trial.measurement import Measurement
 
 STUDY = Path(__file__).resolve().parents[1] / "quickstart.yaml"
 

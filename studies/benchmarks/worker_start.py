@@ -20,21 +20,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.backends.inventory import engine_statuses
-from autotune.backends.preparation import end_fork_server, prepare_artifact
 from autotune.backends.registry import get_backend
 from autotune.errors import AutotuneError
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
-from autotune.model.artifact import Artifact
-from autotune.model.cache import ArtifactCache
+from autotune.model.artifacts.artifact import Artifact
+from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
+from autotune.preparation.preparing import end_fork_server, prepare_artifact
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
 from autotune.trial.launcher import launched
-from autotune.trial.messages import Ready
+from autotune.worker.messages import Ready
 
 ASKED_S = {False: 1.5, True: 5.0}
 """By whether torch is in the process."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from autotune.backends.registry import get_backend
 from autotune.model.stream import Stream
-from autotune.trial.streaming import StreamedRequests
+from autotune.worker.streaming import StreamedRequests
 
 Array = np.ndarray[Any, Any]
 

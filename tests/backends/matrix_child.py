@@ -23,10 +23,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from autotune.backends.calibration import CALIBRATION
-from autotune.backends.children import model_to_json
 from autotune.backends.knobs import turned_in_preparation
-from autotune.backends.prepare_child import handle
 from autotune.backends.protocol import Backend, DerivesPrecisions
 from autotune.backends.reference import REFERENCE
 from autotune.backends.registry import get_backend
@@ -35,6 +32,9 @@ from autotune.machine.read import read_machine
 from autotune.model.calibration import CalibrationSource
 from autotune.model.child import die_with_parent
 from autotune.model.sources import resolve_model
+from autotune.preparation.calibration import CALIBRATION
+from autotune.preparation.child import handle
+from autotune.preparation.children import model_to_json
 
 SHAPE: Mapping[str, Any] = {
     "vocab_size": 1000,
@@ -184,7 +184,7 @@ def _outcome(
 
 
 def _request(model: Path, backend: str, precision: Any, knobs: str = "") -> dict[str, Any]:
-    """What `autotune.backends.preparation` asks of the child."""
+    """What `autotune.preparation.preparing` asks of the child."""
     reference = _artifact(model, REFERENCE, "fp32")
     is_reference = backend == REFERENCE
     resolved = resolve_model(f"path:{model / 'model'}", base=Path("/"), seed=0, offline=True)

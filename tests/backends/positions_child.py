@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autotune.model.positions import longest_of_folder, longest_sequence, trained_length
+from autotune.model.folders.positions import longest_of_folder, longest_sequence, trained_length
 
 POSITIONS = 66
 SHAPE: Mapping[str, Any] = {

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from autotune.backends.preparation import prepare_artifact, prepare_stream
+from autotune.jobs.tuning import tune
 from autotune.machine.read import read_machine
-from autotune.model.cache import ArtifactCache
+from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.sources import resolve_model
 from autotune.model.stream_source import StreamSource
+from autotune.preparation.preparing import prepare_artifact, prepare_stream
 from autotune.search.serving import PROMISING
 from autotune.spec.configuration import Batching, Padding
 from autotune.spec.load import parse_study
 from autotune.spec.problem import Problem
-from autotune.tuning import tune
 
 pytestmark = [pytest.mark.engines, pytest.mark.slow]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from autotune.backends.calibration import TOGETHER, filled_together
 from autotune.model.inputs import InputsDescription
+from autotune.preparation.calibration import TOGETHER, filled_together
 from autotune.spec.model_source import ArrayKind
 
 MASKED: dict[str, ArrayKind] = {"input_ids": "tokens", "attention_mask": "ones", "token_type_ids": "zeros"}

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from autotune.backends.ctranslate2 import CTranslate2Backend
-from autotune.backends.preparation import prepare_artifact
+from autotune.backends.ctranslate2.backend import CTranslate2Backend
 from autotune.errors import UnsupportedError
-from autotune.model.artifact import Artifact
-from autotune.model.cache import ArtifactCache
-from autotune.model.manifest import read_manifest
+from autotune.model.artifacts.artifact import Artifact
+from autotune.model.artifacts.cache import ArtifactCache
+from autotune.model.artifacts.manifest import read_manifest
 from autotune.model.sources import resolve_model
+from autotune.preparation.preparing import prepare_artifact
 from autotune.spec.configuration import Precision
 from autotune.testing.backend_contract import BackendContract, Probe
 
@@ -46,7 +46,7 @@ ASK = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from autotune.backends.ctranslate2 import CTranslate2Backend
+from autotune.backends.ctranslate2.backend import CTranslate2Backend
 from autotune.errors import UnsupportedError
 
 session = CTranslate2Backend().load(Path(sys.argv[1]), "fp32", 1)

@@ -10,23 +10,23 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autotune.backends.preparation import prepare_artifact
 from autotune.backends.registry import get_backend
 from autotune.machine.read import read_machine
-from autotune.model.cache import ArtifactCache
+from autotune.measurement.measurement import Measurement
+from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.sources import resolve_model
 from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.placement.preloads import find_preload
+from autotune.preparation.preparing import prepare_artifact
 from autotune.search.knobs import knob_statuses
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.knobs import parse_knobs
 from autotune.spec.problem import Problem
 from autotune.spec.study import Measure
-from autotune.trial.knobs import knob_differences
-from autotune.trial.measurement import Measurement
 from autotune.trial.run import run_trial
+from autotune.worker.knobs import knob_differences
 
 pytestmark = pytest.mark.engines
 
@@ -35,7 +35,7 @@ MEASURE = Measure(warmup_s=0.5, block_s=0.1, blocks=1, max_blocks=1, trial_timeo
 ANSWERS = """
 import json, sys
 from pathlib import Path
-from autotune.backends.openvino import OpenVinoBackend
+from autotune.backends.openvino.backend import OpenVinoBackend
 from autotune.model.inputs import make_inputs
 directory = Path(sys.argv[1])
 inputs = make_inputs(directory, 5, 12, 3)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.backends.evaluation import has_classes, require_metric, score_answers
 from autotune.errors import StudyFileError
+from autotune.preparation.evaluation import has_classes, require_metric, score_answers
 
 
 def logits(*classes: int) -> list[Any]:

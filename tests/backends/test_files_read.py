@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from autotune.backends.files_read import LOOKED_AT, read_files
 from autotune.errors import ModelError, StudyFileError
-from autotune.model.files_read import FileRead, file_in_words, files_document
-from autotune.model.sentence_modules import SentenceModule, SentenceModules
+from autotune.model.folders.sentence_modules import SentenceModule, SentenceModules
 from autotune.model.sources import ResolvedModel
+from autotune.model.texts.files_read import FileRead, file_in_words, files_document
+from autotune.preparation.files_read import LOOKED_AT, read_files
 from autotune.spec.load import parse_study
 
 WORDS = ("[UNK]", "[CLS]", "[SEP]", "a", "good", "day")

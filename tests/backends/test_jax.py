@@ -15,15 +15,15 @@ from typing import Any, ClassVar
 
 import pytest
 
-from autotune.backends.jax import JaxBackend
-from autotune.backends.jax_program import PROGRAM_FILE
-from autotune.backends.preparation import prepare_artifact
+from autotune.backends.jax.backend import JaxBackend
+from autotune.backends.jax.program import PROGRAM_FILE
 from autotune.errors import UnsupportedError
 from autotune.machine.read import read_machine
-from autotune.model.artifact import Artifact
-from autotune.model.cache import ArtifactCache
-from autotune.model.manifest import read_manifest
+from autotune.model.artifacts.artifact import Artifact
+from autotune.model.artifacts.cache import ArtifactCache
+from autotune.model.artifacts.manifest import read_manifest
 from autotune.model.sources import resolve_model
+from autotune.preparation.preparing import prepare_artifact
 from autotune.spec.configuration import Precision
 from autotune.testing.backend_contract import BackendContract, Probe
 
@@ -36,7 +36,7 @@ SHAPE = (4, 12)
 ASK = """
 import json, sys
 from pathlib import Path
-from autotune.backends.jax import JaxBackend
+from autotune.backends.jax.backend import JaxBackend
 from autotune.model.inputs import make_inputs
 
 directory, threads = Path(sys.argv[1]), int(sys.argv[2])

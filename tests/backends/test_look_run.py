@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from autotune.backends.look_run import median_s
+from autotune.preparation.look_run import median_s
 
 
 class Requests:

@@ -15,13 +15,13 @@ from typing import Any
 import psutil
 import pytest
 
-from autotune.backends.looking import Looks, Pair, take_looks
-from autotune.backends.preparation import end_fork_server
 from autotune.errors import ChangedMachineError
 from autotune.machine.read import read_machine
-from autotune.model.cache import ArtifactCache
+from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.looked import Look, Refused
 from autotune.model.sources import ResolvedModel, resolve_model
+from autotune.preparation.looking import Looks, Pair, take_looks
+from autotune.preparation.preparing import end_fork_server
 from autotune.spec.configuration import Precision
 
 pytestmark = pytest.mark.engines
@@ -51,8 +51,8 @@ TAKE_LOOKS = """
 import json, sys, time
 from dataclasses import asdict
 from pathlib import Path
-from autotune.backends.looking import take_looks
-from autotune.model.cache import ArtifactCache
+from autotune.preparation.looking import take_looks
+from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.sources import resolve_model
 
 model = resolve_model("random:minilm-l6", base=Path(), seed=0, offline=True)
@@ -67,7 +67,7 @@ print(json.dumps([[*pair, type(answer).__name__, asdict(answer)] for pair, answe
 TROUBLE = '''
 import os, time
 from pathlib import Path
-from autotune.backends.pytorch import PyTorchBackend
+from autotune.backends.pytorch.backend import PyTorchBackend
 
 class Backend(PyTorchBackend):
     """Breaks in another way at each precision."""

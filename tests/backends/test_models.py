@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from autotune.backends.preparation import prepare_artifact, prepare_assessment
 from autotune.errors import ModelError, UnsupportedError
-from autotune.model.artifact import Artifact
-from autotune.model.cache import ArtifactCache
+from autotune.model.artifacts.artifact import Artifact
+from autotune.model.artifacts.cache import ArtifactCache
+from autotune.model.artifacts.manifest import read_manifest
 from autotune.model.calibration import CalibrationSource
-from autotune.model.manifest import read_manifest
 from autotune.model.sources import resolve_model
+from autotune.preparation.preparing import prepare_artifact, prepare_assessment
 from autotune.spec.configuration import Precision
 
 pytestmark = pytest.mark.engines

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from autotune.backends.preparation import prepare_artifact, prepare_calibration
 from autotune.backends.registry import backends, get_backend, package_versions
 from autotune.errors import ModelError, UnsupportedError
 from autotune.machine.read import read_machine
-from autotune.model.artifact import Artifact
-from autotune.model.cache import ArtifactCache
+from autotune.model.artifacts.artifact import Artifact
+from autotune.model.artifacts.cache import ArtifactCache
+from autotune.model.artifacts.manifest import read_manifest
 from autotune.model.calibration import CalibrationSource
-from autotune.model.manifest import read_manifest
 from autotune.model.sources import resolve_model
+from autotune.preparation.preparing import prepare_artifact, prepare_calibration
 from autotune.spec.configuration import Precision
 from autotune.testing.backend_contract import BackendContract, Probe
 

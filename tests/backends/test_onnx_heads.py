@@ -13,18 +13,18 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from autotune.backends.preparation import (
+from autotune.errors import ModelError
+from autotune.model.artifacts.cache import ArtifactCache
+from autotune.model.calibration import CalibrationSource, read_requests
+from autotune.model.sources import ResolvedModel, resolve_model
+from autotune.model.texts.labelled import EvaluationSource, read_labelled
+from autotune.model.texts.texts import read_texts, texts_digest
+from autotune.preparation.preparing import (
     prepare_artifact,
     prepare_assessment,
     prepare_calibration,
     reference_score,
 )
-from autotune.errors import ModelError
-from autotune.model.cache import ArtifactCache
-from autotune.model.calibration import CalibrationSource, read_requests
-from autotune.model.labelled import EvaluationSource, read_labelled
-from autotune.model.sources import ResolvedModel, resolve_model
-from autotune.model.texts import read_texts, texts_digest
 from autotune.spec.named_file import DataFile, TextsFile
 from autotune.spec.quality import Metric
 

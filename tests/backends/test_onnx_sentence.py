@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.backends.calibration import read_answers
 from autotune.backends.inventory import engine_statuses
-from autotune.backends.preparation import prepare_artifact, prepare_assessment, prepare_calibration
 from autotune.errors import ModelError
 from autotune.machine.read import read_machine
-from autotune.model.cache import ArtifactCache
+from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.calibration import CalibrationSource, read_requests
 from autotune.model.sources import ResolvedModel, resolve_model
-from autotune.model.texts import texts_digest
+from autotune.model.texts.texts import texts_digest
+from autotune.preparation.calibration import read_answers
+from autotune.preparation.preparing import prepare_artifact, prepare_assessment, prepare_calibration
 from autotune.spec.configuration import Precision
 from autotune.spec.model_source import Head
 from autotune.spec.named_file import TextsFile

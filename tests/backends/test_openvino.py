@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from autotune.backends.openvino import OpenVinoBackend
-from autotune.backends.preparation import prepare_artifact
+from autotune.backends.openvino.backend import OpenVinoBackend
 from autotune.errors import UnsupportedError
 from autotune.machine.read import read_machine
-from autotune.model.cache import ArtifactCache
+from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.child import run_child
 from autotune.model.sources import resolve_model
+from autotune.preparation.preparing import prepare_artifact
 from autotune.spec.configuration import Precision
 from autotune.testing.backend_contract import BackendContract, Probe
 
@@ -29,7 +29,7 @@ installed = pytest.mark.skipif(
 LOAD_AND_LOOK = """
 import sys
 from pathlib import Path
-from autotune.backends.openvino import OpenVinoBackend
+from autotune.backends.openvino.backend import OpenVinoBackend
 from autotune.model.inputs import make_inputs
 directory = Path(sys.argv[1])
 session = OpenVinoBackend().load(directory, "fp32", 1)

@@ -16,22 +16,22 @@ import psutil
 import pytest
 
 from autotune.backends.ending import reply_of
-from autotune.backends.preparation import prepare_calibration
 from autotune.backends.trying import LONGEST_WAY_S
 from autotune.cli import exits
 from autotune.errors import MemoryShortageError, ModelError, PreparationError
-from autotune.model.cache import ArtifactCache
+from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.calibration import CalibrationSource
 from autotune.model.child import ChildResult
 from autotune.model.sources import ResolvedModel
+from autotune.preparation.preparing import prepare_calibration
 
 PREPARE = """
 import json, sys
 from pathlib import Path
-from autotune.backends.preparation import prepare_artifact
+from autotune.preparation.preparing import prepare_artifact
 from autotune.errors import AutotuneError
-from autotune.model.cache import ArtifactCache
-from autotune.model.manifest import read_manifest
+from autotune.model.artifacts.cache import ArtifactCache
+from autotune.model.artifacts.manifest import read_manifest
 from autotune.model.sources import resolve_model
 
 if sys.argv[5]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from autotune.backends.preparation import prepare_artifact
-from autotune.backends.preparation_records import model_bytes, preparation_records
-from autotune.model.artifact import ArtifactName
-from autotune.model.cache import ArtifactCache
-from autotune.model.manifest import Manifest, record_files
+from autotune.model.artifacts.artifact import ArtifactName
+from autotune.model.artifacts.cache import ArtifactCache
+from autotune.model.artifacts.manifest import Manifest, record_files
 from autotune.model.sources import ResolvedModel
+from autotune.preparation.preparing import prepare_artifact
+from autotune.preparation.records import model_bytes, preparation_records
 
 
 def put(cache: ArtifactCache, backend: str, size_bytes: int, seconds: float | None) -> None:

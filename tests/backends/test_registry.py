@@ -92,7 +92,7 @@ def test_a_broken_plugin_is_reported_and_the_others_stay(
 def test_no_plugin_can_take_the_place_of_a_built_in_backend(install_backend: Install) -> None:
     folder = install_backend("aaa", "pytorch", WORKING.format(name="pytorch"))
     listed = list_with_plugins(folder)
-    assert listed["found"]["pytorch"] == "autotune.backends.pytorch"
+    assert listed["found"]["pytorch"] == "autotune.backends.pytorch.backend"
     assert len(listed["broken"]) == 1
     assert "aaa" in listed["broken"][0]
 

@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 
+from autotune.measurement.codec import measurement_from_json
+from autotune.measurement.measurement import InstanceBlock, Measurement
+from autotune.measurement.statistics import hit_rate
 from autotune.testing.stolen import StolenTime
-from autotune.trial.codec import measurement_from_json
-from autotune.trial.measurement import InstanceBlock, Measurement
-from autotune.trial.statistics import hit_rate
 
 pytestmark = [pytest.mark.engines, pytest.mark.quiet]
 
 COUNTED = '''
 import os, time
 from dataclasses import replace
-from autotune.backends.onnxruntime import OnnxRuntimeBackend
+from autotune.backends.onnxruntime.backend import OnnxRuntimeBackend
 
 class Backend(OnnxRuntimeBackend):
     """ONNX Runtime, which notes in a file when it is asked, and for how many sequences."""
@@ -55,13 +55,13 @@ class Counted:
 SERVE = """
 import json, sys
 from pathlib import Path
-from autotune.measuring import Bench
-from autotune.preflight import set_up, survey
-from autotune.report.progress import Observer
+from autotune.jobs.measuring import Bench
+from autotune.jobs.preflight import set_up, survey
+from autotune.jobs.progress import Observer
 from autotune.spec.load import parse_study
-from autotune.trial.codec import failure_to_json, measurement_to_json
-from autotune.trial.measurement import Measurement
-from autotune.trial.rate_search import Demand
+from autotune.measurement.codec import failure_to_json, measurement_to_json
+from autotune.measurement.measurement import Measurement
+from autotune.trial.server.rate_search import Demand
 from autotune.trial.run import run_trial
 
 spec = parse_study(sys.argv[1], name="served")

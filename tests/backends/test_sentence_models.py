@@ -15,23 +15,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.backends.calibration import read_answers
 from autotune.backends.inventory import engine_statuses
-from autotune.backends.looking import take_looks
-from autotune.backends.preparation import (
+from autotune.errors import UnsupportedError
+from autotune.machine.read import read_machine
+from autotune.model.artifacts.cache import ArtifactCache
+from autotune.model.calibration import CalibrationSource, read_requests
+from autotune.model.looked import Look
+from autotune.model.reduced import architecture_digest
+from autotune.model.sources import ResolvedModel, resolve_model
+from autotune.model.texts.texts import texts_digest
+from autotune.preparation.calibration import read_answers
+from autotune.preparation.looking import take_looks
+from autotune.preparation.preparing import (
     prepare_artifact,
     prepare_assessment,
     prepare_calibration,
     reference_notes,
 )
-from autotune.errors import UnsupportedError
-from autotune.machine.read import read_machine
-from autotune.model.cache import ArtifactCache
-from autotune.model.calibration import CalibrationSource, read_requests
-from autotune.model.looked import Look
-from autotune.model.reduced import architecture_digest
-from autotune.model.sources import ResolvedModel, resolve_model
-from autotune.model.texts import texts_digest
 from autotune.spec.configuration import Precision
 from autotune.spec.model_source import Head
 from autotune.spec.named_file import TextsFile

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from autotune.backends.streams import DRAWN, write_stream
 from autotune.errors import ChangedFileError, ModelError, StudyFileError
 from autotune.model.arranging import HORIZON
 from autotune.model.digests import digest_file
 from autotune.model.inputs import InputsDescription, write_inputs
 from autotune.model.stream import Stream
 from autotune.model.stream_source import StreamSource, source_from_json, source_to_json
-from autotune.model.texts import read_texts, texts_digest
+from autotune.model.texts.texts import read_texts, texts_digest
+from autotune.preparation.streams import DRAWN, write_stream
 from autotune.spec.problem import Problem
-from autotune.trial.streaming import TextEncoder
+from autotune.worker.streaming import TextEncoder
 
 WORDS = ("[PAD]", "[UNK]", "a", "good", "day", "bad")
 LOGNORMAL = {"lognormal": {"median": 24, "sigma": 0.5, "max": 128}}

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from autotune.backends.tokenization import tokenized
 from autotune.errors import ChangedFileError, ModelError
 from autotune.model.inputs import InputsDescription, write_inputs
-from autotune.model.texts import texts_digest
+from autotune.model.texts.texts import texts_digest
+from autotune.preparation.tokenization import tokenized
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "good", "day", "bad")
 CLS, SEP, A, GOOD, DAY, BAD = 2, 3, 4, 5, 6, 7

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.backends.preparation import prepare_artifact
 from autotune.backends.registry import get_backend
-from autotune.backends.torchscript import refuse_tracing
+from autotune.backends.torchscript.backend import refuse_tracing
 from autotune.errors import UnsupportedError
 from autotune.machine.read import read_machine
-from autotune.model.artifact import Artifact
-from autotune.model.cache import ArtifactCache
+from autotune.model.artifacts.artifact import Artifact
+from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.sources import resolve_model
+from autotune.preparation.preparing import prepare_artifact
 from autotune.spec.configuration import Precision
 from autotune.testing.backend_contract import BackendContract, Probe
 

@@ -15,8 +15,8 @@ import pytest
 PREPARE = """
 import sys
 from pathlib import Path
-from autotune.backends.preparation import prepare_artifact
-from autotune.model.cache import ArtifactCache
+from autotune.preparation.preparing import prepare_artifact
+from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.sources import resolve_model
 
 for precision in ("fp32", "int8-dynamic"):

@@ -15,13 +15,13 @@ from typer.testing import CliRunner
 from autotune.cli import exits
 from autotune.cli.main import app
 from autotune.errors import AutotuneError, BackendError, PlacementError, StoreError, UnsupportedError
+from autotune.measurement.measurement import Failure, FailureKind
 from autotune.plan.document import format_plan
 from autotune.spec.configuration import Configuration
 from autotune.store.records import StudyRecord, TrialRecord
 from autotune.store.store import open_store
 from autotune.testing.fake_plans import ONE, FakeStudy
 from autotune.testing.fake_trial import processes_of
-from autotune.trial.measurement import Failure, FailureKind
 
 RunCommand = Callable[..., tuple[int, str, str]]
 
@@ -86,7 +86,7 @@ def test_a_configuration_is_compared_with_the_baseline_in_one_document(
     code, out, err = run(own_study, configuration, "baseline", "--study", study_file(own_study), "--json")
     assert code == 0, err
     document = json.loads(out)
-    assert document["schema"] == "autotune.comparison/1"
+    assert document["schema"] == "autotune.jobs.comparison/1"
     assert document["verdict"] == "a"
     assert document["ratio"]["low"] > 1
     assert document["b"].startswith("1 x default threads, unpinned")

@@ -83,7 +83,7 @@ def test_an_unknown_user_without_a_home_is_asked_for_a_cache() -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root to become somebody whom nobody knows")
     program = (
-        "import contextlib, os, sys, autotune.model.cache\n"
+        "import contextlib, os, sys, autotune.model.artifacts.cache\n"
         "from autotune.cli.main import main\n"
         "sys.argv = ['autotune', 'cache', 'list', '--help']\n"
         "with contextlib.suppress(SystemExit):\n"

@@ -17,18 +17,18 @@ from typer.testing import CliRunner
 from autotune.cli import exits
 from autotune.cli.main import app
 from autotune.errors import ModelError
-from autotune.model.cache import ArtifactCache
+from autotune.jobs.progress import Observer
+from autotune.jobs.reviving import Origin
+from autotune.jobs.verification import Verification, VerificationInterrupted, verify
+from autotune.measurement.measurement import Measurement
+from autotune.model.artifacts.cache import ArtifactCache
 from autotune.plan.document import Plan, format_plan
-from autotune.report.progress import Observer
-from autotune.reviving import Origin
-from autotune.rounds import Run
+from autotune.rounds.running import Run
 from autotune.statistics.paired import Interval
 from autotune.store.records import StudyRecord
 from autotune.store.store import open_store
 from autotune.testing.fake_plans import MODEL_FILE, FakeStudy
 from autotune.testing.fake_trial import processes_of
-from autotune.trial.measurement import Measurement
-from autotune.verification import Verification, VerificationInterrupted, verify
 
 TRUE_GAIN = 2.0
 """Of the fake study's plans, by its model's closed form."""
@@ -90,7 +90,7 @@ def test_a_plan_that_is_worse_has_an_exit_code_of_its_own_and_a_document(
     code, out, err = run(own_study, plan, "--json", "--tolerance", "0.1")
     document = json.loads(out)
     assert code == exits.WORSE, err
-    assert document["schema"] == "autotune.verification/1"
+    assert document["schema"] == "autotune.jobs.verification/1"
     assert (document["plan"], document["verdict"], document["tolerance"]) == (plan.id, "worse", 0.1)
     assert document["then"]["goodness"] == 20.0
     assert document["now"]["goodness"]["high"] < 20.0

@@ -10,8 +10,8 @@ import pytest
 from autotune.cli.interruption import Interruption
 from autotune.cli.progress import TerminalObserver
 from autotune.cli.winner import print_winner
+from autotune.jobs.progress import Progress
 from autotune.plan.document import Plan
-from autotune.report.progress import Progress
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
 from autotune.store.records import StudyRecord, TrialRecord

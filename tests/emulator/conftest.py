@@ -26,8 +26,8 @@ from pathlib import Path
 
 import autotune
 from autotune.cli.main import run
-from autotune.report.progress import Observer
-from autotune.tuning import TuningInterrupted
+from autotune.jobs.progress import Observer
+from autotune.jobs.tuning import TuningInterrupted
 
 class SearchOnly(Observer):
     def __init__(self, trials):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from autotune.measurement.measurement import Measurement
 from autotune.store.store import open_store
-from autotune.trial.measurement import Measurement
 
 Emulate = Callable[[Path, tuple[str, ...], str], None]
 

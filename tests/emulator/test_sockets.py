@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from autotune.machine.cpus import format_cpu_list
+from autotune.measurement.measurement import Measurement
 from autotune.placement.place import place
 from autotune.plan.document import Plan
 from autotune.store.records import TrialRecord
 from autotune.store.store import open_store
 from autotune.testing.machines import build_machine
-from autotune.trial.measurement import Measurement
 
 Emulate = Callable[[Path, tuple[str, ...], str], None]
 SHAPE = ("--sockets=2", "--nodes-per-socket=2", "--cores=2", "--threads=2")

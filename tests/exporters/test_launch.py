@@ -19,7 +19,8 @@ from autotune.exporters.numactl import SCRIPT, NumactlExporter
 from autotune.exporters.write import write_export
 from autotune.machine.cpus import format_cpu_list
 from autotune.machine.read import read_machine
-from autotune.model.artifact import Artifact
+from autotune.measurement.measurement import Measurement
+from autotune.model.artifacts.artifact import Artifact
 from autotune.model.sources import resolve_model
 from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.command import worker_commands
@@ -29,7 +30,6 @@ from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
 from autotune.spec.study import Measure
 from autotune.testing.plans import build_plan
-from autotune.trial.measurement import Measurement
 from autotune.trial.run import run_trial
 
 pytestmark = pytest.mark.skipif(shutil.which("numactl") is None, reason="numactl is not installed")

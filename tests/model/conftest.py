@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from autotune.model.artifact import Artifact
-from autotune.model.cache import ArtifactCache
-from autotune.model.manifest import Manifest, record_files
+from autotune.model.artifacts.artifact import Artifact
+from autotune.model.artifacts.cache import ArtifactCache
+from autotune.model.artifacts.manifest import Manifest, record_files
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autotune.model.artifact import ArtifactName, deciding_isa
+from autotune.model.artifacts.artifact import ArtifactName, deciding_isa
 
 NAME = ArtifactName("d" * 64, "pytorch", "fp32", {"torch": "2.13", "transformers": "5"}, ("avx2",))
 

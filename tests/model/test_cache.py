@@ -13,15 +13,15 @@ from typing import NoReturn
 import pytest
 
 from autotune.errors import CacheError, PreparationError
-from autotune.model.artifact import Artifact
-from autotune.model.cache import ArtifactCache
-from autotune.model.location import cache_root
+from autotune.model.artifacts.artifact import Artifact
+from autotune.model.artifacts.cache import ArtifactCache
+from autotune.model.artifacts.location import cache_root
 
 Store = Callable[..., Artifact]
 
 HOLDER = """
 import sys
-from autotune.model.cache import ArtifactCache
+from autotune.model.artifacts.cache import ArtifactCache
 with ArtifactCache().exclusively("1" * 64):
     print("held", flush=True)
     sys.stdin.read()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import StudyFileError
-from autotune.model.file_text import MAX_BYTES, read_file_text
+from autotune.model.texts.file_text import MAX_BYTES, read_file_text
 
 
 def text_of(file: Path) -> str:

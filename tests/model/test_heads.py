@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import ModelError, StudyFileError
-from autotune.model.heads import LeftOver, has_head, left_over, refuse_noted, write_left_over
+from autotune.model.folders.heads import LeftOver, has_head, left_over, refuse_noted, write_left_over
 from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.spec.load import load_study
 from autotune.spec.model_source import Head

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import StudyFileError
-from autotune.model.labelled import EvaluationSource, Labelled, LabelledRow, read_labelled
+from autotune.model.texts.labelled import EvaluationSource, Labelled, LabelledRow, read_labelled
 from autotune.spec.named_file import DataFile
 from autotune.spec.quality import Metric
 

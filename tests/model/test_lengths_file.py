@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import StudyFileError
-from autotune.model.lengths_file import read_lengths
+from autotune.model.texts.lengths_file import read_lengths
 from autotune.spec.named_file import NamedFile
 
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.errors import StudyFileError
-from autotune.model.labelled import read_labelled
-from autotune.model.texts import Texts, read_texts
+from autotune.model.texts.labelled import read_labelled
+from autotune.model.texts.texts import Texts, read_texts
 from autotune.spec.named_file import DataFile, TextsFile
 from autotune.spec.quality import Metric
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from autotune.model.artifacts.manifest import read_manifest, record_files
 from autotune.model.looked import Look, Refused, read_look, write_look
-from autotune.model.manifest import read_manifest, record_files
 from autotune.model.reduced import architecture_digest, reduced_layers, why_not_reduced
 from autotune.model.sources import ResolvedModel, resolve_model
 

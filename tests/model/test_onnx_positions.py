@@ -71,7 +71,7 @@ READ_GRAPHS = """
 import json, sys
 from pathlib import Path
 import onnx
-from autotune.model.onnx_positions import longest_in_graph
+from autotune.model.onnx.positions import longest_in_graph
 
 files = Path(sys.argv[1]).glob("*.onnx")
 print(json.dumps({file.stem: longest_in_graph(onnx.load(file).graph) for file in files}))

@@ -9,10 +9,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autotune.model.artifact import Artifact
-from autotune.model.cache import ArtifactCache, CacheEntry
-from autotune.model.manifest import read_manifest
-from autotune.model.pruning import choose_expired, disk_bytes
+from autotune.model.artifacts.artifact import Artifact
+from autotune.model.artifacts.cache import ArtifactCache, CacheEntry
+from autotune.model.artifacts.manifest import read_manifest
+from autotune.model.artifacts.pruning import choose_expired, disk_bytes
 
 Store = Callable[..., Artifact]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from autotune.errors import ModelError
-from autotune.model.sentence_modules import SentenceModules, modules_from_json
+from autotune.model.folders.sentence_modules import SentenceModules, modules_from_json
 from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.model.variants import beyond, served_of
 from autotune.spec.model_source import Head

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from autotune.errors import StudyFileError
-from autotune.model.texts import MAX_CHARACTERS, Texts, content_digest, read_texts, texts_digest
+from autotune.model.texts.texts import MAX_CHARACTERS, Texts, content_digest, read_texts, texts_digest
 from autotune.spec.named_file import TextsFile
 
 Read = Callable[..., Texts]

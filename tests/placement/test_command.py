@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from autotune.backends.registry import get_backend
 from autotune.errors import PlacementError
-from autotune.model.artifact import Artifact
+from autotune.model.artifacts.artifact import Artifact
 from autotune.placement.command import batch_shares, pinned_argv, worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
@@ -21,7 +21,7 @@ from autotune.spec.configuration import Configuration, PlacementPolicy, Scenario
 from autotune.spec.named_file import TextsFile
 from autotune.spec.problem import Inside, Problem
 from autotune.testing.machines import build_machine
-from autotune.trial.assignment import parse_assignment
+from autotune.worker.assignment import parse_assignment
 
 MACHINE = build_machine(packages=1, nodes_per_package=2, cores_per_node=2, threads_per_core=1)
 
@@ -70,7 +70,7 @@ def test_each_instance_is_told_its_part_and_gets_its_place() -> None:
     assert [command.memory_nodes for command in told] == [(0,), (1,)]
     for index, command in enumerate(told):
         assert Path(command.argv[0]).is_absolute()
-        assert command.argv[1:4] == ("-P", "-m", "autotune.trial.worker")
+        assert command.argv[1:4] == ("-P", "-m", "autotune.worker.worker")
         assignment = parse_assignment(command.argv[4:])
         assert (assignment.instance, assignment.instances) == (index, 2)
         assert (assignment.batch_size, assignment.threads, assignment.seed) == (8, 2, 7)
@@ -115,7 +115,7 @@ def test_the_worker_is_found_from_any_folder_with_nothing_but_its_environment(tm
         asked, env=dict(command.environment), cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert found.returncode == 0
-    assert "usage: autotune.trial.worker" in found.stderr  # its stdout is kept for messages
+    assert "usage: autotune.worker.worker" in found.stderr  # its stdout is kept for messages
 
 
 def test_a_pinned_command_line_ends_with_this_process_and_names_cpus_as_the_kernel_does() -> None:

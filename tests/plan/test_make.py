@@ -7,6 +7,7 @@ import pytest
 
 from autotune.errors import PlanError
 from autotune.machine.machine import Core, Machine, NumaNode
+from autotune.measurement.measurement import Measurement, RateStep
 from autotune.model.assessment import EXEMPT, Assessment, LabelledScore
 from autotune.model.sources import ResolvedModel
 from autotune.model.stream import StreamDescription
@@ -23,7 +24,6 @@ from autotune.spec.problem import Problem
 from autotune.spec.study import LatencyLimit, Limits, StudySpec
 from autotune.statistics.paired import Interval
 from autotune.testing.plans import build_commands, build_measurement
-from autotune.trial.measurement import Measurement, RateStep
 
 CONFIRMATION = Confirmation(verdict="better", rounds=3)
 CPUS = frozenset({0, 1})

@@ -9,37 +9,12 @@ from typing import Any, Protocol
 
 import pytest
 
-from autotune.concluding import Searched, conclude, unconfirmed
+from autotune.jobs.concluding import Searched, conclude, unconfirmed
+from autotune.jobs.preflight import Setup
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
-from autotune.model.calibration import CalibrationSource
-from autotune.model.sources import ResolvedModel
-from autotune.model.variants import Variant
-from autotune.placement.place import place
-from autotune.placement.placement import Command
-from autotune.plan.document import Plan
-from autotune.plan.evidence import Unprepared
-from autotune.preflight import Setup
-from autotune.report.dossier import Dossier, gather
-from autotune.report.figures.catalogue import draw_all
-from autotune.report.figures.picture import Missing, Picture
-from autotune.report.page import page
-from autotune.report.ranking import best, measured_baseline, ranked
-from autotune.rounds import Entrant, Run, run_rounds
-from autotune.search.contest import Contest
-from autotune.search.experience import experience
-from autotune.search.score import goodness, score, violations
-from autotune.search.space import SearchSpace, build_space
-from autotune.search.verdict import Contender
-from autotune.spec.configuration import Configuration
-from autotune.spec.study import StudySpec
-from autotune.store.records import ConfirmationRecord, StudyRecord, TrialRecord
-from autotune.store.store import StudyStore, open_store, read_store
-from autotune.testing.machines import build_machine
-from autotune.testing.noise import Noise
-from autotune.testing.simulation import SimulatedMachine
-from autotune.trial.conditions import hard_fact
-from autotune.trial.measurement import (
+from autotune.measurement.conditions import hard_fact
+from autotune.measurement.measurement import (
     Conditions,
     DroppedBlock,
     Failure,
@@ -47,6 +22,31 @@ from autotune.trial.measurement import (
     Measurement,
     TrialResult,
 )
+from autotune.model.calibration import CalibrationSource
+from autotune.model.sources import ResolvedModel
+from autotune.model.variants import Variant
+from autotune.placement.place import place
+from autotune.placement.placement import Command
+from autotune.plan.document import Plan
+from autotune.plan.evidence import Unprepared
+from autotune.report.dossier import Dossier, gather
+from autotune.report.figures.catalogue import draw_all
+from autotune.report.figures.picture import Missing, Picture
+from autotune.report.page import page
+from autotune.rounds.contest import Contest
+from autotune.rounds.running import Entrant, Run, run_rounds
+from autotune.rounds.verdict import Contender
+from autotune.search.experience import experience
+from autotune.search.score import goodness, score, violations
+from autotune.search.space import SearchSpace, build_space
+from autotune.spec.configuration import Configuration
+from autotune.spec.study import StudySpec
+from autotune.store.ranking import best, measured_baseline, ranked
+from autotune.store.records import ConfirmationRecord, StudyRecord, TrialRecord
+from autotune.store.store import StudyStore, open_store, read_store
+from autotune.testing.machines import build_machine
+from autotune.testing.noise import Noise
+from autotune.testing.simulation import SimulatedMachine
 
 SPEED: Mapping[str, float] = {"fp32": 1.0, "int8-dynamic": 2.6}
 NOISE = Noise(launch=0.01, block=0.015, request=0.05)

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autotune.measurement.measurement import Failure, FailureKind
 from autotune.report.dossier import Dossier
 from autotune.report.effects import MIN_TRIALS, ParameterEffect, parameter_effects
 from autotune.spec.configuration import Configuration
 from autotune.store.records import TrialRecord
 from autotune.testing.plans import build_measurement, build_plan
-from autotune.trial.measurement import Failure, FailureKind
 
 ONE = Configuration(1, 1, "close", "0", False, "fake", "fp32")
 

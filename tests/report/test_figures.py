@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from autotune.machine.document import machine_document
+from autotune.measurement.conditions import disturbance
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.plan.claims import STANDINGS
@@ -30,7 +31,6 @@ from autotune.report.outcome import outcome
 from autotune.spec.configuration import Configuration
 from autotune.testing.machines import build_machine
 from autotune.testing.plans import build_estimate, build_plan
-from autotune.trial.conditions import disturbance
 
 SVG = "{http://www.w3.org/2000/svg}"
 

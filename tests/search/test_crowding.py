@@ -9,6 +9,7 @@ import optuna
 import pytest
 
 from autotune.machine.machine import Machine
+from autotune.measurement.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.search.crowding import Crowding
 from autotune.search.space import SearchSpace, build_space
 from autotune.search.study import Answer, open_search
@@ -17,7 +18,6 @@ from autotune.spec.load import parse_study
 from autotune.spec.study import StudySpec
 from autotune.testing.machines import build_machine
 from autotune.testing.observations import build_observation
-from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
 
 GIB = 1 << 30
 ENGINES: Mapping[str, tuple[Precision, ...]] = {"pytorch": ("fp32", "int8-dynamic")}

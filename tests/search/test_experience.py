@@ -6,6 +6,9 @@ import math
 
 import pytest
 
+from autotune.measurement.correction import Correction
+from autotune.measurement.measurement import Block, Conditions, InstanceBlock, Measurement
+from autotune.rounds.posterior import LEAST_NOISE
 from autotune.search.experience import (
     LAUNCH_SHARE,
     Experience,
@@ -15,13 +18,10 @@ from autotune.search.experience import (
     is_corrected,
     run_blocks,
 )
-from autotune.search.posterior import LEAST_NOISE
 from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import Measure, StudySpec
 from autotune.testing.simulated_study import SPEC
-from autotune.trial.correction import Correction
-from autotune.trial.measurement import Block, Conditions, InstanceBlock, Measurement
 
 TWO = Configuration(1, 2, "close", "0", False, "fake", "fp32")
 LEARNED = Correction(

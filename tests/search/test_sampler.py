@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.machine.machine import Machine
+from autotune.measurement.measurement import Failure, FailureKind, TrialResult
 from autotune.search.order import promising_order
 from autotune.search.prospects import Prospects, stated_prospects
 from autotune.search.score import score
@@ -25,7 +26,6 @@ from autotune.spec.study import Budget, Search, StudySpec
 from autotune.testing.fake_model import FakeModel
 from autotune.testing.machines import build_machine
 from autotune.testing.simulation import simulated_measurement
-from autotune.trial.measurement import Failure, FailureKind, TrialResult
 
 MODEL = FakeModel(
     serial_s=0.002,

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from autotune.measurement.measurement import Block, Measurement, RateStep
 from autotune.search.score import demand, goodness, limits_missed, score, violations
 from autotune.spec.aim import Aim
 from autotune.spec.problem import Problem
 from autotune.spec.study import LatencyLimit, Limits, StudySpec
 from autotune.testing.plans import build_measurement
-from autotune.trial.measurement import Block, Measurement, RateStep
-from autotune.trial.rate_search import Demand
+from autotune.trial.server.rate_search import Demand
 
 LIMIT = LatencyLimit(percentile=90, max_s=0.1)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import optuna
 import pytest
 
+from autotune.measurement.measurement import Failure, FailureKind
 from autotune.search.estimate import PREPARATION_S, START_UP_S, estimated_s, estimated_trials
 from autotune.search.knobs import KnobSpace, knob_space
 from autotune.search.score import score
@@ -22,7 +23,6 @@ from autotune.spec.study import Budget, Search, StudySpec
 from autotune.testing.fake_model import FakeModel
 from autotune.testing.machines import build_machine
 from autotune.testing.simulation import simulated_measurement
-from autotune.trial.measurement import Failure, FailureKind
 
 LEADER = Configuration(2, 4, "close", "0", smt=False, backend="alpha", precision="fp32")
 OTHER = replace(LEADER, backend="beta")

@@ -11,6 +11,8 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from autotune.errors import ResumeError
+from autotune.measurement.measurement import Failure, FailureKind, Measurement
+from autotune.measurement.statistics import memory_bytes
 from autotune.objectives.catalogue import objective_of
 from autotune.search.resume import refuse_differences, study_differences
 from autotune.search.score import needed_percentile, score, violations
@@ -26,8 +28,6 @@ from autotune.store.store import open_store
 from autotune.testing.fake_model import FakeModel
 from autotune.testing.machines import build_machine
 from autotune.testing.simulation import simulated_measurement
-from autotune.trial.measurement import Failure, FailureKind, Measurement
-from autotune.trial.statistics import memory_bytes
 
 MACHINE = build_machine(packages=1, nodes_per_package=1, cores_per_node=4)
 ENGINES: Mapping[str, tuple[Precision, ...]] = {"fake": ("fp32", "int8-dynamic")}

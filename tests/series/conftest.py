@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from autotune.machine.document import machine_document
+from autotune.measurement.measurement import Conditions, FailureKind
 from autotune.plan.histogram import latency_histogram
 from autotune.series.record import Figures, PointRecord, RunFailure, RunRecord, SeriesRecord
 from autotune.spec.configuration import Configuration
 from autotune.testing.fake_model import SCHEMA
 from autotune.testing.machines import build_machine
-from autotune.trial.measurement import Conditions, FailureKind
 
 Told = Mapping[str, Sequence[float | FailureKind | None] | str]
 """By point: samples per second in each round (None: it did not run), how it failed, or why it is skipped."""

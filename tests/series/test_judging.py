@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from autotune.measurement.measurement import FailureKind
 from autotune.series.judging import Judgement, judge
 from autotune.series.record import SeriesRecord
 from autotune.series.standing import Standings
 from autotune.series.values import Claim
 from autotune.spec.price import Price
-from autotune.trial.measurement import FailureKind
 
 BuildRecord = Callable[..., SeriesRecord]
 

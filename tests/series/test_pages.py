@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from autotune.errors import ExportError, StudyError
+from autotune.measurement.measurement import FailureKind
 from autotune.report.figures.picture import encoded
 from autotune.series.picture import draw
 from autotune.series.record import SeriesRecord, write_record
@@ -27,7 +28,6 @@ from autotune.series.result import (
 from autotune.series.standing import Standings
 from autotune.series.values import Series
 from autotune.spec.price import Price
-from autotune.trial.measurement import FailureKind
 
 BuildRecord = Callable[..., SeriesRecord]
 

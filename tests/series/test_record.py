@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.errors import ResumeError, StudyError
+from autotune.measurement.measurement import FailureKind
 from autotune.plan.histogram import histogram_values_s, latency_histogram
 from autotune.series.record import (
     SeriesRecord,
@@ -20,7 +21,6 @@ from autotune.series.record import (
     write_record,
 )
 from autotune.testing.plans import build_measurement
-from autotune.trial.measurement import FailureKind
 
 BuildRecord = Callable[..., SeriesRecord]
 

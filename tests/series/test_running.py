@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from autotune.errors import BackendError, ChangedMachineError, ResumeError, StudyError
+from autotune.jobs.progress import Observer
 from autotune.machine.read import read_machine
-from autotune.report.progress import Observer
-from autotune.rounds import Run
+from autotune.measurement.measurement import FailureKind
+from autotune.rounds.running import Run
 from autotune.series.file import load_series
 from autotune.series.fitting import cores_here
 from autotune.series.record import RunFailure, SeriesRecord, read_record, write_record
@@ -23,7 +24,6 @@ from autotune.series.result import FILES, SeriesResult
 from autotune.series.running import SeriesInterrupted, answer_alike, look_ahead, run_series
 from autotune.spec.configuration import Configuration
 from autotune.testing.fake_trial import processes_of
-from autotune.trial.measurement import FailureKind
 
 WriteSeries = Callable[..., Path]
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from autotune.measurement.measurement import Failure, FailureKind
 from autotune.spec.configuration import Configuration
 from autotune.store.records import ConfirmationRecord, StudyRecord, TrialRecord
 from autotune.testing.plans import build_measurement
-from autotune.trial.measurement import Failure, FailureKind
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
+from autotune.measurement.measurement import Failure, Measurement
 from autotune.store.store import open_store, read_store
 from autotune.store.tables import REVISIONS, VERSION_TABLE, metadata
-from autotune.trial.measurement import Failure, Measurement
 
 ASSETS = sorted((Path(__file__).parent / "assets").glob("v*.sql"))
 

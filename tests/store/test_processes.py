@@ -37,7 +37,7 @@ import sys
 from autotune.spec.configuration import Configuration
 from autotune.store.records import StudyRecord, TrialRecord
 from autotune.store.store import open_store
-from autotune.trial.measurement import Failure, FailureKind
+from autotune.measurement.measurement import Failure, FailureKind
 import optuna
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

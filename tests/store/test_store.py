@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from autotune.errors import StoreError
+from autotune.measurement.measurement import Failure, FailureKind
 from autotune.spec.configuration import POLICIES, PRECISIONS, Configuration
 from autotune.store.records import ConfirmationRecord, StudyRecord, TrialRecord
 from autotune.store.store import StudyStore, open_store, read_store
 from autotune.testing.plans import build_default, build_plan
-from autotune.trial.measurement import Failure, FailureKind
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 

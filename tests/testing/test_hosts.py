@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from autotune.measurement.measurement import Block, Conditions
+from autotune.measurement.statistics import block_throughput_sps
 from autotune.testing.hosts import HOSTS, VirtualHost
 from autotune.testing.replays import read_recording, replayed
 from autotune.testing.weather import WeatherMaker
-from autotune.trial.measurement import Block, Conditions
-from autotune.trial.statistics import block_throughput_sps
 
 RECORDINGS = sorted((Path(__file__).parents[2] / "studies/benchmarks/noise").glob("*.json"))
 

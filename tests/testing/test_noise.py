@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autotune.measurement.measurement import Measurement
 from autotune.spec.study import Measure
 from autotune.testing.fake_trial import FakeTrial
 from autotune.testing.noise import Noise, NoiseSource, Spikes, in_spike
-from autotune.trial.measurement import Measurement
 
 EVERYTHING = Noise(
     launch=0.03, block=0.03, request=0.01, drift=0.05, spikes=Spikes(share=0.1, factor=2.0, mean_s=0.5)

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autotune.measurement.statistics import block_throughput_sps, throughput_sps
 from autotune.search.experience import experience
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import Measure
 from autotune.testing.noise import Noise, NoiseSource, Spikes
 from autotune.testing.simulated_study import SPEC, TWIN, simulated_study
 from autotune.testing.simulation import LAUNCH_S, SimulatedMachine
-from autotune.trial.statistics import block_throughput_sps, throughput_sps
 
 MEASURE = Measure(block_s=1.0, blocks=3, max_blocks=8, trial_timeout_s=180.0)
 NOISY = Noise(

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.machine.state import CpuTime, HostState, ProcessState, TaskState
+from autotune.measurement.measurement import Conditions
 from autotune.trial.account import Instance, Snapshot, conditions_between
-from autotune.trial.measurement import Conditions
 
 PARENT = 1
 ONE = Instance(10, frozenset({0, 1}))

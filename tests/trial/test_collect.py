@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autotune.measurement.correction import Correction
+from autotune.measurement.covariates import explanation
+from autotune.measurement.measurement import Block, Conditions, FailureKind, InstanceBlock, Measurement
+from autotune.measurement.statistics import block_throughput_sps
 from autotune.objectives.latency import Latency
 from autotune.objectives.objective import Objective
 from autotune.objectives.throughput import THROUGHPUT
 from autotune.spec.study import Treatment
 from autotune.trial.collect import Collection, collect
-from autotune.trial.correction import Correction
-from autotune.trial.covariates import explanation
-from autotune.trial.failures import InstanceError
-from autotune.trial.measurement import Block, Conditions, FailureKind, InstanceBlock, Measurement
-from autotune.trial.statistics import block_throughput_sps
 from autotune.trial.stopping import Rival, Rule, goodness_of_blocks
+from autotune.worker.failures import InstanceError
 
 LATENCY = Latency(90)
 RULE = Rule("offline", THROUGHPUT, blocks=3, max_blocks=8)

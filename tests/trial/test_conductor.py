@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from autotune.measurement.measurement import FailureKind, InstanceBlock, Measurement, ThreadMask
 from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.placement import InstancePlacement
 from autotune.spec.configuration import Scenario
@@ -19,10 +20,9 @@ from autotune.testing.fake_trial import FakeTrial
 from autotune.testing.observations import build_observation
 from autotune.trial.asked import Asked
 from autotune.trial.conductor import Channel, Exchange, Schedule, conduct, plan_window_s
-from autotune.trial.failures import InstanceError
-from autotune.trial.measurement import FailureKind, InstanceBlock, Measurement, ThreadMask
-from autotune.trial.messages import MAX_LINE_BYTES, Message, Ready, Window, format_message, parse_message
 from autotune.trial.stopping import Rule
+from autotune.worker.failures import InstanceError
+from autotune.worker.messages import MAX_LINE_BYTES, Message, Ready, Window, format_message, parse_message
 
 SEEN = build_observation(cpus=(0,), threads=(ThreadMask("main", (0,)),))
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from autotune.measurement.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.placement import Command
 from autotune.spec.study import Measure
 from autotune.testing.fake_trial import QUICK, FakeTrial
-from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.trial.run import run_trial
 
 pytestmark = pytest.mark.usefixtures("nothing_left")

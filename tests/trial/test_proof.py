@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from autotune.measurement.measurement import FailureKind, ThreadMask
 from autotune.placement.placement import InstancePlacement
 from autotune.testing.fake_trial import FakeTrial
 from autotune.testing.observations import build_observation
 from autotune.trial.asked import Asked
-from autotune.trial.failures import InstanceError
-from autotune.trial.measurement import FailureKind, ThreadMask
 from autotune.trial.proof import memory_binding, prove
+from autotune.worker.failures import InstanceError
 
 SEEN = build_observation(
     cpus=(2, 3),

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from autotune.measurement.measurement import Failure, FailureKind, Measurement, TrialResult
+from autotune.measurement.statistics import latencies_s, throughput_sps
 from autotune.objectives.latency import Latency
 from autotune.objectives.throughput import THROUGHPUT
 from autotune.spec.study import Measure
 from autotune.statistics.quantiles import percentile_of
 from autotune.testing.fake_backend import FakeModel, request_seconds
 from autotune.testing.fake_trial import QUICK, FakeTrial
-from autotune.trial.measurement import Failure, FailureKind, Measurement, TrialResult
-from autotune.trial.messages import Failed, format_message
 from autotune.trial.run import run_trial
-from autotune.trial.statistics import latencies_s, throughput_sps
 from autotune.trial.stopping import Rival
 from autotune.trial.watch import Watch
+from autotune.worker.messages import Failed, format_message
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -17,14 +17,14 @@ import psutil
 import pytest
 
 from autotune.errors import MachineError
+from autotune.measurement.conditions import disturbance, hard_fact
+from autotune.measurement.correction import Launch, learn, load_of
+from autotune.measurement.covariates import Explanation, explanation
+from autotune.measurement.measurement import Conditions, Failure, Measurement
 from autotune.objectives.throughput import THROUGHPUT
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import Measure
 from autotune.testing.fake_trial import QUICK, FakeTrial
-from autotune.trial.conditions import disturbance, hard_fact
-from autotune.trial.correction import Launch, learn, load_of
-from autotune.trial.covariates import Explanation, explanation
-from autotune.trial.measurement import Conditions, Failure, Measurement
 from autotune.trial.stopping import goodness_of_blocks
 from autotune.trial.watch import Observer, Watch
 

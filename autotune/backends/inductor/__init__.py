@@ -1,0 +1,1 @@
+"""torch.compile's Inductor, ahead of time."""

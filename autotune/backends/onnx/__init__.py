@@ -1,0 +1,1 @@
+"""ONNX graphs, which several engines read: exported, taken over, changed."""

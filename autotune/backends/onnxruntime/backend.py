@@ -1,0 +1,191 @@
+"""ONNX Runtime on its CPU provider: fp32, quantised to int8, and with weights alone in fewer bits."""
+
+# The protocol hands every engine more than each needs.
+# ruff: noqa: ARG002
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from autotune.backends.onnx.export import export_model
+from autotune.backends.onnx.graph import FUSION_KEY, MODEL_FILE, PRECISION_KEY, copy_model
+from autotune.backends.onnxruntime.fastmath import BF16_FLAG, BF16_OPTION, derive_bf16
+from autotune.backends.onnxruntime.fusion import export_fused
+from autotune.backends.onnxruntime.quantize import quantize_model
+from autotune.backends.protocol import Derivation, EngineReport, Session, Shape
+from autotune.spec.configuration import Precision
+from autotune.spec.knobs import Knobs
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from autotune.model.sources import ResolvedModel
+
+OPTIMIZATIONS: Mapping[str, str] = {
+    "all": "ORT_ENABLE_ALL",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "basic": "ORT_ENABLE_BASIC",
+    "disabled": "ORT_DISABLE_ALL",
+}
+"""Names of levels by the knob's value."""
+
+SPINNING_OPTION = "session.intra_op.allow_spinning"
+"""Source: ONNX Runtime, onnxruntime_session_options_config_keys.h."""
+
+
+class OnnxRuntimeBackend:
+    """Models exported to ONNX once, with free batch size and sequence length; and ONNX files as they are."""
+
+    name: ClassVar[str] = "onnxruntime"
+    precisions: ClassVar[tuple[Precision, ...]] = (
+        *("fp32", "bf16", "int8-dynamic", "int8-static", "int8-weights", "int4-weights"),
+    )
+    documented: ClassVar[tuple[Precision, ...]] = ("fp32", "int8-dynamic")
+    packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx", "onnxscript", "torch", "transformers")
+    install_hint: ClassVar[str] = "pip install onnxruntime onnx onnxscript torch transformers"
+    derived: ClassVar[Mapping[Precision, Precision]] = dict.fromkeys(precisions[1:], "fp32")
+    calibrated: ClassVar[frozenset[Precision]] = frozenset({"int8-static"})
+    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = {
+        "fusion": ("fp32", "int8-dynamic"),
+        # Rewriting is what makes int8 arithmetic of static int8, and of weights in fewer bits.
+        "optimization": ("fp32", "int8-dynamic"),
+        "spinning": precisions,
+    }
+    kinds_with_knobs: ClassVar[frozenset[str]] = frozenset({"random", "path", "hf"})
+
+    def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
+        """See `Backend.unsupported`."""
+        if model_kind == "fake":
+            return "onnxruntime runs real models; a fake one runs in the fake backend"
+        if precision == "fp16":
+            return "onnxruntime's CPU provider casts fp16 to fp32 and multiplies that"
+        if precision not in self.precisions:
+            return f"onnxruntime has no {precision} on its CPU provider"
+        if precision == "bf16" and BF16_FLAG not in isa:
+            return f"onnxruntime multiplies bf16 on Arm cpus that have it alone (flag {BF16_FLAG})"
+        return None
+
+    def environment(self, threads: int) -> Mapping[str, str]:
+        """See `Backend.environment`; NumPy's pool would only lie idle beside the engine's."""
+        return {"OPENBLAS_NUM_THREADS": "1"}
+
+    def prepare(self, model: ResolvedModel, precision: Precision, directory: Path) -> None:
+        """See `Backend.prepare`."""
+        assert model.path is not None
+        if model.kind == "onnx":
+            copy_model(model.path.parent, directory)
+        else:
+            self.prepare_for(model, precision, (), directory)
+
+    def prepare_for(
+        self, model: ResolvedModel, precision: Precision, shapes: Sequence[Shape], directory: Path
+    ) -> None:
+        """See `ExportsForShapes.prepare_for`."""
+        assert model.path is not None
+        export_model(model.path, directory, shapes, self._load_export)
+
+    def _load_export(self, directory: Path) -> Session:
+        return self.load(directory, "fp32", threads=1)
+
+    def prepare_with(self, model: ResolvedModel, precision: Precision, knobs: Knobs, directory: Path) -> None:
+        """See `PreparesKnobs.prepare_with`; the knob is `fusion=on`."""
+        assert model.path is not None
+        export_fused(model.path, directory, self._load_export)
+
+    def derive(self, derivation: Derivation, directory: Path) -> None:
+        """See `DerivesPrecisions.derive`."""
+        if derivation.precision == "bf16":
+            derive_bf16(derivation.base, directory)
+        else:
+            quantize_model(derivation, directory)
+
+    def load(self, directory: Path, precision: Precision, threads: int) -> Session:
+        """See `Backend.load`."""
+        return self.load_with(directory, precision, threads, {})
+
+    def load_with(self, directory: Path, precision: Precision, threads: int, knobs: Knobs) -> Session:
+        """See `TakesKnobs.load_with`."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or _default_threads()
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        # Optimising here takes a tenth of a second; a graph optimised ahead ran no faster.
+        level = OPTIMIZATIONS[knobs.get("optimization", "all")]
+        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+        options.add_session_config_entry(SPINNING_OPTION, str(int(knobs.get("spinning", "on") == "on")))
+        if precision == "bf16":
+            options.add_session_config_entry(BF16_OPTION, "1")
+        before = _count_threads()
+        session = onnxruntime.InferenceSession(
+            directory / MODEL_FILE, options, providers=["CPUExecutionProvider"]
+        )
+        # The pool is the calling thread and those that the session started.
+        return OnnxRuntimeSession(session, threads=1 + _count_threads() - before)
+
+
+class OnnxRuntimeSession:
+    """One inference session; see `Session`."""
+
+    def __init__(self, session: Any, threads: int) -> None:
+        self._session = session
+        self._threads = threads
+
+    def run(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+        """See `Session.run`."""
+        output: np.ndarray[Any, Any] = self._session.run(None, dict(inputs))[0]
+        return output
+
+    def report(self) -> EngineReport:
+        """See `Session.report`; precision and fusion stand in the model, read from its graph when made."""
+        import onnxruntime
+
+        stated = self._session.get_modelmeta().custom_metadata_map
+        return EngineReport(
+            engine="onnxruntime",
+            version=onnxruntime.__version__,
+            precision=stated.get(PRECISION_KEY, "unknown"),
+            threads=self._threads,
+            knobs={
+                "fusion": stated.get(FUSION_KEY, "unknown"),
+                **_knobs_in_force(self._session.get_session_options()),
+            },
+        )
+
+    def close(self) -> None:
+        """See `Session.close`."""
+        self._session = None
+
+
+def _knobs_in_force(options: Any) -> dict[str, str]:
+    """Read back from what the session keeps."""
+    levels = {level: name for name, level in OPTIMIZATIONS.items()}
+    is_spinning = options.get_session_config_entry(SPINNING_OPTION) == "1"
+    return {
+        "optimization": levels[options.graph_optimization_level.name],
+        "spinning": "on" if is_spinning else "off",
+    }
+
+
+def _default_threads() -> int:
+    """ONNX Runtime's own choice, which is 0: a thread for each core of the host, pinned to it.
+
+    Where the process may not use all of them, it would pin threads there all the same; then one thread for
+    each cpu that it may use.
+    """
+    allowed = os.sched_getaffinity(0)
+    return 0 if _cpus_that_run() <= allowed else len(allowed)
+
+
+def _cpus_that_run() -> set[int]:
+    """The host's online cpus by their own folders: their list may be a container's alone (lxcfs)."""
+    folders = Path("/sys/devices/system/cpu").glob("cpu[0-9]*/topology")
+    return {int(folder.parent.name.removeprefix("cpu")) for folder in folders}
+
+
+def _count_threads() -> int:
+    return len(list(Path("/proc/self/task").iterdir()))

@@ -1,0 +1,1 @@
+"""What the engines share that begin with a transformers model in torch."""

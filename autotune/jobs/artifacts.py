@@ -1,0 +1,63 @@
+"""The artifacts of one call, which are prepared when a trial needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from autotune.backends.registry import base_precision
+from autotune.jobs.preflight import Setup
+from autotune.jobs.progress import Observer
+from autotune.model.artifacts.artifact import Artifact
+from autotune.model.artifacts.cache import ArtifactCache
+from autotune.preparation.preparing import prepare_artifact
+from autotune.spec.configuration import Configuration, Prepared
+
+PREPARATION_TIMEOUT_S = 1800.0
+"""Longest preparation of one artifact. Source: 100 times what BERT-base takes on a 2-core Xeon, 15 s."""
+
+
+@dataclass
+class Artifacts:
+    """What is prepared in this call.
+
+    Attributes:
+        prices_s: about how long each will take, as far as that is known.
+        told: what the observer has heard of.
+        ready: what was prepared, or found, in this call, with what it was made from.
+    """
+
+    setup: Setup
+    observer: Observer
+    cache: ArtifactCache
+    prices_s: Mapping[Prepared, float] = field(default_factory=dict)
+    told: set[Prepared] = field(default_factory=set)
+    ready: set[Prepared] = field(default_factory=set)
+
+    def get(self, configuration: Configuration, shapes: Iterable[tuple[int, int]]) -> Artifact:
+        """From the cache each time, as somebody may have pruned it since the last trial.
+
+        Raises:
+            ModelError, UnsupportedError, PreparationError: as `prepare_artifact` does.
+        """
+        one, variant = configuration.prepared, self.setup.variant(configuration)
+        self._tell(one)
+        made = prepare_artifact(
+            variant.model,
+            configuration.backend,
+            configuration.precision,
+            self.setup.machine.isa,
+            self.cache,
+            timeout_s=PREPARATION_TIMEOUT_S,
+            calibration=variant.calibration,
+            shapes=shapes,
+            knobs=one.knobs,
+        )
+        base = base_precision(one.backend, one.precision)
+        self.ready.update((one, one if base is None else one._replace(precision=base)))
+        return made
+
+    def _tell(self, one: Prepared) -> None:
+        if one not in self.told:
+            self.observer.preparing(one, self.prices_s.get(one))
+            self.told.add(one)

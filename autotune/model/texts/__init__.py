@@ -1,0 +1,1 @@
+"""Files of texts, labels and lengths that a study names."""

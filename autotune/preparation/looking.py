@@ -1,0 +1,396 @@
+"""Looks at engines before any is tried: a few of the model's own layers, on one thread of this machine.
+
+A reduced model (`autotune.model.reduced`) is written once; of it each engine builds an artifact at each
+precision and answers a few requests, in processes of their own that are forked with the slow imports done.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from autotune.backends.ending import reply_of
+from autotune.backends.protocol import CompilesNatively, Shape
+from autotune.backends.reference import REFERENCE_PACKAGES
+from autotune.backends.registry import base_precision, get_backend, package_versions
+from autotune.errors import AutotuneError, CacheError, UnsupportedError
+from autotune.machine.counters import oom_kills
+from autotune.model.artifacts.artifact import Artifact, ArtifactName, deciding_isa
+from autotune.model.artifacts.cache import ArtifactCache
+from autotune.model.artifacts.manifest import Manifest, record_files
+from autotune.model.looked import Look, Refused, read_look, write_look
+from autotune.model.reduced import architecture_digest, why_not_reduced
+from autotune.model.sources import ResolvedModel
+from autotune.preparation.children import FORK_SERVER, model_to_json, run_on_server
+from autotune.spec.configuration import Precision
+
+LOOK = "look"
+"""How the name begins that stands in the place of the backend where a look is named."""
+
+LOOK_TIMEOUT_S = 20.0
+"""For each of a look's steps. Source: on two cpus of an AMD EPYC (Zen 4) the longest step, the export of a
+BERT's layer to ONNX, takes 3 s."""
+
+STARTING_S = 60.0
+"""More, for the first step, which waits for the imports. Source: 5 s there."""
+
+BUILDING_SHARE = 0.6
+"""Of the looks' time: later no build begins ahead of its turn, so that what is built can be run."""
+
+Pair = tuple[str, Precision]
+"""Of an engine's name and a precision."""
+
+Tell = Callable[[Pair, Look | Refused], None]
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What looks showed.
+
+    Attributes:
+        seen: by engine and precision, in the order of the looks; those that were not looked at are missing:
+            compilers, and those whose turn came after the deadline.
+        reason: why no engine can be looked at with this model; empty where they can.
+        waited_s: for another process that looked at engines with the same model, before these began.
+    """
+
+    seen: Mapping[Pair, Look | Refused] = field(default_factory=dict)
+    reason: str = ""
+    waited_s: float = 0.0
+
+
+def take_looks(
+    model: ResolvedModel,
+    pairs: Sequence[Pair],
+    shape: Shape,
+    isa: frozenset[str],
+    cache: ArtifactCache,
+    *,
+    machine_key: str,
+    deadline_s: float,
+    timeout_s: float = LOOK_TIMEOUT_S,
+    at_once: int = 1,
+    tell: Tell | None = None,
+    before_keeping: Callable[[], None] = lambda: None,
+) -> Looks:
+    """Look at engines and precisions in this order, until the deadline; those in the cache cost nothing.
+
+    A look that is refused, crashes or takes too long says nothing of the others. Nothing should run beside.
+
+    Args:
+        shape: of the requests; of sequences of many lengths, one that stands for them.
+        isa: flags as in `Machine.isa`.
+        machine_key: identifies this machine, such as `autotune.machine.document.fingerprint`.
+        deadline_s: by `time.monotonic`; no look begins after it, and one that has begun ends by its timeouts.
+            In the past: only what is in the cache. Waiting for another process that looks puts it off.
+        timeout_s: for each step of a look: building what it is derived from, building it, and running it.
+        at_once: how many are built side by side, ahead of their turn.
+        tell: is told of each answer, also of those from the cache.
+        before_keeping: is called after each look; where it raises, that look is not put into the cache.
+
+    Raises:
+        CacheError: the cache cannot be written.
+    """
+    if reason := why_not_reduced(model):
+        return Looks(reason=reason)
+    names = _names(model, pairs, shape, isa, machine_key)
+    seen: dict[Pair, Look | Refused] = {}
+
+    def note(pair: Pair, answer: Look | Refused) -> None:
+        seen[pair] = answer
+        if tell is not None:
+            tell(pair, answer)
+
+    def missing() -> dict[Pair, ArtifactName]:
+        """Note what is in the cache by now; the others."""
+        for pair, name in names.items():
+            if pair not in seen and (found := _find(name, cache)) is not None:
+                note(pair, found)
+        return {pair: name for pair, name in names.items() if pair not in seen}
+
+    if not missing() or time.monotonic() >= deadline_s:
+        return Looks(_in_order(seen, names))
+    key = _key(model, shape, machine_key)
+    with cache.exclusively(key, f"looks at engines with {model.source}") as waited_s:
+        left = missing()  # without what a process has seen that was waited for
+        if not left:
+            return Looks(_in_order(seen, names), waited_s=waited_s)
+        with _looker(model, left, shape, isa, cache, key, timeout_s) as looker:
+            if isinstance(looker, Refused):
+                return Looks(_in_order(seen, names), looker.reason, waited_s)
+            deadline_s += waited_s
+            now_s = time.monotonic()
+            looker.build_ahead(list(left), at_once, until_s=now_s + BUILDING_SHARE * (deadline_s - now_s))
+            for pair, name in left.items():
+                if time.monotonic() >= deadline_s:
+                    break
+                answer = looker.look(*pair)
+                before_keeping()
+                _keep(name, model, answer, cache)
+                note(pair, answer)
+    return Looks(_in_order(seen, names), waited_s=waited_s)
+
+
+def time_artifact(
+    model: ResolvedModel, artifact: Artifact, shape: Shape, *, timeout_s: float
+) -> float | Refused:
+    """Time a request of a finished artifact as a look does: cpu seconds on one thread, in its own process.
+
+    Raises:
+        CacheError: the cache cannot be read.
+    """
+    request = {
+        "looking": "run",
+        "shape": shape,
+        "root": str(artifact.directory.parent),
+        "model": model_to_json(model),
+        "name": {"backend": artifact.backend, "precision": artifact.precision, "knobs": ""},
+        "directory": str(artifact.directory),
+    }
+    what = f"a request of {artifact.backend} {artifact.precision}"
+    ran = _run(request, what, timeout_s, get_backend(artifact.backend).environment(1))
+    return ran if isinstance(ran, Refused) else float(ran["seconds"])
+
+
+def _in_order(
+    seen: Mapping[Pair, Look | Refused], names: Mapping[Pair, ArtifactName]
+) -> dict[Pair, Look | Refused]:
+    return {pair: seen[pair] for pair in names if pair in seen}
+
+
+def _names(
+    model: ResolvedModel, pairs: Sequence[Pair], shape: Shape, isa: frozenset[str], machine_key: str
+) -> dict[Pair, ArtifactName]:
+    """What the looks are called in the cache; compilers are left out.
+
+    Source: on two cpus of an AMD EPYC (Zen 4) inductor takes 14 s for one layer, the others 0.1 to 3 s.
+    """
+    digest = architecture_digest(model)
+    return {
+        (backend, precision): ArtifactName(
+            digest,
+            f"{LOOK}-{backend}",
+            precision,
+            package_versions((*get_backend(backend).packages, "autotune")),
+            deciding_isa(isa),
+            shapes=(shape,),
+            machine=machine_key,
+        )
+        for backend, precision in pairs
+        if not isinstance(get_backend(backend), CompilesNatively)
+    }
+
+
+@dataclass
+class _Looker:
+    """Builds artifacts of one reduced model, and runs them.
+
+    Attributes:
+        reduced: the reduced model, as `Backend.prepare` takes it.
+        layers, whole_layers: as in `Look`.
+        bases: engines and precisions that others are derived from.
+        folder: where everything is built, gone in the end.
+        built: seconds of what is built so far, or why it is not.
+    """
+
+    reduced: ResolvedModel
+    layers: int
+    whole_layers: int
+    bases: frozenset[Pair]
+    folder: Path
+    request: Mapping[str, Any]
+    timeout_s: float
+    built: dict[Pair, float | Refused] = field(default_factory=dict)
+
+    def build_ahead(self, pairs: Sequence[Pair], at_once: int, *, until_s: float) -> None:
+        """Build so many side by side, what others are derived from first; none begins after `until_s`.
+
+        Most of a build is one thread's work.
+        """
+        if at_once < 2:
+            return
+        derived = [pair for pair in pairs if _base(*pair) is not None]
+        self._side_by_side(
+            [*_bases(pairs), *(pair for pair in pairs if pair not in derived)], at_once, until_s
+        )
+        self._side_by_side(derived, at_once, until_s)
+
+    def _side_by_side(self, pairs: Iterable[Pair], at_once: int, until_s: float) -> None:
+        """Build pairs of which none is derived from another of them."""
+        pool = ThreadPoolExecutor(at_once)
+        try:
+            for pair in dict.fromkeys(pairs):
+                pool.submit(self._build_before, until_s, *pair)
+            pool.shutdown()
+        except BaseException:  # Ctrl-C reaches this thread alone
+            pool.shutdown(wait=False, cancel_futures=True)
+            FORK_SERVER.close()
+            raise
+
+    def _build_before(self, until_s: float, backend: str, precision: Precision) -> None:
+        """Build it in time; what is raised here is raised again when its turn to be looked at comes."""
+        if time.monotonic() < until_s:
+            self._build(backend, precision)
+
+    def look(self, backend: str, precision: Precision) -> Look | Refused:
+        """Build and run one."""
+        begin = time.monotonic()
+        preparation_s = self._build(backend, precision)
+        if isinstance(preparation_s, Refused):
+            return preparation_s
+        variables = get_backend(backend).environment(1)
+        ran = self._step("run", backend, precision, variables)
+        if (backend, precision) not in self.bases:
+            shutil.rmtree(self._artifact(backend, precision), ignore_errors=True)
+        if isinstance(ran, Refused):
+            return ran
+        took_s = time.monotonic() - begin
+        return Look(ran["seconds"], preparation_s, self.layers, self.whole_layers, took_s)
+
+    def _build(self, backend: str, precision: Precision) -> float | Refused:
+        pair = (backend, precision)
+        if pair not in self.built:
+            self.built[pair] = self._build_anew(backend, precision)
+        return self.built[pair]
+
+    def _build_anew(self, backend: str, precision: Precision) -> float | Refused:
+        more = dict[str, str]()
+        if (base := _base(backend, precision)) is not None:
+            from_base = self._build(*base)
+            if isinstance(from_base, Refused):
+                return from_base
+            more["base"] = str(self._artifact(*base))
+        self._artifact(backend, precision).mkdir(exist_ok=True)
+        built = self._step("build", backend, precision, {}, more)
+        return built if isinstance(built, Refused) else float(built["seconds"])
+
+    def _step(
+        self,
+        step: str,
+        backend: str,
+        precision: Precision,
+        variables: Mapping[str, str],
+        more: Mapping[str, str] | None = None,
+    ) -> dict[str, Any] | Refused:
+        request = {
+            **self.request,
+            **(more or {}),
+            "looking": step,
+            "model": model_to_json(self.reduced),
+            "name": {"backend": backend, "precision": precision, "knobs": ""},
+            "directory": str(self._artifact(backend, precision)),
+            "reference": str(self.reduced.path),
+            "own_shapes": [self.request["shape"]],
+            "calibration": str(self.reduced.path),
+        }
+        return _run(request, f"a look at {backend} {precision}", self.timeout_s, variables)
+
+    def _artifact(self, backend: str, precision: Precision) -> Path:
+        return self.folder / f"{backend}-{precision}"
+
+
+@contextmanager
+def _looker(
+    model: ResolvedModel,
+    names: Mapping[Pair, ArtifactName],
+    shape: Shape,
+    isa: frozenset[str],
+    cache: ArtifactCache,
+    key: str,
+    timeout_s: float,
+) -> Iterator[_Looker | Refused]:
+    """Write the reduced model into a folder that is gone afterwards."""
+    with cache.staging(key) as folder:
+        reduced = folder / "reduced"
+        reduced.mkdir()
+        request = {"shape": shape, "isa": sorted(isa), "root": str(cache.root)}
+        asked = {
+            **request,
+            "looking": "reduce",
+            "model": model_to_json(model),
+            "name": {"backend": LOOK, "precision": "fp32", "knobs": ""},
+            "directory": str(reduced),
+        }
+        written = _run(asked, f"a reduced {model.source}", timeout_s + STARTING_S, {})
+        if isinstance(written, Refused):
+            yield written
+            return
+        yield _Looker(
+            replace(model, kind="path", path=reduced),
+            written["layers"],
+            written["whole_layers"],
+            frozenset(_bases(names)),
+            folder,
+            request,
+            timeout_s,
+        )
+
+
+def _key(model: ResolvedModel, shape: Shape, machine_key: str) -> str:
+    """Of the looks at a model, which one process at a time takes."""
+    versions = package_versions((*REFERENCE_PACKAGES, "autotune"))
+    digest = architecture_digest(model)
+    return ArtifactName(digest, LOOK, "fp32", versions, shapes=(shape,), machine=machine_key).key()
+
+
+def _base(backend: str, precision: Precision) -> Pair | None:
+    """What it is derived from; None where that is the model itself."""
+    base = base_precision(backend, precision)
+    return None if base is None else (backend, base)
+
+
+def _bases(pairs: Iterable[Pair]) -> Iterator[Pair]:
+    return (base for pair in pairs if (base := _base(*pair)) is not None)
+
+
+def _run(
+    request: dict[str, Any], what: str, timeout_s: float, variables: Mapping[str, str]
+) -> dict[str, Any] | Refused:
+    """What a child answers, or why it does not.
+
+    Raises:
+        CacheError: the cache cannot be written.
+    """
+    kills = oom_kills()
+    result = run_on_server(request, timeout_s, variables)
+    try:
+        return reply_of(result, what, timeout_s, oom_killed=oom_kills().since(kills))
+    except CacheError:
+        raise
+    except AutotuneError as error:
+        return Refused(error.problem, is_final=isinstance(error, UnsupportedError))
+
+
+def _find(name: ArtifactName, cache: ArtifactCache) -> Look | Refused | None:
+    found = cache.find(name.key())
+    return None if found is None else read_look(found.directory)
+
+
+def _keep(name: ArtifactName, model: ResolvedModel, answer: Look | Refused, cache: ArtifactCache) -> None:
+    """Put an answer into the cache, but for one that may be another next time."""
+    if isinstance(answer, Refused) and not answer.is_final:
+        return
+    key = name.key()
+    with cache.exclusively(key), cache.staging(key) as directory:
+        write_look(directory, answer)
+        manifest = Manifest(
+            key=key,
+            backend=name.backend,
+            precision=name.precision,
+            model_digest=name.model_digest,
+            model_source=model.source,
+            versions=dict(name.versions),
+            isa=name.isa,
+            shapes=name.shapes,
+            seconds=answer.took_s if isinstance(answer, Look) else None,
+            created_s=time.time(),
+            files=record_files(directory),
+            observed_precision=name.precision,
+        )
+        cache.publish(directory, manifest)

@@ -1,0 +1,1 @@
+"""Rounds: entrants run again beside each other, and what that decides."""

@@ -1,0 +1,1 @@
+"""What runs inside an instance, the load generator and the probe."""

@@ -1,0 +1,62 @@
+"""What one worker is asked to run, as its command line says it.
+
+The command line is written in one place, `autotune.placement.command`, and read in this one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autotune.spec.configuration import PRECISIONS, Precision
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One worker's part of a trial.
+
+    Attributes:
+        artifact: folder of the prepared model.
+        batch_size: sequences in each of *this worker's* requests.
+        sequence_length: tokens of each; 0 where they are those of a stream.
+        requests: folder of the stream; None = one request again and again.
+        threads: intra-op threads; 0 leaves the engine's default.
+        warmup_s: upper bound of the warm-up.
+        instance: index of this worker among `instances`.
+        knobs: settings that differ from what is usual, as `autotune.spec.knobs` writes them.
+    """
+
+    backend: str
+    precision: Precision
+    artifact: Path
+    batch_size: int
+    threads: int
+    seed: int
+    warmup_s: float
+    instance: int
+    instances: int
+    sequence_length: int = 0
+    requests: Path | None = None
+    knobs: str = ""
+
+
+def parse_assignment(arguments: Sequence[str]) -> Assignment:
+    """Read a worker's arguments (without the interpreter and module in front).
+
+    Raises:
+        SystemExit: they are wrong; argparse has said so on stderr.
+    """
+    parser = argparse.ArgumentParser(prog="autotune.worker.worker", allow_abbrev=False)
+    parser.add_argument("--backend", required=True)
+    parser.add_argument("--precision", required=True, choices=PRECISIONS)
+    parser.add_argument("--artifact", required=True, type=Path)
+    for name in ("batch-size", "threads", "seed", "instance", "instances"):
+        parser.add_argument(f"--{name}", required=True, type=int)
+    requests = parser.add_mutually_exclusive_group(required=True)
+    requests.add_argument("--sequence-length", default=0, type=int)
+    requests.add_argument("--requests", type=Path)
+    parser.add_argument("--warmup-s", required=True, type=float)
+    parser.add_argument("--knobs", default="")
+    return Assignment(**vars(parser.parse_args(arguments)))

@@ -1,0 +1,353 @@
+"""What running a stored plan again shows, with trials that are only told of; `tests/cli` runs real ones."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from autotune.errors import PlanError
+from autotune.jobs.dueling import Bounds
+from autotune.jobs.progress import Observer
+from autotune.jobs.reviving import Origin
+from autotune.jobs.verification import (
+    BASELINE,
+    PLAN,
+    Verification,
+    VerificationInterrupted,
+    figure_of,
+    verify,
+    verify_with,
+)
+from autotune.measurement.measurement import Failure, FailureKind, TrialResult
+from autotune.placement.placement import Command
+from autotune.plan.document import Plan, parse_plan, plan_values
+from autotune.rounds.running import Entrant, Run
+from autotune.spec.configuration import Configuration
+from autotune.statistics.paired import Interval
+from autotune.testing.fake_plans import FakeStudy
+from autotune.testing.plans import build_commands, build_plan
+from autotune.testing.told import Told
+from autotune.trial.lock import Waits
+
+STATED = Interval(4.0, 3.8, 4.2, 0.95, 8)
+DISTURBED = Failure(FailureKind.DISTURBED, "6 of 6 blocks were disturbed: the hypervisor took 30 %")
+CRASH = Failure(FailureKind.CRASH, "ended with exit status 70")
+UNPINNED = Configuration(1, 0, "unpinned", "0", smt=False, backend="fake", precision="fp32")
+CLOSE = Configuration(1, 1, "close", "0", smt=False, backend="fake", precision="int8-dynamic")
+
+
+class Impatient(Observer):
+    """Wants to stop after so many runs."""
+
+    def __init__(self, runs: int) -> None:
+        self._left = runs
+
+    def run_ended(self, run: Run) -> None:  # noqa: ARG002
+        self._left -= 1
+
+    def wants_to_stop(self) -> bool:
+        return self._left <= 0
+
+
+def entrants(plan: Plan, *names: str) -> tuple[Entrant, ...]:
+    commands: tuple[Command, ...] = build_commands(1)
+    both = {
+        PLAN: Entrant(PLAN, "finalist", plan.configuration, plan.trial, commands),
+        BASELINE: Entrant(BASELINE, "baseline", UNPINNED, 0, commands),
+    }
+    return tuple(both[name] for name in names)
+
+
+def told(
+    stored: Plan,
+    /,
+    *,
+    tolerance: float = 0.05,
+    noise: float = 0.005,
+    bounds: Bounds | None = None,
+    observer: Observer | None = None,
+    others_s: float = 0.0,
+    **values: float | Failure,
+) -> Verification:
+    """Verify a plan on a machine that is told what it measures of `plan` and `baseline`.
+
+    Args:
+        others_s: how long others measure before each run.
+    """
+    machine, waits = Told(values, noise=noise), Waits()
+
+    def measure(entrant: Entrant) -> TrialResult:
+        time.sleep(others_s)
+        waits.total_s += others_s
+        return machine.measure(entrant)
+
+    return verify_with(
+        stored,
+        tolerance,
+        entrants(stored, *values),
+        measure,
+        bounds or Bounds(),
+        observer or Observer(),
+        waits,
+    )
+
+
+@pytest.mark.parametrize(
+    ("plan_now", "verdict"), [(40.0, "holds"), (37.0, "holds"), (50.0, "better"), (30.0, "worse")]
+)
+def test_the_gain_is_held_against_what_the_plan_states(
+    shared_study: FakeStudy, plan_now: float, verdict: str
+) -> None:
+    found = told(shared_study.plan(STATED), plan=plan_now, baseline=10.0)
+    assert (found.verdict, found.figure) == (verdict, "gain")
+    assert found.now is not None
+    assert found.now.estimate == pytest.approx(plan_now / 10.0, rel=0.05)
+    assert found.plan_now is not None
+    assert found.plan_now.estimate == pytest.approx(plan_now, rel=0.05)
+    assert found.reasons == ()
+
+
+def test_the_gain_counts_where_both_figures_changed_alike(shared_study: FakeStudy) -> None:
+    found = told(shared_study.plan(STATED), plan=4.0, baseline=1.0)
+    assert found.verdict == "holds"
+
+
+def test_plan_and_baseline_take_turns_in_random_order(shared_study: FakeStudy) -> None:
+    found = told(shared_study.plan(STATED), noise=0.3, plan=40.0, baseline=10.0)
+    rounds = [tuple(run.entrant.name for run in found.runs if run.round == number) for number in range(1, 13)]
+    assert set(rounds) == {(PLAN, BASELINE), (BASELINE, PLAN)}
+
+
+def test_what_is_clear_takes_three_rounds_and_what_is_not_takes_all(shared_study: FakeStudy) -> None:
+    plan = shared_study.plan(STATED)
+    assert len(told(plan, plan=5.0, baseline=10.0).runs) == 2 * 3
+    assert len(told(plan, noise=1.0, plan=36.0, baseline=10.0).runs) == 2 * 12
+
+
+def test_noise_leaves_it_undecided_and_says_what_would_help(shared_study: FakeStudy) -> None:
+    at_the_floor = STATED.low / 1.05 * 10.0
+    found = told(shared_study.plan(STATED), noise=0.1, plan=at_the_floor, baseline=10.0)
+    assert found.verdict == "undecided"
+    assert " rounds would " in found.reasons[0]
+
+
+def test_a_plan_that_states_little_is_said_to_be_held_to_little(shared_study: FakeStudy) -> None:
+    found = told(shared_study.plan(Interval(4.0, 2.0, 8.0, 0.95, 3)), plan=30.0, baseline=10.0)
+    assert found.verdict == "holds"
+    assert "unsure" in found.reasons[0]
+
+
+def test_a_plan_without_an_interval_is_held_to_its_figure(shared_study: FakeStudy) -> None:
+    plan = shared_study.plan(4.0)
+    assert plan.gain_range is None
+    assert told(plan, plan=39.0, baseline=10.0).verdict == "holds"
+    assert told(plan, plan=35.0, baseline=10.0).verdict == "worse"
+
+
+def as_version_1(plan: Plan) -> str:
+    """The plan as the first version of the document had it: no bounds, no confirmation, a shorter study."""
+    values = plan_values(plan)
+    del values["confirmation"], values["gain_range"], values["study"]["spec"]["confirm"]
+    for name in ("max_blocks", "disturbed"):
+        del values["study"]["spec"]["measure"][name]
+    for figures in (values["estimate"], values["baseline"]):
+        for name in ("objective_range", "latencies", "runs", "histogram"):
+            del figures[name]
+        figures |= {"latency_p50_s": 0.1, "latency_p90_s": None, "latency_p95_s": None, "latency_p99_s": None}
+    return json.dumps({**values, "schema": "autotune.plan/1"})
+
+
+def test_a_plan_of_the_first_version_is_verified_with_what_it_has(shared_study: FakeStudy) -> None:
+    plan = parse_plan(as_version_1(shared_study.plan(STATED)))
+    found = told(plan, plan=39.0, baseline=10.0)
+    assert (found.verdict, found.promised.low) == ("holds", 4.0)
+    with pytest.raises(VerificationInterrupted):
+        verified(shared_study, plan)
+
+
+def test_a_plan_that_is_the_baseline_is_judged_by_its_value(shared_study: FakeStudy) -> None:
+    plan = shared_study.plan(1.0, UNPINNED)
+    assert told(plan, plan=10.0).verdict == "holds"
+    found = told(plan, plan=5.0)
+    assert (found.verdict, found.figure) == ("worse", "value")
+
+
+def test_a_plan_without_a_baseline_is_judged_by_its_value(shared_study: FakeStudy) -> None:
+    found = told(shared_study.plan(None), plan=20.0)
+    assert (found.verdict, found.figure) == ("better", "value")
+
+
+@pytest.mark.parametrize(("per_s", "verdict"), [(10.0, "holds"), (5.0, "worse"), (20.0, "better")])
+def test_a_latency_is_worse_when_it_grew(shared_study: FakeStudy, per_s: float, verdict: str) -> None:
+    latency = FakeStudy(shared_study.folder, objective={"kind": "latency"})
+    assert told(latency.plan(None), plan=per_s).verdict == verdict
+
+
+def test_a_percentile_that_the_requests_do_not_support_is_named_beside_the_verdict(
+    shared_study: FakeStudy,
+) -> None:
+    latency = FakeStudy(shared_study.folder, objective={"kind": "latency", "percentile": 99.9})
+    found = told(latency.plan(None), plan=10.0)
+    assert any("do not support a p99.9" in reason for reason in found.reasons)
+
+
+def test_a_plan_that_does_not_run_any_more_is_worse_at_once(shared_study: FakeStudy) -> None:
+    found = told(shared_study.plan(STATED), plan=CRASH, baseline=10.0)
+    assert found.verdict == "worse"
+    assert found.reasons == ("It does not run any more: crash: ended with exit status 70.",)
+    assert max(run.round for run in found.runs) == 1
+
+
+def test_a_baseline_that_does_not_run_any_more_leaves_it_undecided(shared_study: FakeStudy) -> None:
+    found = told(shared_study.plan(STATED), plan=40.0, baseline=CRASH)
+    assert found.verdict == "undecided"
+    assert found.reasons == ("The baseline does not run any more: crash: ended with exit status 70.",)
+
+
+def test_a_machine_that_is_never_quiet_leaves_it_undecided_after_three_rounds(
+    shared_study: FakeStudy,
+) -> None:
+    found = told(shared_study.plan(STATED), plan=DISTURBED, baseline=10.0)
+    assert found.verdict == "undecided"
+    assert "3 of 6 runs could not be measured undisturbed" in found.reasons[0]
+    assert "the hypervisor took 30 %" in found.reasons[0]
+    assert max(run.round for run in found.runs) == 3
+
+
+@pytest.mark.parametrize(("plan_now", "verdict"), [(41.0, "holds"), (38.9, "undecided"), (20.0, "worse")])
+def test_a_limit_that_is_missed_weighs_more_than_the_gain(
+    shared_study: FakeStudy, plan_now: float, verdict: str
+) -> None:
+    limits = {"latency": {"percentile": 90.0, "max_s": 1.005 / 39.0}}
+    study = FakeStudy(shared_study.folder, limits=limits)
+    found = told(study.plan(Interval(0.45, 0.4, 4.2, 0.95, 8)), noise=0.01, plan=plan_now, baseline=40.0)
+    assert found.verdict == verdict
+    assert ("p90 latency" in " ".join(found.reasons)) == (verdict != "holds")
+
+
+@pytest.mark.parametrize(("plan_now", "verdict"), [(15.0, "holds"), (12.0, "worse")])
+def test_beside_a_baseline_that_misses_a_limit_now_the_plans_value_decides_and_no_ratio_is_told(
+    shared_study: FakeStudy, plan_now: float, verdict: str
+) -> None:
+    study = FakeStudy(shared_study.folder, limits={"latency": {"percentile": 90.0, "max_s": 0.09}})
+    found = told(study.plan(Interval(1.5, 1.4, 1.6, 0.95, 8)), plan=plan_now, baseline=10.0)
+    assert (found.verdict, found.figure) == (verdict, "value")
+    assert found.promised.value == pytest.approx(15.0)
+    assert found.now is not None
+    assert found.now.estimate == pytest.approx(plan_now, rel=0.02)
+    assert "The baseline misses a limit now (its p90 latency" in found.reasons[0]
+    assert "more)" in found.reasons[0]
+
+
+def test_an_interruption_gives_what_is_known_so_far(shared_study: FakeStudy) -> None:
+    with pytest.raises(VerificationInterrupted) as caught:
+        told(shared_study.plan(STATED), plan=40.0, baseline=10.0, observer=Impatient(3))
+    found = caught.value.so_far
+    assert (len(found.runs), found.verdict) == (3, "undecided")
+    assert found.now is not None
+    assert found.now.count == 1
+    assert found.reasons == ("Too few rounds were measured to tell anything.",)
+
+
+def test_waiting_for_others_eats_no_minutes(shared_study: FakeStudy) -> None:
+    """Three rounds alone would have waited for longer than all rounds may take."""
+    plan, short = shared_study.plan(STATED), Bounds(minutes=0.01)
+    found = told(plan, noise=1.0, bounds=short, others_s=0.12, plan=36.0, baseline=10.0)
+    assert len(found.runs) == 2 * 12
+
+
+def test_minutes_bound_the_rounds_after_the_third(shared_study: FakeStudy) -> None:
+    bounds = Bounds(rounds=100, minutes=0.0)
+    found = told(shared_study.plan(STATED), noise=1.0, bounds=bounds, plan=40.0, baseline=10.0)
+    assert max(run.round for run in found.runs) == 3
+
+
+def another_machine(plan: Plan) -> Plan:
+    return plan.model_copy(update={"machine": {**plan.machine, "allowed": "0-191", "fingerprint": "f"}})
+
+
+def another_kernel(plan: Plan) -> Plan:
+    return plan.model_copy(update={"versions": {**plan.versions, "kernel": "2.6.32"}})
+
+
+def another_model(plan: Plan) -> Plan:
+    return plan.model_copy(update={"model": {**plan.model, "digest": "ab" * 32}})
+
+
+def verified(study: FakeStudy, plan: Plan) -> Verification:
+    """Verify what must not be run: an observer that wants to stop would end it with an exception."""
+    return verify(plan, origin=Origin(study.folder), observer=Impatient(0))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (another_machine, "the set of allowed cpus differs: 0-191 then"),
+        (another_kernel, "kernel: 2.6.32 -> "),
+        (another_model, "model fake:model.json: sha256 abababababab -> "),
+    ],
+)
+def test_a_stale_plan_is_not_run_and_what_differs_is_named(
+    shared_study: FakeStudy, change: Callable[[Plan], Plan], said: str
+) -> None:
+    found = verified(shared_study, change(shared_study.plan(STATED)))
+    assert (found.verdict, found.runs) == ("stale", ())
+    assert len(found.reasons) == 1
+    assert said in found.reasons[0]
+
+
+def test_a_model_file_that_was_changed_makes_a_plan_stale(own_study: FakeStudy) -> None:
+    plan = own_study.plan(STATED)
+    own_study.write_model(serial_s=0.01)
+    found = verified(own_study, plan)
+    assert found.verdict == "stale"
+    assert found.reasons[0].startswith("model fake:model.json: sha256 ")
+
+
+def test_everything_that_differs_is_named(shared_study: FakeStudy) -> None:
+    found = verified(shared_study, another_kernel(another_machine(another_model(shared_study.plan(4.0)))))
+    assert [reason.split(":")[0] for reason in found.reasons] == [
+        "the set of allowed cpus differs",
+        "kernel",
+        "model fake",
+    ]
+
+
+def test_versions_of_engines_that_the_plan_does_not_use_do_not_matter(shared_study: FakeStudy) -> None:
+    plan = shared_study.plan(STATED)
+    other = plan.model_copy(update={"versions": {**plan.versions, "onnxruntime": "0.0.1"}})
+    with pytest.raises(VerificationInterrupted):
+        verified(shared_study, other)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("study", {"name": "x", "spec": {"name": "x", "model": "fake:m"}}, r"study\.spec\.problem"),
+        ("study", {"name": "x"}, r"study\.spec"),
+        ("model", {"source": "fake:model.json"}, r"model\.digest"),
+        ("model", {"digest": "ab" * 32}, r"model\.source"),
+    ],
+)
+def test_a_plan_that_lacks_what_it_takes_to_run_it_is_refused(
+    shared_study: FakeStudy, field: str, value: dict[str, Any], message: str
+) -> None:
+    plan = shared_study.plan(STATED).model_copy(update={field: value})
+    with pytest.raises(PlanError, match=message):
+        verified(shared_study, plan)
+
+
+def test_a_plan_that_is_an_engines_default_is_judged_by_its_gain_and_the_baseline_by_its_value() -> None:
+    default = replace(UNPINNED, backend="onnxruntime", precision="int8-dynamic")
+    plan = build_plan(build_commands(1), configuration=default, gain=2.0)
+    assert plan.confirmation.verdict == "better"
+    assert figure_of(plan) == "gain"
+    confirmation = plan.confirmation.model_copy(update={"verdict": "baseline"})
+    baseline = plan.model_copy(update={"configuration": UNPINNED, "confirmation": confirmation, "gain": 1.0})
+    assert baseline.is_baseline
+    assert figure_of(baseline) == "value"
