@@ -18,13 +18,14 @@ from optuna.trial import TrialState
 from autotune.cli import exits
 from autotune.errors import ChangedMachineError
 from autotune.jobs.comparison import compare_configurations, compare_plans
-from autotune.jobs.preflight import set_up, survey
 from autotune.jobs.progress import Observer
 from autotune.jobs.reviving import Origin
 from autotune.jobs.verification import verify
 from autotune.machine.cpus import format_cpu_list
 from autotune.measurement.measurement import Failure, FailureKind
 from autotune.model.artifacts.cache import ArtifactCache
+from autotune.preflight.setup import set_up
+from autotune.preflight.survey import survey
 from autotune.rounds.running import Run
 from autotune.store.records import ConfirmationRecord, TrialRecord
 from autotune.store.store import open_store, read_store

@@ -16,7 +16,6 @@ from autotune.cli.exits import exit_code
 from autotune.errors import StudyFileError
 from autotune.exporters.numactl import NumactlExporter
 from autotune.jobs.measuring import Bench
-from autotune.jobs.preflight import set_up, survey
 from autotune.jobs.progress import Observer
 from autotune.jobs.reviving import Origin, differences
 from autotune.jobs.tuning import tune
@@ -26,6 +25,8 @@ from autotune.measurement.statistics import hit_rate
 from autotune.placement.placement import Command
 from autotune.plan.describe import describe
 from autotune.plan.document import Plan, format_plan, parse_plan
+from autotune.preflight.setup import set_up
+from autotune.preflight.survey import survey
 from autotune.spec.configuration import BATCHINGS
 from autotune.spec.load import parse_study
 from autotune.spec.study import StudySpec

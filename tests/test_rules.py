@@ -30,6 +30,7 @@ ROOMS = (
     "trial",
     "rounds",
     "search",
+    "preflight",
     "plan",
     "exporters",
     "store",

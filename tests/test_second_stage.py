@@ -168,7 +168,8 @@ import json, sys
 from dataclasses import replace
 from pathlib import Path
 from autotune.jobs.measuring import Bench
-from autotune.jobs.preflight import set_up, survey
+from autotune.preflight.setup import set_up
+from autotune.preflight.survey import survey
 from autotune.jobs.progress import Observer
 from autotune.spec.load import load_study
 

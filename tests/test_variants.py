@@ -23,10 +23,11 @@ from autotune.errors import (
     StudyFileError,
 )
 from autotune.jobs.measuring import Bench
-from autotune.jobs.preflight import set_up, survey
 from autotune.jobs.progress import Observer
 from autotune.jobs.reviving import Origin, differences
 from autotune.plan.document import Plan, format_plan, parse_plan
+from autotune.preflight.setup import set_up
+from autotune.preflight.survey import survey
 from autotune.report.dossier import gather
 from autotune.report.effects import parameter_effects
 from autotune.spec.load import load_study

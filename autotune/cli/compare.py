@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from autotune.jobs.comparison import Comparison
     from autotune.jobs.dueling import Bounds
-    from autotune.jobs.preflight import Setup
     from autotune.jobs.progress import Observer
     from autotune.jobs.reviving import Origin
+    from autotune.preflight.setup import Setup
     from autotune.spec.configuration import Configuration
     from autotune.spec.study import StudySpec
 
@@ -100,7 +100,8 @@ def _configurations(
     study: Path, a: str, b: str, store: str, bounds: Bounds, origin: Origin
 ) -> tuple[Comparison, bool]:
     from autotune.jobs.comparison import compare_configurations
-    from autotune.jobs.preflight import set_up, survey
+    from autotune.preflight.setup import set_up
+    from autotune.preflight.survey import survey
     from autotune.spec.load import load_study
 
     setup = set_up(survey(load_study(study)), base=origin.base, offline=origin.offline)

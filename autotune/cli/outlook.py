@@ -8,12 +8,13 @@ from pathlib import Path
 from autotune.cli import output
 from autotune.cli.knobs import knob_choices, knob_lines
 from autotune.errors import ModelError
-from autotune.jobs.preflight import Survey, check_models, survey
 from autotune.model.assessment import UNCOMPARED, limits_in_words
 from autotune.model.hub.fetch import offline_reason
 from autotune.model.sources import ResolvedModel
 from autotune.model.texts.files_read import FileRead, file_in_words, files_document
 from autotune.model.variants import beyond, find_model, notes_of, refuse_twins, served_of
+from autotune.preflight.misfits import check_models
+from autotune.preflight.survey import Survey, survey
 from autotune.preparation.files_read import read_files
 from autotune.search.estimate import estimated_s, estimated_trials
 from autotune.search.serving import Serving, servings

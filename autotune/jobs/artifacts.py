@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from autotune.backends.registry import base_precision
-from autotune.jobs.preflight import Setup
 from autotune.jobs.progress import Observer
 from autotune.model.artifacts.artifact import Artifact
 from autotune.model.artifacts.cache import ArtifactCache
+from autotune.preflight.setup import Setup
 from autotune.preparation.preparing import prepare_artifact
 from autotune.spec.configuration import Configuration, Prepared
 

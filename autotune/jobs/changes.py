@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from autotune.errors import ChangedMachineError, MachineError
-from autotune.jobs.preflight import Setup, study_versions, version_differences
 from autotune.machine.allowance import Allowance, read_allowance
 from autotune.machine.document import machine_differences, machine_document
 from autotune.machine.read import read_machine
 from autotune.measurement.measurement import Failure, FailureKind, TrialResult
+from autotune.preflight.setup import Setup
+from autotune.preflight.versions import study_versions, version_differences
 
 REMEDY = "put it back as it was, and run the same command again"
 

@@ -13,7 +13,6 @@ from autotune.errors import AutotuneError
 from autotune.jobs.comparable import notes_on, notes_on_models, notes_on_variants, refuse_other_questions
 from autotune.jobs.dueling import Bounds, Dueling, advice
 from autotune.jobs.measuring import Bench
-from autotune.jobs.preflight import Setup
 from autotune.jobs.progress import Observer
 from autotune.jobs.reviving import (
     Origin,
@@ -26,6 +25,7 @@ from autotune.jobs.reviving import (
 from autotune.measurement.measurement import TrialResult
 from autotune.placement.place import place
 from autotune.plan.document import Plan
+from autotune.preflight.setup import Setup
 from autotune.rounds.duel import Duel
 from autotune.rounds.running import Entrant, Run
 from autotune.search.knobs import require_knobs

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from autotune.errors import NoisyMachineError, NoPlanError, StudyError
-from autotune.jobs.preflight import Setup
 from autotune.jobs.references import confirmed_default, no_gain_in_rounds, out_of_rounds, searched_default
 from autotune.jobs.spending import spent
 from autotune.measurement.conditions import CORRECTED, COUNTED, quietness
@@ -22,6 +21,7 @@ from autotune.placement.placement import Command
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Confirmation, Default, Rival, Unprepared
 from autotune.plan.make import Measured, make_plan, range_of
+from autotune.preflight.setup import Setup
 from autotune.rounds.contradiction import REACH, Compared
 from autotune.rounds.running import Entrant, Run, is_disturbed, measurements_of
 from autotune.rounds.verdict import RivalVerdict, Said, Verdict

@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from autotune.backends.protocol import Shape
-from autotune.jobs.preflight import Setup
 from autotune.jobs.pricing import Pricing
 from autotune.jobs.progress import Observer
 from autotune.machine.document import fingerprint
@@ -20,6 +19,7 @@ from autotune.model.looked import Look
 from autotune.model.size import fp32_bytes
 from autotune.model.variants import sizes_of
 from autotune.objectives.catalogue import objective_of
+from autotune.preflight.setup import Setup
 from autotune.preparation.looking import Looks, Pair, take_looks
 from autotune.preparation.preparing import find_artifact
 from autotune.preparation.records import Record, model_bytes, preparation_records

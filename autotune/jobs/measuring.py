@@ -21,7 +21,6 @@ from autotune.errors import (
 )
 from autotune.jobs.artifacts import PREPARATION_TIMEOUT_S, Artifacts
 from autotune.jobs.changes import Changes
-from autotune.jobs.preflight import Setup
 from autotune.jobs.progress import Observer
 from autotune.measurement.correction import UNCORRECTED, Correction
 from autotune.measurement.measurement import Failure, FailureKind, Measurement, TrialResult
@@ -35,6 +34,7 @@ from autotune.objectives.outcome import Resources
 from autotune.placement.command import request_shapes, worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
+from autotune.preflight.setup import Setup
 from autotune.preparation.children import rest_fork_server
 from autotune.preparation.preparing import (
     end_fork_server,

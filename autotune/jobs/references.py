@@ -6,10 +6,10 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from autotune.jobs.preflight import Setup
 from autotune.objectives.catalogue import objective_of
 from autotune.plan.evidence import Default
 from autotune.plan.make import range_of
+from autotune.preflight.setup import Setup
 from autotune.rounds.running import Entrant, Run, measurements_of
 from autotune.rounds.verdict import Comparison, Role, Verdict
 from autotune.search.score import is_almost_none, limits_missed, score

@@ -15,7 +15,6 @@ from autotune.backends.protocol import Shape
 from autotune.backends.registry import get_backend, package_versions
 from autotune.errors import ModelError, PlanError
 from autotune.jobs.measuring import Bench
-from autotune.jobs.preflight import Setup, relevant_versions, survey
 from autotune.machine.document import machine_differences, machine_document
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
@@ -30,6 +29,9 @@ from autotune.placement.placement import Command
 from autotune.placement.preloads import PRELOADED, preload_versions
 from autotune.plan.document import Plan
 from autotune.plan.make import folders_of
+from autotune.preflight.setup import Setup
+from autotune.preflight.survey import survey
+from autotune.preflight.versions import relevant_versions
 from autotune.preparation.preparing import find_artifact, find_stream
 from autotune.preparation.streams import STREAM_PACKAGES
 from autotune.search.resume import mapping_differences

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from autotune.errors import AutotuneError, ChangedMachineError
+from autotune.jobs.beginning import answer_of, answers_of, begin_or_resume
 from autotune.jobs.concluding import Searched, too_noisy, unconfirmed
 from autotune.jobs.confirming import Confirming, choose_finalists, fit_records
 from autotune.jobs.foresight import Foresight, look_ahead
 from autotune.jobs.measuring import Bench
-from autotune.jobs.preflight import Setup, begin_or_resume, noting, read_study, set_up, survey
 from autotune.jobs.progress import Observer, Progress
 from autotune.measurement.measurement import Failure, Measurement, TrialResult
 from autotune.model.variants import served_of
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Unprepared
+from autotune.preflight.setup import Setup, noting, set_up
+from autotune.preflight.survey import survey
 from autotune.preparation.preparing import end_fork_server
 from autotune.rounds.contest import MIN_ROUNDS
 from autotune.rounds.running import ATTEMPTS, is_disturbed
@@ -27,8 +28,9 @@ from autotune.search.estimate import estimated_trials, needed_rounds, search_s
 from autotune.search.experience import Experience, experience, run_blocks
 from autotune.search.score import needed_percentile, violations
 from autotune.search.second_stage import SHARE
-from autotune.search.study import Answer, Proposal, SearchStudy
+from autotune.search.study import Proposal, SearchStudy
 from autotune.spec.configuration import Configuration
+from autotune.spec.load import read_study
 from autotune.spec.study import StudySpec
 from autotune.store.one_run import one_run
 from autotune.store.ranking import best, gain, measured_baseline, no_plan_error, ranked
@@ -113,10 +115,10 @@ def tune(
             run.measure_until_done()
             return run.confirm()
         except KeyboardInterrupt:
-            search.settle(_answers(opened.trials(spec.name)))
+            search.settle(answers_of(opened.trials(spec.name)))
             raise run.interrupted() from None
         except ChangedMachineError as error:
-            search.settle(_answers(opened.trials(spec.name)))
+            search.settle(answers_of(opened.trials(spec.name)))
             error.remedy = KEPT
             raise
         finally:
@@ -169,7 +171,7 @@ class _Run:
             record = self._record(proposal)
             self.store.record_trial(record)
             self.records.append(record)
-            self.search.tell(record.number, _answer(record))
+            self.search.tell(record.number, answer_of(record))
             self.observer.trial_ended(record, self._progress())
             self._mind_the_time()
         self.observer.stopped(reason, self._progress())
@@ -389,11 +391,3 @@ def _longest_s(spec: StudySpec) -> float | None:
         return None
     is_long = spec.scenario == "server" or needed_percentile(spec) is not None
     return spec.budget.minutes * 60 * (LONG_TRIAL_SHARE if is_long else TRIAL_SHARE)
-
-
-def _answer(record: TrialRecord) -> Answer:
-    return Answer(record.result, record.score, record.violations)
-
-
-def _answers(records: Sequence[TrialRecord]) -> Mapping[int, Answer]:
-    return {record.number: _answer(record) for record in records}

@@ -13,7 +13,6 @@ from pydantic import Field, ValidationError, model_validator
 from autotune.errors import ExportError, ResumeError, StudyError
 from autotune.exporters.write import replace_file
 from autotune.files import write_remedy
-from autotune.jobs.preflight import version_differences
 from autotune.machine.document import machine_differences
 from autotune.measurement.codec import is_of_preparing
 from autotune.measurement.measurement import Conditions, Failure, FailureKind, Measurement
@@ -22,6 +21,7 @@ from autotune.measurement.statistics import hit_rate, latencies_s, memory_bytes,
 from autotune.plan.document import UnixTime
 from autotune.plan.evidence import Bytes, Document, Positive, Seconds, StrictConfiguration
 from autotune.plan.histogram import latency_histogram
+from autotune.preflight.versions import version_differences
 from autotune.rounds.running import Run
 from autotune.search.resume import mapping_differences, study_differences
 from autotune.statistics.quantiles import percentile_of

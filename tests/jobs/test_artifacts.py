@@ -11,11 +11,12 @@ import pytest
 from autotune.errors import MemoryShortageError
 from autotune.jobs.artifacts import Artifacts
 from autotune.jobs.measuring import Bench
-from autotune.jobs.preflight import Setup, set_up, survey
 from autotune.jobs.progress import Observer
 from autotune.measurement.measurement import Failure, FailureKind
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.placement.placement import Command
+from autotune.preflight.setup import Setup, set_up
+from autotune.preflight.survey import survey
 from autotune.preparation.preparing import end_fork_server
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.study import StudySpec

@@ -22,11 +22,12 @@ from autotune.jobs.comparison import (
     margin,
 )
 from autotune.jobs.dueling import Bounds
-from autotune.jobs.preflight import set_up, survey
 from autotune.jobs.progress import Observer
 from autotune.jobs.reviving import Origin
 from autotune.measurement.measurement import Failure, FailureKind
 from autotune.plan.document import Plan
+from autotune.preflight.setup import set_up
+from autotune.preflight.survey import survey
 from autotune.rounds.running import Entrant, Run
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.statistics.paired import Interval

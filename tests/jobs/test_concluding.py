@@ -8,9 +8,10 @@ import pytest
 
 from autotune.jobs.concluding import unconfirmed
 from autotune.jobs.measuring import Bench
-from autotune.jobs.preflight import Setup, set_up, survey
 from autotune.jobs.progress import Observer
 from autotune.measurement.measurement import Failure, FailureKind, TrialResult
+from autotune.preflight.setup import Setup, set_up
+from autotune.preflight.survey import survey
 from autotune.spec.configuration import Configuration
 from autotune.store.records import TrialRecord
 from autotune.testing.fake_plans import ONE, FakeStudy

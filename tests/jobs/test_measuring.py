@@ -94,7 +94,8 @@ from autotune.jobs.measuring import Bench
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.plan.evidence import Confirmation
 from autotune.plan.make import Measured, folders_of, make_plan
-from autotune.jobs.preflight import set_up, survey
+from autotune.preflight.setup import set_up
+from autotune.preflight.survey import survey
 from autotune.jobs.progress import Observer
 from autotune.spec.study import StudySpec
 from autotune.store.store import read_store

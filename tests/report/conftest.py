@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import pytest
 
 from autotune.jobs.concluding import Searched, conclude, unconfirmed
-from autotune.jobs.preflight import Setup
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
 from autotune.measurement.conditions import hard_fact
@@ -29,6 +28,7 @@ from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Unprepared
+from autotune.preflight.setup import Setup
 from autotune.report.dossier import Dossier, gather
 from autotune.report.figures.catalogue import draw_all
 from autotune.report.figures.picture import Missing, Picture

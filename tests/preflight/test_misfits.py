@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from autotune.cli.exits import EXIT_CODES
-from autotune.errors import ModelError, PlacementError, ResumeError, StudyFileError
-from autotune.jobs.preflight import (
-    Setup,
-    begin_or_resume,
-    check_models,
-    refuse_misfit,
-    set_up,
-    survey,
-    unsplit,
-)
+from autotune.errors import ModelError, StudyFileError
 from autotune.model.inputs import InputsDescription
-from autotune.model.sources import ResolvedModel, resolve_model
+from autotune.model.sources import ResolvedModel
+from autotune.preflight.misfits import check_models, refuse_misfit, unsplit
 from autotune.search.knobs import Choices, KnobSpace
 from autotune.search.space import SearchSpace, build_space
 from autotune.spec.configuration import Precision
 from autotune.spec.load import parse_study
 from autotune.spec.study import StudySpec
-from autotune.store.store import open_store
-from autotune.testing.fake_plans import FakeStudy
 from autotune.testing.machines import build_machine
 
 
@@ -185,81 +172,3 @@ def test_bounds_that_a_model_without_a_mask_cannot_keep_are_refused(search: dict
         checked_space(study_of("onnx:m.onnx", DIFFERENT, search=search), {"": onnx_model()})
     assert caught.value.path == f"search.{next(iter(search))}"
     assert "padding none with batching arrival" in caught.value.remedy
-
-
-@pytest.fixture
-def streaming(own_study: FakeStudy) -> Setup:
-    """A study of drawn lengths, set up."""
-    problem = {"batch_size": 1, "lengths": {"values": [5, 20]}}
-    spec = FakeStudy(own_study.folder, problem=problem).spec
-    return set_up(survey(spec), base=own_study.folder, offline=True)
-
-
-def begin(setup: Setup, folder: Path, **versions: str | None) -> None:
-    """Begin the study or go on with it, with other versions than are here; None = one is not known."""
-    known = {name: version for name, version in {**setup.versions, **versions}.items() if version}
-    with open_store(f"sqlite:///{folder}/autotune.db") as store:
-        begin_or_resume(replace(setup, versions=known), store)
-
-
-def test_a_study_of_requests_that_differ_goes_on_with_the_libraries_that_made_them_alone(
-    streaming: Setup, tmp_path: Path
-) -> None:
-    begin(streaming, tmp_path, tokenizers="0.0.1")
-    with pytest.raises(ResumeError, match=r"tokenizers: 0\.0\.1 -> "):
-        begin(streaming, tmp_path)
-
-
-def test_a_study_that_did_not_know_these_libraries_goes_on(streaming: Setup, tmp_path: Path) -> None:
-    begin(streaming, tmp_path, tokenizers=None, numpy=None)
-    begin(streaming, tmp_path)
-
-
-IN_CGROUP = """
-import os, sys
-from pathlib import Path
-Path(sys.argv[1], "cgroup.procs").write_text(str(os.getpid()))
-sys.argv = ["autotune", "tune", "study.yaml", "--dry-run"]
-from autotune.cli.main import main
-main()
-"""
-
-
-def test_a_model_that_the_memory_limit_does_not_hold_is_refused_before_anything_is_prepared(
-    tmp_path: Path, memory_cgroup: Path
-) -> None:
-    problem = "problem: {batch_size: 1, sequence_length: 8}"
-    (tmp_path / "study.yaml").write_text(f"model: random:bert-large\n{problem}\n")
-    command = [sys.executable, "-c", IN_CGROUP, str(memory_cgroup)]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert ended.returncode == EXIT_CODES[PlacementError], ended.stderr
-    assert "the baseline" in ended.stderr
-    assert "for the weights and activations of one instance" in ended.stderr
-    assert "286.1 MiB within the memory limit of the cgroup" in ended.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
-
-
-@pytest.mark.parametrize(("batch_size", "status"), [(32, 0), (64, EXIT_CODES[PlacementError])])
-def test_what_requests_take_counts_beside_the_weights(
-    tmp_path: Path, memory_cgroup: Path, batch_size: int, status: int
-) -> None:
-    """Of 32 x 512 tokens MiniLM holds 120 MiB beside 85 MiB of weights, of 64 x 512 tokens 240 MiB."""
-    problem = f"problem: {{batch_size: {batch_size}, sequence_length: 512}}"
-    (tmp_path / "study.yaml").write_text(f"model: random:minilm-l6\n{problem}\n")
-    command = [sys.executable, "-c", IN_CGROUP, str(memory_cgroup)]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert ended.returncode == status, ended.stderr
-    assert ("needs 325.2 MiB for the weights and activations of one instance" in ended.stderr) == bool(status)
-
-
-def test_a_study_says_what_it_leaves_out_for_want_of_memory(tmp_path: Path) -> None:
-    spec = study_of("random:minilm-l6", {"batch_size": 1, "sequence_length": 8})
-    found = survey(spec)
-    model = resolve_model("random:minilm-l6", base=tmp_path, seed=0, offline=True)
-    small = replace(found, machine=replace(found.machine, memory_limit_bytes=64 << 20))
-    with pytest.raises(PlacementError, match=r"the baseline, .* 64\.0 MiB within the memory limit"):
-        small.weighed(spec, {"": model})
-    tight = replace(found, machine=replace(found.machine, memory_limit_bytes=100 << 20))
-    weighed = tight.weighed(spec, {"": model})
-    assert weighed.left_out == found.left_out
-    assert len(found.machine.allowed_cores) < 2 or "may run out of memory" in weighed.warnings[0]

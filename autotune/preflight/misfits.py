@@ -1,0 +1,78 @@
+"""Refuses requests that a study's models do not take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from autotune.backends.registry import package_versions
+from autotune.errors import StudyFileError
+from autotune.model.folders.positions import longest_of_folder
+from autotune.model.inputs import refuse_longer
+from autotune.model.sources import ResolvedModel
+from autotune.model.study_inputs import check_inputs_take
+from autotune.model.variants import check_variants, naming
+from autotune.preparation.evaluation import METRIC_PACKAGES, require_metric
+from autotune.search.knobs import SPLITTING
+from autotune.search.space import SearchSpace
+from autotune.spec.model_source import max_tokens
+from autotune.spec.study import StudySpec
+
+
+def check_models(spec: StudySpec, models: Mapping[str, ResolvedModel], base: Path) -> StudySpec:
+    """Refuse what a model does not take, and give the study with the digests of its files.
+
+    Raises:
+        ModelError: the requests are not of a shape that a model takes; see `refuse_misfit`.
+        StudyFileError: likewise; or a file is wrong, or a model has no tokenizer to read it with, or what
+            computes the metric is not installed.
+    """
+    require_metric(spec.quality.metric, package_versions(METRIC_PACKAGES))
+    checked = check_variants(spec, models, base)
+    for variant, model in models.items():
+        with naming(variant):
+            refuse_misfit(model, checked)
+    return checked
+
+
+def unsplit(space: SearchSpace, spec: StudySpec, models: Iterable[ResolvedModel]) -> SearchSpace:
+    """The space without the knob that splits batches, where a model takes whole ones alone.
+
+    Raises:
+        StudyFileError: the study lists the knob.
+    """
+    whole = [model for model in models if model.inputs is not None and model.inputs.batch_size is not None]
+    if not whole:
+        return space
+    if SPLITTING in spec.search.knobs:
+        raise StudyFileError(
+            f"{whole[0].source} takes whole batches alone: they cannot be split",
+            path=f"search.knobs.{SPLITTING}",
+            remedy="leave it out, or export the model with its first dimension left free",
+        )
+    return replace(space, knobs=space.knobs.without(SPLITTING))
+
+
+def refuse_misfit(model: ResolvedModel, spec: StudySpec) -> None:
+    """Refuse requests that the model does not take.
+
+    Raises:
+        ModelError: they are longer than its longest, or not of the only shape that it was exported for.
+        StudyFileError: they are split over instances, and the model takes whole ones alone.
+    """
+    problem = spec.problem
+    place = ".".join(problem.longest_place)
+    if model.inputs is not None:
+        check_inputs_take(model.inputs, problem)
+        is_split = spec.scenario == "single_stream" and spec.search.instances != (1,)
+        if model.inputs.batch_size is not None and problem.batch_size > 1 and is_split:
+            raise StudyFileError(
+                f"{model.source} takes {problem.batch_size} sequences at a time: a request cannot be split",
+                path="search.instances",
+                remedy="write `instances: 1`, or export the model with its first dimension left free",
+            )
+    elif problem.longest is not None and model.kind == "random":
+        refuse_longer(max_tokens(model.source), problem.longest, place)
+    elif problem.longest is not None and model.path is not None and model.kind != "fake":
+        refuse_longer(longest_of_folder(model.path), problem.longest, place)
