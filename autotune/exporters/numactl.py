@@ -1,4 +1,4 @@
-"""A bash script that starts the plan's processes with numactl, and shows what they do."""
+"""A bash script that starts the plan's processes with numactl or taskset, and shows what they do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ SCRIPT = "launch.sh"
 
 
 class NumactlExporter:
-    """Writes `launch.sh`, for bash 4.4 or newer; binding needs numactl."""
+    """Writes `launch.sh`, for bash 4.4 or newer.
+
+    Binding memory needs numactl, and cpus alone need taskset. A plan for one memory node binds no memory.
+    """
 
     name: ClassVar[str] = "numactl"
     executable: ClassVar[frozenset[str]] = frozenset({SCRIPT})

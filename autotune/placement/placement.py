@@ -29,7 +29,8 @@ class Command:
         argv: the worker's command line, argv[0] an absolute path.
         environment: the worker's whole environment, nothing is inherited.
         cpus: the affinity mask, set before argv[0] is executed; empty = left alone.
-        memory_nodes: the nodes that its memory is bound to (MPOL_BIND); empty = left alone.
+        memory_nodes: the nodes that its memory is bound to (MPOL_BIND); empty = left alone, as where there is
+            one node and nothing to choose.
     """
 
     argv: tuple[str, ...]

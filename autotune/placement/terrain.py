@@ -98,21 +98,19 @@ class Terrain:
         """The nodes that an instance on the cores of `nodes` binds its memory to.
 
         Each of its nodes brings itself, where its memory may be used, and every other node that is as near;
-        where it has none, all those that are nearest. Nothing is bound where no node's memory may be used,
-        nor where the kernel's account of the nodes contradicts itself.
+        where it has none, all those that are nearest. Nothing is bound where one node alone has memory, as
+        there is nowhere else for memory to lie and a launch script then needs no numactl; nor where no node's
+        memory may be used, nor where the kernel's account of the nodes contradicts itself.
         """
         if nodes not in self._memory:
             self._memory[nodes] = self._memory_nodes(nodes)
         return self._memory[nodes]
 
     def _memory_nodes(self, nodes: frozenset[int]) -> tuple[int, ...]:
-        if self._machine.doubtful_nodes:
+        with_memory = frozenset(node.number for node in self._machine.nodes if node.memory_bytes != 0)
+        if self._machine.doubtful_nodes or len(with_memory) < 2:
             return ()
-        usable = frozenset(
-            node.number
-            for node in self._machine.nodes
-            if node.memory_bytes != 0 and node.number in self._machine.allowed_nodes
-        )
+        usable = with_memory & self._machine.allowed_nodes
         return tuple(sorted(frozenset[int]().union(*(self._nearest(node, usable) for node in nodes))))
 
     def _nearest(self, node: int, usable: frozenset[int]) -> frozenset[int]:

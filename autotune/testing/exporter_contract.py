@@ -96,13 +96,19 @@ class ExporterContract(ABC):
             exporter.render(build_plan())
         assert not events
 
-    @pytest.mark.parametrize("pinned", [True, False])
+    @pytest.mark.parametrize(("pinned", "memory_nodes"), [(True, (0,)), (True, ()), (False, ())])
     @pytest.mark.parametrize("instances", [1, 3])
     def test_the_files_start_exactly_the_plans_commands(
-        self, exporter: Exporter, program: str, tmp_path: Path, instances: int, pinned: bool
+        self,
+        exporter: Exporter,
+        program: str,
+        tmp_path: Path,
+        instances: int,
+        pinned: bool,
+        memory_nodes: tuple[int, ...],
     ) -> None:
         """Cpus, memory nodes, arguments and environment come through unchanged."""
-        commands = build_commands(instances, program=program, pinned=pinned)
+        commands = build_commands(instances, program=program, pinned=pinned, memory_nodes=memory_nodes)
         files = exporter.render(build_plan(commands))
         assert tuple(self.read_back(files, tmp_path)) == commands
 

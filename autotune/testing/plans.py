@@ -40,15 +40,20 @@ DEFAULT = Configuration(
 
 
 def build_commands(
-    instances: int = 2, *, program: str = PROGRAM, pinned: bool = True, threads: int = 1
+    instances: int = 2,
+    *,
+    program: str = PROGRAM,
+    pinned: bool = True,
+    threads: int = 1,
+    memory_nodes: tuple[int, ...] = (0,),
 ) -> tuple[Command, ...]:
-    """Commands of neighbouring instances on node 0, `threads` cpus each; or of unpinned ones."""
+    """Build commands of neighbouring instances, `threads` cpus each, bound to nodes; or of unpinned ones."""
     return tuple(
         Command(
             argv=(program, "-P", "-m", "autotune.worker.worker", "--instance", str(index)),
             environment={"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": str(threads)},
             cpus=tuple(range(index * threads, (index + 1) * threads)) if pinned else (),
-            memory_nodes=(0,) if pinned else (),
+            memory_nodes=memory_nodes if pinned else (),
         )
         for index in range(instances)
     )

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -32,7 +32,7 @@ from autotune.spec.study import Measure
 from autotune.testing.plans import build_plan
 from autotune.trial.run import run_trial
 
-pytestmark = pytest.mark.skipif(shutil.which("numactl") is None, reason="numactl is not installed")
+NEEDS_NUMACTL = pytest.mark.skipif(shutil.which("numactl") is None, reason="numactl is not installed")
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ class Launch:
 
 @pytest.fixture
 def launch(tmp_path: Path) -> Launch:
+    return exported(tmp_path)
+
+
+def exported(tmp_path: Path, *, memory_nodes: tuple[int, ...] | None = None) -> Launch:
+    """Export a configuration, placed as on this machine, or bound to these nodes."""
     machine = read_machine()
     instances = min(2, machine.thread_budget, len(machine.allowed_cores))
     configuration = Configuration(instances, 1, "close", "0", False, "fake", "fp32")
@@ -64,6 +69,8 @@ def launch(tmp_path: Path) -> Launch:
         0.1,
         backend,
     )
+    if memory_nodes is not None:
+        commands = tuple(replace(command, memory_nodes=memory_nodes) for command in commands)
     plan = build_plan(
         commands, configuration=configuration, model={"source": "fake:model.json", "artifact": str(directory)}
     )
@@ -72,9 +79,16 @@ def launch(tmp_path: Path) -> Launch:
     return Launch(configuration, commands, tmp_path / "launch" / SCRIPT)
 
 
-def run(launch: Launch, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(
+    launch: Launch, *arguments: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["bash", str(launch.script), *arguments], capture_output=True, text=True, check=False, timeout=120
+        ["bash", str(launch.script), *arguments],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
 
 
@@ -86,10 +100,26 @@ def test_it_prints_each_instances_latency_and_the_summed_throughput(launch: Laun
     assert lines[-1].startswith("throughput: ")
 
 
+def test_on_a_machine_with_one_memory_node_it_runs_without_numactl(launch: Launch, tmp_path: Path) -> None:
+    if len(read_machine().nodes) > 1:
+        pytest.skip("this machine has several memory nodes")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for tool in ("bash", "env", "mktemp", "mkfifo", "rm", "rmdir", "sleep", "true", "taskset"):
+        (tools / tool).symlink_to(shutil.which(tool) or f"/usr/bin/{tool}")
+    ended = run(launch, "--seconds", "0.5", "--json", env={**os.environ, "PATH": str(tools)})
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert [instance["cpus"] for instance in json.loads(ended.stdout)["instances"]] == [
+        format_cpu_list(command.cpus) for command in launch.commands
+    ]
+
+
+@NEEDS_NUMACTL
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the filter is written for x86_64")
 @pytest.mark.parametrize("refusal", [errno.EPERM, errno.ENOSYS])
-def test_where_memory_cannot_be_bound_it_says_so_and_runs_without(launch: Launch, refusal: int) -> None:
+def test_where_memory_cannot_be_bound_it_says_so_and_runs_without(tmp_path: Path, refusal: int) -> None:
     """numactl writes a line to stdout when the kernel knows no memory policy, where a worker's answers go."""
+    launch = exported(tmp_path, memory_nodes=(0,))
     refusing = [sys.executable, str(Path(__file__).with_name("refuse_memory_policy.py")), str(refusal)]
     ended = subprocess.run(
         [*refusing, "bash", str(launch.script), "--seconds", "0.5", "--json"],

@@ -59,6 +59,17 @@ else:
         time.sleep(600)
 """
 
+TASKSET = f"""#!{sys.executable} -IS
+# Records its cpus, and passes them on as the name of a file beside it.
+import os, sys
+from pathlib import Path
+
+option, cpus, *command = sys.argv[1:]
+assert option == "-c", option
+Path(sys.argv[0] + f".{{os.getpid()}}").write_text("--physcpubind=" + cpus)
+os.execvp(command[0], command)
+"""
+
 NUMACTL = f"""#!{sys.executable} -IS
 # Records its options in a variable that the program's own clean environment then hides, and passes them on as
 # the name of a file beside it.
@@ -95,10 +106,10 @@ def search_path(*folders: Path) -> dict[str, str]:
     return {**os.environ, "PATH": os.pathsep.join([*map(str, folders), os.environ["PATH"]])}
 
 
-def tools_without_numactl(folder: Path) -> dict[str, str]:
-    """A search path with everything that the script needs, but numactl."""
+def tools_without_numactl(folder: Path, *more: str) -> dict[str, str]:
+    """Give a search path with what every script needs, and some more tools, but no numactl."""
     folder.mkdir()
-    for tool in ("bash", "env", "mktemp", "mkfifo", "rm", "rmdir", "sleep", "true"):
+    for tool in ("bash", "env", "mktemp", "mkfifo", "rm", "rmdir", "sleep", "true", *more):
         found = shutil.which(tool)
         assert found is not None
         (folder / tool).symlink_to(found)
@@ -136,15 +147,17 @@ class TestNumactlExporter(ExporterContract):
 
     def read_back(self, files: Mapping[str, str], folder: Path) -> Sequence[Command]:
         tools = write_program(folder / "tools" / "numactl", NUMACTL).parent
+        write_program(tools / "taskset", TASKSET)
         ended = run(write_script(folder, files), env=search_path(tools))
         assert ended.returncode == 0, ended.stderr
         return [as_started(json.loads(line), tools) for line in ended.stdout.splitlines()]
 
 
 def as_started(record: dict[str, Any], tools: Path) -> Command:
-    """What a worker was started with, the options as numactl was given them."""
-    recorded = tools / f"numactl.{record['pid']}"
-    options = dict(word.split("=") for word in recorded.read_text().split()) if recorded.exists() else {}
+    """Give what a worker was started with, the options as numactl or taskset was given them."""
+    files = [tools / f"{tool}.{record['pid']}" for tool in ("numactl", "taskset")]
+    words = [word for file in files if file.exists() for word in file.read_text().split()]
+    options = dict(word.split("=") for word in words)
     return Command(
         argv=tuple(record["argv"]),
         environment=dict(variable.split("=", 1) for variable in record["environ"]),
@@ -229,9 +242,39 @@ def test_unpinned_instances_need_no_numactl(tmp_path: Path, program: Path) -> No
     assert len(ended.stdout.splitlines()) == 1
 
 
-@pytest.mark.skipif(shutil.which("numactl") is None, reason="numactl is not installed")
-def test_cpus_that_cannot_be_used_here_are_named(tmp_path: Path, program: Path) -> None:
-    command = replace(build_commands(1, program=str(program))[0], cpus=(8191,))
+def test_cpus_without_memory_nodes_need_taskset_and_no_numactl(tmp_path: Path, program: Path) -> None:
+    cpu = min(os.sched_getaffinity(0))
+    command = replace(build_commands(1, program=str(program), memory_nodes=())[0], cpus=(cpu,))
+    script = write_script(tmp_path, NumactlExporter().render(build_plan([command])))
+    ended = run(script, env=tools_without_numactl(tmp_path / "bare", "taskset"))
+    assert ended.returncode == 0, ended.stderr
+    record = json.loads(ended.stdout)
+    assert (record["cpus"], record["policy"]) == (str(cpu), "default")
+    assert ended.stderr == ""
+
+
+def test_a_missing_taskset_is_named_with_its_remedy(tmp_path: Path, program: Path) -> None:
+    commands = build_commands(1, program=str(program), memory_nodes=())
+    script = write_script(tmp_path, NumactlExporter().render(build_plan(commands)))
+    ended = run(script, env=tools_without_numactl(tmp_path / "bare"))
+    assert ended.returncode == 127
+    assert "apt install util-linux" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "memory_nodes",
+    [
+        (),
+        pytest.param(
+            (0,),
+            marks=pytest.mark.skipif(shutil.which("numactl") is None, reason="numactl is not installed"),
+        ),
+    ],
+)
+def test_cpus_that_cannot_be_used_here_are_named(
+    tmp_path: Path, program: Path, memory_nodes: tuple[int, ...]
+) -> None:
+    command = replace(build_commands(1, program=str(program), memory_nodes=memory_nodes)[0], cpus=(8191,))
     ended = run(write_script(tmp_path, NumactlExporter().render(build_plan([command]))))
     assert "cpus 8191 cannot be used here" in ended.stderr
 

@@ -56,6 +56,17 @@ def test_cpus_of_a_node_with_memory_are_bound_to_that_node() -> None:
     assert memory_nodes(build_machine(**FOUR_NODES), instances=4) == {(0,), (1,), (2,), (3,)}
 
 
+def test_where_one_node_alone_has_memory_nothing_is_bound() -> None:
+    """There is nowhere else for memory to lie, and a launch script then needs no numactl."""
+    assert memory_nodes(build_machine(packages=1, nodes_per_package=1), instances=2) == {()}
+    assert memory_nodes(build_machine(**FOUR_NODES, nodes_without_memory=(1, 2, 3)), instances=4) == {()}
+
+
+def test_a_cpuset_of_one_node_is_bound_to_as_the_launch_script_may_run_outside_of_it() -> None:
+    machine = build_machine(**FOUR_NODES, allowed=(0,), allowed_nodes=(0,))
+    assert memory_nodes(machine) == {(0,)}
+
+
 def test_every_node_of_an_instance_brings_what_is_nearest_to_it() -> None:
     machine = build_machine(**FOUR_NODES, nodes_without_memory=(1, 2))
     assert memory_nodes(machine, instances=4) == {(0,), (3,)}
