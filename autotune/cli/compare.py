@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from autotune.spec.configuration import Configuration
     from autotune.spec.study import StudySpec
 
-SCHEMA = "autotune.jobs.comparison/1"
+SCHEMA = "autotune.comparison/1"
 
 CODES = {"a": 0, "b": 0, "tie": 0, "undecided": exits.UNDECIDED}
 """By verdict: a tie within the indifference zone is an answer."""

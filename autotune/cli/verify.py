@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from autotune.jobs.verification import Verification
     from autotune.plan.document import Plan
 
-SCHEMA = "autotune.jobs.verification/1"
+SCHEMA = "autotune.verification/1"
 
 CODES = {"holds": 0, "better": 0, "worse": exits.WORSE, "stale": exits.STALE, "undecided": exits.UNDECIDED}
 """By verdict, so that the command can stand in a deployment pipeline."""

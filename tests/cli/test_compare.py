@@ -86,7 +86,7 @@ def test_a_configuration_is_compared_with_the_baseline_in_one_document(
     code, out, err = run(own_study, configuration, "baseline", "--study", study_file(own_study), "--json")
     assert code == 0, err
     document = json.loads(out)
-    assert document["schema"] == "autotune.jobs.comparison/1"
+    assert document["schema"] == "autotune.comparison/1"
     assert document["verdict"] == "a"
     assert document["ratio"]["low"] > 1
     assert document["b"].startswith("1 x default threads, unpinned")

@@ -90,7 +90,7 @@ def test_a_plan_that_is_worse_has_an_exit_code_of_its_own_and_a_document(
     code, out, err = run(own_study, plan, "--json", "--tolerance", "0.1")
     document = json.loads(out)
     assert code == exits.WORSE, err
-    assert document["schema"] == "autotune.jobs.verification/1"
+    assert document["schema"] == "autotune.verification/1"
     assert (document["plan"], document["verdict"], document["tolerance"]) == (plan.id, "worse", 0.1)
     assert document["then"]["goodness"] == 20.0
     assert document["now"]["goodness"]["high"] < 20.0
