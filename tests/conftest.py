@@ -50,7 +50,7 @@ MEASURING = (
     "cli/test_verify.py",
     "cli/test_compare.py",
     "test_choices_that_come_and_go.py",
-    "cli/test_study.py",
+    "cli/test_series.py",
     "jobs/test_doubting.py",
     "test_model_faults.py",
     "jobs/test_comparison.py",

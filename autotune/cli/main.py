@@ -21,8 +21,8 @@ from autotune.cli.machine import machine
 from autotune.cli.plans import plans
 from autotune.cli.report import report
 from autotune.cli.schema import schema
+from autotune.cli.series import FORMER_NAME, series, tell_former_name
 from autotune.cli.show import show
-from autotune.cli.study import study
 from autotune.cli.tune import tune
 from autotune.cli.verify import verify
 from autotune.errors import AutotuneError
@@ -38,7 +38,8 @@ app = typer.Typer(
 
 for _command in (machine, engines, tune, plans, show, report, export, verify, compare):
     app.command()(_command)
-app.add_typer(study, name="study")
+app.add_typer(series, name="series")
+app.add_typer(series, name=FORMER_NAME, hidden=True, callback=tell_former_name)
 app.add_typer(cache, name="cache")
 app.command()(schema)
 

@@ -1,4 +1,4 @@
-"""What `autotune study run` shows on stderr while it runs."""
+"""What `autotune series run` shows on stderr while it runs."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from autotune.spec.study import StudySpec
 FILE = "series.yaml"
 """Of a series' folder."""
 
-HINT = "README.md says under `autotune study run` what a series holds"
+HINT = "docs/series.md says what a series holds"
 
 _PARTS: Mapping[tuple[str, ...], type[Part]] = {
     (): Series,
@@ -106,7 +106,9 @@ def _remedy(path: Path, known: Path | None) -> str:
             there |= {found.name: found for found in find_series(folder)}
     near = difflib.get_close_matches(wanted.name, there, n=1)
     meant = f"did you mean {there[near[0]]}? " if near else ""
-    return f"{meant}give a series' folder, which holds {FILE}, or that file; `autotune study list` names them"
+    return (
+        f"{meant}give a series' folder, which holds {FILE}, or that file; `autotune series list` names them"
+    )
 
 
 def _file(path: Path) -> Path:
@@ -117,7 +119,7 @@ def _file(path: Path) -> Path:
         inside = ", ".join(str(one) for one in find_series(path))
         raise StudyFileError(
             f"{path} holds no {FILE}",
-            remedy=f"give a series: {inside}" if inside else "`autotune study list` names the series",
+            remedy=f"give a series: {inside}" if inside else "`autotune series list` names the series",
         )
     return file
 

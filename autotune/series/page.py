@@ -67,7 +67,7 @@ def result_page(
         *about,
         f"Source: {series.source}",
         "",
-        f"Written by `autotune study run`; run it again rather than edit this page. {_how(standings)}",
+        f"Written by `autotune series run`; run it again rather than edit this page. {_how(standings)}",
         "",
         "## Machine and versions",
         "",
@@ -83,7 +83,7 @@ def result_page(
         *_section("What this project asks of itself", targets, _TARGETS),
         "## Again",
         "",
-        f"`autotune study run studies/{record.name} -o FOLDER` measures it on your machine.",
+        f"`autotune series run studies/{record.name} -o FOLDER` measures it on your machine.",
     ]
     return "\n".join(lines) + "\n"
 

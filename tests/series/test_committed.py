@@ -16,7 +16,7 @@ STUDIES = Path(__file__).parents[2] / "studies"
 @pytest.mark.parametrize("folder", find_series(STUDIES), ids=lambda folder: folder.name)
 def test_a_committed_result_is_what_the_series_and_its_record_give(folder: Path, tmp_path: Path) -> None:
     file, record = load_series(folder), read_record(folder / "result" / RESULT)
-    assert record is not None, f"run it: autotune study run studies/{folder.name}"
+    assert record is not None, f"run it: autotune series run studies/{folder.name}"
     assert record.series == file.series.model_dump(mode="json"), "the series has changed since: run it again"
     write_pages(conclude(file.series, record), tmp_path)
     for page in ("README.md", "table.md"):

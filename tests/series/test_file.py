@@ -130,7 +130,7 @@ def test_a_folder_without_a_series_names_those_that_there_are(write_series: Writ
     folder = write_series()
     assert str(folder) in refusal(folder.parent)
     (folder.parent / "empty").mkdir()
-    assert "autotune study list" in refusal(folder.parent / "empty")
+    assert "autotune series list" in refusal(folder.parent / "empty")
 
 
 @pytest.mark.parametrize("wrong", ["serie", "serie/series.yaml", "series.yml", "sreies/result"])
@@ -141,7 +141,7 @@ def test_a_path_that_leads_to_no_series_is_told_what_one_is(
     message = refusal(folder.parent / wrong)
     assert "does not exist" in message
     assert "a series' folder, which holds series.yaml" in message
-    assert "autotune study list" in message
+    assert "autotune series list" in message
     assert "study file" not in message
     assert (f"did you mean {folder}?" in message) == (wrong != "sreies/result")
     with pytest.raises(StudyFileError) as caught:

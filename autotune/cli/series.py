@@ -1,4 +1,4 @@
-"""`autotune study`: series of points measured beside each other, as the sources' studies are."""
+"""`autotune series`: series of points measured beside each other, as the sources' studies are."""
 
 from __future__ import annotations
 
@@ -31,12 +31,20 @@ VERDICTS = {"agrees": "agrees", "differs": "does not agree", "unknown": "cannot 
 BESIDE = {"agrees": "so it is", "differs": "not so", "unknown": "cannot be told here"}
 TARGETS = {"agrees": "met", "differs": "missed", "unknown": "cannot be told here"}
 
-study = typer.Typer(no_args_is_help=True, help="Measure series of points beside each other.")
+series = typer.Typer(no_args_is_help=True, help="Measure series of points beside each other.")
+
+FORMER_NAME = "study"
+"""What the group of commands was called in version 0.1; it goes with version 0.3."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
-@study.command()
+def tell_former_name() -> None:
+    """Say on stderr that the commands have another name now, and let them run."""
+    output.message("`autotune study` is called `autotune series` now: version 0.3 will know that name alone")
+
+
+@series.command()
 def run(
     series: Annotated[
         Path, typer.Argument(metavar="SERIES", help="The series' folder, or its file.", show_default=False)
@@ -82,7 +90,7 @@ def run(
         raise typer.Exit(exits.INTERRUPTED)
 
 
-@study.command("list")
+@series.command("list")
 def list_series(
     folder: Annotated[
         Path, typer.Argument(metavar="[DIR]", help="The folder that holds the series' folders.")

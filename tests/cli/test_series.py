@@ -1,4 +1,4 @@
-"""`autotune study` with the fake backend, in real processes."""
+"""`autotune series` with the fake backend, in real processes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def folder(tmp_path: Path, own_cache: Path) -> Path:
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "autotune", "study", *arguments],
+        [sys.executable, "-m", "autotune", "series", *arguments],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -73,13 +73,13 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 @pytest.fixture
 def run(run_command: RunCommand) -> RunCommand:
-    """Runs `autotune study`: (folder, *arguments) → exit code, stdout, stderr."""
-    return lambda folder, *arguments: run_command(folder, "study", *arguments)
+    """Runs `autotune series`: (folder, *arguments) → exit code, stdout, stderr."""
+    return lambda folder, *arguments: run_command(folder, "series", *arguments)
 
 
 @pytest.fixture
 def document(run: RunCommand) -> Callable[..., Any]:
-    """Runs `autotune study` with `--json`: (folder, *arguments) → the document."""
+    """Runs `autotune series` with `--json`: (folder, *arguments) → the document."""
 
     def told(folder: Path, *arguments: str) -> Any:
         code, out, err = run(folder, *arguments, "--json")
@@ -165,7 +165,7 @@ def test_what_is_not_there_is_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
 ) -> None:
     monkeypatch.chdir(folder)
-    ended = CliRunner().invoke(app, ["study", *arguments])
+    ended = CliRunner().invoke(app, ["series", *arguments])
     assert isinstance(ended.exception, StudyFileError)
     assert said in str(ended.exception)
 
@@ -174,12 +174,21 @@ def test_a_series_that_is_nearly_named_is_found_among_the_studies(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder.parent)
-    ended = CliRunner().invoke(app, ["study", "run", "tow"])
+    ended = CliRunner().invoke(app, ["series", "run", "tow"])
     assert isinstance(ended.exception, StudyFileError)
     assert "did you mean studies/two?" in ended.exception.remedy
 
 
 def test_an_empty_folder_has_no_series(tmp_path: Path) -> None:
-    ended = CliRunner().invoke(app, ["study", "list", str(tmp_path)])
+    ended = CliRunner().invoke(app, ["series", "list", str(tmp_path)])
     assert ended.exit_code == 0
     assert "holds no series" in ended.stderr
+
+
+def test_the_former_name_works_and_says_the_new_one(tmp_path: Path) -> None:
+    ended = CliRunner().invoke(app, ["study", "list", str(tmp_path)])
+    assert ended.exit_code == 0
+    assert ended.stderr.startswith("`autotune study` is called `autotune series` now: ")
+    assert "holds no series" in ended.stderr
+    assert "autotune series" not in CliRunner().invoke(app, ["series", "list", str(tmp_path)]).stderr
+    assert "│ study " not in CliRunner().invoke(app, ["--help"]).stdout

@@ -1,0 +1,138 @@
+"""README.md and docs/ document what there is, and lead where they say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from autotune.cli.exits import MEANINGS
+from autotune.cli.main import app
+from autotune.exporters.registry import exporters
+
+REPOSITORY = Path(__file__).parents[1]
+FRONT_DOOR = REPOSITORY / "README.md"
+PAGES = (FRONT_DOOR, *sorted((REPOSITORY / "docs").glob("*.md")))
+COMMAND_PAGE = (REPOSITORY / "docs" / "cli.md").read_text(encoding="utf-8")
+
+MAX_FRONT_DOOR_BYTES = 10_000
+MAX_WIDTH = 120
+"""Of prose: it is wrapped at about 100 characters, in README a little wider."""
+
+LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+HEADING = re.compile(r"^#{1,6} +(?P<text>.+?) *$", re.MULTILINE)
+CODE_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def leaves(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command that can be run and is not hidden, with the words that name it."""
+    if command.hidden:
+        return
+    children = getattr(command, "commands", {})
+    for name, child in children.items():
+        yield from leaves(child, (*path, name))
+    if not children:
+        yield path, command
+
+
+COMMANDS = dict(leaves(typer.main.get_command(app), ("autotune",)))
+
+
+def section(command: str) -> str:
+    """The text under the heading that names the command."""
+    match = re.search(
+        rf"^### `{re.escape(command)}[^\n]*`.*?(?=^##|\Z)", COMMAND_PAGE, re.MULTILINE | re.DOTALL
+    )
+    return match[0] if match else ""
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_has_a_section_that_names_all_its_options(path: tuple[str, ...]) -> None:
+    text = section(" ".join(path))
+    assert text, f"docs/cli.md has no section on {' '.join(path)}"
+    for parameter in COMMANDS[path].params:
+        names = [name for name in parameter.opts if name.startswith("--") and name != "--help"]
+        for name in names:
+            assert f"`{name}" in text, f"{' '.join(path)}: {name} is not documented"
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_the_front_door_names_every_command(path: tuple[str, ...]) -> None:
+    assert f"`{' '.join(path)}" in FRONT_DOOR.read_text(encoding="utf-8")
+
+
+def test_every_exit_code_is_documented() -> None:
+    for code in MEANINGS:
+        assert re.search(rf"^\| {code} \|", COMMAND_PAGE, re.MULTILINE), (
+            f"exit code {code} is not in docs/cli.md"
+        )
+
+
+def test_every_export_target_is_documented() -> None:
+    for target in exporters():
+        assert f"--to {target}" in section("autotune export")
+
+
+def test_every_benchmark_is_documented() -> None:
+    page = (REPOSITORY / "docs" / "contributing.md").read_text(encoding="utf-8")
+    programs = [
+        path
+        for path in (REPOSITORY / "studies" / "benchmarks").glob("*.py")
+        if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+    ]
+    assert programs
+    unnamed = [path.name for path in programs if path.stem not in page]
+    assert unnamed == []
+
+
+def test_the_front_door_is_short() -> None:
+    assert FRONT_DOOR.stat().st_size <= MAX_FRONT_DOOR_BYTES
+
+
+def test_the_front_door_leads_to_every_page() -> None:
+    linked = set(LINK.findall(FRONT_DOOR.read_text(encoding="utf-8")))
+    assert {f"docs/{page.name}" for page in PAGES if page != FRONT_DOOR} <= linked
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    assert list(broken_links(page)) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_prose_is_wrapped(page: Path) -> None:
+    prose = CODE_BLOCK.sub("", page.read_text(encoding="utf-8"))
+    long = [line for line in prose.splitlines() if len(line) > MAX_WIDTH and not line.startswith("|")]
+    assert long == []
+
+
+def broken_links(page: Path) -> Iterator[str]:
+    """The page's links to files that are not there, or to headings that the file does not have."""
+    for target in LINK.findall(CODE_BLOCK.sub("", page.read_text(encoding="utf-8"))):
+        if target.startswith("https://"):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            yield target
+
+
+def anchors(page: Path) -> set[str]:
+    """What a page's headings are called in links, as GitHub makes it of their text."""
+    headings = HEADING.findall(CODE_BLOCK.sub("", page.read_text(encoding="utf-8")))
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+def test_a_broken_link_is_told(tmp_path: Path) -> None:
+    (tmp_path / "other.md").write_text("# Hello, `world`!\n```\n# no heading\n```\n", encoding="utf-8")
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# Here\n[a](other.md) [b](other.md#hello-world) [c](#here) [d](https://example.org) "
+        "[e](gone.md) [f](other.md#no-heading) [g](#there) ![h](gone.png)\n```\n[i](gone.md)\n```\n",
+        encoding="utf-8",
+    )
+    assert list(broken_links(page)) == ["gone.md", "other.md#no-heading", "#there", "gone.png"]
