@@ -17,8 +17,8 @@ from optuna.trial import TrialState
 
 from autotune.cli import exits
 from autotune.errors import ChangedMachineError
+from autotune.events import Event, RunEnded
 from autotune.jobs.comparison import compare_configurations, compare_plans
-from autotune.jobs.progress import Observer
 from autotune.jobs.reviving import Origin
 from autotune.jobs.verification import verify
 from autotune.machine.cpus import format_cpu_list
@@ -26,7 +26,6 @@ from autotune.measurement.measurement import Failure, FailureKind
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.preflight.setup import set_up
 from autotune.preflight.survey import survey
-from autotune.rounds.running import Run
 from autotune.store.records import ConfirmationRecord, TrialRecord
 from autotune.store.store import open_store, read_store
 from autotune.testing.fake_model import SCHEMA
@@ -373,10 +372,9 @@ def test_waiting_for_what_another_container_prepares_eats_no_budget_either(folde
     assert spent.preparing_s < 37
 
 
-class Shrinking(Observer):
-    """Takes cpus away from this process after the first run of a round."""
-
-    def run_ended(self, run: Run) -> None:  # noqa: ARG002
+def shrink(event: Event) -> None:
+    """Take cpus away from this process after the first run of a round."""
+    if isinstance(event, RunEnded):
         os.sched_setaffinity(0, {ALLOWED[0]})
 
 
@@ -384,14 +382,14 @@ class Shrinking(Observer):
 def test_a_plan_is_not_verified_on_two_machines(own_study: FakeStudy) -> None:
     plan = own_study.plan(2.0)
     with pytest.raises(ChangedMachineError, match=SHRUNK):
-        verify(plan, origin=Origin(own_study.folder), observer=Shrinking())
+        verify(plan, origin=Origin(own_study.folder), emit=shrink)
 
 
 @pytest.mark.usefixtures("whole")
 def test_nor_are_plans_or_configurations_compared_on_two(own_study: FakeStudy) -> None:
     plan, setup = own_study.plan(2.0), set_up(survey(own_study.spec), base=own_study.folder, offline=True)
     with pytest.raises(ChangedMachineError, match=SHRUNK):
-        compare_configurations(setup, ONE, setup.space.baseline, observer=Shrinking())
+        compare_configurations(setup, ONE, setup.space.baseline, emit=shrink)
     os.sched_setaffinity(0, ALLOWED)
     with pytest.raises(ChangedMachineError, match=SHRUNK):
-        compare_plans(plan, plan, origin=Origin(own_study.folder), observer=Shrinking())
+        compare_plans(plan, plan, origin=Origin(own_study.folder), emit=shrink)

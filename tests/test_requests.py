@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from autotune import tune
 from autotune.cli.exits import exit_code
 from autotune.errors import StudyFileError
 from autotune.exporters.numactl import NumactlExporter
 from autotune.jobs.measuring import Bench
-from autotune.jobs.progress import Observer
 from autotune.jobs.reviving import Origin, differences
-from autotune.jobs.tuning import tune
 from autotune.jobs.verification import verify
 from autotune.measurement.measurement import Measurement
 from autotune.measurement.statistics import hit_rate
@@ -93,7 +92,7 @@ def study(problem: Mapping[str, Any], **more: Any) -> StudySpec:
 
 def measured(folder: Path, spec: StudySpec) -> tuple[Measurement, tuple[Command, ...]]:
     """The study's most promising configuration, measured once; and its commands."""
-    bench = Bench(set_up(survey(spec), base=folder, offline=True), Observer())
+    bench = Bench(set_up(survey(spec), base=folder, offline=True))
     best = bench.setup.space.recipes[0]
     found = bench.search(best, rival=None, max_measuring_s=None, unprepared=lambda: None)
     assert isinstance(found, Measurement), found

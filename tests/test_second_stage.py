@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from autotune.errors import ResumeError, StudyFileError
+from autotune.events import SecondStageBegan, TrialEnded
 from autotune.exporters.numactl import SCRIPT, NumactlExporter
 from autotune.exporters.write import write_export
 from autotune.jobs.confirming import choose_finalists
-from autotune.jobs.progress import Observer, Progress
 from autotune.jobs.reviving import Origin, differences
-from autotune.jobs.tuning import TuningInterrupted, tune
+from autotune.jobs.tuning import Tuned, tune
 from autotune.measurement.measurement import Failure, Measurement
 from autotune.placement.preloads import find_preload
 from autotune.plan.describe import describe
@@ -31,6 +31,7 @@ from autotune.store.records import TrialRecord
 from autotune.store.store import read_store
 from autotune.testing.fake_model import SCHEMA
 from autotune.testing.fake_plans import ONE, FakeStudy
+from autotune.testing.listener import Listener
 
 pytestmark = pytest.mark.skipif(
     len(os.sched_getaffinity(0)) < 2, reason="a search over one cpu has nothing to choose"
@@ -79,8 +80,16 @@ class Folder:
         (path / "model.json").write_text(json.dumps({**MODEL, **(model or {})}))
         (path / "study.yaml").write_text(json.dumps(study))
 
-    def tune(self, observer: Observer | None = None) -> Plan:
-        return tune(self.path / "study.yaml", store=self.url, observer=observer)
+    def tune(self, listener: Listener | None = None) -> Tuned:
+        heard = listener or Listener()
+        return tune(self.path / "study.yaml", store=self.url, emit=heard, stop=heard.stop)
+
+    def plan(self, listener: Listener | None = None) -> Plan:
+        """Tune to the end."""
+        tuned = self.tune(listener)
+        assert tuned.plan is not None
+        assert not tuned.stopped
+        return tuned.plan
 
     def trials(self) -> tuple[TrialRecord, ...]:
         with read_store(self.url) as store:
@@ -95,31 +104,18 @@ def folder(tmp_path: Path, own_cache: Path) -> Folder:
     return Folder(tmp_path)
 
 
-class Stages(Observer):
-    """Remembers after how many trials the second stage began, and stops after as many as it is told."""
-
-    def __init__(self, stop_after: int = 1000) -> None:
-        self.began: list[int] = []
-        self.stop_after = stop_after
-        self.ended = 0
-
-    def second_stage_started(self, progress: Progress) -> None:
-        self.began.append(progress.finished)
-
-    def trial_ended(self, record: TrialRecord, progress: Progress) -> None:  # noqa: ARG002
-        self.ended += 1
-
-    def wants_to_stop(self) -> bool:
-        return self.ended >= self.stop_after
+def second_stages(listener: Listener) -> list[int]:
+    """After how many trials the second stage began."""
+    return [began.progress.finished for began in listener.heard(SecondStageBegan)]
 
 
 def test_a_knob_that_helps_is_in_the_plan_beside_the_same_without_and_one_that_does_not_is_not(
     folder: Folder,
 ) -> None:
-    stages = Stages()
-    plan = folder.tune(stages)
+    listener = Listener()
+    plan = folder.plan(listener)
     assert plan.configuration.knobs == "spinning=off"
-    assert stages.began == [2]
+    assert second_stages(listener) == [2]
     assert folder.knobs() == ["", "", "optimization=basic", "spinning=off"]
     assert "--knobs" in plan.commands()[0].argv
     assert "knobs      spinning=off" in describe(plan)
@@ -134,20 +130,19 @@ def test_a_knob_that_helps_is_in_the_plan_beside_the_same_without_and_one_that_d
 
 
 def test_a_study_that_is_stopped_in_the_second_stage_goes_on_there(folder: Folder) -> None:
-    with pytest.raises(TuningInterrupted):
-        folder.tune(Stages(stop_after=3))
+    assert folder.tune(Listener(stop_after=3, of=TrialEnded)).stopped
     before = folder.trials()
     assert [bool(one.configuration.knobs) for one in before] == [False, False, True]
-    stages = Stages()
-    folder.tune(stages)
+    listener = Listener()
+    folder.tune(listener)
     assert folder.trials()[:3] == before
     assert len({one.configuration for one in folder.trials()}) == len(folder.trials())
-    assert stages.began == [3]
+    assert second_stages(listener) == [3]
 
 
 def test_a_worker_that_does_not_have_its_knobs_fails_its_trial_alone(tmp_path: Path, own_cache: Path) -> None:
     folder = Folder(tmp_path, model={"faults": [{"fault": "wrong_knobs"}]}, knobs={"spinning": "off"})
-    plan = folder.tune()
+    plan = folder.plan()
     assert plan.configuration.knobs == ""
     failures = [one.result for one in folder.trials() if isinstance(one.result, Failure)]
     assert {failure.reason for failure in failures} == {"spinning is on, not off"}
@@ -170,11 +165,10 @@ from pathlib import Path
 from autotune.jobs.measuring import Bench
 from autotune.preflight.setup import set_up
 from autotune.preflight.survey import survey
-from autotune.jobs.progress import Observer
 from autotune.spec.load import load_study
 
 setup = set_up(survey(load_study(Path("study.yaml"))), base=Path(), offline=True)
-bench, dropped = Bench(setup, Observer()), []
+bench, dropped = Bench(setup), []
 for knobs in ("", "spinning=off"):
     one = replace(setup.space.configurations[0], knobs=knobs)
     found = bench.search(one, rival=None, max_measuring_s=None, unprepared=lambda: dropped.append(knobs))
@@ -224,8 +218,7 @@ def test_a_study_is_not_mixed_with_another_build_of_a_library_that_it_may_preloa
     tmp_path: Path, own_cache: Path, library: Path
 ) -> None:
     folder = Folder(tmp_path, knobs={"allocator": str(library)})
-    with pytest.raises(TuningInterrupted):
-        folder.tune(Stages(stop_after=1))
+    assert folder.tune(Listener(stop_after=1, of=TrialEnded)).stopped
     library.write_bytes(b"second build")
     with pytest.raises(ResumeError, match=f"preloaded {library}: sha256 [0-9a-f]+ -> sha256 [0-9a-f]+"):
         folder.tune()
@@ -235,15 +228,13 @@ def test_a_study_that_was_stored_before_builds_were_goes_on(
     tmp_path: Path, own_cache: Path, library: Path
 ) -> None:
     folder = Folder(tmp_path, knobs={"allocator": str(library)})
-    with pytest.raises(TuningInterrupted):
-        folder.tune(Stages(stop_after=1))
+    assert folder.tune(Listener(stop_after=1, of=TrialEnded)).stopped
     with sqlite3.connect(tmp_path / "autotune.db") as database:
         (versions,) = database.execute("select versions from autotune_studies").fetchone()
         older = {name: one for name, one in json.loads(versions).items() if str(library) not in name}
         assert older != json.loads(versions)
         database.execute("update autotune_studies set versions = ?", (json.dumps(older),))
-    with pytest.raises(TuningInterrupted):
-        folder.tune(Stages(stop_after=1))
+    assert folder.tune(Listener(stop_after=1, of=TrialEnded)).stopped
     assert len(folder.trials()) == 2
 
 
@@ -261,7 +252,7 @@ def test_a_plan_is_stale_with_another_build_of_what_it_preloads_if_it_says_which
 @pytest.mark.skipif(find_preload("allocator", "jemalloc") is None, reason="jemalloc is not installed")
 def test_a_preloaded_allocator_is_proven_planned_and_exported(tmp_path: Path, own_cache: Path) -> None:
     folder = Folder(tmp_path, knobs={"allocator": "jemalloc"})
-    plan = folder.tune()
+    plan = folder.plan()
     library = str(find_preload("allocator", "jemalloc"))
     assert plan.configuration.knobs == "allocator=jemalloc"
     assert plan.commands()[0].environment["LD_PRELOAD"] == library

@@ -23,7 +23,6 @@ from autotune.errors import (
     StudyFileError,
 )
 from autotune.jobs.measuring import Bench
-from autotune.jobs.progress import Observer
 from autotune.jobs.reviving import Origin, differences
 from autotune.plan.document import Plan, format_plan, parse_plan
 from autotune.preflight.setup import set_up
@@ -186,7 +185,7 @@ def test_texts_that_change_meanwhile_end_the_study_whichever_model_is_next(
     texts.write_text("bad")
     one = next(one for one in setup.space.configurations if one.model == model)
     with pytest.raises(ChangedFileError, match="has changed meanwhile"):
-        Bench(setup, Observer()).search(one, rival=None, max_measuring_s=None, unprepared=lambda: None)
+        Bench(setup).search(one, rival=None, max_measuring_s=None, unprepared=lambda: None)
 
 
 @pytest.mark.parametrize(("name", "source"), [("big", BIG), ("small", SMALL)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,11 +15,9 @@ if TYPE_CHECKING:
 
     from autotune.jobs.comparison import Comparison
     from autotune.jobs.dueling import Bounds
-    from autotune.jobs.progress import Observer
     from autotune.jobs.reviving import Origin
     from autotune.preflight.setup import Setup
     from autotune.spec.configuration import Configuration
-    from autotune.spec.study import StudySpec
 
 SCHEMA = "autotune.comparison/1"
 
@@ -73,32 +72,26 @@ def compare(
 
     bounds = Bounds(rounds, minutes)
     if study is None:
-        found, interrupted = _plans(a, b, store, bounds, Origin(base or Path(), offline))
+        found = _plans(a, b, store, bounds, Origin(base or Path(), offline))
     else:
         origin = Origin(base or study.parent, offline)
-        found, interrupted = _configurations(study, a, b, store, bounds, origin)
+        found = _configurations(study, a, b, store, bounds, origin)
     if as_json:
         output.result_json(comparison_document(found))
     else:
         _print(found)
-    raise typer.Exit(exits.INTERRUPTED if interrupted else CODES[found.verdict])
+    raise typer.Exit(exits.INTERRUPTED if found.stopped else CODES[found.verdict])
 
 
-def _plans(a: str, b: str, store: str, bounds: Bounds, origin: Origin) -> tuple[Comparison, bool]:
+def _plans(a: str, b: str, store: str, bounds: Bounds, origin: Origin) -> Comparison:
     from autotune.cli.reference import find_plan
     from autotune.jobs.comparison import compare_plans
-    from autotune.jobs.reviving import spec_of
 
     one, other = find_plan(a, store), find_plan(b, store)
-    return _run(
-        spec_of(one),
-        lambda observer: compare_plans(one, other, bounds=bounds, origin=origin, observer=observer),
-    )
+    return _run(partial(compare_plans, one, other, bounds=bounds, origin=origin))
 
 
-def _configurations(
-    study: Path, a: str, b: str, store: str, bounds: Bounds, origin: Origin
-) -> tuple[Comparison, bool]:
+def _configurations(study: Path, a: str, b: str, store: str, bounds: Bounds, origin: Origin) -> Comparison:
     from autotune.jobs.comparison import compare_configurations
     from autotune.preflight.setup import set_up
     from autotune.preflight.survey import survey
@@ -106,10 +99,7 @@ def _configurations(
 
     setup = set_up(survey(load_study(study)), base=origin.base, offline=origin.offline)
     one, other = (_configuration(text, setup, store, hint) for text, hint in ((a, "A"), (b, "B")))
-    return _run(
-        setup.spec,
-        lambda observer: compare_configurations(setup, one, other, bounds=bounds, observer=observer),
-    )
+    return _run(partial(compare_configurations, setup, one, other, bounds=bounds))
 
 
 def _configuration(text: str, setup: Setup, store: str, hint: str) -> Configuration:
@@ -146,17 +136,15 @@ def _of_trial(number: int, setup: Setup, store: str, hint: str) -> Configuration
     return trials[number]
 
 
-def _run(spec: StudySpec, comparing: Callable[[Observer], Comparison]) -> tuple[Comparison, bool]:
-    """What was found, and whether it was interrupted before its end."""
-    from autotune.cli.duels import DuelObserver
+def _run(compare_both: Callable[..., Comparison]) -> Comparison:
+    """Compare in the terminal's sight."""
     from autotune.cli.interruption import Interruption
-    from autotune.jobs.comparison import ComparisonInterrupted
+    from autotune.cli.progress import show_of_duel
+    from autotune.stop import Stop
 
-    with Interruption() as interruption:
-        try:
-            return comparing(DuelObserver(spec, interruption)), False
-        except ComparisonInterrupted as stop:
-            return stop.so_far, True
+    stop = Stop()
+    with Interruption(stop):
+        return compare_both(emit=show_of_duel, stop=stop)
 
 
 def _print(found: Comparison) -> None:

@@ -1,13 +1,11 @@
-"""What `verify` and `compare` have in common: progress, and figures in words and as JSON."""
+"""What `verify` and `compare` have in common: figures in words and as JSON."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from autotune.cli import output
-from autotune.cli.progress import TerminalObserver
 from autotune.measurement.measurement import Failure
 from autotune.objectives.catalogue import objective_of
 from autotune.plan.evidence import Range
@@ -18,14 +16,6 @@ from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval
 
 UNMEASURED = "not measured"
-
-
-class DuelObserver(TerminalObserver):
-    """One line for each run, and on a terminal a status line for the round that runs."""
-
-    def round_started(self, number: int, names: Sequence[str]) -> None:
-        """Show that a round begins."""
-        output.status(f"round {number}: {' and '.join(names)}")
 
 
 def ratio_words(estimate: float, span: Range | None) -> str:

@@ -1,10 +1,15 @@
-"""Ends a command on a signal so that it can keep what it has."""
+"""Stops a job on a signal so that it can keep what it has."""
 
 from __future__ import annotations
 
 import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
+
+from autotune.stop import Stop, Stopped
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a service manager, and a terminal that was closed."""
@@ -22,25 +27,23 @@ INSISTENCE = 5
 
 
 class Interruption:
-    """While it is entered, each of `SIGNALS` raises KeyboardInterrupt where the process waits.
+    """While it is entered, each of its signals sets `stop`, and raises `Stopped` where the process waits.
 
-    Elsewhere it is only remembered, for the search to ask before its next trial: Python loses an exception
+    Elsewhere the job asks `stop` before its next trial: Python loses an exception
     that is raised while it collects garbage, and a library may be halfway through a change. It is raised
     once, so that a second Ctrl-C does not break into keeping what there is; every fifth raises wherever it
     comes. A signal that the process was started to ignore (as `nohup` does with SIGHUP) stays ignored.
-
-    Attributes:
-        came: whether a signal has come.
     """
 
-    def __init__(self) -> None:
-        self.came = False
+    def __init__(self, stop: Stop, signals: Sequence[signal.Signals] = SIGNALS) -> None:
+        self._stop = stop
+        self._signals = signals
         self._raised = False
         self._count = 0
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interruption:
-        for number in SIGNALS:
+        for number in self._signals:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._interrupt)
         return self
@@ -52,9 +55,32 @@ class Interruption:
             signal.signal(number, handler)
 
     def _interrupt(self, _number: int, frame: FrameType | None) -> None:
-        self.came = True
+        self._stop.set()
         self._count += 1
         waits = frame is not None and frame.f_globals.get("__name__") in WAITING_MODULES
         if (waits and not self._raised) or self._count % INSISTENCE == 0:
             self._raised = True
-            raise KeyboardInterrupt
+            raise Stopped
+
+
+@contextmanager
+def interruptible() -> Iterator[Stop]:
+    """Give a stop that Ctrl-C sets in a program that has left Ctrl-C to Python, as `asyncio.run` does.
+
+    Other threads than the main one get no signals; a handler of the program's own stays in its place.
+
+    Raises:
+        KeyboardInterrupt: in place of `Stopped`, which a program does not know.
+    """
+    stop = Stop()
+    is_main = threading.current_thread() is threading.main_thread()
+    signals = (signal.SIGINT,) if is_main and _is_pythons() else ()
+    try:
+        with Interruption(stop, signals):
+            yield stop
+    except Stopped:
+        raise KeyboardInterrupt from None
+
+
+def _is_pythons() -> bool:
+    return signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -27,6 +27,7 @@ from autotune.cli.tune import tune
 from autotune.cli.verify import verify
 from autotune.errors import AutotuneError
 from autotune.files import is_out_of_space
+from autotune.stop import Stopped
 
 app = typer.Typer(
     name="autotune",
@@ -78,7 +79,7 @@ def run() -> int:
         app()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt, Stopped) as error:
         return _explain(error)
     return 0
 
@@ -88,7 +89,7 @@ def _explain(error: BaseException) -> int:
     if isinstance(error, AutotuneError):
         output.error(str(error))
         return exits.exit_code(error)
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, KeyboardInterrupt | Stopped):
         output.message("interrupted")
         return exits.INTERRUPTED
     if isinstance(error, OSError | UnicodeError):

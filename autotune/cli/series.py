@@ -81,12 +81,12 @@ def run(
         _print_outlook(file, rounds, as_json=as_json)
         return
     target = folder or file.folder / RESULT_FOLDER
-    result, interrupted = _run(file, target, rounds, fresh=fresh, offline=offline)
+    result = _run(file, target, rounds, fresh=fresh, offline=offline)
     if as_json:
         output.result_json(result_document(result, target))
     else:
         _print(result, target)
-    if interrupted:
+    if result.stopped:
         raise typer.Exit(exits.INTERRUPTED)
 
 
@@ -138,21 +138,18 @@ def _tally(result: SeriesResult) -> str:
     return told if result.standings.record.is_complete else f"{told}, unfinished"
 
 
-def _run(
-    file: SeriesFile, folder: Path, rounds: int | None, *, fresh: bool, offline: bool
-) -> tuple[SeriesResult, bool]:
-    """What was found, and whether it was interrupted before its end."""
+def _run(file: SeriesFile, folder: Path, rounds: int | None, *, fresh: bool, offline: bool) -> SeriesResult:
+    """Run a series in the terminal's sight."""
     from autotune.cli.interruption import Interruption
-    from autotune.cli.series_progress import SeriesObserver
-    from autotune.series.running import SeriesInterrupted, run_series
+    from autotune.cli.progress import show_of_series
+    from autotune.series.running import run_series
+    from autotune.stop import Stop
 
-    with Interruption() as interruption:
-        observer = SeriesObserver(file.studies[0], interruption)
-        try:
-            done = run_series(file, folder, rounds=rounds, fresh=fresh, offline=offline, observer=observer)
-        except SeriesInterrupted as stop:
-            return stop.so_far, True
-        return done, False
+    stop = Stop()
+    with Interruption(stop):
+        return run_series(
+            file, folder, rounds=rounds, fresh=fresh, offline=offline, emit=show_of_series, stop=stop
+        )
 
 
 def _print(result: SeriesResult, folder: Path) -> None:

@@ -77,25 +77,25 @@ def _tune(spec: StudySpec, *, base: Path, store: str, offline: bool, as_json: bo
     import optuna
 
     from autotune.cli.interruption import Interruption
-    from autotune.cli.progress import TerminalObserver
-    from autotune.jobs.tuning import TuningInterrupted, tune
+    from autotune.cli.progress import show
+    from autotune.jobs.tuning import tune
+    from autotune.stop import Stop, Stopped
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    stop = Stop()
     try:
-        with Interruption() as interruption:
-            observer = TerminalObserver(spec, interruption)
-            plan = tune(spec, base=base, store=store, offline=offline, observer=observer)
-    except TuningInterrupted as stop:
-        if stop.plan is None:
-            output.message(f"interrupted: {stop.reason}")
-        else:
-            _print_result(stop.plan, spec, store, as_json=as_json)
-        output.message("every finished trial is kept; the same command goes on from here")
-        raise typer.Exit(exits.INTERRUPTED) from None
-    except KeyboardInterrupt:
+        with Interruption(stop):
+            tuned = tune(spec, base=base, store=store, offline=offline, emit=show, stop=stop)
+    except (Stopped, KeyboardInterrupt):
         output.message("interrupted before the search began; the same command begins again")
         raise typer.Exit(exits.INTERRUPTED) from None
-    _print_result(plan, spec, store, as_json=as_json)
+    if tuned.plan is None:
+        output.message(f"interrupted: {tuned.reason}")
+    else:
+        _print_result(tuned.plan, spec, store, as_json=as_json)
+    if tuned.stopped:
+        output.message("every finished trial is kept; the same command goes on from here")
+        raise typer.Exit(exits.INTERRUPTED)
 
 
 def _print_result(plan: Plan, spec: StudySpec, store: str, *, as_json: bool) -> None:

@@ -60,12 +60,12 @@ def verify(
     from autotune.jobs.reviving import Origin
 
     share, bounds, origin = _share(tolerance), Bounds(rounds, minutes), Origin(base, offline)
-    found, interrupted = _verify(find_plan(ref, store), share, bounds, origin)
+    found = _verify(find_plan(ref, store), share, bounds, origin)
     if as_json:
         output.result_json(verification_document(found))
     else:
         _print(found)
-    raise typer.Exit(exits.INTERRUPTED if interrupted else CODES[found.verdict])
+    raise typer.Exit(exits.INTERRUPTED if found.stopped else CODES[found.verdict])
 
 
 def _share(text: str) -> float:
@@ -80,20 +80,16 @@ def _share(text: str) -> float:
     return share
 
 
-def _verify(plan: Plan, tolerance: float, bounds: Bounds, origin: Origin) -> tuple[Verification, bool]:
-    """What was found, and whether it was interrupted before its end."""
-    from autotune.cli.duels import DuelObserver
+def _verify(plan: Plan, tolerance: float, bounds: Bounds, origin: Origin) -> Verification:
+    """Verify a plan in the terminal's sight."""
     from autotune.cli.interruption import Interruption
-    from autotune.jobs.reviving import spec_of
-    from autotune.jobs.verification import VerificationInterrupted, verify
+    from autotune.cli.progress import show_of_duel
+    from autotune.jobs.verification import verify
+    from autotune.stop import Stop
 
-    with Interruption() as interruption:
-        try:
-            observer = DuelObserver(spec_of(plan), interruption)
-            found = verify(plan, tolerance=tolerance, bounds=bounds, origin=origin, observer=observer)
-        except VerificationInterrupted as stop:
-            return stop.so_far, True
-    return found, False
+    stop = Stop()
+    with Interruption(stop):
+        return verify(plan, tolerance=tolerance, bounds=bounds, origin=origin, emit=show_of_duel, stop=stop)
 
 
 def _print(found: Verification) -> None:

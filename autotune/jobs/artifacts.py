@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from autotune.backends.registry import base_precision
-from autotune.jobs.progress import Observer
+from autotune.events import Emit, PreparationBegan
 from autotune.model.artifacts.artifact import Artifact
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.preflight.setup import Setup
@@ -23,12 +23,12 @@ class Artifacts:
 
     Attributes:
         prices_s: about how long each will take, as far as that is known.
-        told: what the observer has heard of.
+        told: what it was said of that it is prepared.
         ready: what was prepared, or found, in this call, with what it was made from.
     """
 
     setup: Setup
-    observer: Observer
+    emit: Emit
     cache: ArtifactCache
     prices_s: Mapping[Prepared, float] = field(default_factory=dict)
     told: set[Prepared] = field(default_factory=set)
@@ -59,5 +59,5 @@ class Artifacts:
 
     def _tell(self, one: Prepared) -> None:
         if one not in self.told:
-            self.observer.preparing(one, self.prices_s.get(one))
+            self.emit(PreparationBegan(str(one), self.prices_s.get(one)))
             self.told.add(one)

@@ -10,10 +10,10 @@ from typing import Literal
 
 from autotune.backends.availability import require_engine
 from autotune.errors import AutotuneError
+from autotune.events import Emit, FilesRead, unheard
 from autotune.jobs.comparable import notes_on, notes_on_models, notes_on_variants, refuse_other_questions
 from autotune.jobs.dueling import Bounds, Dueling, advice
 from autotune.jobs.measuring import Bench
-from autotune.jobs.progress import Observer
 from autotune.jobs.reviving import (
     Origin,
     prepared_commands,
@@ -23,6 +23,7 @@ from autotune.jobs.reviving import (
     stored_commands,
 )
 from autotune.measurement.measurement import TrialResult
+from autotune.model.texts.files_read import file_in_words
 from autotune.placement.place import place
 from autotune.plan.document import Plan
 from autotune.preflight.setup import Setup
@@ -35,6 +36,7 @@ from autotune.spec.configuration import Configuration
 from autotune.spec.model_source import kind_of
 from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval
+from autotune.stop import Stop, Stopped
 from autotune.trial.lock import Waits
 from autotune.trial.watch import Watch
 
@@ -62,6 +64,7 @@ class Comparison:
         notes: in what the sides differ beside their configurations.
         quietness: how quiet the machine was, in sentences; empty where nothing was measured.
         out: which sides miss a limit of their studies.
+        stopped: it was told to stop before its end, and this is what it can say.
     """
 
     labels: tuple[str, str]
@@ -75,14 +78,7 @@ class Comparison:
     runs: tuple[Run, ...]
     quietness: str
     out: tuple[str, ...] = ()
-
-
-class ComparisonInterrupted(KeyboardInterrupt):
-    """The comparison was interrupted; `so_far` is what it can say."""
-
-    def __init__(self, so_far: Comparison) -> None:
-        super().__init__()
-        self.so_far = so_far
+    stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +104,8 @@ def compare_plans(
     *,
     bounds: Bounds | None = None,
     origin: Origin | None = None,
-    observer: Observer | None = None,
+    emit: Emit = unheard,
+    stop: Stop | None = None,
 ) -> Comparison:
     """Run two plans beside each other, their commands as they are stored, and say which is faster.
 
@@ -119,16 +116,17 @@ def compare_plans(
     Args:
         bounds: how long it may take.
         origin: where their models are looked for.
-        observer: hears of progress between runs.
+        emit: is told of progress between runs.
+        stop: ends it before its next run; what was measured until then is judged.
 
     Raises:
         PlanError: they are of different problems, or made on another machine or of a model that is another
             one now.
         AutotuneError: one cannot be run here; before anything is measured.
         ChangedMachineError: the machine or a version changed meanwhile.
-        ComparisonInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
+        Stopped: as `stop` says, before anything was measured.
     """
-    where, watcher, watch, waits = origin or Origin(), observer or Observer(), Watch(), Waits()
+    where, told, watch, waits = origin or Origin(), stop or Stop(), Watch(), Waits()
     refuse_other_questions(a, b)
     notes = (*notes_on(a, where), *notes_on(b, where), *notes_on_models(a, b))
     setup_a, setup_b = set_up_plan(a, where), set_up_plan(b, where)
@@ -137,8 +135,8 @@ def compare_plans(
             _refuse_impossible(plan.configuration, setup)
     measured_alike = setup_b.spec.model_copy(update={"measure": setup_a.spec.measure})
     benches = (
-        Bench(setup_a, watcher, watch, waits=waits),
-        Bench(replace(setup_b, spec=measured_alike), watcher, watch, waits=waits),
+        Bench(setup_a, emit, told, watch, waits=waits),
+        Bench(replace(setup_b, spec=measured_alike), emit, told, watch, waits=waits),
     )
     sides = tuple(
         _side_of_plan(name, plan, bench) for name, plan, bench in zip((A, B), (a, b), benches, strict=True)
@@ -147,7 +145,7 @@ def compare_plans(
         refusal_of_plan(plan, side.entrant.commands, bench)
         for plan, side, bench in zip((a, b), sides, benches, strict=True)
     )
-    return _compare_fit(sides, refusals, notes, bounds or Bounds(), watcher, waits)
+    return _compare_fit(sides, refusals, notes, bounds or Bounds(), benches[0])
 
 
 def compare_configurations(
@@ -156,7 +154,8 @@ def compare_configurations(
     b: Configuration,
     *,
     bounds: Bounds | None = None,
-    observer: Observer | None = None,
+    emit: Emit = unheard,
+    stop: Stop | None = None,
 ) -> Comparison:
     """Run two configurations of a study beside each other, and say which is faster; see `compare_plans`.
 
@@ -166,17 +165,16 @@ def compare_configurations(
         BackendError: one's engine is not there, cannot run the study's model, or does not read its knobs.
         PlacementError: one is not legal on this machine.
         AutotuneError: one cannot be run here; before anything is measured.
-        ComparisonInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
+        Stopped: as `stop` says, before anything was measured.
     """
     for name, one in ((A, a), (B, b)):
         with _speaking_of(name, one):
             _refuse_impossible(one, setup)
-    watcher = observer or Observer()
-    watcher.files_read(setup.files)
-    bench = Bench(setup, watcher)
+    emit(FilesRead(tuple(map(file_in_words, setup.files))))
+    bench = Bench(setup, emit, stop or Stop())
     sides = tuple(_side_of_configuration(name, one, bench) for name, one in ((A, a), (B, b)))
     refusals, notes = (refusal_of(a, bench), refusal_of(b, bench)), notes_on_variants(a, b, setup.spec)
-    return _compare_fit(sides, refusals, notes, bounds or Bounds(), watcher, bench.waits)
+    return _compare_fit(sides, refusals, notes, bounds or Bounds(), bench)
 
 
 def _side_of_plan(name: str, plan: Plan, bench: Bench) -> Side:
@@ -222,17 +220,19 @@ def _compare_fit(
     refusals: tuple[str, ...],
     notes: tuple[str, ...],
     bounds: Bounds,
-    observer: Observer,
-    waits: Waits,
+    bench: Bench,
 ) -> Comparison:
     """Run two sides beside each other, unless an answer is too far from the reference's.
 
     Args:
         refusals: why each side may not be measured; empty where it may.
+        bench: of one side; both share what is waited for.
     """
     a, b = sides
     if not any(refusals):
-        return compare_sides(a, b, notes=notes, bounds=bounds, observer=observer, waits=waits)
+        return compare_sides(
+            a, b, notes=notes, bounds=bounds, waits=bench.waits, emit=bench.emit, stop=bench.stop
+        )
     return Comparison(
         labels=(a.label, b.label),
         verdict="undecided",
@@ -257,16 +257,15 @@ def compare_sides(
     *,
     notes: tuple[str, ...],
     bounds: Bounds,
-    observer: Observer,
     waits: Waits | None = None,
+    emit: Emit = unheard,
+    stop: Stop | None = None,
 ) -> Comparison:
     """Run two sides beside each other, and say which is faster.
 
     Args:
         waits: for others, which the sides' `measure` add to; None = they never wait.
-
-    Raises:
-        ComparisonInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
+        emit, stop: as `compare_plans` has them.
     """
     spec, sides = a.spec, {A: a, B: b}
     duel = Duel(
@@ -280,11 +279,11 @@ def compare_sides(
     def measure(entrant: Entrant) -> TrialResult:
         return sides[entrant.name].measure(entrant)
 
-    dueling = Dueling(duel, entrants, spec, measure, observer, bounds, waits or Waits())
+    dueling = Dueling(duel, entrants, spec, measure, emit, stop or Stop(), bounds, waits or Waits())
     try:
         dueling.run()
-    except KeyboardInterrupt:
-        raise ComparisonInterrupted(_conclude(a, b, dueling, notes)) from None
+    except Stopped:
+        return replace(_conclude(a, b, dueling, notes), stopped=True)
     return _conclude(a, b, dueling, notes)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from autotune.errors import NoPlanError, StudyError
+from autotune.events import DoubtRaised
 from autotune.jobs.concluding import (
     NOTHING_SEARCHED,
     Searched,
@@ -16,6 +17,7 @@ from autotune.jobs.concluding import (
 )
 from autotune.jobs.doubting import contradicted, doubt, earlier_of
 from autotune.jobs.measuring import Bench
+from autotune.jobs.progress import run_ended
 from autotune.measurement.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.measurement.statistics import memory_bytes
 from autotune.objectives.catalogue import objective_of
@@ -211,7 +213,7 @@ class Confirming:
             contest,
             lambda may_go_on: self._run_rounds(contest, entrants, series, earlier, may_go_on),
             may_go_on=self.may_go_on,
-            doubted=lambda: self.bench.observer.doubted(doubt(spec, contest.compared())),
+            doubted=lambda: self.bench.emit(DoubtRaised(doubt(spec, contest.compared()))),
         )
         if is_baseline_unseen(runs):
             raise too_noisy(spec, [run.result for run in runs])
@@ -258,7 +260,7 @@ class Confirming:
             keep=lambda run: self._keep(run, series),
             may_go_on=may_go_on,
             earlier=earlier,
-            round_begins=self.bench.observer.round_started,
+            emit=self.bench.emit,
             covariates=self._covariates,
         )
 
@@ -308,7 +310,7 @@ class Confirming:
         return self.known.deviations(run.entrant.configuration, run.result)
 
     def _measure(self, entrant: Entrant) -> TrialResult:
-        self.bench.observer.heed()
+        self.bench.stop.heed()
         self.has_measured = True
         return self.bench.confirm(entrant)
 
@@ -331,7 +333,7 @@ class Confirming:
                 violations={} if measured is None else violations(spec, measured),
             )
         )
-        self.bench.observer.run_ended(run)
+        self.bench.emit(run_ended(spec, run))
 
     def _series(self, entrants: Sequence[Entrant]) -> tuple[int, tuple[Run, ...]]:
         """The number of this confirmation, and its runs that an interrupted call has kept."""
@@ -373,11 +375,10 @@ def _contender(
     result: TrialResult,
     earlier: Earlier | None,
 ) -> Contender:
-    cpus = [cpu for command in entrant.commands for cpu in command.cpus]
     return Contender(
         name=entrant.name,
         role=entrant.role,
-        cores=cores_of(cpus),
+        cores=cores_of([cpu for command in entrant.commands for cpu in command.cpus]),
         memory_bytes=memory_bytes(result) if isinstance(result, Measurement) else 0,
         instances=entrant.configuration.instances,
         knobs=len(entrant.configuration.knobs.split()),

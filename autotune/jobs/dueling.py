@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from autotune.jobs.progress import Observer
+from autotune.events import Emit
+from autotune.jobs.progress import run_ended
 from autotune.measurement.conditions import quietness
 from autotune.measurement.measurement import Failure, Measurement, TrialResult
 from autotune.rounds.duel import Duel
@@ -15,6 +16,7 @@ from autotune.rounds.running import Entrant, Run, is_disturbed, run_rounds
 from autotune.search.score import goodness
 from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval
+from autotune.stop import Stop
 from autotune.trial.lock import Waits
 
 MANY_ROUNDS = 200
@@ -51,7 +53,8 @@ class Dueling:
     entrants: tuple[Entrant, ...]
     spec: StudySpec
     measure: Callable[[Entrant], TrialResult]
-    observer: Observer
+    emit: Emit
+    stop: Stop
     bounds: Bounds
     waits: Waits = field(default_factory=Waits)
     runs: list[Run] = field(default_factory=list)
@@ -60,7 +63,7 @@ class Dueling:
         """Run round after round until it is decided, or time is up; every run is kept at once.
 
         Raises:
-            KeyboardInterrupt: or the observer wants to stop; what was measured stays.
+            Stopped: as `stop` says; what was measured stays.
         """
         begin_s, minutes = self._own_time_s(), self.bounds.minutes
         run_rounds(
@@ -70,7 +73,7 @@ class Dueling:
             goodness=lambda measurement: goodness(self.spec, measurement),
             keep=self._keep,
             may_go_on=lambda: minutes is None or self._own_time_s() - begin_s < minutes * 60,
-            round_begins=self.observer.round_started,
+            emit=self.emit,
         )
 
     def measurements(self, name: str) -> list[Measurement]:
@@ -96,12 +99,12 @@ class Dueling:
         return time.monotonic() - self.waits.total_s
 
     def _measure(self, entrant: Entrant) -> TrialResult:
-        self.observer.heed()
+        self.stop.heed()
         return self.measure(entrant)
 
     def _keep(self, run: Run) -> None:
         self.runs.append(run)
-        self.observer.run_ended(run)
+        self.emit(run_ended(self.spec, run))
 
 
 def rounds_that_would_tell(rounds: int, half_width: float, gap: float) -> int | None:

@@ -9,13 +9,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from autotune.backends.protocol import Shape
+from autotune.events import Emit, LookingBegan, LookingEnded, LookTaken
 from autotune.jobs.pricing import Pricing
-from autotune.jobs.progress import Observer
 from autotune.machine.document import fingerprint
 from autotune.machine.machine import Machine
 from autotune.measurement.measurement import Measurement
 from autotune.model.artifacts.cache import ArtifactCache
-from autotune.model.looked import Look
+from autotune.model.looked import Look, Refused
 from autotune.model.size import fp32_bytes
 from autotune.model.variants import sizes_of
 from autotune.objectives.catalogue import objective_of
@@ -29,6 +29,7 @@ from autotune.search.likeness import most_threads
 from autotune.search.prospects import Prospects
 from autotune.spec.configuration import Prepared
 from autotune.spec.problem import Problem
+from autotune.stop import Stop
 from autotune.store.records import TrialRecord
 
 LOOK_SHARE = 0.2
@@ -115,7 +116,8 @@ class Foresight:
 
 def look_ahead(
     setup: Setup,
-    observer: Observer,
+    emit: Emit,
+    stop: Stop,
     cache: ArtifactCache,
     alone: Callable[[], AbstractContextManager[None]],
     refuse_changes: Callable[[], None],
@@ -132,11 +134,11 @@ def look_ahead(
     Raises:
         CacheError: the cache cannot be written.
         ChangedMachineError: as `refuse_changes` does; the look that was under way is not kept.
-        KeyboardInterrupt: the observer wants to stop.
+        Stopped: as `stop` says.
     """
 
     def go_on() -> None:
-        observer.heed()
+        stop.heed()
         refuse_changes()
 
     space = setup.space
@@ -148,7 +150,7 @@ def look_ahead(
         most_s = LONGEST_LOOKS_S if minutes is None else LOOK_SHARE * minutes * 60
         with alone():
             begin_s = time.monotonic()
-            observer.looking(len(pairs))
+            emit(LookingBegan(len(pairs)))
             looks = take_looks(
                 setup.variants[setup.spec.variants[0]].model,
                 pairs,
@@ -158,11 +160,11 @@ def look_ahead(
                 machine_key=fingerprint(setup.machine),
                 deadline_s=time.monotonic() + most_s,
                 at_once=at_once(setup.machine),
-                tell=lambda pair, answer: observer.looked(*pair, answer),
+                tell=lambda pair, answer: emit(_look_taken(pair, answer)),
                 before_keeping=go_on,
             )
     looking_s = time.monotonic() - begin_s - looks.waited_s
-    observer.looked_around(looking_s, _fastest_first(looks), looks.reason)
+    emit(LookingEnded(looking_s, _fastest_first(looks), looks.reason))
     everything = dict.fromkeys(
         one.prepared for one in (space.baseline, *space.configurations, *space.defaults)
     )
@@ -208,9 +210,15 @@ def _is_there(setup: Setup, pair: Prepared, cache: ArtifactCache) -> bool:
     return find_artifact(variant.model.digest, pair, isa, cache, variant.calibration, shapes) is not None
 
 
-def _fastest_first(looks: Looks) -> list[str]:
+def _look_taken(pair: Pair, answer: Look | Refused) -> LookTaken:
+    if isinstance(answer, Look):
+        return LookTaken(*pair, request_s=answer.request_s)
+    return LookTaken(*pair, refusal=answer.reason)
+
+
+def _fastest_first(looks: Looks) -> tuple[str, ...]:
     ranked = sorted(_seen(looks).items(), key=lambda item: item[1].request_s)
-    return [" ".join(pair) for pair, _ in ranked]
+    return tuple(" ".join(pair) for pair, _ in ranked)
 
 
 def _seen(looks: Looks) -> dict[Pair, Look]:

@@ -19,9 +19,9 @@ from autotune.errors import (
     StudyFileError,
     UnsupportedError,
 )
+from autotune.events import AssessmentBegan, Emit, ReferenceBegan, WaitingBegan, WaitingEnded, unheard
 from autotune.jobs.artifacts import PREPARATION_TIMEOUT_S, Artifacts
 from autotune.jobs.changes import Changes
-from autotune.jobs.progress import Observer
 from autotune.measurement.correction import UNCORRECTED, Correction
 from autotune.measurement.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.measurement.steps import kept_step
@@ -50,6 +50,7 @@ from autotune.search.second_stage import without_knobs
 from autotune.search.serving import require_serving
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import answering
+from autotune.stop import Stop
 from autotune.trial.lock import Waits, host_lock
 from autotune.trial.run import run_trial
 from autotune.trial.server.rate_search import Demand
@@ -62,6 +63,7 @@ class Bench:
     """What the runs of one call share: the model's prepared artifacts, and what was seen of the host.
 
     Attributes:
+        emit, stop: told of what is about to take its time, and asked before anything is tried.
         watch: remembers how fast this machine can be.
         assessments: how near artifacts' answers are to the reference's, by the knobs that change answers too.
         scores: what the fp32 references of variants reach on labelled texts.
@@ -73,7 +75,8 @@ class Bench:
     """
 
     setup: Setup
-    observer: Observer
+    emit: Emit = unheard
+    stop: Stop = field(default_factory=Stop)
     watch: Watch = field(default_factory=Watch)
     assessments: dict[tuple[str, str], Assessment] = field(default_factory=dict)
     scores: dict[str, LabelledScore] = field(default_factory=dict)
@@ -86,12 +89,12 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.changes = Changes(self.setup)
-        self.cache = ArtifactCache(on_wait=self.observer.waiting, on_waited=self._waited)
-        self.artifacts = Artifacts(self.setup, self.observer, self.cache)
+        self.cache = ArtifactCache(on_wait=lambda text: self.emit(WaitingBegan(text)), on_waited=self._waited)
+        self.artifacts = Artifacts(self.setup, self.emit, self.cache)
 
     def _waited(self, seconds: float) -> None:
         self.waits.total_s += seconds
-        self.observer.waited(seconds)
+        self.emit(WaitingEnded(seconds))
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -103,7 +106,7 @@ class Bench:
             ChangedMachineError: the machine or a version is another one, before or afterwards: whatever was
                 measured or failed meanwhile says nothing of a configuration.
         """
-        with host_lock(self.observer.waiting) as waited_s:
+        with host_lock(lambda text: self.emit(WaitingBegan(text))) as waited_s:
             if waited_s:
                 self._waited(waited_s)
             self.changes.refuse()
@@ -123,13 +126,14 @@ class Bench:
             ModelError: it cannot be loaded, or does not answer.
             StudyFileError: the texts of the study do not suit it.
             PreparationError: that took too long, ran out of memory or disk, or broke.
+            Stopped: as `stop` says.
         """
-        self.observer.heed()
+        self.stop.heed()
         first = self.setup.variants[self.setup.spec.variants[0]]
         if first.model.kind == "fake":
             return
         with self.alone():
-            self.observer.trying(first.model.source)
+            self.emit(ReferenceBegan(first.model.source))
             prepare_calibration(first.model, first.calibration, self.cache, timeout_s=PREPARATION_TIMEOUT_S)
 
     def search(
@@ -375,7 +379,7 @@ class Bench:
         shapes = () if compiles else self._shapes(configuration, self.requests(configuration))
         artifact = self.artifacts.get(configuration, shapes)
         if (key := (artifact.key, knobs)) not in self.assessments:
-            self.observer.comparing(configuration.prepared)
+            self.emit(AssessmentBegan(str(configuration.prepared)))
             variant = self.setup.variant(configuration)
             found = prepare_assessment(
                 variant.model,

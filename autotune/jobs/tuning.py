@@ -8,17 +8,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autotune.errors import AutotuneError, ChangedMachineError
+from autotune.events import (
+    Emit,
+    Progress,
+    RoomWeighed,
+    SearchEnded,
+    SecondStageBegan,
+    SpaceSurveyed,
+    TrialBegan,
+    unheard,
+)
 from autotune.jobs.beginning import answer_of, answers_of, begin_or_resume
 from autotune.jobs.concluding import Searched, too_noisy, unconfirmed
 from autotune.jobs.confirming import Confirming, choose_finalists, fit_records
 from autotune.jobs.foresight import Foresight, look_ahead
 from autotune.jobs.measuring import Bench
-from autotune.jobs.progress import Observer, Progress
+from autotune.jobs.progress import noting_aloud, progress_of, tell_of_setup, trial_ended
 from autotune.measurement.measurement import Failure, Measurement, TrialResult
-from autotune.model.variants import served_of
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Unprepared
-from autotune.preflight.setup import Setup, noting, set_up
+from autotune.preflight.setup import Setup, set_up
 from autotune.preflight.survey import survey
 from autotune.preparation.preparing import end_fork_server
 from autotune.rounds.contest import MIN_ROUNDS
@@ -32,8 +41,9 @@ from autotune.search.study import Proposal, SearchStudy
 from autotune.spec.configuration import Configuration
 from autotune.spec.load import read_study
 from autotune.spec.study import StudySpec
+from autotune.stop import Stop, Stopped
 from autotune.store.one_run import one_run
-from autotune.store.ranking import best, gain, measured_baseline, no_plan_error, ranked
+from autotune.store.ranking import best, measured_baseline, no_plan_error, ranked
 from autotune.store.records import TrialRecord
 from autotune.store.store import DEFAULT_URL, StudyStore, open_store
 from autotune.trial.stopping import Rival
@@ -53,18 +63,20 @@ KEPT = (
 """What to do when a machine has changed."""
 
 
-class TuningInterrupted(KeyboardInterrupt):
-    """The study was interrupted; every finished trial is kept, and the same call goes on from there.
+@dataclass(frozen=True)
+class Tuned:
+    """What a study came to.
 
     Attributes:
-        plan: of the best so far, already in the store; None when no trial meets the limits yet.
+        plan: already in the store; None when the study was stopped and no trial meets the limits yet.
+        stopped: it was told to stop before its end: the plan is of the best so far, every finished trial is
+            kept, and the same call goes on from there.
         reason: why there is no plan; empty when there is one.
     """
 
-    def __init__(self, plan: Plan | None, reason: str = "") -> None:
-        super().__init__(reason)
-        self.plan = plan
-        self.reason = reason
+    plan: Plan | None
+    stopped: bool = False
+    reason: str = ""
 
 
 def tune(
@@ -73,8 +85,9 @@ def tune(
     store: str = DEFAULT_URL,
     offline: bool = False,
     base: Path | None = None,
-    observer: Observer | None = None,
-) -> Plan:
+    emit: Emit = unheard,
+    stop: Stop | None = None,
+) -> Tuned:
     """Measure configurations until the budget or the space is used up, confirm the best, and store the plan.
 
     A study of that name in the store is resumed: finished trials count towards `budget.trials` and are never
@@ -85,52 +98,41 @@ def tune(
         store: database URL; created if it is not there.
         offline: never download.
         base: folder that relative model paths start from; the study file's, or the working directory.
-        observer: hears of progress between trials.
+        emit: is told of progress between trials.
+        stop: ends it before its next trial; what there is then, is stored and given, and says so.
 
     Raises:
         AutotuneError: anything in the study file, model, engines, store or space is wrong, or the model does
             not run at fp32 (before anything is measured); ResumeError when the stored study was made with
             something else; ChangedMachineError when the machine or a version changes meanwhile; NoPlanError
             when no trial succeeds or meets the limits; NoisyMachineError when too much was disturbed.
-        TuningInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
+        Stopped: as `stop` says, before the search began.
     """
-    watcher = observer or Observer()
     spec, folder = read_study(study, base)
     surveyed = survey(spec)
-    watcher.surveyed(surveyed.left_out)
+    emit(SpaceSurveyed(tuple(surveyed.left_out)))
     setup = set_up(surveyed, base=folder, offline=offline)
-    watcher.served(served_of(variant.model for variant in setup.variants.values()))
-    watcher.files_read(setup.files)
-    watcher.noted(setup.notes)
-    watcher.weighed(setup.left_out, setup.warnings)
+    tell_of_setup(setup, emit)
     with one_run(store, spec.name), open_store(store) as opened:
-        bench, started_s = Bench(setup, watcher), time.monotonic()
+        bench, started_s = Bench(setup, emit, stop or Stop()), time.monotonic()
         if opened.find_study(spec.name) is None:
             bench.try_reference()
-        bench.setup = setup = _noting(setup, watcher)
+        bench.setup = setup = noting_aloud(setup, emit)
         search = begin_or_resume(setup, opened)
         records = list(opened.trials(spec.name))
-        run = _Run(setup, opened, search, watcher, bench, records, started_s)
+        run = _Run(setup, opened, search, bench, records, started_s)
         try:
             run.measure_until_done()
-            return run.confirm()
-        except KeyboardInterrupt:
+            return Tuned(run.confirm())
+        except Stopped:
             search.settle(answers_of(opened.trials(spec.name)))
-            raise run.interrupted() from None
+            return run.stopped()
         except ChangedMachineError as error:
             search.settle(answers_of(opened.trials(spec.name)))
             error.remedy = KEPT
             raise
         finally:
             end_fork_server()
-
-
-def _noting(setup: Setup, observer: Observer) -> Setup:
-    """The same, with what the references show of the models, which the observer is told."""
-    known = noting(setup)
-    if fresh := [note for note in known.notes if note not in setup.notes]:
-        observer.noted(fresh)
-    return known
 
 
 @dataclass
@@ -140,7 +142,6 @@ class _Run:
     setup: Setup
     store: StudyStore
     search: SearchStudy
-    observer: Observer
     bench: Bench
     records: list[TrialRecord]
     started_s: float
@@ -158,28 +159,29 @@ class _Run:
 
     def measure_until_done(self) -> None:
         """Ask, measure, keep and tell, until a bound is reached."""
-        self.observer.heed()
+        bench = self.bench
+        bench.stop.heed()
         self.foresight = look_ahead(
-            self.setup, self.observer, self.bench.cache, self.bench.alone, self.bench.changes.refuse
+            self.setup, bench.emit, bench.stop, bench.cache, bench.alone, bench.changes.refuse
         )
         self._mind_the_time()
         while not (reason := self._stop_reason()):
-            self.observer.heed()
+            bench.stop.heed()
             proposal = self.search.ask()
             self._tell_of_stage(proposal)
-            self.observer.trial_started(proposal.configuration, self._progress())
+            bench.emit(TrialBegan(proposal.number, str(proposal.configuration), self._progress()))
             record = self._record(proposal)
             self.store.record_trial(record)
             self.records.append(record)
             self.search.tell(record.number, answer_of(record))
-            self.observer.trial_ended(record, self._progress())
+            bench.emit(trial_ended(self.setup.spec, record, self._progress(), self._half_width()))
             self._mind_the_time()
-        self.observer.stopped(reason, self._progress())
+        bench.emit(SearchEnded(reason, self._progress()))
 
     def _tell_of_stage(self, proposal: Proposal) -> None:
         if proposal.configuration.knobs and not self.turns_knobs:
             self.turns_knobs = True
-            self.observer.second_stage_started(self._progress())
+            self.bench.emit(SecondStageBegan(self._progress()))
 
     def confirm(self) -> Plan:
         """Confirm the best of the search and store the plan, unless that of all these trials is stored.
@@ -196,13 +198,13 @@ class _Run:
         self.store.save_plan(plan)
         return plan
 
-    def interrupted(self) -> TuningInterrupted:
-        """What an interrupted study has to show: the best so far, stored as a plan."""
+    def stopped(self) -> Tuned:
+        """Store the best so far of a study that was told to stop as a plan, and give that."""
         self.records = list(self.store.trials(self.setup.spec.name))
         try:
-            return TuningInterrupted(self._best_so_far())
+            return Tuned(self._best_so_far(), stopped=True)
         except AutotuneError as error:
-            return TuningInterrupted(None, error.problem)
+            return Tuned(None, stopped=True, reason=error.problem)
 
     def _best_so_far(self) -> Plan:
         spec = self.setup.spec
@@ -327,7 +329,7 @@ class _Run:
     def _mind_the_time(self) -> None:
         """Order by what is known now, within the time that is left; begin the second stage when it is due."""
         if told := self.crowding.leave_out(self.search, self._results()):
-            self.observer.weighed((told,), ())
+            self.bench.emit(RoomWeighed((told,)))
         has_bound, search_s = self.setup.spec.budget.minutes is not None, self._search_s()
         self.search.turn_knobs(now=has_bound and self._elapsed_s() >= (1 - SHARE) * search_s)
         this_call = self.records[self.resumed_with :]
@@ -355,15 +357,8 @@ class _Run:
         return minutes is None or self._elapsed_s() + round_s <= minutes * 60
 
     def _progress(self) -> Progress:
-        spec, leader = self.setup.spec, best(self.records, self.setup.spec)
-        return Progress(
-            finished=len(self.records),
-            total=estimated_trials(spec, self.setup.space),
-            best=leader,
-            gain=None if leader is None else gain(leader, measured_baseline(self.records), spec),
-            left_s=self._left_s(),
-            half_width=self._half_width(),
-        )
+        total = estimated_trials(self.setup.spec, self.setup.space)
+        return progress_of(self.setup.spec, self.records, total=total, left_s=self._left_s())
 
     def _half_width(self) -> float | None:
         """How sure the newest trial's score is."""

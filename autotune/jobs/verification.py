@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from autotune.events import Emit, unheard
 from autotune.jobs.dueling import Bounds, Dueling, advice
 from autotune.jobs.measuring import Bench
-from autotune.jobs.progress import Observer
 from autotune.jobs.reviving import (
     Origin,
     differences,
@@ -28,6 +28,7 @@ from autotune.rounds.running import Entrant, Run
 from autotune.search.score import limits_missed, violations
 from autotune.statistics.paired import Interval
 from autotune.statistics.promise import Promise, agreement
+from autotune.stop import Stop, Stopped
 from autotune.trial.lock import Waits
 
 TOLERANCE = 0.05
@@ -56,6 +57,7 @@ class Verification:
         reasons: sentences on what the verdict rests on, and what would help.
         plan_now, baseline_now: goodness of each; None where nothing was measured.
         quietness: how quiet the machine was, in sentences; empty where nothing was measured.
+        stopped: it was told to stop before its end, and this is what it can say.
     """
 
     plan: Plan
@@ -69,14 +71,7 @@ class Verification:
     baseline_now: Interval | None = None
     runs: tuple[Run, ...] = ()
     quietness: str = ""
-
-
-class VerificationInterrupted(KeyboardInterrupt):
-    """The verification was interrupted; `so_far` is what it can say."""
-
-    def __init__(self, so_far: Verification) -> None:
-        super().__init__()
-        self.so_far = so_far
+    stopped: bool = False
 
 
 def verify(
@@ -85,7 +80,8 @@ def verify(
     tolerance: float = TOLERANCE,
     bounds: Bounds | None = None,
     origin: Origin | None = None,
-    observer: Observer | None = None,
+    emit: Emit = unheard,
+    stop: Stop | None = None,
 ) -> Verification:
     """Run a plan again, in fresh processes beside its baseline, and compare with what it states.
 
@@ -100,23 +96,24 @@ def verify(
         tolerance: by which share less than what the plan states still counts as it.
         bounds: how long it may take.
         origin: where its model is looked for.
-        observer: hears of progress between runs.
+        emit: is told of progress between runs.
+        stop: ends it before its next run; what was measured until then is judged.
 
     Raises:
         AutotuneError: the plan cannot be run here; before anything is measured.
         ChangedMachineError: the machine or a version changed meanwhile.
-        VerificationInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
+        Stopped: as `stop` says, before anything was measured.
     """
-    where, watcher, most = origin or Origin(), observer or Observer(), bounds or Bounds()
+    where, most, told = origin or Origin(), bounds or Bounds(), stop or Stop()
     figure, promised = figure_of(plan), promise_of(plan)
     if found := differences(plan, where).all():
         return Verification(plan, "stale", tolerance, figure, promised, reasons=found)
-    bench = Bench(set_up_plan(plan, where), watcher)
+    bench = Bench(set_up_plan(plan, where), emit, told)
     entrants = _entrants(plan, bench, figure)
     if refusal := refusal_of_plan(plan, entrants[0].commands, bench):
         wrong = f"What was prepared anew answers wrongly: {refusal}."
         return Verification(plan, "worse", tolerance, figure, promised, reasons=(wrong,))
-    return verify_with(plan, tolerance, entrants, bench.confirm, most, watcher, bench.waits)
+    return verify_with(plan, tolerance, entrants, bench.confirm, most, bench.waits, emit=emit, stop=told)
 
 
 def verify_with(
@@ -125,17 +122,16 @@ def verify_with(
     entrants: tuple[Entrant, ...],
     measure: Callable[[Entrant], TrialResult],
     bounds: Bounds,
-    observer: Observer,
     waits: Waits | None = None,
+    *,
+    emit: Emit = unheard,
+    stop: Stop | None = None,
 ) -> Verification:
     """Verify a plan that is not stale with somebody who measures.
 
     Args:
         entrants: the `plan`, and the `baseline` where the figure is the gain.
         waits: for others, which `measure` adds to; None = it never waits.
-
-    Raises:
-        VerificationInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
     """
     figure, promised, spec = figure_of(plan), promise_of(plan), spec_of(plan)
     duel = Duel(
@@ -144,11 +140,11 @@ def verify_with(
         seed=spec.seed,
         is_decided=lambda duel: agreement(promised, _now(duel, figure), tolerance) != "undecided",
     )
-    dueling = Dueling(duel, entrants, spec, measure, observer, bounds, waits or Waits())
+    dueling = Dueling(duel, entrants, spec, measure, emit, stop or Stop(), bounds, waits or Waits())
     try:
         dueling.run()
-    except KeyboardInterrupt:
-        raise VerificationInterrupted(_conclude(plan, dueling, tolerance)) from None
+    except Stopped:
+        return replace(_conclude(plan, dueling, tolerance), stopped=True)
     return _conclude(plan, dueling, tolerance)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from autotune.events import Emit, RoundBegan, unheard
 from autotune.measurement.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.placement.placement import Command
 from autotune.rounds.contest import MIN_ROUNDS, Contest
@@ -75,10 +76,6 @@ class Run:
     attempts: int = 1
 
 
-def _ignore(number: int, names: Sequence[str]) -> None:
-    """Hear that a round begins and do nothing."""
-
-
 def _unexplained(run: Run) -> tuple[float, ...]:  # noqa: ARG001 - whatever it was
     """Say nothing of what the host did."""
     return ()
@@ -119,7 +116,7 @@ def run_rounds(
     keep: Callable[[Run], None],
     may_go_on: Callable[[], bool] = lambda: True,
     earlier: Sequence[Run] = (),
-    round_begins: Callable[[int, Sequence[str]], None] = _ignore,
+    emit: Emit = unheard,
     covariates: Callable[[Run], tuple[float, ...]] = _unexplained,
 ) -> tuple[Run, ...]:
     """Run the contest until it is decided, or may not go on; three rounds are always run.
@@ -133,7 +130,7 @@ def run_rounds(
         keep: stores a run, at once.
         may_go_on: asked before every round after the third.
         earlier: runs of the same contest that an interrupted call has kept; they are not repeated.
-        round_begins: told the round's number and its order.
+        emit: is told of every round that begins.
         covariates: what the host did to a run, as the match wants it.
     """
     by_name = {entrant.name: entrant for entrant in entrants}
@@ -143,7 +140,7 @@ def run_rounds(
         names = contest.next_round()
         if names is None:
             break
-        round_begins(contest.rounds, names)
+        emit(RoundBegan(contest.rounds, names))
         for position, name in enumerate(names):
             run = kept.get((contest.rounds, name))
             if run is None:

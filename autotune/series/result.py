@@ -31,6 +31,7 @@ class SeriesResult:
     Attributes:
         claims: what the source found, and whether it is so here.
         beside: what was asked beside that; targets: what this project asks of itself; likewise.
+        stopped: it was told to stop before its end, and this is what there is.
     """
 
     series: Series
@@ -38,19 +39,17 @@ class SeriesResult:
     claims: tuple[Judgement, ...]
     beside: tuple[Judgement, ...]
     targets: tuple[Judgement, ...]
+    stopped: bool = False
 
 
 def conclude(series: Series, record: SeriesRecord) -> SeriesResult:
     """Compute all that follows from the runs."""
     standings = Standings(record, series.price)
-    return SeriesResult(
-        series,
-        standings,
-        *(
-            tuple(judge(claim, standings) for claim in claims)
-            for claims in (series.claims, series.beside, series.targets)
-        ),
+    claims, beside, targets = (
+        tuple(judge(claim, standings) for claim in claims)
+        for claims in (series.claims, series.beside, series.targets)
     )
+    return SeriesResult(series, standings, claims, beside, targets)
 
 
 def check_target(folder: Path) -> None:

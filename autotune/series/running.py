@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autotune.backends.registry import package_versions
@@ -16,15 +16,15 @@ from autotune.errors import (
     StudyError,
     UnsupportedError,
 )
+from autotune.events import Emit, FilesRead, Outcome, RunEnded, unheard
 from autotune.jobs.measuring import Bench
-from autotune.jobs.progress import Observer
 from autotune.jobs.reviving import prepared_commands
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
 from autotune.measurement.measurement import TrialResult
 from autotune.measurement.statistics import throughput_sps
-from autotune.model.texts.files_read import FileRead
+from autotune.model.texts.files_read import FileRead, file_in_words
 from autotune.preflight.setup import Setup, set_up
 from autotune.preflight.survey import survey
 from autotune.preflight.versions import relevant_versions
@@ -36,6 +36,7 @@ from autotune.series.file import SeriesFile
 from autotune.series.lineup import Lineup
 from autotune.series.record import (
     PointRecord,
+    RunRecord,
     SeriesRecord,
     failure_of,
     read_record,
@@ -46,21 +47,15 @@ from autotune.series.record import (
 from autotune.series.result import RESULT, SeriesResult, check_target, conclude, only_one, write_pages
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import answering
+from autotune.stop import Stop, Stopped
 from autotune.trial.watch import Watch
+from autotune.units import format_latency, format_throughput
 
 KEPT = (
     "put it back as it was, and run the same command again: every run that ended before is kept. "
     "Where it stays as it is, measure all anew (--fresh) or into another folder (--output)"
 )
 """What to do when a machine has changed."""
-
-
-class SeriesInterrupted(KeyboardInterrupt):
-    """The series was interrupted; `so_far` is what there is, and is written."""
-
-    def __init__(self, so_far: SeriesResult) -> None:
-        super().__init__()
-        self.so_far = so_far
 
 
 @dataclass(frozen=True)
@@ -99,7 +94,8 @@ class _Running:
 
     folder: Path
     benches: Mapping[str, Bench]
-    observer: Observer
+    emit: Emit
+    stop: Stop
     record: SeriesRecord
     sitting: int
 
@@ -107,9 +103,9 @@ class _Running:
         """Launch, measure and end a point's processes.
 
         Raises:
-            KeyboardInterrupt: the observer wants to stop.
+            Stopped: as `stop` says.
         """
-        self.observer.heed()
+        self.stop.heed()
         return self.benches[entrant.name].confirm(entrant)
 
     def keep(self, run: Run) -> None:
@@ -118,7 +114,20 @@ class _Running:
         others = (one for one in self.record.runs if (one.round, one.point) != (new.round, new.point))
         self.record = self.record.model_copy(update={"runs": (*others, new)})
         write_record(self.record, self.folder / RESULT)
-        self.observer.run_ended(run)
+        self.emit(_run_ended(new, run.entrant.configuration))
+
+
+def _run_ended(run: RunRecord, configuration: Configuration) -> RunEnded:
+    """Say what a run of a point gave: throughput and median, whatever its study's objective is."""
+    outcome = Outcome("")
+    if run.failure is not None:
+        kind, reason = run.failure.kind, run.failure.reason
+        outcome = Outcome(f"{kind}: {reason}", failure=str(kind), reason=reason)
+    elif run.figures is not None:
+        figures = run.figures
+        in_words = f"{format_throughput(figures.throughput_sps)}, median {format_latency(figures.median_s)}"
+        outcome = Outcome(in_words, figures.throughput_sps)
+    return RunEnded(run.round, run.point, str(configuration), outcome)
 
 
 def look_ahead(file: SeriesFile, *, rounds: int | None = None) -> Outlook:
@@ -144,7 +153,8 @@ def run_series(
     rounds: int | None = None,
     fresh: bool = False,
     offline: bool = False,
-    observer: Observer | None = None,
+    emit: Emit = unheard,
+    stop: Stop | None = None,
 ) -> SeriesResult:
     """Measure what is not measured yet, and write the result into a folder.
 
@@ -155,7 +165,8 @@ def run_series(
         rounds: of each point; None = as the series says.
         fresh: measure everything anew, whatever is there.
         offline: never download a model.
-        observer: hears of progress between runs.
+        emit: is told of progress between runs.
+        stop: ends it before its next run; what there is, is written and given, and says so.
 
     Raises:
         StudyError: nothing can be measured here; `ResumeError` where what is in the folder was measured on
@@ -163,13 +174,13 @@ def run_series(
         ChangedMachineError: the machine or a version changed meanwhile; every run that ended before is kept.
         ExportError: the folder cannot be written, or holds files of somebody else.
         AutotuneError: a model or a file of the study is not there; before anything is measured.
-        SeriesInterrupted: on KeyboardInterrupt, or because the observer wants to stop.
+        Stopped: as `stop` says, before anything was measured.
     """
-    watcher = observer or Observer()
+    told = stop or Stop()
     check_target(folder)
     machine = read_machine()
     found = candidates(file, machine)
-    ready = _set_up(found, file, watcher, offline=offline)
+    ready = _set_up(found, file, emit, told, offline=offline)
     asked = _record(file, machine, found, ready, rounds or file.series.rounds)
     _refuse_nothing(asked)
     with only_one(folder):
@@ -179,11 +190,11 @@ def run_series(
             asked = _gone_on(kept, asked)
             if not asked.rounds_left:
                 return _written(file, asked, folder)
-        entrants, record = _prepare(ready, asked, watcher)
+        entrants, record = _prepare(ready, asked, told)
         _refuse_nothing(record)
         benches = {one.name: one.bench for one in ready}
         sitting = 1 + max((run.sitting for run in record.runs), default=0)
-        return _run(file, _Running(folder, benches, watcher, record, sitting), entrants)
+        return _run(file, _Running(folder, benches, emit, told, record, sitting), entrants)
 
 
 def _run(file: SeriesFile, running: _Running, entrants: Sequence[Entrant]) -> SeriesResult:
@@ -204,10 +215,10 @@ def _run(file: SeriesFile, running: _Running, entrants: Sequence[Entrant]) -> Se
             measure=running.measure,
             goodness=throughput_sps,
             keep=running.keep,
-            round_begins=running.observer.round_started,
+            emit=running.emit,
         )
-    except KeyboardInterrupt:
-        raise SeriesInterrupted(_written(file, running.record, running.folder)) from None
+    except Stopped:
+        return replace(_written(file, running.record, running.folder), stopped=True)
     except ChangedMachineError as error:
         _written(file, running.record, running.folder)
         error.remedy = KEPT
@@ -224,7 +235,7 @@ def _written(file: SeriesFile, record: SeriesRecord, folder: Path) -> SeriesResu
 
 
 def _set_up(
-    found: Sequence[Candidate], file: SeriesFile, observer: Observer, *, offline: bool
+    found: Sequence[Candidate], file: SeriesFile, emit: Emit, stop: Stop, *, offline: bool
 ) -> tuple[_Ready, ...]:
     """Find the models and files of the points that can be measured."""
     watch, ready = Watch(), []
@@ -232,9 +243,9 @@ def _set_up(
     for one in found:
         if one.configuration is not None:
             setup = set_up(survey(one.spec), base=file.folder, offline=offline)
-            observer.files_read([read for read in setup.files if read not in told])
+            emit(FilesRead(tuple(file_in_words(read) for read in setup.files if read not in told)))
             told.update(setup.files)
-            ready.append(_Ready(one.name, one.configuration, Bench(setup, observer, watch)))
+            ready.append(_Ready(one.name, one.configuration, Bench(setup, emit, stop, watch)))
     return tuple(ready)
 
 
@@ -285,17 +296,17 @@ def _gone_on(kept: SeriesRecord, asked: SeriesRecord) -> SeriesRecord:
 
 
 def _prepare(
-    ready: Sequence[_Ready], record: SeriesRecord, observer: Observer
+    ready: Sequence[_Ready], record: SeriesRecord, stop: Stop
 ) -> tuple[tuple[Entrant, ...], SeriesRecord]:
     """What starts each point, and the record without those that cannot be started.
 
     Raises:
         CacheError: the cache is unusable, which says nothing of a point.
-        KeyboardInterrupt: the observer wants to stop.
+        Stopped: as `stop` says.
     """
     entrants, skipped, may_pass = [], {}, set()
     for one in ready:
-        observer.heed()
+        stop.heed()
         try:
             commands = prepared_commands(one.configuration, one.bench)
             reason = _refusal(one)

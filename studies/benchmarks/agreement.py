@@ -24,7 +24,6 @@ from typing import Any
 
 from autotune.errors import AutotuneError
 from autotune.jobs.measuring import Bench
-from autotune.jobs.progress import Observer
 from autotune.model.assessment import Assessment
 from autotune.preflight.setup import Setup, set_up
 from autotune.preflight.survey import survey
@@ -110,7 +109,7 @@ def setup_of(model: str, backends: list[str], quality: Mapping[str, Any]) -> Set
 
 def rows(setup: Setup) -> Iterator[tuple[str, Assessment | str]]:
     """Engine and precision, and how near it is or why that cannot be told."""
-    bench = Bench(setup, Observer())
+    bench = Bench(setup)
     seen = set()
     for one in setup.space.configurations:
         name = f"{one.backend} {one.precision}"

@@ -20,7 +20,6 @@ from pathlib import Path
 
 from autotune.errors import AutotuneError, UnsupportedError
 from autotune.jobs.measuring import Bench
-from autotune.jobs.progress import Observer
 from autotune.preflight.setup import set_up
 from autotune.preflight.survey import Survey, survey
 from autotune.search.space import SearchSpace
@@ -76,7 +75,7 @@ def prepare(label: str, bench: Bench, one: Configuration, spent: Spent) -> None:
 def prepare_all(label: str, surveyed: Survey, base: Path) -> None:
     """Prepare everything once, and print what all of it took."""
     begin, spent = time.perf_counter(), Spent()
-    bench = Bench(set_up(surveyed, base=base, offline=True), Observer())
+    bench = Bench(set_up(surveyed, base=base, offline=True))
     spent.preparing_s += time.perf_counter() - begin
     for one in one_of_each(bench.setup.space):
         prepare(label, bench, one, spent)

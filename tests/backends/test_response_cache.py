@@ -58,7 +58,6 @@ from pathlib import Path
 from autotune.jobs.measuring import Bench
 from autotune.preflight.setup import set_up
 from autotune.preflight.survey import survey
-from autotune.jobs.progress import Observer
 from autotune.spec.load import parse_study
 from autotune.measurement.codec import failure_to_json, measurement_to_json
 from autotune.measurement.measurement import Measurement
@@ -66,7 +65,7 @@ from autotune.trial.server.rate_search import Demand
 from autotune.trial.run import run_trial
 
 spec = parse_study(sys.argv[1], name="served")
-bench = Bench(set_up(survey(spec), base=Path(sys.argv[2]), offline=True), Observer())
+bench = Bench(set_up(survey(spec), base=Path(sys.argv[2]), offline=True))
 (configuration,) = bench.setup.space.configurations
 result = run_trial(
     bench.commands(configuration),

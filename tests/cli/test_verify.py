@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 from autotune.cli import exits
 from autotune.cli.main import app
 from autotune.errors import ModelError
-from autotune.jobs.progress import Observer
+from autotune.events import RunEnded
 from autotune.jobs.reviving import Origin
-from autotune.jobs.verification import Verification, VerificationInterrupted, verify
+from autotune.jobs.verification import Verification, verify
 from autotune.measurement.measurement import Measurement
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.plan.document import Plan, format_plan
@@ -29,6 +29,7 @@ from autotune.store.records import StudyRecord
 from autotune.store.store import open_store
 from autotune.testing.fake_plans import MODEL_FILE, FakeStudy
 from autotune.testing.fake_trial import processes_of
+from autotune.testing.listener import Listener
 
 TRUE_GAIN = 2.0
 """Of the fake study's plans, by its model's closed form."""
@@ -147,26 +148,17 @@ def test_a_plan_of_the_store_is_found_and_the_store_left_as_it_is(
     assert path.read_bytes() == before
 
 
-class Listener(Observer):
-    """Remembers every run, and wants to stop after so many."""
-
-    def __init__(self, stop_after: int = 1_000) -> None:
-        self.runs: list[Run] = []
-        self._stop_after = stop_after
-
-    def run_ended(self, run: Run) -> None:
-        self.runs.append(run)
-
-    def wants_to_stop(self) -> bool:
-        return len(self.runs) >= self._stop_after
+def plan_run(verification: Verification) -> Run:
+    return next(run for run in verification.runs if run.entrant.name == "plan")
 
 
-def plan_run(listener: Listener) -> Run:
-    return next(run for run in listener.runs if run.entrant.name == "plan")
-
-
-def verified(study: FakeStudy, plan: Plan, observer: Observer | None = None) -> Verification:
-    return verify(plan, tolerance=0.5, origin=Origin(study.folder), observer=observer)
+def verified(study: FakeStudy, plan: Plan, *, stop_after: int | None = None) -> Verification:
+    """Verify a plan, and stop after so many runs."""
+    listener = Listener(stop_after=stop_after)
+    found = verify(plan, tolerance=0.5, origin=Origin(study.folder), emit=listener, stop=listener.stop)
+    assert found.stopped == (stop_after is not None)
+    assert len(listener.heard(RunEnded)) == len(found.runs)
+    return found
 
 
 def test_the_stored_commands_are_run_with_an_artifact_that_is_made_again_and_without_the_model(
@@ -177,15 +169,12 @@ def test_the_stored_commands_are_run_with_an_artifact_that_is_made_again_and_wit
     assert held.remove([entry.key for entry in held.entries()])
     marked = plan.instances[0].model_copy(update={"env": {**plan.instances[0].env, "MARK": "kept"}})
     plan = plan.model_copy(update={"instances": (marked,)})
-    first, second = Listener(stop_after=2), Listener(stop_after=2)
-    with pytest.raises(VerificationInterrupted):
-        verified(own_study, plan, observer=first)
+    first = verified(own_study, plan, stop_after=2)
     (own_study.folder / MODEL_FILE).unlink()
-    with pytest.raises(VerificationInterrupted):
-        verified(own_study, plan, observer=second)
-    for listener in (first, second):
-        assert all(isinstance(run.result, Measurement) for run in listener.runs)
-        assert plan_run(listener).entrant.commands == plan.commands()
+    second = verified(own_study, plan, stop_after=2)
+    for verification in (first, second):
+        assert all(isinstance(run.result, Measurement) for run in verification.runs)
+        assert plan_run(verification).entrant.commands == plan.commands()
 
 
 def test_a_model_that_is_gone_and_needed_is_named_before_anything_is_measured(own_study: FakeStudy) -> None:
@@ -193,8 +182,8 @@ def test_a_model_that_is_gone_and_needed_is_named_before_anything_is_measured(ow
     (own_study.folder / MODEL_FILE).unlink()
     listener = Listener()
     with pytest.raises(ModelError, match=r"model\.json is not a file"):
-        verified(own_study, plan, observer=listener)
-    assert listener.runs == []
+        verify(plan, tolerance=0.5, origin=Origin(own_study.folder), emit=listener)
+    assert listener.heard(RunEnded) == []
 
 
 def test_an_artifact_in_another_cache_is_used_there(
@@ -203,10 +192,7 @@ def test_an_artifact_in_another_cache_is_used_there(
     plan = own_study.plan(TRUE_GAIN)
     monkeypatch.setenv("AUTOTUNE_CACHE", str(tmp_path / "other"))
     own_study.write_model()
-    listener = Listener(stop_after=2)
-    with pytest.raises(VerificationInterrupted):
-        verified(own_study, plan, observer=listener)
-    started = plan_run(listener).entrant.commands
+    started = plan_run(verified(own_study, plan, stop_after=2)).entrant.commands
     assert str(tmp_path / "other" / "artifacts") in " ".join(started[0].argv)
     assert len(started[0].argv) == len(plan.commands()[0].argv)
 

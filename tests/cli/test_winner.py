@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from autotune.cli.interruption import Interruption
-from autotune.cli.progress import TerminalObserver
+from autotune.cli.progress import show
 from autotune.cli.winner import print_winner
-from autotune.jobs.progress import Progress
+from autotune.events import Progress
+from autotune.jobs.progress import trial_ended
 from autotune.plan.document import Plan
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
@@ -87,6 +87,5 @@ def test_what_is_not_known_is_not_printed(
 def test_a_finished_trial_names_what_people_start_today(
     configuration: Configuration, is_baseline: bool, begins: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    observer = TerminalObserver(SPEC, Interruption())
-    observer.trial_ended(trial(1, configuration, baseline=is_baseline), Progress(2, 60, None, None, None))
+    show(trial_ended(SPEC, trial(1, configuration, baseline=is_baseline), Progress(2, 60), None))
     assert capsys.readouterr().err.startswith(f"[ 2/60] {begins}")

@@ -24,28 +24,17 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
-import autotune
 from autotune.cli.main import run
-from autotune.jobs.progress import Observer
-from autotune.jobs.tuning import TuningInterrupted
-
-class SearchOnly(Observer):
-    def __init__(self, trials):
-        self.left = trials
-
-    def trial_ended(self, record, progress):
-        self.left -= 1
-
-    def wants_to_stop(self):
-        return self.left == 0
+from autotune.events import TrialEnded
+from autotune.jobs.tuning import tune
+from autotune.testing.listener import Listener
 
 def search(trials, study, group=""):
     if group:
         Path(group, "cgroup.procs").write_text(str(os.getpid()))
-    try:
-        autotune.tune(study, observer=SearchOnly(int(trials)))
-    except TuningInterrupted as interrupted:
-        assert interrupted.plan is not None, interrupted.reason
+    listener = Listener(stop_after=int(trials), of=TrialEnded)
+    tuned = tune(study, emit=listener, stop=listener.stop)
+    assert tuned.plan is not None, tuned.reason
 
 def command(printed, *arguments):
     sys.argv = ["autotune", *arguments]

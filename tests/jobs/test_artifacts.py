@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import MemoryShortageError
+from autotune.events import unheard
 from autotune.jobs.artifacts import Artifacts
 from autotune.jobs.measuring import Bench
-from autotune.jobs.progress import Observer
 from autotune.measurement.measurement import Failure, FailureKind
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.placement.placement import Command
@@ -47,7 +47,7 @@ def configuration(one: Prepared) -> Configuration:
 @pytest.mark.engines
 @pytest.mark.usefixtures("server")
 def test_what_others_are_made_from_is_ready_with_them(setup: Setup) -> None:
-    artifacts = Artifacts(setup, Observer(), ArtifactCache())
+    artifacts = Artifacts(setup, unheard, ArtifactCache())
     artifacts.get(configuration(QUANTISED), ())
     assert artifacts.ready == {EXPORTED, QUANTISED}
 
@@ -68,7 +68,7 @@ class Short(Bench):
 
 
 def test_want_of_memory_in_preparing_says_nothing_of_a_configuration(setup: Setup) -> None:
-    result = Short(setup, Observer()).search(
+    result = Short(setup).search(
         configuration(EXPORTED), rival=None, max_measuring_s=None, unprepared=lambda: None
     )
     assert result == Failure(FailureKind.OUT_OF_MEMORY, "no memory", may_pass=True)
@@ -76,4 +76,4 @@ def test_want_of_memory_in_preparing_says_nothing_of_a_configuration(setup: Setu
 
 def test_want_of_memory_makes_nothing_unfit_that_was_measured(setup: Setup) -> None:
     with pytest.raises(MemoryShortageError):
-        Short(setup, Observer()).unfit(configuration(EXPORTED))
+        Short(setup).unfit(configuration(EXPORTED))

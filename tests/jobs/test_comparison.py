@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from autotune.errors import PlacementError, PlanError
+from autotune.events import PreparationBegan
 from autotune.jobs.comparison import (
     A,
     B,
     Comparison,
-    ComparisonInterrupted,
     Side,
     compare_configurations,
     compare_plans,
@@ -22,45 +22,22 @@ from autotune.jobs.comparison import (
     margin,
 )
 from autotune.jobs.dueling import Bounds
-from autotune.jobs.progress import Observer
 from autotune.jobs.reviving import Origin
 from autotune.measurement.measurement import Failure, FailureKind
 from autotune.plan.document import Plan
 from autotune.preflight.setup import set_up
 from autotune.preflight.survey import survey
-from autotune.rounds.running import Entrant, Run
-from autotune.spec.configuration import Configuration, Prepared
+from autotune.rounds.running import Entrant
+from autotune.spec.configuration import Configuration
 from autotune.statistics.paired import Interval
 from autotune.testing.fake_plans import FakeStudy
+from autotune.testing.listener import Listener
 from autotune.testing.plans import build_commands
 from autotune.testing.told import Told
 
 DISTURBED = Failure(FailureKind.DISTURBED, "6 of 6 blocks were disturbed: the hypervisor took 30 %")
 CRASH = Failure(FailureKind.CRASH, "ended with exit status 70")
 CLOSE = Configuration(1, 1, "close", "0", smt=False, backend="fake", precision="fp32")
-
-
-class Impatient(Observer):
-    """Wants to stop after so many runs."""
-
-    def __init__(self, runs: int) -> None:
-        self._left = runs
-
-    def run_ended(self, run: Run) -> None:  # noqa: ARG002
-        self._left -= 1
-
-    def wants_to_stop(self) -> bool:
-        return self._left <= 0
-
-
-class Hearing(Observer):
-    """Remembers what was prepared."""
-
-    def __init__(self) -> None:
-        self.prepared: list[Prepared] = []
-
-    def preparing(self, one: Prepared, seconds: float | None) -> None:  # noqa: ARG002
-        self.prepared.append(one)
 
 
 def compared(
@@ -71,7 +48,7 @@ def compared(
     noise: float = 0.005,
     seed: int = 0,
     bounds: Bounds | None = None,
-    observer: Observer | None = None,
+    stop_after: int | None = None,
 ) -> Comparison:
     machine = Told({A: a, B: b}, noise=noise, seed=seed)
     sides = [
@@ -83,7 +60,8 @@ def compared(
         )
         for name in (A, B)
     ]
-    return compare_sides(*sides, notes=(), bounds=bounds or Bounds(), observer=observer or Observer())
+    stop = Listener(stop_after=stop_after)
+    return compare_sides(*sides, notes=(), bounds=bounds or Bounds(), emit=stop, stop=stop.stop)
 
 
 @pytest.mark.parametrize(("a", "b", "verdict"), [(12.0, 10.0, "a"), (10.0, 12.0, "b"), (10.0, 10.05, "tie")])
@@ -174,10 +152,10 @@ def test_minutes_bound_the_rounds_after_the_third(shared_study: FakeStudy) -> No
 
 
 def test_an_interruption_gives_what_is_known_so_far(shared_study: FakeStudy) -> None:
-    with pytest.raises(ComparisonInterrupted) as caught:
-        compared(shared_study, 12.0, 10.0, observer=Impatient(3))
-    assert len(caught.value.so_far.runs) == 3
-    assert caught.value.so_far.verdict == "undecided"
+    found = compared(shared_study, 12.0, 10.0, stop_after=3)
+    assert found.stopped
+    assert len(found.runs) == 3
+    assert found.verdict == "undecided"
 
 
 def test_the_margin_is_the_larger_side_of_the_interval() -> None:
@@ -187,7 +165,7 @@ def test_the_margin_is_the_larger_side_of_the_interval() -> None:
 
 def refused(study: FakeStudy, a: Plan, b: Plan, message: str) -> None:
     with pytest.raises(PlanError, match=message) as caught:
-        compare_plans(a, b, origin=Origin(study.folder), observer=Impatient(0))
+        compare_plans(a, b, origin=Origin(study.folder), stop=Listener(stop_after=0).stop)
     assert caught.value.remedy
 
 
@@ -259,9 +237,9 @@ def test_a_stale_plan_is_refused_with_what_differs(
 
 def notes_on(study: FakeStudy, a: Plan, b: Plan) -> tuple[str, ...]:
     """What is said of two plans that may be compared, before anything is run."""
-    with pytest.raises(ComparisonInterrupted) as caught:
-        compare_plans(a, b, origin=Origin(study.folder), observer=Impatient(0))
-    return caught.value.so_far.notes
+    found = compare_plans(a, b, origin=Origin(study.folder), stop=Listener(stop_after=0).stop)
+    assert found.stopped
+    return found.notes
 
 
 def test_equal_conditions_call_for_no_note(shared_study: FakeStudy) -> None:
@@ -294,11 +272,11 @@ def test_a_side_that_cannot_run_is_refused_before_the_other_is_prepared(
     shared_study: FakeStudy, impossible: Configuration, message: str
 ) -> None:
     setup = set_up(survey(shared_study.spec), base=shared_study.folder, offline=True)
-    hearing = Hearing()
+    listener = Listener()
     with pytest.raises(PlacementError, match=rf"^B \(.*{message}"):
-        compare_configurations(setup, CLOSE, impossible, observer=hearing)
+        compare_configurations(setup, CLOSE, impossible, emit=listener)
     plan = shared_study.plan(2.0)
     other = plan.model_copy(update={"configuration": impossible})
     with pytest.raises(PlacementError, match=rf"^B \(.*{message}"):
-        compare_plans(plan, other, origin=Origin(shared_study.folder), observer=hearing)
-    assert hearing.prepared == []
+        compare_plans(plan, other, origin=Origin(shared_study.folder), emit=listener)
+    assert listener.heard(PreparationBegan) == []

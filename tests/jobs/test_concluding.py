@@ -8,7 +8,6 @@ import pytest
 
 from autotune.jobs.concluding import unconfirmed
 from autotune.jobs.measuring import Bench
-from autotune.jobs.progress import Observer
 from autotune.measurement.measurement import Failure, FailureKind, TrialResult
 from autotune.preflight.setup import Setup, set_up
 from autotune.preflight.survey import survey
@@ -27,7 +26,7 @@ Warn = Callable[..., tuple[str, ...]]
 def warn(own_study: FakeStudy) -> Warn:
     """Gives the warnings of a plan whose baseline had these results in turn."""
     setup = set_up(survey(own_study.spec), base=own_study.folder, offline=True)
-    commands = Bench(setup, Observer()).commands(ONE)
+    commands = Bench(setup).commands(ONE)
 
     def of(*baselines: TrialResult) -> tuple[str, ...]:
         first = setup.space.baseline

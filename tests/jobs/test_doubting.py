@@ -15,10 +15,11 @@ import pytest
 import autotune
 from autotune.cli import exits
 from autotune.errors import NoisyMachineError
-from autotune.jobs.progress import Observer, Progress
+from autotune.events import DoubtRaised, Event, SearchEnded, TrialEnded
 from autotune.store.records import ConfirmationRecord, PlanSummary
 from autotune.store.store import read_store
 from autotune.testing.fake_model import SCHEMA
+from autotune.testing.listener import Listener
 
 pytestmark = pytest.mark.skipif(
     len(os.sched_getaffinity(0)) < 2, reason="a search over one cpu has nothing to choose"
@@ -103,27 +104,28 @@ class Folder:
         }
 
 
-class Arriving(Observer):
+class Arriving(Listener):
     """Lets the neighbour come when the search is over, or earlier, and go."""
 
     def __init__(self, neighbour: Path, *, in_search: bool = False) -> None:
+        super().__init__()
         self.neighbour = neighbour
-        self.doubts: list[str] = []
         if in_search:
             neighbour.touch()
 
-    def trial_ended(self, record: object, progress: Progress) -> None:  # noqa: ARG002
-        self.neighbour.unlink(missing_ok=True)
-
-    def doubted(self, doubt: str) -> None:
-        self.doubts.append(doubt)
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        if isinstance(event, TrialEnded):
+            self.neighbour.unlink(missing_ok=True)
 
 
 class Staying(Arriving):
     """Has the neighbour come when the search is over."""
 
-    def stopped(self, reason: str, progress: Progress) -> None:  # noqa: ARG002
-        self.neighbour.touch()
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        if isinstance(event, SearchEnded):
+            self.neighbour.touch()
 
 
 @pytest.fixture
@@ -167,10 +169,10 @@ def test_a_neighbour_of_the_baseline_alone_leaves_no_plan_until_it_has_gone(tmp_
 
 def test_a_neighbour_that_slows_everybody_alike_leaves_the_gain_as_it_is(own_folder: Path) -> None:
     folder = Folder(own_folder, {})
-    observer = Staying(folder.neighbour)
-    plan = autotune.tune(folder.path / "study.yaml", store=folder.url, observer=observer)
+    listener = Staying(folder.neighbour)
+    plan = autotune.tune(folder.path / "study.yaml", store=folder.url, emit=listener)
     searched = folder.searched()
-    assert observer.doubts == []
+    assert listener.heard(DoubtRaised) == []
     assert plan.gain == pytest.approx(searched["best"] / searched["baseline"], rel=0.5)
     assert plan.estimate.objective_value < 0.3 * searched["best"]
     assert any("slower in the rounds than in the search, at about 0.1" in told for told in plan.warnings)
@@ -179,9 +181,9 @@ def test_a_neighbour_that_slows_everybody_alike_leaves_the_gain_as_it_is(own_fol
 def test_a_neighbour_that_had_gone_before_the_rounds_is_not_held_against_them(own_folder: Path) -> None:
     """The search met the baseline at a tenth of its speed: the rounds know better."""
     folder = Folder(own_folder, {"threads": 0})
-    observer = Arriving(folder.neighbour, in_search=True)
-    plan = autotune.tune(folder.path / "study.yaml", store=folder.url, observer=observer)
+    listener = Arriving(folder.neighbour, in_search=True)
+    plan = autotune.tune(folder.path / "study.yaml", store=folder.url, emit=listener)
     searched = folder.searched()
-    assert observer.doubts == []
+    assert listener.heard(DoubtRaised) == []
     assert plan.gain is not None
     assert plan.gain < 0.4 * searched["best"] / searched["baseline"]

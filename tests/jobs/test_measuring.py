@@ -87,7 +87,7 @@ PROGRAM = """
 import json, os, sqlite3, sys
 from dataclasses import asdict
 from pathlib import Path
-from autotune import tuning
+from autotune.jobs import tuning
 from autotune.jobs.comparison import compare_configurations, compare_plans
 from autotune.errors import AutotuneError
 from autotune.jobs.measuring import Bench
@@ -96,7 +96,8 @@ from autotune.plan.evidence import Confirmation
 from autotune.plan.make import Measured, folders_of, make_plan
 from autotune.preflight.setup import set_up
 from autotune.preflight.survey import survey
-from autotune.jobs.progress import Observer
+from autotune.events import AssessmentBegan, RoundBegan, SearchEnded
+from autotune.testing.listener import Listener
 from autotune.spec.study import StudySpec
 from autotune.store.store import read_store
 from autotune.testing.plans import build_measurement
@@ -105,34 +106,16 @@ from autotune.jobs.verification import verify
 
 def assess(spec):
     setup = set_up(survey(spec), base=Path(), offline=True)
-    bench = Bench(setup, Observer())
+    bench = Bench(setup)
     pairs = {(one.backend, one.precision): one for one in setup.space.configurations}
     return {
         backend: {"refusal": bench.refusal(one), "quality": asdict(bench.assessment(one))}
         for (backend, _), one in pairs.items()
     }
 
-class Searching(Observer):
-    is_over = False
-
-    def __init__(self):
-        self.heard = []
-
-    def comparing(self, one):
-        self.heard.append(str(one))
-
-    def stopped(self, reason, progress):
-        self.is_over = True
-
-    def wants_to_stop(self):
-        return self.is_over
-
 def search(spec):
-    observer = Searching()
-    try:
-        tuning.tune(spec, observer=observer)
-    except tuning.TuningInterrupted as stop:
-        plan = stop.plan
+    listener = Listener(stop_after=1, of=SearchEnded)
+    plan = tuning.tune(spec, emit=listener, stop=listener.stop).plan
     with read_store("sqlite:///autotune.db") as store:
         trials = store.trials(plan.study["name"])
     failed = [one for one in trials if isinstance(one.result, Failure)]
@@ -142,17 +125,8 @@ def search(spec):
         "models": [one.configuration.model for one in failed],
         "failed": [(one.configuration.backend, one.result.kind, one.result.reason) for one in failed],
         "plan": (plan.configuration.backend, plan.configuration.precision, asdict(plan.quality)),
-        "compared": observer.heard,
+        "compared": [began.engine for began in listener.heard(AssessmentBegan)],
     }
-
-class UntilARound(Observer):
-    names = ()
-
-    def round_started(self, number, names):
-        self.names = names
-
-    def wants_to_stop(self):
-        return bool(self.names)
 
 def go_on_from_before_limits(spec):
     with sqlite3.connect("autotune.db") as stored:
@@ -165,17 +139,15 @@ def go_on_from_before_limits(spec):
             "UPDATE autotune_trials SET score = 1e6"
             f" WHERE configuration LIKE '%scaled%' AND study_id = ({study})"
         )
-    observer = UntilARound()
-    try:
-        tuning.tune(spec, observer=observer)
-    except tuning.TuningInterrupted as stop:
-        plan = stop.plan
-    return {"names": observer.names, "plan": plan.configuration.backend}
+    listener = Listener(stop_after=1, of=RoundBegan)
+    plan = tuning.tune(spec, emit=listener, stop=listener.stop).plan
+    names = [name for began in listener.heard(RoundBegan) for name in began.names]
+    return {"names": names, "plan": plan.configuration.backend}
 
 def rerun(spec):
     setup = set_up(survey(spec), base=Path(), offline=True)
     one = setup.space.configurations[0]
-    commands = Bench(setup, Observer()).commands(one)
+    commands = Bench(setup).commands(one)
     plan = make_plan(
         spec=setup.spec, machine=setup.machine, winner=Measured(one, 1, (build_measurement(),)),
         baseline=None, gain=None, confirmation=Confirmation(verdict="unopposed", rounds=3),

@@ -25,14 +25,16 @@ from optuna.trial import TrialState
 from autotune.cli import exits
 from autotune.cli.main import run
 from autotune.errors import BackendError, NoPlanError, ResumeError, StudyError, StudyFileError
-from autotune.jobs.progress import Observer, Progress
-from autotune.jobs.tuning import TuningInterrupted, tune
+from autotune.events import SearchEnded
+from autotune.jobs.tuning import tune
 from autotune.measurement.measurement import Failure, FailureKind, Measurement
 from autotune.plan.document import Plan, parse_plan
+from autotune.stop import Stop, Stopped
 from autotune.store.records import ConfirmationRecord, TrialRecord
 from autotune.store.store import open_store, read_store
 from autotune.testing.fake_model import SCHEMA
 from autotune.testing.fake_trial import processes_of
+from autotune.testing.listener import Listener
 
 pytestmark = pytest.mark.skipif(
     len(os.sched_getaffinity(0)) < 2, reason="a search over one cpu has nothing to choose"
@@ -116,18 +118,6 @@ class Backend(FakeBackend):
 """
 
 
-class SearchOnly(Observer):
-    """Wants to stop once the search is over."""
-
-    is_over = False
-
-    def stopped(self, reason: str, progress: Progress) -> None:  # noqa: ARG002
-        self.is_over = True
-
-    def wants_to_stop(self) -> bool:
-        return self.is_over
-
-
 class Folder:
     """A folder with a study, its model, its cache and its store."""
 
@@ -174,8 +164,9 @@ class Folder:
         """Run the search alone, to its end; what it stores is what `tune` would then confirm."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("AUTOTUNE_CACHE", str(self.path / "cache"))
-            with pytest.raises(TuningInterrupted):
-                tune(self.path / "study.yaml", store=self.url, observer=SearchOnly())
+            listener = Listener(stop_after=1, of=SearchEnded)
+            tuned = tune(self.path / "study.yaml", store=self.url, emit=listener, stop=listener.stop)
+            assert tuned.stopped
 
     def tune_apart(self, *arguments: str, status: int = 0, cpu: int | None = None) -> tuple[str, str]:
         """Do the same in a process of its own."""
@@ -744,13 +735,6 @@ def test_an_interruption_before_any_result_says_that_there_is_no_plan(
     assert "Traceback" not in err
 
 
-class Stopping(Observer):
-    """Wants to stop from the beginning, as after a signal that came while the study was set up."""
-
-    def wants_to_stop(self) -> bool:
-        return True
-
-
 @pytest.mark.parametrize(
     "changes",
     [
@@ -764,8 +748,10 @@ def test_a_signal_that_was_only_remembered_is_heeded_before_anything_is_prepared
     cache = folder.path / "cache"
     monkeypatch.setenv("AUTOTUNE_CACHE", str(cache))
     (folder.path / "study.yaml").write_text(json.dumps({**STUDY, **changes}))
-    with pytest.raises(KeyboardInterrupt):
-        tune(folder.path / "study.yaml", store=folder.url, observer=Stopping())
+    stop = Stop()
+    stop.set()  # as a signal does that came while the study was set up
+    with pytest.raises(Stopped):
+        tune(folder.path / "study.yaml", store=folder.url, stop=stop)
     assert not list(cache.rglob("manifest.json"))
 
 
@@ -847,3 +833,34 @@ def test_the_parent_maps_no_engine_and_python_gets_the_plan(folder: Folder) -> N
     )
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.strip() == folder.plan().id
+
+
+def test_ctrl_c_in_python_stores_the_best_so_far_and_is_python_s_own(
+    folder: Folder, started: list[subprocess.Popen[str]]
+) -> None:
+    program = (
+        "import sys, autotune\n"
+        "try:\n"
+        "    autotune.tune('study.yaml', store=sys.argv[1], emit=lambda event: print(event, flush=True))\n"
+        "except KeyboardInterrupt as interrupt:\n"
+        "    sys.exit(f'caught: {interrupt}')\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, folder.url],
+        cwd=folder.path,
+        env={**os.environ, "AUTOTUNE_CACHE": str(folder.path / "cache")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+    started.append(process)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("TrialEnded"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 1
+    assert err.endswith(f"caught: the best so far is {folder.plan().id}\n")
+    assert folder.plan().confirmation.verdict == "unconfirmed"

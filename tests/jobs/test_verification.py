@@ -12,13 +12,11 @@ import pytest
 
 from autotune.errors import PlanError
 from autotune.jobs.dueling import Bounds
-from autotune.jobs.progress import Observer
 from autotune.jobs.reviving import Origin
 from autotune.jobs.verification import (
     BASELINE,
     PLAN,
     Verification,
-    VerificationInterrupted,
     figure_of,
     verify,
     verify_with,
@@ -26,10 +24,11 @@ from autotune.jobs.verification import (
 from autotune.measurement.measurement import Failure, FailureKind, TrialResult
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan, parse_plan, plan_values
-from autotune.rounds.running import Entrant, Run
+from autotune.rounds.running import Entrant
 from autotune.spec.configuration import Configuration
 from autotune.statistics.paired import Interval
 from autotune.testing.fake_plans import FakeStudy
+from autotune.testing.listener import Listener
 from autotune.testing.plans import build_commands, build_plan
 from autotune.testing.told import Told
 from autotune.trial.lock import Waits
@@ -39,19 +38,6 @@ DISTURBED = Failure(FailureKind.DISTURBED, "6 of 6 blocks were disturbed: the hy
 CRASH = Failure(FailureKind.CRASH, "ended with exit status 70")
 UNPINNED = Configuration(1, 0, "unpinned", "0", smt=False, backend="fake", precision="fp32")
 CLOSE = Configuration(1, 1, "close", "0", smt=False, backend="fake", precision="int8-dynamic")
-
-
-class Impatient(Observer):
-    """Wants to stop after so many runs."""
-
-    def __init__(self, runs: int) -> None:
-        self._left = runs
-
-    def run_ended(self, run: Run) -> None:  # noqa: ARG002
-        self._left -= 1
-
-    def wants_to_stop(self) -> bool:
-        return self._left <= 0
 
 
 def entrants(plan: Plan, *names: str) -> tuple[Entrant, ...]:
@@ -70,7 +56,7 @@ def told(
     tolerance: float = 0.05,
     noise: float = 0.005,
     bounds: Bounds | None = None,
-    observer: Observer | None = None,
+    stop_after: int | None = None,
     others_s: float = 0.0,
     **values: float | Failure,
 ) -> Verification:
@@ -79,7 +65,7 @@ def told(
     Args:
         others_s: how long others measure before each run.
     """
-    machine, waits = Told(values, noise=noise), Waits()
+    machine, waits, listener = Told(values, noise=noise), Waits(), Listener(stop_after=stop_after)
 
     def measure(entrant: Entrant) -> TrialResult:
         time.sleep(others_s)
@@ -92,8 +78,9 @@ def told(
         entrants(stored, *values),
         measure,
         bounds or Bounds(),
-        observer or Observer(),
         waits,
+        emit=listener,
+        stop=listener.stop,
     )
 
 
@@ -166,8 +153,7 @@ def test_a_plan_of_the_first_version_is_verified_with_what_it_has(shared_study: 
     plan = parse_plan(as_version_1(shared_study.plan(STATED)))
     found = told(plan, plan=39.0, baseline=10.0)
     assert (found.verdict, found.promised.low) == ("holds", 4.0)
-    with pytest.raises(VerificationInterrupted):
-        verified(shared_study, plan)
+    assert verified(shared_study, plan).stopped
 
 
 def test_a_plan_that_is_the_baseline_is_judged_by_its_value(shared_study: FakeStudy) -> None:
@@ -245,9 +231,8 @@ def test_beside_a_baseline_that_misses_a_limit_now_the_plans_value_decides_and_n
 
 
 def test_an_interruption_gives_what_is_known_so_far(shared_study: FakeStudy) -> None:
-    with pytest.raises(VerificationInterrupted) as caught:
-        told(shared_study.plan(STATED), plan=40.0, baseline=10.0, observer=Impatient(3))
-    found = caught.value.so_far
+    found = told(shared_study.plan(STATED), plan=40.0, baseline=10.0, stop_after=3)
+    assert found.stopped
     assert (len(found.runs), found.verdict) == (3, "undecided")
     assert found.now is not None
     assert found.now.count == 1
@@ -280,8 +265,8 @@ def another_model(plan: Plan) -> Plan:
 
 
 def verified(study: FakeStudy, plan: Plan) -> Verification:
-    """Verify what must not be run: an observer that wants to stop would end it with an exception."""
-    return verify(plan, origin=Origin(study.folder), observer=Impatient(0))
+    """Verify what must not be run: it is to stop before its first run, and would say so."""
+    return verify(plan, origin=Origin(study.folder), stop=Listener(stop_after=0).stop)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +281,7 @@ def test_a_stale_plan_is_not_run_and_what_differs_is_named(
     shared_study: FakeStudy, change: Callable[[Plan], Plan], said: str
 ) -> None:
     found = verified(shared_study, change(shared_study.plan(STATED)))
-    assert (found.verdict, found.runs) == ("stale", ())
+    assert (found.verdict, found.runs, found.stopped) == ("stale", (), False)
     assert len(found.reasons) == 1
     assert said in found.reasons[0]
 
@@ -321,8 +306,7 @@ def test_everything_that_differs_is_named(shared_study: FakeStudy) -> None:
 def test_versions_of_engines_that_the_plan_does_not_use_do_not_matter(shared_study: FakeStudy) -> None:
     plan = shared_study.plan(STATED)
     other = plan.model_copy(update={"versions": {**plan.versions, "onnxruntime": "0.0.1"}})
-    with pytest.raises(VerificationInterrupted):
-        verified(shared_study, other)
+    assert verified(shared_study, other).stopped
 
 
 @pytest.mark.parametrize(

@@ -13,39 +13,31 @@ from typing import Any
 import pytest
 
 from autotune.errors import BackendError, ChangedMachineError, ResumeError, StudyError
-from autotune.jobs.progress import Observer
+from autotune.events import Event, RunEnded
 from autotune.machine.read import read_machine
 from autotune.measurement.measurement import FailureKind
-from autotune.rounds.running import Run
 from autotune.series.file import load_series
 from autotune.series.fitting import cores_here
 from autotune.series.record import RunFailure, SeriesRecord, read_record, write_record
 from autotune.series.result import FILES, SeriesResult
-from autotune.series.running import SeriesInterrupted, answer_alike, look_ahead, run_series
+from autotune.series.running import answer_alike, look_ahead, run_series
 from autotune.spec.configuration import Configuration
 from autotune.testing.fake_trial import processes_of
+from autotune.testing.listener import Listener
 
 WriteSeries = Callable[..., Path]
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 
-class Listener(Observer):
-    """Remembers what ran, and wants to stop after so many runs."""
-
-    def __init__(self, runs: int = 1000) -> None:
-        self.ran: list[tuple[int, str]] = []
-        self._left = runs
-
-    def run_ended(self, run: Run) -> None:
-        self.ran.append((run.round, run.entrant.name))
-
-    def wants_to_stop(self) -> bool:
-        return len(self.ran) >= self._left
+def measured(folder: Path, listener: Listener | None = None, **options: Any) -> SeriesResult:
+    heard = listener or Listener()
+    return run_series(load_series(folder), folder / "result", emit=heard, stop=heard.stop, **options)
 
 
-def measured(folder: Path, observer: Observer | None = None, **options: Any) -> SeriesResult:
-    return run_series(load_series(folder), folder / "result", observer=observer, **options)
+def ran(listener: Listener) -> list[tuple[int, str]]:
+    """Round and point of every run that was told of."""
+    return [(run.round, run.name) for run in listener.heard(RunEnded)]
 
 
 def verdicts(result: SeriesResult) -> list[str]:
@@ -60,7 +52,7 @@ def unmeasured(result: SeriesResult) -> dict[str, str]:
 def test_points_run_beside_each_other_and_claims_are_judged_by_them(write_series: WriteSeries) -> None:
     folder, listener = write_series(rounds=3), Listener()
     result = measured(folder, listener)
-    assert sorted(listener.ran) == [(number, name) for number in (1, 2, 3) for name in ("fast", "slow")]
+    assert sorted(ran(listener)) == [(number, name) for number in (1, 2, 3) for name in ("fast", "slow")]
     assert verdicts(result) == ["agrees", "differs", "unknown"]
     ratio = result.standings.point("fast").ratio
     assert ratio is not None
@@ -92,16 +84,16 @@ def test_nothing_is_compared_with_a_point_that_misses_a_limit_of_its_study(
 def test_an_interrupted_series_keeps_its_runs_and_goes_on_with_whole_rounds(
     write_series: WriteSeries,
 ) -> None:
-    folder, first, second = write_series(), Listener(runs=3), Listener()
-    with pytest.raises(SeriesInterrupted) as stop:
-        measured(folder, first)
-    so_far = stop.value.so_far.standings.record
-    assert [(run.round, run.point) for run in so_far.runs] == first.ran
+    folder, first, second = write_series(), Listener(stop_after=3), Listener()
+    stopped = measured(folder, first)
+    assert stopped.stopped
+    so_far = stopped.standings.record
+    assert [(run.round, run.point) for run in so_far.runs] == ran(first)
     assert not so_far.is_complete
     assert "Unfinished" in (folder / "result" / "README.md").read_text()
     result = measured(folder, second)
-    assert {number for number, _ in first.ran[:2]} == {1}
-    assert sorted(second.ran) == [(2, "fast"), (2, "slow")]
+    assert {number for number, _ in ran(first)[:2]} == {1}
+    assert sorted(ran(second)) == [(2, "fast"), (2, "slow")]
     assert sorted((run.round, run.point) for run in result.standings.record.runs) == [
         (1, "fast"),
         (1, "slow"),
@@ -111,16 +103,17 @@ def test_an_interrupted_series_keeps_its_runs_and_goes_on_with_whole_rounds(
     assert result.standings.record.is_complete
     third = Listener()
     again = measured(folder, third)
-    assert third.ran == []
+    assert ran(third) == []
     assert again.standings.record == result.standings.record
 
 
 class Shrinking(Listener):
     """Takes cpus away from this process after the first run."""
 
-    def run_ended(self, run: Run) -> None:
-        super().run_ended(run)
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        if isinstance(event, RunEnded):
+            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one cpu cannot become fewer")
@@ -136,8 +129,8 @@ def test_a_machine_that_changes_ends_a_series_and_leaves_what_was_measured_befor
     assert "every run that ended before is kept" in refusal.value.remedy
     kept = read_record(folder / "result" / "result.json")
     assert kept is not None
-    assert [(run.round, run.point) for run in kept.runs] == first.ran
-    assert len(first.ran) == 1
+    assert [(run.round, run.point) for run in kept.runs] == ran(first)
+    assert len(ran(first)) == 1
     assert "Unfinished" in (folder / "result" / "README.md").read_text()
     assert measured(folder, second).standings.record.is_complete
 
@@ -146,7 +139,7 @@ def test_more_rounds_are_added_to_those_that_there_are(write_series: WriteSeries
     folder, listener = write_series(), Listener()
     measured(folder, rounds=1)
     measured(folder, listener, rounds=2)
-    assert {number for number, _ in listener.ran} == {2}
+    assert {number for number, _ in ran(listener)} == {2}
 
 
 def disturbed(record: SeriesRecord, number: int, name: str) -> SeriesRecord:
@@ -164,7 +157,7 @@ def test_a_disturbed_round_is_measured_again_whole(write_series: WriteSeries) ->
     record = measured(folder).standings.record
     write_record(disturbed(record, 1, "slow"), folder / "result" / "result.json")
     again = measured(folder, listener).standings.record
-    assert sorted(listener.ran) == [(1, "fast"), (1, "slow")]
+    assert sorted(ran(listener)) == [(1, "fast"), (1, "slow")]
     assert len(again.runs) == len(record.runs)
     assert again.rounds_left == ()
 
@@ -207,7 +200,7 @@ def test_a_point_that_broke_in_preparation_is_tried_again(
     assert "ended with exit status 1 and no answer" in unmeasured(broken)["fast"]
     healed = measured(folder, listener, rounds=1)
     assert "fast" not in unmeasured(healed)
-    assert sorted(listener.ran) == [(1, "fast"), (1, "slow")]
+    assert sorted(ran(listener)) == [(1, "fast"), (1, "slow")]
 
 
 @pytest.mark.parametrize(
@@ -226,7 +219,7 @@ def test_fresh_measures_everything_anew(write_series: WriteSeries) -> None:
     with pytest.raises(StudyError, match="--fresh"):
         measured(folder, rounds=1)
     measured(folder, listener, rounds=1, fresh=True)
-    assert len(listener.ran) == 2
+    assert len(ran(listener)) == 2
 
 
 @pytest.mark.quiet  # a claim that hangs on how busy the host is
@@ -235,7 +228,7 @@ def test_claims_may_change_without_measuring_again_and_points_may_not(write_seri
     measured(folder)
     write_series(claims=[{"claim": "half", "check": "median(fast) / median(slow) <= 0.7"}])
     assert verdicts(measured(folder, listener)) == ["agrees"]
-    assert listener.ran == []
+    assert ran(listener) == []
     write_series(model={"parallel_s_per_token": 0.02})
     with pytest.raises(ResumeError, match="slow: model"):
         measured(folder)
@@ -245,7 +238,7 @@ def test_a_point_that_fails_is_left_out_and_the_others_go_on(write_series: Write
     faults = [{"fault": "crash", "when": {"precision": "int8-dynamic"}}]
     listener = Listener()
     result = measured(write_series(model={"faults": faults}), listener)
-    assert sorted(listener.ran) == [(1, "fast"), (1, "slow"), (2, "slow")]
+    assert sorted(ran(listener)) == [(1, "fast"), (1, "slow"), (2, "slow")]
     assert unmeasured(result)["fast"].startswith("crash: ")
     assert verdicts(result) == ["unknown"] * 3
 
@@ -307,7 +300,7 @@ def test_an_engine_that_nobody_knows_ends_it_before_anything_is_measured(write_s
     listener = Listener()
     with pytest.raises(BackendError, match="is not a known backend"):
         measured(write_series(configuration={"engine": "fakee"}), listener)
-    assert listener.ran == []
+    assert ran(listener) == []
 
 
 def test_looking_ahead_writes_nothing_and_grows_with_the_rounds(write_series: WriteSeries) -> None:

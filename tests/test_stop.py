@@ -1,0 +1,91 @@
+"""A wish to stop, made by a signal handler or another thread."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from autotune.cli.interruption import INSISTENCE, Interruption, interruptible
+from autotune.stop import Stop, Stopped
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    """The signals' handlers as Python has them, and afterwards as they were."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_who_heeds_it_goes_on_until_it_is_set() -> None:
+    stop = Stop()
+    stop.heed()
+    stop.set()
+    assert stop.is_set
+    with pytest.raises(Stopped):
+        stop.heed()
+
+
+def test_another_thread_may_set_it() -> None:
+    stop = Stop()
+    thread = threading.Thread(target=stop.set)
+    thread.start()
+    thread.join()
+    assert stop.is_set
+
+
+def test_it_is_no_failure_of_what_runs() -> None:
+    assert not issubclass(Stopped, Exception)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_where_nothing_waits_only_sets_it(number: signal.Signals) -> None:
+    stop = Stop()
+    with Interruption(stop):
+        os.kill(os.getpid(), number)
+        assert stop.is_set
+
+
+def test_somebody_who_insists_ends_it_wherever_it_is() -> None:
+    with Interruption(Stop()):
+        for _ in range(INSISTENCE - 1):
+            os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(Stopped):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_python_program_has_ctrl_c_as_its_own_exception() -> None:
+    def run() -> None:
+        with interruptible() as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+            stop.heed()
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_handler_of_the_programs_own_stays_in_its_place() -> None:
+    heard: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    with interruptible() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+    assert heard == [signal.SIGINT]
+    assert not stop.is_set
+
+
+def test_another_thread_may_tune_without_signals() -> None:
+    stops: list[Stop] = []
+
+    def run() -> None:
+        with interruptible() as stop:
+            stops.append(stop)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert [stop.is_set for stop in stops] == [False]
