@@ -273,6 +273,17 @@ def test_the_library_never_exits_the_process() -> None:
     assert callers({"sys.exit", "exit", "quit"}) == set()
 
 
+def test_only_the_edge_knows_ctrl_c() -> None:
+    """Jobs ask a `Stop` and give a value; signals, and Python's word for one, are the caller's."""
+    knowing = {
+        names(path)
+        for path in modules()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Name) and node.id == "KeyboardInterrupt"
+    }
+    assert {name for name in knowing if not name.startswith("cli/")} == {"__init__.py"}
+
+
 def callers(functions: set[str]) -> set[str]:
     return {
         names(path)
