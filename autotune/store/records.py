@@ -44,6 +44,7 @@ class TrialRecord:
         started_s, ended_s: Unix time.
         score: what the study was told, in the objective's unit; None for a failure.
         violations: by limit, how far it is exceeded; at most 0 where it is met.
+        host: name of the host that ran it; empty where nobody kept it, as older versions did not.
     """
 
     study: str
@@ -55,6 +56,7 @@ class TrialRecord:
     result: TrialResult
     score: float | None
     violations: Mapping[str, float] = field(default_factory=dict)
+    host: str = ""
 
     @property
     def may_pass(self) -> bool:
@@ -94,6 +96,7 @@ class ConfirmationRecord:
         started_s, ended_s: Unix time.
         score: in the objective's unit; None for a failure.
         violations: by limit, how far it is exceeded; at most 0 where it is met.
+        host: name of the host that ran it; empty where nobody kept it.
     """
 
     study: str
@@ -108,6 +111,7 @@ class ConfirmationRecord:
     result: TrialResult
     score: float | None
     violations: Mapping[str, float] = field(default_factory=dict)
+    host: str = ""
 
 
 @dataclass(frozen=True)

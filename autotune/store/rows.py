@@ -71,6 +71,7 @@ def trial_row(record: TrialRecord, study_id: int) -> dict[str, Any]:
         "score": record.score,
         "violations": dict(record.violations),
         "result": _result_document(record.result),
+        "host": record.host,
     }
 
 
@@ -86,6 +87,7 @@ def trial_record(row: Row[Any], study: str) -> TrialRecord:
         result=_result(row.result, failed=row.failure is not None),
         score=row.score,
         violations=row.violations,
+        host=getattr(row, "host", ""),
     )
 
 
@@ -120,6 +122,7 @@ def confirmation_row(record: ConfirmationRecord, study_id: int) -> dict[str, Any
         "score": record.score,
         "violations": dict(record.violations),
         "result": _result_document(record.result),
+        "host": record.host,
     }
 
 
@@ -138,6 +141,7 @@ def confirmation_record(row: Row[Any], study: str) -> ConfirmationRecord:
         result=_result(row.result, failed=row.failure is not None),
         score=row.score,
         violations=row.violations,
+        host=getattr(row, "host", ""),
     )
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 
 from autotune.errors import StoreError
 from autotune.store.location import Location
-from autotune.store.tables import REVISIONS, TABLES_SINCE, VERSION_TABLE
+from autotune.store.tables import COLUMNS_SINCE, READABLE, REVISIONS, TABLES_SINCE, VERSION_TABLE
 
 OPTUNA_TABLES = frozenset({"studies", "trials", "version_info"})
 """Tables that every version of Optuna makes. Source: `optuna.storages._rdb.models`."""
@@ -69,17 +69,23 @@ def check_contents(contents: Contents, location: Location) -> None:
 
 
 def check_readable(contents: Contents, location: Location) -> None:
-    """Refuse a database without our tables, or with old ones, which only a writer can bring up to date."""
+    """Refuse a database without our tables, or ones that only a writer can bring up to date."""
     if contents.revision is None:
         raise StoreError(
             f"the database {location} holds no autotune studies",
             remedy="run `autotune tune STUDY.yaml` first, or give the store with --store",
         )
-    if contents.revision != REVISIONS[-1]:
+    if contents.revision not in READABLE:
         raise StoreError(
             f"the store {location} has the older schema version {contents.revision}",
             remedy=f"run `autotune tune STUDY.yaml --store {location}` once, which brings it up to date",
         )
+
+
+def columns_after(revision: str | None) -> frozenset[str]:
+    """Name the columns that a database of this schema version does not have yet."""
+    later = REVISIONS[REVISIONS.index(revision) + 1 :] if revision is not None else ()
+    return frozenset().union(*(COLUMNS_SINCE.get(version, frozenset()) for version in later))
 
 
 def _check_complete(contents: Contents, location: Location) -> None:

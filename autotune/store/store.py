@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy import Column, Connection, Engine, Table, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from autotune.errors import PlanError, StoreError
@@ -38,6 +38,7 @@ from autotune.store.schema import (
     check_contents,
     check_optuna,
     check_readable,
+    columns_after,
     read_contents,
     upgrade,
 )
@@ -80,15 +81,30 @@ def read_store(url: str = DEFAULT_URL, *, timeout_s: float = BUSY_TIMEOUT_S) -> 
     """
     location = parse_location(url)
     with translated(location, timeout_s):
-        _check(location, timeout_s, writing=False)
-        return StudyStore(location, reading_engine(location, timeout_s), timeout_s)
+        contents = _check(location, timeout_s, writing=False)
+        return StudyStore(
+            location, reading_engine(location, timeout_s), timeout_s, lacking=columns_after(contents.revision)
+        )
 
 
 class StudyStore:
     """One open database; a context manager. Made by `open_store` and `read_store`."""
 
-    def __init__(self, location: Location, engine: Engine, timeout_s: float) -> None:
+    def __init__(
+        self,
+        location: Location,
+        engine: Engine,
+        timeout_s: float,
+        *,
+        lacking: frozenset[str] = frozenset(),
+    ) -> None:
+        """Take an open database.
+
+        Args:
+            lacking: columns that an older database does not have, and that are read as their defaults.
+        """
         self.location = location
+        self._lacking = lacking
         self._engine = engine
         self._timeout_s = timeout_s
         self._optuna: RDBStorage | None = None
@@ -178,7 +194,7 @@ class StudyStore:
         """
         with self.transaction() as connection:
             mine = trials.c.study_id == self._study_id(connection, study)
-            rows = connection.execute(select(trials).where(mine).order_by(trials.c.number))
+            rows = connection.execute(select(*self._columns(trials)).where(mine).order_by(trials.c.number))
             return tuple(trial_record(row, study) for row in rows)
 
     def trial_summaries(self, study: str) -> tuple[TrialSummary, ...]:
@@ -187,7 +203,7 @@ class StudyStore:
         Raises:
             StoreError: the study is unknown.
         """
-        listed = [column for column in trials.c if column.name != "result"]
+        listed = [column for column in trials.c if column.name not in ("result", "host")]
         with self.transaction() as connection:
             mine = trials.c.study_id == self._study_id(connection, study)
             rows = connection.execute(select(*listed).where(mine).order_by(trials.c.number))
@@ -230,7 +246,7 @@ class StudyStore:
         """
         order = (confirmations.c.series, confirmations.c.round, confirmations.c.position)
         with self.transaction() as connection:
-            listed = select(confirmations).where(
+            listed = select(*self._columns(confirmations)).where(
                 confirmations.c.study_id == self._study_id(connection, study)
             )
             if series is not None:
@@ -286,6 +302,10 @@ class StudyStore:
         except PlanError:
             return None
 
+    def _columns(self, table: Table) -> list[Column[Any]]:
+        """Name the columns of a table that this database has."""
+        return [column for column in table.c if column.name not in self._lacking]
+
     def _study_id(self, connection: Connection, name: str) -> int:
         found = connection.scalar(select(studies.c.id).where(studies.c.name == name))
         if found is None:
@@ -296,8 +316,8 @@ class StudyStore:
         return found
 
 
-def _check(location: Location, timeout_s: float, *, writing: bool) -> None:
-    """Refuse a database that cannot be used, before anything in it is changed."""
+def _check(location: Location, timeout_s: float, *, writing: bool) -> Contents:
+    """Refuse a database that cannot be used, before anything in it is changed; give what it holds."""
     contents = _contents(location, timeout_s, writing=writing)
     check_contents(contents, location)
     if writing:
@@ -306,6 +326,7 @@ def _check(location: Location, timeout_s: float, *, writing: bool) -> None:
         check_readable(contents, location)
     if contents.abandoned and location.path is not None:
         recover(location.path, timeout_s)
+    return contents
 
 
 def _contents(location: Location, timeout_s: float, *, writing: bool) -> Contents:

@@ -28,12 +28,18 @@ VERSION_TABLE = "autotune_alembic_version"
 TABLES_SINCE: Mapping[str, frozenset[str]] = {
     "0001": frozenset({"autotune_studies", "autotune_trials", "autotune_plans"}),
     "0002": frozenset({"autotune_confirmations"}),
+    "0003": frozenset(),
 }
 """By schema version, oldest first, the tables that came with it.
 
 Known without importing Alembic, which only a migration needs.
 """
 REVISIONS = tuple(TABLES_SINCE)
+
+COLUMNS_SINCE: Mapping[str, frozenset[str]] = {"0003": frozenset({"host"})}
+"""By schema version, the columns that came with it into tables that were there: a reader does without."""
+READABLE = REVISIONS[REVISIONS.index("0002") :]
+"""Schema versions that can be read as they are, without bringing them up to date."""
 
 metadata = MetaData(
     naming_convention={
@@ -43,6 +49,10 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+HOST_LETTERS = 255
+"""The longest name that a host can have. Source: RFC 1035, section 2.3.4."""
 
 
 class StudyColumns(TypedColumns):
@@ -59,7 +69,7 @@ class StudyColumns(TypedColumns):
 
 
 class TrialColumns(TypedColumns):
-    """One row per finished trial; `result`, the raw values, comes last and is never read for listings."""
+    """One row per finished trial; listings read neither `result`, the raw values, nor what lies behind it."""
 
     id: Named[int] = Column(primary_key=True)
     study_id: Named[int] = Column(ForeignKey("autotune_studies.id", ondelete="CASCADE"))
@@ -72,6 +82,7 @@ class TrialColumns(TypedColumns):
     score: Named[float | None] = Column(Double)
     violations: Named[dict[str, float]] = Column(JSON)
     result: Named[dict[str, Any]] = Column(JSON)
+    host: Named[str] = Column(String(HOST_LETTERS), server_default="")
 
 
 class ConfirmationColumns(TypedColumns):
@@ -91,6 +102,7 @@ class ConfirmationColumns(TypedColumns):
     score: Named[float | None] = Column(Double)
     violations: Named[dict[str, float]] = Column(JSON)
     result: Named[dict[str, Any]] = Column(JSON)
+    host: Named[str] = Column(String(HOST_LETTERS), server_default="")
 
 
 class PlanColumns(TypedColumns):

@@ -50,6 +50,7 @@ def measured(configuration: Configuration) -> TrialRecord:
         result=build_measurement(instances=2, request_s=0.1),
         score=160.0,
         violations={"latency_p99_s": -0.5},
+        host="a-host",
     )
 
 
@@ -82,4 +83,5 @@ def confirmed(configuration: Configuration) -> ConfirmationRecord:
         result=build_measurement(instances=2, request_s=0.1),
         score=158.0,
         violations={"latency_p99_s": -0.4},
+        host="a-host",
     )

@@ -63,11 +63,26 @@ def test_a_store_of_every_version_is_brought_up_to_date_and_read(path: Path, url
         record = store.find_study("quickstart")
         assert record is not None
         assert record.model_source == "fake:model.json"
+        hosts = {record.host for record in (*store.trials("quickstart"), *store.confirmations("quickstart"))}
+        assert hosts == ({"a-host"} if asset.stem == "v3" else {""})
         runs = [(run.round, run.contender, run.score) for run in store.confirmations("quickstart")]
         assert runs == ([] if asset.stem == "v1" else [(1, "trial 0", 158.0), (1, "baseline", None)])
     with open_store(url) as store:
         study = optuna.load_study(storage=store.optuna_storage(), study_name="quickstart")
         assert study.best_value == 160.0
+
+
+def test_a_store_from_before_hosts_had_names_is_read_without_changing_it(path: Path, url: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((Path(__file__).parent / "assets" / "v2.sql").read_text())
+    before = path.read_bytes()
+    with read_store(url) as store:
+        measured, failed = store.trials("quickstart")
+        assert (measured.host, failed.host) == ("", "")
+        assert [run.host for run in store.confirmations("quickstart")] == ["", ""]
+        assert [summary.number for summary in store.trial_summaries("quickstart")] == [0, 1]
+        assert [plan.id for plan in store.plans()] == ["quickstart-7f3a9c"]
+    assert path.read_bytes() == before
 
 
 def test_opening_again_changes_nothing(path: Path, url: str) -> None:
