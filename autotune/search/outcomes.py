@@ -33,15 +33,17 @@ class Outcomes:
         refused: what cannot run here, or answers wrongly.
         refused_models: variants of which that is true of all configurations.
         memory_bounds: the fewest instances of each that ran out of memory.
+        running: configurations that are being run at this moment.
     """
 
     tried: frozenset[Configuration]
     refused: frozenset[Prepared]
     refused_models: frozenset[str]
     memory_bounds: dict[Prepared, int]
+    running: frozenset[Configuration] = frozenset()
 
     def rules_out(self, configuration: Configuration) -> bool:
-        """Whether the configuration was tried, or is sure to fail as a tried one did.
+        """Whether the configuration was tried, is being run, or is sure to fail as a tried one did.
 
         - `unsupported` is a property of what is prepared (model, backend, precision, and knobs that are
           turned in preparation), as is `wrong_output` where answers were compared with the reference's: it
@@ -56,6 +58,7 @@ class Outcomes:
         key = configuration.prepared
         return (
             configuration in self.tried
+            or configuration in self.running
             or key in self.refused
             or configuration.model in self.refused_models
             or configuration.instances >= self.memory_bounds.get(key, configuration.instances + 1)
@@ -63,7 +66,7 @@ class Outcomes:
 
 
 def outcomes(trials: Sequence[FrozenTrial]) -> Outcomes:
-    """Read what Optuna's trials say; running and interrupted ones say nothing."""
+    """Read what Optuna's trials say; interrupted ones say nothing, running ones that they are being run."""
     tried: dict[Configuration, str] = {
         configuration_of(trial): trial.user_attrs.get(FAILURE, "") for trial in trials if _is_answer(trial)
     }
@@ -73,7 +76,16 @@ def outcomes(trials: Sequence[FrozenTrial]) -> Outcomes:
     for one, kind in tried.items():
         if kind == FailureKind.OUT_OF_MEMORY and one.is_plain:
             bounds[one.prepared] = min(one.instances, bounds.get(one.prepared, one.instances))
-    return Outcomes(frozenset(tried), refused, models, bounds)
+    return Outcomes(frozenset(tried), refused, models, bounds, _running(trials))
+
+
+def _running(trials: Sequence[FrozenTrial]) -> frozenset[Configuration]:
+    """Name what is being run; a trial that is just being asked for has no parameters yet."""
+    return frozenset(
+        configuration_of(trial)
+        for trial in trials
+        if trial.state == TrialState.RUNNING and trial.params.keys() >= set(NAMES)
+    )
 
 
 def goodness_by_configuration(

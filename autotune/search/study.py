@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -18,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from autotune.errors import StoreError, StudyError
 from autotune.measurement.measurement import Failure, FailureKind, TrialResult
 from autotune.objectives.catalogue import objective_of
+from autotune.search.leases import LEASE, LEASE_S, Lease, lease_of, this_coordinator
 from autotune.search.outcomes import FAILURE, MAY_PASS, MODEL_WIDE, PAIR_WIDE, configuration_of
 from autotune.search.prospects import Prospects
 from autotune.search.resume import choice_differences
@@ -83,9 +85,10 @@ class SearchStudy:
     So may one with `may_pass`, by a later run.
     """
 
-    def __init__(self, study: optuna.Study, sampler: LegalSampler) -> None:
+    def __init__(self, study: optuna.Study, sampler: LegalSampler, holder: str) -> None:
         self._study = study
         self._sampler = sampler
+        self._holder = holder
 
     @_storage_trouble
     def untried(self) -> int:
@@ -94,8 +97,12 @@ class SearchStudy:
 
     @_storage_trouble
     def ask(self) -> Proposal:
-        """Take the next configuration; the first is the baseline. Ask only while `untried` is not 0."""
+        """Take the next configuration, which is none that is being run; the first is the baseline.
+
+        Ask only while `untried` is not 0.
+        """
         trial = self._study.ask(fixed_distributions=self._sampler.distributions)
+        trial.set_user_attr(LEASE, Lease(self._holder, time.time() + LEASE_S).to_json())
         return Proposal(trial.number, Configuration.from_parameters(trial.params))
 
     @_storage_trouble
@@ -103,7 +110,7 @@ class SearchStudy:
         """Finish a trial: COMPLETE with its score and constraints, or FAIL with the failure's kind.
 
         A disturbed one is proposed once more in this run, after everything that is new; one that failed for
-        a reason that may pass, by the next run alone.
+        a reason that may pass, by the next run alone, as is all that such a failure speaks for.
         """
         trial = self._running()[number]
         configuration = Configuration.from_parameters(trial.params)
@@ -112,6 +119,8 @@ class SearchStudy:
             self._sampler.disturbed(configuration)
         elif _may_pass(answer):
             self._sampler.put_off(configuration)
+            if isinstance(answer.result, Failure) and answer.result.pair_wide:
+                self._sampler.drop(configuration)
 
     def drop(self, configuration: Configuration) -> None:
         """Propose what is prepared for it no more in this run."""
@@ -166,7 +175,7 @@ class SearchStudy:
 
     @_storage_trouble
     def settle(self, answers: Mapping[int, Answer]) -> None:
-        """Finish the trials that a stopped run left running.
+        """Finish the trials that a stopped run left running, but for those that another coordinator runs.
 
         One whose answer was kept is told so; any other is interrupted (FAIL), and its configuration may
         be run again. So may those of all answers whose reason may pass, also where Optuna was not told that.
@@ -179,9 +188,14 @@ class SearchStudy:
                 self._study.tell(number, state=TrialState.FAIL)
 
     def _running(self) -> dict[int, Trial]:
-        """The running trials by number, writable."""
+        """The running trials that are ours by number, writable; those that nobody holds are anybody's."""
         running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return {frozen.number: Trial(self._study, frozen._trial_id) for frozen in running}
+        now_s = time.time()
+        return {
+            frozen.number: Trial(self._study, frozen._trial_id)
+            for frozen in running
+            if (lease := lease_of(frozen)) is None or not lease.is_anothers(self._holder, now_s)
+        }
 
     def _finish(self, trial: Trial, answer: Answer) -> None:
         self._describe(trial, answer)
@@ -210,12 +224,18 @@ def _may_pass(answer: Answer) -> bool:
 
 
 def open_search(
-    spec: StudySpec, space: SearchSpace, storage: BaseStorage, prospects: Prospects | None = None
+    spec: StudySpec,
+    space: SearchSpace,
+    storage: BaseStorage,
+    prospects: Prospects | None = None,
+    *,
+    holder: str | None = None,
 ) -> SearchStudy:
     """Create the Optuna study in the storage, or go on with the one of that name.
 
     Args:
         prospects: what orders the configurations; None = as stated, where nothing was looked at.
+        holder: who runs the trials that are asked for; None = the coordinator of this host.
     """
     sampler = LegalSampler(
         space,
@@ -232,7 +252,7 @@ def open_search(
         direction=objective_of(spec).direction,
         load_if_exists=True,
     )
-    return SearchStudy(study, sampler)
+    return SearchStudy(study, sampler, holder or this_coordinator())
 
 
 def refuse_foreign(name: str, storage: BaseStorage) -> None:

@@ -183,6 +183,58 @@ def test_a_failure_that_optuna_was_told_as_a_fact_and_that_may_pass_is_tried_aga
     assert lost.configuration in run(resumed, SPEC).values()
 
 
+def test_a_configuration_that_is_being_run_is_not_proposed_again(storage: BaseStorage) -> None:
+    study, before = open_search(SPEC, a_space(), storage), open_search(SPEC, a_space(), storage).untried()
+    asked = [study.ask() for _ in range(4)]
+    assert len({proposal.configuration for proposal in asked}) == 4
+    assert study.untried() == before - 4
+    told = run(study, SPEC)
+    assert not {proposal.configuration for proposal in asked} & set(told.values())
+    for proposal in asked:
+        study.tell(proposal.number, answer_to(SPEC, proposal.configuration))
+    assert len(in_optuna(storage).trials) == before
+
+
+def test_what_waits_for_a_drop_is_dropped_when_its_failure_is_told(storage: BaseStorage) -> None:
+    study = open_search(SPEC, a_space(), storage)
+    run(study, SPEC, 1)
+    proposal = study.ask()
+    broken = Failure(FailureKind.CRASH, "preparing broke", pair_wide=True, may_pass=True)
+    study.tell(proposal.number, Answer(broken, None, {}))
+    later = run(study, SPEC)
+    assert proposal.configuration.prepared not in {one.prepared for one in later.values()}
+    again = open_search(SPEC, a_space(), storage)
+    again.settle({proposal.number: Answer(broken, None, {})})
+    assert proposal.configuration in run(again, SPEC).values()
+
+
+def test_settling_leaves_the_trials_of_another_coordinator_running(storage: BaseStorage) -> None:
+    other = open_search(SPEC, a_space(), storage, holder="other")
+    theirs = other.ask()
+    ours = open_search(SPEC, a_space(), storage, holder="ours")
+    lost = ours.ask()
+    assert lost.configuration != theirs.configuration
+    resumed = open_search(SPEC, a_space(), storage, holder="ours")
+    resumed.settle({theirs.number: answer_to(SPEC, theirs.configuration)})
+    states = [trial.state for trial in in_optuna(storage).trials]
+    assert states == [TrialState.RUNNING, TrialState.FAIL]
+    assert resumed.ask().configuration == lost.configuration
+    other.tell(theirs.number, answer_to(SPEC, theirs.configuration))
+    assert in_optuna(storage).trials[theirs.number].state == TrialState.COMPLETE
+
+
+@pytest.mark.parametrize("lease", [None, {"holder": "other", "until_s": 1.0}, {"holder": 7}, "damaged"])
+def test_a_trial_that_nobody_holds_any_more_is_settled(storage: BaseStorage, lease: object) -> None:
+    lost = open_search(SPEC, a_space(), storage, holder="other").ask()
+    optuna.trial.Trial(in_optuna(storage), in_optuna(storage).trials[0]._trial_id).set_user_attr(
+        "lease", lease
+    )
+    resumed = open_search(SPEC, a_space(), storage, holder="ours")
+    resumed.settle({})
+    assert in_optuna(storage).trials[0].state == TrialState.FAIL
+    assert resumed.ask().configuration == lost.configuration
+
+
 def test_settling_a_study_that_ended_well_changes_nothing(storage: BaseStorage) -> None:
     study = open_search(SPEC, a_space(), storage)
     run(study, SPEC, 3)
