@@ -53,7 +53,7 @@ CONFIG_FILE = "config.json"
 """What transformers knows of a model; of an ONNX file only where it lies beside it."""
 
 Request = Mapping[str, np.ndarray[Any, Any]]
-Answer = Callable[[Request], np.ndarray[Any, Any]]
+Answering = Callable[[Request], np.ndarray[Any, Any]]
 """From a request to the first output, first axis = batch."""
 
 
@@ -83,7 +83,7 @@ def read_notes(directory: Path) -> tuple[str, ...]:
     return tuple(json.loads(file.read_bytes())) if file.is_file() else ()
 
 
-def open_reference(directory: Path) -> Answer:
+def open_reference(directory: Path) -> Answering:
     """The finished reference in `directory`: ONNX Runtime's for an ONNX file, else PyTorch's, at fp32."""
     if (directory / MODEL_FILE).exists():
         return _onnx_answer(directory)
@@ -123,7 +123,7 @@ def _every_request(directory: Path) -> dict[str, dict[str, np.ndarray[Any, Any]]
     }
 
 
-def _write_transformers(model: ResolvedModel, directory: Path) -> Answer:
+def _write_transformers(model: ResolvedModel, directory: Path) -> Answering:
     if model.path is None:
         write_random_model(model.architecture, model.seed, directory)
     else:
@@ -147,7 +147,7 @@ def _write_transformers(model: ResolvedModel, directory: Path) -> Answer:
     return _transformers_answer(with_modules(module, directory, "float32"))
 
 
-def _require_width(model: ResolvedModel, encoder: Answer, directory: Path) -> None:
+def _require_width(model: ResolvedModel, encoder: Answering, directory: Path) -> None:
     """Refuse modules that are made for another encoder, by what it really answers.
 
     Raises:
@@ -169,7 +169,7 @@ def _require_width(model: ResolvedModel, encoder: Answer, directory: Path) -> No
         return
 
 
-def _transformers_answer(module: Any) -> Answer:
+def _transformers_answer(module: Any) -> Answering:
     import torch
 
     def answer(request: Request) -> np.ndarray[Any, Any]:
@@ -191,7 +191,7 @@ def _transformers_answer(module: Any) -> Answer:
     return answer
 
 
-def _write_onnx(model: ResolvedModel, directory: Path) -> Answer:
+def _write_onnx(model: ResolvedModel, directory: Path) -> Answering:
     """Take the file over, and the configuration beside it.
 
     Raises:
@@ -223,7 +223,7 @@ def _finish(model: ResolvedModel, directory: Path, graph: Any) -> None:
         serve_behind(graph, model.modules.output, read_modules(directory), model.inputs)
 
 
-def _onnx_answer(directory: Path) -> Answer:
+def _onnx_answer(directory: Path) -> Answering:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -274,7 +274,7 @@ def _shape(request: Request) -> str:
     return " x ".join(map(str, next(iter(request.values())).shape))
 
 
-def _write_outputs(model: ResolvedModel, answer: Answer, directory: Path) -> None:
+def _write_outputs(model: ResolvedModel, answer: Answering, directory: Path) -> None:
     """Write the answers to the requests that the model takes: some architectures take no short ones.
 
     Raises:

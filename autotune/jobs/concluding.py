@@ -19,7 +19,7 @@ from autotune.model.stream import StreamDescription
 from autotune.objectives.catalogue import objective_of
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
-from autotune.plan.evidence import Confirmation, Default, Rival, Unprepared
+from autotune.plan.evidence import Confirmation, Default, RunnerUp, Unprepared
 from autotune.plan.make import Measured, make_plan, range_of
 from autotune.preflight.setup import Setup
 from autotune.rounds.contradiction import REACH, Compared
@@ -250,9 +250,9 @@ def _optimism(spec: StudySpec, search_value: float | None, confirmed: float) -> 
     return None if search_value is None else objective_of(spec).goodness(search_value) / confirmed - 1
 
 
-def _rival(rival: RivalVerdict, entrant: Entrant, runs: Sequence[Run], setup: Setup) -> Rival:
+def _rival(rival: RivalVerdict, entrant: Entrant, runs: Sequence[Run], setup: Setup) -> RunnerUp:
     own = _measured(entrant, runs).runs
-    return Rival(
+    return RunnerUp(
         configuration=entrant.configuration,
         trial=entrant.trial,
         standing=rival.standing,

@@ -11,7 +11,7 @@ from autotune.plan.evidence import Default
 from autotune.plan.make import range_of
 from autotune.preflight.setup import Setup
 from autotune.rounds.running import Entrant, Run, measurements_of
-from autotune.rounds.verdict import Comparison, Role, Verdict
+from autotune.rounds.verdict import Advantage, Role, Verdict
 from autotune.search.score import is_almost_none, limits_missed, score
 from autotune.spec.study import StudySpec
 from autotune.store.ranking import almost_none, missed_words, nearest
@@ -93,7 +93,7 @@ def confirmed_default(
 
 
 def _compared(
-    comparison: Comparison, entrants: Sequence[Entrant], runs: Sequence[Run], spec: StudySpec
+    comparison: Advantage, entrants: Sequence[Entrant], runs: Sequence[Run], spec: StudySpec
 ) -> Default:
     entrant = next(entrant for entrant in entrants if entrant.name == comparison.name)
     return Default(

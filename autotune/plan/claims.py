@@ -10,7 +10,7 @@ from autotune.units import format_count
 
 if TYPE_CHECKING:
     from autotune.plan.document import Plan
-    from autotune.plan.evidence import Default, Range, Rival, Spent
+    from autotune.plan.evidence import Default, Range, RunnerUp, Spent
 
 SPENT: Final[Mapping[str, str]] = {
     "preparing_s": "preparing",
@@ -164,7 +164,7 @@ def _why_not(plan: Plan, ratio: float) -> str:
     return "; the plan is less likely to be worse than what people start today"
 
 
-def _tied(rival: Rival, ratio: float) -> str:
+def _tied(rival: RunnerUp, ratio: float) -> str:
     sure = "" if rival.probability is None else f"P(worse) {format_probability(rival.probability)}"
     more = "" if rival.more_rounds is None else f"about {_rounds(rival.more_rounds)} would tell"
     known = "; ".join(filter(None, (sure, more)))
@@ -172,7 +172,7 @@ def _tied(rival: Rival, ratio: float) -> str:
     return f"not told apart from it so far: {rival.configuration}, at {ratio:.3f}x{beside}"
 
 
-def _likely(rival: Rival, ratio: float) -> str:
+def _likely(rival: RunnerUp, ratio: float) -> str:
     sure = "" if rival.probability is None else f" ({format_probability(rival.probability)})"
     more = "" if rival.more_rounds is None else f"; about {_rounds(rival.more_rounds)} would show it"
     return f"likely worse{sure}: {rival.configuration}, at {ratio:.3f}x{more}"

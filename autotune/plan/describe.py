@@ -26,7 +26,7 @@ from autotune.units import format_bytes, format_count, format_latency, format_th
 if TYPE_CHECKING:
     from autotune.model.assessment import Assessment
     from autotune.plan.document import Plan
-    from autotune.plan.evidence import Charge, Estimate, LatencyPercentile, Requests
+    from autotune.plan.evidence import Charge, Estimate, LatencyPercentile, ServedRequests
 
 WIDTH = 80
 
@@ -138,7 +138,7 @@ _BATCHINGS = {
 }
 
 
-def requests_facts(requests: Requests) -> Iterator[tuple[str, str]]:
+def requests_facts(requests: ServedRequests) -> Iterator[tuple[str, str]]:
     """What was asked, where requests differ: names and texts."""
     yield (
         "lengths",

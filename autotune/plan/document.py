@@ -15,11 +15,11 @@ from autotune.objectives.catalogue import NAME_PATTERN
 from autotune.placement.placement import Command
 from autotune.plan.evidence import (
     Confirmation,
-    Document,
+    DocumentPart,
     Estimate,
     Positive,
     Range,
-    Requests,
+    ServedRequests,
     StrictConfiguration,
 )
 from autotune.plan.upgrade import UPGRADES
@@ -55,7 +55,7 @@ def _model(model: dict[str, Any]) -> dict[str, Any]:
     return model
 
 
-class PlanInstance(Document):
+class PlanInstance(DocumentPart):
     """One process to start: a `Command` in the document's words."""
 
     cpus: tuple[Cpu, ...]
@@ -78,7 +78,7 @@ class PlanInstance(Document):
         return Command(argv=self.argv, environment=self.env, cpus=self.cpus, memory_nodes=self.memory_nodes)
 
 
-class Plan(Document):
+class Plan(DocumentPart):
     """What to deploy, and the evidence for it; self-contained.
 
     Attributes:
@@ -121,7 +121,7 @@ class Plan(Document):
     gain_range: Range | None = None
     no_gain: str = ""
     confirmation: Confirmation
-    requests: Requests | None = None
+    requests: ServedRequests | None = None
     files: tuple[FileRead, ...] = ()
     quality: Assessment | None = None
     machine: dict[str, Any]

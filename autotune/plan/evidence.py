@@ -10,7 +10,7 @@ from autotune.plan.strictness import known_configuration_keys
 from autotune.spec.configuration import Configuration
 
 
-class Document(BaseModel):
+class DocumentPart(BaseModel):
     """Base of every part of the plan document: frozen, unknown keys refused, finite numbers only."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
@@ -30,7 +30,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Bytes = Annotated[int, Field(ge=0, lt=2**63)]
 
 
-class Range(Document):
+class Range(DocumentPart):
     """The 95 % interval of a figure."""
 
     low: Positive
@@ -43,7 +43,7 @@ class Range(Document):
         return self
 
 
-class LatencyPercentile(Document):
+class LatencyPercentile(DocumentPart):
     """One percentile of latency and how far it may be believed.
 
     Attributes:
@@ -58,7 +58,7 @@ class LatencyPercentile(Document):
     needed: int
 
 
-class Charge(Document):
+class Charge(DocumentPart):
     """What serving costs at the study's price.
 
     Attributes:
@@ -71,7 +71,7 @@ class Charge(Document):
     cores: Annotated[int, Field(ge=1)]
 
 
-class Estimate(Document):
+class Estimate(DocumentPart):
     """Figures of one configuration, computed from the raw values of its runs.
 
     Attributes:
@@ -103,7 +103,7 @@ class Estimate(Document):
         return next((one for one in self.latencies if one.percentile == percentile), None)
 
 
-class Requests(Document):
+class ServedRequests(DocumentPart):
     """What was asked of the plan, where requests differ.
 
     Attributes:
@@ -130,7 +130,7 @@ class Requests(Document):
     cut_to: Annotated[int, Field(ge=1)] | None = None
 
 
-class Rival(Document):
+class RunnerUp(DocumentPart):
     """A finalist that is not the plan.
 
     Attributes:
@@ -158,7 +158,7 @@ class Rival(Document):
     more_rounds: Annotated[int, Field(ge=1)] | None = None
 
 
-class Default(Document):
+class Default(DocumentPart):
     """The best of what people start today: each engine as its own documentation starts it.
 
     Attributes:
@@ -190,7 +190,7 @@ class Default(Document):
     unseen: tuple[StrictConfiguration, ...] = ()
 
 
-class Spent(Document):
+class Spent(DocumentPart):
     """Where the minutes of a study went, in seconds of the clock; trials and rounds together.
 
     Attributes:
@@ -221,7 +221,7 @@ class Spent(Document):
         )
 
 
-class Unprepared(Document):
+class Unprepared(DocumentPart):
     """An engine at a precision that was not tried, because preparing it would not have fitted.
 
     Attributes:
@@ -234,7 +234,7 @@ class Unprepared(Document):
     seconds: Seconds
 
 
-class Confirmation(Document):
+class Confirmation(DocumentPart):
     """How the plan was chosen and what it stands on.
 
     Attributes:
@@ -271,7 +271,7 @@ class Confirmation(Document):
     twin_ratio: Positive | None = None
     twin_range: Range | None = None
     spread: float | None = None
-    rivals: tuple[Rival, ...] = ()
+    rivals: tuple[RunnerUp, ...] = ()
     blocks: int = 0
     dropped_blocks: int = 0
     quietness: str = ""

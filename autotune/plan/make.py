@@ -24,7 +24,7 @@ from autotune.objectives.outcome import Figures, Resources
 from autotune.placement.knobs import PRELOAD_VARIABLE
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan, PlanInstance, format_plan
-from autotune.plan.evidence import Charge, Confirmation, Estimate, LatencyPercentile, Range, Requests
+from autotune.plan.evidence import Charge, Confirmation, Estimate, LatencyPercentile, Range, ServedRequests
 from autotune.plan.histogram import latency_histogram
 from autotune.search.score import asked_percentiles, needed_percentile, resources_of, score
 from autotune.spec.configuration import Configuration
@@ -286,9 +286,11 @@ def _cycle_sequences(described: StreamDescription) -> int:
     return math.ceil(described.cycle * described.sequences / described.requests)
 
 
-def _requests(described: StreamDescription, runs: Sequence[Measurement], estimate: Estimate) -> Requests:
+def _requests(
+    described: StreamDescription, runs: Sequence[Measurement], estimate: Estimate
+) -> ServedRequests:
     is_like_all = _fewest_served(runs) >= _cycle_sequences(described)
-    return Requests(
+    return ServedRequests(
         requests=described.requests,
         sequences=described.sequences,
         median_tokens=described.median_tokens,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autotune.backends.reference import Answer, open_reference
+from autotune.backends.reference import Answering, open_reference
 from autotune.errors import ModelError
 from autotune.model.calibration import CalibrationSource, Request, write_requests
 from autotune.model.comparing import row_by_row
@@ -104,7 +104,7 @@ def filled_together(requests: Sequence[Request], inputs: InputsDescription) -> B
     return Batch(tuple(chosen), collate(sequences, max(map(len, sequences)), inputs, pad_token=0))
 
 
-def _try_longest(reference: Path, source: CalibrationSource, answer: Answer) -> None:
+def _try_longest(reference: Path, source: CalibrationSource, answer: Answering) -> None:
     """Have the reference answer a request as long as the study's, which texts may all be shorter than.
 
     Raises:
@@ -115,7 +115,7 @@ def _try_longest(reference: Path, source: CalibrationSource, answer: Answer) -> 
 
 
 def _answered(
-    reference: Path, source: CalibrationSource, answer: Answer
+    reference: Path, source: CalibrationSource, answer: Answering
 ) -> Iterator[tuple[Request, np.ndarray[Any, Any]]]:
     """Requests with their answers: of one sequence each, so that nothing is padded, unless the model takes
     one shape alone."""
@@ -144,7 +144,7 @@ def sample(texts: tuple[Text, ...], source: CalibrationSource) -> list[Text]:
 
 
 def _answered_random(
-    reference: Path, source: CalibrationSource, answer: Answer
+    reference: Path, source: CalibrationSource, answer: Answering
 ) -> Iterator[tuple[Request, np.ndarray[Any, Any]]]:
     """Requests of random tokens with their answers; where the model takes no short ones, of the longest."""
     description = read_inputs(reference)

@@ -7,13 +7,13 @@ from typing import Literal
 from autotune.measurement.measurement import Failure, FailureKind, Measurement
 from autotune.store.records import ConfirmationRecord, TrialRecord
 
-Outcome = Literal["measured", "raced out", "misses a limit", "failed", "disturbed"]
+Ending = Literal["measured", "raced out", "misses a limit", "failed", "disturbed"]
 """`raced out`: stopped early, as it was clearly worse than the best; its score stands on few blocks."""
 
-Record = TrialRecord | ConfirmationRecord
+LaunchRecord = TrialRecord | ConfirmationRecord
 
 
-def outcome(record: Record) -> Outcome:
+def outcome(record: LaunchRecord) -> Ending:
     """What became of it."""
     if isinstance(record.result, Failure):
         return "disturbed" if record.result.kind is FailureKind.DISTURBED else "failed"
@@ -22,17 +22,17 @@ def outcome(record: Record) -> Outcome:
     return "raced out" if record.result.stopped == "worse" else "measured"
 
 
-def is_feasible(record: Record) -> bool:
+def is_feasible(record: LaunchRecord) -> bool:
     """Whether it was measured and meets every limit."""
     return record.score is not None and outcome(record) in ("measured", "raced out")
 
 
-def is_searched(record: Record) -> bool:
+def is_searched(record: LaunchRecord) -> bool:
     """Whether the search chose its values: baseline and defaults leave threads and cpus to others."""
     return record.configuration.placement != "unpinned"
 
 
-def outcome_in_words(record: Record) -> str:
+def outcome_in_words(record: LaunchRecord) -> str:
     """What became of it, with the reason where it has no score."""
     result = record.result
     if isinstance(result, Failure):

@@ -17,7 +17,7 @@ from autotune.plan.describe import (
     placement_rows,
 )
 from autotune.plan.document import Plan
-from autotune.plan.evidence import Rival
+from autotune.plan.evidence import RunnerUp
 from autotune.report.distributions import Distribution, distributions
 from autotune.report.disturbances import fates_in_words, reasons, watched_runs
 from autotune.report.dossier import Dossier
@@ -148,7 +148,7 @@ def _percentiles(one: Distribution, percentiles: Sequence[float]) -> Row:
     return Row((one.name, str(one.requests), *shown))
 
 
-def _finalist(rival: Rival) -> tuple[str, ...]:
+def _finalist(rival: RunnerUp) -> tuple[str, ...]:
     ratio = "" if rival.ratio is None else f"{rival.ratio:.3f}x"
     span = "" if rival.ratio_range is None else format_range(rival.ratio_range)
     memory = format_bytes(rival.memory_bytes) if rival.memory_bytes else ""

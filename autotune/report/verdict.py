@@ -10,7 +10,7 @@ from autotune.objectives.catalogue import objective_named
 from autotune.plan.claims import default_words, format_probability, more_sentence
 from autotune.plan.describe import format_estimate
 from autotune.plan.document import Plan
-from autotune.plan.evidence import Estimate, Rival
+from autotune.plan.evidence import Estimate, RunnerUp
 
 Tone = Literal["good", "neutral", "caution"]
 
@@ -89,7 +89,7 @@ def _beside_default(plan: Plan) -> str:
     return f"Beside what people start today: {words}." if words else ""
 
 
-def ties(plan: Plan) -> tuple[Rival, ...]:
+def ties(plan: Plan) -> tuple[RunnerUp, ...]:
     """The finalists that were not told apart from the plan."""
     return tuple(rival for rival in plan.confirmation.rivals if rival.standing == "tied")
 
@@ -104,7 +104,7 @@ def tie_sentence(plan: Plan) -> str:
     return _joined(_tied(ties(plan)), _likely(plan))
 
 
-def _tied(rivals: Sequence[Rival]) -> str:
+def _tied(rivals: Sequence[RunnerUp]) -> str:
     names = _trials(rivals)
     if not names:
         return ""
@@ -127,7 +127,7 @@ def _likely(plan: Plan) -> str:
     return f"{names} likely worse{f' ({odds})' if odds else ''}."
 
 
-def _trials(rivals: Sequence[Rival]) -> str:
+def _trials(rivals: Sequence[RunnerUp]) -> str:
     """`Trial 3 is`, `Trials 3, 5 and 7 are`; empty without any."""
     numbers = [str(rival.trial) for rival in rivals]
     if len(numbers) > 1:

@@ -26,8 +26,8 @@ import random
 from collections.abc import Iterable, Sequence
 
 from autotune.rounds.contradiction import Compared, compare
-from autotune.rounds.posterior import Posterior, Prior, Run
-from autotune.rounds.verdict import Comparison, Contender, RivalVerdict, Role, Said, Standing, Verdict
+from autotune.rounds.posterior import ContestPrior, Posterior, ScoredRun
+from autotune.rounds.verdict import Advantage, Contender, RivalVerdict, Role, Said, Standing, Verdict
 from autotune.statistics.paired import Interval, paired_ratio
 from autotune.statistics.shrinkage import unlucky_factor
 
@@ -70,7 +70,7 @@ class Contest:
         tie: float,
         max_rounds: int,
         seed: int,
-        prior: Prior | None = None,
+        prior: ContestPrior | None = None,
     ) -> None:
         """Begin.
 
@@ -87,8 +87,8 @@ class Contest:
         self._looks = look_rounds(max(MIN_ROUNDS, max_rounds))
         self._level = ALPHA / len(self._looks)
         self._random = random.Random(seed)
-        self._prior = prior or Prior()
-        self._runs: list[Run] = []
+        self._prior = prior or ContestPrior()
+        self._runs: list[ScoredRun] = []
         self._own: list[str] = []
         self._rounds = 0
         self._failed: dict[str, str] = {}
@@ -119,7 +119,7 @@ class Contest:
             covariates: of the run, as deviations from what is usual, in the order of the prior's slopes.
         """
         if goodness is not None:
-            self._runs.append(Run(self._rounds, self._configuration(name), goodness, covariates))
+            self._runs.append(ScoredRun(self._rounds, self._configuration(name), goodness, covariates))
             self._own.append(name)
             self._known = None
 
@@ -212,7 +212,7 @@ class Contest:
         ]
         return min([winner, *equal], key=lambda name: self._contenders[name].cost)
 
-    def _comparison(self, winner: str, other: str | None, factor: float) -> Comparison | None:
+    def _comparison(self, winner: str, other: str | None, factor: float) -> Advantage | None:
         """The winner beside the baseline or the default; None where there is none, or it is the winner."""
         if other is None or other == winner or not self._is_running(other):
             return None
@@ -220,7 +220,7 @@ class Contest:
         probability = self._posterior().probability(winner, other)
         said = self._said(winner, other, probability)
         more = None if said == "shown" else self._more_rounds(ratio)
-        return Comparison(other, ratio.scaled(factor), probability, said, more)
+        return Advantage(other, ratio.scaled(factor), probability, said, more)
 
     def _said(self, better: str, worse: str, probability: float) -> Said:
         if (better, worse) in self._shown:

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 
-from autotune.rounds.posterior import Posterior, Prior
+from autotune.rounds.posterior import ContestPrior, Posterior
 from autotune.statistics.linear import TAILS
 from autotune.statistics.paired import t_quantile
 from autotune.statistics.spread import deviation
@@ -165,7 +165,7 @@ def _unsureness(known: Mapping[str, Earlier], posterior: Posterior, name: str, o
     return math.hypot(*(error * (own - its) for error, (own, its) in zip(errors, moved, strict=True)))
 
 
-def _slope_errors(prior: Prior) -> list[float]:
+def _slope_errors(prior: ContestPrior) -> list[float]:
     """How unsure each slope is: by its error, and by how far the search took it from what was expected.
 
     A search whose host changed a few times only may find any slope and be sure of it.

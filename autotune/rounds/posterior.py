@@ -30,12 +30,12 @@ configuration differ by a per cent or two where their blocks agree far better.""
 
 
 @dataclass(frozen=True)
-class Run:
+class ScoredRun:
     """One run of a configuration.
 
     Attributes:
         goodness: positive, larger is better.
-        covariates: deviations from what is usual, as `Prior.slopes` has them.
+        covariates: deviations from what is usual, as `ContestPrior.slopes` has them.
     """
 
     round: int
@@ -45,7 +45,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Prior:
+class ContestPrior:
     """What the search has left to the contest.
 
     Attributes:
@@ -64,8 +64,8 @@ class Prior:
 class Posterior:
     """The model's fit to the runs; without runs it says nothing."""
 
-    runs: tuple[Run, ...]
-    prior: Prior = field(default_factory=Prior)
+    runs: tuple[ScoredRun, ...]
+    prior: ContestPrior = field(default_factory=ContestPrior)
 
     @cached_property
     def _columns(self) -> dict[str, int]:

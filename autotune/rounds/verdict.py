@@ -40,7 +40,7 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Advantage:
     """The winner beside another.
 
     Attributes:
@@ -102,8 +102,8 @@ class Verdict:
     twin: Interval | None
     spread: float | None
     rounds: int
-    baseline: Comparison | None = None
-    default: Comparison | None = None
+    baseline: Advantage | None = None
+    default: Advantage | None = None
     baseline_estimate: Interval | None = None
     failed: Mapping[str, str] = field(default_factory=dict)
 

@@ -18,7 +18,7 @@ from autotune.measurement.statistics import block_latencies_s, block_throughput_
 from autotune.objectives.catalogue import objective_of
 from autotune.objectives.outcome import Outcome, Resources
 from autotune.rounds.contradiction import Earlier
-from autotune.rounds.posterior import LEAST_NOISE, Prior
+from autotune.rounds.posterior import LEAST_NOISE, ContestPrior
 from autotune.search.score import outcome_of, resources_of
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
@@ -80,11 +80,11 @@ class Experience:
         """Standard deviation of the logarithm of a run of so many blocks."""
         return self.spread * math.sqrt(1 / blocks + LAUNCH_SHARE**2)
 
-    def prior(self, blocks: int) -> Prior:
+    def prior(self, blocks: int) -> ContestPrior:
         """What is known beforehand of runs of so many blocks in the rounds of a contest."""
         scale = max(LEAST_NOISE.scale, self.run_spread(blocks) * math.sqrt((TAILS - 2) / TAILS))
         slopes = self.correction.slopes
-        return Prior(
+        return ContestPrior(
             noise=ScalePrior(scale, PRIOR_FREEDOM),
             slopes=slopes,
             errors=tuple(

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from autotune.objectives.limits import bound_or_value, limits_exceeded
 from autotune.plan.histogram import histogram_values_s
-from autotune.series.record import Figures, PointRecord
+from autotune.series.record import PointRecord, RunFigures
 from autotune.spec.study import LatencyLimit, Limits
 
 
-def missed_limits(point: PointRecord, figures: Sequence[Figures]) -> tuple[str, ...]:
+def missed_limits(point: PointRecord, figures: Sequence[RunFigures]) -> tuple[str, ...]:
     """Say which limits all runs of a point together do not show to be met, and by how much they are missed.
 
     They are held to as in a study's confirmation; see `autotune.objectives.limits.missed`.
@@ -24,7 +24,7 @@ def missed_limits(point: PointRecord, figures: Sequence[Figures]) -> tuple[str, 
     return tuple(limits_exceeded(limits, latency_s, max(one.memory_bytes for one in figures)))
 
 
-def _latency_s(limit: LatencyLimit, figures: Sequence[Figures]) -> float:
+def _latency_s(limit: LatencyLimit, figures: Sequence[RunFigures]) -> float:
     served = [one.served_within_s for one in figures if one.served_within_s is not None]
     if served:
         return statistics.median(served)

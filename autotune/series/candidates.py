@@ -14,7 +14,7 @@ from autotune.search.knobs import require_knobs
 from autotune.search.serving import compilable_in_words, servings
 from autotune.series.file import SeriesFile
 from autotune.series.fitting import Misfit, fit
-from autotune.series.values import Layout
+from autotune.series.values import PointLayout
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import parse_knobs
 from autotune.spec.model_source import kind_of
@@ -54,7 +54,7 @@ def candidates(file: SeriesFile, machine: Machine) -> tuple[Candidate, ...]:
     )
 
 
-def _candidate(name: str, line: str, layout: Layout, spec: StudySpec, machine: Machine) -> Candidate:
+def _candidate(name: str, line: str, layout: PointLayout, spec: StudySpec, machine: Machine) -> Candidate:
     get_backend(layout.engine)
     fitted = fit(layout, machine)
     if isinstance(fitted, Misfit):
@@ -82,7 +82,7 @@ def _refusal(configuration: Configuration, spec: StudySpec, machine: Machine) ->
     return ""
 
 
-def _narrowed(spec: StudySpec, layout: Layout, chosen: Configuration) -> StudySpec:
+def _narrowed(spec: StudySpec, layout: PointLayout, chosen: Configuration) -> StudySpec:
     """The study whose space holds this configuration alone, before its knobs are turned."""
     turned = {name: (value,) for name, value in parse_knobs(chosen.knobs).items()}
     search = spec.search.model_copy(

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from autotune.errors import StudyFileError
-from autotune.series.values import Claim, Layout, Point, Series, Winners
+from autotune.series.values import Claim, Point, PointLayout, Series, Winners
 from autotune.spec.load import read_text, study_of
 from autotune.spec.part import FAULT, Part
 from autotune.spec.price import Price
@@ -28,10 +28,10 @@ HINT = "docs/series.md says what a series holds"
 
 _PARTS: Mapping[tuple[str, ...], type[Part]] = {
     (): Series,
-    ("configuration",): Layout,
+    ("configuration",): PointLayout,
     ("price",): Price,
     ("points",): Point,
-    ("points", "configuration"): Layout,
+    ("points", "configuration"): PointLayout,
     ("claims",): Claim,
     ("claims", "winners_differ"): Winners,
     ("beside",): Claim,

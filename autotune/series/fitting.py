@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from autotune.machine.cpus import format_cpu_list
 from autotune.machine.machine import Machine
-from autotune.series.values import Layout
+from autotune.series.values import PointLayout
 from autotune.spec.configuration import Configuration
 
 
@@ -33,7 +33,7 @@ class Fitted:
     cores: int
 
 
-def fit(layout: Layout, machine: Machine) -> Fitted | Misfit:
+def fit(layout: PointLayout, machine: Machine) -> Fitted | Misfit:
     """Turn what is relative to the machine into numbers."""
     there = cores_here(machine)
     wanted = _cores(layout.cores, machine)
@@ -83,7 +83,7 @@ def _cores_of_sockets(sockets: int, needed: int, machine: Machine) -> int | Misf
     return sum(core.package in used[:sockets] for core in machine.allowed_cores)
 
 
-def _configuration(layout: Layout, machine: Machine, instances: int, threads: int) -> Configuration:
+def _configuration(layout: PointLayout, machine: Machine, instances: int, threads: int) -> Configuration:
     return Configuration(
         instances=instances,
         threads_per_instance=threads,

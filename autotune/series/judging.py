@@ -12,7 +12,7 @@ from autotune.series.standing import Standings, why_no_ratio
 from autotune.series.values import Claim, Winners
 from autotune.statistics.paired import CONFIDENCE, Interval
 
-Verdict = Literal["agrees", "differs", "unknown"]
+ClaimVerdict = Literal["agrees", "differs", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Judgement:
     """
 
     claim: Claim
-    verdict: Verdict
+    verdict: ClaimVerdict
     found: Interval | None = None
     reason: str = ""
 
@@ -53,7 +53,7 @@ def _found(check: Check, standings: Standings) -> Interval:
     return found
 
 
-def _held(check: Check, found: Interval) -> Verdict:
+def _held(check: Check, found: Interval) -> ClaimVerdict:
     """Whether the whole interval lies on one side of the bound."""
     below, above = found.high <= check.bound, found.low >= check.bound
     if above == below:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from autotune.machine.cpus import parse_cpu_list
-from autotune.series.judging import Judgement, Verdict
+from autotune.series.judging import ClaimVerdict, Judgement
 from autotune.series.standing import Standings
 from autotune.series.table import columns, format_interval, markdown, rows
 from autotune.series.values import Series
@@ -14,17 +14,17 @@ from autotune.units import format_bytes, format_duration
 
 TABLE, PICTURE = "table.md", "picture.svg"
 
-_CLAIMS: Mapping[Verdict, str] = {
+_CLAIMS: Mapping[ClaimVerdict, str] = {
     "agrees": "Agrees with the source",
     "differs": "Does not agree with the source",
     "unknown": "Cannot be told here",
 }
-_BESIDE: Mapping[Verdict, str] = {
+_BESIDE: Mapping[ClaimVerdict, str] = {
     "agrees": "So it is here",
     "differs": "Not so here",
     "unknown": "Cannot be told here",
 }
-_TARGETS: Mapping[Verdict, str] = {
+_TARGETS: Mapping[ClaimVerdict, str] = {
     "agrees": "Met",
     "differs": "Missed",
     "unknown": "Cannot be told here",
@@ -167,7 +167,7 @@ def _when(standings: Standings) -> str:
     return f"{day}, {format_duration(measured_s)} in all"
 
 
-def _section(title: str, judgements: Sequence[Judgement], names: Mapping[Verdict, str]) -> Iterator[str]:
+def _section(title: str, judgements: Sequence[Judgement], names: Mapping[ClaimVerdict, str]) -> Iterator[str]:
     if not judgements:
         return
     yield f"## {title}"

@@ -19,7 +19,7 @@ from autotune.measurement.measurement import Conditions, Failure, FailureKind, M
 from autotune.measurement.outcomes import TrialOutcome
 from autotune.measurement.statistics import hit_rate, latencies_s, memory_bytes, throughput_sps
 from autotune.plan.document import UnixTime
-from autotune.plan.evidence import Bytes, Document, Positive, Seconds, StrictConfiguration
+from autotune.plan.evidence import Bytes, DocumentPart, Positive, Seconds, StrictConfiguration
 from autotune.plan.histogram import latency_histogram
 from autotune.preflight.versions import version_differences
 from autotune.rounds.running import Run
@@ -31,7 +31,7 @@ SCHEMA: Final = "autotune.series/1"
 MAX_BYTES = 2**28
 
 
-class Figures(Document):
+class RunFigures(DocumentPart):
     """What one run gave.
 
     Attributes:
@@ -57,14 +57,14 @@ class Figures(Document):
     dropped: tuple[Conditions, ...]
 
 
-class RunFailure(Document):
+class RunFailure(DocumentPart):
     """Why a run gave nothing."""
 
     kind: FailureKind
     reason: str
 
 
-class RunRecord(Document):
+class RunRecord(DocumentPart):
     """One launch of a point.
 
     Attributes:
@@ -80,7 +80,7 @@ class RunRecord(Document):
     position: Annotated[int, Field(ge=0)]
     started_s: UnixTime
     ended_s: UnixTime
-    figures: Figures | None
+    figures: RunFigures | None
     failure: RunFailure | None
     attempts: Annotated[int, Field(ge=1)] = 1
     sitting: Annotated[int, Field(ge=1)] = 1
@@ -91,7 +91,7 @@ class RunRecord(Document):
         return self.failure is not None and self.failure.kind == FailureKind.DISTURBED
 
 
-class PointRecord(Document):
+class PointRecord(DocumentPart):
     """A point as it is on this machine.
 
     Attributes:
@@ -122,7 +122,7 @@ class PointRecord(Document):
         return document
 
 
-class SeriesRecord(Document):
+class SeriesRecord(DocumentPart):
     """All of a series: what was asked, where it was measured, and every run.
 
     Attributes:
@@ -222,10 +222,10 @@ def run_record(run: Run, sitting: int) -> RunRecord:
     )
 
 
-def figures_of(measurement: Measurement) -> Figures:
+def figures_of(measurement: Measurement) -> RunFigures:
     """Compute a run's figures from its raw values."""
     latencies = latencies_s(measurement)
-    return Figures(
+    return RunFigures(
         throughput_sps=throughput_sps(measurement),
         median_s=percentile_of(latencies, 50),
         requests=len(latencies),

@@ -49,7 +49,7 @@ def _known_knobs(text: str) -> str:
         refuse(str(error))
 
 
-class Layout(Part):
+class PointLayout(Part):
     """How a point runs; numbers are relative to the machine."""
 
     cores: Cores = "all"
@@ -72,7 +72,7 @@ class Layout(Part):
     knobs: Annotated[str, AfterValidator(_known_knobs)] = ""
     """Settings of the process and the engine: write one text, such as `allocator=jemalloc fusion=on`."""
 
-    def under(self, special: Layout) -> Layout:
+    def under(self, special: PointLayout) -> PointLayout:
         """This layout, where a more special one says nothing else."""
         said = {name: getattr(special, name) for name in special.model_fields_set}
         return self.model_copy(update=said)
@@ -87,7 +87,7 @@ class Point(Part):
     """The line of the picture that it lies on."""
     set: dict[str, Any] = Field(default_factory=dict)
     """Values of the study that are others for this point, by path: `{problem.batch_size: 8}`."""
-    configuration: Layout = Layout()
+    configuration: PointLayout = PointLayout()
     """How it runs, as far as that differs from the series' own `configuration`."""
 
 
@@ -176,7 +176,7 @@ class Series(Part):
     """How often each point is measured, in fresh processes; unless the command line says otherwise."""
     study: dict[str, Any]
     """Values of all points, as in a study file."""
-    configuration: Layout = Layout()
+    configuration: PointLayout = PointLayout()
     """How points run that say nothing else."""
     price: Price | None = None
     """With it, what a million sequences cost is computed."""
@@ -216,7 +216,7 @@ class Series(Part):
                 refuse("a cost needs a price: write `price: {per_core_hour: ...}`", index)
         return claims
 
-    def layout(self, point: Point) -> Layout:
+    def layout(self, point: Point) -> PointLayout:
         """How a point runs."""
         return self.configuration.under(point.configuration)
 

@@ -140,7 +140,7 @@ class Queue:
 
 
 @dataclass(frozen=True)
-class Run:
+class QueueRun:
     """A measured run: Poisson arrivals of one rate at a queue that was empty at first.
 
     Attributes:
@@ -177,7 +177,7 @@ class TailBound:
     replayed_s: float
 
 
-def tail_bound(run: Run, percentile: float) -> TailBound:
+def tail_bound(run: QueueRun, percentile: float) -> TailBound:
     """The percentile of latency that the queue has in the long run, and its upper bound.
 
     Where even the longest latency is too small for a bound, that one stands for it.
@@ -206,7 +206,7 @@ def tail_bound(run: Run, percentile: float) -> TailBound:
 class _Shares:
     """The share of latencies over a value, in the long run."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: QueueRun) -> None:
         answered = run.stretch[~np.isnan(run.services_s)]
         self.stretches: Sequence[int] = np.unique(answered[answered >= 0]).tolist()
         if len(self.stretches) < 2:

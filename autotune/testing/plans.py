@@ -17,7 +17,7 @@ from autotune.plan.evidence import (
     Estimate,
     LatencyPercentile,
     Range,
-    Rival,
+    RunnerUp,
     Spent,
     Unprepared,
 )
@@ -126,7 +126,7 @@ def build_estimate(throughput_sps: float) -> Estimate:
 def build_confirmation(configuration: Configuration) -> Confirmation:
     """Three rounds that the configuration won; one rival is tied with it, one likely worse, one worse."""
     rivals = (
-        Rival(
+        RunnerUp(
             configuration=replace(configuration, placement="spread"),
             trial=3,
             standing="tied",
@@ -137,7 +137,7 @@ def build_confirmation(configuration: Configuration) -> Confirmation:
             probability=0.71,
             more_rounds=4,
         ),
-        Rival(
+        RunnerUp(
             configuration=replace(configuration, threads_per_instance=5),
             trial=4,
             standing="likely",
@@ -148,7 +148,7 @@ def build_confirmation(configuration: Configuration) -> Confirmation:
             probability=0.93,
             more_rounds=2,
         ),
-        Rival(
+        RunnerUp(
             configuration=replace(configuration, threads_per_instance=7),
             trial=5,
             standing="worse",

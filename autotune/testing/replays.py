@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from autotune.testing.weather import Series, Surroundings, Weather, WeatherMaker
+from autotune.testing.weather import Surroundings, Trace, Weather, WeatherMaker
 
 
 @dataclass(frozen=True)
@@ -105,13 +105,13 @@ class _Speeds:
         self.period_s = blocks[-1].start_s - blocks[0].start_s + _whole_s(blocks, len(blocks) - 1)
         instances = len(blocks[0].request_s)
         paths = [_path(blocks, instance) for instance in range(instances)]
-        self.times_s: Series = np.unique(np.concatenate([times for times, _ in paths]))
+        self.times_s: Trace = np.unique(np.concatenate([times for times, _ in paths]))
         together = sum(np.interp(self.times_s, times, work) for times, work in paths)
-        self.work_s: Series = np.asarray(together / recording.median, dtype=np.float64)
+        self.work_s: Trace = np.asarray(together / recording.median, dtype=np.float64)
         self.starts_s = [block.start_s - blocks[0].start_s for block in blocks]
 
 
-def _path(blocks: Sequence[RecordedBlock], instance: int) -> tuple[Series, Series]:
+def _path(blocks: Sequence[RecordedBlock], instance: int) -> tuple[Trace, Trace]:
     """Completed requests over time, twice through the recording, so that every block can be run beyond."""
     times: list[float] = [0.0]
     done: list[float] = [0.0]
@@ -148,7 +148,7 @@ class _Replay:
         self._offset = offset
         self._usual_s = speeds.period_s / len(recording.blocks)
 
-    def ends_s(self, start_s: float, work_s: Series) -> Series:
+    def ends_s(self, start_s: float, work_s: Trace) -> Trace:
         """See `Weather`; as long as the recording from that block on, and once more, at most."""
         speeds, begun_s = self._speeds, self._begun_s(start_s)
         done_s = float(np.interp(begun_s, speeds.times_s, speeds.work_s))

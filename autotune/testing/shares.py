@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Share:
+class ObservedShare:
     """How many of `count` there were, as a share; not a number of none.
 
     Attributes:
@@ -20,11 +20,11 @@ class Share:
     error: float
 
 
-def share_of(studies: Sequence[Sequence[bool]]) -> Share:
+def share_of(studies: Sequence[Sequence[bool]]) -> ObservedShare:
     """The share of what is true, with the standard error of a ratio of sums over independent studies."""
     count = sum(map(len, studies))
     if not count:
-        return Share(math.nan, 0, math.nan)
+        return ObservedShare(math.nan, 0, math.nan)
     share = sum(map(sum, studies)) / count
     squares = sum((sum(one) - share * len(one)) ** 2 for one in studies)
-    return Share(share, count, math.sqrt(squares) / count)
+    return ObservedShare(share, count, math.sqrt(squares) / count)

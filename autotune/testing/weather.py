@@ -17,7 +17,7 @@ from scipy.signal import lfilter
 
 from autotune.testing.noise import Spikes
 
-Series = NDArray[np.float64]
+Trace = NDArray[np.float64]
 
 STEP_S = 0.05
 """Resolution of synthetic weather: half of the shortest dwell time that is asked for."""
@@ -77,7 +77,7 @@ class Surroundings:
 class Weather(Protocol):
     """What a host does over time; times are seconds of the host's clock, which begins at 0."""
 
-    def ends_s(self, start_s: float, work_s: Series) -> Series:
+    def ends_s(self, start_s: float, work_s: Trace) -> Trace:
         """When so much work is done that begins at `start_s`; seconds of work without noise, rising."""
         ...
 
@@ -101,7 +101,7 @@ WeatherMaker = Callable[[int], Weather]
 class Synthetic:
     """Weather on a grid of time, which repeats after `LENGTH_S`."""
 
-    def __init__(self, log_speed: Series, log_shown: Series, own: Series, *, in_guest: bool = True) -> None:
+    def __init__(self, log_speed: Trace, log_shown: Trace, own: Trace, *, in_guest: bool = True) -> None:
         """Begin at 0 s.
 
         Args:
@@ -117,7 +117,7 @@ class Synthetic:
         self._shown = log_shown
         self._in_guest = in_guest
 
-    def ends_s(self, start_s: float, work_s: Series) -> Series:
+    def ends_s(self, start_s: float, work_s: Trace) -> Trace:
         """See `Weather`."""
         return _inverse(self._grid_s, self._work_s, _at(self._grid_s, self._work_s, start_s) + work_s)
 
@@ -155,7 +155,7 @@ class Arriving:
         self._after = after
         self._slows_pinned = slows_pinned
 
-    def ends_s(self, start_s: float, work_s: Series) -> Series:
+    def ends_s(self, start_s: float, work_s: Trace) -> Trace:
         """See `Weather`: before anybody comes."""
         return self._before.ends_s(start_s, work_s)
 
@@ -253,7 +253,7 @@ def arriving(*, in_guest: bool, left: float, slows_pinned: bool = True, block: f
 
 
 def _synthetic(
-    seed: int, *, block: float, also: Series | None = None, own: Series | None = None, in_guest: bool = True
+    seed: int, *, block: float, also: Trace | None = None, own: Trace | None = None, in_guest: bool = True
 ) -> Weather:
     """Noise of this size, and what else the probe sees just as work meets it."""
     source = np.random.default_rng((seed, 0))
@@ -272,13 +272,13 @@ def _synthetic(
     )
 
 
-def _times_s() -> Series:
+def _times_s() -> Trace:
     """The middles of all steps."""
     steps = np.arange(round(LENGTH_S / STEP_S), dtype=np.float64)
     return np.asarray(STEP_S * (steps + 0.5), dtype=np.float64)
 
 
-def _correlated(source: np.random.Generator, count: int) -> Series:
+def _correlated(source: np.random.Generator, count: int) -> Trace:
     """Standard normal deviates with the autocorrelation exp(-t / `CORRELATION_S`)."""
     kept = math.exp(-STEP_S / CORRELATION_S)
     fresh = math.sqrt(1 - kept**2) * source.standard_normal(count)
@@ -286,21 +286,21 @@ def _correlated(source: np.random.Generator, count: int) -> Series:
     return np.asarray(lfilter([1.0], [1.0, -kept], fresh), dtype=np.float64)
 
 
-def _running_sum(rate: Series) -> Series:
+def _running_sum(rate: Trace) -> Trace:
     return np.concatenate(([0.0], np.cumsum(rate * STEP_S)))
 
 
-def _at(grid_s: Series, summed: Series, at_s: float) -> float:
+def _at(grid_s: Trace, summed: Trace, at_s: float) -> float:
     """The sum up to a time, which may be later than the grid."""
     times, rest_s = divmod(at_s, float(grid_s[-1]))
     return times * float(summed[-1]) + float(np.interp(rest_s, grid_s, summed))
 
 
-def _between(grid_s: Series, summed: Series, start_s: float, end_s: float) -> float:
+def _between(grid_s: Trace, summed: Trace, start_s: float, end_s: float) -> float:
     return _at(grid_s, summed, end_s) - _at(grid_s, summed, start_s)
 
 
-def _inverse(grid_s: Series, summed: Series, wanted: Series) -> Series:
+def _inverse(grid_s: Trace, summed: Trace, wanted: Trace) -> Trace:
     """When the sum is reached; likewise."""
     times, rest = np.divmod(wanted, summed[-1])
     return np.asarray(times * grid_s[-1] + np.interp(rest, summed, grid_s), dtype=np.float64)

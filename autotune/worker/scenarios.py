@@ -31,12 +31,12 @@ PATIENCE = 0.1
 _SPIN_S = 0.002
 """The last bit before the start is spun: a sleep ends up to a scheduler tick late."""
 
-Request = Callable[[], object]
+Call = Callable[[], object]
 Times = tuple[tuple[float, ...], tuple[float, ...]]
 """Starts and ends of requests."""
 
 
-def run_window(request: Request, window: Window, board: Board | None) -> Times:
+def run_window(request: Call, window: Window, board: Board | None) -> Times:
     """Run this instance's part of a window; `board` is None for a single instance."""
     sleep_until(window.start_s)
     if window.scenario == "single_stream":
@@ -56,7 +56,7 @@ def sleep_until(start_s: float) -> None:
         pass
 
 
-def _offline(request: Request, window: Window) -> Times:
+def _offline(request: Call, window: Window) -> Times:
     """Back to back until the first completion at or after the end."""
     starts_s: list[float] = []
     ends_s: list[float] = []
@@ -67,7 +67,7 @@ def _offline(request: Request, window: Window) -> Times:
     return tuple(starts_s), tuple(ends_s)
 
 
-def _keep_load(request: Request, window: Window, board: Board, *, patience_s: float) -> None:
+def _keep_load(request: Call, window: Window, board: Board, *, patience_s: float) -> None:
     """Say that this instance is done, and go on as long as others are not."""
     board.post(1)
     while time.monotonic() < window.deadline_s:
@@ -76,7 +76,7 @@ def _keep_load(request: Request, window: Window, board: Board, *, patience_s: fl
         request()
 
 
-def _single_stream(request: Request, window: Window, board: Board | None) -> Times:
+def _single_stream(request: Call, window: Window, board: Board | None) -> Times:
     """Query by query, in step with the other instances."""
     starts_s: list[float] = []
     ends_s: list[float] = []
@@ -115,7 +115,7 @@ def _meet(condition: Callable[[], bool], window: Window) -> None:
         raise InstanceError(FailureKind.TIMEOUT, "the other instances did not come to the next query")
 
 
-def serve_queue(request: Request, order: Serve, samples_per_request: int) -> Served:
+def serve_queue(request: Call, order: Serve, samples_per_request: int) -> Served:
     """Take requests and answer them, until no more will come or it is too late to begin another."""
     requests: list[int] = []
     begun_s: list[float] = []

@@ -30,7 +30,7 @@ from dataclasses import asdict, dataclass
 
 from autotune.spec.configuration import Configuration
 from autotune.testing.noise import Noise, Spikes
-from autotune.testing.shares import Share, share_of
+from autotune.testing.shares import ObservedShare, share_of
 from autotune.testing.simulated_study import SimulatedOutcome, simulated_study
 
 FEWEST = 10
@@ -84,12 +84,12 @@ class Figures:
 
     noise: str
     studies: int
-    differs: Share
-    ships_worse: Share
+    differs: ObservedShare
+    ships_worse: ObservedShare
     optimism: Mapping[str, float]
     search_optimism: Mapping[str, float]
     loss: Mapping[str, float]
-    coverage: Mapping[str, Share]
+    coverage: Mapping[str, ObservedShare]
 
 
 def world(name: str, seed: int) -> dict[Configuration, float]:
@@ -202,7 +202,7 @@ def report(found: Sequence[Figures]) -> None:
     )
 
 
-def _words(share: Share) -> str:
+def _words(share: ObservedShare) -> str:
     return f"{100 * share.share:.1f} +- {100 * share.error:.1f} ({share.count})"
 
 

@@ -46,7 +46,7 @@ import numpy as np
 
 from autotune.testing.hosts import HOSTS, VirtualHost
 from autotune.testing.replays import Recording, read_recording, replayed
-from autotune.testing.shares import Share, share_of
+from autotune.testing.shares import ObservedShare, share_of
 from autotune.testing.weather import WeatherMaker
 from studies.benchmarks.hosted_study import Claim, Ended, World, bounded, hosted_study, spec_of
 
@@ -109,21 +109,21 @@ class Figures:
     host: str
     studies: int
     counted: float
-    no_plan: Share
-    contradicted: Share
-    crashed: Share
-    misled: Share
-    below_default: Share
-    below_baseline: Share
-    missed: Mapping[str, Share]
-    untried: Mapping[str, Share]
-    unseen: Mapping[str, Share]
+    no_plan: ObservedShare
+    contradicted: ObservedShare
+    crashed: ObservedShare
+    misled: ObservedShare
+    below_default: ObservedShare
+    below_baseline: ObservedShare
+    missed: Mapping[str, ObservedShare]
+    untried: Mapping[str, ObservedShare]
+    unseen: Mapping[str, ObservedShare]
     loss: float
     bias: float
     usual_bias: float
-    value: Share
-    usual: Share
-    ratios: Share
+    value: ObservedShare
+    usual: ObservedShare
+    ratios: ObservedShare
     open: float
     trials: float
     rounds: float
@@ -278,7 +278,11 @@ def _figures_of(document: Mapping[str, Any]) -> Figures:
     def value(found: Any) -> Any:
         if not isinstance(found, dict):
             return found
-        return Share(**found) if "share" in found else {name: Share(**one) for name, one in found.items()}
+        return (
+            ObservedShare(**found)
+            if "share" in found
+            else {name: ObservedShare(**one) for name, one in found.items()}
+        )
 
     return Figures(**{name: value(found) for name, found in document.items()})
 
@@ -391,13 +395,13 @@ def report(found: Mapping[str, Sequence[Figures]]) -> None:
     )
 
 
-def _words(share: Share) -> str:
+def _words(share: ObservedShare) -> str:
     if not share.count:
         return "-"
     return f"{100 * share.share:.1f} +- {100 * share.error:.1f}"
 
 
-def _at_most(share: Share, most: float) -> str:
+def _at_most(share: ObservedShare, most: float) -> str:
     return f"{_words(share)} {'holds' if share.share <= most else 'MISSED'}"
 
 
@@ -409,7 +413,7 @@ def _doubted(figures: Figures) -> str:
     return f"{_words(figures.contradicted)} {'holds' if held else 'MISSED'}"
 
 
-def _within(share: Share) -> str:
+def _within(share: ObservedShare) -> str:
     if not share.count:
         return "-"
     held = COVERED[0] <= share.share <= COVERED[1]

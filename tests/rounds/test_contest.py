@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.rounds.contest import MIN_ROUNDS, Contest, look_rounds
-from autotune.rounds.posterior import Prior
+from autotune.rounds.posterior import ContestPrior
 from autotune.rounds.verdict import Contender, Verdict
 
 BASELINE = Contender("baseline", "baseline", 2, 100, 1)
@@ -293,7 +293,7 @@ def test_runs_that_never_overlap_are_told_apart_in_three_noisy_rounds() -> None:
 
 def test_a_run_that_met_a_slow_spell_counts_as_what_it_would_have_been() -> None:
     """Half of a's runs met cpus at half of their speed, which the probe saw."""
-    prior = Prior(slopes=(0.8,), errors=(0.3,))
+    prior = ContestPrior(slopes=(0.8,), errors=(0.3,))
     contest = Contest([finalist("a"), BASELINE], tie=0.02, max_rounds=8, seed=1, prior=prior)
     draw = random.Random(3)
     for number in range(8):
@@ -319,7 +319,7 @@ def test_a_plans_own_value_holds_though_nobody_knows_how_much_the_host_matters()
             tie=0.02,
             max_rounds=4,
             seed=seed,
-            prior=Prior(slopes=(0.8,), errors=(0.3,)),
+            prior=ContestPrior(slopes=(0.8,), errors=(0.3,)),
         )
         while (names := contest.next_round()) is not None:
             for name in names:

@@ -10,7 +10,7 @@ import pytest
 
 from autotune.rounds.contest import MIN_ROUNDS, Contest
 from autotune.rounds.contradiction import REACH, Earlier
-from autotune.rounds.posterior import Prior
+from autotune.rounds.posterior import ContestPrior
 from autotune.rounds.verdict import Contender, Role
 from autotune.statistics.linear import ScalePrior
 
@@ -29,7 +29,7 @@ def contest(searched: Mapping[str, float], *, rounds: int = 12, spread: float = 
         for name, value in searched.items()
     ]
     return Contest(
-        contenders, tie=0.02, max_rounds=rounds, seed=1, prior=Prior(noise=ScalePrior(spread, 3.0))
+        contenders, tie=0.02, max_rounds=rounds, seed=1, prior=ContestPrior(noise=ScalePrior(spread, 3.0))
     )
 
 
@@ -176,7 +176,7 @@ def test_a_correction_that_is_unsure_excuses_what_it_may_have_got_wrong() -> Non
 
     def fought(error: float, *, expected: float = 0.5) -> Contest:
         noise = ScalePrior(0.015, 3.0)
-        prior = Prior(noise, slopes=(0.5,), errors=(error,), expected=(expected,))
+        prior = ContestPrior(noise, slopes=(0.5,), errors=(error,), expected=(expected,))
         contenders = [
             Contender("a", "finalist", earlier=Earlier(500.0, 0.015, (0.0,))),
             Contender("baseline", "baseline", earlier=Earlier(270.0, 0.015, (0.0,))),
@@ -208,7 +208,7 @@ def test_chance_alone_hardly_ever_makes_a_contradiction() -> None:
                 ("baseline", draw.lognormvariate(0, 0.1), 1),
             )
         ]
-        prior = Prior(noise=ScalePrior(0.08, 3.0))
+        prior = ContestPrior(noise=ScalePrior(0.08, 3.0))
         fight = Contest(contenders, tie=0.02, max_rounds=3, seed=seed, prior=prior)
         play(fight, dict.fromkeys(("a", "b", "baseline"), 1.0), noise=0.1, seed=seed)
         doubted += fight.is_contradicted

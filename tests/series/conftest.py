@@ -12,7 +12,7 @@ import pytest
 from autotune.machine.document import machine_document
 from autotune.measurement.measurement import Conditions, FailureKind
 from autotune.plan.histogram import latency_histogram
-from autotune.series.record import Figures, PointRecord, RunFailure, RunRecord, SeriesRecord
+from autotune.series.record import PointRecord, RunFailure, RunFigures, RunRecord, SeriesRecord
 from autotune.spec.configuration import Configuration
 from autotune.testing.fake_model import SCHEMA
 from autotune.testing.machines import build_machine
@@ -89,9 +89,9 @@ def run(name: str, number: int, value: float | FailureKind) -> RunRecord:
     )
 
 
-def figures(throughput_sps: float) -> Figures:
+def figures(throughput_sps: float) -> RunFigures:
     latency_s = 1 / throughput_sps
-    return Figures(
+    return RunFigures(
         throughput_sps=throughput_sps,
         median_s=latency_s,
         requests=REQUESTS,

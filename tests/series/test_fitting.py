@@ -11,12 +11,12 @@ from autotune.errors import PlacementError
 from autotune.machine.machine import Machine
 from autotune.placement.place import place
 from autotune.series.fitting import Fitted, Misfit, fit
-from autotune.series.values import Layout
+from autotune.series.values import PointLayout
 from autotune.testing.machines import build_machine
 
 
-def layout(**values: Any) -> Layout:
-    return Layout.model_validate(values)
+def layout(**values: Any) -> PointLayout:
+    return PointLayout.model_validate(values)
 
 
 def shape(fitted: Fitted | Misfit) -> tuple[int, int, int]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from autotune.statistics.arrivals import poisson_times
 from autotune.statistics.quantiles import upper_bound
-from autotune.statistics.queueing import Queue, Run, Values, fifo_latencies, tail_bound
+from autotune.statistics.queueing import Queue, QueueRun, Values, fifo_latencies, tail_bound
 
 SERVICE_S = 0.01
 
@@ -18,14 +18,16 @@ def poisson(rate_per_s: float, count: int, seed: int = 1) -> Values:
     return np.cumsum(np.random.default_rng(seed).exponential(1 / rate_per_s, count))
 
 
-def run_of(rate_per_s: float, servers: int, requests: int, seed: int, settling: float = 0.1) -> Run:
+def run_of(rate_per_s: float, servers: int, requests: int, seed: int, settling: float = 0.1) -> QueueRun:
     """A run of a queue with service times that vary by 5 %, in ten stretches."""
     length_s = requests / rate_per_s
     arrivals = np.array(poisson_times(seed, rate_per_s, (settling * length_s, length_s)))
     services = SERVICE_S * np.random.default_rng(seed).lognormal(0, 0.05, len(arrivals))
     since = (arrivals - settling * length_s) / length_s
     stretch = np.where(since < 0, -1, np.minimum(9, np.floor(10 * since))).astype(np.intp)
-    return Run(rate_per_s, servers, arrivals, fifo_latencies(arrivals, services, servers), services, stretch)
+    return QueueRun(
+        rate_per_s, servers, arrivals, fifo_latencies(arrivals, services, servers), services, stretch
+    )
 
 
 def test_one_server_makes_wait_who_comes_while_it_is_busy() -> None:
@@ -117,7 +119,7 @@ def test_who_was_never_answered_makes_the_bound_long() -> None:
     lost = np.arange(len(run.arrivals_s)) % 5 == 4
     latencies, services = run.latencies_s.copy(), run.services_s.copy()
     latencies[lost], services[lost] = 2.0, math.nan
-    waiting = Run(run.rate_per_s, 1, run.arrivals_s, latencies, services, run.stretch)
+    waiting = QueueRun(run.rate_per_s, 1, run.arrivals_s, latencies, services, run.stretch)
     assert tail_bound(waiting, 90).value_s == 2.0
     assert tail_bound(run, 90).upper_s < 0.1
 
@@ -125,4 +127,4 @@ def test_who_was_never_answered_makes_the_bound_long() -> None:
 def test_requests_that_all_lie_in_one_stretch_have_no_bound() -> None:
     run = run_of(50, 1, 100, seed=1)
     with pytest.raises(ValueError, match="no bound from 1 stretches"):
-        tail_bound(Run(50, 1, run.arrivals_s, run.latencies_s, run.services_s, 0 * run.stretch), 90)
+        tail_bound(QueueRun(50, 1, run.arrivals_s, run.latencies_s, run.services_s, 0 * run.stretch), 90)

@@ -28,12 +28,12 @@ LABEL_MARK = "__label__"
 LABEL = re.compile(rf"(?:^|\s){LABEL_MARK}(\S+)")
 """A label of fastText's: words that begin so are none of the text. Source: fastText, supervised tutorial."""
 
-Line = tuple[int, str]
+NumberedLine = tuple[int, str]
 """Its number, from 1, and what stands in it."""
 
 
 @dataclass(frozen=True)
-class Shape:
+class LineShape:
     """What lines of one kind look like.
 
     Attributes:
@@ -52,7 +52,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Found:
+class ForeignShape:
     """The shape that a file's lines have, and the first of them."""
 
     fault: str
@@ -60,7 +60,7 @@ class Found:
     line: int
 
 
-def foreign_shape(lines: Sequence[Line], known: Collection[str]) -> Found | None:
+def foreign_shape(lines: Sequence[NumberedLine], known: Collection[str]) -> ForeignShape | None:
     """The shape of lines that are no texts as they are; None where they may be.
 
     Args:
@@ -71,21 +71,21 @@ def foreign_shape(lines: Sequence[Line], known: Collection[str]) -> Found | None
     return found or _document(lines) or _numbered(lines)
 
 
-def loose_cells(lines: Sequence[Line]) -> Found | None:
+def loose_cells(lines: Sequence[NumberedLine]) -> ForeignShape | None:
     """The shape of lines that have cells like a table, and are none; None where they have not."""
     return _first_of(CELLS, lines)
 
 
-def _first_of(shapes: Sequence[Shape], lines: Sequence[Line]) -> Found | None:
+def _first_of(shapes: Sequence[LineShape], lines: Sequence[NumberedLine]) -> ForeignShape | None:
     looked = _shortened(_from_all_over(lines))
     for shape in shapes:
         fitting = [number for number, text in looked if shape.fits(text)]
         if len(fitting) >= max(shape.fewest, shape.share * len(looked)):
-            return Found(shape.fault, shape.remedy, fitting[0])
+            return ForeignShape(shape.fault, shape.remedy, fitting[0])
     return None
 
 
-def are_labelled(lines: Sequence[Line]) -> bool:
+def are_labelled(lines: Sequence[NumberedLine]) -> bool:
     """Whether lines are as fastText has them: words of which those that begin with `__label__` are labels."""
     looked = _from_all_over(lines)
     return sum(_is_labelled(text) for _, text in looked) > SOME * len(looked)
@@ -105,15 +105,15 @@ def _is_labelled(text: str) -> bool:
     return any(word.startswith(LABEL_MARK) and word != LABEL_MARK for word in ends)
 
 
-def _from_all_over(lines: Sequence[Line]) -> Sequence[Line]:
+def _from_all_over(lines: Sequence[NumberedLine]) -> Sequence[NumberedLine]:
     return lines[:: max(1, -(-len(lines) // LOOKED_AT))]
 
 
-def _shortened(lines: Sequence[Line]) -> list[Line]:
+def _shortened(lines: Sequence[NumberedLine]) -> list[NumberedLine]:
     return [(number, text[:MOST_CHARACTERS]) for number, text in lines]
 
 
-def _with_objects(known: Collection[str]) -> Iterator[Shape]:
+def _with_objects(known: Collection[str]) -> Iterator[LineShape]:
     """Lines of which a JSON object is a part: the last, or one with a text under a known key, or any."""
     fault, remedy = "has a JSON object in its lines, behind other words", "keep the objects alone"
 
@@ -127,9 +127,9 @@ def _with_objects(known: Collection[str]) -> Iterator[Shape]:
     def ends_with_object(line: str) -> bool:
         return any(not behind for _, behind in _objects(line))
 
-    yield Shape(fault, remedy, ends_with_object, NEARLY_ALL, fewest=1)
-    yield Shape(fault, remedy, has_text, SOME)
-    yield Shape(fault, remedy, _holds_object, NEARLY_ALL)
+    yield LineShape(fault, remedy, ends_with_object, NEARLY_ALL, fewest=1)
+    yield LineShape(fault, remedy, has_text, SOME)
+    yield LineShape(fault, remedy, _holds_object, NEARLY_ALL)
 
 
 _OBJECT = re.compile(r"""\{\s*["'][^"'\n]{1,60}["']\s*:""")
@@ -213,30 +213,32 @@ _LISTED_KEYS = re.compile(r"(?:- |  )[\w.-]+:(?:\s|$)")
 ALONE = "keep the texts alone, one to a line, or write JSON Lines: an object with a text to a line"
 HEADER = "write a header in its first row, with as many cells in every row, or keep the texts alone"
 
-SHAPES: tuple[Shape, ...] = (
-    Shape("is a stream of server-sent events", ALONE, _EVENT.match),
-    Shape("is a log of requests to a server", ALONE, _SERVED.search),
-    Shape("is a log: its lines begin with a time or a level", ALONE, _LOGGED.match),
-    Shape("is a log: its lines are of names and values, as in level=info", ALONE, _is_of_pairs),
-    Shape("is of encoded forms, as in text=a+b&id=1", ALONE, _FORM.match),
-    Shape("is of subtitles: there are times between its texts", ALONE, _CUE.match, share=0.2),
-    Shape("is HTML or XML", ALONE, _HTML.match),
-    Shape("is a table of Markdown", f"save it as CSV or TSV, or {ALONE}", _TABLE_ROW.match),
-    Shape("has a word to a line, with a tag", f"write sentences: {ALONE}", _TAGGED.match),
-    Shape("is the inside of a list: its lines are in quotes, with a comma", ALONE, _ELEMENT.match),
-    Shape("is of parse trees", ALONE, _TREE.match),
-    Shape(
+SHAPES: tuple[LineShape, ...] = (
+    LineShape("is a stream of server-sent events", ALONE, _EVENT.match),
+    LineShape("is a log of requests to a server", ALONE, _SERVED.search),
+    LineShape("is a log: its lines begin with a time or a level", ALONE, _LOGGED.match),
+    LineShape("is a log: its lines are of names and values, as in level=info", ALONE, _is_of_pairs),
+    LineShape("is of encoded forms, as in text=a+b&id=1", ALONE, _FORM.match),
+    LineShape("is of subtitles: there are times between its texts", ALONE, _CUE.match, share=0.2),
+    LineShape("is HTML or XML", ALONE, _HTML.match),
+    LineShape("is a table of Markdown", f"save it as CSV or TSV, or {ALONE}", _TABLE_ROW.match),
+    LineShape("has a word to a line, with a tag", f"write sentences: {ALONE}", _TAGGED.match),
+    LineShape("is the inside of a list: its lines are in quotes, with a comma", ALONE, _ELEMENT.match),
+    LineShape("is of parse trees", ALONE, _TREE.match),
+    LineShape(
         "has numbers alone in its lines", f"give texts, not token ids or features: {ALONE}", _NUMBERS.match
     ),
-    Shape("has a class before each text", f"write CSV or TSV with a header, or {ALONE}", _CLASS_FIRST.match),
-    Shape("is of SQL statements", ALONE, _STATEMENT.match),
-    Shape("is YAML", "write it as JSON Lines", _LISTED_KEYS.match, share=1.0),
+    LineShape(
+        "has a class before each text", f"write CSV or TSV with a header, or {ALONE}", _CLASS_FIRST.match
+    ),
+    LineShape("is of SQL statements", ALONE, _STATEMENT.match),
+    LineShape("is YAML", "write it as JSON Lines", _LISTED_KEYS.match, share=1.0),
 )
-CELLS: tuple[Shape, ...] = (
-    Shape("has cells between tabs in its lines, and no header that is known", HEADER, _has_cells),
-    Shape("has cells between strokes in its lines", HEADER, re.compile(r".*\S ?\|\|\| ?\S").match),
-    Shape("has a number before each text", HEADER, _NUMBER_FIRST.match, NEARLY_ALL, fewest=IN_A_ROW),
-    Shape("has a number behind each text", HEADER, _NUMBER_LAST.match, NEARLY_ALL, fewest=IN_A_ROW),
+CELLS: tuple[LineShape, ...] = (
+    LineShape("has cells between tabs in its lines, and no header that is known", HEADER, _has_cells),
+    LineShape("has cells between strokes in its lines", HEADER, re.compile(r".*\S ?\|\|\| ?\S").match),
+    LineShape("has a number before each text", HEADER, _NUMBER_FIRST.match, NEARLY_ALL, fewest=IN_A_ROW),
+    LineShape("has a number behind each text", HEADER, _NUMBER_LAST.match, NEARLY_ALL, fewest=IN_A_ROW),
 )
 
 _PAGE = re.compile(r"\s*<(?:!doctype|html)\b", re.IGNORECASE)
@@ -245,18 +247,18 @@ _MARKDOWN = re.compile(r"#{2,6} \S|```|~~~|\|? ?:?-{3,}:? ?\||.*\]\((?:https?:|#
 _NUMBERED = re.compile(r"\s*[\[(]?(\d{1,9})([.):\]]+\s*|\t\s*)\S")
 
 
-def _document(lines: Sequence[Line]) -> Found | None:
+def _document(lines: Sequence[NumberedLine]) -> ForeignShape | None:
     """A document of HTML, or of Markdown: a heading or front matter first, and further marks below."""
     (first, beginning), *below = _shortened(lines[:LOOKED_AT])
     if below and _PAGE.match(beginning):
-        return Found("is HTML or XML", ALONE, first)
+        return ForeignShape("is HTML or XML", ALONE, first)
     marks = sum(_MARKDOWN.match(text) is not None for _, text in below)
     if marks and (_HEADING.match(beginning) or (beginning == "---" and marks > 1)):
-        return Found("is a document of Markdown", ALONE, first)
+        return ForeignShape("is a document of Markdown", ALONE, first)
     return None
 
 
-def _numbered(lines: Sequence[Line]) -> Found | None:
+def _numbered(lines: Sequence[NumberedLine]) -> ForeignShape | None:
     """Lines that are counted, as lists are and what `cat -n` and `grep -n` print."""
     looked = _shortened(lines[:LOOKED_AT])
     found = [_NUMBERED.match(text) for _, text in looked]
@@ -266,5 +268,5 @@ def _numbered(lines: Sequence[Line]) -> Found | None:
     steps = [after - before for before, after in pairwise(numbers)]
     may_leap = len(numbers) >= INCREASING and not any(number and number[2][0] == "\t" for number in found)
     if set(steps) == {1} or (may_leap and min(steps) > 0):
-        return Found("has its lines numbered", f"take the numbers off: {ALONE}", looked[0][0])
+        return ForeignShape("has its lines numbered", f"take the numbers off: {ALONE}", looked[0][0])
     return None

@@ -15,8 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.errors import StudyFileError
 from autotune.model.texts.file_text import FileText, read_file_text
-from autotune.model.texts.line_shapes import Found, are_labelled, foreign_shape, labelled_line, loose_cells
-from autotune.model.texts.tables import DELIMITERS, TAB, Table, TableError, read_table
+from autotune.model.texts.line_shapes import (
+    ForeignShape,
+    are_labelled,
+    foreign_shape,
+    labelled_line,
+    loose_cells,
+)
+from autotune.model.texts.tables import DELIMITERS, TAB, CsvTable, TableError, read_table
 
 if TYPE_CHECKING:
     from autotune.spec.named_file import FileFormat
@@ -293,7 +299,7 @@ def _otherwise(source: FileText) -> str:
     return OTHERWISE if source.form == TEXTS else ""
 
 
-def _refuse_shape(source: FileText, found: Found | None) -> None:
+def _refuse_shape(source: FileText, found: ForeignShape | None) -> None:
     """Refuse lines that are no texts as they are: they would be measured on their syntax.
 
     Raises:
@@ -322,7 +328,7 @@ def _labelled_records(source: FileText) -> Records:
     return Records(source, "fasttext", tuple(records))
 
 
-def _named_table(source: FileText, known: Collection[str], delimiters: tuple[str, ...]) -> Table:
+def _named_table(source: FileText, known: Collection[str], delimiters: tuple[str, ...]) -> CsvTable:
     """The table that the file is by its name, or by what the study says."""
     try:
         return read_table(source.text, known, delimiters)
@@ -335,7 +341,7 @@ def _named_table(source: FileText, known: Collection[str], delimiters: tuple[str
         ) from error
 
 
-def _table_by_content(source: FileText, known: Collection[str]) -> Table | None:
+def _table_by_content(source: FileText, known: Collection[str]) -> CsvTable | None:
     """The table that a file may be by its content, whatever its name is; None where it is none."""
     _, first = next(_lines(source.text))
     delimiters = tuple(delimiter for delimiter in DELIMITERS if delimiter in first)
@@ -347,12 +353,12 @@ def _table_by_content(source: FileText, known: Collection[str]) -> Table | None:
         return None
 
 
-def _is_told(table: Table, known: Collection[str]) -> bool:
+def _is_told(table: CsvTable, known: Collection[str]) -> bool:
     """Whether the header tells what to read, so that this is a table for certain."""
     return table.names(known) and table.has_names and len(table.header) > 1
 
 
-def _refuse_unnamed_table(source: FileText, table: Table) -> None:
+def _refuse_unnamed_table(source: FileText, table: CsvTable) -> None:
     """Refuse what has the structure of a table, of which nobody says what its columns are.
 
     Raises:
@@ -369,7 +375,7 @@ def _refuse_unnamed_table(source: FileText, table: Table) -> None:
         )
 
 
-def _table_records(source: FileText, table: Table) -> Records:
+def _table_records(source: FileText, table: CsvTable) -> Records:
     twice = [name for name in table.header if name and table.header.count(name) > 1]
     if twice:
         raise source.wrong(

@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,60}")
 _NUMBER = re.compile(r"[-+]?[0-9]+([.][0-9]+)?")
 
 
-Row = tuple[int, tuple[str, ...]]
+CsvRow = tuple[int, tuple[str, ...]]
 """The line that it begins on, from 1, and its cells."""
 
 
@@ -39,7 +39,7 @@ class TableError(ValueError):
 
 
 @dataclass(frozen=True)
-class Table:
+class CsvTable:
     """A header and its rows, all with as many cells.
 
     Attributes:
@@ -48,7 +48,7 @@ class Table:
 
     delimiter: str
     written: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[CsvRow, ...]
 
     @property
     def header(self) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ def _are_names(cells: Sequence[str]) -> bool:
     return len({*cells}) == len(cells) and all(map(_NAME.fullmatch, cells))
 
 
-def read_table(text: str, known: Collection[str], delimiters: Sequence[str] = DELIMITERS) -> Table:
+def read_table(text: str, known: Collection[str], delimiters: Sequence[str] = DELIMITERS) -> CsvTable:
     """Read a table with the delimiter that fits best.
 
     Args:
@@ -95,7 +95,7 @@ def read_table(text: str, known: Collection[str], delimiters: Sequence[str] = DE
     Raises:
         TableError: there is no row below the header, a row has more or fewer cells, or quotes do not end.
     """
-    found: list[Table] = []
+    found: list[CsvTable] = []
     faults: list[TableError] = []
     for delimiter in delimiters:
         try:
@@ -110,7 +110,7 @@ def read_table(text: str, known: Collection[str], delimiters: Sequence[str] = DE
     return best
 
 
-def _table(text: str, delimiter: str) -> Table:
+def _table(text: str, delimiter: str) -> CsvTable:
     try:
         rows = _rows(text, delimiter)
     except TableError:
@@ -125,12 +125,12 @@ def _table(text: str, delimiter: str) -> Table:
     for line, cells in below:
         if len(cells) != len(header):
             raise TableError(f"{len(cells)} cells, where the header has {len(header)}", line, len(header))
-    return Table(delimiter, header, tuple(below))
+    return CsvTable(delimiter, header, tuple(below))
 
 
-def _rows(text: str, delimiter: str, quoting: Literal[0, 3] = csv.QUOTE_MINIMAL) -> list[Row]:
+def _rows(text: str, delimiter: str, quoting: Literal[0, 3] = csv.QUOTE_MINIMAL) -> list[CsvRow]:
     """Rows that are not blank."""
-    rows: list[Row] = []
+    rows: list[CsvRow] = []
     line = 1
     lines = io.StringIO(text, newline="")
     with _cells_of_any_size():

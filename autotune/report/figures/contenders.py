@@ -11,7 +11,7 @@ Dash = str | tuple[float, tuple[float, ...]]
 
 
 @dataclass(frozen=True)
-class Look:
+class LineStyle:
     """How a contender is drawn."""
 
     colour: str
@@ -20,20 +20,20 @@ class Look:
 
 
 _OWN = {
-    PLAN: Look(BLUE, "o", "solid"),
-    TWIN: Look(SKY, "D", (0, (1.5, 1.2))),
-    DEFAULT: Look(INK, "*", (0, (4, 1.2, 1, 1.2))),
-    BASELINE: Look(MUTED, "s", (0, (6, 2))),
+    PLAN: LineStyle(BLUE, "o", "solid"),
+    TWIN: LineStyle(SKY, "D", (0, (1.5, 1.2))),
+    DEFAULT: LineStyle(INK, "*", (0, (4, 1.2, 1, 1.2))),
+    BASELINE: LineStyle(MUTED, "s", (0, (6, 2))),
 }
 _OTHERS = (
-    Look(ORANGE, "^", (0, (5, 1.5))),
-    Look(GREEN, "v", (0, (1.5, 1.2))),
-    Look(PURPLE, "P", (0, (6, 1.5, 1.5, 1.5))),
-    Look(RED, "X", (0, (3, 3))),
+    LineStyle(ORANGE, "^", (0, (5, 1.5))),
+    LineStyle(GREEN, "v", (0, (1.5, 1.2))),
+    LineStyle(PURPLE, "P", (0, (6, 1.5, 1.5, 1.5))),
+    LineStyle(RED, "X", (0, (3, 3))),
 )
 
 
-def look(dossier: Dossier, name: str) -> Look:
+def look(dossier: Dossier, name: str) -> LineStyle:
     """The look of `plan`, `baseline`, `default`, `twin` or `trial 7`; others by their place in the plan."""
     if name in _OWN:
         return _OWN[name]

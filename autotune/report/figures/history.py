@@ -32,12 +32,12 @@ from autotune.report.figures.picture import (
     legend_above,
     new_figure,
 )
-from autotune.report.outcome import Outcome, is_feasible, outcome
+from autotune.report.outcome import Ending, is_feasible, outcome
 from autotune.store.records import TrialRecord
 
 NAME, TITLE = "history", "The search, trial by trial"
 
-_MARKS: dict[Outcome, tuple[str, str, str, str]] = {
+_MARKS: dict[Ending, tuple[str, str, str, str]] = {
     "measured": ("o", BLUE, BLUE, "measured"),
     "raced out": ("v", PAPER, BLUE, "stopped early: clearly worse"),
     "misses a limit": ("D", PAPER, ORANGE, "misses a limit"),

@@ -8,7 +8,7 @@ from autotune.plan.describe import format_percentile
 from autotune.report.distributions import Distribution, distributions
 from autotune.report.dossier import Dossier, mapping
 from autotune.report.figures.axes import name_marker, scale_values
-from autotune.report.figures.contenders import Look, look
+from autotune.report.figures.contenders import LineStyle, look
 from autotune.report.figures.picture import (
     RED,
     Missing,
@@ -42,7 +42,7 @@ def picture(dossier: Dossier) -> Picture | Missing:
     return Picture(NAME, TITLE, _CAPTION, _description(found), figure)
 
 
-def _draw(axes: Axes, one: Distribution, its: Look) -> None:
+def _draw(axes: Axes, one: Distribution, its: LineStyle) -> None:
     label = f"{one.name}, {one.requests} requests"
     if one.points:
         latencies, shares = zip(*one.points, strict=True)

@@ -11,7 +11,7 @@ import numpy as np
 from autotune.measurement.measurement import Block, Conditions, InstanceBlock, RateStep
 from autotune.measurement.steps import needed_requests
 from autotune.spec.study import LatencyLimit
-from autotune.statistics.queueing import Queue, Run, TailBound, tail_bound
+from autotune.statistics.queueing import Queue, QueueRun, TailBound, tail_bound
 from autotune.trial.server.load import Load, Request
 
 STRETCHES = 10
@@ -102,7 +102,7 @@ def judge(
         ValueError: it is not judgeable (`is_judgeable`).
     """
     stretches = span.stretches(load)
-    run = Run(
+    run = QueueRun(
         rate_per_s,
         servers=len(load.samples_per_request),
         arrivals_s=np.array([request.time_s for request in load.requests]),
