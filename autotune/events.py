@@ -47,7 +47,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Summary:
     """What a trial or a run gave.
 
     Attributes:
@@ -219,7 +219,7 @@ class TrialEnded:
     number: int
     name: str
     configuration: str
-    outcome: Outcome
+    outcome: Summary
     progress: Progress
     excesses: tuple[Excess, ...] = ()
     half_width: float | None = None
@@ -252,7 +252,7 @@ class RunEnded:
     round: int
     name: str
     configuration: str
-    outcome: Outcome
+    outcome: Summary
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from autotune.events import (
     SCHEMA,
     Event,
     Excess,
-    Outcome,
     Progress,
     RunEnded,
+    Summary,
     TrialEnded,
     WaitingEnded,
     from_json,
@@ -24,8 +24,8 @@ from autotune.events import (
 
 NOT_YET = Progress(finished=0, total=40)
 STANDING = Progress(3, 40, best=2, best_score=38.9, best_in_words="38.9 samples/s", gain=1.5, left_s=61.5)
-MEASURED = Outcome("38.9 samples/s", 38.9)
-FAILED = Outcome("timeout: it took longer than 20 s", failure="timeout", reason="it took longer than 20 s")
+MEASURED = Summary("38.9 samples/s", 38.9)
+FAILED = Summary("timeout: it took longer than 20 s", failure="timeout", reason="it took longer than 20 s")
 CLOSE = "2 x 4 threads, close, sockets 0, onnxruntime fp32"
 
 EXAMPLES: tuple[Event, ...] = (
@@ -103,7 +103,7 @@ def test_an_event_of_this_version_that_is_kept_is_read() -> None:
         '"gain":2.0,"left_s":90.0},"excesses":[{"limit":"memory","by":0.5}],"half_width":null}'
     )
     progress = Progress(8, 60, 7, 23.6, "23.6 samples/s", 2.0, 90.0)
-    outcome = Outcome("23.6 samples/s", 23.6)
+    outcome = Summary("23.6 samples/s", 23.6)
     assert from_json(kept) == TrialEnded(7, "", "1 x 1 threads", outcome, progress, (Excess("memory", 0.5),))
 
 

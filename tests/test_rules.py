@@ -267,7 +267,6 @@ def test_modules_are_named_for_what_they_hold() -> None:
 TO_BE_RENAMED = {
     "Agreement",
     "Claim",
-    "Observer",
     "Record",
     "Request",
     "Standing",

@@ -10,10 +10,10 @@ from autotune.events import (
     FilesRead,
     ModelsNoted,
     ModelsServed,
-    Outcome,
     Progress,
     RoomWeighed,
     RunEnded,
+    Summary,
     TrialEnded,
 )
 from autotune.measurement.measurement import Failure, TrialResult
@@ -88,11 +88,11 @@ def run_ended(spec: StudySpec, run: Run) -> RunEnded:
     )
 
 
-def outcome_of(spec: StudySpec, result: TrialResult, measured: float | None) -> Outcome:
+def outcome_of(spec: StudySpec, result: TrialResult, measured: float | None) -> Summary:
     """Say what was measured, as a score, or what went wrong."""
     if isinstance(result, Failure):
-        return Outcome(f"{result.kind}: {result.reason}", failure=str(result.kind), reason=result.reason)
-    return Outcome(format_score(spec, measured or 0.0), measured)
+        return Summary(f"{result.kind}: {result.reason}", failure=str(result.kind), reason=result.reason)
+    return Summary(format_score(spec, measured or 0.0), measured)
 
 
 def _name(record: TrialRecord) -> str:

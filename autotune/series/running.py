@@ -16,7 +16,7 @@ from autotune.errors import (
     StudyError,
     UnsupportedError,
 )
-from autotune.events import Emit, FilesRead, Outcome, RunEnded, unheard
+from autotune.events import Emit, FilesRead, RunEnded, Summary, unheard
 from autotune.jobs.measuring import Bench
 from autotune.jobs.reviving import prepared_commands
 from autotune.machine.document import machine_document
@@ -119,14 +119,14 @@ class _Running:
 
 def _run_ended(run: RunRecord, configuration: Configuration) -> RunEnded:
     """Say what a run of a point gave: throughput and median, whatever its study's objective is."""
-    outcome = Outcome("")
+    outcome = Summary("")
     if run.failure is not None:
         kind, reason = run.failure.kind, run.failure.reason
-        outcome = Outcome(f"{kind}: {reason}", failure=str(kind), reason=reason)
+        outcome = Summary(f"{kind}: {reason}", failure=str(kind), reason=reason)
     elif run.figures is not None:
         figures = run.figures
         in_words = f"{format_throughput(figures.throughput_sps)}, median {format_latency(figures.median_s)}"
-        outcome = Outcome(in_words, figures.throughput_sps)
+        outcome = Summary(in_words, figures.throughput_sps)
     return RunEnded(run.round, run.point, str(configuration), outcome)
 
 

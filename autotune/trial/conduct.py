@@ -44,7 +44,7 @@ from autotune.trial.server.rate_search import Demand
 from autotune.trial.server.scenario import conduct_server
 from autotune.trial.stopping import Rule
 from autotune.worker.failures import InstanceError
-from autotune.worker.messages import Stop
+from autotune.worker.messages import Finish
 
 START_S = 600.0
 """Time given to load and warm up: a launch script may load from a cold disk."""
@@ -112,7 +112,7 @@ def _measure(folder: Path, asked: Asked, seconds: float) -> Measurement:
     channels = _channels(folder, len(asked.instances))
     with channels as opened, Exchange(opened, (), schedule.deadline_s) as exchange:
         measurement = conduct(exchange, schedule, asked)
-        exchange.tell(Stop())
+        exchange.tell(Finish())
     return measurement
 
 
@@ -133,7 +133,7 @@ def _serve(folder: Path, asked: Asked, seconds: float) -> Measurement:
         Exchange(channels, (generator, generator.stderr), schedule.deadline_s) as exchange,
     ):
         measurement = conduct_server(exchange, schedule, asked, demand, generator)
-        exchange.tell(Stop())
+        exchange.tell(Finish())
     return measurement
 
 

@@ -134,11 +134,11 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Stop:
+class Finish:
     """Nothing more to do."""
 
 
-Message = Ready | Window | InstanceBlock | Serve | Served | Send | Sent | Failed | Stop
+Message = Ready | Window | InstanceBlock | Serve | Served | Send | Sent | Failed | Finish
 _KINDS: dict[type, str] = {
     Ready: "ready",
     Window: "measure",
@@ -148,7 +148,7 @@ _KINDS: dict[type, str] = {
     Send: "send",
     Sent: "sent",
     Failed: "failed",
-    Stop: "stop",
+    Finish: "stop",
 }
 
 
@@ -239,8 +239,8 @@ def _failed(fields: dict[str, Any]) -> Failed:
     return Failed(FailureKind(fields["failure"]), str(fields["reason"]))
 
 
-def _stop(_: dict[str, Any]) -> Stop:
-    return Stop()
+def _stop(_: dict[str, Any]) -> Finish:
+    return Finish()
 
 
 def _seconds(value: object) -> float:

@@ -6,12 +6,12 @@ import pytest
 
 from autotune import events
 from autotune.cli.progress import show, show_of_duel, show_of_series
-from autotune.events import EVENTS, Event, Excess, Outcome, Progress
+from autotune.events import EVENTS, Event, Excess, Progress, Summary
 
 STANDING = Progress(3, 40, 2, 38.9, "38.9 samples/s", 1.5, 61.5)
 FIRST = Progress(1, 40)
-MEASURED = Outcome("23.6 samples/s", 23.6)
-FAILED = Outcome("timeout: it took longer than 20 s", failure="timeout", reason="it took longer than 20 s")
+MEASURED = Summary("23.6 samples/s", 23.6)
+FAILED = Summary("timeout: it took longer than 20 s", failure="timeout", reason="it took longer than 20 s")
 CLOSE = "2 x 4 threads, close"
 
 

@@ -12,6 +12,7 @@ from autotune.measurement.measurement import FailureKind, InstanceBlock, ThreadM
 from autotune.testing.observations import build_observation
 from autotune.worker.messages import (
     Failed,
+    Finish,
     LineBuffer,
     Message,
     ProtocolError,
@@ -20,7 +21,6 @@ from autotune.worker.messages import (
     Sent,
     Serve,
     Served,
-    Stop,
     Window,
     format_message,
     parse_message,
@@ -41,7 +41,7 @@ MESSAGES: list[Message] = [
     Window("single_stream", 1.5, 2.5, 100.0, "/proc/1/fd/3"),
     InstanceBlock(8, (1.0, 2.0), (1.5, 2.5)),
     Failed(FailureKind.UNSUPPORTED, 'no "operator"\nof that name \x00'),
-    Stop(),
+    Finish(),
     Serve("/proc/1/fd/4", 7.5),
     Served(8, (0, 3), (1.0, 2.0), (1.5, 2.5)),
     Served(8, (), (), ()),
