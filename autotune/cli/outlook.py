@@ -12,10 +12,9 @@ from autotune.model.assessment import UNCOMPARED, limits_in_words
 from autotune.model.hub.fetch import offline_reason
 from autotune.model.sources import ResolvedModel
 from autotune.model.texts.files_read import FileRead, file_in_words, files_document
-from autotune.model.variants import beyond, find_model, notes_of, refuse_twins, served_of
+from autotune.model.variants import beyond, find_model, notes_of, refuse_twins
 from autotune.preflight.misfits import check_models
 from autotune.preflight.survey import Survey, survey
-from autotune.preparation.files_read import read_files
 from autotune.search.estimate import estimated_s, estimated_trials
 from autotune.search.serving import Serving, servings
 from autotune.spec.problem import problem_in_words
@@ -27,12 +26,12 @@ def print_outlook(spec: StudySpec, *, base: Path, offline: bool, as_json: bool) 
     """Check the study and print its space and an estimate of its time; nothing is measured or stored."""
     surveyed = survey(spec)
     models, absent = _models_here(spec, base=base, offline=offline)
-    checked = check_models(spec, models, base)
-    files = read_files(checked, models, base)
-    surveyed, served = surveyed.weighed(checked, models), served_of(models.values())
+    found = check_models(spec, models, base)
+    files, served = found.files, found.served
+    surveyed = surveyed.weighed(found)
     notes = [f"not searched: {reason}" for reason in surveyed.left_out]
     notes += [f"warning: {warning}" for warning in surveyed.warnings]
-    notes += [f"warning: {note}" for model in models.values() for note in beyond(model, checked.problem)]
+    notes += [f"warning: {note}" for model in models.values() for note in beyond(model, found.stored.problem)]
     notes += [*notes_of(models.values()), *absent, *_comparison_notes(spec)]
     if as_json:
         output.result_json(outlook_document(surveyed, served, files, notes))
@@ -56,7 +55,7 @@ def outlook_document(
         "recipes": [recipe.parameters() for recipe in space.recipes],
         "knobs": knob_choices(spec, space.knobs),
         "requests": problem_in_words(spec.problem),
-        "servings": [{"padding": padding, "batching": batching} for padding, batching in _servings(spec)],
+        "servings": [{"padding": padding, "batching": batching} for padding, batching in _servings(surveyed)],
         "files": files_document(files),
         "quality": _quality(spec),
         "trials_at_most": estimated_trials(spec, space),
@@ -82,7 +81,7 @@ def outlook_lines(
         f"baseline: {space.baseline}",
         *(f"recipe: {recipe}" for recipe in space.recipes),
         *knob_lines(spec, space.knobs),
-        *(f"requests: padding {padding}, batching {batching}" for padding, batching in _servings(spec)),
+        *(f"requests: padding {padding}, batching {batching}" for padding, batching in _servings(surveyed)),
         *map(file_in_words, files),
         f"quality: {_quality(spec)}",
         f"estimate: at most {trials} trials and {spec.confirm.rounds} rounds of confirmation in about "
@@ -91,9 +90,9 @@ def outlook_lines(
     ]
 
 
-def _servings(spec: StudySpec) -> tuple[Serving, ...]:
+def _servings(surveyed: Survey) -> tuple[Serving, ...]:
     """Ways to put sequences of different lengths together; none where they are all alike."""
-    return servings(spec) if spec.problem.is_stream else ()
+    return servings(surveyed.spec, surveyed.unmasked) if surveyed.spec.problem.is_stream else ()
 
 
 def _quality(spec: StudySpec) -> str:

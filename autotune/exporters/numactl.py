@@ -12,9 +12,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from autotune.errors import ExportError
 from autotune.machine.cpus import format_cpu_list
+from autotune.model.stored_study import read_stored_study
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
-from autotune.spec.study import StudySpec
 from autotune.trial.asked import AskedRate, ask, asked_to_json
 
 SCRIPT = "launch.sh"
@@ -107,7 +107,7 @@ def _rate(plan: Plan) -> AskedRate | None:
     if plan.scenario != "server":
         return None
     try:
-        spec = StudySpec.model_validate_json(json.dumps(plan.study.get("spec")))
+        spec = read_stored_study(plan.study.get("spec"))
     except ValueError as error:
         raise ExportError(f"the plan {plan.id} holds no study", remedy="tune again") from error
     if spec.limits.latency is None:

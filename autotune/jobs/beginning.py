@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 
 from autotune.machine.document import machine_differences, machine_document
+from autotune.model.stored_study import study_document
 from autotune.preflight.setup import Setup
 from autotune.preflight.versions import version_differences
 from autotune.search.resume import model_differences, refuse_differences, study_differences
@@ -53,17 +53,12 @@ def _record(setup: Setup) -> StudyRecord:
     return StudyRecord(
         name=setup.spec.name,
         created_s=time.time(),
-        spec=setup.spec.model_dump(mode="json"),
+        spec=study_document(setup.found.stored),
         machine=machine_document(setup.machine),
         versions=setup.versions,
-        model_digest=_digest_of([variant.model.digest for variant in setup.variants.values()]),
+        model_digest=setup.found.model_digest,
         model_source=", ".join(setup.spec.models),
     )
-
-
-def _digest_of(digests: Sequence[str]) -> str:
-    """Give one digest for all models of a study: of a single one its own."""
-    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def _differences(stored: StudyRecord, asked: StudyRecord) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from autotune.errors import PlanError
-from autotune.jobs.reviving import Origin, differences, spec_of
+from autotune.jobs.reviving import Origin, differences, stored_of
+from autotune.model.stored_study import study_document
 from autotune.plan.document import Plan
 from autotune.search.resume import study_differences
 from autotune.spec.configuration import Configuration
@@ -41,13 +42,13 @@ def refuse_other_questions(a: Plan, b: Plan) -> None:
 
 
 def _question(plan: Plan) -> dict[str, Any]:
-    spec = spec_of(plan)
+    spec = stored_of(plan)
     parts = {
         *COMPARED,
         *(["limits"] if spec.scenario == "server" else []),
         *(["price"] if spec.objective.is_priced else []),
     }
-    return {part: value for part, value in spec.model_dump(mode="json").items() if part in parts}
+    return {part: value for part, value in study_document(spec).items() if part in parts}
 
 
 def _of_texts_alone(asked: dict[str, Any]) -> dict[str, Any]:

@@ -133,10 +133,11 @@ def compare_plans(
     for name, plan, setup in ((A, a, setup_a), (B, b, setup_b)):
         with _speaking_of(name, plan.configuration):
             _refuse_impossible(plan.configuration, setup)
-    measured_alike = setup_b.spec.model_copy(update={"measure": setup_a.spec.measure})
+    alike = setup_b.spec.model_copy(update={"measure": setup_a.spec.measure})
+    setup_b = replace(setup_b, found=replace(setup_b.found, spec=alike))
     benches = (
         Bench(setup_a, emit, told, watch, waits=waits),
-        Bench(replace(setup_b, spec=measured_alike), emit, told, watch, waits=waits),
+        Bench(setup_b, emit, told, watch, waits=waits),
     )
     sides = tuple(
         _side_of_plan(name, plan, bench) for name, plan, bench in zip((A, B), (a, b), benches, strict=True)
@@ -170,7 +171,7 @@ def compare_configurations(
     for name, one in ((A, a), (B, b)):
         with _speaking_of(name, one):
             _refuse_impossible(one, setup)
-    emit(FilesRead(tuple(map(file_in_words, setup.files))))
+    emit(FilesRead(tuple(map(file_in_words, setup.found.files))))
     bench = Bench(setup, emit, stop or Stop())
     sides = tuple(_side_of_configuration(name, one, bench) for name, one in ((A, a), (B, b)))
     refusals, notes = (refusal_of(a, bench), refusal_of(b, bench)), notes_on_variants(a, b, setup.spec)

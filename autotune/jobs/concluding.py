@@ -91,7 +91,7 @@ def conclude(
             own, value=None if known_value is None else objective_of(spec).interval(known_value)
         )
     return make_plan(
-        spec=spec,
+        spec=setup.found.stored,
         machine=setup.machine,
         winner=replace(_measured(winner, runs), value=objective_of(spec).interval(verdict.estimate)),
         baseline=reference,
@@ -113,7 +113,7 @@ def conclude(
         model=setup.variant(winner.configuration).model,
         quality=quality,
         requests=requests,
-        files=setup.files,
+        files=setup.found.files,
         warnings=(*_search_warnings(records), *_slowed(compared)),
     )
 
@@ -130,7 +130,7 @@ def unconfirmed(
 ) -> Plan:
     """Make the plan of a search that was stopped before its confirmation; it says so."""
     return make_plan(
-        spec=setup.spec,
+        spec=setup.found.stored,
         machine=setup.machine,
         winner=_of_search(winner),
         baseline=None if baseline is None else _of_search(baseline),
@@ -149,7 +149,7 @@ def unconfirmed(
         model=setup.variant(winner.configuration).model,
         quality=quality,
         requests=requests,
-        files=setup.files,
+        files=setup.found.files,
         warnings=tuple(_search_warnings(records)),
     )
 

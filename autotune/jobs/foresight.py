@@ -154,7 +154,7 @@ def look_ahead(
             looks = take_looks(
                 setup.variants[setup.spec.variants[0]].model,
                 pairs,
-                shape_of(setup.spec.problem),
+                shape_of(setup.found.stored.problem),
                 setup.machine.isa,
                 cache,
                 machine_key=fingerprint(setup.machine),
@@ -206,7 +206,7 @@ def _pairs(setup: Setup) -> list[Pair]:
 
 def _is_there(setup: Setup, pair: Prepared, cache: ArtifactCache) -> bool:
     variant, isa = setup.variants[pair.model], setup.machine.isa
-    shapes = (shape_of(setup.spec.problem),)
+    shapes = (shape_of(setup.found.stored.problem),)
     return find_artifact(variant.model.digest, pair, isa, cache, variant.calibration, shapes) is not None
 
 

@@ -18,7 +18,6 @@ from autotune.events import (
 )
 from autotune.measurement.measurement import Failure, TrialResult
 from autotune.model.texts.files_read import file_in_words
-from autotune.model.variants import served_of
 from autotune.objectives.scores import format_score
 from autotune.preflight.setup import Setup, noting
 from autotune.rounds.running import Run
@@ -30,16 +29,16 @@ from autotune.store.records import TrialRecord
 
 def tell_of_setup(setup: Setup, emit: Emit) -> None:
     """Tell what models and files were found to be, and what has no room in memory."""
-    emit(ModelsServed(tuple(served_of(variant.model for variant in setup.variants.values()))))
-    emit(FilesRead(tuple(map(file_in_words, setup.files))))
-    emit(ModelsNoted(setup.notes))
+    emit(ModelsServed(setup.found.served))
+    emit(FilesRead(tuple(map(file_in_words, setup.found.files))))
+    emit(ModelsNoted(setup.found.notes))
     emit(RoomWeighed(setup.left_out, setup.warnings))
 
 
 def noting_aloud(setup: Setup, emit: Emit) -> Setup:
     """Add what the references show of the models to a set-up, and tell it."""
     known = noting(setup)
-    if fresh := tuple(note for note in known.notes if note not in setup.notes):
+    if fresh := tuple(note for note in known.found.notes if note not in setup.found.notes):
         emit(ModelsNoted(fresh))
     return known
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,10 +19,11 @@ from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.artifacts.manifest import read_manifest
+from autotune.model.found import found_again, of_variant
 from autotune.model.sources import ResolvedModel, resolve_model
+from autotune.model.stored_study import StoredStudy, read_stored_study
 from autotune.model.stream_source import stream_source
 from autotune.model.study_inputs import calibration_source
-from autotune.model.variants import of_variant, variants_of
 from autotune.placement.command import request_shapes
 from autotune.placement.placement import Command
 from autotune.placement.preloads import PRELOADED, preload_versions
@@ -72,13 +72,18 @@ class Differences:
 
 
 def spec_of(plan: Plan) -> StudySpec:
-    """The study file's values that the plan was made of; what was not known then has its default.
+    """Give the study file's values that the plan was made of; see `stored_of`."""
+    return stored_of(plan).written
+
+
+def stored_of(plan: Plan) -> StoredStudy:
+    """Give the study that the plan was made of; what was not known then has its default.
 
     Raises:
         PlanError: they are incomplete or wrong.
     """
     try:
-        return StudySpec.model_validate_json(json.dumps(plan.study.get("spec")))
+        return read_stored_study(plan.study.get("spec"))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = ".".join(str(part) for part in ("study", "spec", *first["loc"]))
@@ -156,16 +161,16 @@ def _digests(plan: Plan) -> dict[str, str]:
     Raises:
         PlanError: one is not there.
     """
-    spec, own = spec_of(plan), {plan.configuration.model: _named(plan, "digest")}
-    first = spec.variants[0]
+    stored, own = stored_of(plan), {plan.configuration.model: _named(plan, "digest")}
+    first = stored.variants[0]
     if first in own:
         return own
-    if len(spec.digests) != len(spec.models):
+    if len(stored.digests) != len(stored.models):
         raise PlanError(
-            f"study.spec.digests: {len(spec.digests)} do not fit {len(spec.models)} models",
+            f"study.spec.digests: {len(stored.digests)} do not fit {len(stored.models)} models",
             remedy="give a plan as `autotune tune` stores it",
         )
-    return {**own, first: spec.digests[0]}
+    return {**own, first: stored.digests[0]}
 
 
 def set_up_plan(plan: Plan, origin: Origin) -> Setup:
@@ -174,16 +179,16 @@ def set_up_plan(plan: Plan, origin: Origin) -> Setup:
     Raises:
         AutotuneError: the model, the engine or the machine do not permit it.
     """
-    spec, chosen = spec_of(plan), plan.configuration
+    stored, chosen = stored_of(plan), plan.configuration
+    spec = stored.written
     narrow = {"backends": (chosen.backend,), "precisions": (chosen.precision,)}
     search = type(spec.search).model_validate(narrow)
     surveyed = survey(spec.model_copy(update={"search": search, "model": spec.source_of(chosen)}))
-    baseline = baseline_configuration(spec, surveyed.machine)
+    baseline = baseline_configuration(spec, surveyed.machine, stored.unmasked)
     models = find_models(plan, surveyed.machine, origin)
     return Setup(
-        spec=spec.model_copy(update={"search": search}),
+        found=found_again(stored.model_copy(update={"search": search}), models, origin.base),
         machine=surveyed.machine,
-        variants=variants_of(spec, models, origin.base),
         engines=surveyed.engines,
         space=replace(surveyed.space, baseline=baseline),
         versions=relevant_versions({chosen.backend, baseline.backend}),
@@ -269,7 +274,8 @@ def _prepared(plan: Plan, machine: Machine) -> frozenset[Prepared]:
 
 
 def _both(plan: Plan, machine: Machine) -> tuple[Configuration, Configuration]:
-    return plan.configuration, baseline_configuration(spec_of(plan), machine)
+    stored = stored_of(plan)
+    return plan.configuration, baseline_configuration(stored, machine, stored.unmasked)
 
 
 def _version_differences(plan: Plan, machine: Machine) -> Iterator[str]:
@@ -303,13 +309,13 @@ def _model_differences(plan: Plan, models: Mapping[str, ResolvedModel]) -> tuple
 
 
 def _is_prepared(plan: Plan, variant: str, machine: Machine) -> bool:
-    cache, digest, spec = ArtifactCache(), _digests(plan)[variant], of_variant(spec_of(plan), variant)
+    cache, digest, study = ArtifactCache(), _digests(plan)[variant], of_variant(stored_of(plan), variant)
     own = [one for one in _both(plan, machine) if one.model == variant]
-    calibration = calibration_source(spec)
-    streams = [stream_source(spec, one, base=Path(), tokenizer=None) for one in own]
+    calibration = calibration_source(study)
+    streams = [stream_source(study, one, base=Path(), tokenizer=None) for one in own]
     found = [
         *(
-            find_artifact(digest, one.prepared, machine.isa, cache, calibration, _one_length(spec, one))
+            find_artifact(digest, one.prepared, machine.isa, cache, calibration, _one_length(study, one))
             for one in own
         ),
         *(find_stream(digest, stream, cache) for stream in streams if stream is not None),

@@ -10,9 +10,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from autotune.model.stored_study import StoredProblem, StoredStudy
 from autotune.spec.configuration import Batching, Configuration, Padding
-from autotune.spec.problem import Problem
-from autotune.spec.study import StudySpec
 
 FORMAT = 2
 """Raised whenever the rules change by which a stream is made; part of the digest."""
@@ -25,7 +24,7 @@ class StreamSource:
     """What decides the requests that the workers of a configuration are given.
 
     Attributes:
-        problem: with the digests that `check_study_inputs` gives.
+        problem: with the digests of its files.
         is_whole: every request has `batch_size` sequences, as when it comes from one client; what is left
             over of a file is not served.
         parts: instances that share every request; 1 = each has requests of its own.
@@ -34,7 +33,7 @@ class StreamSource:
         tokenizer: the model's `tokenizer.json`; None without texts.
     """
 
-    problem: Problem
+    problem: StoredProblem
     padding: Padding
     batching: Batching
     is_whole: bool
@@ -67,16 +66,15 @@ def source_from_json(document: dict[str, Any]) -> StreamSource:
 
 
 def stream_source(
-    spec: StudySpec, configuration: Configuration, *, base: Path, tokenizer: Path | None
+    study: StoredStudy, configuration: Configuration, *, base: Path, tokenizer: Path | None
 ) -> StreamSource | None:
     """What a configuration's requests are made of; None where they are of one length.
 
     Args:
-        spec: with the digests that `check_study_inputs` gives.
         base: folder that relative paths start from (the study file's).
         tokenizer: the model's; None where it has none.
     """
-    problem = spec.problem
+    problem = study.problem
     if not problem.is_stream:
         return None
     named = problem.texts or (problem.lengths and problem.lengths.file)
@@ -84,9 +82,9 @@ def stream_source(
         problem=problem,
         padding=configuration.padding,
         batching=configuration.batching,
-        is_whole=spec.scenario != "offline",
-        parts=configuration.instances if spec.scenario == "single_stream" else 1,
-        seed=spec.seed,
+        is_whole=study.scenario != "offline",
+        parts=configuration.instances if study.scenario == "single_stream" else 1,
+        seed=study.seed,
         file=base / named.path if named else None,
         tokenizer=tokenizer if problem.texts else None,
     )

@@ -11,6 +11,7 @@ from autotune.model.folders.stand_ins import refuse_stand_in
 from autotune.model.inputs import InputsDescription, check_shape
 from autotune.model.onnx.places import beside
 from autotune.model.sources import ResolvedModel
+from autotune.model.stored_study import StoredStudy, as_stored
 from autotune.model.texts.labelled import EvaluationSource, read_labelled
 from autotune.model.texts.lengths_file import read_lengths
 from autotune.model.texts.texts import TOKENIZER_FILE, content_digest, read_texts, texts_digest
@@ -18,8 +19,8 @@ from autotune.spec.problem import LONGEST_TEXT, Problem
 from autotune.spec.study import StudySpec
 
 
-def check_study_inputs(spec: StudySpec, model: ResolvedModel, base: Path) -> StudySpec:
-    """Read the texts and the data that a study names, and give the study with their digests.
+def check_study_inputs(spec: StudySpec, model: ResolvedModel, base: Path) -> StoredStudy:
+    """Read the texts, data and lengths that a study names, and give the study with their digests.
 
     Args:
         base: folder that relative paths start from (the study file's).
@@ -27,7 +28,8 @@ def check_study_inputs(spec: StudySpec, model: ResolvedModel, base: Path) -> Stu
     Raises:
         StudyFileError: one of them is wrong, or the model has no tokenizer to read it with.
     """
-    quality, problem = spec.quality, spec.problem
+    study = as_stored(spec)
+    quality, problem = study.quality, study.problem
     digests: dict[str, str] = {}
     if quality.texts is not None:
         file = base / quality.texts.path
@@ -43,7 +45,7 @@ def check_study_inputs(spec: StudySpec, model: ResolvedModel, base: Path) -> Stu
         "quality": quality.model_copy(update=digests),
         "problem": problem.model_copy(update=_requests(problem, model, base)),
     }
-    return spec.model_copy(update=parts)
+    return study.model_copy(update=parts)
 
 
 def check_inputs_take(inputs: InputsDescription, problem: Problem) -> None:
@@ -83,21 +85,20 @@ def _requests(problem: Problem, model: ResolvedModel, base: Path) -> dict[str, A
 
 
 def calibration_source(
-    spec: StudySpec, model: ResolvedModel | None = None, base: Path | None = None
+    study: StoredStudy, model: ResolvedModel | None = None, base: Path | None = None
 ) -> CalibrationSource:
     """What the study's answers are compared on, and its scales calibrated on.
 
     Args:
-        spec: with the digests that `check_study_inputs` gives.
         model, base: where the tokenizer and the texts lie; not needed to find what is in the cache.
     """
-    quality, problem = spec.quality, spec.problem
+    quality, problem = study.quality, study.problem
     named = quality.texts or problem.texts
     texts = None if named is None else (base or Path()) / named.path
     return CalibrationSource(
         sequences=quality.sequences,
         tokens=problem.longest or LONGEST_TEXT,
-        seed=spec.seed,
+        seed=study.seed,
         texts=texts,
         texts_digest=quality.texts_digest if quality.texts else problem.texts_digest,
         tokenizer=None if texts is None or model is None else tokenizer_of(model),
@@ -107,13 +108,9 @@ def calibration_source(
     )
 
 
-def evaluation_source(spec: StudySpec, model: ResolvedModel, base: Path) -> EvaluationSource | None:
-    """What the study's metric is computed on; None where it has none.
-
-    Args:
-        spec: with the digests that `check_study_inputs` gives.
-    """
-    quality = spec.quality
+def evaluation_source(study: StoredStudy, model: ResolvedModel, base: Path) -> EvaluationSource | None:
+    """What the study's metric is computed on; None where it has none."""
+    quality, longest = study.quality, study.problem.longest
     if quality.data is None or quality.metric is None:
         return None
     return EvaluationSource(
@@ -121,8 +118,8 @@ def evaluation_source(spec: StudySpec, model: ResolvedModel, base: Path) -> Eval
         tokenizer=tokenizer_of(model),
         digest_of_both=quality.data_digest,
         metric=quality.metric,
-        tokens=spec.problem.longest or LONGEST_TEXT,
-        is_stated=spec.problem.longest is not None,
+        tokens=longest or LONGEST_TEXT,
+        is_stated=longest is not None,
         stated=quality.data,
     )
 

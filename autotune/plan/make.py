@@ -16,6 +16,7 @@ from autotune.measurement.statistics import hit_rate, latencies_s, memory_bytes,
 from autotune.measurement.steps import kept_step
 from autotune.model.assessment import UNCOMPARED, Assessment
 from autotune.model.sources import ResolvedModel
+from autotune.model.stored_study import study_document
 from autotune.model.stream import StreamDescription
 from autotune.model.texts.files_read import FileRead
 from autotune.objectives.catalogue import objective_of
@@ -74,6 +75,7 @@ def make_plan(
     """Make the plan that deploys the winner; reads the clock, touches nothing else.
 
     Args:
+        spec: the study, as it is stored (`FoundStudy.stored`), so that the plan has the digests of its files.
         baseline: None where it failed.
         gain: of the objective over the baseline, as the rounds showed it; None = as the two estimates say.
         no_gain: why there is none; empty where there is one.
@@ -104,7 +106,7 @@ def make_plan(
         machine=machine_document(machine),
         versions=versions,
         model={"source": model.source, "digest": model.digest, **_served(model), **folders_of(commands)},
-        study={"name": spec.name, "spec": spec.model_dump(mode="json")},
+        study={"name": spec.name, "spec": study_document(spec)},
         trial=winner.trial,
         warnings=(
             *model.notes,

@@ -1,4 +1,4 @@
-"""Refuses requests that a study's models do not take."""
+"""Refuses requests that a study's models do not take, and gives the study with what was found of it."""
 
 from __future__ import annotations
 
@@ -9,35 +9,43 @@ from pathlib import Path
 from autotune.backends.registry import package_versions
 from autotune.errors import StudyFileError
 from autotune.model.folders.positions import longest_of_folder
+from autotune.model.found import FoundStudy, find_study
 from autotune.model.inputs import refuse_longer
 from autotune.model.sources import ResolvedModel
+from autotune.model.stored_study import StoredStudy
 from autotune.model.study_inputs import check_inputs_take
-from autotune.model.variants import check_variants, naming
+from autotune.model.variants import naming
 from autotune.preparation.evaluation import METRIC_PACKAGES, require_metric
+from autotune.preparation.files_read import read_files
 from autotune.search.knobs import SPLITTING
 from autotune.search.space import SearchSpace
 from autotune.spec.model_source import max_tokens
 from autotune.spec.study import StudySpec
 
 
-def check_models(spec: StudySpec, models: Mapping[str, ResolvedModel], base: Path) -> StudySpec:
-    """Refuse what a model does not take, and give the study with the digests of its files.
+def check_models(spec: StudySpec, models: Mapping[str, ResolvedModel], base: Path) -> FoundStudy:
+    """Refuse what a model does not take, and give the study with its models and what its files hold.
+
+    Args:
+        models: by variant; in a dry run not all of them may be here.
+        base: folder that relative paths start from (the study file's).
 
     Raises:
-        ModelError: the requests are not of a shape that a model takes; see `refuse_misfit`.
+        ModelError: the requests are not of a shape that a model takes; see `refuse_misfit`. Or a tokenizer is
+            none, or leaves no room for text.
         StudyFileError: likewise; or a file is wrong, or a model has no tokenizer to read it with, or what
             computes the metric is not installed.
     """
     require_metric(spec.quality.metric, package_versions(METRIC_PACKAGES))
-    checked = check_variants(spec, models, base)
+    found = find_study(spec, models, base)
     for variant, model in models.items():
         with naming(variant):
-            refuse_misfit(model, checked)
-    return checked
+            refuse_misfit(model, found.stored)
+    return replace(found, files=read_files(found.stored, models, base))
 
 
 def unsplit(space: SearchSpace, spec: StudySpec, models: Iterable[ResolvedModel]) -> SearchSpace:
-    """The space without the knob that splits batches, where a model takes whole ones alone.
+    """Give the space without the knob that splits batches, where a model takes whole ones alone.
 
     Raises:
         StudyFileError: the study lists the knob.
@@ -54,18 +62,18 @@ def unsplit(space: SearchSpace, spec: StudySpec, models: Iterable[ResolvedModel]
     return replace(space, knobs=space.knobs.without(SPLITTING))
 
 
-def refuse_misfit(model: ResolvedModel, spec: StudySpec) -> None:
+def refuse_misfit(model: ResolvedModel, study: StoredStudy) -> None:
     """Refuse requests that the model does not take.
 
     Raises:
         ModelError: they are longer than its longest, or not of the only shape that it was exported for.
         StudyFileError: they are split over instances, and the model takes whole ones alone.
     """
-    problem = spec.problem
+    problem = study.problem
     place = ".".join(problem.longest_place)
     if model.inputs is not None:
         check_inputs_take(model.inputs, problem)
-        is_split = spec.scenario == "single_stream" and spec.search.instances != (1,)
+        is_split = study.scenario == "single_stream" and study.search.instances != (1,)
         if model.inputs.batch_size is not None and problem.batch_size > 1 and is_split:
             raise StudyFileError(
                 f"{model.source} takes {problem.batch_size} sequences at a time: a request cannot be split",

@@ -9,13 +9,12 @@ from pathlib import Path
 from autotune.backends.availability import Engines
 from autotune.machine.machine import Machine
 from autotune.model.artifacts.cache import ArtifactCache
-from autotune.model.texts.files_read import FileRead
-from autotune.model.variants import Variant, find_models, notes_of, variants_of
+from autotune.model.found import FoundStudy, Variant
+from autotune.model.variants import find_models
 from autotune.placement.preloads import PRELOADED, preload_versions
 from autotune.preflight.misfits import check_models, unsplit
 from autotune.preflight.survey import Survey
 from autotune.preflight.versions import study_versions
-from autotune.preparation.files_read import read_files
 from autotune.preparation.preparing import reference_notes
 from autotune.search.space import SearchSpace
 from autotune.spec.configuration import Configuration
@@ -28,36 +27,38 @@ class Setup:
     """A study that can be run here.
 
     Attributes:
-        variants: the models, by what `Configuration.model` says; the first is the baseline's.
+        found: the study, its models, and what its files hold.
         engines: precisions by backend that can run a model here.
         versions: of autotune, Python, the kernel and every library that decides speed, those that its knobs
             may preload included.
-        files: what was read of those that the study names.
         left_out: what has no room in memory, and is not searched.
         warnings: of what may not have it.
     """
 
-    spec: StudySpec
+    found: FoundStudy
     machine: Machine
-    variants: Mapping[str, Variant]
     engines: Engines
     space: SearchSpace
     versions: dict[str, str]
-    files: tuple[FileRead, ...] = ()
     left_out: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """In what the models are served otherwise than their files ask for."""
-        return notes_of(variant.model for variant in self.variants.values())
+    def spec(self) -> StudySpec:
+        """The study as it is written."""
+        return self.found.spec
+
+    @property
+    def variants(self) -> Mapping[str, Variant]:
+        """The models, by what `Configuration.model` says; the first is the baseline's."""
+        return self.found.variants
 
     def variant(self, configuration: Configuration) -> Variant:
-        """The model that a configuration runs."""
+        """Give the model that a configuration runs."""
         return self.variants[configuration.model]
 
     def versions_of(self, configuration: Configuration) -> dict[str, str]:
-        """Those that decide the speed of a configuration: of what may be preloaded, what it does preload."""
+        """Give the versions that decide a configuration's speed; of preloadable ones those it loads."""
         usual = {name: version for name, version in self.versions.items() if not name.startswith(PRELOADED)}
         return {**usual, **preload_versions(parse_knobs(configuration.knobs).items())}
 
@@ -69,27 +70,23 @@ def set_up(surveyed: Survey, *, base: Path, offline: bool) -> Setup:
         AutotuneError: they are not, they are wrong, or there is no room for them in memory.
     """
     models = find_models(surveyed.spec, base=base, offline=offline)
-    spec = check_models(surveyed.spec, models, base)
-    weighed = surveyed.weighed(spec, models)
-    space = unsplit(weighed.space, spec, models.values())
+    found = check_models(surveyed.spec, models, base)
+    weighed = surveyed.weighed(found)
+    space = unsplit(weighed.space, found.spec, models.values())
     return Setup(
-        spec=spec,
+        found=found,
         machine=surveyed.machine,
-        variants=variants_of(spec, models, base),
         engines=surveyed.engines,
         space=space,
-        versions=study_versions(spec, surveyed.engines, space),
-        files=read_files(spec, models, base),
+        versions=study_versions(found.spec, surveyed.engines, space),
         left_out=weighed.left_out[len(surveyed.left_out) :],
         warnings=weighed.warnings,
     )
 
 
 def noting(setup: Setup) -> Setup:
-    """The same setup, with what the models' references show of them, as far as they are in the cache."""
-    cache = ArtifactCache()
-    variants = {}
+    """Give the same setup with what the models' references show of them, as far as they are in the cache."""
+    cache, found = ArtifactCache(), setup.found
     for name, variant in setup.variants.items():
-        notes = (*variant.model.notes, *reference_notes(variant.model, cache))
-        variants[name] = replace(variant, model=replace(variant.model, notes=notes))
-    return replace(setup, variants=variants)
+        found = found.noting(name, *reference_notes(variant.model, cache))
+    return replace(setup, found=found)

@@ -15,7 +15,7 @@ from autotune.backends.availability import (
 from autotune.errors import PlacementError
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
-from autotune.model.sources import ResolvedModel
+from autotune.model.found import FoundStudy
 from autotune.model.variants import activations_of, sizes_of, weights_of
 from autotune.search.knobs import knob_space
 from autotune.search.room import Least, with_room
@@ -33,6 +33,7 @@ class Survey:
         by_variant: those of the engines that can run each model.
         left_out: engines, precisions, knobs and configurations that are not searched, and why.
         warnings: of what may run out of memory; empty before `weighed`.
+        unmasked: the variants that are known to have no attention mask; none before `weighed`.
     """
 
     spec: StudySpec
@@ -42,34 +43,34 @@ class Survey:
     space: SearchSpace
     left_out: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    unmasked: tuple[str, ...] = ()
 
-    def weighed(self, spec: StudySpec, models: Mapping[str, ResolvedModel]) -> Survey:
-        """The same with room in memory, ordered by how large several models are, without needless padding.
-
-        Args:
-            spec: as `check_models` gives it.
+    def weighed(self, found: FoundStudy) -> Survey:
+        """Leave out what has no room in memory or pads needlessly, and order several models by their sizes.
 
         Raises:
             PlacementError: the baseline has no room in memory, or nothing has.
         """
-        ordered = self._ordered(spec, models)
+        ordered, models = self._ordered(found), found.models
         least = Least(weights_of(models), activations_of(models), self.spec)
         space, without_room, warnings = with_room(ordered.space, self.machine, least)
         return replace(ordered, space=space, left_out=(*self.left_out, *without_room), warnings=warnings)
 
-    def _ordered(self, spec: StudySpec, models: Mapping[str, ResolvedModel]) -> Survey:
-        """The same, ordered by how large several models are, without padding where there is no mask."""
-        if len(models) < 2 and not spec.unmasked:
+    def _ordered(self, found: FoundStudy) -> Survey:
+        """Order several models by their sizes, and leave out padding where there is no mask."""
+        models, stored = found.models, found.stored
+        if len(models) < 2 and not stored.unmasked:
             return self
         space = build_space(
-            spec,
+            stored,
             self.machine,
             self.engines,
             by_variant=self.by_variant,
             sizes=sizes_of(models),
             compiling=compiling_engines(self.engines),
+            unmasked=stored.unmasked,
         )
-        return replace(self, spec=spec, space=replace(space, knobs=self.space.knobs))
+        return replace(self, space=replace(space, knobs=self.space.knobs), unmasked=stored.unmasked)
 
 
 def survey(spec: StudySpec) -> Survey:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from pydantic import ValidationError
 
 from autotune.errors import ResumeError
+from autotune.model.stored_study import read_stored_study, study_document
 from autotune.spec.aim import PRICED
-from autotune.spec.study import StudySpec
 
 FREE = ("name", "model", "head", "digests", "unmasked", "budget", "price")
 """Parts of a study file that may change between runs: the name is the key, models and what of them is served
@@ -72,7 +71,7 @@ def study_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[st
 def _today(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """A study's values with those that it lacks; a part of them, or what is none, as it is."""
     try:
-        return StudySpec.model_validate_json(json.dumps(document)).model_dump(mode="json")
+        return study_document(read_stored_study(document))
     except ValidationError:
         return document
 

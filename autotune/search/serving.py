@@ -6,6 +6,8 @@ Only `offline` has more than one request's sequences at hand, and requests of on
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from autotune.errors import PlacementError, StudyFileError
 from autotune.model.arranging import MAX_SHAPES, buckets
 from autotune.spec.configuration import Batching, Configuration, Padding
@@ -31,20 +33,27 @@ PROMISING: tuple[Serving, ...] = (
 """All there are, those with the least padding first."""
 
 
-def usual_serving(spec: StudySpec) -> Serving:
-    """The baseline's."""
+def usual_serving(spec: StudySpec, unmasked: Collection[str] = ()) -> Serving:
+    """Give the baseline's way to serve requests.
+
+    Args:
+        unmasked: the variants that are known to have no attention mask.
+    """
     if not spec.problem.is_stream:
         return ONE_LENGTH
-    return USUAL if keeps_answers(spec, spec.variants[0], USUAL) else UNFILLED
+    return USUAL if keeps_answers(spec, spec.variants[0], USUAL, unmasked) else UNFILLED
 
 
-def keeps_answers(spec: StudySpec, variant: str, serving: Serving) -> bool:
+def keeps_answers(spec: StudySpec, variant: str, serving: Serving, unmasked: Collection[str]) -> bool:
     """Whether a model can be served so: one without an attention mask is given nothing that fills up."""
-    return variant not in spec.unmasked or spec.problem.is_uniform or serving == UNFILLED
+    return variant not in unmasked or spec.problem.is_uniform or serving == UNFILLED
 
 
-def servings(spec: StudySpec) -> tuple[Serving, ...]:
-    """What a study may try, most promising first.
+def servings(spec: StudySpec, unmasked: Sequence[str] = ()) -> tuple[Serving, ...]:
+    """Give the ways to serve requests that a study may try, most promising first.
+
+    Args:
+        unmasked: the variants that are known to have no attention mask.
 
     Raises:
         StudyFileError: the bounds of the study leave nothing, or nothing for one of its models.
@@ -68,13 +77,15 @@ def servings(spec: StudySpec) -> tuple[Serving, ...]:
             path="search.batching",
             remedy="allow arrival or tokens, or raise problem.batch_size",
         )
-    if spec.unmasked and UNFILLED not in found:
+    if unmasked and UNFILLED not in found:
         raise StudyFileError(
-            f"{spec.unmasked[0] or spec.models[0]} has no attention mask: padding would change its answers",
+            f"{unmasked[0] or spec.models[0]} has no attention mask: padding would change its answers",
             path="search.padding" if search.padding != "auto" else "search.batching",
             remedy="allow padding none with batching arrival, or export it with a mask",
         )
-    return tuple(way for way in found if any(keeps_answers(spec, one, way) for one in spec.variants))
+    return tuple(
+        way for way in found if any(keeps_answers(spec, variant, way, unmasked) for variant in spec.variants)
+    )
 
 
 def require_serving(configuration: Configuration, spec: StudySpec) -> None:

@@ -92,6 +92,7 @@ def build_space(
     by_variant: Mapping[str, Engines] | None = None,
     sizes: Mapping[str, float] | None = None,
     compiling: frozenset[str] = frozenset(),
+    unmasked: Sequence[str] = (),
 ) -> SearchSpace:
     """Enumerate and place every legal configuration within the study's bounds.
 
@@ -104,6 +105,7 @@ def build_space(
         by_variant: those of them that can run each of `StudySpec.variants`; by default all.
         sizes: of the variants, as far as they are known: see `expectations`.
         compiling: names of those that compile for every shape of request.
+        unmasked: the variants that are known to have no attention mask.
 
     Raises:
         StudyFileError: a value that the study lists can never be legal here; says why, and what could.
@@ -111,7 +113,7 @@ def build_space(
     possible = tuple(_choices(spec, engines, by_variant or {}))
     expected = expectations(possible, {}, sizes)
     promising = by_promise(possible, expected)
-    choices = tuple(_served(spec, promising, compiling))
+    choices = tuple(_served(spec, promising, compiling, unmasked))
     searched = list(grounds(spec.search, machine))
     legal = [layout for ground in searched for layout in _layouts(spec, machine, *ground)]
     _refuse_unused(spec, machine, legal)
@@ -126,8 +128,8 @@ def build_space(
         configurations=tuple(placements),
         placements=placements,
         size_before_symmetry=len(legal) * len(choices),
-        baseline=baseline_configuration(spec, machine),
-        defaults=default_configurations(spec, machine, engines, compiling),
+        baseline=baseline_configuration(spec, machine, unmasked),
+        defaults=default_configurations(spec, machine, engines, compiling, unmasked),
         recipes=_recipes(legal, names, searched, machine.thread_budget, choices),
         expected=expected,
     )
@@ -143,18 +145,21 @@ def _choices(spec: StudySpec, engines: Engines, by_variant: Mapping[str, Engines
                 yield Prepared(model, backend, precision)
 
 
-def _served(spec: StudySpec, promising: Sequence[Prepared], compiling: frozenset[str]) -> Iterator[_Choice]:
+def _served(
+    spec: StudySpec, promising: Sequence[Prepared], compiling: frozenset[str], unmasked: Sequence[str]
+) -> Iterator[_Choice]:
     """Each with every way to serve requests that it is of use for, most promising first.
 
     Raises:
         StudyFileError: none is left.
     """
-    ways = servings(spec)
+    ways = servings(spec, unmasked)
     served = [
         (one, way)
         for one in promising
         for way in ways
-        if keeps_answers(spec, one.model, way) and (one.backend not in compiling or is_compilable(spec, way))
+        if keeps_answers(spec, one.model, way, unmasked)
+        and (one.backend not in compiling or is_compilable(spec, way))
     ]
     if not served:
         raise StudyFileError(
@@ -184,13 +189,16 @@ def _placements(layouts: Iterable[_Layout], choices: Sequence[_Choice]) -> dict[
     return {layout.running(one): placement for one in choices for layout, placement in placed}
 
 
-def baseline_configuration(spec: StudySpec, machine: Machine) -> Configuration:
+def baseline_configuration(spec: StudySpec, machine: Machine, unmasked: Sequence[str] = ()) -> Configuration:
     """One instance as it comes out of the box: PyTorch (or what else runs the model) at fp32, not pinned.
 
     Of several models, of the first; sequences of different lengths are filled up to the longest as they come,
     unless that would change the answers.
+
+    Args:
+        unmasked: the variants that are known to have no attention mask.
     """
-    padding, batching = usual_serving(spec)
+    padding, batching = usual_serving(spec, unmasked)
     return Configuration(
         instances=1,
         threads_per_instance=0,
@@ -206,21 +214,25 @@ def baseline_configuration(spec: StudySpec, machine: Machine) -> Configuration:
 
 
 def default_configurations(
-    spec: StudySpec, machine: Machine, engines: Engines, compiling: frozenset[str] = frozenset()
+    spec: StudySpec,
+    machine: Machine,
+    engines: Engines,
+    compiling: frozenset[str] = frozenset(),
+    unmasked: Sequence[str] = (),
 ) -> tuple[Configuration, ...]:
     """What each engine that is searched does as its own documentation starts it: all but the baseline.
 
     One process with the engine's own thread count, not pinned, as the baseline is; of several models, the
     first.
     """
-    baseline = baseline_configuration(spec, machine)
+    baseline = baseline_configuration(spec, machine, unmasked)
     documented = documented_engines(chosen_engines(spec.search, engines))
     found = (replace(baseline, backend=backend, precision=precision) for backend, precision in documented)
     return tuple(
         configuration
         for configuration in found
         if configuration != baseline
-        and (configuration.backend not in compiling or is_compilable(spec, usual_serving(spec)))
+        and (configuration.backend not in compiling or is_compilable(spec, usual_serving(spec, unmasked)))
     )
 
 

@@ -24,6 +24,7 @@ from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
 from autotune.measurement.measurement import TrialResult
 from autotune.measurement.statistics import throughput_sps
+from autotune.model.stored_study import study_document
 from autotune.model.texts.files_read import FileRead, file_in_words
 from autotune.preflight.setup import Setup, set_up
 from autotune.preflight.survey import survey
@@ -243,8 +244,8 @@ def _set_up(
     for one in found:
         if one.configuration is not None:
             setup = set_up(survey(one.spec), base=file.folder, offline=offline)
-            emit(FilesRead(tuple(file_in_words(read) for read in setup.files if read not in told)))
-            told.update(setup.files)
+            emit(FilesRead(tuple(file_in_words(read) for read in setup.found.files if read not in told)))
+            told.update(setup.found.files)
             ready.append(_Ready(one.name, one.configuration, Bench(setup, emit, stop, watch)))
     return tuple(ready)
 
@@ -276,11 +277,11 @@ def _versions(ready: Sequence[_Ready]) -> dict[str, str]:
 def _point(one: Candidate, setup: Setup | None) -> PointRecord:
     spec, digest = one.spec, ""
     if setup is not None and one.configuration is not None:
-        spec, digest = setup.spec, setup.variant(one.configuration).model.digest
+        spec, digest = setup.found.stored, setup.variant(one.configuration).model.digest
     return PointRecord(
         name=one.name,
         line=one.line,
-        study=spec.model_dump(mode="json"),
+        study=study_document(spec),
         configuration=one.configuration,
         cores=one.cores,
         model_digest=digest,

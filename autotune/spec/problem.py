@@ -117,14 +117,6 @@ class Problem(Part):
     """What is part of serving, and measured: `tokenization` of the texts, within the instances' cores."""
     cache: ResponseCache | None = None
     """A cache of answers in front of the model, in every instance."""
-    lengths_digest: str = ""
-    """Of the file of `lengths`; filled in when the study begins, never written in a file."""
-    longest_in_file: Annotated[int, Field(ge=0, le=MAX_LENGTH)] = 0
-    """Its longest; likewise."""
-    texts_digest: str = ""
-    """Of `texts` and the tokenizer; likewise."""
-    texts_file_digest: str = ""
-    """Of `texts` alone; likewise."""
 
     @field_validator("texts")
     @classmethod
@@ -181,8 +173,8 @@ class Problem(Part):
 
     @property
     def longest(self) -> int | None:
-        """The most tokens that a sequence has, as far as it is known before texts are tokenised."""
-        own = self.sequence_length or (self.lengths and self.lengths.longest) or self.longest_in_file or None
+        """The most tokens that a sequence has, as far as the study itself tells."""
+        own = self.sequence_length or (self.lengths and self.lengths.longest) or None
         return self.max_length or own
 
     @property

@@ -54,10 +54,6 @@ class Quality(Part):
     top1: Share | None = None
     """Least share of sequences (or tokens) for which a classifier puts the same class first. No limit unless
     given, as near ties change places for nothing."""
-    texts_digest: str = ""
-    """Of `texts` and the tokenizer; filled in when the study begins, never written in a file."""
-    data_digest: str = ""
-    """Of `data` and the tokenizer; likewise."""
 
     @field_validator("metric")
     @classmethod

@@ -33,12 +33,6 @@ DURATIONS: Mapping[str, str] = {
 }
 """Keys of `measure` that are durations with a unit, and the values' names inside."""
 
-FILLED_IN = (
-    *("digests", "unmasked", "texts_digest", "texts_file_digest", "data_digest"),
-    *("lengths_digest", "longest_in_file"),
-)
-"""Values of a study, of its `problem` and of its `quality` that no file holds."""
-
 PATH = "a file's path, which starts at the study file's folder"
 
 _MAY_BE_EMPTY = ("limits", "quality", "search", "measure", "confirm", "budget")
@@ -49,7 +43,8 @@ def study_schema() -> Schema:
     """The schema as a new dictionary, without references, that a caller may change."""
     plain = _plain(StudySpec.model_json_schema())
     sections: Mapping[str, Schema] = plain["properties"]
-    properties = {name: section for name, section in sections.items() if name not in FILLED_IN} | {
+    properties = {
+        **sections,
         "name": _name(sections["name"]),
         "model": _model(sections["model"]),
         "inputs": _inputs(sections["inputs"]),
@@ -136,7 +131,7 @@ def _problem(value: Schema) -> Schema:
 
 def _written(value: Schema) -> Schema:
     """The properties that a file may hold, which are left out rather than null."""
-    return {name: _given(schema) for name, schema in value["properties"].items() if name not in FILLED_IN}
+    return {name: _given(schema) for name, schema in value["properties"].items()}
 
 
 def _named_file(value: Schema) -> Schema:

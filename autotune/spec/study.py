@@ -182,10 +182,6 @@ class StudySpec(Part):
     model: Models
     """`random:NAME`, `path:DIR`, `hf:ORG/NAME@REVISION`, `onnx:FILE`, or `fake:FILE` (closed-form); or a list
     of variants to choose from, of which the first is what the others are measured against."""
-    digests: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
-    """Of the variants, in order; filled in when the study begins, never written in a file."""
-    unmasked: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
-    """The variants that have no attention mask, so that padding would change their answers; likewise."""
     inputs: Annotated[dict[str, ArrayKind], Field(max_length=MAX_CHOICES)] = Field(default_factory=dict)
     """What the inputs of an `onnx:` model hold, where their names (`input_ids`, `attention_mask`,
     `token_type_ids`) do not tell: `tokens` (ids), `ones` (every token is attended to) or `zeros`."""

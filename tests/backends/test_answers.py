@@ -16,12 +16,12 @@ from autotune import tune
 from autotune.machine.read import read_machine
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.sources import resolve_model
+from autotune.model.stored_study import StoredProblem
 from autotune.model.stream_source import StreamSource
 from autotune.preparation.preparing import prepare_artifact, prepare_stream
 from autotune.search.serving import PROMISING
 from autotune.spec.configuration import Batching, Padding
 from autotune.spec.load import parse_study
-from autotune.spec.problem import Problem
 
 pytestmark = [pytest.mark.engines, pytest.mark.slow]
 
@@ -71,9 +71,8 @@ def test_padding_buckets_sorting_and_caching_do_not_change_any_answer(model: Pat
 
 
 def source(problem: dict[str, object], padding: Padding, batching: Batching) -> StreamSource:
-    return StreamSource(
-        Problem.model_validate_json(json.dumps(problem)), padding, batching, is_whole=False, parts=1, seed=0
-    )
+    requests = StoredProblem.model_validate_json(json.dumps(problem))
+    return StreamSource(requests, padding, batching, is_whole=False, parts=1, seed=0)
 
 
 def test_a_study_of_texts_tokenises_and_caches_within_the_cores_of_its_instances(

@@ -13,11 +13,11 @@ from autotune.errors import ChangedFileError, ModelError, StudyFileError
 from autotune.model.arranging import HORIZON
 from autotune.model.digests import digest_file
 from autotune.model.inputs import InputsDescription, write_inputs
+from autotune.model.stored_study import StoredProblem
 from autotune.model.stream import Stream
 from autotune.model.stream_source import StreamSource, source_from_json, source_to_json
 from autotune.model.texts.texts import read_texts, texts_digest
 from autotune.preparation.streams import DRAWN, write_stream
-from autotune.spec.problem import Problem
 from autotune.worker.streaming import TextEncoder
 
 WORDS = ("[PAD]", "[UNK]", "a", "good", "day", "bad")
@@ -38,7 +38,8 @@ def make(tmp_path: Path, own_cache: Path) -> Any:
         reference: Path | None = None,
         **problem: Any,
     ) -> Stream:
-        found = Problem.model_validate_json(Problem(**{"batch_size": 8, **problem}).model_dump_json())
+        written = StoredProblem(**{"batch_size": 8, **problem})
+        found = StoredProblem.model_validate_json(written.model_dump_json())
         name = found.texts or (found.lengths and found.lengths.file)
         tokenizer = tmp_path / "tokenizer.json" if found.texts else None
         file = tmp_path / name.path if name else None

@@ -149,7 +149,7 @@ def rerun(spec):
     one = setup.space.configurations[0]
     commands = Bench(setup).commands(one)
     plan = make_plan(
-        spec=setup.spec, machine=setup.machine, winner=Measured(one, 1, (build_measurement(),)),
+        spec=setup.found.stored, machine=setup.machine, winner=Measured(one, 1, (build_measurement(),)),
         baseline=None, gain=None, confirmation=Confirmation(verdict="unopposed", rounds=3),
         commands=commands, versions=setup.versions, model=setup.variant(one).model,
     )

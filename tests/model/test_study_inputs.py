@@ -10,6 +10,7 @@ import pytest
 from autotune.errors import StudyFileError
 from autotune.model.inputs import InputsDescription
 from autotune.model.sources import ResolvedModel
+from autotune.model.stored_study import as_stored
 from autotune.model.study_inputs import calibration_source, check_study_inputs, evaluation_source
 from autotune.spec.problem import Problem
 from autotune.spec.quality import Quality
@@ -39,10 +40,11 @@ def a_model(base: Path, kind: str = "path", **changes: Any) -> ResolvedModel:
 
 def test_a_study_without_files_is_as_it_was(base: Path) -> None:
     spec = a_study(sequences=7)
-    assert check_study_inputs(spec, a_model(base), base) == spec
-    source = calibration_source(spec, a_model(base), base)
+    found = check_study_inputs(spec, a_model(base), base)
+    assert (found, found.written) == (as_stored(spec), spec)
+    source = calibration_source(found, a_model(base), base)
     assert (source.sequences, source.tokens, source.seed, source.texts) == (7, 16, 5, None)
-    assert evaluation_source(spec, a_model(base), base) is None
+    assert evaluation_source(found, a_model(base), base) is None
 
 
 def test_texts_and_data_are_found_beside_the_study_and_named_by_their_digests(base: Path) -> None:

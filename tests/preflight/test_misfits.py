@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from autotune.backends.availability import Engines
 from autotune.errors import ModelError, StudyFileError
 from autotune.model.inputs import InputsDescription
 from autotune.model.sources import ResolvedModel
+from autotune.model.stored_study import StoredStudy, as_stored
 from autotune.preflight.misfits import check_models, refuse_misfit, unsplit
 from autotune.search.knobs import Choices, KnobSpace
 from autotune.search.space import SearchSpace, build_space
@@ -21,9 +23,9 @@ from autotune.spec.study import StudySpec
 from autotune.testing.machines import build_machine
 
 
-def study(batch_size: int, tokens: int, more: str = "") -> StudySpec:
+def study(batch_size: int, tokens: int, more: str = "") -> StoredStudy:
     problem = f"problem: {{batch_size: {batch_size}, sequence_length: {tokens}}}"
-    return parse_study(f"model: onnx:m.onnx\n{problem}\n{more}", name="study")
+    return as_stored(parse_study(f"model: onnx:m.onnx\n{problem}\n{more}", name="study"))
 
 
 def onnx_model(batch_size: int | None = None, tokens: int | None = None) -> ResolvedModel:
@@ -43,7 +45,7 @@ def onnx_model(batch_size: int | None = None, tokens: int | None = None) -> Reso
         (onnx_model(2, 8), study(2, 8, "scenario: single_stream\nsearch: {instances: 1}")),
     ],
 )
-def test_requests_that_an_onnx_file_takes_are_let_through(model: ResolvedModel, spec: StudySpec) -> None:
+def test_requests_that_an_onnx_file_takes_are_let_through(model: ResolvedModel, spec: StoredStudy) -> None:
     refuse_misfit(model, spec)
 
 
@@ -56,7 +58,7 @@ def test_requests_that_an_onnx_file_takes_are_let_through(model: ResolvedModel, 
     ],
 )
 def test_requests_of_a_shape_that_an_onnx_file_does_not_take_are_refused(
-    model: ResolvedModel, spec: StudySpec, words: str, remedy: str
+    model: ResolvedModel, spec: StoredStudy, words: str, remedy: str
 ) -> None:
     with pytest.raises(ModelError, match=words) as caught:
         refuse_misfit(model, spec)
@@ -103,7 +105,7 @@ def test_a_file_of_lengths_that_a_random_model_does_not_take_is_refused(
     cut = study_of(
         "random:bert-base", {"batch_size": 1, "lengths": {"file": "lengths.txt"}, "max_length": 512}
     )
-    assert check_models(cut, {"": model}, tmp_path).problem.longest_in_file == 512
+    assert check_models(cut, {"": model}, tmp_path).stored.problem.longest_in_file == 512
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ def test_a_request_that_is_too_long_is_refused_by_the_key_that_says_how_long_it_
     folder = ResolvedModel("path:m", "path", "5e" * 32, tmp_path)
     for model in (onnx_model(), folder):
         with pytest.raises(ModelError, match=rf"^problem\.{place}: 65 tokens are more than") as caught:
-            refuse_misfit(model, study_of(model.source, {"batch_size": 1, **problem}))
+            refuse_misfit(model, as_stored(study_of(model.source, {"batch_size": 1, **problem})))
         assert "at most 64" in caught.value.remedy
 
 
@@ -142,7 +144,9 @@ def masked() -> ResolvedModel:
 
 def checked_space(spec: StudySpec, models: dict[str, ResolvedModel]) -> SearchSpace:
     machine = build_machine(packages=1, nodes_per_package=1, cores_per_node=2, threads_per_core=1)
-    return build_space(check_models(spec, models, Path()), machine, {"onnxruntime": ("fp32", "int8-dynamic")})
+    stored = check_models(spec, models, Path()).stored
+    engines: Engines = {"onnxruntime": ("fp32", "int8-dynamic")}
+    return build_space(stored, machine, engines, unmasked=stored.unmasked)
 
 
 DIFFERENT = {"batch_size": 1, "lengths": {"values": [5, 20]}}

@@ -11,6 +11,7 @@ import pytest
 
 from autotune.cli.exits import EXIT_CODES
 from autotune.errors import PlacementError
+from autotune.model.found import find_study
 from autotune.model.sources import resolve_model
 from autotune.preflight.survey import survey
 from autotune.spec.load import parse_study
@@ -57,10 +58,11 @@ def test_a_study_says_what_it_leaves_out_for_want_of_memory(tmp_path: Path) -> N
     spec = parse_study(text, name="study")
     found = survey(spec)
     model = resolve_model("random:minilm-l6", base=tmp_path, seed=0, offline=True)
+    study = find_study(spec, {"": model}, tmp_path)
     small = replace(found, machine=replace(found.machine, memory_limit_bytes=64 << 20))
     with pytest.raises(PlacementError, match=r"the baseline, .* 64\.0 MiB within the memory limit"):
-        small.weighed(spec, {"": model})
+        small.weighed(study)
     tight = replace(found, machine=replace(found.machine, memory_limit_bytes=100 << 20))
-    weighed = tight.weighed(spec, {"": model})
+    weighed = tight.weighed(study)
     assert weighed.left_out == found.left_out
     assert len(found.machine.allowed_cores) < 2 or "may run out of memory" in weighed.warnings[0]

@@ -22,8 +22,9 @@ from autotune.measurement.measurement import (
     TrialResult,
 )
 from autotune.model.calibration import CalibrationSource
+from autotune.model.found import FoundStudy, Variant
 from autotune.model.sources import ResolvedModel
-from autotune.model.variants import Variant
+from autotune.model.stored_study import as_stored, study_document
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
@@ -93,7 +94,7 @@ class Studio:
                 StudyRecord(
                     self.spec.name,
                     START_S,
-                    self.spec.model_dump(mode="json"),
+                    study_document(self.spec),
                     machine_document(self.machine),
                     self.setup.versions,
                     MODEL.digest,
@@ -123,10 +124,10 @@ class Studio:
             self.machine,
             {"onnxruntime": ("fp32", "int8-dynamic"), "pytorch": ("fp32", "int8-dynamic")},
         )
+        stored = as_stored(self.spec)
         self.setup = Setup(
-            spec=self.spec,
+            found=FoundStudy(self.spec, stored, {"": Variant(MODEL, stored, CalibrationSource())}),
             machine=self.machine,
-            variants={"": Variant(MODEL, self.spec, CalibrationSource())},
             engines={"onnxruntime": ("fp32", "int8-dynamic"), "pytorch": ("fp32", "int8-dynamic")},
             space=self.space,
             versions={"autotune": "0.1.0", "python": "3.11.9", "torch": "2.13.0"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from autotune.model.stored_study import study_document
 from autotune.search.resume import study_differences
 from autotune.spec.load import parse_study
 
@@ -12,7 +13,7 @@ STUDY = {"model": "fake:m.json", "problem": {"batch_size": 8, "sequence_length":
 
 
 def document(**more: Any) -> dict[str, Any]:
-    return parse_study(json.dumps({**STUDY, **more}), name="x").model_dump(mode="json")
+    return study_document(parse_study(json.dumps({**STUDY, **more}), name="x"))
 
 
 def older(**more: Any) -> dict[str, Any]:

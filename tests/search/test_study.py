@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from autotune.errors import ResumeError
 from autotune.measurement.measurement import Failure, FailureKind, Measurement
 from autotune.measurement.statistics import memory_bytes
+from autotune.model.stored_study import StoredQuality, as_stored, study_document
 from autotune.objectives.catalogue import objective_of
 from autotune.search.resume import refuse_differences, study_differences
 from autotune.search.score import needed_percentile, score, violations
@@ -22,7 +23,6 @@ from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.named_file import TextsFile
 from autotune.spec.problem import Problem
-from autotune.spec.quality import Quality
 from autotune.spec.study import Budget, LatencyLimit, Limits, StudySpec
 from autotune.store.store import open_store
 from autotune.testing.fake_model import FakeModel
@@ -267,8 +267,8 @@ def test_a_ratio_above_1_is_better_for_both_objectives() -> None:
 
 
 def test_a_changed_study_is_refused_with_old_and_new_value() -> None:
-    old = SPEC.model_dump(mode="json")
-    new = LATENCY.model_dump(mode="json")
+    old = study_document(SPEC)
+    new = study_document(LATENCY)
     differences = study_differences(old, new)
     assert "objective.kind: throughput -> latency" in differences
     with pytest.raises(ResumeError, match=r"objective\.percentile: 50\.0 -> 90\.0") as caught:
@@ -278,8 +278,8 @@ def test_a_changed_study_is_refused_with_old_and_new_value() -> None:
 
 def test_texts_are_the_same_wherever_they_lie_and_others_if_they_have_changed() -> None:
     def naming(texts: str, digest: str) -> dict[str, Any]:
-        quality = Quality(texts=TextsFile(path=texts), texts_digest=digest)
-        return SPEC.model_copy(update={"quality": quality}).model_dump(mode="json")
+        quality = StoredQuality(texts=TextsFile(path=texts), texts_digest=digest)
+        return study_document(as_stored(SPEC).model_copy(update={"quality": quality}))
 
     assert study_differences(naming("a.txt", "5e"), naming("data/b.txt", "5e")) == []
     assert study_differences(naming("a.txt", "5e"), naming("a.txt", "7f")) == [
@@ -289,6 +289,6 @@ def test_texts_are_the_same_wherever_they_lie_and_others_if_they_have_changed() 
 
 def test_a_changed_budget_is_no_other_study() -> None:
     changed = SPEC.model_copy(update={"budget": Budget(trials=3, minutes=1.0)})
-    differences = study_differences(SPEC.model_dump(mode="json"), changed.model_dump(mode="json"))
+    differences = study_differences(study_document(SPEC), study_document(changed))
     assert differences == []
     refuse_differences("a-study", differences)

@@ -13,11 +13,11 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from autotune.backends.protocol import EngineReport
+from autotune.model.stored_study import StoredProblem
 from autotune.model.stream import Stream, read_description, write_description
 from autotune.model.stream_source import StreamSource
 from autotune.model.texts.texts import read_texts, texts_digest
 from autotune.preparation.streams import write_stream
-from autotune.spec.problem import Problem
 from autotune.worker.answer_cache import AnswerCache
 from autotune.worker.failures import InstanceError
 from autotune.worker.streaming import StreamedRequests, TextEncoder
@@ -50,7 +50,8 @@ def make(tmp_path: Path) -> Any:
     """Makes a stream of a fake model: (padding, batching, the problem's values) → its folder."""
 
     def write(padding: str = "none", batching: str = "arrival", **problem: Any) -> Path:
-        found = Problem.model_validate_json(Problem(**{"batch_size": 4, **problem}).model_dump_json())
+        written = StoredProblem(**{"batch_size": 4, **problem})
+        found = StoredProblem.model_validate_json(written.model_dump_json())
         file, tokenizer = (
             (tmp_path / "texts.txt", tmp_path / "tokenizer.json") if found.texts else (None, None)
         )
