@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import autotune
+from autotune.spec.scenario import SCENARIOS, Scenario
 
 PACKAGE = Path(autotune.__file__).parent
 REPOSITORY = PACKAGE.parent
@@ -186,7 +188,6 @@ TO_BE_SHORTENED = {
     ("preparation/looking.py", "take_looks"),
     ("preparation/preparing.py", "prepare_artifact"),
     ("testing/plans.py", "build_confirmation"),
-    ("trial/run.py", "run_trial"),
 }
 TO_TAKE_FEWER = {
     ("jobs/concluding.py", "conclude"),
@@ -386,3 +387,36 @@ def test_a_question_for_an_objectives_name_is_found(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert len(list(questions(module))) == 3
+
+
+def names_asked(path: Path, asked: set[str]) -> Iterator[str]:
+    """Comparisons and patterns that hold one of these words: `scenario == "server"`, `case "server":`."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Compare | ast.MatchValue):
+            words = {inside.value for inside in ast.walk(node) if isinstance(inside, ast.Constant)}
+            if words & asked:
+                yield ast.unparse(node)
+
+
+def test_nobody_asks_for_a_scenarios_name() -> None:
+    """What depends on the scenario is one of its traits, or lies in a module that is found by its name."""
+    asking = {names(path): asked for path in modules() if (asked := list(names_asked(path, {*SCENARIOS})))}
+    assert asking == {}
+
+
+def test_every_scenario_has_its_folder_beside_the_instances_and_its_module_in_them() -> None:
+    for name in SCENARIOS:
+        assert (PACKAGE / "trial" / name / "scenario.py").is_file()
+        assert (PACKAGE / "worker" / "scenarios" / f"{name}.py").is_file()
+    assert {*SCENARIOS} == {*get_args(Scenario)}
+
+
+def test_a_question_for_a_scenarios_name_is_found(tmp_path: Path) -> None:
+    module = tmp_path / "asking.py"
+    module.write_text(
+        'def asking(plan, spec):\n    if plan.scenario != "server":\n        return {"scenario": "server"}\n'
+        '    if spec.scenario in ("offline", "server"):\n        return "offline"\n'
+        '    match spec.scenario:\n        case "single_stream":\n            return "server"\n',
+        encoding="utf-8",
+    )
+    assert len(list(names_asked(module, {*SCENARIOS}))) == 3

@@ -15,6 +15,7 @@ from autotune.machine.cpus import format_cpu_list
 from autotune.model.stored_study import read_stored_study
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
+from autotune.spec.scenario import traits_of
 from autotune.trial.asked import AskedRate, ask, asked_to_json
 
 SCRIPT = "launch.sh"
@@ -104,7 +105,7 @@ def _rate(plan: Plan) -> AskedRate | None:
     Raises:
         ExportError: the plan does not say which latency it keeps to.
     """
-    if plan.scenario != "server":
+    if not traits_of(plan.scenario).seeks_rate:
         return None
     try:
         spec = read_stored_study(plan.study.get("spec"))

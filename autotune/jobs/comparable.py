@@ -10,10 +10,11 @@ from autotune.model.stored_study import study_document
 from autotune.plan.document import Plan
 from autotune.search.resume import study_differences
 from autotune.spec.configuration import Configuration
+from autotune.spec.scenario import traits_of
 from autotune.spec.study import StudySpec
 
 COMPARED = ("problem", "objective", "scenario")
-"""Parts of a study that both plans must have in common, beside `limits` where they decide a server's rate,
+"""Parts of a study that both plans must have in common, beside `limits` where they decide the rate,
 and `price` where the objective is about that."""
 
 
@@ -45,7 +46,7 @@ def _question(plan: Plan) -> dict[str, Any]:
     spec = stored_of(plan)
     parts = {
         *COMPARED,
-        *(["limits"] if spec.scenario == "server" else []),
+        *(["limits"] if traits_of(spec.scenario).seeks_rate else []),
         *(["price"] if spec.objective.is_priced else []),
     }
     return {part: value for part, value in study_document(spec).items() if part in parts}

@@ -30,6 +30,7 @@ from autotune.search.experience import RUN_BLOCKS, Experience, experience, run_b
 from autotune.search.score import goodness, limits_missed, score, violations
 from autotune.search.second_stage import without_knobs
 from autotune.spec.configuration import Configuration
+from autotune.spec.scenario import traits_of
 from autotune.spec.study import StudySpec
 from autotune.store.ranking import measured_baseline, ranked
 from autotune.store.records import ConfirmationRecord, TrialRecord
@@ -238,10 +239,9 @@ class Confirming:
         )
 
     def _is_contradicted(self, contest: Contest, entrants: Sequence[Entrant], runs: Sequence[Run]) -> bool:
-        spec = self.bench.setup.spec
-        if spec.scenario == "server":
+        if traits_of(self.bench.setup.spec.scenario).seeks_rate:
             # What is sent at a rate that is not borne is no measure of one.
-            _take_out_missing(contest, spec, entrants, runs)
+            _take_out_missing(contest, self.bench.setup.spec, entrants, runs)
         return contest.is_contradicted
 
     def _run_rounds(

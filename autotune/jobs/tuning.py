@@ -40,6 +40,7 @@ from autotune.search.second_stage import SHARE
 from autotune.search.study import Proposal, SearchStudy
 from autotune.spec.configuration import Configuration
 from autotune.spec.load import read_study
+from autotune.spec.scenario import traits_of
 from autotune.spec.study import StudySpec
 from autotune.stop import Stop, Stopped
 from autotune.store.one_run import one_run
@@ -363,7 +364,7 @@ class _Run:
     def _half_width(self) -> float | None:
         """How sure the newest trial's score is."""
         newest = self.records[-1].result if self.records else None
-        if not isinstance(newest, Measurement) or self.setup.spec.scenario == "server":
+        if not isinstance(newest, Measurement) or traits_of(newest.scenario).is_one_run:
             return None
         return self._known().half_width(newest)
 
@@ -384,5 +385,5 @@ def _longest_s(spec: StudySpec) -> float | None:
     """How long a trial of the search may measure; None = as long as it takes."""
     if spec.budget.minutes is None:
         return None
-    is_long = spec.scenario == "server" or needed_percentile(spec) is not None
+    is_long = traits_of(spec.scenario).seeks_rate or needed_percentile(spec) is not None
     return spec.budget.minutes * 60 * (LONG_TRIAL_SHARE if is_long else TRIAL_SHARE)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from autotune.spec.configuration import Scenario
+from autotune.spec.scenario import Scenario
 
 
 class FailureKind(StrEnum):

@@ -18,7 +18,7 @@ from autotune.measurement.statistics import (
 )
 from autotune.measurement.steps import kept_step, shown_latency_s
 from autotune.objectives.outcome import UNKNOWN, Resources
-from autotune.spec.configuration import Scenario
+from autotune.spec.scenario import Scenario, traits_of
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class TrialOutcome:
     @property
     def promised_s(self) -> float | None:
         """`server`: what the limited percentile is shown not to exceed at the kept rate."""
-        if self.measurement.scenario != "server":
+        if not traits_of(self.measurement.scenario).seeks_rate:
             return None
         return shown_latency_s(kept_step(self.measurement))
 

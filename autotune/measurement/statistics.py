@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable
 
 from autotune.measurement.measurement import Block, InstanceBlock, Measurement
-from autotune.spec.configuration import Scenario
+from autotune.spec.scenario import Scenario, traits_of
 
 
 def throughput_sps(measurement: Measurement) -> float:
@@ -15,7 +15,7 @@ def throughput_sps(measurement: Measurement) -> float:
     The median, so that one disturbed block of three does not decide. `server`: of all blocks together, as
     they are parts of one run, in which the number of requests is planned and those in a part of it are not.
     """
-    if measurement.scenario == "server":
+    if traits_of(measurement.scenario).is_one_run:
         blocks = measurement.blocks
         seconds = sum(block_seconds(block) for block in blocks)
         return sum(block_throughput_sps(block) * block_seconds(block) for block in blocks) / seconds
@@ -49,7 +49,7 @@ def latencies_s(measurement: Measurement) -> tuple[float, ...]:
 
 def block_latencies_s(block: Block, scenario: Scenario) -> list[float]:
     """The latencies of one block, as `latencies_s` counts them."""
-    if scenario == "single_stream":
+    if traits_of(scenario).is_split:
         return _query_latencies_s(block)
     answered = (latency for instance in block.instances for latency in instance_latencies_s(instance))
     return [*answered, *block.waiting_s]
@@ -69,7 +69,7 @@ def _query_latencies_s(block: Block) -> list[float]:
 def latency_count(block: Block, scenario: Scenario) -> int:
     """How many latencies a block gives: one a request, or one a split query."""
     counts = [len(instance.ends_s) for instance in block.instances]
-    return min(counts) if scenario == "single_stream" else sum(counts) + len(block.waiting_s)
+    return min(counts) if traits_of(scenario).is_split else sum(counts) + len(block.waiting_s)
 
 
 def block_seconds(block: Block) -> float:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from autotune.model.stored_study import StoredProblem, StoredStudy
 from autotune.spec.configuration import Batching, Configuration, Padding
+from autotune.spec.scenario import traits_of
 
 FORMAT = 2
 """Raised whenever the rules change by which a stream is made; part of the digest."""
@@ -78,12 +79,13 @@ def stream_source(
     if not problem.is_stream:
         return None
     named = problem.texts or (problem.lengths and problem.lengths.file)
+    traits = traits_of(study.scenario)
     return StreamSource(
         problem=problem,
         padding=configuration.padding,
         batching=configuration.batching,
-        is_whole=study.scenario != "offline",
-        parts=configuration.instances if study.scenario == "single_stream" else 1,
+        is_whole=not traits.has_all_at_hand,
+        parts=configuration.instances if traits.is_split else 1,
         seed=study.seed,
         file=base / named.path if named else None,
         tokenizer=tokenizer if problem.texts else None,

@@ -14,9 +14,10 @@ from autotune.machine.cpus import format_cpu_list
 from autotune.model.artifacts.artifact import Artifact
 from autotune.placement.knobs import knob_environment
 from autotune.placement.placement import Command, InstancePlacement, Placement
-from autotune.spec.configuration import Configuration, Scenario
+from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import parse_knobs
 from autotune.spec.problem import Problem
+from autotune.spec.scenario import Scenario, traits_of
 
 PASSED_ON = (
     *("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH"),
@@ -48,15 +49,15 @@ def worker_commands(
 ) -> tuple[Command, ...]:
     """The command of every instance, in the order of the placement.
 
-    `offline` and `server` instances each serve requests of the whole batch; for `single_stream` the batch is
-    split as evenly as it goes, larger shares first.
+    Instances each serve requests of the whole batch, or, where the scenario splits them, shares that are as
+    even as it goes, larger ones first.
 
     Args:
         warmup_s: upper bound of the warm-up.
         requests: the stream of them; None where they are of one length.
 
     Raises:
-        PlacementError: a batch of a `single_stream` has fewer sequences than there are instances.
+        PlacementError: a batch that is split has fewer sequences than there are instances.
         UnsupportedError: a knob asks for a library that is not on this host.
     """
     threads = configuration.threads_per_instance
@@ -113,7 +114,7 @@ def batch_shares(batch_size: int, instances: int, scenario: Scenario) -> tuple[i
     Raises:
         PlacementError: an instance would get none.
     """
-    if scenario != "single_stream":
+    if not traits_of(scenario).is_split:
         return (batch_size,) * instances
     if instances > batch_size:
         raise PlacementError(

@@ -23,7 +23,7 @@ from autotune.plan.evidence import (
     StrictConfiguration,
 )
 from autotune.plan.upgrade import UPGRADES
-from autotune.spec.configuration import Scenario
+from autotune.spec.scenario import Scenario
 
 SCHEMA: Final = "autotune.plan/3"
 

@@ -30,6 +30,7 @@ from autotune.plan.histogram import latency_histogram
 from autotune.search.score import asked_percentiles, needed_percentile, resources_of, score
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import answering
+from autotune.spec.scenario import traits_of
 from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval, mean_interval
 from autotune.statistics.quantiles import needed_count, percentile_of, supports, upper_bound
@@ -178,12 +179,12 @@ def latency_percentiles(
 def _stated_percentiles(
     runs: Sequence[Measurement], latencies: Sequence[float], percentiles: Iterable[float]
 ) -> tuple[LatencyPercentile, ...]:
-    """Those of all latencies; of a `server`, whose queue makes them hang together, one alone has a bound.
+    """Those of all latencies; in a queue, which makes them hang together, one alone has a bound.
 
     That is the limited one, and the bound is the median run's, as each run found its own rate.
     """
     found = latency_percentiles(latencies, percentiles)
-    if runs[0].scenario != "server":
+    if not traits_of(runs[0].scenario).seeks_rate:
         return found
     steps = sorted((kept_step(run) for run in runs), key=lambda step: step.upper_s)
     middle = steps[len(steps) // 2]

@@ -20,6 +20,7 @@ from autotune.preparation.files_read import read_files
 from autotune.search.knobs import SPLITTING
 from autotune.search.space import SearchSpace
 from autotune.spec.model_source import max_tokens
+from autotune.spec.scenario import traits_of
 from autotune.spec.study import StudySpec
 
 
@@ -73,7 +74,7 @@ def refuse_misfit(model: ResolvedModel, study: StoredStudy) -> None:
     place = ".".join(problem.longest_place)
     if model.inputs is not None:
         check_inputs_take(model.inputs, problem)
-        is_split = study.scenario == "single_stream" and study.search.instances != (1,)
+        is_split = traits_of(study.scenario).is_split and study.search.instances != (1,)
         if model.inputs.batch_size is not None and problem.batch_size > 1 and is_split:
             raise StudyFileError(
                 f"{model.source} takes {problem.batch_size} sequences at a time: a request cannot be split",

@@ -11,6 +11,7 @@ from autotune.measurement.conditions import disturbance, in_hindsight, usual_pro
 from autotune.measurement.measurement import Conditions, Measurement
 from autotune.report.dossier import Dossier, mapping, measured
 from autotune.report.outcome import outcome
+from autotune.spec.scenario import USUAL, traits_of
 from autotune.store.records import ConfirmationRecord, TrialRecord
 
 Fate = Literal["kept", "kept-disturbed", "dropped"]
@@ -99,7 +100,7 @@ def reasons(runs: tuple[Watched, ...]) -> list[tuple[str, Fate, str, int]]:
 def fates_in_words(dossier: Dossier) -> Mapping[Fate, str]:
     """What became of blocks, by what the study asks for disturbed ones."""
     treatment = mapping(dossier.spec.get("measure")).get("disturbed")
-    is_corrected = treatment == "correct" and dossier.plan.scenario != "server"
+    is_corrected = treatment == "correct" and not traits_of(dossier.plan.scenario).is_one_run
     return {
         "kept": "counted",
         "kept-disturbed": f"disturbed, {'corrected' if is_corrected else 'counted all the same'}",
@@ -145,5 +146,5 @@ def _differs(sign: Sign, conditions: Conditions) -> bool:
     return value is not None and value != sign.quiet
 
 
-_NOTHING = Measurement("offline", (), (), "none", 0.0, 0.0, 0.0)
+_NOTHING = Measurement(USUAL, (), (), "none", 0.0, 0.0, 0.0)
 """What a failure has measured."""

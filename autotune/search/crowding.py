@@ -19,6 +19,7 @@ from autotune.placement.room import Room, Rooms, rooms_of
 from autotune.search.space import SearchSpace
 from autotune.search.study import SearchStudy
 from autotune.spec.configuration import Configuration
+from autotune.spec.scenario import traits_of
 from autotune.spec.study import StudySpec
 from autotune.units import format_bytes
 
@@ -73,9 +74,9 @@ class Crowding:
     def crowded(self, trials: Iterable[tuple[Configuration, TrialResult]]) -> tuple[Crowd, ...]:
         """Name the configurations that surely have no room, of those that were not measured.
 
-        In the scenario `single_stream` none: what an instance takes is less the more of them there are.
+        None where requests are split: what an instance takes is less the more of them there are.
         """
-        if self.spec.scenario == "single_stream":
+        if traits_of(self.spec.scenario).is_split:
             return ()
         measured = {one: result for one, result in trials if isinstance(result, Measurement)}
         found = (

@@ -21,6 +21,7 @@ from autotune.rounds.contradiction import Earlier
 from autotune.rounds.posterior import LEAST_NOISE, ContestPrior
 from autotune.search.score import outcome_of, resources_of
 from autotune.spec.configuration import Configuration
+from autotune.spec.scenario import traits_of
 from autotune.spec.study import StudySpec
 from autotune.statistics.linear import TAILS, ScalePrior
 from autotune.statistics.paired import t_quantile
@@ -62,7 +63,7 @@ class Experience:
 
     def _usually(self, configuration: Configuration, measurement: Measurement) -> Outcome:
         """What a measurement would have given under usual conditions."""
-        if measurement.scenario == "server":
+        if traits_of(measurement.scenario).is_one_run:
             return outcome_of(self.spec, measurement)
         load, resources = load_of(configuration), resources_of(self.spec, measurement)
         return UsualOutcome(measurement, self.correction, load, resources)
@@ -208,7 +209,7 @@ SEEN = 0.7
 
 def is_corrected(spec: StudySpec) -> bool:
     """Whether values are brought to usual conditions."""
-    return spec.measure.disturbed == "correct" and spec.scenario != "server"
+    return spec.measure.disturbed == "correct" and not traits_of(spec.scenario).is_one_run
 
 
 def experience(spec: StudySpec, results: Iterable[tuple[Configuration, TrialResult]]) -> Experience:
@@ -216,7 +217,7 @@ def experience(spec: StudySpec, results: Iterable[tuple[Configuration, TrialResu
     launches = [
         _launch(spec, configuration, result)
         for configuration, result in results
-        if isinstance(result, Measurement) and result.scenario != "server"
+        if isinstance(result, Measurement) and not traits_of(result.scenario).is_one_run
     ]
     return Experience(spec, learn(launches))
 

@@ -12,6 +12,7 @@ from autotune.placement.placement import Placement
 from autotune.placement.room import Room, Rooms, rooms_of
 from autotune.search.space import SearchSpace
 from autotune.spec.configuration import Configuration, Precision
+from autotune.spec.scenario import traits_of
 from autotune.spec.study import StudySpec
 from autotune.units import format_bytes
 
@@ -46,7 +47,7 @@ class Least:
     def _tokens(self, configuration: Configuration) -> int:
         """Of a request of one instance, where it is sure: of one length, or filled up to the longest."""
         problem = self.spec.problem
-        is_split = self.spec.scenario == "single_stream"
+        is_split = traits_of(self.spec.scenario).is_split
         batch = problem.batch_size // configuration.instances if is_split else problem.batch_size
         if problem.sequence_length is not None:
             return batch * problem.sequence_length

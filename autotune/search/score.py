@@ -10,7 +10,7 @@ from autotune.objectives import limits
 from autotune.objectives.catalogue import objective_of
 from autotune.objectives.objective import Objective
 from autotune.objectives.outcome import Resources
-from autotune.spec.configuration import Scenario
+from autotune.spec.scenario import Scenario, traits_of
 from autotune.spec.study import StudySpec
 from autotune.trial.server.rate_search import Demand
 
@@ -55,13 +55,13 @@ def limits_missed(spec: StudySpec, measurements: Sequence[Measurement]) -> list[
 
 
 def demand(spec: StudySpec, start_rate_per_s: float | None = None, *, launch: int = 0) -> Demand | None:
-    """What the study asks of a trial of scenario `server`; None for others.
+    """What the study asks of a trial that looks for a rate; None where none does.
 
     Args:
         start_rate_per_s: the rate that was found before, so that fewer have to be tried.
         launch: number of this launch among those that are to have arrivals of their own.
     """
-    if spec.scenario != "server" or spec.limits.latency is None:
+    if not traits_of(spec.scenario).seeks_rate or spec.limits.latency is None:
         return None
     return Demand(spec.limits.latency, LAUNCHES * spec.seed + launch, start_rate_per_s)
 
@@ -78,5 +78,6 @@ def needed_percentile(spec: StudySpec) -> float | None:
 
 
 def is_almost_none(objective: Objective, scenario: Scenario, score: float, beside: float) -> bool:
-    """Whether a `server` bears so little, beside another score, that a ratio of the two says nothing."""
-    return scenario == "server" and objective.goodness(score) < LEAST_SHARE * objective.goodness(beside)
+    """Whether the rate found is so low, beside another score, that a ratio of the two says nothing."""
+    is_low = objective.goodness(score) < LEAST_SHARE * objective.goodness(beside)
+    return traits_of(scenario).seeks_rate and is_low

@@ -22,6 +22,7 @@ from typing import Final
 from autotune.search.knobs import KnobSpace
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import NO_KNOBS, PREPARING, Knobs, format_knobs, legal_fault
+from autotune.spec.scenario import traits_of
 from autotune.spec.study import Budget, StudySpec
 
 LEADERS: Final = 3
@@ -126,7 +127,7 @@ def second_stage(spec: StudySpec, space: KnobSpace) -> SecondStage | None:
         space,
         tie=spec.confirm.tie,
         batch=spec.problem.batch_size,
-        parts=spec.scenario == "single_stream",
+        parts=traits_of(spec.scenario).is_split,
         first_trials=None if trials is None else max(1, round(trials * (1 - SHARE))),
     )
 

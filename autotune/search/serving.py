@@ -12,6 +12,7 @@ from autotune.errors import PlacementError, StudyFileError
 from autotune.model.arranging import MAX_SHAPES, buckets
 from autotune.spec.configuration import Batching, Configuration, Padding
 from autotune.spec.problem import MAX_LENGTH, Problem
+from autotune.spec.scenario import traits_of
 from autotune.spec.study import StudySpec
 
 Serving = tuple[Padding, Batching]
@@ -68,7 +69,7 @@ def servings(spec: StudySpec, unmasked: Sequence[str] = ()) -> tuple[Serving, ..
         for padding, batching in PROMISING
         if (search.padding == "auto" or padding in search.padding)
         and (search.batching == "auto" or batching in search.batching)
-        and (batching == "arrival" or spec.scenario == "offline")
+        and (batching == "arrival" or traits_of(spec.scenario).has_all_at_hand)
         and (batching != "sorted" or spec.problem.batch_size > 1)
     )
     if not found:
@@ -107,7 +108,7 @@ def require_serving(configuration: Configuration, spec: StudySpec) -> None:
             f"{configuration} does not say how sequences of different lengths share requests",
             remedy="add such as padding=none,batching=sorted",
         )
-    if batching != "arrival" and spec.scenario != "offline":
+    if batching != "arrival" and not traits_of(spec.scenario).has_all_at_hand:
         raise PlacementError(
             f"scenario {spec.scenario} has one request at a time, of which {batching} makes nothing",
             remedy="write batching=arrival",
@@ -136,9 +137,10 @@ def _shape_count(spec: StudySpec, serving: Serving) -> int:
     if batching == "tokens":
         return MAX_SHAPES + 1  # as many sequences as fit, so that nobody knows
     lengths = _length_count(spec.problem, padding)
-    is_split = spec.scenario == "single_stream" and spec.problem.batch_size > 1
+    traits = traits_of(spec.scenario)
+    is_split = traits.is_split and spec.problem.batch_size > 1
     # The last request of a file may have fewer sequences than the others.
-    return lengths * (2 if is_split else 1) + (spec.scenario == "offline")
+    return lengths * (2 if is_split else 1) + traits.has_all_at_hand
 
 
 def _length_count(problem: Problem, padding: Padding) -> int:

@@ -28,6 +28,7 @@ from autotune.search.serving import Serving, is_compilable, keeps_answers, servi
 from autotune.search.symmetry import Symmetry
 from autotune.spec.configuration import Configuration, PlacementPolicy, Prepared
 from autotune.spec.model_source import kind_of
+from autotune.spec.scenario import traits_of
 from autotune.spec.study import StudySpec
 
 BASELINE_BACKENDS: Mapping[str, str] = {"fake": "fake", "onnx": "onnxruntime"}
@@ -173,7 +174,7 @@ def _served(
 def _layouts(spec: StudySpec, machine: Machine, sockets: str, smt: bool, ground: Ground) -> Iterator[_Layout]:
     """Every legal layout on one ground."""
     budget = machine.thread_budget
-    parts = spec.problem.batch_size if spec.scenario == "single_stream" else budget
+    parts = spec.problem.batch_size if traits_of(spec.scenario).is_split else budget
     for threads in thread_counts(spec.search, ground, budget):
         most = min(budget // threads, parts)
         for instances in instance_counts(spec.search, ground, threads, budget):
@@ -291,7 +292,7 @@ def _never_legal(spec: StudySpec, machine: Machine, field: str, index: int, valu
     """Why a listed value is never legal, told of the easiest configuration that has it."""
     path = f"search.{field}[{index}]"
     easiest = _easiest(spec, machine, **{field: value})
-    if spec.scenario == "single_stream" and easiest.instances > spec.problem.batch_size:
+    if traits_of(spec.scenario).is_split and easiest.instances > spec.problem.batch_size:
         most = spec.problem.batch_size
         return StudyFileError(
             f"{easiest.instances} instances cannot share a request of {most} sequences",

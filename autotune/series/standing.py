@@ -27,6 +27,7 @@ from autotune.series.allowing import missed_limits
 from autotune.series.check import Figure
 from autotune.series.record import PointRecord, RunRecord, SeriesRecord, failure_of
 from autotune.spec.price import Price
+from autotune.spec.scenario import USUAL
 from autotune.statistics.blocks import BlockDesign, Observed
 from autotune.statistics.paired import CONFIDENCE, Interval, mean_interval
 from autotune.units import format_throughput
@@ -211,7 +212,7 @@ def why_no_ratio(points: Sequence[PointStanding]) -> str:
         return reason
     rates = {one.point.name: one.throughput.estimate for one in points if one.throughput is not None}
     least, most = min(rates, key=rates.__getitem__), max(rates.values())
-    if not is_almost_none(THROUGHPUT, points[0].point.study.get("scenario", "offline"), rates[least], most):
+    if not is_almost_none(THROUGHPUT, points[0].point.study.get("scenario", USUAL), rates[least], most):
         return ""
     return f"{least} bears almost no rate: {format_throughput(rates[least])} beside {format_throughput(most)}"
 

@@ -8,19 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, get_args
 
-from autotune.spec.configuration import Scenario
 from autotune.spec.part import Part, Percentile
+from autotune.spec.scenario import SCENARIOS, USUAL, Scenario
 
 Kind = Literal["throughput", "latency", "cost"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 """Every objective that a study file may name."""
 
-SCENARIOS: Final[Mapping[Kind, tuple[Scenario, ...]]] = {
-    "throughput": ("offline", "single_stream", "server"),
-    "latency": ("single_stream", "offline"),
-    "cost": ("offline", "single_stream", "server"),
+USUAL_SCENARIOS: Final[Mapping[Kind, Scenario]] = {
+    "throughput": USUAL,
+    "latency": "single_stream",
+    "cost": USUAL,
 }
-"""Scenarios in which each objective means something; the first is the one where a study says nothing."""
+"""The scenario of each objective where a study says nothing."""
+
+OF_RATES: Final[frozenset[str]] = frozenset(("throughput", "cost"))
+"""Objectives that mean something where the highest rate is sought: latency is what limits that."""
 
 PRICED: Final[frozenset[str]] = frozenset(("cost",))
 """Objectives that mean nothing without a price."""
@@ -41,9 +44,11 @@ class Aim(Part):
     @property
     def scenarios(self) -> tuple[Scenario, ...]:
         """Scenarios in which it means something."""
-        return SCENARIOS[self.kind]
+        return tuple(
+            name for name, traits in SCENARIOS.items() if self.kind in OF_RATES or not traits.seeks_rate
+        )
 
     @property
     def usual_scenario(self) -> Scenario:
         """The scenario of a study that names none."""
-        return self.scenarios[0]
+        return USUAL_SCENARIOS[self.kind]

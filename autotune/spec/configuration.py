@@ -31,8 +31,6 @@ Batching = Literal["", "arrival", "sorted", "tokens"]
 like length as a budget of tokens holds; empty where all have one length."""
 BATCHINGS: tuple[Batching, ...] = ("arrival", "sorted", "tokens")
 
-Scenario = Literal["offline", "single_stream", "server"]
-
 
 class Prepared(NamedTuple):
     """What is prepared once, for all configurations that run it.

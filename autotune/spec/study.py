@@ -20,7 +20,7 @@ from pydantic import (
 from autotune.errors import MachineError
 from autotune.machine.cpus import format_cpu_list, parse_cpu_list
 from autotune.spec.aim import Aim
-from autotune.spec.configuration import Configuration, Precision, Scenario
+from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.knob_search import KnobSearch
 from autotune.spec.model_source import ArrayKind, Head, max_tokens
 from autotune.spec.models import Models, listed
@@ -39,6 +39,7 @@ from autotune.spec.price import FORMS as PRICES
 from autotune.spec.price import Price
 from autotune.spec.problem import Problem, shorter
 from autotune.spec.quality import Quality
+from autotune.spec.scenario import USUAL, Scenario, scenarios_in_words, traits_of
 
 MAX_SOCKETS = 1_024
 
@@ -169,9 +170,12 @@ class Budget(Part):
     """For search and confirmation; what is begun is ended, and three rounds are always run."""
 
 
+_SCENARIO = f"{scenarios_in_words()} By default what the objective suggests: `{USUAL}` for throughput."
+
+
 def _usual_scenario(data: Mapping[str, Any]) -> Scenario:
     aim = data.get("objective")
-    return "offline" if aim is None else aim.usual_scenario
+    return USUAL if aim is None else aim.usual_scenario
 
 
 class StudySpec(Part):
@@ -197,11 +201,7 @@ class StudySpec(Part):
     """What the machine's cores cost: `{per_core_hour: 0.1}`, or `{per_hour: 4.8, cores: 48}` of a whole
     machine. With it, what a million samples cost is stated beside every figure of a plan; the objective
     `cost` needs it."""
-    scenario: Annotated[Scenario, Field(default_factory=_usual_scenario)]
-    """`offline`: every instance works through its own requests. `single_stream`: one request at a time,
-    split over the instances. `server`: requests arrive at random, whichever instance is free takes the next,
-    and the highest rate is sought at which `limits.latency` is met. By default what the objective suggests:
-    `offline` for throughput."""
+    scenario: Annotated[Scenario, Field(default_factory=_usual_scenario, description=_SCENARIO)]
     measure: Measure = Measure()
     limits: Annotated[Limits, Field(validate_default=True)] = Limits()
     quality: Quality = Quality()
@@ -263,7 +263,7 @@ class StudySpec(Part):
         if aim is not None and scenario not in aim.scenarios:
             percentile = f"p{aim.percentile:g}"
             refuse(
-                f"server seeks the highest rate, not the lowest {percentile} latency: write `objective: "
+                f"{scenario} seeks the highest rate, not the lowest {percentile} latency: write `objective: "
                 f"throughput`, and the latency to keep to as `limits: {{latency: {{{percentile}: ...}}}}`"
             )
         return scenario
@@ -302,10 +302,11 @@ class StudySpec(Part):
 
     @field_validator("limits")
     @classmethod
-    def _a_server_has_a_latency_to_keep_to(cls, limits: Limits, info: ValidationInfo) -> Limits:
-        if info.data.get("scenario") == "server" and limits.latency is None:
+    def _a_rate_has_a_latency_to_keep_to(cls, limits: Limits, info: ValidationInfo) -> Limits:
+        scenario = info.data.get("scenario")
+        if scenario is not None and traits_of(scenario).seeks_rate and limits.latency is None:
             refuse(
-                "missing: scenario server seeks the highest rate at which a latency is kept to; "
+                f"missing: scenario {scenario} seeks the highest rate at which a latency is kept to; "
                 "write one, such as {p99: 50ms}",
                 "latency",
             )
@@ -315,13 +316,15 @@ class StudySpec(Part):
     @classmethod
     def _every_instance_gets_a_part(cls, search: Search, info: ValidationInfo) -> Search:
         problem, scenario = info.data.get("problem"), info.data.get("scenario")
-        if problem is None or scenario != "single_stream" or search.instances == "auto":
+        if problem is None or scenario is None or search.instances == "auto":
+            return search
+        if not traits_of(scenario).is_split:
             return search
         for index, instances in enumerate(search.instances):
             if instances > problem.batch_size:
                 refuse(
                     f"{instances} instances cannot share a request of batch_size {problem.batch_size}: "
-                    "in scenario single_stream each gets at least one sequence of it",
+                    f"in scenario {scenario} each gets at least one sequence of it",
                     "instances",
                     index,
                 )
@@ -331,7 +334,7 @@ class StudySpec(Part):
     @classmethod
     def _there_is_something_to_arrange(cls, search: Search, info: ValidationInfo) -> Search:
         problem, scenario = info.data.get("problem"), info.data.get("scenario")
-        if problem is None:
+        if problem is None or scenario is None:
             return search
         for name in ("padding", "batching"):
             if problem.is_uniform and getattr(search, name) != "auto":
@@ -341,7 +344,7 @@ class StudySpec(Part):
                     name,
                 )
         for index, batching in enumerate(() if search.batching == "auto" else search.batching):
-            if batching != "arrival" and scenario != "offline":
+            if batching != "arrival" and not traits_of(scenario).has_all_at_hand:
                 refuse(
                     f"{batching} puts sequences of different requests together, which scenario {scenario} "
                     "does not have at hand: write arrival, or `scenario: offline`",
@@ -364,10 +367,10 @@ class StudySpec(Part):
 
     @model_validator(mode="after")
     def _a_cache_sees_whole_sequences_come_again(self) -> Self:
-        if self.scenario == "single_stream" and self.problem.cache and self.problem.batch_size > 1:
+        if traits_of(self.scenario).is_split and self.problem.cache and self.problem.batch_size > 1:
             refuse(
-                "single_stream splits requests over instances, each with a cache of its own, which the same "
-                "sequence may miss: leave it out, or write `scenario: offline`",
+                f"{self.scenario} splits requests over instances, each with a cache of its own, which the "
+                "same sequence may miss: leave it out, or write `scenario: offline`",
                 *("problem", "cache"),
             )
         return self

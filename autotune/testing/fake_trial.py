@@ -15,7 +15,8 @@ from autotune.measurement.measurement import TrialResult
 from autotune.objectives.objective import Objective
 from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.placement import Command
-from autotune.spec.configuration import Configuration, Precision, Scenario
+from autotune.spec.configuration import Configuration, Precision
+from autotune.spec.scenario import Scenario, traits_of
 from autotune.spec.study import Measure
 from autotune.testing.fake_backend import ARTIFACT_FILE
 from autotune.testing.fake_model import SCHEMA
@@ -109,7 +110,7 @@ class FakeTrial:
 
     def _argv(self, instance: int) -> tuple[str, ...]:
         share, rest = divmod(self.batch_size, self.instances)
-        size = self.batch_size if self.scenario != "single_stream" else share + (instance < rest)
+        size = share + (instance < rest) if traits_of(self.scenario).is_split else self.batch_size
         return (
             *(sys.executable, "-P", "-m", "autotune.worker.worker", "--backend", "fake"),
             *("--precision", self.precision, "--artifact", str(self.folder)),

@@ -10,7 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from autotune.errors import PlanError
 from autotune.placement.placement import Command, InstancePlacement
-from autotune.spec.configuration import Configuration, Scenario
+from autotune.spec.configuration import Configuration
+from autotune.spec.scenario import Scenario
 
 SCHEMA: Literal["autotune.commands/1"] = "autotune.commands/1"
 

@@ -35,13 +35,13 @@ from autotune.measurement.statistics import (
 )
 from autotune.measurement.steps import kept_step
 from autotune.objectives.throughput import THROUGHPUT
+from autotune.spec.scenario import traits_of
 from autotune.spec.study import LatencyLimit
 from autotune.statistics.quantiles import percentile_of
 from autotune.trial.asked import Asked, asked_from_json
-from autotune.trial.conductor import Channel, Exchange, Schedule, conduct
-from autotune.trial.server.load import load_generator, site_beside
+from autotune.trial.conductor import Channel, Exchange, Schedule
+from autotune.trial.scenario import conducting
 from autotune.trial.server.rate_search import Demand
-from autotune.trial.server.scenario import conduct_server
 from autotune.trial.stopping import Rule
 from autotune.worker.failures import InstanceError
 from autotune.worker.messages import Finish
@@ -105,36 +105,34 @@ def _read_asked(path: Path) -> Asked:
 
 
 def _measure(folder: Path, asked: Asked, seconds: float) -> Measurement:
-    """Drive the workers through one window."""
-    if asked.scenario == "server":
-        return _serve(folder, asked, seconds)
-    schedule = _schedule(asked, seconds)
-    channels = _channels(folder, len(asked.instances))
-    with channels as opened, Exchange(opened, (), schedule.deadline_s) as exchange:
-        measurement = conduct(exchange, schedule, asked)
+    """Drive the workers through one window, or put them under the load that they are to bear.
+
+    Raises:
+        PlanError: the document does not say which load.
+    """
+    demand, schedule = _demand(asked), _schedule(asked, seconds)
+    with (
+        conducting(asked.scenario, [place.cpus for place in asked.instances], demand) as conductor,
+        _channels(folder, len(asked.instances)) as channels,
+        Exchange(channels, conductor.drains, schedule.deadline_s) as exchange,
+    ):
+        measurement = conductor.conduct(exchange, schedule, asked)
         exchange.tell(Finish())
     return measurement
 
 
-def _serve(folder: Path, asked: Asked, seconds: float) -> Measurement:
-    """Put the workers under the load that they are to bear.
+def _demand(asked: Asked) -> Demand | None:
+    """What the workers are to bear; None where no rate was sought.
 
     Raises:
-        PlanError: the document does not say which.
+        PlanError: the document does not say it.
     """
+    if not traits_of(asked.scenario).seeks_rate:
+        return None
     if asked.rate is None:
         raise PlanError("commands.json lacks the rate of the requests", remedy="export the plan again")
     limit = LatencyLimit(percentile=asked.rate.percentile, max_s=asked.rate.max_s)
-    demand = Demand(limit, seed=os.getpid(), start_rate_per_s=asked.rate.rate_per_s, is_fixed=True)
-    schedule = _schedule(asked, seconds)
-    with (
-        load_generator(site_beside([place.cpus for place in asked.instances])) as generator,
-        _channels(folder, len(asked.instances)) as channels,
-        Exchange(channels, (generator, generator.stderr), schedule.deadline_s) as exchange,
-    ):
-        measurement = conduct_server(exchange, schedule, asked, demand, generator)
-        exchange.tell(Finish())
-    return measurement
+    return Demand(limit, seed=os.getpid(), start_rate_per_s=asked.rate.rate_per_s, is_fixed=True)
 
 
 def _schedule(asked: Asked, seconds: float) -> Schedule:
@@ -161,13 +159,13 @@ def _channels(folder: Path, instances: int) -> Iterator[list[Channel]]:
 
 
 def _results(measurement: Measurement) -> list[InstanceResult]:
-    """Of every instance, from the only block, or from all parts of the only run of a `server`."""
+    """Of every instance, from the only block, or from all parts of the only run."""
     seconds = sum(block_seconds(block) for block in measurement.blocks)
     results = []
     for index, observation in enumerate(measurement.observations):
         parts = [block.instances[index] for block in measurement.blocks]
         latencies = [latency for part in parts for latency in instance_latencies_s(part)]
-        if measurement.scenario == "server":
+        if traits_of(measurement.scenario).is_one_run:
             samples_per_s = sum(part.sample_count for part in parts) / seconds
         else:
             samples_per_s = instance_throughput_sps(parts[0], measurement.blocks[0].start_s)
@@ -207,7 +205,7 @@ def _as_lines(measurement: Measurement) -> str:
     ]
     if measurement.memory_binding == "refused":
         lines.append("the kernel did not permit memory to be bound to nodes")
-    if measurement.scenario == "single_stream":
+    if traits_of(measurement.scenario).is_split:
         lines.append(
             f"latency of a whole request: p50 {_milliseconds(percentile_of(latencies_s(measurement), 50))}"
         )

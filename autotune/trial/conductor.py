@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import selectors
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 
 from autotune.machine.counters import throttled_periods
 from autotune.measurement.measurement import Block, FailureKind, InstanceBlock, Measurement
-from autotune.spec.configuration import Scenario
+from autotune.spec.scenario import Scenario
 from autotune.trial.asked import Asked
 from autotune.trial.collect import collect
 from autotune.trial.proof import memory_binding, prove
@@ -55,6 +55,9 @@ MAX_REQUESTS_PER_BLOCK = 100_000
 _READ_BYTES = 2**20
 
 Reply = TypeVar("Reply", Ready, InstanceBlock, Served)
+
+BlockCheck = Callable[[Block], None]
+"""Refuses a block that is no measurement, by an `InstanceError`."""
 
 
 class Drain(Protocol):
@@ -191,12 +194,17 @@ def _name(instances: Sequence[int]) -> str:
 
 
 def conduct(
-    exchange: Exchange, schedule: Schedule, asked: Asked, observer: Observer | None = None
+    exchange: Exchange,
+    schedule: Schedule,
+    asked: Asked,
+    observer: Observer | None = None,
+    check: BlockCheck | None = None,
 ) -> Measurement:
     """Wait for all to be ready, prove that they are what was asked, and measure block after block.
 
     Args:
         observer: looks at the host around every block; None = nobody does, and throttling alone is noticed.
+        check: refuses a block that is no measurement in this scenario.
 
     Raises:
         InstanceError: a worker failed, is not what was asked, or the host disturbed too many blocks.
@@ -209,7 +217,7 @@ def conduct(
     window_s = plan_window_s(schedule, slowest.request_s, slowest.cycle)
 
     def measure_block() -> Block:
-        return _measure_block(exchange, asked.scenario, window_s, observer)
+        return _measure_block(exchange, asked.scenario, window_s, observer, check)
 
     collection = collect(measure_block, schedule.rule, deadline_s=schedule.deadline_s)
     return Measurement(
@@ -238,19 +246,25 @@ def plan_window_s(schedule: Schedule, request_s: float, cycle: int = 1) -> float
 
 
 def _measure_block(
-    exchange: Exchange, scenario: Scenario, window_s: float, observer: Observer | None
+    exchange: Exchange,
+    scenario: Scenario,
+    window_s: float,
+    observer: Observer | None,
+    check: BlockCheck | None,
 ) -> Block:
     """Have all instances measure over one common window, and look at the host before and after it."""
     if observer is None:
-        return _measure_unobserved(exchange, scenario, window_s)
+        return _measure_unobserved(exchange, scenario, window_s, check)
     observer.before()
-    block = _run_block(exchange, scenario, window_s)
+    block = _run_block(exchange, scenario, window_s, check)
     return replace(block, conditions=observer.after())
 
 
-def _measure_unobserved(exchange: Exchange, scenario: Scenario, window_s: float) -> Block:
+def _measure_unobserved(
+    exchange: Exchange, scenario: Scenario, window_s: float, check: BlockCheck | None
+) -> Block:
     throttled_before = throttled_periods()
-    block = _run_block(exchange, scenario, window_s)
+    block = _run_block(exchange, scenario, window_s, check)
     throttled = throttled_periods() - throttled_before
     if throttled > 0:
         raise InstanceError(
@@ -259,21 +273,20 @@ def _measure_unobserved(exchange: Exchange, scenario: Scenario, window_s: float)
     return block
 
 
-def _run_block(exchange: Exchange, scenario: Scenario, window_s: float) -> Block:
+def _run_block(exchange: Exchange, scenario: Scenario, window_s: float, check: BlockCheck | None) -> Block:
     instances = len(exchange.channels)
     with shared_board(instances) if instances > 1 else nullcontext("") as board:
         start_s = time.monotonic() + LEAD_S + LEAD_PER_INSTANCE_S * instances
         exchange.tell(Window(scenario, start_s, start_s + window_s, exchange.deadline_s, board))
         block = Block(start_s, tuple(exchange.gather(InstanceBlock)))
-    _check_block(block, scenario)
+    _refuse_early(block)
+    if check is not None:
+        check(block)
     return block
 
 
-def _check_block(block: Block, scenario: Scenario) -> None:
-    """Refuse a block that is no measurement."""
+def _refuse_early(block: Block) -> None:
+    """Refuse a block that is no measurement in any scenario."""
     early = [index for index, part in enumerate(block.instances) if part.starts_s[0] < block.start_s]
     if early:
         raise InstanceError(FailureKind.CRASH, "began before the common start", instance=early[0])
-    counts = {len(part.ends_s) for part in block.instances}
-    if scenario == "single_stream" and len(counts) > 1:
-        raise InstanceError(FailureKind.CRASH, f"the instances ran different numbers of queries: {counts}")

@@ -14,14 +14,14 @@ from autotune.measurement.measurement import Failure, FailureKind, Measurement, 
 from autotune.objectives.objective import Objective
 from autotune.objectives.outcome import UNKNOWN, Resources
 from autotune.placement.placement import Command
-from autotune.spec.configuration import Configuration, Scenario
+from autotune.spec.configuration import Configuration
+from autotune.spec.scenario import Scenario
 from autotune.spec.study import Measure
 from autotune.trial.asked import Asked, ask
-from autotune.trial.conductor import Drain, Exchange, Schedule, conduct
+from autotune.trial.conductor import Drain, Exchange, Schedule
 from autotune.trial.launcher import Worker, launched
-from autotune.trial.server.load import LoadGenerator, load_generator, site_beside
+from autotune.trial.scenario import Conducting, conducting
 from autotune.trial.server.rate_search import Demand
-from autotune.trial.server.scenario import conduct_server
 from autotune.trial.stopping import Rival, Rule
 from autotune.trial.watch import Observer, Watch
 from autotune.worker.failures import InstanceError, sort_exit
@@ -66,15 +66,13 @@ def run_trial(
             when the CPU quota throttles it.
         max_measuring_s: no further block is begun after so long, once there are `measure.blocks`; None = as
             long as it takes.
-        demand: what the scenario `server` asks, which needs it; others take no notice.
+        demand: what is asked where a rate is sought, which needs it; others take no notice.
         correction: what the study has learned of how conditions move values.
         resources: what the instances take, by which they are judged too.
 
     Raises:
-        ValueError: the scenario is `server` and there is no demand.
+        ValueError: a rate is sought and there is no demand.
     """
-    if scenario == "server" and demand is None:
-        raise ValueError("the scenario server needs a demand")
     started_s = time.monotonic()
     rule = Rule(
         scenario,
@@ -92,15 +90,13 @@ def run_trial(
     schedule = Schedule(measure.block_s, rule, started_s + measure.trial_timeout_s)
     kills, own = oom_kills(), frozenset(os.sched_getaffinity(0))
     try:
-        with _loaded(scenario, commands) as generator, launched(commands) as workers:
+        cpus = [command.cpus for command in commands]
+        with conducting(scenario, cpus, demand) as conductor, launched(commands) as workers:
             observer: Observer | None = None
             try:
                 with _observed(watch, workers, commands) as observer:
                     asked = ask(commands, configuration, scenario)
-                    if demand is not None and generator is not None:
-                        measurement = _serve(workers, schedule, asked, observer, demand, generator)
-                    else:
-                        measurement = _measure(workers, schedule, asked, observer)
+                    measurement = _measure(conductor, workers, schedule, asked, observer)
             except InstanceError as error:
                 lost = _are_displaced(workers, commands, own) or (
                     observer is not None and observer.has_lost_cpus()
@@ -123,35 +119,19 @@ def _observed(
 
 
 def _measure(
-    workers: Sequence[Worker], schedule: Schedule, asked: Asked, observer: Observer | None
-) -> Measurement:
-    channels = [worker.channel for worker in workers]
-    drains = [worker.stderr for worker in workers]
-    with Exchange(channels, drains, schedule.deadline_s) as exchange:
-        return conduct(exchange, schedule, asked, observer)
-
-
-def _loaded(scenario: Scenario, commands: Sequence[Command]) -> AbstractContextManager[LoadGenerator | None]:
-    """Have a generator beside the instances, where the scenario has one."""
-    if scenario != "server":
-        return nullcontext()
-    return load_generator(site_beside([command.cpus for command in commands]))
-
-
-def _serve(
+    conductor: Conducting,
     workers: Sequence[Worker],
     schedule: Schedule,
     asked: Asked,
     observer: Observer | None,
-    demand: Demand,
-    generator: LoadGenerator,
 ) -> Measurement:
     channels = [worker.channel for worker in workers]
-    drains: list[Drain] = [*(worker.stderr for worker in workers), generator, generator.stderr]
+    drains: list[Drain] = [*(worker.stderr for worker in workers), *conductor.drains]
     if observer is not None:
-        observer.adopt(generator.pid)
+        for pid in conductor.pids:
+            observer.adopt(pid)
     with Exchange(channels, drains, schedule.deadline_s) as exchange:
-        return conduct_server(exchange, schedule, asked, demand, generator, observer)
+        return conductor.conduct(exchange, schedule, asked, observer)
 
 
 def _are_displaced(workers: Sequence[Worker], commands: Sequence[Command], own: frozenset[int]) -> bool:

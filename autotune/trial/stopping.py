@@ -13,7 +13,7 @@ from autotune.measurement.outcomes import BlockOutcome
 from autotune.measurement.statistics import latency_count
 from autotune.objectives.objective import Objective
 from autotune.objectives.outcome import UNKNOWN, Figures, Resources
-from autotune.spec.configuration import Scenario
+from autotune.spec.scenario import Scenario
 from autotune.spec.study import Treatment
 from autotune.statistics.quantiles import supports
 from autotune.statistics.sequential import is_worse, needed_count

@@ -31,7 +31,7 @@ from typing import Any, cast, get_args
 
 from autotune.errors import AutotuneError
 from autotune.measurement.measurement import FailureKind, InstanceBlock, Observation
-from autotune.spec.configuration import Scenario
+from autotune.spec.scenario import Scenario
 
 MAX_LINE_BYTES = 16 * 2**20
 """Longest line accepted. A block of `conductor.MAX_REQUESTS_PER_BLOCK` requests takes a quarter of it."""

@@ -36,7 +36,8 @@ from autotune.worker.messages import (
 )
 from autotune.worker.observe import observe, process_age_s
 from autotune.worker.requests import OneRequest, Requests
-from autotune.worker.scenarios import run_window, serve_queue
+from autotune.worker.scenarios.registry import run_window
+from autotune.worker.scenarios.server import serve_queue
 
 if TYPE_CHECKING:
     from autotune.worker.streaming import TextEncoder

@@ -14,7 +14,7 @@ from autotune.measurement.statistics import (
 )
 from autotune.objectives.latency import Latency
 from autotune.objectives.throughput import THROUGHPUT
-from autotune.spec.configuration import Scenario
+from autotune.spec.scenario import Scenario
 
 
 def measurement(scenario: Scenario, *blocks: Block) -> Measurement:

@@ -17,9 +17,10 @@ from autotune.model.artifacts.artifact import Artifact
 from autotune.placement.command import batch_shares, pinned_argv, worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
-from autotune.spec.configuration import Configuration, PlacementPolicy, Scenario
+from autotune.spec.configuration import Configuration, PlacementPolicy
 from autotune.spec.named_file import TextsFile
 from autotune.spec.problem import Inside, Problem
+from autotune.spec.scenario import Scenario
 from autotune.testing.machines import build_machine
 from autotune.worker.assignment import parse_assignment
 

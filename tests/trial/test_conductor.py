@@ -15,11 +15,12 @@ import pytest
 from autotune.measurement.measurement import FailureKind, InstanceBlock, Measurement, ThreadMask
 from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.placement import InstancePlacement
-from autotune.spec.configuration import Scenario
+from autotune.spec.scenario import Scenario
 from autotune.testing.fake_trial import FakeTrial
 from autotune.testing.observations import build_observation
 from autotune.trial.asked import Asked
 from autotune.trial.conductor import Channel, Exchange, Schedule, conduct, plan_window_s
+from autotune.trial.scenario import conducting
 from autotune.trial.stopping import Rule
 from autotune.worker.failures import InstanceError
 from autotune.worker.messages import MAX_LINE_BYTES, Message, Ready, Window, format_message, parse_message
@@ -65,8 +66,12 @@ def _play(play: Play, reader: int, writer: int, request_s: float) -> None:
 def run(folder: Path, plays: list[Play], schedule: Schedule, **asked: object) -> Measurement:
     places = tuple(InstancePlacement((), ()) for _ in plays)
     wanted = replace(Asked("offline", FakeTrial(folder, {}).configuration, places), **asked)  # type: ignore[arg-type]
-    with played(plays) as channels, Exchange(channels, (), schedule.deadline_s) as exchange:
-        return conduct(exchange, schedule, wanted)
+    with (
+        conducting(wanted.scenario, [place.cpus for place in places], None) as conductor,
+        played(plays) as channels,
+        Exchange(channels, conductor.drains, schedule.deadline_s) as exchange,
+    ):
+        return conductor.conduct(exchange, schedule, wanted)
 
 
 def schedule(

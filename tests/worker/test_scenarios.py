@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from autotune.spec.configuration import Scenario
+from autotune.spec.scenario import Scenario
 from autotune.worker.board import Board, shared_board, spin_until
 from autotune.worker.failures import InstanceError
 from autotune.worker.messages import Window
-from autotune.worker.scenarios import Times, run_window, sleep_until
+from autotune.worker.scenarios.registry import run_window
+from autotune.worker.window import Times, sleep_until
 
 
 def run_together(

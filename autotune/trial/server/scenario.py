@@ -3,20 +3,58 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from autotune.machine.counters import throttled_periods
 from autotune.measurement.measurement import Conditions, FailureKind, Generator, Measurement
 from autotune.statistics.queueing import Queue
 from autotune.trial.asked import Asked
-from autotune.trial.conductor import Exchange, Schedule
+from autotune.trial.conductor import Drain, Exchange, Schedule
 from autotune.trial.proof import memory_binding, prove
-from autotune.trial.server.load import Load, LoadGenerator, put_under_load
+from autotune.trial.server.load import Load, LoadGenerator, load_generator, put_under_load, site_beside
 from autotune.trial.server.rate_search import Demand, Found, find_rate
 from autotune.trial.watch import Observer
 from autotune.worker.failures import InstanceError
 from autotune.worker.messages import Ready
+
+
+@dataclass(frozen=True)
+class UnderLoad:
+    """A `Conducting` that has a load generator beside the instances."""
+
+    demand: Demand
+    generator: LoadGenerator
+
+    @property
+    def drains(self) -> tuple[Drain, Drain]:
+        """What the generator says."""
+        return self.generator, self.generator.stderr
+
+    @property
+    def pids(self) -> tuple[int]:
+        """The generator's process."""
+        return (self.generator.pid,)
+
+    def conduct(
+        self, exchange: Exchange, schedule: Schedule, asked: Asked, observer: Observer | None = None
+    ) -> Measurement:
+        """Find the highest rate."""
+        return conduct_server(exchange, schedule, asked, self.demand, self.generator, observer)
+
+
+@contextmanager
+def conducting(cpus: Sequence[Sequence[int]], demand: Demand | None) -> Iterator[UnderLoad]:
+    """Have a load generator on cpus that no instance uses, as far as there are any.
+
+    Raises:
+        ValueError: there is no demand.
+    """
+    if demand is None:
+        raise ValueError("the scenario server needs a demand")
+    with load_generator(site_beside(cpus)) as generator:
+        yield UnderLoad(demand, generator)
 
 
 def conduct_server(

@@ -1,0 +1,1 @@
+"""The scenario `offline`: every instance works through its own requests."""
