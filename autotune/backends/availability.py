@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from autotune.backends.protocol import Backend, CompilesShapes, Documented
-from autotune.backends.registry import backends, broken_backends, get_backend, missing_packages
+from autotune.backends.registry import (
+    backends,
+    broken_backends,
+    get_backend,
+    missing_packages,
+    require_backend,
+)
 from autotune.errors import BackendError, UnsupportedError
 from autotune.machine.machine import Machine
 from autotune.spec.configuration import PRECISIONS, Configuration, Precision
@@ -65,7 +71,7 @@ def require_engine(configuration: Configuration, spec: StudySpec, machine: Machi
         BackendError: it is unknown, broken or not installed.
         UnsupportedError: it has no use for this precision here, or for this kind of model.
     """
-    backend, source = get_backend(configuration.backend), spec.source_of(configuration)
+    backend, source = require_backend(configuration.backend), spec.source_of(configuration)
     _require_installed(backend)
     if reason := backend.unsupported(configuration.precision, machine.isa, kind_of(source)):
         raise UnsupportedError(
@@ -97,7 +103,7 @@ def _is_meant(name: str, kind: str, spec: StudySpec) -> bool:
 def _candidates(spec: StudySpec) -> list[Backend]:
     """The named backends; for `auto`, those that are thought of for one of the models."""
     if spec.search.backends != "auto":
-        named = [get_backend(name) for name in dict.fromkeys(spec.search.backends)]
+        named = [require_backend(name) for name in dict.fromkeys(spec.search.backends)]
         for backend in named:
             _require_installed(backend)
         return named

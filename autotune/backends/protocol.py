@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from autotune.spec.configuration import Precision
+from autotune.spec.knob import Knob
 from autotune.spec.knobs import Knobs
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class EngineReport:
     Attributes:
         precision: the real precision of the weights that dominate the arithmetic.
         threads: intra-op threads in use.
-        knobs: values of those of the engine's knobs (`autotune.spec.knobs`) that it can tell.
+        knobs: values of those of the engine's knobs that it can tell, by name.
     """
 
     engine: str
@@ -155,12 +156,43 @@ class Documented(Protocol):
     engine's own thread count. They are measured beside what autotune finds."""
 
 
+@dataclass(frozen=True)
+class StatedTimes:
+    """What is expected of an engine where nothing was seen of it on this machine.
+
+    Attributes:
+        preparing_s: seconds of preparing by precision, without what it is made from, imports done, for a
+            model of DistilBERT's size.
+        trial_s: seconds of a trial: imports, warm-up and blocks.
+        built_on: the engine that this one compiles from, where it is too slow to be looked at: at least about
+            as fast as that one is; empty = none.
+
+    Source of those that autotune's engines state: DistilBERT on a two-cpu guest on AMD Zen 4
+    (studies/benchmarks/preparation.py, worker_start.py). Another machine may take half or three times as
+    long.
+    """
+
+    preparing_s: Mapping[Precision, float] = field(default_factory=dict)
+    trial_s: float = 6.0
+    built_on: str = ""
+
+
+@runtime_checkable
+class StatesTimes(Protocol):
+    """A backend that says what it takes."""
+
+    times: ClassVar[StatedTimes]
+
+
 @runtime_checkable
 class TakesKnobs(Protocol):
-    """A backend with settings of its own, or whose libraries read the process's (`autotune.spec.knobs`)."""
+    """A backend with settings of its own, or whose libraries read the process's."""
 
-    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]]
-    """The precisions at which a knob can matter, by its name; `allocator` matters to every engine."""
+    knobs: ClassVar[Mapping[Knob, tuple[Precision, ...]]]
+    """The precisions at which each of its knobs can matter; `allocator` matters to every engine.
+
+    A knob that several engines read is one declaration, which they share. No two knobs have one name.
+    """
 
     def load_with(self, directory: Path, precision: Precision, threads: int, knobs: Knobs) -> Session:
         """Load as `load` does, with these settings; those that belong to the process are in force already.
@@ -172,7 +204,7 @@ class TakesKnobs(Protocol):
 
 @runtime_checkable
 class PreparesKnobs(Protocol):
-    """A backend some of whose knobs are turned in preparation (`autotune.spec.knobs.PREPARING`).
+    """A backend some of whose knobs are turned in preparation (`Knob.prepares`).
 
     What is derived from an artifact that was made with them, at another precision, has them too; its sessions
     report them like those that are turned when it is loaded.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, version
+from typing import cast
 
 from autotune.backends.protocol import Backend, DerivesPrecisions
 from autotune.errors import BackendError
+from autotune.plugins import BACKENDS, Broken, distribution_of, make_plugin, ordered_plugins, plugins
 from autotune.spec.configuration import Precision
-
-GROUP = "autotune.backends"
+from autotune.spec.known_knobs import declared_knobs, find_knob, is_declared
 
 MEMBERS = (
     *("name", "precisions", "packages", "install_hint"),
@@ -21,31 +22,52 @@ MEMBERS = (
 
 
 def backends() -> dict[str, Backend]:
-    """Every backend that can be imported, by name, autotune's own first; no engine is imported."""
-    loaded = {name: _load(point) for name, point in _entry_points().items()}
+    """Give every backend that can be used, by name, autotune's own first; import no engine."""
+    loaded = {name: _load_distinct(point) for name, point in plugins(BACKENDS).items()}
     return {name: backend for name, backend in loaded.items() if not isinstance(backend, str)}
 
 
 def broken_backends() -> tuple[str, ...]:
-    """One sentence for every registered backend that is left out: not importable, or a second of its name."""
-    loaded = (_load(point) for point in _entry_points().values())
+    """Say in a sentence why each registered backend is left out: broken, or a second of its name or knobs."""
+    loaded = (_load_distinct(point) for point in plugins(BACKENDS).values())
     return (*(reason for reason in loaded if isinstance(reason, str)), *_duplicates())
 
 
 def get_backend(name: str) -> Backend:
-    """The backend of this name; no other is imported.
+    """Give the backend of this name; import no other.
 
     Raises:
         BackendError: there is none, or its plug-in is broken.
     """
-    points = _entry_points()
+    return _whole(_load(_point(name)))
+
+
+def require_backend(name: str) -> Backend:
+    """Give the backend of this name for a study: one whose knobs are nobody else's too.
+
+    Raises:
+        BackendError: as from `get_backend`, or it declares a knob otherwise than another engine does.
+    """
+    return _whole(_load_distinct(_point(name)))
+
+
+def is_registered(name: str) -> bool:
+    """Say whether an installed distribution brings a backend of this name; import none."""
+    return name in plugins(BACKENDS)
+
+
+def _point(name: str) -> EntryPoint:
+    points = plugins(BACKENDS)
     if name not in points:
         near = difflib.get_close_matches(name, points, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise BackendError(
             f"{name!r} is not a known backend", remedy=f"{hint}known: {', '.join(points) or 'none'}"
         )
-    backend = _load(points[name])
+    return points[name]
+
+
+def _whole(backend: Backend | str) -> Backend:
     if isinstance(backend, str):
         raise BackendError(backend, remedy="repair or remove the package that brings it")
     return backend
@@ -80,49 +102,45 @@ def _version(name: str) -> str | None:
         return None
 
 
-@cache
-def _entry_points() -> dict[str, EntryPoint]:
-    """The first entry point of every name."""
-    points: dict[str, EntryPoint] = {}
-    for point in _ordered_entry_points():
-        points.setdefault(point.name, point)
-    return points
-
-
-def _ordered_entry_points() -> list[EntryPoint]:
-    """autotune's own first, the others by distribution, so that no plug-in can replace a built-in one."""
-    return sorted(
-        entry_points(group=GROUP),
-        key=lambda point: (_distribution(point) != "autotune", _distribution(point)),
-    )
-
-
 def _duplicates() -> list[str]:
-    first = _entry_points()
+    first = plugins(BACKENDS)
     return [
-        f"{_describe(point)} is left out: {_distribution(first[point.name])} has one of this name"
-        for point in _ordered_entry_points()
+        f"{_describe(point)} is left out: {distribution_of(first[point.name])} has one of this name"
+        for point in ordered_plugins(BACKENDS)
         if point.value != first[point.name].value
     ]
 
 
 def _describe(point: EntryPoint) -> str:
-    return f"backend {point.name!r} of {_distribution(point)}"
-
-
-def _distribution(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else "an unknown package"
+    return f"backend {point.name!r} of {distribution_of(point)}"
 
 
 @cache
 def _load(point: EntryPoint) -> Backend | str:
-    """The backend, or why there is none: a plug-in of somebody else must not stop everything."""
-    try:
-        backend: Backend = point.load()()
-    except Exception as error:
-        return f"{_describe(point)} cannot be loaded: {type(error).__name__}: {error}"
-    if lacking := [member for member in MEMBERS if not hasattr(backend, member)]:
+    """Give the backend, or say why there is none: a plug-in of somebody else must not stop everything."""
+    made = make_plugin(point)
+    if isinstance(made, Broken):
+        return f"{_describe(point)} cannot be loaded: {made.reason}"
+    if lacking := [member for member in MEMBERS if not hasattr(made, member)]:
         return f"{_describe(point)} is no backend of this version: it has no {', '.join(lacking)}"
+    backend = cast(Backend, made)
     if backend.name != point.name:
         return f"{_describe(point)} calls itself {backend.name!r}"
+    knobs = getattr(backend, "knobs", {})
+    if not isinstance(knobs, Mapping) or not is_declared(knobs):
+        return f"{_describe(point)} is no backend of this version: its knobs are not declared"
+    return backend
+
+
+@cache
+def _load_distinct(point: EntryPoint) -> Backend | str:
+    """Do as `_load` does, and refuse a knob that another engine declares otherwise: texts name no engine."""
+    backend = _load(point)
+    if isinstance(backend, str):
+        return backend
+    for knob in declared_knobs(backend):
+        if find_knob(knob.name) != knob:
+            return (
+                f"{_describe(point)} is left out: another engine has a knob {knob.name!r} that is not its own"
+            )
     return backend

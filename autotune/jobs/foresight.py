@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from autotune.backends.protocol import Shape
+from autotune.backends.times import stated_times
 from autotune.events import Emit, LookingBegan, LookingEnded, LookTaken
 from autotune.jobs.pricing import Pricing
 from autotune.machine.document import fingerprint
@@ -43,13 +44,6 @@ MOST_AT_ONCE, EACH_BYTES = 4, 1 << 31
 
 FAR_BEHIND, REFUSED_SPREAD = 1.0, 1.0
 """So far (in logarithms) behind the slowest is what is expected of an engine that refused to be looked at."""
-
-TRIALS_S: Mapping[str, float] = {"pytorch": 9.0, "torchscript": 7.0, "inductor": 7.0, "jax": 8.0}
-OTHER_TRIAL_S = 6.0
-"""A trial of an engine that was not tried yet: torch is imported in 2 to 5 s; then warm-up and blocks.
-
-Source: studies/benchmarks/worker_start.py on a two-cpu guest on AMD Zen 4.
-"""
 
 
 @dataclass(frozen=True)
@@ -226,14 +220,12 @@ def _seen(looks: Looks) -> dict[Pair, Look]:
 
 
 def _trials_s(trials: Sequence[TrialRecord], pairs: Sequence[Prepared]) -> dict[str, float]:
-    """Seconds of a trial by backend: the median of those of this study, else what is stated."""
+    """Give the seconds of a trial by backend: the median of those of this study, else what it states."""
     walls: dict[str, list[float]] = {}
     for trial in trials:
         if isinstance(trial.result, Measurement):
             walls.setdefault(trial.configuration.backend, []).append(trial.result.wall_s)
     return {
-        backend: statistics.median(walls[backend])
-        if backend in walls
-        else TRIALS_S.get(backend, OTHER_TRIAL_S)
+        backend: statistics.median(walls[backend]) if backend in walls else stated_times(backend).trial_s
         for backend in {pair.backend for pair in pairs}
     }

@@ -5,7 +5,7 @@ The first of these rules that applies, for each engine and precision:
 1. it is in the cache: nothing;
 2. the cache has records of the same, of whatever model: their seconds, scaled by the models' sizes;
 3. a look at it took so long: that, times the root of the model's layers over the look's;
-4. `STATED_S`, scaled by the model's size.
+4. what the engine states (`autotune.backends.protocol.StatedTimes`), scaled by the model's size.
 
 To that comes what it is made from, if that is not there either, and comparing its answers.
 """
@@ -18,37 +18,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autotune.backends.registry import base_precision
+from autotune.backends.times import STATED_BYTES, stated_preparing_s
 from autotune.model.looked import Look
 from autotune.preparation.records import Record
 from autotune.spec.configuration import Precision, Prepared
 
-STATED_S: Mapping[tuple[str, Precision], float] = {
-    ("pytorch", "fp32"): 0.5,
-    ("pytorch", "bf16"): 0.5,
-    ("pytorch", "int8-dynamic"): 0.8,
-    ("torchscript", "fp32"): 1.4,
-    ("torchscript", "bf16"): 1.0,
-    ("torchscript", "int8-dynamic"): 1.4,
-    ("onnxruntime", "fp32"): 8.5,
-    ("onnxruntime", "int8-dynamic"): 1.5,
-    ("onnxruntime", "int8-static"): 6.0,
-    ("inductor", "fp32"): 23.0,
-    ("inductor", "bf16"): 20.0,
-}
-"""Seconds without what it is made from, imports done, for a model of `STATED_BYTES`.
-
-Source: DistilBERT on a two-cpu guest on AMD Zen 4 (studies/benchmarks/preparation.py). Another machine may
-take half or three times as long: these only stand in where nothing was seen on this one.
-"""
-
-USUAL_S = 4.0
-"""Of what `STATED_S` does not know. Source: stated."""
-
-STATED_BYTES = 268_000_000
-"""Weights of DistilBERT-base at fp32."""
-
 COMPARING_S = 1.6
-"""Comparing the answers of one artifact, for a model of `STATED_BYTES`. Source: there, 1.1 to 2.4 s."""
+"""Comparing the answers of one artifact, for a model of `STATED_BYTES`.
+
+Source: DistilBERT on a two-cpu guest on AMD Zen 4 (studies/benchmarks/preparation.py), 1.1 to 2.4 s.
+"""
 
 STARTING_S = 0.5
 """What a whole preparation takes beside a look's: writing weights, loading and checking. Source: there."""
@@ -97,7 +76,7 @@ class Pricing:
         if look := self.looks.get(engine):
             growth = math.pow(look.whole_layers / look.layers, LAYERS_EXPONENT)
             return STARTING_S + look.preparation_s * growth
-        return STATED_S.get(engine, USUAL_S) * self._growth(pair, STATED_BYTES)
+        return stated_preparing_s(*engine) * self._growth(pair, STATED_BYTES)
 
     def _growth(self, pair: Prepared, from_bytes: float) -> float:
         """How many times as long it takes for this model as for one of so many bytes."""

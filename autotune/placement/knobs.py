@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
-from autotune.placement.preloads import PRELOADS, require_preload
-from autotune.spec.knobs import KNOBS, Knobs
+from autotune.placement.preloads import require_preload
+from autotune.spec.allocator import ALLOCATOR
+from autotune.spec.knobs import Knobs
+from autotune.spec.known_knobs import known_knobs
 
 PRELOAD_VARIABLE: Final = "LD_PRELOAD"
 """Read by the dynamic linker. Source: ld.so(8)."""
 
-VARIABLES: Mapping[str, str] = {
-    "blocktime": "KMP_BLOCKTIME",
-    "thp": "THP_MEM_ALLOC_ENABLE",
-    "wait_policy": "OMP_WAIT_POLICY",
-}
-"""Variables that libiomp5, torch and libgomp read when they are loaded."""
-
-_SPELLINGS: Mapping[str, str] = {"on": "1"}
-"""Of values whose variables want another word."""
-
 
 def knob_environment(knobs: Knobs) -> dict[str, str]:
-    """The variables that a worker is started with; those of usual values are left out.
+    """Give the variables that a worker is started with; those of usual values are left out.
 
     Raises:
         UnsupportedError: a library is not on this host; with the command that installs it.
     """
-    turned = {name: value for name, value in knobs.items() if value != KNOBS[name].usual}
-    # The runtime first: where an allocator's library needs one itself, it is to find this one.
-    asked = [name for name in sorted(PRELOADS, reverse=True) if name in turned]
-    libraries = [str(require_preload(name, turned[name])) for name in asked]
+    known = known_knobs() if knobs else {}
+    turned = {name: value for name, value in sorted(knobs.items()) if value != known[name].usual}
+    preloading = [name for name, value in turned.items() if known[name].asks_for_library(value)]
+    # The allocator last: where its library needs one of the others itself, it is to find that one.
+    preloading.sort(key=lambda name: name == ALLOCATOR.name)
+    libraries = [str(require_preload(name, turned[name])) for name in preloading]
     variables = {
-        variable: _SPELLINGS.get(turned[name], turned[name])
-        for name, variable in VARIABLES.items()
-        if name in turned
+        known[name].variable: known[name].spellings.get(value, value)
+        for name, value in turned.items()
+        if known[name].variable
     }
     return {**({PRELOAD_VARIABLE: ":".join(libraries)} if libraries else {}), **variables}

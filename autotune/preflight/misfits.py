@@ -17,8 +17,8 @@ from autotune.model.study_inputs import check_inputs_take
 from autotune.model.variants import naming
 from autotune.preparation.evaluation import METRIC_PACKAGES, require_metric
 from autotune.preparation.files_read import read_files
-from autotune.search.knobs import SPLITTING
 from autotune.search.space import SearchSpace
+from autotune.spec.known_knobs import known_knobs
 from autotune.spec.model_source import max_tokens
 from autotune.spec.scenario import traits_of
 from autotune.spec.study import StudySpec
@@ -46,21 +46,23 @@ def check_models(spec: StudySpec, models: Mapping[str, ResolvedModel], base: Pat
 
 
 def unsplit(space: SearchSpace, spec: StudySpec, models: Iterable[ResolvedModel]) -> SearchSpace:
-    """Give the space without the knob that splits batches, where a model takes whole ones alone.
+    """Leave the knobs that split batches out of the space, where a model takes whole ones alone.
 
     Raises:
-        StudyFileError: the study lists the knob.
+        StudyFileError: the study lists one of them.
     """
     whole = [model for model in models if model.inputs is not None and model.inputs.batch_size is not None]
     if not whole:
         return space
-    if SPLITTING in spec.search.knobs:
+    splitting = [name for name, knob in known_knobs().items() if knob.splits]
+    listed = () if isinstance(spec.search.knobs, str) else spec.search.knobs
+    if refused := next((name for name in splitting if name in listed), None):
         raise StudyFileError(
             f"{whole[0].source} takes whole batches alone: they cannot be split",
-            path=f"search.knobs.{SPLITTING}",
+            path=f"search.knobs.{refused}",
             remedy="leave it out, or export the model with its first dimension left free",
         )
-    return replace(space, knobs=space.knobs.without(SPLITTING))
+    return replace(space, knobs=space.knobs.without(splitting))
 
 
 def refuse_misfit(model: ResolvedModel, study: StoredStudy) -> None:

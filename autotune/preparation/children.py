@@ -11,7 +11,7 @@ import psutil
 
 from autotune.backends.reference import REFERENCE
 from autotune.backends.registry import get_backend
-from autotune.backends.torch.transformers_model import OFFLINE_AND_QUIET
+from autotune.backends.torch.engine import OFFLINE_AND_QUIET
 from autotune.backends.trying import going_on
 from autotune.model.child import ChildResult, run_child
 from autotune.model.fork_server import ForkServer

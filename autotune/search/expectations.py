@@ -14,6 +14,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from autotune.backends.times import stated_times
 from autotune.spec.configuration import Precision, Prepared
 
 LOOK_SPREAD = 0.2
@@ -31,9 +32,6 @@ engine at other precisions, and like all that was looked at.
 Source: stated. At one precision the engines of a Zen 3 guest differ by a standard deviation of 0.25 (fp32) to
 0.35 (int8), and their int8 is worth 0.9 to 2.4 times their fp32; twice that, as another machine may differ.
 """
-
-KIN: Mapping[str, str] = {"inductor": "pytorch", "torchscript": "pytorch", "jax": "pytorch"}
-"""Compilers, and what they compile from: too slow to look at, and at least about as fast."""
 
 STATED: Mapping[Precision, tuple[float, float]] = {
     "fp32": (0.0, 0.3),
@@ -72,9 +70,9 @@ def expectations(
     """Say what is expected of each, in the order given.
 
     The first of these rules that applies: it was looked at; another variant of the model was, in this engine
-    at this precision; the engine that this one is built on (`KIN`) was; its precision was in other engines;
-    its engine was at other precisions; anything was. The median of several counts. Without any look, `STATED`
-    says it.
+    at this precision; the engine that this one is built on (`StatedTimes.built_on`) was; its precision was in
+    other engines; its engine was at other precisions; anything was. The median of several counts. Without any
+    look, `STATED` says it.
 
     Args:
         looks: seconds of a request to the shortened model.
@@ -105,7 +103,7 @@ def _of_kin(pair: Prepared, per_work: Mapping[Prepared, float]) -> Expectation:
 
 def _kinds(pair: Prepared) -> Iterator[tuple[Callable[[Prepared], bool], float]]:
     """Ways to be near, nearest first, each with the spread that remains."""
-    kin = (KIN.get(pair.backend, ""), pair.precision)
+    kin = (stated_times(pair.backend).built_on, pair.precision)
     yield lambda looked: looked._replace(knobs="") == pair._replace(knobs=""), LOOK_SPREAD
     yield lambda looked: looked[1:3] == pair[1:3], OTHER_MODEL_SPREAD
     yield lambda looked: looked[1:3] == kin, KIN_SPREAD

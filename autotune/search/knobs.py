@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
 
 from autotune.backends.knobs import knobs_read, readers
 from autotune.backends.registry import backends, get_backend
-from autotune.backends.torch.engine import BF16_FLAGS, torch_folder
 from autotune.errors import StudyFileError, UnsupportedError
-from autotune.placement.preloads import find_preload, install, missing
+from autotune.placement.preloads import find_preload
 from autotune.spec.configuration import Configuration, Precision
+from autotune.spec.knob import Here, Knob
 from autotune.spec.knob_search import KnobSearch
-from autotune.spec.knobs import KNOBS, NO_KNOBS, PREPARING, Knobs, knob_texts, legal_fault, parse_knobs
+from autotune.spec.knobs import NO_KNOBS, Knobs, knob_texts, legal_fault, parse_knobs
+from autotune.spec.known_knobs import known_knobs
 from autotune.spec.model_source import kind_of
 
 Find = Callable[[str, str], Path | None]
@@ -23,17 +22,6 @@ Find = Callable[[str, str], Path | None]
 
 Choices = Mapping[str, tuple[str, ...]]
 """Values by knob, the usual one first."""
-
-HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-
-TF32_FLAG = "amx_fp16"
-"""Source: PyTorch, aten/src/ATen/native/mkldnn/Utils.h, mkldnn_tf32_device_check."""
-
-SPLITTING: Final = "streams"
-"""The knob that splits a batch."""
-
-_SHARED_WORK = frozenset({"blocktime", "openmp", "spinning", "wait_policy"})
-"""Knobs of how threads wait for each other: one thread alone does not."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +47,16 @@ class KnobSpace:
         """
         choices = self.choices.get((configuration.backend, configuration.precision), {})
         for name, values in choices.items():
-            for value in values[1:] if name not in turned and _is_open(name, configuration) else ():
+            knob = known_knobs()[name]
+            for value in values[1:] if name not in turned and _is_open(knob, configuration) else ():
                 more = {**turned, name: value}
-                if _matters(name, value, configuration.threads_per_instance, batch) and not legal_fault(more):
+                if knob.matters(value, configuration.threads_per_instance, batch) and not legal_fault(more):
                     yield more
 
-    def without(self, knob: str) -> KnobSpace:
-        """The same with this knob as it usually is; the parameter may have the values that it had."""
+    def without(self, knobs: Collection[str]) -> KnobSpace:
+        """Leave these knobs as they usually are; the parameter may have the values that it had."""
         kept = {
-            pair: {name: values for name, values in choices.items() if name != knob}
+            pair: {name: values for name, values in choices.items() if name not in knobs}
             for pair, choices in self.choices.items()
         }
         return replace(self, choices=kept)
@@ -122,7 +111,7 @@ def knob_space(
         for knobs in [knobs_read(get_backend(name), kinds)]
         for precision in precisions
     }
-    reasons = _reasons(wanted, {knob for choices in read.values() for knob in choices}, isa, find)
+    reasons = _reasons(wanted, {knob for choices in read.values() for knob in choices}, Here(isa, find))
     if not isinstance(asked, str):
         _refuse_missing(asked, engines, kinds, read.values(), reasons)
     here = {pair: _here(choices, reasons) for pair, choices in read.items()}
@@ -147,10 +136,10 @@ def require_knobs(
         if precision not in read.get(name, ()):
             where = _for_kinds(name, {kind}, {backend: (precision,)})
             raise UnsupportedError(
-                f"{backend} {precision} does not read {name}{where}: it sets {KNOBS[name].what}",
+                f"{backend} {precision} does not read {name}{where}: it sets {known_knobs()[name].what}",
                 remedy=f"leave it out, or name what reads it: {readers(name)}",
             )
-        if reason := _why_not(name, value, isa, find):
+        if reason := known_knobs()[name].why_not(value, Here(isa, find)):
             raise UnsupportedError(
                 f"{name}={value} cannot be had here: {reason}", remedy="do that, or leave it out"
             )
@@ -159,8 +148,8 @@ def require_knobs(
 def knob_statuses(isa: frozenset[str], find: Find = find_preload) -> tuple[KnobStatus, ...]:
     """Every knob, whether a study asks for it or not; no engine is imported."""
     readers = {name: knobs_read(backend) for name, backend in backends().items()}
-    wanted = {name: knob.values for name, knob in KNOBS.items()}
-    reasons = _reasons(wanted, wanted, isa, find)
+    wanted = {name: knob.values for name, knob in known_knobs().items()}
+    reasons = _reasons(wanted, wanted, Here(isa, find))
     return tuple(
         KnobStatus(
             name=name,
@@ -169,7 +158,7 @@ def knob_statuses(isa: frozenset[str], find: Find = find_preload) -> tuple[KnobS
             refused=reasons.get(name, {}),
             engines=tuple(engine for engine, knobs in readers.items() if name in knobs),
         )
-        for name, knob in KNOBS.items()
+        for name, knob in known_knobs().items()
     )
 
 
@@ -177,8 +166,9 @@ def _wanted(asked: KnobSearch) -> Choices:
     """The values that a study asks for, the usual ones first."""
     if asked == "none":
         return {}
-    listed = {name: knob.values for name, knob in KNOBS.items()} if isinstance(asked, str) else asked
-    return {name: tuple(dict.fromkeys((KNOBS[name].usual, *listed[name]))) for name in sorted(listed)}
+    known = known_knobs()
+    listed = {name: knob.values for name, knob in known.items()} if isinstance(asked, str) else asked
+    return {name: tuple(dict.fromkeys((known[name].usual, *listed[name]))) for name in sorted(listed)}
 
 
 def _for_kinds(name: str, kinds: Collection[str] | None, engines: Mapping[str, tuple[Precision, ...]]) -> str:
@@ -199,12 +189,11 @@ def _here(choices: Choices, reasons: Mapping[str, Mapping[str, str]]) -> Choices
     return {name: values for name, values in kept.items() if len(values) > 1}
 
 
-def _reasons(
-    wanted: Choices, read: Iterable[str], isa: frozenset[str], find: Find
-) -> dict[str, dict[str, str]]:
-    """Why values cannot be had here, by knob; of knobs that are read."""
+def _reasons(wanted: Choices, read: Iterable[str], here: Here) -> dict[str, dict[str, str]]:
+    """Say why values cannot be had here, by knob; of knobs that are read."""
+    known = known_knobs()
     found = {
-        name: {value: reason for value in wanted[name][1:] if (reason := _why_not(name, value, isa, find))}
+        name: {value: reason for value in wanted[name][1:] if (reason := known[name].why_not(value, here))}
         for name in sorted(read)
     }
     return {name: reasons for name, reasons in found.items() if reasons}
@@ -222,7 +211,7 @@ def _refuse_missing(
         if name not in known:
             raise StudyFileError(
                 f"no engine of this study reads {name}{_for_kinds(name, kinds, engines)}:"
-                f" it sets {KNOBS[name].what}",
+                f" it sets {known_knobs()[name].what}",
                 path=f"search.knobs.{name}",
                 remedy=f"leave it out, or search what reads it: {readers(name)}",
             )
@@ -250,63 +239,9 @@ def reasons_in_words(reasons: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
         yield f"{left_out}: {reason}"
 
 
-def _why_not(name: str, value: str, isa: frozenset[str], find: Find) -> str:
-    """Why a value cannot be had on this machine, and what helps; empty if it can."""
-    match name:
-        case "allocator":
-            return _library_fault(name, value, find)
-        case "openmp" | "blocktime":
-            return _runtime_fault(find)
-        case "thp":
-            return _huge_page_fault()
-        case "matmul_precision":
-            return _exactness_fault(value, isa)
-        case _:
-            return ""
-
-
-def _library_fault(name: str, value: str, find: Find) -> str:
-    return "" if find(name, value) else f"{missing(name, value)}: {install(name, value)}"
-
-
-def _runtime_fault(find: Find) -> str:
-    if platform.machine() != "x86_64":
-        return "libiomp5 is for x86-64"
-    folder = torch_folder()
-    if folder is None or not list((folder / "lib").glob("libgomp*")):
-        return "this torch brings no libgomp that libiomp5 could take the place of"
-    return _library_fault("openmp", "libiomp5", find)
-
-
-def _huge_page_fault() -> str:
-    folder = torch_folder()
-    library = None if folder is None else folder / "lib" / "libc10.so"
-    if library is None or not library.is_file() or b"THP_MEM_ALLOC_ENABLE" not in library.read_bytes():
-        return "this torch does not read THP_MEM_ALLOC_ENABLE"
-    try:
-        granted = HUGE_PAGES.read_text()
-    except OSError:
-        return "this kernel has no huge pages"
-    return f"huge pages are switched off: echo madvise > {HUGE_PAGES}" if "[never]" in granted else ""
-
-
-def _exactness_fault(value: str, isa: frozenset[str]) -> str:
-    if value == "high":
-        return "" if TF32_FLAG in isa else f"this cpu does not multiply tf32 (no {TF32_FLAG})"
-    flags = ", ".join(sorted(BF16_FLAGS))
-    return "" if isa & BF16_FLAGS else f"this cpu does not multiply bf16 (none of {flags})"
-
-
-def _is_open(name: str, configuration: Configuration) -> bool:
-    """Whether a knob can be turned for the configuration's model, of a study with several kinds of them."""
-    if name not in PREPARING or not configuration.model:
+def _is_open(knob: Knob, configuration: Configuration) -> bool:
+    """Say whether a knob can be turned for the model, of a study with several kinds of them."""
+    if not knob.prepares or not configuration.model:
         return True
     kinds = frozenset({kind_of(configuration.model)})
-    return name in knobs_read(get_backend(configuration.backend), kinds)
-
-
-def _matters(name: str, value: str, threads: int, batch: int) -> bool:
-    """Whether an instance of so many threads can be any different with it."""
-    if name == SPLITTING:
-        return int(value) <= min(threads, batch)
-    return threads > 1 or name not in _SHARED_WORK
+    return knob.name in knobs_read(get_backend(configuration.backend), kinds)

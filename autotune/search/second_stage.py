@@ -8,7 +8,7 @@ to `LEADERS` leading configurations, the best first:
 1. one knob is turned at a time, to every value that can be had and can matter;
 2. of the values that made it better by more than the indifference zone, the best is kept, and those of other
    knobs are added to it one by one, in the order of their gain, as long as that helps further;
-3. knobs that only the kept ones make possible (a block time needs libiomp5) are turned on top of them.
+3. knobs that only the kept ones make possible (`Knob.needs`) are turned on top of them.
 
 Everything depends on the trials alone, so that a study that is resumed goes on as it would have.
 """
@@ -21,7 +21,8 @@ from typing import Final
 
 from autotune.search.knobs import KnobSpace
 from autotune.spec.configuration import Configuration
-from autotune.spec.knobs import NO_KNOBS, PREPARING, Knobs, format_knobs, legal_fault
+from autotune.spec.knobs import NO_KNOBS, Knobs, format_knobs, legal_fault
+from autotune.spec.known_knobs import known_knobs
 from autotune.spec.scenario import traits_of
 from autotune.spec.study import Budget, StudySpec
 
@@ -79,7 +80,7 @@ class SecondStage:
     def most_preparations(self) -> int:
         """How many artifacts it takes at most: one for every value that is turned in preparation."""
         turned = [
-            sum(len(values) - 1 for name, values in choices.items() if name in PREPARING)
+            sum(len(values) - 1 for name, values in choices.items() if known_knobs()[name].prepares)
             for choices in self.space.choices.values()
         ]
         return LEADERS * max(turned, default=0)

@@ -16,15 +16,15 @@ from autotune.spec.configuration import (
     Configuration,
     Padding,
 )
-from autotune.spec.knobs import KNOBS, format_knobs, parse_knobs
+from autotune.spec.knob import CHOICES
+from autotune.spec.knobs import format_knobs, parse_knobs
+from autotune.spec.known_knobs import find_knob
 
 FORM = "INSTANCESxTHREADS,PLACEMENT,ENGINE,PRECISION[,SOCKETS][,smt][,NAME=VALUE...]"
 EXAMPLE = "2x4,close,onnxruntime,int8-dynamic,0-1,spinning=off"
 
 _COUNTS = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 _SMT = "smt"
-_CHOICES = ("model", "padding", "batching")
-"""Names that may have a value; every other is a knob's."""
 
 T = TypeVar("T", bound=str)
 
@@ -47,8 +47,8 @@ def parse_configuration(text: str, *, usual: Configuration, models: Sequence[str
     if counts is None or len(plain) < 4 or not all(plain):
         raise ValueError(f"{text!r} is not a configuration: write {FORM}, such as {EXAMPLE}")
     _, placement, backend, precision, *rest = plain
-    if bare := next((word for word in rest if word in KNOBS), None):
-        raise ValueError(f"{bare!r} has no value: write {bare}={KNOBS[bare].values[1]}")
+    if bare := next((knob for word in rest if (knob := find_knob(word)) is not None), None):
+        raise ValueError(f"{bare.name!r} has no value: write {bare.name}={bare.values[1]}")
     return replace(
         usual,
         instances=int(counts[1]),
@@ -71,12 +71,12 @@ def _named(word: str) -> tuple[str, str]:
 
 
 def _choices(words: Sequence[str]) -> dict[str, str]:
-    """The values of `_CHOICES` that are given, each once."""
+    """The values of `CHOICES` that are given, each once."""
     named: dict[str, str] = {}
     for name, value in (_named(word) for word in words if "=" in word):
         if name in named:
             raise ValueError(f"{name} is there twice: give each once")
-        if name in _CHOICES:
+        if name in CHOICES:
             named[name] = value
     return named
 
@@ -116,5 +116,5 @@ def _refuse_without_choice(name: str, usual: str) -> None:
 
 
 def _knobs(words: Sequence[str]) -> str:
-    knobs = [word for word in words if "=" in word and _named(word)[0] not in _CHOICES]
+    knobs = [word for word in words if "=" in word and _named(word)[0] not in CHOICES]
     return format_knobs(parse_knobs(" ".join(knobs)))

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
-from autotune.spec.knobs import KNOBS, PATH, knob_fault, legal_fault
+from autotune.spec.knob import PATH, Knob
+from autotune.spec.knobs import knob_fault, legal_fault
+from autotune.spec.known_knobs import find_knob, known_knobs
 from autotune.spec.part import LIST, MAX_CHOICES, WORD, as_tuple, distinct, form, refuse
 
 MAX_TEXTS: Final = 2_000
@@ -16,12 +18,13 @@ MAX_TEXTS: Final = 2_000
 def _known_knobs(listed: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     combinations = 1
     for name, values in listed.items():
-        if name not in KNOBS:
+        knob = find_knob(name)
+        if knob is None:
             refuse(knob_fault(name, ""), name)
         for index, value in enumerate(values):
             if fault := knob_fault(name, value):
                 refuse(fault, name, index)
-        combinations *= len({KNOBS[name].usual, *values})
+        combinations *= len({knob.usual, *values})
     if combinations > MAX_TEXTS:
         refuse(f"{combinations} combinations are too many: at most {MAX_TEXTS}")
     if fault := _lonely_fault(listed):
@@ -30,12 +33,15 @@ def _known_knobs(listed: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...
 
 
 def _lonely_fault(listed: dict[str, tuple[str, ...]]) -> str:
-    """Why a listed block time can never be turned; empty if it can."""
-    turned = [value for value in listed.get("blocktime", ()) if value != KNOBS["blocktime"].usual]
-    runtimes = listed.get("openmp", ())
-    if not turned or "libiomp5" in runtimes:
-        return ""
-    return legal_fault({"blocktime": turned[0]})
+    """Say why a listed knob can never be turned, as what it is read with is not listed; empty if all can."""
+    for name, values in listed.items():
+        knob = known_knobs()[name]
+        turned = [value for value in values if value != knob.usual]
+        if not turned or knob.needs is None or knob.needs[1] in listed.get(knob.needs[0], ()):
+            continue
+        if fault := legal_fault({name: turned[0]}):
+            return fault
+    return ""
 
 
 Listed = Annotated[
@@ -59,9 +65,9 @@ def knob_search_schema(described: dict[str, Any]) -> dict[str, Any]:
     Args:
         described: pydantic's own schema of it.
     """
-    properties = {name: _values(name) for name in KNOBS}
+    properties = {name: _values(knob) for name, knob in known_knobs().items()}
     mapping = {
-        "title": f"a mapping from knobs to values; knobs are {', '.join(KNOBS)}",
+        "title": f"a mapping from knobs to values; knobs are {', '.join(properties)}",
         "type": "object",
         "additionalProperties": False,
         "minProperties": 1,
@@ -75,16 +81,14 @@ def knob_search_schema(described: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _values(name: str) -> dict[str, Any]:
-    knob = KNOBS[name]
-    one: dict[str, Any] = {"title": f"one of {knob.choices}", "anyOf": list(_forms(name))}
+def _values(knob: Knob) -> dict[str, Any]:
+    one: dict[str, Any] = {"title": f"one of {knob.choices}", "anyOf": list(_forms(knob))}
     several = {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_CHOICES, "uniqueItems": True}
     return {"title": f"{one['title']}, or a list of these", "description": knob.what, "anyOf": [one, several]}
 
 
-def _forms(name: str) -> list[dict[str, Any]]:
-    """What may be written for one value: YAML has words of its own for on and off, and numbers."""
-    knob = KNOBS[name]
+def _forms(knob: Knob) -> list[dict[str, Any]]:
+    """Give what may be written for one value: YAML has words of its own for on and off, and numbers."""
     forms: list[dict[str, Any]] = [{"enum": list(knob.values)}]
     if knob.has_paths:
         forms.append({"type": "string", "pattern": f"^{PATH}$"})

@@ -18,10 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from autotune.backends.onnxruntime.knobs import OPTIMIZATION, SPINNING
 from autotune.backends.protocol import EngineReport
 from autotune.errors import ModelError, UnsupportedError
 from autotune.spec.configuration import Precision
-from autotune.spec.knobs import KNOBS, NO_KNOBS, Knobs
+from autotune.spec.knob import Knob
+from autotune.spec.knobs import NO_KNOBS, Knobs
 from autotune.testing.fake_model import (
     FAKE_PRECISIONS,
     FakeModel,
@@ -44,8 +46,8 @@ __all__ = ["FakeBackend", "FakeModel", "parse_fake_model", "read_fake_model", "r
 ARTIFACT_FILE = "fake_model.json"
 """The model file's copy in an artifact."""
 
-OWN_KNOBS = ("optimization", "spinning")
-"""Knobs of the engine itself."""
+OWN_KNOBS = (OPTIMIZATION, SPINNING)
+"""Knobs of the engine itself: it plays ONNX Runtime's."""
 
 FLOOD_BYTES = 100_000_000
 """What `flood` prints unless told otherwise."""
@@ -60,7 +62,7 @@ class FakeBackend:
     precisions: ClassVar[tuple[Precision, ...]] = FAKE_PRECISIONS
     packages: ClassVar[tuple[str, ...]] = ("autotune",)
     install_hint: ClassVar[str] = "it is a part of autotune"
-    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = dict.fromkeys(OWN_KNOBS, FAKE_PRECISIONS)
+    knobs: ClassVar[Mapping[Knob, tuple[Precision, ...]]] = dict.fromkeys(OWN_KNOBS, FAKE_PRECISIONS)
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:  # noqa: ARG002
         """Refuse real models."""
@@ -143,7 +145,7 @@ class FakeSession:
         self._model = model
         self._assignment = assignment
         self._threads = threads or model.default_threads
-        own = {name: knobs.get(name, KNOBS[name].usual) for name in OWN_KNOBS}
+        own = {knob.name: knobs.get(knob.name, knob.usual) for knob in OWN_KNOBS}
         self._effects = Effects(precision=precision, knobs=own, ballast=[_touched(model.memory_bytes)])
         self._precision, self._knobs = precision, knobs
         self._noise = NoiseSource(model.noise, assignment.seed, launch=os.getpid())
@@ -274,7 +276,7 @@ def _wrong_precision(fault: Fault, effects: Effects) -> None:  # noqa: ARG001
 
 
 def _wrong_knobs(fault: Fault, effects: Effects) -> None:  # noqa: ARG001
-    effects.knobs = {name: KNOBS[name].usual for name in OWN_KNOBS}
+    effects.knobs = {knob.name: knob.usual for knob in OWN_KNOBS}
 
 
 def _wrong_affinity(fault: Fault, effects: Effects) -> None:  # noqa: ARG001

@@ -55,7 +55,8 @@ from typing import Any, Literal, cast, get_args
 
 from autotune.errors import ModelError
 from autotune.spec.configuration import Precision
-from autotune.spec.knobs import KNOBS, NO_KNOBS, Knobs
+from autotune.spec.knobs import NO_KNOBS, Knobs
+from autotune.spec.known_knobs import known_knobs
 from autotune.testing.noise import Noise, Spikes
 
 SCHEMA = "autotune.fake/1"
@@ -259,7 +260,7 @@ def _speed(value: object, path: str) -> dict[Precision, float]:
 
 def _knobs(value: object, path: str) -> dict[str, Mapping[str, float]]:
     knobs = _object(value, path)
-    _refuse_unknown(knobs, KNOBS, path)
+    _refuse_unknown(knobs, known_knobs() if knobs else {}, path)
     return {
         name: {key: _positive(speed, f"{path}.{name}.{key}") for key, speed in _object(speeds, path).items()}
         for name, speeds in knobs.items()

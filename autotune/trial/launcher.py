@@ -9,9 +9,9 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import IO, cast
 
+from autotune.backends.openmp.runtime import registration_file
 from autotune.measurement.measurement import FailureKind
 from autotune.placement.command import pinned_argv
 from autotune.placement.placement import Command
@@ -131,15 +131,10 @@ class Worker:
         """Kill what is left of it, remove what it has left, reap it and close its pipes."""
         self.signal_group(signal.SIGKILL)
         os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-        _openmp_registration(self.pid).unlink(missing_ok=True)
+        registration_file(self.pid).unlink(missing_ok=True)
         self._process.wait()
         for pipe in self._pipes:
             pipe.close()
-
-
-def _openmp_registration(pid: int) -> Path:
-    """Where Intel's OpenMP runtime finds another one of its process; it stays where a signal ends that."""
-    return Path("/dev/shm") / f"__KMP_REGISTERED_LIB_{pid}_{os.getuid()}"
 
 
 def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from autotune.backends.protocol import EngineReport
+from autotune.backends.protocol import Backend, EngineReport
 from autotune.machine.cpus import parse_cpu_list
 from autotune.measurement.measurement import Observation, ThreadMask
 from autotune.worker.knobs import process_knobs
@@ -46,10 +46,13 @@ _MAX_NODES = 4096
 """Bits of the node mask handed to the kernel, which asks for at least its own MAX_NUMNODES (<= 1024)."""
 
 
-def observe(report: EngineReport, *, load_s: float, warmup_s: float, export: str = "") -> Observation:
+def observe(
+    report: EngineReport, *, load_s: float, warmup_s: float, export: str = "", backend: Backend | None = None
+) -> Observation:
     """Read everything back; called when the engine has run, so that all its threads exist.
 
     Args:
+        backend: of the engine, whose knobs are looked for in the process.
         export: as in `Observation`.
     """
     policy, nodes = memory_policy()
@@ -68,7 +71,7 @@ def observe(report: EngineReport, *, load_s: float, warmup_s: float, export: str
         peak_memory_bytes=peak_bytes,
         load_s=load_s,
         warmup_s=warmup_s,
-        knobs={**process_knobs(), **report.knobs},
+        knobs={**process_knobs(backend), **report.knobs},
         export=export,
     )
 

@@ -20,7 +20,7 @@ from autotune.backends.protocol import Session
 from autotune.backends.registry import get_backend
 from autotune.measurement.measurement import InstanceBlock
 from autotune.model.exported import way_of
-from autotune.spec.knobs import parse_knobs
+from autotune.spec.knobs import split_knobs
 from autotune.worker.assignment import Assignment, parse_assignment
 from autotune.worker.board import Board
 from autotune.worker.failures import kind_of_exception, reason_of_exception
@@ -100,14 +100,18 @@ def serve(assignment: Assignment, line: Line) -> None:
         assignment.artifact,
         assignment.precision,
         assignment.threads,
-        parse_knobs(assignment.knobs),
+        split_knobs(assignment.knobs),
     )
     load_s = process_age_s()
     requests = _requests(assignment, session, encoder)
     warm = requests.warm_up(assignment.warmup_s)
     requests.check()
     observation = observe(
-        session.report(), load_s=load_s, warmup_s=warm.seconds, export=way_of(assignment.artifact)
+        session.report(),
+        load_s=load_s,
+        warmup_s=warm.seconds,
+        export=way_of(assignment.artifact),
+        backend=backend,
     )
     line.send(Ready(observation, warm.request_s, requests.cycle))
     for window in line.windows():

@@ -20,7 +20,7 @@ import pytest
 from autotune.backends.inventory import engine_statuses
 from autotune.backends.knobs import turned_in_preparation
 from autotune.backends.registry import backends, get_backend
-from autotune.backends.torch.transformers_model import OFFLINE_AND_QUIET
+from autotune.backends.torch.engine import OFFLINE_AND_QUIET
 from autotune.machine.read import read_machine
 from autotune.spec.configuration import PRECISIONS, Precision
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from autotune.backends.torch.transformers_model import OFFLINE_AND_QUIET
+from autotune.backends.torch.engine import OFFLINE_AND_QUIET
 
 pytestmark = pytest.mark.engines
 

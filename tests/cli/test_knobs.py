@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from autotune.placement.preloads import PRELOADS, find_preload
-from autotune.spec.knobs import KNOBS
+from autotune.placement.preloads import find_preload
+from autotune.spec.allocator import ALLOCATOR
+from autotune.spec.known_knobs import known_knobs
 from autotune.testing.fake_model import SCHEMA
 
 SEARCH: dict[str, object] = {"threads": [1], "instances": [1]}
@@ -40,16 +41,16 @@ def test_every_knob_is_listed_with_its_values_and_engines() -> None:
     status, out, err = run("engines", "--json")
     assert status == 0, err
     knobs = {one["name"]: one for one in json.loads(out)["knobs"]}
-    assert list(knobs) == list(KNOBS)
+    assert list(knobs) == list(known_knobs())
     assert knobs["spinning"]["values"] == ["on", "off"]
     assert "onnxruntime" in knobs["spinning"]["engines"]
-    assert all(one["values"][0] == KNOBS[name].usual for name, one in knobs.items())
+    assert all(one["values"][0] == known_knobs()[name].usual for name, one in knobs.items())
 
 
 def test_a_missing_library_is_told_with_the_command_that_installs_it() -> None:
     status, out, err = run("engines")
     assert status == 0, err
-    for preload in PRELOADS["allocator"]:
+    for preload in ALLOCATOR.preloads:
         is_told = f"{preload.names[0]}) is not on this host: {preload.install}" in out
         assert is_told is (find_preload("allocator", preload.value) is None)
 

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from autotune.jobs.pricing import COMPARING_S, FIXED_SHARE, STARTING_S, STATED_BYTES, STATED_S, Pricing
+from autotune.backends.times import STATED_BYTES, stated_preparing_s
+from autotune.jobs.pricing import COMPARING_S, FIXED_SHARE, STARTING_S, Pricing
 from autotune.model.looked import Look
 from autotune.preparation.records import Record
 from autotune.spec.configuration import Prepared
@@ -27,8 +28,8 @@ def test_what_is_there_costs_nothing() -> None:
 
 def test_what_is_made_from_another_costs_both_until_that_is_there() -> None:
     pricing = Pricing(model_bytes=SIZES)
-    own = STATED_S["onnxruntime", "int8-dynamic"] + COMPARING_S
-    assert price(pricing, DYNAMIC) == pytest.approx(own + STATED_S["onnxruntime", "fp32"])
+    own = stated_preparing_s("onnxruntime", "int8-dynamic") + COMPARING_S
+    assert price(pricing, DYNAMIC) == pytest.approx(own + stated_preparing_s("onnxruntime", "fp32"))
     assert price(pricing, DYNAMIC, EXPORTED) == pytest.approx(own)
 
 
@@ -41,7 +42,7 @@ def test_a_record_of_this_machine_counts_more_than_a_look_and_that_more_than_wha
     looked = Pricing((), looks, SIZES)  # type: ignore[arg-type]
     assert price(looked, EAGER) == pytest.approx(STARTING_S + 2.0 * math.sqrt(4) + COMPARING_S)
     assert price(Pricing(model_bytes=SIZES), EAGER) == pytest.approx(
-        STATED_S["pytorch", "fp32"] + COMPARING_S
+        stated_preparing_s("pytorch", "fp32") + COMPARING_S
     )
 
 

@@ -9,7 +9,8 @@ import pytest
 from autotune.backends.registry import package_versions
 from autotune.errors import UnsupportedError
 from autotune.placement.knobs import knob_environment
-from autotune.placement.preloads import PRELOADS, find_preload, preload_of, preload_versions
+from autotune.placement.preloads import find_preload, preload_versions
+from autotune.spec.known_knobs import known_knobs
 
 
 def test_usual_values_need_no_variables() -> None:
@@ -60,12 +61,13 @@ def test_the_runtime_of_a_package_is_known_by_the_packages_version() -> None:
 
 
 @pytest.mark.parametrize(
-    ("knob", "value"), [(knob, one.value) for knob, several in PRELOADS.items() for one in several]
+    ("knob", "value"),
+    [(knob.name, preload.value) for knob in known_knobs().values() for preload in knob.preloads],
 )
 def test_a_known_library_is_preloaded_from_where_it_lies_or_the_command_is_told(
     knob: str, value: str
 ) -> None:
-    preload, found = preload_of(knob, value), find_preload(knob, value)
+    preload, found = known_knobs()[knob].preload(value), find_preload(knob, value)
     assert preload is not None
     if found is None:
         with pytest.raises(UnsupportedError) as caught:

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.spec.knobs import (
-    KNOBS,
     answering,
     format_knobs,
     knob_texts,
@@ -13,6 +12,9 @@ from autotune.spec.knobs import (
     parse_knobs,
     preparing,
 )
+from autotune.spec.known_knobs import known_knobs
+
+KNOBS = known_knobs()
 
 ANY_KNOBS = st.fixed_dictionaries(
     {}, optional={name: st.sampled_from(knob.values) for name, knob in KNOBS.items()}

@@ -12,7 +12,8 @@ import pytest
 import autotune
 from autotune.measurement.measurement import Failure, FailureKind, Measurement
 from autotune.placement.knobs import knob_environment
-from autotune.placement.preloads import PRELOADS, find_preload
+from autotune.placement.preloads import find_preload
+from autotune.spec.allocator import ALLOCATOR
 from autotune.spec.configuration import Configuration
 from autotune.testing.fake_trial import FakeTrial
 from autotune.worker.knobs import knob_differences, process_knobs
@@ -47,19 +48,19 @@ def test_the_allocator_of_this_process_is_the_usual_one() -> None:
     assert process_knobs()["allocator"] == "glibc"
 
 
-@pytest.mark.parametrize("allocator", [one.value for one in PRELOADS["allocator"]])
+@pytest.mark.parametrize("allocator", [one.value for one in ALLOCATOR.preloads])
 def test_a_preloaded_allocator_is_the_one_that_gives_out_memory(allocator: str) -> None:
     if find_preload("allocator", allocator) is None:
         pytest.skip(f"{allocator} is not installed")
     seen = read_back(knob_environment({"allocator": allocator}))
     assert list(knob_differences(f"allocator={allocator}", seen)) == []
-    others = [one.value for one in PRELOADS["allocator"] if one.value != allocator]
+    others = [one.value for one in ALLOCATOR.preloads if one.value != allocator]
     assert [next(knob_differences(f"allocator={other}", seen), "") for other in others] == [
         f"allocator is {seen['allocator']}, not {other}" for other in others
     ]
 
 
-@pytest.mark.parametrize("allocator", ["glibc", *(one.value for one in PRELOADS["allocator"])])
+@pytest.mark.parametrize("allocator", ["glibc", *(one.value for one in ALLOCATOR.preloads)])
 def test_the_systems_own_python_says_which_allocator_it_has(allocator: str) -> None:
     if not runs_autotune(SYSTEM_PYTHON):
         pytest.skip(f"{SYSTEM_PYTHON} is not there, or too old")

@@ -12,18 +12,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from autotune.backends.ctranslate2.conversion import convert_model
+from autotune.backends.openmp.knobs import WAIT_POLICY
 from autotune.backends.protocol import EngineReport, Session
-from autotune.backends.sentence_model import link_modules
-from autotune.backends.sentence_numpy import Behind, refusal
 from autotune.backends.torch.engine import refuse_model
 from autotune.errors import UnsupportedError
 from autotune.spec.configuration import Precision
+from autotune.spec.knob import Knob
 from autotune.spec.knobs import Knobs
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from autotune.backends.sentence_numpy import Behind
     from autotune.model.sources import ResolvedModel
 
 MODEL_FOLDER = "ctranslate2"
@@ -46,7 +46,7 @@ class CTranslate2Backend:
     documented: ClassVar[tuple[Precision, ...]] = ("fp32", "int8-dynamic")
     packages: ClassVar[tuple[str, ...]] = ("ctranslate2", "torch", "transformers")
     install_hint: ClassVar[str] = "pip install ctranslate2 torch transformers"
-    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = {"wait_policy": precisions}
+    knobs: ClassVar[Mapping[Knob, tuple[Precision, ...]]] = {WAIT_POLICY: precisions}
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
         """See `Backend.unsupported`."""
@@ -61,6 +61,10 @@ class CTranslate2Backend:
 
     def prepare(self, model: ResolvedModel, precision: Precision, directory: Path) -> None:
         """See `Backend.prepare`."""
+        from autotune.backends.ctranslate2.conversion import convert_model
+        from autotune.backends.sentence_model import link_modules
+        from autotune.backends.sentence_numpy import refusal
+
         assert model.path is not None
         if words := refusal(model.path):
             raise UnsupportedError(f"ctranslate2 {words}", remedy="leave ctranslate2 out of search.backends")
@@ -74,6 +78,8 @@ class CTranslate2Backend:
             UnsupportedError: it computes in no such type here, or not as an encoder; in its own words.
         """
         import ctranslate2
+
+        from autotune.backends.sentence_numpy import Behind
 
         try:
             encoder = ctranslate2.Encoder(

@@ -9,18 +9,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from autotune.backends.inductor.compile import compile_model, refuse_compiling
+from autotune.backends.inductor.compiler import refuse_compiling
 from autotune.backends.inductor.library import InductorLibrary
-from autotune.backends.protocol import EngineReport, Session, Shape
+from autotune.backends.protocol import EngineReport, Session, Shape, StatedTimes
 from autotune.backends.torch.engine import (
     prevailing_precision,
     refuse_model,
     refuse_precision,
     thread_variables,
-    torch_knobs,
 )
-from autotune.model.inputs import read_inputs
+from autotune.backends.torch.knobs import torch_knobs
 from autotune.spec.configuration import Precision
+from autotune.spec.knob import Knob
 from autotune.spec.knobs import Knobs
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class InductorBackend:
     packages: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
     install_hint: ClassVar[str] = "pip install torch transformers safetensors"
     compiles_natively: ClassVar[bool] = True
-    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = torch_knobs(precisions, eager=False)
+    knobs: ClassVar[Mapping[Knob, tuple[Precision, ...]]] = torch_knobs(precisions, eager=False)
+    times: ClassVar[StatedTimes] = StatedTimes({"fp32": 23.0, "bf16": 20.0}, trial_s=7.0, built_on="pytorch")
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
         """See `Backend.unsupported`."""
@@ -60,6 +61,8 @@ class InductorBackend:
         self, model: ResolvedModel, precision: Precision, shapes: Sequence[Shape], directory: Path
     ) -> None:
         """See `ExportsForShapes.prepare_for`."""
+        from autotune.backends.inductor.compile import compile_model
+
         assert model.path is not None
         compile_model(
             model.path, precision, shapes, directory, lambda made: self.load(made, precision, threads=1)
@@ -67,6 +70,8 @@ class InductorBackend:
 
     def load(self, directory: Path, precision: Precision, threads: int) -> Session:
         """See `Backend.load`."""
+        from autotune.model.inputs import read_inputs
+
         return InductorSession(InductorLibrary(directory, threads), tuple(read_inputs(directory).arrays))
 
     def load_with(self, directory: Path, precision: Precision, threads: int, knobs: Knobs) -> Session:

@@ -14,15 +14,13 @@ from typing import Any
 
 from autotune.backends import exporting
 from autotune.backends.exporting import EAGER, LEAST_COSINE, LEAST_COSINE_OF_ROUNDED, Tracing, Way, Ways
+from autotune.backends.inductor.compiler import find_compiler, refuse_compiling
 from autotune.backends.inductor.library import LIBRARY_FILE
 from autotune.backends.protocol import Session, Shape
 from autotune.backends.torch.engine import TORCH_DTYPES
 from autotune.backends.torch.positional import example_inputs, positional_model
 from autotune.errors import PreparationError, UnsupportedError
 from autotune.spec.configuration import Precision
-
-COMPILERS = ("g++", "clang++")
-"""Programs that Inductor can compile with, best first."""
 
 TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")
 """Folders for temporary files where TMPDIR names none that will do. Source: FHS 3.0, and shm_overview(7)."""
@@ -44,21 +42,6 @@ _OPTIONS: Mapping[str, Any] = {
     "cpp.vec_isa_ok": True,
     "compile_threads": 1,
 }
-
-
-def refuse_compiling() -> str | None:
-    """Why nothing can be compiled here: there is no compiler; None if there is."""
-    if find_compiler() is not None:
-        return None
-    return (
-        f"inductor needs a C++ compiler, and neither {' nor '.join(COMPILERS)} is on PATH:"
-        " apt-get install g++ (Debian, Ubuntu) or dnf install gcc-c++ (Fedora, RHEL)"
-    )
-
-
-def find_compiler() -> str | None:
-    """The compiler's path."""
-    return next((found for found in map(shutil.which, COMPILERS) if found), None)
 
 
 def compile_model(

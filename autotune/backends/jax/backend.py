@@ -20,10 +20,8 @@ from autotune.backends.jax.program import (
     read_weights,
     write_code,
 )
-from autotune.backends.protocol import EngineReport, Session, Shape
-from autotune.backends.reference import reference_requests
+from autotune.backends.protocol import EngineReport, Session, Shape, StatedTimes
 from autotune.backends.torch.engine import refuse_model
-from autotune.model.inputs import read_inputs
 from autotune.spec.configuration import Precision
 
 if TYPE_CHECKING:
@@ -47,6 +45,7 @@ class JaxBackend:
     packages: ClassVar[tuple[str, ...]] = ("jax", "jaxlib", "torchax", "torch", "transformers")
     install_hint: ClassVar[str] = f"pip install jax '{TORCHAX}' torch transformers"
     compiles_natively: ClassVar[bool] = True
+    times: ClassVar[StatedTimes] = StatedTimes(trial_s=8.0, built_on="pytorch")
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
         """See `Backend.unsupported`."""
@@ -61,6 +60,8 @@ class JaxBackend:
 
     def prepare(self, model: ResolvedModel, precision: Precision, directory: Path) -> None:
         """See `Backend.prepare`; has code for the shapes that every artifact is compared on."""
+        from autotune.backends.reference import reference_requests
+
         assert model.path is not None
         export_program(model.path, directory)
         compared = [next(iter(request.values())).shape for request in reference_requests(model.path)]
@@ -86,6 +87,8 @@ class JaxSession:
 
     def __init__(self, directory: Path) -> None:
         import numpy
+
+        from autotune.model.inputs import read_inputs
 
         self._numpy = numpy
         self._directory = directory

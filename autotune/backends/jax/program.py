@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autotune.backends.protocol import Shape
-from autotune.backends.torch.positional import example_inputs, positional_model
 from autotune.backends.words import first_cause
 from autotune.errors import UnsupportedError
 from autotune.model.exported import Export, write_export
-from autotune.model.inputs import read_inputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,6 +92,8 @@ def _free_shape(source: Path) -> Any:
     """Any batch size, and any length that the model has positions for, which it cuts their table to."""
     import jax
 
+    from autotune.model.inputs import read_inputs
+
     longest = read_inputs(source).max_sequence_length
     bounds = () if longest is None else (f"tokens <= {longest}",)
     return jax.export.symbolic_shape("batch, tokens", constraints=bounds)
@@ -102,6 +102,8 @@ def _free_shape(source: Path) -> Any:
 def _trace(source: Path) -> tuple[list[np.ndarray[Any, Any]], Any, int]:
     """The weights, the function of (weights, arrays) that JAX can trace, and how many arrays it takes."""
     import torch
+
+    from autotune.backends.torch.positional import example_inputs, positional_model
 
     torchax = _import_torchax()
     module = positional_model(source, "float32")

@@ -10,30 +10,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from autotune.backends.onnx.export import export_model
-from autotune.backends.onnx.graph import FUSION_KEY, MODEL_FILE, PRECISION_KEY, copy_model
+from autotune.backends.onnx.graph import MODEL_FILE, PRECISION_KEY, copy_model
 from autotune.backends.onnxruntime.fastmath import BF16_FLAG, BF16_OPTION, derive_bf16
-from autotune.backends.onnxruntime.fusion import export_fused
-from autotune.backends.onnxruntime.quantize import quantize_model
-from autotune.backends.protocol import Derivation, EngineReport, Session, Shape
+from autotune.backends.onnxruntime.knobs import in_force, read_knobs, turn
+from autotune.backends.protocol import Derivation, EngineReport, Session, Shape, StatedTimes
 from autotune.spec.configuration import Precision
+from autotune.spec.knob import Knob
 from autotune.spec.knobs import Knobs
 
 if TYPE_CHECKING:
     import numpy as np
 
     from autotune.model.sources import ResolvedModel
-
-OPTIMIZATIONS: Mapping[str, str] = {
-    "all": "ORT_ENABLE_ALL",
-    "extended": "ORT_ENABLE_EXTENDED",
-    "basic": "ORT_ENABLE_BASIC",
-    "disabled": "ORT_DISABLE_ALL",
-}
-"""Names of levels by the knob's value."""
-
-SPINNING_OPTION = "session.intra_op.allow_spinning"
-"""Source: ONNX Runtime, onnxruntime_session_options_config_keys.h."""
 
 
 class OnnxRuntimeBackend:
@@ -48,12 +36,8 @@ class OnnxRuntimeBackend:
     install_hint: ClassVar[str] = "pip install onnxruntime onnx onnxscript torch transformers"
     derived: ClassVar[Mapping[Precision, Precision]] = dict.fromkeys(precisions[1:], "fp32")
     calibrated: ClassVar[frozenset[Precision]] = frozenset({"int8-static"})
-    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = {
-        "fusion": ("fp32", "int8-dynamic"),
-        # Rewriting is what makes int8 arithmetic of static int8, and of weights in fewer bits.
-        "optimization": ("fp32", "int8-dynamic"),
-        "spinning": precisions,
-    }
+    knobs: ClassVar[Mapping[Knob, tuple[Precision, ...]]] = read_knobs(precisions)
+    times: ClassVar[StatedTimes] = StatedTimes({"fp32": 8.5, "int8-dynamic": 1.5, "int8-static": 6.0})
     kinds_with_knobs: ClassVar[frozenset[str]] = frozenset({"random", "path", "hf"})
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
@@ -84,6 +68,8 @@ class OnnxRuntimeBackend:
         self, model: ResolvedModel, precision: Precision, shapes: Sequence[Shape], directory: Path
     ) -> None:
         """See `ExportsForShapes.prepare_for`."""
+        from autotune.backends.onnx.export import export_model
+
         assert model.path is not None
         export_model(model.path, directory, shapes, self._load_export)
 
@@ -92,11 +78,15 @@ class OnnxRuntimeBackend:
 
     def prepare_with(self, model: ResolvedModel, precision: Precision, knobs: Knobs, directory: Path) -> None:
         """See `PreparesKnobs.prepare_with`; the knob is `fusion=on`."""
+        from autotune.backends.onnxruntime.fusion import export_fused
+
         assert model.path is not None
         export_fused(model.path, directory, self._load_export)
 
     def derive(self, derivation: Derivation, directory: Path) -> None:
         """See `DerivesPrecisions.derive`."""
+        from autotune.backends.onnxruntime.quantize import quantize_model
+
         if derivation.precision == "bf16":
             derive_bf16(derivation.base, directory)
         else:
@@ -114,10 +104,7 @@ class OnnxRuntimeBackend:
         options.intra_op_num_threads = threads or _default_threads()
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        # Optimising here takes a tenth of a second; a graph optimised ahead ran no faster.
-        level = OPTIMIZATIONS[knobs.get("optimization", "all")]
-        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
-        options.add_session_config_entry(SPINNING_OPTION, str(int(knobs.get("spinning", "on") == "on")))
+        turn(knobs, options)
         if precision == "bf16":
             options.add_session_config_entry(BF16_OPTION, "1")
         before = _count_threads()
@@ -150,25 +137,12 @@ class OnnxRuntimeSession:
             version=onnxruntime.__version__,
             precision=stated.get(PRECISION_KEY, "unknown"),
             threads=self._threads,
-            knobs={
-                "fusion": stated.get(FUSION_KEY, "unknown"),
-                **_knobs_in_force(self._session.get_session_options()),
-            },
+            knobs=in_force(self._session.get_session_options(), stated),
         )
 
     def close(self) -> None:
         """See `Session.close`."""
         self._session = None
-
-
-def _knobs_in_force(options: Any) -> dict[str, str]:
-    """Read back from what the session keeps."""
-    levels = {level: name for name, level in OPTIMIZATIONS.items()}
-    is_spinning = options.get_session_config_entry(SPINNING_OPTION) == "1"
-    return {
-        "optimization": levels[options.graph_optimization_level.name],
-        "spinning": "on" if is_spinning else "off",
-    }
 
 
 def _default_threads() -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from autotune.backends.onnx.graph import MODEL_FILE, copy_model, state_precision
-from autotune.backends.reference import reference_requests
 from autotune.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 BF16_FLAG = "bf16"
 """As in /proc/cpuinfo on Arm; on x86-64 the flags that say so have other names."""
@@ -26,8 +26,10 @@ def derive_bf16(base: Path, directory: Path) -> None:
     Raises:
         UnsupportedError: they are not.
     """
+    import numpy
+
     plain, fast = (_answer(base, is_fast) for is_fast in (False, True))
-    if np.array_equal(plain, fast):
+    if numpy.array_equal(plain, fast):
         raise UnsupportedError(
             "onnxruntime computes this model in fp32 when asked for bf16",
             remedy="leave bf16 out of search.precisions",
@@ -39,6 +41,8 @@ def derive_bf16(base: Path, directory: Path) -> None:
 def _answer(artifact: Path, is_fast: bool) -> np.ndarray[Any, Any]:
     """The first output for a small request."""
     import onnxruntime
+
+    from autotune.backends.reference import reference_requests
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

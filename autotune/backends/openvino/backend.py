@@ -10,18 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from autotune.backends.openvino.compress import compress_model, quantizes_activations
-from autotune.backends.openvino.export import convert_onnx, export_model
-from autotune.backends.openvino.runtime import (
-    MODEL_FILE,
-    WEIGHTS_FILE,
-    compile_model,
-    knobs_in_force,
-    precision_of,
-)
+from autotune.backends.openvino.knobs import in_force, read_knobs
+from autotune.backends.openvino.runtime import MODEL_FILE, WEIGHTS_FILE, compile_model, precision_of
 from autotune.backends.protocol import Derivation, EngineReport, Session, Shape
 from autotune.errors import UnsupportedError
 from autotune.spec.configuration import Precision
+from autotune.spec.knob import Knob
 from autotune.spec.knobs import Knobs
 
 if TYPE_CHECKING:
@@ -57,7 +51,7 @@ class OpenVinoBackend:
         **{"int8-weights": "fp32", "int4-weights": "fp32", "int8-dynamic": "int8-weights"},
     }
     calibrated: ClassVar[frozenset[Precision]] = frozenset({"int8-static"})
-    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = {"pinning": precisions, "streams": precisions}
+    knobs: ClassVar[Mapping[Knob, tuple[Precision, ...]]] = read_knobs(precisions)
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
         """See `Backend.unsupported`."""
@@ -76,6 +70,8 @@ class OpenVinoBackend:
 
     def prepare(self, model: ResolvedModel, precision: Precision, directory: Path) -> None:
         """See `Backend.prepare`."""
+        from autotune.backends.openvino.export import convert_onnx
+
         assert model.path is not None
         if model.path.is_file():
             convert_onnx(model.path, directory)
@@ -86,11 +82,15 @@ class OpenVinoBackend:
         self, model: ResolvedModel, precision: Precision, shapes: Sequence[Shape], directory: Path
     ) -> None:
         """See `ExportsForShapes.prepare_for`."""
+        from autotune.backends.openvino.export import export_model
+
         assert model.path is not None
         export_model(model.path, directory, shapes, lambda made: self.load(made, "fp32", threads=1))
 
     def derive(self, derivation: Derivation, directory: Path) -> None:
         """See `DerivesPrecisions.derive`; what only loading decides shares its base's weights on disk."""
+        from autotune.backends.openvino.compress import compress_model, quantizes_activations
+
         if derivation.precision in ("bf16", "fp16", "int8-dynamic"):
             for name in (MODEL_FILE, WEIGHTS_FILE):
                 os.link(derivation.base / name, directory / name)
@@ -150,7 +150,7 @@ class OpenVinoSession:
             version=openvino.__version__,
             precision=precision_of(self._compiled),
             threads=self._compiled.get_property("INFERENCE_NUM_THREADS"),
-            knobs=knobs_in_force(self._compiled),
+            knobs=in_force(self._compiled),
         )
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from autotune.backends.openvino.knobs import properties
 from autotune.spec.configuration import Precision
 from autotune.spec.knobs import NO_KNOBS, Knobs
 
@@ -52,10 +53,10 @@ def compile_model(directory: Path, precision: Precision, threads: int, knobs: Kn
     Args:
         threads: intra-op threads; 0 = the engine's default.
     """
-    properties = _properties(precision, threads, knobs)
+    chosen = _properties(precision, threads, knobs)
     if (directory / COMPILED_FILE).exists():
-        return _import_compiled(directory / COMPILED_FILE, properties)
-    return import_openvino().Core().compile_model(directory / MODEL_FILE, "CPU", properties)
+        return _import_compiled(directory / COMPILED_FILE, chosen)
+    return import_openvino().Core().compile_model(directory / MODEL_FILE, "CPU", chosen)
 
 
 def write_compiled(source: Path, precision: Precision, directory: Path) -> None:
@@ -68,13 +69,13 @@ def write_compiled(source: Path, precision: Precision, directory: Path) -> None:
     (directory / COMPILED_FILE).write_bytes(compiled.export_model().getvalue())
 
 
-def _import_compiled(file: Path, properties: dict[str, Any]) -> Any:
+def _import_compiled(file: Path, chosen: dict[str, Any]) -> Any:
     import numpy as np
 
     openvino = import_openvino()
     mapped = np.memmap(file, dtype=np.uint8, mode="c")
     tensor = openvino.Tensor(mapped, shared_memory=True)
-    compiled = openvino.Core().import_model(tensor, "CPU", properties)
+    compiled = openvino.Core().import_model(tensor, "CPU", chosen)
     # The engine reads from the mapping, and does not keep it.
     compiled.mapped = mapped
     return compiled
@@ -87,21 +88,12 @@ def _properties(precision: Precision, threads: int, knobs: Knobs) -> dict[str, A
     process. Left alone, it computes in bf16 where it can, and quantises activations of compressed weights.
     """
     chosen: dict[str, Any] = {
-        "NUM_STREAMS": int(knobs.get("streams", "1")),
-        "ENABLE_CPU_PINNING": knobs.get("pinning", "off") == "on",
+        **properties(knobs),
         "ENABLE_HYPER_THREADING": True,
         "INFERENCE_PRECISION_HINT": _FLOAT_HINTS.get(precision, "f32"),
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": DYNAMIC_GROUP if precision == "int8-dynamic" else 0,
     }
     return {**chosen, "INFERENCE_NUM_THREADS": threads} if threads else chosen
-
-
-def knobs_in_force(compiled: Any) -> dict[str, str]:
-    """Read back from what the plugin made of the properties."""
-    return {
-        "pinning": "on" if compiled.get_property("ENABLE_CPU_PINNING") else "off",
-        "streams": str(compiled.get_property("NUM_STREAMS")),
-    }
 
 
 def precision_of(compiled: Any) -> str:

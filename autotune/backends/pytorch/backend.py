@@ -10,21 +10,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from autotune.backends.protocol import EngineReport, Session
-from autotune.backends.sentence_model import link_modules
+from autotune.backends.protocol import EngineReport, Session, StatedTimes
 from autotune.backends.torch.engine import (
+    OFFLINE_AND_QUIET,
     TORCH_DTYPES,
     prevailing_precision,
     quantize_linears,
     refuse_model,
     refuse_precision,
     thread_variables,
-    torch_knobs,
-    torch_knobs_in_force,
-    turn_torch_knobs,
 )
-from autotune.backends.torch.transformers_model import OFFLINE_AND_QUIET, load_model
+from autotune.backends.torch.knobs import torch_knobs, torch_knobs_in_force, turn_torch_knobs
 from autotune.spec.configuration import Precision
+from autotune.spec.knob import Knob
 from autotune.spec.knobs import Knobs
 
 if TYPE_CHECKING:
@@ -40,7 +38,8 @@ class PyTorchBackend:
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16", "int8-dynamic")
     packages: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
     install_hint: ClassVar[str] = "pip install torch transformers safetensors"
-    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = torch_knobs(precisions, eager=True)
+    knobs: ClassVar[Mapping[Knob, tuple[Precision, ...]]] = torch_knobs(precisions, eager=True)
+    times: ClassVar[StatedTimes] = StatedTimes({"fp32": 0.5, "bf16": 0.5, "int8-dynamic": 0.8}, trial_s=9.0)
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
         """See `Backend.unsupported`."""
@@ -52,6 +51,8 @@ class PyTorchBackend:
 
     def prepare(self, model: ResolvedModel, precision: Precision, directory: Path) -> None:
         """See `Backend.prepare`; all precisions share the fp32 weights, and one copy of them on disk."""
+        from autotune.backends.sentence_model import link_modules
+
         assert model.path is not None
         for name in ("config.json", "model.safetensors"):
             os.link(model.path / name, directory / name)
@@ -63,6 +64,8 @@ class PyTorchBackend:
 
     def load_with(self, directory: Path, precision: Precision, threads: int, knobs: Knobs) -> Session:
         """See `TakesKnobs.load_with`."""
+        from autotune.backends.torch.transformers_model import load_model
+
         model = load_model(directory, TORCH_DTYPES[precision])
         import torch
 

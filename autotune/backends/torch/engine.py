@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from autotune.spec.configuration import Precision
-from autotune.spec.knobs import Knobs
 
 BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """Flags of x86 (first two) and Arm cpus that multiply bf16; without one it runs several times slower
@@ -19,6 +18,13 @@ than fp32."""
 
 TORCH_DTYPES: Mapping[Precision, str] = {"fp32": "float32", "bf16": "bfloat16", "int8-dynamic": "float32"}
 """What a model is loaded as; int8 is quantised from fp32."""
+
+OFFLINE_AND_QUIET: Mapping[str, str] = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+"""Environment of processes that import transformers: a prepared model needs no network."""
 
 _PRECISION_NAMES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 _QUANTIZED_NAMES = {"int8": "int8-dynamic", "qint8": "int8-dynamic"}
@@ -57,34 +63,6 @@ def thread_variables(threads: int) -> Mapping[str, str]:
     if threads == 0:
         return {}
     return dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-
-
-def torch_knobs(precisions: tuple[Precision, ...], *, eager: bool) -> Mapping[str, tuple[Precision, ...]]:
-    """Knobs that torch or its OpenMP runtime read, for `TakesKnobs`.
-
-    Args:
-        eager: whether torch's own operators do the work. They ask how exactly to multiply, at fp32; and they
-            follow the OpenMP runtime that the process has, where a library of compiled code asks its own.
-    """
-    read = dict.fromkeys(("thp", "wait_policy"), precisions)
-    if not eager:
-        return read
-    return {**read, "blocktime": precisions, "openmp": precisions, "matmul_precision": ("fp32",)}
-
-
-def turn_torch_knobs(knobs: Knobs) -> None:
-    """Set those that torch is told of; it reads the others from the environment."""
-    import torch
-
-    if "matmul_precision" in knobs:
-        torch.set_float32_matmul_precision(knobs["matmul_precision"])
-
-
-def torch_knobs_in_force() -> Mapping[str, str]:
-    """Read them back."""
-    import torch
-
-    return {"matmul_precision": torch.get_float32_matmul_precision()}
 
 
 def quantize_linears(model: Any) -> None:

@@ -23,13 +23,6 @@ from autotune.model.folders.heads import (
 )
 from autotune.spec.model_source import Head
 
-OFFLINE_AND_QUIET = {
-    "HF_HUB_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TRANSFORMERS_VERBOSITY": "error",
-}
-"""Environment of processes that import transformers: a prepared model needs no network."""
-
 
 def load_model(directory: Path, dtype: str, attention: str | None = None) -> Any:
     """The model of a prepared folder in evaluation mode, with what it serves behind its encoder, if anything.

@@ -7,29 +7,22 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from autotune.backends import exporting
-from autotune.backends.exporting import EAGER, LEAST_COSINE, LEAST_COSINE_OF_ROUNDED, Tracing, Way, Ways
-from autotune.backends.protocol import EngineReport, Session, Shape
+from autotune.backends.protocol import EngineReport, Session, Shape, StatedTimes
 from autotune.backends.torch.engine import (
-    TORCH_DTYPES,
     prevailing_precision,
-    quantize_linears,
     refuse_model,
     refuse_precision,
     thread_variables,
     torch_folder,
-    torch_knobs,
-    torch_knobs_in_force,
-    turn_torch_knobs,
 )
-from autotune.backends.torch.positional import example_inputs, positional_model
-from autotune.model.inputs import read_inputs
+from autotune.backends.torch.knobs import torch_knobs, torch_knobs_in_force, turn_torch_knobs
+from autotune.backends.torchscript.graph import MODEL_FILE, multiplied_weights
 from autotune.spec.configuration import Precision
+from autotune.spec.knob import Knob
 from autotune.spec.knobs import Knobs
 
 if TYPE_CHECKING:
@@ -37,17 +30,8 @@ if TYPE_CHECKING:
 
     from autotune.model.sources import ResolvedModel
 
-MODEL_FILE = "model.torchscript.pt"
-
 LAST_PYTHON = (3, 13)
 """Source: torch/jit/_script.py: TorchScript "is not supported in Python 3.14+ and may break"."""
-
-_MULTIPLICATIONS = frozenset(
-    (
-        *("aten::linear", "aten::matmul", "aten::mm", "aten::addmm", "aten::bmm", "aten::einsum"),
-        *("aten::_convolution", "aten::conv1d", "aten::conv2d", "quantized::linear_dynamic"),
-    )
-)
 
 
 class TorchScriptBackend:
@@ -60,7 +44,10 @@ class TorchScriptBackend:
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16", "int8-dynamic")
     packages: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
     install_hint: ClassVar[str] = "pip install torch transformers safetensors"
-    knobs: ClassVar[Mapping[str, tuple[Precision, ...]]] = torch_knobs(precisions, eager=True)
+    knobs: ClassVar[Mapping[Knob, tuple[Precision, ...]]] = torch_knobs(precisions, eager=True)
+    times: ClassVar[StatedTimes] = StatedTimes(
+        {"fp32": 1.4, "bf16": 1.0, "int8-dynamic": 1.4}, trial_s=7.0, built_on="pytorch"
+    )
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
         """See `Backend.unsupported`."""
@@ -82,18 +69,12 @@ class TorchScriptBackend:
         self, model: ResolvedModel, precision: Precision, shapes: Sequence[Shape], directory: Path
     ) -> None:
         """See `ExportsForShapes.prepare_for`."""
+        from autotune.backends.torchscript.tracing import trace_model
+
         assert model.path is not None
-        module = positional_model(model.path, TORCH_DTYPES[precision])
-        if precision == "int8-dynamic":
-            quantize_linears(module)
-        trace = partial(_trace, model.path)
-        ways = Ways(
-            self.name,
-            (Way("torch.jit.trace", trace), Way("torch.jit.trace", trace, EAGER)),
-            lambda made: self.load(made, precision, threads=1),
-            LEAST_COSINE if precision == "fp32" else LEAST_COSINE_OF_ROUNDED,
+        trace_model(
+            model.path, precision, shapes, directory, lambda made: self.load(made, precision, threads=1)
         )
-        exporting.export_model(ways, module, model.path, directory, shapes)
 
     def load(self, directory: Path, precision: Precision, threads: int) -> Session:
         """See `Backend.load`."""
@@ -102,6 +83,8 @@ class TorchScriptBackend:
     def load_with(self, directory: Path, precision: Precision, threads: int, knobs: Knobs) -> Session:
         """See `TakesKnobs.load_with`; weights are read, not mapped, into memory first touched here."""
         import torch
+
+        from autotune.model.inputs import read_inputs
 
         if threads:
             torch.set_num_threads(threads)
@@ -135,7 +118,7 @@ class TorchScriptSession:
         return EngineReport(
             engine="torchscript",
             version=self._torch.__version__,
-            precision=prevailing_precision(_multiplied_weights(self._module)),
+            precision=prevailing_precision(multiplied_weights(self._module)),
             threads=self._torch.get_num_threads(),
             knobs=torch_knobs_in_force(),
         )
@@ -157,52 +140,3 @@ def refuse_tracing(python: tuple[int, ...], torch_folder: Path | None) -> str | 
     if torch_folder is not None and not (torch_folder / "jit" / "_trace.py").exists():
         return "this torch has no TorchScript (torch.jit.trace) any more"
     return None
-
-
-def _trace(source: Path, module: Any, tracing: Tracing, folder: Path) -> None:
-    """Write the module as a frozen graph."""
-    import torch
-
-    with torch.no_grad(), warnings.catch_warnings():
-        # Tracing warns of every size that it might fix, and announces its end; its result is checked.
-        warnings.simplefilter("ignore")
-        traced = torch.jit.trace(module, example_inputs(source, tracing.shape), check_trace=False)
-        torch.jit.save(torch.jit.freeze(traced), str(folder / MODEL_FILE))
-
-
-def _multiplied_weights(module: Any) -> Iterator[tuple[Any, int]]:
-    """dtype and size of every constant matrix of a frozen graph that is multiplied by."""
-    for node in module.inlined_graph.nodes():
-        if node.kind() in _MULTIPLICATIONS:
-            constants = (_constant(value, module) for value in _unlisted(node.inputs()))
-            matrices = (constant for constant in constants if getattr(constant, "ndim", 0) >= 2)
-            yield from ((matrix.dtype, matrix.numel()) for matrix in matrices)
-
-
-def _unlisted(values: Iterable[Any]) -> Iterator[Any]:
-    """The values, and of lists of them, which einsum takes, those in the list."""
-    for value in values:
-        if value.node().kind() == "prim::ListConstruct":
-            yield from value.node().inputs()
-        else:
-            yield value
-
-
-def _constant(value: Any, module: Any) -> Any:
-    """What a value of the graph is before anything runs: a constant, an attribute, or one transposed."""
-    import torch
-
-    node = value.node()
-    match node.kind():
-        case "prim::Constant":
-            found = value.toIValue()
-        case "prim::GetAttr":
-            found = getattr(_constant(node.inputsAt(0), module), node.s("name"))
-        case "prim::Param":
-            found = module if value.debugName().startswith("self") else None
-        case "aten::t" | "aten::transpose":
-            found = _constant(node.inputsAt(0), module)
-        case _:
-            found = None
-    packed = isinstance(found, torch.ScriptObject)
-    return torch.ops.quantized.linear_unpack(found)[0] if packed else found

@@ -1,0 +1,1 @@
+"""OpenMP runtimes: what several engines share of them."""
