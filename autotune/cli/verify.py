@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from autotune.jobs.reviving import Origin
     from autotune.jobs.verification import Verification
     from autotune.plan.document import Plan
+    from autotune.statistics.promise import Promise
 
 SCHEMA = "autotune.verification/1"
 
@@ -104,13 +105,13 @@ def _print(found: Verification) -> None:
 def _headline(found: Verification) -> str:
     if found.verdict == "stale":
         return "it was made with something else, so nothing was measured"
-    figure = "gain over the baseline" if found.figure == "gain" else "objective"
-    if found.now is None:
+    figure, now = "gain over the baseline" if found.figure == "gain" else "own value", found.deciding.now
+    if now is None:
         return f"its {figure} could not be measured"
-    change = found.now.estimate / found.promised.value - 1
+    change = now.estimate / found.deciding.promised.value - 1
     than = "better" if change > 0 else "worse"
     allowed = f"tolerance {found.tolerance * 100:g} %"
-    return f"its {figure} is {abs(change):.1%} {than} than it states ({allowed}), in {found.now.count} rounds"
+    return f"its {figure} is {abs(change):.1%} {than} than it states ({allowed}), in {now.count} rounds"
 
 
 def _figures(found: Verification) -> Iterator[tuple[str, str, str]]:
@@ -119,11 +120,12 @@ def _figures(found: Verification) -> Iterator[tuple[str, str, str]]:
     from autotune.jobs.reviving import spec_of
 
     plan, spec = found.plan, spec_of(found.plan)
-    if found.figure == "gain":
-        yield "gain", ratio_words(found.promised.value, plan.gain_range), ratio_now(found.now)
+    gain = found.check("gain")
+    if gain is not None:
+        yield "gain", ratio_words(gain.promised.value, plan.gain_range), ratio_now(gain.now)
     sides = (("plan", plan.estimate, found.plan_now), ("baseline", plan.baseline, found.baseline_now))
     for name, then, now in sides:
-        if then is not None and (name == "plan" or found.figure == "gain"):
+        if then is not None and (name == "plan" or gain is not None):
             stated = value_words(spec, then.objective_value, then.objective_range)
             yield name, stated, value_now(spec, now)
 
@@ -143,17 +145,28 @@ def verification_document(found: Verification) -> dict[str, Any]:
         "reasons": list(found.reasons),
         "quietness": found.quietness,
         "then": {
-            "goodness": found.promised.value,
-            "low": found.promised.low,
-            "high": found.promised.high,
+            **promise_document(found.deciding.promised),
             "plan": plan.estimate.objective_value,
             "baseline": None if plan.baseline is None else plan.baseline.objective_value,
         },
         "now": {
-            "goodness": interval_document(found.now),
+            "goodness": interval_document(found.deciding.now),
             "plan": value_document(spec, found.plan_now),
             "baseline": value_document(spec, found.baseline_now),
+        },
+        "figures": {
+            check.figure: {
+                "agreement": check.agreement,
+                "then": promise_document(check.promised),
+                "now": interval_document(check.now),
+            }
+            for check in found.checks
         },
         "objective": plan.objective,
         "runs": runs_document(spec, found.runs),
     }
+
+
+def promise_document(promise: Promise) -> dict[str, float]:
+    """Write what was stated of a figure as JSON."""
+    return {"goodness": promise.value, "low": promise.low, "high": promise.high}
