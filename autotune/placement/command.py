@@ -19,6 +19,9 @@ from autotune.spec.knobs import parse_knobs
 from autotune.spec.problem import Problem
 from autotune.spec.scenario import Scenario, traits_of
 
+WORKER_MODULE = "autotune.worker.worker"
+"""What an instance runs: `python -P -m` this."""
+
 PASSED_ON = (
     *("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH"),
     *("LANG", "LC_ALL", "LC_CTYPE", "XDG_CACHE_HOME"),
@@ -190,7 +193,7 @@ def _command(
 ) -> Command:
     options = [word for name, value in arguments.items() for word in (f"--{name}", value)]
     return Command(
-        argv=(interpreter, "-P", "-m", "autotune.worker.worker", *options),
+        argv=(interpreter, "-P", "-m", WORKER_MODULE, *options),
         environment=environment,
         cpus=place.cpus,
         memory_nodes=place.memory_nodes,

@@ -25,7 +25,7 @@ from autotune.plan.evidence import (
 from autotune.plan.upgrade import UPGRADES
 from autotune.spec.scenario import Scenario
 
-SCHEMA: Final = "autotune.plan/3"
+SCHEMA: Final = "autotune.plan/4"
 
 Cpu = Annotated[int, Field(ge=0, le=MAX_CPU)]
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
@@ -108,7 +108,7 @@ class Plan(DocumentPart):
         warnings: sentences on what weakens the evidence.
     """
 
-    schema_: Literal["autotune.plan/3"] = Field(default=SCHEMA, alias="schema")
+    schema_: Literal["autotune.plan/4"] = Field(default=SCHEMA, alias="schema")
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
     created_s: UnixTime
     objective: ObjectiveName

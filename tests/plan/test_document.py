@@ -170,7 +170,7 @@ def test_figures_of_version_1_are_held_to_the_same_bounds() -> None:
         ('{"schema": NaN}', "not a JSON document"),
         ("[]", "has no `schema`"),
         ("{}", "has no `schema`"),
-        ('{"schema": "autotune.plan/3"}', "autotune.plan/3"),
+        ('{"schema": "autotune.plan/4"}', "autotune.plan/4"),
         ('{"schema": ["autotune.plan/1"]}', "this autotune reads"),
         ('{"schema": "autotune.plan/2"}', "id: Field required"),
     ],
