@@ -117,7 +117,7 @@ def _headline(found: Verification) -> str:
 def _figures(found: Verification) -> Iterator[tuple[str, str, str]]:
     """A row for each figure: its name, as the plan states it, as it is now."""
     from autotune.cli.duels import ratio_now, ratio_words, value_now, value_words
-    from autotune.jobs.reviving import spec_of
+    from autotune.plan.study import spec_of
 
     plan, spec = found.plan, spec_of(found.plan)
     gain = found.check("gain")
@@ -133,7 +133,7 @@ def _figures(found: Verification) -> Iterator[tuple[str, str, str]]:
 def verification_document(found: Verification) -> dict[str, Any]:
     """The verification as one JSON document."""
     from autotune.cli.duels import interval_document, runs_document, value_document
-    from autotune.jobs.reviving import spec_of
+    from autotune.plan.study import spec_of
 
     plan, spec = found.plan, spec_of(found.plan)
     return {

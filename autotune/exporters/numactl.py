@@ -10,11 +10,11 @@ from typing import ClassVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from autotune.errors import ExportError
+from autotune.errors import ExportError, PlanError
 from autotune.machine.cpus import format_cpu_list
-from autotune.model.stored_study import read_stored_study
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
+from autotune.plan.study import spec_of
 from autotune.spec.scenario import traits_of
 from autotune.trial.asked import AskedRate, ask, asked_to_json
 
@@ -108,8 +108,8 @@ def _rate(plan: Plan) -> AskedRate | None:
     if not traits_of(plan.scenario).seeks_rate:
         return None
     try:
-        spec = read_stored_study(plan.study.get("spec"))
-    except ValueError as error:
+        spec = spec_of(plan)
+    except PlanError as error:
         raise ExportError(f"the plan {plan.id} holds no study", remedy="tune again") from error
     if spec.limits.latency is None:
         raise ExportError(f"the plan {plan.id} of a server has no limit of latency", remedy="tune again")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from autotune.errors import PlanError
-from autotune.jobs.reviving import Origin, differences, stored_of
+from autotune.jobs.reviving import Origin, differences
 from autotune.model.stored_study import study_document
 from autotune.plan.document import Plan
+from autotune.plan.study import stored_of
 from autotune.search.resume import study_differences
 from autotune.spec.configuration import Configuration
 from autotune.spec.scenario import traits_of

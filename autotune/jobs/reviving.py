@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from autotune.backends.protocol import Shape
 from autotune.backends.registry import get_backend, package_versions
 from autotune.errors import ModelError, PlanError
@@ -21,7 +19,6 @@ from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.artifacts.manifest import read_manifest
 from autotune.model.found import found_again, of_variant
 from autotune.model.sources import ResolvedModel, resolve_model
-from autotune.model.stored_study import StoredStudy, read_stored_study
 from autotune.model.stream_source import stream_source
 from autotune.model.study_inputs import calibration_source
 from autotune.placement.command import request_shapes
@@ -29,6 +26,7 @@ from autotune.placement.placement import Command
 from autotune.placement.preloads import PRELOADED, preload_versions
 from autotune.plan.document import Plan
 from autotune.plan.make import folders_of
+from autotune.plan.study import spec_of, stored_of
 from autotune.preflight.setup import Setup
 from autotune.preflight.survey import survey
 from autotune.preflight.versions import relevant_versions
@@ -69,28 +67,6 @@ class Differences:
     def all(self) -> tuple[str, ...]:
         """Every one."""
         return (*self.machine, *self.versions, *self.model)
-
-
-def spec_of(plan: Plan) -> StudySpec:
-    """Give the study file's values that the plan was made of; see `stored_of`."""
-    return stored_of(plan).written
-
-
-def stored_of(plan: Plan) -> StoredStudy:
-    """Give the study that the plan was made of; what was not known then has its default.
-
-    Raises:
-        PlanError: they are incomplete or wrong.
-    """
-    try:
-        return read_stored_study(plan.study.get("spec"))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = ".".join(str(part) for part in ("study", "spec", *first["loc"]))
-        raise PlanError(
-            f"{path}: {first['msg']}, not {first['input']!r:.80}",
-            remedy="give a plan as `autotune tune` stores it, or tune again",
-        ) from error
 
 
 def differences(plan: Plan, origin: Origin) -> Differences:

@@ -16,13 +16,13 @@ from autotune.jobs.reviving import (
     prepared_commands,
     refusal_of_plan,
     set_up_plan,
-    spec_of,
     stored_commands,
 )
 from autotune.measurement.measurement import TrialResult
 from autotune.objectives.catalogue import objective_named
 from autotune.plan.describe import unsupported_percentile
 from autotune.plan.document import Plan
+from autotune.plan.study import spec_of
 from autotune.rounds.contest import MIN_ROUNDS
 from autotune.rounds.duel import Duel
 from autotune.rounds.running import Entrant, Run
