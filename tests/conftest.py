@@ -70,7 +70,7 @@ LONGEST = (
     "backends/test_engine_knobs.py",
     "backends/test_sentence_models.py",
     "backends/test_models.py",
-    "backends/test_preparation.py",
+    "preparation/test_preparing.py",
     "backends/test_engines.py",
 )
 """The files that take longest, which begin first. By the alphabet, a file of six minutes came last, while
