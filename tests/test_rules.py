@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import graphlib
 import re
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -315,6 +317,27 @@ def test_only_the_command_lines_print() -> None:
     """One module of the command line, and the conductor that launch scripts start as a program."""
     printing = {"print", "typer.echo", "sys.stdout.write", "click.echo"}
     assert callers(printing) <= {"cli/output.py", "trial/conduct.py"}
+
+
+def test_a_service_can_start_any_job_and_write_its_document_without_the_command_line() -> None:
+    """And without a word from them: nothing outside `cli/` knows a terminal."""
+    jobs = [path for path in modules() if room(path) in {"jobs", "series", "documents"}]
+    program = "import sys\n" + "".join(
+        f"import autotune.{names(path).removesuffix('.py').replace('/', '.')}\n" for path in jobs
+    )
+    program += "print([name for name in sys.modules if name.startswith(('autotune.cli', 'typer', 'rich'))])"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr) == ("[]\n", "")
+
+
+def test_only_the_command_line_knows_a_terminal() -> None:
+    knowing = {
+        names(path)
+        for path in modules()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute) and node.attr in {"isatty", "get_terminal_size"}
+    }
+    assert {name for name in knowing if not name.startswith("cli/")} == set()
 
 
 def test_the_library_never_exits_the_process() -> None:

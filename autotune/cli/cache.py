@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -38,7 +38,7 @@ def list_artifacts(as_json: AsJson = False) -> None:
     stored = ArtifactCache()
     entries = stored.entries()
     if as_json:
-        output.result_json([_to_json(entry) for entry in entries])
+        _print_json(entries)
         return
     if entries:
         output.result_table("", COLUMNS, map(_row, entries))
@@ -105,9 +105,15 @@ def parse_quantity(text: str, units: dict[str, int], example: str) -> int:
 
 def _print_chosen(chosen: Sequence[CacheEntry], *, as_json: bool) -> None:
     if as_json:
-        output.result_json([_to_json(entry) for entry in chosen])
+        _print_json(chosen)
     elif chosen:
         output.result_table("", COLUMNS, map(_row, chosen))
+
+
+def _print_json(entries: Sequence[CacheEntry]) -> None:
+    from autotune.documents.cache import cache_entry_document
+
+    output.result_json([cache_entry_document(entry) for entry in entries])
 
 
 def _total(root: str, entries: Sequence[CacheEntry]) -> str:
@@ -127,14 +133,3 @@ def _row(entry: CacheEntry) -> tuple[str, ...]:
     unused = format_duration(max(0.0, time.time() - entry.last_used_s))
     state = "complete" if made else "damaged"
     return (entry.key[:SHOWN_KEY], *what, format_bytes(entry.size_bytes), unused, state)
-
-
-def _to_json(entry: CacheEntry) -> dict[str, Any]:
-    return {
-        "key": entry.key,
-        "directory": str(entry.directory),
-        "size_bytes": entry.size_bytes,
-        "last_used_s": entry.last_used_s,
-        "complete": entry.manifest is not None,
-        "manifest": None if entry.manifest is None else entry.manifest.model_dump(exclude={"files"}),
-    }

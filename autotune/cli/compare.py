@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,12 +19,8 @@ if TYPE_CHECKING:
     from autotune.preflight.setup import Setup
     from autotune.spec.configuration import Configuration
 
-SCHEMA = "autotune.comparison/1"
-
 CODES = {"a": 0, "b": 0, "tie": 0, "undecided": exits.UNDECIDED}
 """By verdict: a tie within the indifference zone is an answer."""
-
-BASELINE = "baseline"
 
 
 def compare(
@@ -76,16 +72,13 @@ def compare(
     else:
         origin = Origin(base or study.parent, offline)
         found = _configurations(study, a, b, store, bounds, origin)
-    if as_json:
-        output.result_json(comparison_document(found))
-    else:
-        _print(found)
+    _print(found, as_json=as_json)
     raise typer.Exit(exits.INTERRUPTED if found.stopped else CODES[found.verdict])
 
 
 def _plans(a: str, b: str, store: str, bounds: Bounds, origin: Origin) -> Comparison:
-    from autotune.cli.reference import find_plan
     from autotune.jobs.comparison import compare_plans
+    from autotune.jobs.reference import find_plan
 
     one, other = find_plan(a, store), find_plan(b, store)
     return _run(partial(compare_plans, one, other, bounds=bounds, origin=origin))
@@ -103,37 +96,12 @@ def _configurations(study: Path, a: str, b: str, store: str, bounds: Bounds, ori
 
 
 def _configuration(text: str, setup: Setup, store: str, hint: str) -> Configuration:
-    """What the command line means: the baseline, a stored trial's configuration, or one spelled out."""
-    from autotune.spec.configuration_text import parse_configuration
+    from autotune.jobs.reference import find_configuration
 
-    if text == BASELINE:
-        return setup.space.baseline
-    if text.isascii() and text.isdigit():
-        return _of_trial(int(text), setup, store, hint)
     try:
-        return parse_configuration(text, usual=setup.space.baseline, models=setup.spec.models)
+        return find_configuration(text, setup, store)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=hint) from None
-
-
-def _of_trial(number: int, setup: Setup, store: str, hint: str) -> Configuration:
-    from autotune.store.store import read_store
-
-    study = setup.spec.name
-    with read_store(store) as opened:
-        trials = {trial.number: trial.configuration for trial in opened.trial_summaries(study)}
-    if number not in trials:
-        raise typer.BadParameter(
-            f"the study {study!r} has no trial {number}: it has 0 to {max(trials, default=-1)}",
-            param_hint=hint,
-        )
-    if (model := trials[number].model) not in setup.variants:
-        runs = model or "the only model that the study had then"
-        raise typer.BadParameter(
-            f"trial {number} runs {runs}; the study file has {', '.join(setup.spec.models)}",
-            param_hint=hint,
-        )
-    return trials[number]
 
 
 def _run(compare_both: Callable[..., Comparison]) -> Comparison:
@@ -147,10 +115,14 @@ def _run(compare_both: Callable[..., Comparison]) -> Comparison:
         return compare_both(emit=show_of_duel, stop=stop)
 
 
-def _print(found: Comparison) -> None:
-    """Who the two are, the verdict, the figures, and what there is to say of them."""
+def _print(found: Comparison, *, as_json: bool) -> None:
+    """Print who the two are, the verdict, the figures, and what there is to say of them."""
     from autotune.cli.duels import ratio_now, value_now
+    from autotune.documents.comparison import comparison_document
 
+    if as_json:
+        output.result_json(comparison_document(found))
+        return
     spec = found.spec
     for name, label, value in zip("AB", found.labels, found.values, strict=True):
         output.result_text(f"{name}: {label}: {value_now(spec, value)}")
@@ -172,28 +144,3 @@ def _headline(found: Comparison) -> str:
         return "undecided"
     within = f"within {margin(found.ratio) * 100:.1f} %"
     return f"not distinguishable ({within})" if found.verdict == "tie" else f"undecided ({within})"
-
-
-def comparison_document(found: Comparison) -> dict[str, Any]:
-    """The comparison as one JSON document."""
-    from autotune.cli.duels import interval_document, runs_document, value_document
-    from autotune.objectives.catalogue import objective_of
-
-    spec = found.spec
-    return {
-        "schema": SCHEMA,
-        "a": found.labels[0],
-        "b": found.labels[1],
-        "verdict": found.verdict,
-        "ratio": interval_document(found.ratio),
-        "zone": found.zone,
-        "notes": list(found.notes),
-        "reasons": list(found.reasons),
-        "quietness": found.quietness,
-        "objective": objective_of(spec).name,
-        "values": {
-            "a": value_document(spec, found.values[0]),
-            "b": value_document(spec, found.values[1]),
-        },
-        "runs": runs_document(spec, found.runs),
-    }

@@ -12,7 +12,6 @@ from autotune.cli import output
 if TYPE_CHECKING:
     from autotune.backends.inventory import EngineStatus
     from autotune.machine.machine import Machine
-    from autotune.search.knobs import KnobStatus
 
 COLUMNS = ("engine", "installed", "precisions", "as documented", "models")
 
@@ -30,6 +29,8 @@ def engines(
     found = read_machine()
     statuses, broken, knobs = engine_statuses(found.isa), broken_backends(), knob_statuses(found.isa)
     if as_json:
+        from autotune.documents.engines import engines_document
+
         output.result_json(engines_document(found, statuses, knobs, broken))
         return
     output.result_table(f"engines on {_cpu(found)}", COLUMNS, map(_row, statuses))
@@ -37,45 +38,6 @@ def engines(
     output.result_table("knobs", KNOB_COLUMNS, map(knob_row, knobs))
     if notes := [*_refusals(statuses), *knob_refusals(knobs), *_missing(statuses), *broken]:
         output.result_text("\n".join(["", *notes]))
-
-
-def engines_document(
-    machine: Machine,
-    statuses: Sequence[EngineStatus],
-    knobs: Sequence[KnobStatus],
-    broken: Sequence[str],
-) -> dict[str, object]:
-    """The list for machines."""
-    from autotune.model.artifacts.artifact import deciding_isa
-
-    return {
-        "schema": "autotune.engines/1",
-        "isa": list(deciding_isa(machine.isa)),
-        "engines": [
-            {
-                "name": one.name,
-                "installed": one.is_installed,
-                "versions": dict(one.versions),
-                "missing": list(one.missing),
-                "install": one.install_hint,
-                "models": list(one.models),
-                "precisions": list(one.precisions),
-                "documented": list(one.documented),
-                "refused": dict(one.refused),
-            }
-            for one in statuses
-        ],
-        "knobs": [
-            {
-                "name": one.name,
-                "values": list(one.values),
-                "refused": dict(one.refused),
-                "engines": list(one.engines),
-            }
-            for one in knobs
-        ],
-        "broken": list(broken),
-    }
 
 
 def _cpu(machine: Machine) -> str:

@@ -4,31 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from autotune.search.knobs import KnobSpace, KnobStatus, reasons_in_words
-from autotune.search.second_stage import LEADERS, second_stage
-from autotune.spec.study import StudySpec
+from autotune.jobs.outlook import Outlook
+from autotune.search.knobs import KnobStatus, reasons_in_words
+from autotune.search.second_stage import LEADERS
 
 KNOB_COLUMNS = ("knob", "values here", "engines", "what it sets")
 
 
-def knob_choices(spec: StudySpec, space: KnobSpace) -> dict[str, dict[str, list[str]]]:
-    """By engine and precision, the knobs that the second stage turns and their values; empty without one."""
-    if second_stage(spec, space) is None:
-        return {}
-    return {
-        f"{backend} {precision}": {name: list(values) for name, values in choices.items()}
-        for (backend, precision), choices in space.choices.items()
-        if choices
-    }
-
-
-def knob_lines(spec: StudySpec, space: KnobSpace) -> Iterator[str]:
-    """The second stage for people: engines with the same knobs share a line."""
-    if second_stage(spec, space) is None:
-        yield f"second stage: none ({_why_none(spec, space)})"
+def knob_lines(ahead: Outlook) -> Iterator[str]:
+    """Say what the second stage would turn: engines with the same knobs share a line."""
+    if ahead.why_no_knobs:
+        yield f"second stage: none ({ahead.why_no_knobs})"
         return
     alike: dict[str, list[str]] = {}
-    for engine, choices in knob_choices(spec, space).items():
+    for engine, choices in ahead.knobs.items():
         words = "; ".join(f"{name} {', '.join(values)}" for name, values in choices.items())
         alike.setdefault(words, []).append(engine)
     yield f"second stage: knobs of the {LEADERS} leading placements, one at a time and then together"
@@ -36,20 +25,12 @@ def knob_lines(spec: StudySpec, space: KnobSpace) -> Iterator[str]:
         yield f"knobs of {', '.join(engines)}: {words}"
 
 
-def knob_row(one: KnobStatus) -> tuple[str, ...]:
-    """A row of `KNOB_COLUMNS`."""
-    return one.name, ", ".join(one.values), ", ".join(one.engines) or "none", one.what
+def knob_row(status: KnobStatus) -> tuple[str, ...]:
+    """Give a row of `KNOB_COLUMNS`."""
+    return status.name, ", ".join(status.values), ", ".join(status.engines) or "none", status.what
 
 
 def knob_refusals(statuses: Sequence[KnobStatus]) -> Iterator[str]:
-    """A sentence for every reason why values cannot be had, with the command that helps."""
-    reasons = {one.name: one.refused for one in statuses}
+    """Give a sentence for every reason why values cannot be had, with the command that helps."""
+    reasons = {status.name: status.refused for status in statuses}
     return (f"not here: {sentence}" for sentence in reasons_in_words(reasons))
-
-
-def _why_none(spec: StudySpec, space: KnobSpace) -> str:
-    if spec.search.knobs == "none":
-        return "the study says so"
-    if not any(space.choices.values()):
-        return "no knob can be turned here"
-    return "the budget is too small for one; list knobs in search.knobs to have one all the same"

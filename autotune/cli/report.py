@@ -111,7 +111,7 @@ def _rendered(dossier: Dossier, targets: _Targets) -> tuple[str, dict[Path, byte
 
 def _dossier(ref: str, store: str) -> Dossier:
     """The plan that is meant, with what the store holds of its study."""
-    from autotune.cli.reference import find_plan, is_file
+    from autotune.jobs.reference import find_plan, is_file
     from autotune.report.dossier import Dossier, gather
     from autotune.store.store import read_store
 

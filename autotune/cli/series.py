@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,15 +15,6 @@ if TYPE_CHECKING:
     from autotune.series.file import SeriesFile
     from autotune.series.judging import Judgement
     from autotune.series.result import SeriesResult
-    from autotune.series.running import Outlook
-    from autotune.series.standing import PointStanding
-    from autotune.statistics.paired import Interval
-
-SCHEMA = "autotune.study-run/1"
-OUTLOOK_SCHEMA = "autotune.study-outlook/1"
-
-RESULT_FOLDER = "result"
-"""Beside a series' file."""
 
 STUDIES = Path("studies")
 
@@ -74,7 +65,9 @@ def run(
 
     Writes result.json, table.md, picture.svg and README.md: the figures, and what agrees with the source.
     """
+    from autotune.documents.series import series_document
     from autotune.series.file import load_series
+    from autotune.series.listing import RESULT_FOLDER
 
     file = load_series(series, known=STUDIES)
     if dry_run:
@@ -83,7 +76,7 @@ def run(
     target = folder or file.folder / RESULT_FOLDER
     result = _run(file, target, rounds, fresh=fresh, offline=offline)
     if as_json:
-        output.result_json(result_document(result, target))
+        output.result_json(series_document(result, target))
     else:
         _print(result, target)
     if result.stopped:
@@ -98,44 +91,19 @@ def list_series(
     as_json: AsJson = False,
 ) -> None:
     """List the series of a folder, and what their results say of the source."""
-    from autotune.series.file import find_series, load_series
+    from autotune.documents.series import listing_document
+    from autotune.series.listing import list_series as listed_of
 
-    rows = [_listed(path, load_series(path)) for path in find_series(folder)]
+    listed = listed_of(folder)
     if as_json:
-        output.result_json(rows)
-    elif rows:
+        output.result_json([listing_document(line) for line in listed])
+    elif listed:
         columns = ("series", "title", "points", "result")
         output.result_table(
-            "", columns, [(one["series"], one["title"], one["points"], one["result"]) for one in rows]
+            "", columns, [(line.folder, line.title, line.points, line.result) for line in listed]
         )
     else:
         output.message(f"{folder} holds no series")
-
-
-def _listed(path: Path, file: SeriesFile) -> dict[str, Any]:
-    from autotune.series.record import read_record
-    from autotune.series.result import RESULT, conclude
-
-    record = read_record(path / RESULT_FOLDER / RESULT)
-    if record is None:
-        found = "none"
-    elif {point.name for point in record.points} != {point.name for point in file.series.points}:
-        found = "of other points"
-    else:
-        found = _tally(conclude(file.series, record))
-    return {
-        "series": str(path),
-        "title": file.series.title,
-        "points": len(file.series.points),
-        "result": found,
-    }
-
-
-def _tally(result: SeriesResult) -> str:
-    """How many claims agree: `3 agree, 1 does not, 2 cannot be told`."""
-    counts = {name: sum(one.verdict == name for one in result.claims) for name in VERDICTS}
-    told = f"{counts['agrees']} agree, {counts['differs']} do not, {counts['unknown']} cannot be told"
-    return told if result.standings.record.is_complete else f"{told}, unfinished"
 
 
 def _run(file: SeriesFile, folder: Path, rounds: int | None, *, fresh: bool, offline: bool) -> SeriesResult:
@@ -182,67 +150,13 @@ def _judgement_lines(judgements: Sequence[Judgement], names: dict[str, str]) -> 
         yield f"  {names[one.verdict]}: {one.claim.claim}: {in_words(one)}"
 
 
-def result_document(result: SeriesResult, folder: Path) -> dict[str, Any]:
-    """The result as one JSON document; the runs stand in the folder's own."""
-    record = result.standings.record
-    return {
-        "schema": SCHEMA,
-        "series": record.name,
-        "title": result.series.title,
-        "complete": record.is_complete,
-        "rounds": record.rounds,
-        "folder": str(folder),
-        "points": [_point_document(one) for one in result.standings.points],
-        "claims": [_judgement_document(one) for one in result.claims],
-        "beside": [_judgement_document(one) for one in result.beside],
-        "targets": [_judgement_document(one) for one in result.targets],
-        "quietness": result.standings.quietness,
-    }
-
-
-def _point_document(one: PointStanding) -> dict[str, Any]:
-    chosen = one.point.configuration
-    return {
-        "name": one.point.name,
-        "configuration": None if chosen is None else chosen.parameters(),
-        "cores": one.point.cores,
-        "unmeasured": one.unmeasured or None,
-        "throughput_sps": _interval(one.throughput),
-        "median_s": _interval(one.median),
-        "ratio": _interval(one.ratio),
-        "missed": list(one.missed),
-        "cost_per_million": _interval(one.cost),
-        "latencies": [latency.model_dump(mode="json") for latency in one.latencies],
-        "requests": one.requests,
-        "runs": one.runs,
-        "memory_bytes": one.memory_bytes,
-        "hit_rate": one.hit_rate,
-    }
-
-
-def _judgement_document(one: Judgement) -> dict[str, Any]:
-    return {
-        "claim": one.claim.claim,
-        "stated": one.claim.stated,
-        "check": one.claim.check,
-        "verdict": one.verdict,
-        "found": _interval(one.found),
-        "reason": one.reason,
-    }
-
-
-def _interval(interval: Interval | None) -> dict[str, Any] | None:
-    from autotune.cli.duels import interval_document
-
-    return interval_document(interval)
-
-
 def _print_outlook(file: SeriesFile, rounds: int | None, *, as_json: bool) -> None:
+    from autotune.documents.series import series_outlook_document
     from autotune.series.running import look_ahead
 
     ahead = look_ahead(file, rounds=rounds)
     if as_json:
-        output.result_json(outlook_document(file, ahead))
+        output.result_json(series_outlook_document(file, ahead))
         return
     rows = [
         (one.name, str(one.configuration) if one.configuration else f"not measured: {one.skipped}")
@@ -254,22 +168,3 @@ def _print_outlook(file: SeriesFile, rounds: int | None, *, as_json: bool) -> No
         f"{measured} of {len(ahead.points)} points in {ahead.rounds} rounds, in about "
         f"{format_duration(ahead.estimate_s)}"
     )
-
-
-def outlook_document(file: SeriesFile, ahead: Outlook) -> dict[str, Any]:
-    """The dry run for machines."""
-    return {
-        "schema": OUTLOOK_SCHEMA,
-        "series": file.name,
-        "title": file.series.title,
-        "rounds": ahead.rounds,
-        "estimate_s": ahead.estimate_s,
-        "points": [
-            {
-                "name": one.name,
-                "configuration": None if one.configuration is None else one.configuration.parameters(),
-                "unmeasured": one.skipped or None,
-            }
-            for one in ahead.points
-        ],
-    }

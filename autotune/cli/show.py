@@ -24,7 +24,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan's document.")] = False,
 ) -> None:
     """Show one plan: configuration, placement per instance, evidence and provenance."""
-    from autotune.cli.reference import find_plan
+    from autotune.jobs.reference import find_plan
     from autotune.plan.describe import describe
     from autotune.plan.document import plan_values
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from autotune.jobs.reviving import Origin
     from autotune.jobs.verification import Verification
     from autotune.plan.document import Plan
-    from autotune.statistics.promise import Promise
-
-SCHEMA = "autotune.verification/1"
 
 CODES = {"holds": 0, "better": 0, "worse": exits.WORSE, "stale": exits.STALE, "undecided": exits.UNDECIDED}
 """By verdict, so that the command can stand in a deployment pipeline."""
@@ -56,16 +53,13 @@ def verify(
     It holds or is better (exit code 0), is worse (20), stale (21: machine, versions or model differ), or
     undecided (22).
     """
-    from autotune.cli.reference import find_plan
     from autotune.jobs.dueling import Bounds
+    from autotune.jobs.reference import find_plan
     from autotune.jobs.reviving import Origin
 
     share, bounds, origin = _share(tolerance), Bounds(rounds, minutes), Origin(base, offline)
     found = _verify(find_plan(ref, store), share, bounds, origin)
-    if as_json:
-        output.result_json(verification_document(found))
-    else:
-        _print(found)
+    _print(found, as_json=as_json)
     raise typer.Exit(exits.INTERRUPTED if found.stopped else CODES[found.verdict])
 
 
@@ -93,8 +87,13 @@ def _verify(plan: Plan, tolerance: float, bounds: Bounds, origin: Origin) -> Ver
         return verify(plan, tolerance=tolerance, bounds=bounds, origin=origin, emit=show_of_duel, stop=stop)
 
 
-def _print(found: Verification) -> None:
-    """The verdict for people, the figures then and now, and what there is to say of them."""
+def _print(found: Verification, *, as_json: bool) -> None:
+    """Print the verdict, the figures then and now, and what there is to say of them."""
+    from autotune.documents.verification import verification_document
+
+    if as_json:
+        output.result_json(verification_document(found))
+        return
     output.result_text(f"{found.verdict}: plan {found.plan.id}: {_headline(found)}")
     if found.runs:
         output.result_table("", ("", "then", "now"), _figures(found))
@@ -128,45 +127,3 @@ def _figures(found: Verification) -> Iterator[tuple[str, str, str]]:
         if then is not None and (name == "plan" or gain is not None):
             stated = value_words(spec, then.objective_value, then.objective_range)
             yield name, stated, value_now(spec, now)
-
-
-def verification_document(found: Verification) -> dict[str, Any]:
-    """The verification as one JSON document."""
-    from autotune.cli.duels import interval_document, runs_document, value_document
-    from autotune.plan.study import spec_of
-
-    plan, spec = found.plan, spec_of(found.plan)
-    return {
-        "schema": SCHEMA,
-        "plan": plan.id,
-        "verdict": found.verdict,
-        "tolerance": found.tolerance,
-        "compared": found.figure,
-        "reasons": list(found.reasons),
-        "quietness": found.quietness,
-        "then": {
-            **promise_document(found.deciding.promised),
-            "plan": plan.estimate.objective_value,
-            "baseline": None if plan.baseline is None else plan.baseline.objective_value,
-        },
-        "now": {
-            "goodness": interval_document(found.deciding.now),
-            "plan": value_document(spec, found.plan_now),
-            "baseline": value_document(spec, found.baseline_now),
-        },
-        "figures": {
-            check.figure: {
-                "agreement": check.agreement,
-                "then": promise_document(check.promised),
-                "now": interval_document(check.now),
-            }
-            for check in found.checks
-        },
-        "objective": plan.objective,
-        "runs": runs_document(spec, found.runs),
-    }
-
-
-def promise_document(promise: Promise) -> dict[str, float]:
-    """Write what was stated of a figure as JSON."""
-    return {"goodness": promise.value, "low": promise.low, "high": promise.high}

@@ -60,7 +60,7 @@ KEPT = (
 
 
 @dataclass(frozen=True)
-class Outlook:
+class SeriesOutlook:
     """What a series would measure here.
 
     Attributes:
@@ -131,7 +131,7 @@ def _run_ended(run: RunRecord, configuration: Configuration) -> RunEnded:
     return RunEnded(run.round, run.point, str(configuration), outcome)
 
 
-def look_ahead(file: SeriesFile, *, rounds: int | None = None) -> Outlook:
+def look_ahead(file: SeriesFile, *, rounds: int | None = None) -> SeriesOutlook:
     """What would be measured here, and for how long; nothing is prepared, downloaded or written.
 
     Raises:
@@ -144,7 +144,7 @@ def look_ahead(file: SeriesFile, *, rounds: int | None = None) -> Outlook:
         START_UP_S + one.spec.measure.warmup_s + one.spec.measure.blocks * one.spec.measure.block_s
         for one in measured
     )
-    return Outlook(found, count, launches_s * count + len(prepared) * PREPARATION_S)
+    return SeriesOutlook(found, count, launches_s * count + len(prepared) * PREPARATION_S)
 
 
 def run_series(
