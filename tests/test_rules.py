@@ -186,20 +186,14 @@ def test_importing_a_module_imports_no_engine() -> None:
 
 
 TO_BE_SHORTENED = {
-    ("jobs/concluding.py", "conclude"),
     ("preparation/looking.py", "take_looks"),
     ("preparation/preparing.py", "prepare_artifact"),
-    ("testing/plans.py", "build_confirmation"),
 }
 TO_TAKE_FEWER = {
-    ("jobs/concluding.py", "conclude"),
-    ("jobs/concluding.py", "_confirmation"),
     ("placement/command.py", "worker_commands"),
-    ("plan/make.py", "make_plan"),
     ("preparation/looking.py", "take_looks"),
     ("preparation/preparing.py", "prepare_artifact"),
     ("rounds/running.py", "run_rounds"),
-    ("testing/fake_trial.py", "__init__"),
     ("testing/machines.py", "build_machine"),
     ("trial/run.py", "run_trial"),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -20,11 +20,11 @@ from autotune.objectives.catalogue import objective_of
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Confirmation, Default, RunnerUp, Unprepared
-from autotune.plan.make import Measured, make_plan, range_of
+from autotune.plan.make import Deployment, Gain, Measured, make_plan, range_of
 from autotune.preflight.setup import Setup
 from autotune.rounds.contradiction import REACH, Compared
 from autotune.rounds.running import Entrant, Run, is_disturbed, measurements_of
-from autotune.rounds.verdict import RivalVerdict, Said, Verdict
+from autotune.rounds.verdict import RivalVerdict, Role, Said, Verdict
 from autotune.search.experience import Experience, in_words, is_corrected
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
@@ -53,10 +53,38 @@ class Searched:
 NOTHING_SEARCHED = Searched()
 
 
+@dataclass(frozen=True)
+class Confirmed:
+    """What a contest has decided, and of whom."""
+
+    verdict: Verdict
+    entrants: Sequence[Entrant]
+    runs: Sequence[Run]
+
+    @property
+    def winner(self) -> Entrant:
+        """Who is to be deployed."""
+        return next(entrant for entrant in self.entrants if entrant.name == self.verdict.winner)
+
+    @property
+    def baseline(self) -> Measured | None:
+        """What the baseline has shown; None where it did not run, or nothing was measured of it."""
+        entrant = next((entrant for entrant in self.entrants if entrant.role == "baseline"), None)
+        measured = None if entrant is None else _measured(entrant, self.runs)
+        return measured if measured is not None and measured.runs else None
+
+    def without(self, out: Collection[Role]) -> Confirmed:
+        """The same, where what is out has no ratio to the winner."""
+        verdict = replace(
+            self.verdict,
+            baseline=None if "baseline" in out else self.verdict.baseline,
+            default=None if "default" in out else self.verdict.default,
+        )
+        return replace(self, verdict=verdict)
+
+
 def conclude(
-    verdict: Verdict,
-    entrants: Sequence[Entrant],
-    runs: Sequence[Run],
+    confirmed: Confirmed,
     *,
     setup: Setup,
     records: Sequence[TrialRecord],
@@ -75,44 +103,22 @@ def conclude(
         quality: of the winner's answers; None = not known.
         requests: what its instances were given; None where they are of one length.
     """
-    winner = next(entrant for entrant in entrants if entrant.name == verdict.winner)
-    out = out_of_rounds(verdict, entrants, runs, setup.spec)
-    verdict = replace(
-        verdict,
-        baseline=None if "baseline" in out else verdict.baseline,
-        default=None if "default" in out else verdict.default,
-    )
-    baseline = next((entrant for entrant in entrants if entrant.role == "baseline"), None)
-    spec = setup.spec
-    reference = None
-    if baseline is not None and (own := _measured(baseline, runs)).runs:
-        known_value = verdict.baseline_estimate
-        reference = replace(
-            own, value=None if known_value is None else objective_of(spec).interval(known_value)
-        )
+    winner, objective = confirmed.winner, objective_of(setup.spec)
+    out = out_of_rounds(confirmed.verdict, confirmed.entrants, confirmed.runs, setup.spec)
+    confirmed = confirmed.without(out)
+    verdict, entrants, runs = confirmed.verdict, confirmed.entrants, confirmed.runs
+    baseline, goodness = confirmed.baseline, verdict.baseline_estimate
+    if baseline is not None:
+        baseline = replace(baseline, value=None if goodness is None else objective.interval(goodness))
+    measured = replace(_measured(winner, runs), value=objective.interval(verdict.estimate))
+    default = confirmed_default(verdict, out, entrants, runs, setup, records)
     return make_plan(
         spec=setup.found.stored,
         machine=setup.machine,
-        winner=replace(_measured(winner, runs), value=objective_of(spec).interval(verdict.estimate)),
-        baseline=reference,
-        gain=verdict.gain,
-        no_gain=no_gain_in_rounds(verdict, out, entrants),
-        confirmation=_confirmation(
-            verdict,
-            winner,
-            entrants,
-            runs,
-            setup,
-            records,
-            known,
-            search,
-            confirmed_default(verdict, out, entrants, runs, setup, records),
-        ),
-        commands=winner.commands,
-        versions=setup.versions_of(winner.configuration),
-        model=setup.variant(winner.configuration).model,
-        quality=quality,
-        requests=requests,
+        winner=_deployment(setup, measured, winner.commands, quality, requests),
+        baseline=baseline,
+        gain=Gain(verdict.gain, no_gain_in_rounds(verdict, out, entrants)),
+        confirmation=_confirmation(confirmed, setup, records, known, search, default),
         files=setup.found.files,
         warnings=(*_search_warnings(records), *_slowed(compared)),
     )
@@ -132,10 +138,9 @@ def unconfirmed(
     return make_plan(
         spec=setup.found.stored,
         machine=setup.machine,
-        winner=_of_search(winner),
+        winner=_deployment(setup, _of_search(winner), commands, quality, requests),
         baseline=None if baseline is None else _of_search(baseline),
-        gain=None,
-        no_gain="" if baseline is None else why_no_gain(baseline, winner, setup.spec),
+        gain=Gain(missing="" if baseline is None else why_no_gain(baseline, winner, setup.spec)),
         confirmation=Confirmation(
             verdict="unconfirmed",
             search_value=winner.score,
@@ -144,11 +149,6 @@ def unconfirmed(
             unprepared=search.unprepared,
             **conditions_of([record.result for record in records], setup.spec),
         ),
-        commands=commands,
-        versions=setup.versions_of(winner.configuration),
-        model=setup.variant(winner.configuration).model,
-        quality=quality,
-        requests=requests,
         files=setup.found.files,
         warnings=tuple(_search_warnings(records)),
     )
@@ -196,18 +196,27 @@ def _of_search(record: TrialRecord) -> Measured:
     return Measured(record.configuration, record.number, runs, value)
 
 
+def _deployment(
+    setup: Setup,
+    measured: Measured,
+    commands: Sequence[Command],
+    quality: Assessment | None,
+    requests: StreamDescription | None,
+) -> Deployment:
+    versions, model = setup.versions_of(measured.configuration), setup.variant(measured.configuration).model
+    return Deployment(measured, commands, versions, model, quality, requests)
+
+
 def _confirmation(
-    verdict: Verdict,
-    winner: Entrant,
-    entrants: Sequence[Entrant],
-    runs: Sequence[Run],
+    confirmed: Confirmed,
     setup: Setup,
     records: Sequence[TrialRecord],
     known: Experience | None,
     search: Searched,
     default: Default | None,
 ) -> Confirmation:
-    by_name = {entrant.name: entrant for entrant in entrants}
+    verdict, winner, runs = confirmed.verdict, confirmed.winner, confirmed.runs
+    by_name = {entrant.name: entrant for entrant in confirmed.entrants}
     search_value = next((record.score for record in records if record.number == winner.trial), None)
     return Confirmation(
         verdict=_word(verdict, winner),

@@ -9,6 +9,7 @@ from autotune.errors import NoPlanError, StudyError
 from autotune.events import DoubtRaised
 from autotune.jobs.concluding import (
     NOTHING_SEARCHED,
+    Confirmed,
     Searched,
     conclude,
     is_baseline_unseen,
@@ -224,15 +225,14 @@ class Confirming:
         verdict = contest.verdict()
         if verdict is None:
             raise nothing_confirmed(spec, runs)
-        winner = next(entrant for entrant in entrants if entrant.name == verdict.winner)
+        confirmed = Confirmed(verdict, entrants, runs)
+        winner = confirmed.winner.configuration
         return conclude(
-            verdict,
-            entrants,
-            runs,
+            confirmed,
             setup=self.bench.setup,
             records=self.told,
-            quality=self.bench.assessment(winner.configuration),
-            requests=self.bench.described_requests(winner.configuration),
+            quality=self.bench.assessment(winner),
+            requests=self.bench.described_requests(winner),
             known=self.known,
             search=self.search,
             compared=contest.compared(),

@@ -56,20 +56,48 @@ class Measured:
     value: Interval | None = None
 
 
+@dataclass(frozen=True)
+class Deployment:
+    """The winner, with all that it takes to start it again.
+
+    Attributes:
+        commands: what started its instances, in order.
+        quality: of its answers; None = not known.
+        requests: what its instances were given; None where they are of one length.
+    """
+
+    measured: Measured
+    commands: Sequence[Command]
+    versions: dict[str, str]
+    model: ResolvedModel
+    quality: Assessment | None = None
+    requests: StreamDescription | None = None
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What the plan gains over the baseline in the objective.
+
+    Attributes:
+        ratio: as the rounds showed it; None = as the two estimates say.
+        missing: why there is none; empty where there is one.
+    """
+
+    ratio: Interval | None = None
+    missing: str = ""
+
+
+AS_ESTIMATED = Gain()
+
+
 def make_plan(
     *,
     spec: StudySpec,
     machine: Machine,
-    winner: Measured,
+    winner: Deployment,
     baseline: Measured | None,
-    gain: Interval | None,
     confirmation: Confirmation,
-    commands: Sequence[Command],
-    versions: dict[str, str],
-    model: ResolvedModel,
-    no_gain: str = "",
-    quality: Assessment | None = None,
-    requests: StreamDescription | None = None,
+    gain: Gain = AS_ESTIMATED,
     files: Sequence[FileRead] = (),
     warnings: Iterable[str] = (),
 ) -> Plan:
@@ -78,44 +106,45 @@ def make_plan(
     Args:
         spec: the study, as it is stored (`FoundStudy.stored`), so that the plan has the digests of its files.
         baseline: None where it failed.
-        gain: of the objective over the baseline, as the rounds showed it; None = as the two estimates say.
-        no_gain: why there is none; empty where there is one.
-        commands: what started the winner's instances, in order.
-        quality: of the winner's answers; None = not known.
-        requests: what the winner's instances were given; None where they are of one length.
         files: what was read of those that the study names.
         warnings: sentences to put before those that the plan's own figures call for.
     """
-    estimate = estimate_from(winner, spec)
+    measured, model, requests = winner.measured, winner.model, winner.requests
+    estimate = estimate_from(measured, spec)
     against = None if baseline is None else estimate_from(baseline, spec)
     plan = Plan(
         id=spec.name,
         created_s=time.time(),
         objective=objective_of(spec).name,
         scenario=spec.scenario,
-        configuration=winner.configuration,
-        instances=tuple(PlanInstance.of(command) for command in commands),
+        configuration=measured.configuration,
+        instances=tuple(PlanInstance.of(command) for command in winner.commands),
         estimate=estimate,
         baseline=against,
-        gain=None if no_gain else _gain(spec, estimate, against, gain),
-        gain_range=None if no_gain else range_of(gain),
-        no_gain=no_gain,
+        gain=None if gain.missing else _gain(spec, estimate, against, gain.ratio),
+        gain_range=None if gain.missing else range_of(gain.ratio),
+        no_gain=gain.missing,
         confirmation=confirmation,
-        requests=None if requests is None else _requests(requests, winner.runs, estimate),
+        requests=None if requests is None else _requests(requests, measured.runs, estimate),
         files=tuple(replace(read, first="") for read in files),
-        quality=quality,
+        quality=winner.quality,
         machine=machine_document(machine),
-        versions=versions,
-        model={"source": model.source, "digest": model.digest, **_served(model), **folders_of(commands)},
+        versions=winner.versions,
+        model={
+            "source": model.source,
+            "digest": model.digest,
+            **_served(model),
+            **folders_of(winner.commands),
+        },
         study={"name": spec.name, "spec": study_document(spec)},
-        trial=winner.trial,
+        trial=measured.trial,
         warnings=(
             *model.notes,
             *warnings,
-            *_warnings(winner.runs, spec, machine),
-            *_doubts(spec, winner.configuration, quality),
-            *_needs(commands),
-            *_unserved(requests, winner.runs),
+            *_warnings(measured.runs, spec, machine),
+            *_doubts(spec, measured.configuration, winner.quality),
+            *_needs(winner.commands),
+            *_unserved(requests, measured.runs),
         ),
     )
     return plan.model_copy(update={"id": f"{spec.name}-{_digest(plan)}"})

@@ -18,7 +18,7 @@ from autotune.placement.command import worker_commands
 from autotune.placement.place import place
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Confirmation
-from autotune.plan.make import Measured, make_plan
+from autotune.plan.make import Deployment, Gain, Measured, make_plan
 from autotune.preparation.preparing import prepare_artifact
 from autotune.search.space import baseline_configuration
 from autotune.spec.configuration import Configuration
@@ -92,13 +92,12 @@ class FakeStudy:
         return make_plan(
             spec=spec,
             machine=machine,
-            winner=Measured(configuration, 1, (_measurement(value),)),
+            winner=Deployment(
+                Measured(configuration, 1, (_measurement(value),)), commands, _versions(), model
+            ),
             baseline=None if gain is None else baseline,
-            gain=gain,
+            gain=Gain(gain),
             confirmation=Confirmation(verdict="unopposed" if gain is None else "better", rounds=3),
-            commands=commands,
-            versions=_versions(),
-            model=model,
         )
 
 

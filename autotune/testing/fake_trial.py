@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,39 +30,33 @@ QUICK = Measure(warmup_s=2.0, block_s=0.1, blocks=2, max_blocks=2, trial_timeout
 """Two short windows for requests of about 10 ms."""
 
 
+@dataclass
 class FakeTrial:
-    """Runs real workers of one fake model.
+    """Runs real workers of one fake model, whose artifact it writes.
 
     Attributes:
         folder: the artifact's folder; its name in the workers' command lines tells them from others.
+        model: the fake model's document, as far as it differs from the usual.
         instances, threads, batch_size, precision, scenario: what is asked of the workers.
         cpus: of each instance; empty = unpinned.
         memory_nodes: of every instance.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        model: Mapping[str, Any],
-        *,
-        instances: int = 1,
-        threads: int = 1,
-        batch_size: int = 1,
-        precision: Precision = "fp32",
-        scenario: Scenario = "offline",
-        cpus: Sequence[tuple[int, ...]] = (),
-        memory_nodes: tuple[int, ...] = (),
-    ) -> None:
-        self.folder = folder
-        self.instances = instances
-        self.threads = threads
-        self.batch_size = batch_size
-        self.precision: Precision = precision
-        self.scenario: Scenario = scenario
-        self.cpus = cpus or [()] * instances
-        self.memory_nodes = memory_nodes
-        document = {"schema": SCHEMA, "serial_s": 0.01, **model}
-        (folder / ARTIFACT_FILE).write_text(json.dumps(document))
+    folder: Path
+    model: Mapping[str, Any]
+    _: KW_ONLY
+    instances: int = 1
+    threads: int = 1
+    batch_size: int = 1
+    precision: Precision = "fp32"
+    scenario: Scenario = "offline"
+    cpus: Sequence[tuple[int, ...]] = ()
+    memory_nodes: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.cpus = self.cpus or [()] * self.instances
+        document = {"schema": SCHEMA, "serial_s": 0.01, **self.model}
+        (self.folder / ARTIFACT_FILE).write_text(json.dumps(document))
 
     @property
     def configuration(self) -> Configuration:

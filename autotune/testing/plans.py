@@ -125,7 +125,30 @@ def build_estimate(throughput_sps: float) -> Estimate:
 
 def build_confirmation(configuration: Configuration) -> Confirmation:
     """Three rounds that the configuration won; one rival is tied with it, one likely worse, one worse."""
-    rivals = (
+    return Confirmation(
+        verdict="better",
+        probability=1.0,
+        default=build_default(),
+        spent=Spent(
+            looking_s=12.0, preparing_s=48.0, loading_s=21.0, warming_s=14.0, measuring_s=39.0, waiting_s=6.0
+        ),
+        unprepared=(Unprepared(backend="openvino", precision="int8-static", seconds=55.0),),
+        rounds=3,
+        search_value=30.9,
+        optimism=0.03,
+        twin_ratio=1.004,
+        twin_range=Range(low=0.98, high=1.03),
+        spread=0.012,
+        rivals=_rivals(configuration),
+        blocks=45,
+        dropped_blocks=2,
+        quietness="The machine was quiet: 2 of 47 blocks were disturbed and not counted.",
+        correction="Blocks of one launch vary by 1.2 % after correction for the host's conditions.",
+    )
+
+
+def _rivals(configuration: Configuration) -> tuple[RunnerUp, ...]:
+    return (
         RunnerUp(
             configuration=replace(configuration, placement="spread"),
             trial=3,
@@ -158,26 +181,6 @@ def build_confirmation(configuration: Configuration) -> Confirmation:
             memory_bytes=320 * 2**20,
             probability=1.0,
         ),
-    )
-    return Confirmation(
-        verdict="better",
-        probability=1.0,
-        default=build_default(),
-        spent=Spent(
-            looking_s=12.0, preparing_s=48.0, loading_s=21.0, warming_s=14.0, measuring_s=39.0, waiting_s=6.0
-        ),
-        unprepared=(Unprepared(backend="openvino", precision="int8-static", seconds=55.0),),
-        rounds=3,
-        search_value=30.9,
-        optimism=0.03,
-        twin_ratio=1.004,
-        twin_range=Range(low=0.98, high=1.03),
-        spread=0.012,
-        rivals=rivals,
-        blocks=45,
-        dropped_blocks=2,
-        quietness="The machine was quiet: 2 of 47 blocks were disturbed and not counted.",
-        correction="Blocks of one launch vary by 1.2 % after correction for the host's conditions.",
     )
 
 

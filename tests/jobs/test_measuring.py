@@ -93,7 +93,7 @@ from autotune.errors import AutotuneError
 from autotune.jobs.measuring import Bench
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.plan.evidence import Confirmation
-from autotune.plan.make import Measured, folders_of, make_plan
+from autotune.plan.make import Deployment, Measured, folders_of, make_plan
 from autotune.preflight.setup import set_up
 from autotune.preflight.survey import survey
 from autotune.events import AssessmentBegan, RoundBegan, SearchEnded
@@ -149,9 +149,11 @@ def rerun(spec):
     one = setup.space.configurations[0]
     commands = Bench(setup).commands(one)
     plan = make_plan(
-        spec=setup.found.stored, machine=setup.machine, winner=Measured(one, 1, (build_measurement(),)),
-        baseline=None, gain=None, confirmation=Confirmation(verdict="unopposed", rounds=3),
-        commands=commands, versions=setup.versions, model=setup.variant(one).model,
+        spec=setup.found.stored, machine=setup.machine, baseline=None,
+        winner=Deployment(
+            Measured(one, 1, (build_measurement(),)), commands, setup.versions, setup.variant(one).model
+        ),
+        confirmation=Confirmation(verdict="unopposed", rounds=3),
     )
     assert ArtifactCache().remove([Path(folders_of(commands)["artifact"]).name])
     found = {

@@ -16,7 +16,7 @@ from autotune.plan.describe import describe, evidence_rows
 from autotune.plan.document import Plan, format_plan, parse_plan
 from autotune.plan.evidence import Confirmation
 from autotune.plan.histogram import histogram_percentiles_s
-from autotune.plan.make import Measured, estimate_from, make_plan
+from autotune.plan.make import Deployment, Gain, Measured, estimate_from, make_plan
 from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.price import Price
@@ -57,20 +57,24 @@ def with_artifact(command: Command) -> Command:
     return replace(command, argv=(*command.argv, "--artifact", "/cache/ab cd", "--threads", "1"))
 
 
+DEPLOYED = ("commands", "versions", "model", "quality", "requests")
+
+
 def make(**changes: Any) -> Plan:
     fields: dict[str, Any] = {
         "spec": spec(),
         "machine": MACHINE,
         "winner": measured(build_measurement(instances=2, request_s=0.1)),
         "baseline": measured(build_measurement(request_s=0.2), instances=1, number=0),
-        "gain": None,
         "confirmation": CONFIRMATION,
         "commands": tuple(with_artifact(command) for command in build_commands(2)),
         "versions": {"autotune": "0.1.0"},
         "model": MODEL,
         "warnings": (),
     }
-    return make_plan(**(fields | changes))
+    fields |= changes
+    deployed = {name: fields.pop(name) for name in DEPLOYED if name in fields}
+    return make_plan(winner=Deployment(fields.pop("winner"), **deployed), **fields)
 
 
 def test_a_plan_starts_what_was_measured_and_survives_its_document() -> None:
@@ -101,14 +105,14 @@ def test_the_gain_in_latency_is_the_baselines_over_the_plans() -> None:
 
 
 def test_the_gain_is_what_the_rounds_showed_where_there_were_rounds() -> None:
-    plan = make(gain=Interval(3.9, 3.5, 4.4, 0.95, 3))
+    plan = make(gain=Gain(Interval(3.9, 3.5, 4.4, 0.95, 3)))
     assert plan.gain == 3.9
     assert plan.gain_range is not None
     assert (plan.gain_range.low, plan.gain_range.high) == (3.5, 4.4)
 
 
 def test_one_round_has_no_interval() -> None:
-    assert make(gain=Interval(3.9, 0.0, float("inf"), 0.95, 1)).gain_range is None
+    assert make(gain=Gain(Interval(3.9, 0.0, float("inf"), 0.95, 1))).gain_range is None
 
 
 @pytest.mark.parametrize(
@@ -142,9 +146,7 @@ def test_a_study_without_a_baseline_has_no_gain() -> None:
 
 
 def test_a_plan_whose_baseline_is_out_has_its_figures_and_no_gain() -> None:
-    plan = make(
-        gain=Interval(210.0, 200.0, 220.0, 0.95, 3), no_gain="the baseline misses a limit: its p99 ..."
-    )
+    plan = make(gain=Gain(Interval(210.0, 200.0, 220.0, 0.95, 3), "the baseline misses a limit: its p99 ..."))
     assert (plan.gain, plan.gain_range) == (None, None)
     assert plan.baseline is not None
     assert parse_plan(format_plan(plan)) == plan
@@ -156,7 +158,9 @@ def test_a_plan_whose_baseline_is_out_has_its_figures_and_no_gain() -> None:
 
 def test_a_document_that_stated_a_ratio_to_a_baseline_that_is_out_is_read_without_it() -> None:
     unopposed = Confirmation(verdict="unopposed", rounds=3)
-    plan = parse_plan(format_plan(make(confirmation=unopposed, gain=Interval(210.0, 200.0, 220.0, 0.95, 3))))
+    plan = parse_plan(
+        format_plan(make(confirmation=unopposed, gain=Gain(Interval(210.0, 200.0, 220.0, 0.95, 3))))
+    )
     assert (plan.gain, plan.gain_range) == (None, None)
     assert "210" not in describe(plan)
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from autotune.jobs.concluding import Searched, conclude, unconfirmed
+from autotune.jobs.concluding import Confirmed, Searched, conclude, unconfirmed
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
 from autotune.measurement.conditions import hard_fact
@@ -221,9 +221,7 @@ class Studio:
         verdict = contest.verdict()
         assert verdict is not None
         return conclude(
-            verdict,
-            entrants,
-            runs,
+            Confirmed(verdict, entrants, runs),
             setup=self.setup,
             records=records,
             known=known,
