@@ -15,6 +15,7 @@ AutotuneError                what happened, the offending value, what to do next
 ├── StudyError               a study cannot go on
 │   ├── ResumeError          the stored study was made on another machine, model or library version
 │   ├── ChangedMachineError  what a study may use, or a version, changed while it ran
+│   ├── HostLostError        a host is gone while it ran an order, and no other is left
 │   ├── NoPlanError          no trial succeeded, or none meets the limits
 │   └── NoisyMachineError    the machine was too noisy to measure what a plan needs
 ├── StoreError               the database is corrupt, foreign, read-only, newer, or lacks what is asked for
@@ -109,6 +110,10 @@ class ResumeError(StudyError):
 
 class ChangedMachineError(StudyError):
     """What a study may use of the machine, or what is installed, changed while it ran."""
+
+
+class HostLostError(StudyError):
+    """A host is gone, and nothing is known of the order that it ran."""
 
 
 class NoPlanError(StudyError):

@@ -16,10 +16,10 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
+from autotune.bench.lock import NAME
 from autotune.cli.main import run
 from autotune.testing.fake_plans import FakeStudy
 from autotune.testing.fake_trial import processes_of
-from autotune.trial.lock import NAME
 
 RunCommand = Callable[..., tuple[int, str, str]]
 

@@ -15,6 +15,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from autotune.bench.local import machine_here
 from autotune.cli import exits
 from autotune.errors import ChangedMachineError
 from autotune.events import Event, RunEnded
@@ -288,7 +289,7 @@ def test_a_study_is_not_begun_on_fewer_cpus_than_it_was_set_up_with(folder: Fold
 
 HOLDER = """
 import sys
-from autotune.trial.lock import host_lock
+from autotune.bench.lock import host_lock
 with host_lock(print):
     print("held", flush=True)
     sys.stdin.read()
@@ -387,7 +388,10 @@ def test_a_plan_is_not_verified_on_two_machines(own_study: FakeStudy) -> None:
 
 @pytest.mark.usefixtures("whole")
 def test_nor_are_plans_or_configurations_compared_on_two(own_study: FakeStudy) -> None:
-    plan, setup = own_study.plan(2.0), set_up(survey(own_study.spec), base=own_study.folder, offline=True)
+    plan, setup = (
+        own_study.plan(2.0),
+        set_up(survey(own_study.spec, machine_here()), base=own_study.folder, offline=True),
+    )
     with pytest.raises(ChangedMachineError, match=SHRUNK):
         compare_configurations(setup, ONE, setup.space.baseline, emit=shrink)
     os.sched_setaffinity(0, ALLOWED)

@@ -13,10 +13,11 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from autotune import tune
+from autotune.bench.local import LocalHost, machine_here
+from autotune.bench.orders import Orders
 from autotune.cli.exits import exit_code
 from autotune.errors import StudyFileError
 from autotune.exporters.numactl import NumactlExporter
-from autotune.jobs.measuring import Bench
 from autotune.jobs.reviving import Origin, differences
 from autotune.jobs.verification import verify
 from autotune.measurement.measurement import Measurement
@@ -92,11 +93,11 @@ def study(problem: Mapping[str, Any], **more: Any) -> StudySpec:
 
 def measured(folder: Path, spec: StudySpec) -> tuple[Measurement, tuple[Command, ...]]:
     """The study's most promising configuration, measured once; and its commands."""
-    bench = Bench(set_up(survey(spec), base=folder, offline=True))
-    best = bench.setup.space.recipes[0]
-    found = bench.search(best, rival=None, max_measuring_s=None, unprepared=lambda: None)
+    host = LocalHost(set_up(survey(spec, machine_here()), base=folder, offline=True))
+    best = host.setup.space.recipes[0]
+    found = host.run(Orders("s").search(best))
     assert isinstance(found, Measurement), found
-    return found, bench.commands(best)
+    return found, host.admit(best, compare=False).commands
 
 
 def test_a_plan_states_what_was_asked_and_beats_padding_to_the_longest(plan: Plan) -> None:

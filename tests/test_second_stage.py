@@ -19,7 +19,7 @@ from autotune.errors import ResumeError, StudyFileError
 from autotune.events import SecondStageBegan, TrialEnded
 from autotune.exporters.numactl import SCRIPT, NumactlExporter
 from autotune.exporters.write import write_export
-from autotune.jobs.confirming import choose_finalists
+from autotune.jobs.finalists import choose_finalists
 from autotune.jobs.reviving import Origin, differences
 from autotune.jobs.tuning import Tuned, tune
 from autotune.measurement.measurement import Failure, Measurement
@@ -162,16 +162,20 @@ PREPARE = """
 import json, sys
 from dataclasses import replace
 from pathlib import Path
-from autotune.jobs.measuring import Bench
+from autotune.bench.local import LocalHost
+from autotune.bench.orders import Orders
 from autotune.preflight.setup import set_up
+from autotune.bench.local import machine_here
 from autotune.preflight.survey import survey
 from autotune.spec.load import load_study
 
-setup = set_up(survey(load_study(Path("study.yaml"))), base=Path(), offline=True)
-bench, dropped = Bench(setup), []
+setup = set_up(survey(load_study(Path("study.yaml")), machine_here()), base=Path(), offline=True)
+host, orders, dropped = LocalHost(setup), Orders("s"), []
 for knobs in ("", "spinning=off"):
     one = replace(setup.space.configurations[0], knobs=knobs)
-    found = bench.search(one, rival=None, max_measuring_s=None, unprepared=lambda: dropped.append(knobs))
+    found = host.run(orders.search(one))
+    if found.pair_wide and found.may_pass:
+        dropped.append(knobs)
     assert "out of order" in found.reason, found
 print(json.dumps(dropped))
 """

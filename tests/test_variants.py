@@ -12,6 +12,8 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from typer.testing import CliRunner, Result
 
+from autotune.bench.local import LocalHost, machine_here
+from autotune.bench.orders import Orders
 from autotune.cli import exits
 from autotune.cli.main import app
 from autotune.errors import (
@@ -22,7 +24,6 @@ from autotune.errors import (
     ResumeError,
     StudyFileError,
 )
-from autotune.jobs.measuring import Bench
 from autotune.jobs.reviving import Origin, differences
 from autotune.plan.document import Plan, format_plan, parse_plan
 from autotune.preflight.setup import set_up
@@ -181,11 +182,11 @@ def test_texts_that_change_meanwhile_end_the_study_whichever_model_is_next(
     texts = folder.path / "texts.txt"
     texts.write_text("good")
     study = load_study(folder.write_study(problem={"batch_size": 1, "texts": "texts.txt"}))
-    setup = set_up(survey(study), base=folder.path, offline=True)
+    setup = set_up(survey(study, machine_here()), base=folder.path, offline=True)
     texts.write_text("bad")
     one = next(one for one in setup.space.configurations if one.model == model)
     with pytest.raises(ChangedFileError, match="has changed meanwhile"):
-        Bench(setup).search(one, rival=None, max_measuring_s=None, unprepared=lambda: None)
+        LocalHost(setup).run(Orders("s").search(one))
 
 
 @pytest.mark.parametrize(("name", "source"), [("big", BIG), ("small", SMALL)])
@@ -246,14 +247,18 @@ def test_a_model_that_cannot_be_used_is_named(
     folder: Folder, models: list[str], error: type[AutotuneError], told: str
 ) -> None:
     with pytest.raises(error, match=told):
-        set_up(survey(load_study(folder.write_study(model=models))), base=folder.path, offline=True)
+        set_up(
+            survey(load_study(folder.write_study(model=models)), machine_here()),
+            base=folder.path,
+            offline=True,
+        )
 
 
 def test_a_model_that_no_engine_of_the_study_runs_is_named(folder: Folder) -> None:
     search = {**STUDY["search"], "backends": ["fake"]}
     study = load_study(folder.write_study(model=[SMALL, "random:minilm-l6"], search=search))
     with pytest.raises(BackendError, match="no engine can run random:minilm-l6 here"):
-        survey(study)
+        survey(study, machine_here())
 
 
 def test_a_model_that_fails_leaves_the_others(folder: Folder) -> None:

@@ -85,12 +85,13 @@ def _plans(a: str, b: str, store: str, bounds: Bounds, origin: Origin) -> Compar
 
 
 def _configurations(study: Path, a: str, b: str, store: str, bounds: Bounds, origin: Origin) -> Comparison:
+    from autotune.bench.local import machine_here
     from autotune.jobs.comparison import compare_configurations
     from autotune.preflight.setup import set_up
     from autotune.preflight.survey import survey
     from autotune.spec.load import load_study
 
-    setup = set_up(survey(load_study(study)), base=origin.base, offline=origin.offline)
+    setup = set_up(survey(load_study(study), machine_here()), base=origin.base, offline=origin.offline)
     one, other = (_configuration(text, setup, store, hint) for text, hint in ((a, "A"), (b, "B")))
     return _run(partial(compare_configurations, setup, one, other, bounds=bounds))
 

@@ -22,11 +22,11 @@ def engines(
     """List the engines, with their precisions on this cpu and their knobs, and how to install the others."""
     from autotune.backends.inventory import engine_statuses
     from autotune.backends.registry import broken_backends
+    from autotune.bench.local import machine_here
     from autotune.cli.knobs import KNOB_COLUMNS, knob_refusals, knob_row
-    from autotune.machine.read import read_machine
     from autotune.search.knobs import knob_statuses
 
-    found = read_machine()
+    found = machine_here()
     statuses, broken, knobs = engine_statuses(found.isa), broken_backends(), knob_statuses(found.isa)
     if as_json:
         from autotune.documents.engines import engines_document

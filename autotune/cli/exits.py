@@ -25,6 +25,7 @@ EXIT_CODES: dict[type[errors.AutotuneError], int] = {
     errors.UnsupportedError: 7,
     errors.PlacementError: 8,
     errors.StudyError: 9,
+    errors.HostLostError: 9,
     errors.ResumeError: 10,
     errors.ChangedMachineError: 10,
     errors.NoPlanError: 11,

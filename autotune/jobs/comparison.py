@@ -6,14 +6,17 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from autotune.backends.availability import require_engine
+from autotune.bench.local import LocalHost
+from autotune.bench.lock import Waits
+from autotune.bench.orders import Orders
 from autotune.errors import AutotuneError
 from autotune.events import Emit, FilesRead, unheard
 from autotune.jobs.comparable import notes_on, notes_on_models, notes_on_variants, refuse_other_questions
 from autotune.jobs.dueling import Bounds, Dueling, advice
-from autotune.jobs.measuring import Bench
 from autotune.jobs.reviving import (
     Origin,
     prepared_commands,
@@ -37,8 +40,6 @@ from autotune.spec.model_source import kind_of
 from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval
 from autotune.stop import Stop, Stopped
-from autotune.trial.lock import Waits
-from autotune.trial.watch import Watch
 
 A, B = "A", "B"
 
@@ -126,7 +127,7 @@ def compare_plans(
         ChangedMachineError: the machine or a version changed meanwhile.
         Stopped: as `stop` says, before anything was measured.
     """
-    where, told, watch, waits = origin or Origin(), stop or Stop(), Watch(), Waits()
+    where, told = origin or Origin(), stop or Stop()
     refuse_other_questions(a, b)
     notes = (*notes_on(a, where), *notes_on(b, where), *notes_on_models(a, b))
     setup_a, setup_b = set_up_plan(a, where), set_up_plan(b, where)
@@ -135,18 +136,16 @@ def compare_plans(
             _refuse_impossible(plan.configuration, setup)
     alike = setup_b.spec.model_copy(update={"measure": setup_a.spec.measure})
     setup_b = replace(setup_b, found=replace(setup_b.found, spec=alike))
-    benches = (
-        Bench(setup_a, emit, told, watch, waits=waits),
-        Bench(setup_b, emit, told, watch, waits=waits),
-    )
+    host = LocalHost(setup_a, emit, told)
+    hosts = (host, host.serving(setup_b))
     sides = tuple(
-        _side_of_plan(name, plan, bench) for name, plan, bench in zip((A, B), (a, b), benches, strict=True)
+        _side_of_plan(name, plan, host) for name, plan, host in zip((A, B), (a, b), hosts, strict=True)
     )
     refusals = tuple(
-        refusal_of_plan(plan, side.entrant.commands, bench)
-        for plan, side, bench in zip((a, b), sides, benches, strict=True)
+        refusal_of_plan(plan, side.entrant.commands, host)
+        for plan, side, host in zip((a, b), sides, hosts, strict=True)
     )
-    return _compare_fit(sides, refusals, notes, bounds or Bounds(), benches[0])
+    return _compare_fit(sides, refusals, notes, bounds or Bounds(), host)
 
 
 def compare_configurations(
@@ -172,24 +171,30 @@ def compare_configurations(
         with _speaking_of(name, one):
             _refuse_impossible(one, setup)
     emit(FilesRead(tuple(map(file_in_words, setup.found.files))))
-    bench = Bench(setup, emit, stop or Stop())
-    sides = tuple(_side_of_configuration(name, one, bench) for name, one in ((A, a), (B, b)))
-    refusals, notes = (refusal_of(a, bench), refusal_of(b, bench)), notes_on_variants(a, b, setup.spec)
-    return _compare_fit(sides, refusals, notes, bounds or Bounds(), bench)
+    host = LocalHost(setup, emit, stop or Stop())
+    sides = tuple(_side_of_configuration(name, one, host) for name, one in ((A, a), (B, b)))
+    refusals, notes = (refusal_of(a, host), refusal_of(b, host)), notes_on_variants(a, b, setup.spec)
+    return _compare_fit(sides, refusals, notes, bounds or Bounds(), host)
 
 
-def _side_of_plan(name: str, plan: Plan, bench: Bench) -> Side:
+def _side_of_plan(name: str, plan: Plan, host: LocalHost) -> Side:
     one = plan.configuration
     with _speaking_of(name, one):
-        commands = stored_commands(plan, bench)
+        commands = stored_commands(plan, host)
     entrant = Entrant(name, "finalist", one, plan.trial, commands)
-    return Side(f"plan {plan.id}: {one}", entrant, bench.setup.spec, bench.confirm)
+    return Side(f"plan {plan.id}: {one}", entrant, host.setup.spec, _measuring(host))
 
 
-def _side_of_configuration(name: str, one: Configuration, bench: Bench) -> Side:
+def _side_of_configuration(name: str, one: Configuration, host: LocalHost) -> Side:
     with _speaking_of(name, one):
-        commands = prepared_commands(one, bench)
-    return Side(str(one), Entrant(name, "finalist", one, 0, commands), bench.setup.spec, bench.confirm)
+        commands = prepared_commands(one, host)
+    entrant = Entrant(name, "finalist", one, 0, commands)
+    return Side(str(one), entrant, host.setup.spec, _measuring(host))
+
+
+def _measuring(host: LocalHost) -> Callable[[Entrant], TrialResult]:
+    """Have a host run a side, order after order."""
+    return partial(Orders(host.setup.spec.name).run_confirming, host)
 
 
 @contextmanager
@@ -221,18 +226,18 @@ def _compare_fit(
     refusals: tuple[str, ...],
     notes: tuple[str, ...],
     bounds: Bounds,
-    bench: Bench,
+    host: LocalHost,
 ) -> Comparison:
     """Run two sides beside each other, unless an answer is too far from the reference's.
 
     Args:
         refusals: why each side may not be measured; empty where it may.
-        bench: of one side; both share what is waited for.
+        host: of one side; both share what is waited for.
     """
     a, b = sides
     if not any(refusals):
         return compare_sides(
-            a, b, notes=notes, bounds=bounds, waits=bench.waits, emit=bench.emit, stop=bench.stop
+            a, b, notes=notes, bounds=bounds, waits=host.waits, emit=host.emit, stop=host.stop
         )
     return Comparison(
         labels=(a.label, b.label),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 
-from autotune.errors import NoPlanError, StudyError
+from autotune.bench.host import Host
+from autotune.errors import HostLostError, StudyError
 from autotune.events import DoubtRaised
+from autotune.jobs.call import StudyCall
 from autotune.jobs.concluding import (
     NOTHING_SEARCHED,
     Confirmed,
@@ -17,147 +19,22 @@ from autotune.jobs.concluding import (
     too_noisy,
 )
 from autotune.jobs.doubting import contradicted, doubt, earlier_of
-from autotune.jobs.measuring import Bench
+from autotune.jobs.finalists import Finalists, Fitness, choose_finalists, fit_records, rescored
 from autotune.jobs.progress import run_ended
 from autotune.measurement.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.measurement.statistics import memory_bytes
-from autotune.objectives.catalogue import objective_of
 from autotune.plan.document import Plan
 from autotune.rounds.contest import Contest
-from autotune.rounds.contradiction import REACH, Earlier
+from autotune.rounds.contradiction import Earlier
 from autotune.rounds.running import Entrant, Run, measurements_of, run_contest, run_rounds
 from autotune.rounds.verdict import Contender, Role
-from autotune.search.experience import RUN_BLOCKS, Experience, experience, run_blocks
+from autotune.search.experience import Experience, experience, run_blocks
 from autotune.search.score import goodness, limits_missed, score, violations
-from autotune.search.second_stage import without_knobs
-from autotune.spec.configuration import Configuration
 from autotune.spec.scenario import traits_of
 from autotune.spec.study import StudySpec
-from autotune.store.ranking import measured_baseline, ranked
 from autotune.store.records import ConfirmationRecord, TrialRecord
-from autotune.store.store import StudyStore
 
 BASELINE, DEFAULT, TWIN = "baseline", "default", "twin"
-
-TWIN_MINUTES = 10.0
-"""Smallest budget in which the leader runs twice a round: in less, other rounds tell more."""
-
-
-@dataclass(frozen=True)
-class Finalists:
-    """Who takes part in a confirmation.
-
-    Attributes:
-        best: of the search, best first, without the baseline and the defaults; may be empty.
-        baseline: None where it was not measured.
-        default: the best of what engines do as their documentation starts them; None where none was measured
-            beside the baseline.
-        twin: the leader again; None where there is no time for it.
-    """
-
-    best: tuple[TrialRecord, ...]
-    baseline: TrialRecord | None
-    default: TrialRecord | None = None
-    twin: TrialRecord | None = None
-
-    @property
-    def configurations(self) -> tuple[TrialRecord, ...]:
-        """A trial of each that takes part."""
-        return (*self.best, *(one for one in (self.default, self.baseline) if one))
-
-    @property
-    def round_s(self) -> float:
-        """About how long a round takes, by what the trials took, which have more blocks."""
-        entered = (*self.configurations, *((self.twin,) if self.twin else ()))
-        results = [record.result for record in entered]
-        return sum((_run_s(result) for result in results if isinstance(result, Measurement)), 0.0)
-
-
-def _run_s(trial: Measurement) -> float:
-    """What a run of a round takes, from launch to end, by a trial of the same."""
-    fewer = min(1.0, RUN_BLOCKS / max(1, len(trial.blocks)))
-    return trial.wall_s - (1 - fewer) * trial.measuring_s
-
-
-def choose_finalists(
-    records: Sequence[TrialRecord], spec: StudySpec, defaults: Iterable[Configuration] = ()
-) -> Finalists:
-    """The best few that meet the limits and are within reach of the best, the best default, and the baseline.
-
-    One that the search found worse than the best by more than `REACH` is no finalist: its rounds are better
-    spent on the close ones. Of configurations that differ in knobs alone the best is taken. The same without
-    any is beside it, so that it is seen what they are worth; it is not counted.
-    """
-    defaults = frozenset(defaults)
-    standing = [record for record in ranked(records, spec) if not record.baseline]
-    default = next((record for record in standing if record.configuration in defaults), None)
-    leading = [record for record in standing if record.configuration not in defaults]
-    values = [objective_of(spec).goodness(one.score) for one in leading if one.score is not None]
-    close = [one for one, value in zip(leading, values, strict=True) if value * REACH >= values[0]]
-    best = _with_their_best_knobs(close)[: spec.confirm.finalists]
-    runs_twice = best and (spec.budget.minutes is None or spec.budget.minutes >= TWIN_MINUTES)
-    return Finalists(
-        tuple(_beside_plain(best, leading)),
-        measured_baseline(records),
-        default,
-        best[0] if runs_twice else None,
-    )
-
-
-def rescored(records: Sequence[TrialRecord], known: Experience) -> tuple[TrialRecord, ...]:
-    """The records with the scores that all of the search's experience gives them.
-
-    What was known when a trial ended is less than what is known now.
-    """
-    return tuple(
-        replace(record, score=known.score(record.configuration, record.result))
-        if isinstance(record.result, Measurement)
-        else record
-        for record in records
-    )
-
-
-def _with_their_best_knobs(leading: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Of those that differ in knobs alone the best, best first."""
-    chosen: dict[Configuration, TrialRecord] = {}
-    for record in leading:
-        chosen.setdefault(without_knobs(record.configuration), record)
-    return list(chosen.values())
-
-
-def _beside_plain(best: Sequence[TrialRecord], leading: Sequence[TrialRecord]) -> Iterator[TrialRecord]:
-    """Each, and after one with knobs the same without, however much worse the search found it."""
-    plain = {record.configuration: record for record in leading if not record.configuration.knobs}
-    for record in best:
-        yield record
-        other = plain.get(without_knobs(record.configuration))
-        if other is not None and record.configuration.knobs:
-            yield other
-
-
-def fit_records(
-    bench: Bench,
-    records: Sequence[TrialRecord],
-    choose: Callable[[Sequence[TrialRecord]], Sequence[TrialRecord]],
-) -> tuple[TrialRecord, ...]:
-    """The records without those that would be chosen and whose answers are too far from the reference's.
-
-    A stored trial may be older than the limits on answers, or than the artifact that would run now.
-
-    Raises:
-        NoPlanError: nothing is left to choose.
-    """
-    left, reason = tuple(records), ""
-    while chosen := choose(left):
-        refused = {one.number: why for one in chosen if (why := bench.unfit(one.configuration))}
-        if not refused:
-            return left
-        left = tuple(one for one in left if one.number not in refused)
-        reason = next(iter(refused.values()))
-    raise NoPlanError(
-        f"study {bench.setup.spec.name!r}: nothing that was measured may be chosen for its answers: {reason}",
-        remedy="run the same command again with more trials, or relax `quality` (and rename the study)",
-    )
 
 
 @dataclass
@@ -169,21 +46,26 @@ class Confirming:
         may_go_on: asked before every round after the third.
         search: what there is to say of the search, beside its trials.
         has_measured: whether this call has run anything yet.
+        lost: names of hosts that were lost while they confirmed: what they began is begun anew.
+        fitness: what the host says of the answers of those that take part.
         known: what the search has learned of the host; told: the trials as they were scored when they ended.
     """
 
-    bench: Bench
-    store: StudyStore
+    host: Host
+    call: StudyCall
     records: Sequence[TrialRecord]
     may_go_on: Callable[[], bool]
     search: Searched = NOTHING_SEARCHED
+    lost: Collection[str] = ()
     has_measured: bool = False
+    fitness: Fitness = field(init=False)
     known: Experience = field(init=False)
     told: Sequence[TrialRecord] = field(init=False)
 
     def __post_init__(self) -> None:
         results = [(record.configuration, record.result) for record in self.records]
-        self.known = experience(self.bench.setup.spec, results)
+        self.fitness = Fitness(self.host)
+        self.known = experience(self.call.spec, results)
         self.told, self.records = self.records, rescored(self.records, self.known)
 
     def run(self) -> Plan:
@@ -197,25 +79,25 @@ class Confirming:
             NoisyMachineError: nothing could be measured undisturbed, or nothing of the baseline; or the
                 rounds contradict the search.
         """
-        # Preparing and comparing would disturb others.
-        with self.bench.alone():
-            entrants = tuple(self._entrants(self._finalists()))
+        entrants = tuple(self._entrants(self._finalists()))
         series, earlier = self._series(entrants)
         try:
             return self._confirm(entrants, series, earlier)
+        except HostLostError:
+            raise
         except StudyError:
             if self.has_measured:
                 raise
         return self._confirm(entrants, series + 1, ())
 
     def _confirm(self, entrants: tuple[Entrant, ...], series: int, earlier: tuple[Run, ...]) -> Plan:
-        spec = self.bench.setup.spec
+        spec = self.call.spec
         contest = self._contest(entrants, series)
         runs = run_contest(
             contest,
             lambda may_go_on: self._run_rounds(contest, entrants, series, earlier, may_go_on),
             may_go_on=self.may_go_on,
-            doubted=lambda: self.bench.emit(DoubtRaised(doubt(spec, contest.compared()))),
+            doubted=lambda: self.call.emit(DoubtRaised(doubt(spec, contest.compared()))),
         )
         if is_baseline_unseen(runs):
             raise too_noisy(spec, [run.result for run in runs])
@@ -226,22 +108,23 @@ class Confirming:
         if verdict is None:
             raise nothing_confirmed(spec, runs)
         confirmed = Confirmed(verdict, entrants, runs)
-        winner = confirmed.winner.configuration
+        admission = self.fitness.admission(confirmed.winner.configuration)
         return conclude(
             confirmed,
-            setup=self.bench.setup,
+            setup=self.call.setup,
             records=self.told,
-            quality=self.bench.assessment(winner),
-            requests=self.bench.described_requests(winner),
+            quality=admission.quality,
+            requests=admission.requests,
             known=self.known,
             search=self.search,
             compared=contest.compared(),
         )
 
     def _is_contradicted(self, contest: Contest, entrants: Sequence[Entrant], runs: Sequence[Run]) -> bool:
-        if traits_of(self.bench.setup.spec.scenario).seeks_rate:
+        spec = self.call.spec
+        if traits_of(spec.scenario).seeks_rate:
             # What is sent at a rate that is not borne is no measure of one.
-            _take_out_missing(contest, self.bench.setup.spec, entrants, runs)
+            _take_out_missing(contest, spec, entrants, runs)
         return contest.is_contradicted
 
     def _run_rounds(
@@ -256,18 +139,22 @@ class Confirming:
             contest,
             entrants,
             measure=self._measure,
-            goodness=lambda measurement: goodness(self.bench.setup.spec, measurement),
+            goodness=lambda measurement: goodness(self.call.spec, measurement),
             keep=lambda run: self._keep(run, series),
             may_go_on=may_go_on,
             earlier=earlier,
-            emit=self.bench.emit,
+            emit=self.call.emit,
             covariates=self._covariates,
+            unix_s=self.call.clock.unix_s,
         )
 
     def _finalists(self) -> Finalists:
-        spec, defaults = self.bench.setup.spec, self.bench.setup.space.defaults
+        spec, defaults = self.call.spec, self.call.setup.space.defaults
         fit = fit_records(
-            self.bench, self.records, lambda records: choose_finalists(records, spec, defaults).configurations
+            self.fitness,
+            self.records,
+            spec,
+            lambda records: choose_finalists(records, spec, defaults).configurations,
         )
         return choose_finalists(fit, spec, defaults)
 
@@ -282,11 +169,11 @@ class Confirming:
             yield self._entrant(BASELINE, "baseline", finalists.baseline)
 
     def _entrant(self, name: str, role: Role, record: TrialRecord) -> Entrant:
-        one = record.configuration
-        return Entrant(name, role, one, record.number, self.bench.commands(one))
+        commands = self.fitness.admission(record.configuration).commands
+        return Entrant(name, role, record.configuration, record.number, commands)
 
     def _contest(self, entrants: Sequence[Entrant], series: int) -> Contest:
-        setup = self.bench.setup
+        setup = self.call.setup
         measured = {record.number: record for record in self.records}
         return Contest(
             [
@@ -310,14 +197,14 @@ class Confirming:
         return self.known.deviations(run.entrant.configuration, run.result)
 
     def _measure(self, entrant: Entrant) -> TrialResult:
-        self.bench.stop.heed()
+        self.call.stop.heed()
         self.has_measured = True
-        return self.bench.confirm(entrant)
+        return self.call.orders.run_confirming(self.host, entrant)
 
     def _keep(self, run: Run, series: int) -> None:
-        spec = self.bench.setup.spec
+        spec = self.call.spec
         measured = run.result if isinstance(run.result, Measurement) else None
-        self.store.record_confirmation(
+        self.call.store.record_confirmation(
             ConfirmationRecord(
                 study=spec.name,
                 series=series,
@@ -331,13 +218,14 @@ class Confirming:
                 result=run.result,
                 score=None if measured is None else score(spec, measured),
                 violations={} if measured is None else violations(spec, measured),
+                host=self.host.describe().name,
             )
         )
-        self.bench.emit(run_ended(spec, run))
+        self.call.emit(run_ended(spec, run))
 
     def _series(self, entrants: Sequence[Entrant]) -> tuple[int, tuple[Run, ...]]:
         """The number of this confirmation, and its runs that an interrupted call has kept."""
-        kept = self.store.confirmations(self.bench.setup.spec.name)
+        kept = self.call.store.confirmations(self.call.spec.name)
         last = max((record.series for record in kept), default=0)
         begun = [record for record in kept if record.series == last]
         searched_s = max((record.ended_s for record in self.records), default=0.0)
@@ -346,6 +234,7 @@ class Confirming:
             record.contender in by_name
             and record.configuration == by_name[record.contender].configuration
             and record.started_s >= searched_s
+            and record.host not in self.lost
             for record in begun
         )
         runs = tuple(_run_of(record, by_name[record.contender]) for record in begun) if goes_on else ()
@@ -360,7 +249,7 @@ class Confirming:
             contest,
             entrants,
             measure=lambda _: Failure(FailureKind.DISTURBED, "it was not run"),
-            goodness=lambda measurement: goodness(self.bench.setup.spec, measurement),
+            goodness=lambda measurement: goodness(self.call.spec, measurement),
             keep=lambda _: None,
             may_go_on=lambda: contest.rounds < last,
             earlier=runs,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from autotune.bench.lock import Waits
 from autotune.events import Emit
 from autotune.jobs.progress import run_ended
 from autotune.measurement.conditions import quietness
@@ -17,7 +18,6 @@ from autotune.search.score import goodness
 from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval
 from autotune.stop import Stop
-from autotune.trial.lock import Waits
 
 MANY_ROUNDS = 200
 """Nobody is advised to run more."""

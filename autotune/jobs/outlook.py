@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.backends.availability import Engines
+from autotune.bench.local import machine_here
 from autotune.errors import ModelError
 from autotune.model.assessment import UNCOMPARED, limits_in_words
 from autotune.model.hub.fetch import offline_reason
@@ -67,7 +68,7 @@ def outlook(spec: StudySpec, *, base: Path, offline: bool) -> Outlook:
     Raises:
         AutotuneError: the study would be refused.
     """
-    surveyed = survey(spec)
+    surveyed = survey(spec, machine_here())
     models, absent = _models_here(spec, base=base, offline=offline)
     found = check_models(spec, models, base)
     surveyed = surveyed.weighed(found)

@@ -10,11 +10,11 @@ from typing import Any
 
 from autotune.backends.protocol import Shape
 from autotune.backends.registry import get_backend, package_versions
+from autotune.bench.host import Host
+from autotune.bench.local import machine_here
 from autotune.errors import ModelError, PlanError
-from autotune.jobs.measuring import Bench
 from autotune.machine.document import machine_differences, machine_document
 from autotune.machine.machine import Machine
-from autotune.machine.read import read_machine
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.artifacts.manifest import read_manifest
 from autotune.model.found import found_again, of_variant
@@ -78,7 +78,7 @@ def differences(plan: Plan, origin: Origin) -> Differences:
     Raises:
         ModelError: the model is neither found nor needless, on the same machine with the same versions.
     """
-    machine = read_machine()
+    machine = machine_here()
     hardware = tuple(machine_differences(plan.machine, machine_document(machine)))
     versions = tuple(_version_differences(plan, machine))
     if not hardware and not versions:
@@ -159,7 +159,8 @@ def set_up_plan(plan: Plan, origin: Origin) -> Setup:
     spec = stored.written
     narrow = {"backends": (chosen.backend,), "precisions": (chosen.precision,)}
     search = type(spec.search).model_validate(narrow)
-    surveyed = survey(spec.model_copy(update={"search": search, "model": spec.source_of(chosen)}))
+    narrowed = spec.model_copy(update={"search": search, "model": spec.source_of(chosen)})
+    surveyed = survey(narrowed, machine_here())
     baseline = baseline_configuration(spec, surveyed.machine, stored.unmasked)
     models = find_models(plan, surveyed.machine, origin)
     return Setup(
@@ -171,7 +172,7 @@ def set_up_plan(plan: Plan, origin: Origin) -> Setup:
     )
 
 
-def stored_commands(plan: Plan, bench: Bench) -> tuple[Command, ...]:
+def stored_commands(plan: Plan, host: Host) -> tuple[Command, ...]:
     """The plan's commands exactly as stored; what they load is prepared where it is gone.
 
     Only its folders may be other ones, where the cache is another one than then.
@@ -180,23 +181,22 @@ def stored_commands(plan: Plan, bench: Bench) -> tuple[Command, ...]:
         PreparationError: it cannot be made.
         PlacementError: the configuration is not legal here.
     """
-    found = folders_of(prepared_commands(plan.configuration, bench))
+    found = folders_of(prepared_commands(plan.configuration, host))
     moved = {plan.model.get(name): folder for name, folder in found.items()}
     return tuple(replace(one, argv=_with(one.argv, moved)) for one in plan.commands())
 
 
-def prepared_commands(configuration: Configuration, bench: Bench) -> tuple[Command, ...]:
+def prepared_commands(configuration: Configuration, host: Host) -> tuple[Command, ...]:
     """What starts a configuration, its artifact prepared while nobody measures.
 
     Raises:
         PreparationError: the artifact cannot be made.
         PlacementError: the configuration is not legal here.
     """
-    with bench.alone():
-        return bench.commands(configuration)
+    return host.admit(configuration, compare=False).commands
 
 
-def refusal_of_plan(plan: Plan, commands: Sequence[Command], bench: Bench) -> str:
+def refusal_of_plan(plan: Plan, commands: Sequence[Command], host: Host) -> str:
     """Why a study would not measure a plan today for its answers; empty if it would.
 
     What the plan was made with, it was compared with; what was prepared since is compared now.
@@ -204,7 +204,7 @@ def refusal_of_plan(plan: Plan, commands: Sequence[Command], bench: Bench) -> st
     Args:
         commands: of the plan, as `stored_commands` gives them.
     """
-    return refusal_of(plan.configuration, bench) if _is_made_since(plan, commands) else ""
+    return refusal_of(plan.configuration, host) if _is_made_since(plan, commands) else ""
 
 
 def _is_made_since(plan: Plan, commands: Sequence[Command]) -> bool:
@@ -216,13 +216,12 @@ def _is_made_since(plan: Plan, commands: Sequence[Command]) -> bool:
     return manifest is None or manifest.created_s > plan.created_s
 
 
-def refusal_of(configuration: Configuration, bench: Bench) -> str:
+def refusal_of(configuration: Configuration, host: Host) -> str:
     """Why a study would not measure a configuration for its answers; empty if it would.
 
     Compared while nobody measures.
     """
-    with bench.alone():
-        return bench.refusal(configuration)
+    return host.admit(configuration).refusal
 
 
 def _named(plan: Plan, name: str) -> str:

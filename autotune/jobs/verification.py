@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
+from autotune.bench.host import Host
+from autotune.bench.local import LocalHost
+from autotune.bench.lock import Waits
+from autotune.bench.orders import Orders
 from autotune.events import Emit, unheard
 from autotune.jobs.dueling import Bounds, Dueling, advice
-from autotune.jobs.measuring import Bench
 from autotune.jobs.reviving import (
     Origin,
     differences,
@@ -27,10 +31,10 @@ from autotune.rounds.contest import MIN_ROUNDS
 from autotune.rounds.duel import Duel
 from autotune.rounds.running import Entrant, Run
 from autotune.search.score import limits_missed, violations
+from autotune.spec.configuration import Configuration
 from autotune.statistics.paired import Interval
 from autotune.statistics.promise import Agreement, Promise, agreement, joint_agreement
 from autotune.stop import Stop, Stopped
-from autotune.trial.lock import Waits
 
 TOLERANCE = 0.05
 """By which share a figure may fall short of what a plan states, unless told otherwise. What a neighbour on a
@@ -136,12 +140,13 @@ def verify(
     unmeasured = tuple(FigureCheck(figure, promise_of(plan, figure)) for figure in figures_of(plan))
     if changes := differences(plan, where).all():
         return Verification(plan, "stale", tolerance, unmeasured, unmeasured[0].figure, reasons=changes)
-    bench = Bench(set_up_plan(plan, where), emit, told)
-    entrants = _entrants(plan, bench)
-    if refusal := refusal_of_plan(plan, entrants[0].commands, bench):
+    host = LocalHost(set_up_plan(plan, where), emit, told)
+    entrants = _entrants(plan, host, host.setup.space.baseline)
+    if refusal := refusal_of_plan(plan, entrants[0].commands, host):
         wrong = f"What was prepared anew answers wrongly: {refusal}."
         return Verification(plan, "worse", tolerance, unmeasured, unmeasured[0].figure, reasons=(wrong,))
-    return verify_with(plan, tolerance, entrants, bench.confirm, most, bench.waits, emit=emit, stop=told)
+    measure = partial(Orders(host.setup.spec.name).run_confirming, host)
+    return verify_with(plan, tolerance, entrants, measure, most, host.waits, emit=emit, stop=told)
 
 
 def verify_with(
@@ -192,14 +197,13 @@ def promise_of(plan: Plan, figure: Figure) -> Promise:
     return Promise(value, min(ends), max(ends))
 
 
-def _entrants(plan: Plan, bench: Bench) -> tuple[Entrant, ...]:
+def _entrants(plan: Plan, host: Host, baseline: Configuration) -> tuple[Entrant, ...]:
     """Give the plan as it is stored, and its study's baseline where it has a gain over that."""
-    commands = stored_commands(plan, bench)
+    commands = stored_commands(plan, host)
     entrant = Entrant(PLAN, "finalist", plan.configuration, plan.trial, commands)
     if "gain" not in figures_of(plan):
         return (entrant,)
-    baseline = bench.setup.space.baseline
-    return entrant, Entrant(BASELINE, "baseline", baseline, 0, prepared_commands(baseline, bench))
+    return entrant, Entrant(BASELINE, "baseline", baseline, 0, prepared_commands(baseline, host))
 
 
 def _checks(plan: Plan, dueling: Dueling, tolerance: float) -> tuple[FigureCheck, ...]:

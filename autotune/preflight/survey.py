@@ -14,7 +14,6 @@ from autotune.backends.availability import (
 )
 from autotune.errors import PlacementError
 from autotune.machine.machine import Machine
-from autotune.machine.read import read_machine
 from autotune.model.found import FoundStudy
 from autotune.model.variants import activations_of, sizes_of, weights_of
 from autotune.search.knobs import knob_space
@@ -73,15 +72,14 @@ class Survey:
         return replace(self, space=replace(space, knobs=self.space.knobs), unmasked=stored.unmasked)
 
 
-def survey(spec: StudySpec) -> Survey:
-    """Read the machine and lay out the legal space; nothing is written.
+def survey(spec: StudySpec, machine: Machine) -> Survey:
+    """Lay out the legal space of a study on a machine; nothing is written.
 
     Raises:
         BackendError: no engine can run the study, or one that it names is not there.
         StudyFileError: a bound, or all of them together, leave nothing that is legal on this machine.
         PlacementError: the CPU quota is less than one cpu.
     """
-    machine = read_machine()
     if machine.quota_is_too_small:
         raise PlacementError(
             f"the CPU quota of {machine.quota_cpus:g} cpus is too small for one thread",

@@ -118,6 +118,7 @@ def run_rounds(
     earlier: Sequence[Run] = (),
     emit: Emit = unheard,
     covariates: Callable[[Run], tuple[float, ...]] = _unexplained,
+    unix_s: Callable[[], float] = time.time,
 ) -> tuple[Run, ...]:
     """Run the contest until it is decided, or may not go on; three rounds are always run.
 
@@ -132,6 +133,7 @@ def run_rounds(
         earlier: runs of the same contest that an interrupted call has kept; they are not repeated.
         emit: is told of every round that begins.
         covariates: what the host did to a run, as the match wants it.
+        unix_s: tells the time.
     """
     by_name = {entrant.name: entrant for entrant in entrants}
     kept = {(run.round, run.entrant.name): run for run in earlier}
@@ -144,19 +146,24 @@ def run_rounds(
         for position, name in enumerate(names):
             run = kept.get((contest.rounds, name))
             if run is None:
-                run = _run(by_name[name], contest.rounds, position, measure)
+                run = _run(by_name[name], (contest.rounds, position), measure, unix_s)
                 keep(run)
             runs.append(run)
             _tell(contest, run, goodness, covariates)
     return tuple(runs)
 
 
-def _run(entrant: Entrant, number: int, position: int, measure: Callable[[Entrant], TrialResult]) -> Run:
-    started_s = time.time()
+def _run(
+    entrant: Entrant,
+    place: tuple[int, int],
+    measure: Callable[[Entrant], TrialResult],
+    unix_s: Callable[[], float],
+) -> Run:
+    started_s = unix_s()
     result, attempts = measure(entrant), 1
     while is_disturbed(result) and attempts < ATTEMPTS:
         result, attempts = measure(entrant), attempts + 1
-    return Run(number, position, entrant, started_s, time.time(), result, attempts)
+    return Run(*place, entrant, started_s, unix_s(), result, attempts)
 
 
 def measurements_of(entrant: Entrant, runs: Sequence[Run]) -> tuple[Measurement, ...]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autotune.backends.registry import package_versions
+from autotune.bench.local import LocalHost, machine_here
+from autotune.bench.orders import Orders
 from autotune.errors import (
     CacheError,
     ChangedMachineError,
@@ -17,11 +19,9 @@ from autotune.errors import (
     UnsupportedError,
 )
 from autotune.events import Emit, FilesRead, RunEnded, Summary, unheard
-from autotune.jobs.measuring import Bench
-from autotune.jobs.reviving import prepared_commands
+from autotune.jobs.reviving import prepared_commands, refusal_of
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
-from autotune.machine.read import read_machine
 from autotune.measurement.measurement import TrialResult
 from autotune.measurement.statistics import throughput_sps
 from autotune.model.stored_study import study_document
@@ -49,7 +49,6 @@ from autotune.series.result import RESULT, SeriesResult, check_target, conclude,
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import answering
 from autotune.stop import Stop, Stopped
-from autotune.trial.watch import Watch
 from autotune.units import format_latency, format_throughput
 
 KEPT = (
@@ -79,7 +78,8 @@ class _Ready:
 
     name: str
     configuration: Configuration
-    bench: Bench
+    host: LocalHost
+    orders: Orders
 
 
 @dataclass
@@ -88,13 +88,13 @@ class _Running:
 
     Attributes:
         folder: where its result is kept.
-        benches: by point.
+        points: by name.
         record: with every run so far.
         sitting: of the runs to come.
     """
 
     folder: Path
-    benches: Mapping[str, Bench]
+    points: Mapping[str, _Ready]
     emit: Emit
     stop: Stop
     record: SeriesRecord
@@ -107,7 +107,8 @@ class _Running:
             Stopped: as `stop` says.
         """
         self.stop.heed()
-        return self.benches[entrant.name].confirm(entrant)
+        point = self.points[entrant.name]
+        return point.orders.run_confirming(point.host, entrant)
 
     def keep(self, run: Run) -> None:
         """Write the record with this run, in the place of an earlier one of its point in its round."""
@@ -137,7 +138,7 @@ def look_ahead(file: SeriesFile, *, rounds: int | None = None) -> SeriesOutlook:
     Raises:
         BackendError: a point names an engine that nobody knows.
     """
-    found, count = candidates(file, read_machine()), rounds or file.series.rounds
+    found, count = candidates(file, machine_here()), rounds or file.series.rounds
     measured = [one for one in found if one.configuration is not None]
     prepared = {(one.spec.models, one.configuration.prepared) for one in measured if one.configuration}
     launches_s = sum(
@@ -179,9 +180,9 @@ def run_series(
     """
     told = stop or Stop()
     check_target(folder)
-    machine = read_machine()
+    machine = machine_here()
     found = candidates(file, machine)
-    ready = _set_up(found, file, emit, told, offline=offline)
+    ready = _set_up(found, file, machine, emit, told, offline=offline)
     asked = _record(file, machine, found, ready, rounds or file.series.rounds)
     _refuse_nothing(asked)
     with only_one(folder):
@@ -193,9 +194,9 @@ def run_series(
                 return _written(file, asked, folder)
         entrants, record = _prepare(ready, asked, told)
         _refuse_nothing(record)
-        benches = {one.name: one.bench for one in ready}
+        points = {point.name: point for point in ready}
         sitting = 1 + max((run.sitting for run in record.runs), default=0)
-        return _run(file, _Running(folder, benches, emit, told, record, sitting), entrants)
+        return _run(file, _Running(folder, points, emit, told, record, sitting), entrants)
 
 
 def _run(file: SeriesFile, running: _Running, entrants: Sequence[Entrant]) -> SeriesResult:
@@ -236,24 +237,31 @@ def _written(file: SeriesFile, record: SeriesRecord, folder: Path) -> SeriesResu
 
 
 def _set_up(
-    found: Sequence[Candidate], file: SeriesFile, emit: Emit, stop: Stop, *, offline: bool
+    found: Sequence[Candidate],
+    file: SeriesFile,
+    machine: Machine,
+    emit: Emit,
+    stop: Stop,
+    *,
+    offline: bool,
 ) -> tuple[_Ready, ...]:
     """Find the models and files of the points that can be measured."""
-    watch, ready = Watch(), []
+    ready: list[_Ready] = []
     told: set[FileRead] = set()
     for one in found:
         if one.configuration is not None:
-            setup = set_up(survey(one.spec), base=file.folder, offline=offline)
+            setup = set_up(survey(one.spec, machine), base=file.folder, offline=offline)
             emit(FilesRead(tuple(file_in_words(read) for read in setup.found.files if read not in told)))
             told.update(setup.found.files)
-            ready.append(_Ready(one.name, one.configuration, Bench(setup, emit, stop, watch)))
+            host = ready[0].host.serving(setup) if ready else LocalHost(setup, emit, stop)
+            ready.append(_Ready(one.name, one.configuration, host, Orders(setup.spec.name)))
     return tuple(ready)
 
 
 def _record(
     file: SeriesFile, machine: Machine, found: Sequence[Candidate], ready: Sequence[_Ready], rounds: int
 ) -> SeriesRecord:
-    setups = {one.name: one.bench.setup for one in ready}
+    setups = {one.name: one.host.setup for one in ready}
     return SeriesRecord(
         name=file.name,
         created_s=time.time(),
@@ -267,7 +275,7 @@ def _record(
 
 def _versions(ready: Sequence[_Ready]) -> dict[str, str]:
     """Of all that decides what is measured at any point; where requests differ, of what makes them too."""
-    streams = any(one.bench.setup.spec.problem.is_stream for one in ready)
+    streams = any(one.host.setup.spec.problem.is_stream for one in ready)
     return {
         **relevant_versions({one.configuration.backend for one in ready}),
         **(package_versions(STREAM_PACKAGES) if streams else {}),
@@ -309,7 +317,7 @@ def _prepare(
     for one in ready:
         stop.heed()
         try:
-            commands = prepared_commands(one.configuration, one.bench)
+            commands = prepared_commands(one.configuration, one.host)
             reason = _refusal(one)
         except CacheError:
             raise
@@ -326,10 +334,9 @@ def _prepare(
 
 def _refusal(one: _Ready) -> str:
     """Why a point's answers are not those of its model; those of the reference's own engine are."""
-    if answer_alike(one.configuration, one.bench.setup.space.baseline):
+    if answer_alike(one.configuration, one.host.setup.space.baseline):
         return ""
-    with one.bench.alone():
-        return one.bench.refusal(one.configuration)
+    return refusal_of(one.configuration, one.host)
 
 
 def answer_alike(one: Configuration, other: Configuration) -> bool:

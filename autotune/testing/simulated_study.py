@@ -126,7 +126,7 @@ def simulated_study(
         ValueError: there is no baseline, or nothing beside it.
     """
     order = _trial_order(list(truths), seed)
-    study = _Study(SimulatedMachine(truths, noise, seed), spec, baseline=order[0])
+    study = _Study(SimulatedMachine(truths.__getitem__, noise, seed), spec, baseline=order[0])
     for configuration in order:
         study.search(configuration)
     verdict = study.confirm(seed)
@@ -135,7 +135,7 @@ def simulated_study(
         truths={str(one): one.instances / seconds for one, seconds in truths.items()},
         searched={str(one): study.score(one) for one in study.searched},
         baseline=str(order[0]),
-        seconds=study.machine.clock_s,
+        seconds=study.machine.clock.now_s,
         blocks=study.machine.blocks,
     )
 

@@ -22,8 +22,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from autotune.bench.local import LocalHost, machine_here
 from autotune.errors import AutotuneError
-from autotune.jobs.measuring import Bench
 from autotune.model.assessment import Assessment
 from autotune.preflight.setup import Setup, set_up
 from autotune.preflight.survey import survey
@@ -104,19 +104,19 @@ def setup_of(model: str, backends: list[str], quality: Mapping[str, Any]) -> Set
         "search": {"backends": backends, "instances": [1], "threads": [1], "knobs": "none"},
         "quality": quality,
     }
-    return set_up(survey(StudySpec.model_validate(described)), base=Path(), offline=True)
+    return set_up(survey(StudySpec.model_validate(described), machine_here()), base=Path(), offline=True)
 
 
 def rows(setup: Setup) -> Iterator[tuple[str, Assessment | str]]:
     """Engine and precision, and how near it is or why that cannot be told."""
-    bench = Bench(setup)
+    host = LocalHost(setup)
     seen = set()
     for one in setup.space.configurations:
         name = f"{one.backend} {one.precision}"
         if name not in seen:
             seen.add(name)
             try:
-                yield name, bench.assessment(one)
+                yield name, host.admit(one).quality or "not compared"
             except AutotuneError as error:
                 yield name, str(error)
 

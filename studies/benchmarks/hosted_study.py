@@ -14,8 +14,9 @@ from importlib import import_module
 from typing import Any
 
 from autotune.jobs.concluding import is_baseline_unseen
-from autotune.jobs.confirming import BASELINE, TWIN, choose_finalists
-from autotune.jobs.tuning import TRIAL_SHARE
+from autotune.jobs.confirming import BASELINE, TWIN
+from autotune.jobs.finalists import choose_finalists
+from autotune.jobs.searching import TRIAL_SHARE
 from autotune.measurement.measurement import Block, Failure, Measurement, TrialResult
 from autotune.measurement.statistics import block_seconds
 from autotune.rounds import contest as contests
@@ -524,7 +525,7 @@ class After(Before):
 
     def entrants(self) -> list[Entrant]:
         """See `Study`."""
-        from autotune.jobs.confirming import rescored
+        from autotune.jobs.finalists import rescored
 
         self.records = list(rescored(self.records, self.known()))
         chosen = self.finalists()

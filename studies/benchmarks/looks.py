@@ -24,8 +24,8 @@ from pathlib import Path
 from scipy.stats import spearmanr
 
 from autotune.backends.registry import backends, get_backend, missing_packages
+from autotune.bench.looking import at_once
 from autotune.errors import AutotuneError
-from autotune.jobs.foresight import at_once
 from autotune.machine.document import fingerprint
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine

@@ -18,8 +18,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from autotune.bench.local import LocalHost, machine_here
 from autotune.errors import AutotuneError, UnsupportedError
-from autotune.jobs.measuring import Bench
 from autotune.preflight.setup import set_up
 from autotune.preflight.survey import Survey, survey
 from autotune.search.space import SearchSpace
@@ -52,13 +52,13 @@ class Spent:
     failed: int = 0
 
 
-def prepare(label: str, bench: Bench, one: Configuration, spent: Spent) -> None:
+def prepare(label: str, host: LocalHost, one: Configuration, spent: Spent) -> None:
     """Prepare and compare one artifact, and print what that took."""
     start, prepared, outcome = time.perf_counter(), None, ""
     try:
-        bench.commands(one)
+        host.admit(one, compare=False)
         prepared = time.perf_counter()
-        outcome = bench.refusal(one)
+        outcome = host.admit(one).refusal
     except UnsupportedError as error:
         outcome = f"unsupported: {error.problem}"
     except AutotuneError as error:
@@ -75,10 +75,10 @@ def prepare(label: str, bench: Bench, one: Configuration, spent: Spent) -> None:
 def prepare_all(label: str, surveyed: Survey, base: Path) -> None:
     """Prepare everything once, and print what all of it took."""
     begin, spent = time.perf_counter(), Spent()
-    bench = Bench(set_up(surveyed, base=base, offline=True))
+    host = LocalHost(set_up(surveyed, base=base, offline=True))
     spent.preparing_s += time.perf_counter() - begin
-    for one in one_of_each(bench.setup.space):
-        prepare(label, bench, one, spent)
+    for one in one_of_each(host.setup.space):
+        prepare(label, host, one, spent)
     held = "holds" if spent.preparing_s < ASKED_S[label] and not spent.failed else "MISSED"
     broken = f", {spent.failed} failed" if spent.failed else ""
     print(
@@ -93,7 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--study", type=Path, default=QUICKSTART)
     study = parser.parse_args().study
-    surveyed = survey(load_study(study))
+    surveyed = survey(load_study(study), machine_here())
     for reason in surveyed.left_out:
         print(f"left out: {reason}")
     with tempfile.TemporaryDirectory() as cache:

@@ -157,7 +157,7 @@ def _measuring(
     now: Mapping[Configuration, float], noise: Noise, seed: int
 ) -> Callable[[Entrant], TrialResult]:
     """A machine that measures entrants as rounds do: a fixed number of blocks each."""
-    machine, blocks = SimulatedMachine(now, noise, seed), run_blocks(SPEC)
+    machine, blocks = SimulatedMachine(now.__getitem__, noise, seed), run_blocks(SPEC)
     fixed = SPEC.measure.model_copy(update={"blocks": blocks, "max_blocks": blocks})
     return lambda entrant: machine.trial(entrant.configuration, fixed)
 

@@ -55,8 +55,9 @@ class Counted:
 SERVE = """
 import json, sys
 from pathlib import Path
-from autotune.jobs.measuring import Bench
+from autotune.bench.local import LocalHost
 from autotune.preflight.setup import set_up
+from autotune.bench.local import machine_here
 from autotune.preflight.survey import survey
 from autotune.spec.load import parse_study
 from autotune.measurement.codec import failure_to_json, measurement_to_json
@@ -65,10 +66,10 @@ from autotune.trial.server.rate_search import Demand
 from autotune.trial.run import run_trial
 
 spec = parse_study(sys.argv[1], name="served")
-bench = Bench(set_up(survey(spec), base=Path(sys.argv[2]), offline=True))
-(configuration,) = bench.setup.space.configurations
+host = LocalHost(set_up(survey(spec, machine_here()), base=Path(sys.argv[2]), offline=True))
+(configuration,) = host.setup.space.configurations
 result = run_trial(
-    bench.commands(configuration),
+    host.admit(configuration, compare=False).commands,
     configuration=configuration,
     scenario=spec.scenario,
     measure=spec.measure,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from autotune.bench.local import machine_here
 from autotune.errors import ResumeError
 from autotune.jobs.beginning import begin_or_resume
 from autotune.preflight.setup import Setup, set_up
@@ -20,7 +21,7 @@ def streaming(own_study: FakeStudy) -> Setup:
     """A study of drawn lengths, set up."""
     problem = {"batch_size": 1, "lengths": {"values": [5, 20]}}
     spec = FakeStudy(own_study.folder, problem=problem).spec
-    return set_up(survey(spec), base=own_study.folder, offline=True)
+    return set_up(survey(spec, machine_here()), base=own_study.folder, offline=True)
 
 
 def begin(setup: Setup, folder: Path, **versions: str | None) -> None:

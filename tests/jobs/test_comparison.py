@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from autotune.bench.local import machine_here
 from autotune.errors import PlacementError, PlanError
 from autotune.events import PreparationBegan
 from autotune.jobs.comparison import (
@@ -271,7 +272,7 @@ def test_other_versions_than_then_are_noted(shared_study: FakeStudy) -> None:
 def test_a_side_that_cannot_run_is_refused_before_the_other_is_prepared(
     shared_study: FakeStudy, impossible: Configuration, message: str
 ) -> None:
-    setup = set_up(survey(shared_study.spec), base=shared_study.folder, offline=True)
+    setup = set_up(survey(shared_study.spec, machine_here()), base=shared_study.folder, offline=True)
     listener = Listener()
     with pytest.raises(PlacementError, match=rf"^B \(.*{message}"):
         compare_configurations(setup, CLOSE, impossible, emit=listener)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from autotune.bench.local import LocalHost, machine_here
 from autotune.jobs.concluding import unconfirmed
-from autotune.jobs.measuring import Bench
 from autotune.measurement.measurement import Failure, FailureKind, TrialResult
 from autotune.preflight.setup import Setup, set_up
 from autotune.preflight.survey import survey
@@ -25,8 +25,8 @@ Warn = Callable[..., tuple[str, ...]]
 @pytest.fixture
 def warn(own_study: FakeStudy) -> Warn:
     """Gives the warnings of a plan whose baseline had these results in turn."""
-    setup = set_up(survey(own_study.spec), base=own_study.folder, offline=True)
-    commands = Bench(setup).commands(ONE)
+    setup = set_up(survey(own_study.spec, machine_here()), base=own_study.folder, offline=True)
+    commands = LocalHost(setup).admit(ONE, compare=False).commands
 
     def of(*baselines: TrialResult) -> tuple[str, ...]:
         first = setup.space.baseline

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from autotune.jobs.confirming import choose_finalists
+from autotune.jobs.finalists import choose_finalists
 from autotune.spec.configuration import Configuration
 from autotune.spec.load import parse_study
 from autotune.store.records import TrialRecord

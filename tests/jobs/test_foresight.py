@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from autotune.jobs.foresight import EACH_BYTES, MOST_AT_ONCE, at_once
+from autotune.bench.looking import EACH_BYTES, MOST_AT_ONCE, at_once
 from autotune.machine.machine import Machine
 from autotune.machine.read import read_machine
 

@@ -90,11 +90,12 @@ from pathlib import Path
 from autotune.jobs import tuning
 from autotune.jobs.comparison import compare_configurations, compare_plans
 from autotune.errors import AutotuneError
-from autotune.jobs.measuring import Bench
+from autotune.bench.local import LocalHost
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.plan.evidence import Confirmation
 from autotune.plan.make import Deployment, Measured, folders_of, make_plan
 from autotune.preflight.setup import set_up
+from autotune.bench.local import machine_here
 from autotune.preflight.survey import survey
 from autotune.events import AssessmentBegan, RoundBegan, SearchEnded
 from autotune.testing.listener import Listener
@@ -105,12 +106,13 @@ from autotune.measurement.measurement import Failure
 from autotune.jobs.verification import verify
 
 def assess(spec):
-    setup = set_up(survey(spec), base=Path(), offline=True)
-    bench = Bench(setup)
+    setup = set_up(survey(spec, machine_here()), base=Path(), offline=True)
+    host = LocalHost(setup)
     pairs = {(one.backend, one.precision): one for one in setup.space.configurations}
     return {
-        backend: {"refusal": bench.refusal(one), "quality": asdict(bench.assessment(one))}
+        backend: {"refusal": admission.refusal, "quality": asdict(admission.quality)}
         for (backend, _), one in pairs.items()
+        for admission in (host.admit(one),)
     }
 
 def search(spec):
@@ -145,9 +147,9 @@ def go_on_from_before_limits(spec):
     return {"names": names, "plan": plan.configuration.backend}
 
 def rerun(spec):
-    setup = set_up(survey(spec), base=Path(), offline=True)
+    setup = set_up(survey(spec, machine_here()), base=Path(), offline=True)
     one = setup.space.configurations[0]
-    commands = Bench(setup).commands(one)
+    commands = LocalHost(setup).admit(one, compare=False).commands
     plan = make_plan(
         spec=setup.found.stored, machine=setup.machine, baseline=None,
         winner=Deployment(

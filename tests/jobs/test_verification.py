@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from autotune.bench.lock import Waits
 from autotune.errors import PlanError
 from autotune.jobs.dueling import Bounds
 from autotune.jobs.reviving import Origin
@@ -32,7 +33,6 @@ from autotune.testing.fake_plans import FakeStudy
 from autotune.testing.listener import Listener
 from autotune.testing.plans import build_commands, build_plan
 from autotune.testing.told import Told
-from autotune.trial.lock import Waits
 
 STATED = Interval(4.0, 3.8, 4.2, 0.95, 8)
 DISTURBED = Failure(FailureKind.DISTURBED, "6 of 6 blocks were disturbed: the hypervisor took 30 %")

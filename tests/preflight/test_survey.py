@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from autotune.bench.local import machine_here
 from autotune.cli.exits import EXIT_CODES
 from autotune.errors import PlacementError
 from autotune.model.found import find_study
@@ -56,7 +57,7 @@ def test_what_requests_take_counts_beside_the_weights(
 def test_a_study_says_what_it_leaves_out_for_want_of_memory(tmp_path: Path) -> None:
     text = "model: random:minilm-l6\nproblem: {batch_size: 1, sequence_length: 8}"
     spec = parse_study(text, name="study")
-    found = survey(spec)
+    found = survey(spec, machine_here())
     model = resolve_model("random:minilm-l6", base=tmp_path, seed=0, offline=True)
     study = find_study(spec, {"": model}, tmp_path)
     small = replace(found, machine=replace(found.machine, memory_limit_bytes=64 << 20))

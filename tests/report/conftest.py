@@ -135,7 +135,7 @@ class Studio:
         space = self.space
         everything = (space.baseline, *space.defaults, *space.configurations)
         truths = {one: self._seconds(one) for one in everything}
-        self.simulated = SimulatedMachine(truths, self.noise, seed=8)
+        self.simulated = SimulatedMachine(truths.__getitem__, self.noise, seed=8)
 
     def _order(self) -> list[Configuration]:
         space = self.space.configurations
@@ -153,7 +153,7 @@ class Studio:
         return 0.25 / (speed * threads) * (1 + 0.01 * (one.instances - 1))
 
     def _trial(self, number: int, one: Configuration) -> TrialRecord:
-        began_s = START_S + self.simulated.clock_s
+        began_s = START_S + self.simulated.clock.now_s
         result = self.broken(number, one) or self._measured(number, one)
         measured = result if isinstance(result, Measurement) else None
         return TrialRecord(
@@ -162,7 +162,7 @@ class Studio:
             configuration=one,
             baseline=one == self.space.baseline,
             started_s=began_s,
-            ended_s=START_S + self.simulated.clock_s,
+            ended_s=START_S + self.simulated.clock.now_s,
             result=result,
             score=None if measured is None else score(self.spec, measured),
             violations={} if measured is None else violations(self.spec, measured),
@@ -246,7 +246,7 @@ class Studio:
 
     def _kept(self, run: Run) -> ConfirmationRecord:
         measured = run.result if isinstance(run.result, Measurement) else None
-        at_s = START_S + self.simulated.clock_s
+        at_s = START_S + self.simulated.clock.now_s
         return ConfirmationRecord(
             study=self.spec.name,
             series=1,

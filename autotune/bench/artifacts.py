@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from autotune.backends.registry import base_precision
@@ -22,7 +22,6 @@ class Artifacts:
     """What is prepared in this call.
 
     Attributes:
-        prices_s: about how long each will take, as far as that is known.
         told: what it was said of that it is prepared.
         ready: what was prepared, or found, in this call, with what it was made from.
     """
@@ -30,18 +29,26 @@ class Artifacts:
     setup: Setup
     emit: Emit
     cache: ArtifactCache
-    prices_s: Mapping[Prepared, float] = field(default_factory=dict)
     told: set[Prepared] = field(default_factory=set)
     ready: set[Prepared] = field(default_factory=set)
 
-    def get(self, configuration: Configuration, shapes: Iterable[tuple[int, int]]) -> Artifact:
-        """From the cache each time, as somebody may have pruned it since the last trial.
+    def get(
+        self,
+        configuration: Configuration,
+        shapes: Iterable[tuple[int, int]],
+        preparation_s: float | None = None,
+    ) -> Artifact:
+        """Take it from the cache each time, as somebody may have pruned it since the last trial.
+
+        Args:
+            shapes: of the requests to come.
+            preparation_s: about how long it takes to prepare, as far as that is known.
 
         Raises:
             ModelError, UnsupportedError, PreparationError: as `prepare_artifact` does.
         """
         one, variant = configuration.prepared, self.setup.variant(configuration)
-        self._tell(one)
+        self._tell(one, preparation_s)
         made = prepare_artifact(
             variant.model,
             configuration.backend,
@@ -57,7 +64,7 @@ class Artifacts:
         self.ready.update((one, one if base is None else one._replace(precision=base)))
         return made
 
-    def _tell(self, one: Prepared) -> None:
+    def _tell(self, one: Prepared, preparation_s: float | None) -> None:
         if one not in self.told:
-            self.emit(PreparationBegan(str(one), self.prices_s.get(one)))
+            self.emit(PreparationBegan(str(one), preparation_s))
             self.told.add(one)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from autotune.bench.lock import NAME, host_lock
 from autotune.errors import StudyError
-from autotune.trial.lock import NAME, host_lock
 
 HOLDER = """
 import sys, pathlib
-from autotune.trial.lock import host_lock
+from autotune.bench.lock import host_lock
 with host_lock(print, [pathlib.Path(sys.argv[1])]):
     print("held", flush=True)
     sys.stdin.read()
@@ -90,7 +90,7 @@ def test_another_user_waits_for_the_same_lock_in_a_sticky_folder(tmp_path: Path)
     tmp_path.chmod(0o1777)
     program = f"""
 import os, sys, pathlib
-from autotune.trial.lock import host_lock
+from autotune.bench.lock import host_lock
 os.setgid(65534), os.setuid(65534)
 def on_wait(text):
     print(text)

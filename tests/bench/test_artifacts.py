@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from autotune.bench.artifacts import Artifacts
+from autotune.bench.local import LocalHost, machine_here
+from autotune.bench.orders import Orders
+from autotune.bench.starting import Starting
 from autotune.errors import MemoryShortageError
 from autotune.events import unheard
-from autotune.jobs.artifacts import Artifacts
-from autotune.jobs.measuring import Bench
+from autotune.jobs.finalists import Fitness
 from autotune.measurement.measurement import Failure, FailureKind
+from autotune.model.artifacts.artifact import Artifact
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.placement.placement import Command
 from autotune.preflight.setup import Setup, set_up
@@ -30,7 +34,7 @@ def setup() -> Setup:
     study = StudySpec.model_validate(
         {"model": "random:minilm-l6", "problem": {"batch_size": 1, "sequence_length": 8}, "name": "s"}
     )
-    return set_up(survey(study), base=Path(), offline=True)
+    return set_up(survey(study, machine_here()), base=Path(), offline=True)
 
 
 @pytest.fixture
@@ -52,28 +56,34 @@ def test_what_others_are_made_from_is_ready_with_them(setup: Setup) -> None:
     assert artifacts.ready == {EXPORTED, QUANTISED}
 
 
-class Short(Bench):
-    """A bench on which memory is short for whatever is prepared."""
+class WithoutMemory(Starting):
+    """Memory is short for whatever is prepared."""
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Whatever machine this is."""
-        yield
-
-    def commands(self, configuration: Configuration) -> tuple[Command, ...]:  # noqa: ARG002
+    def commands(
+        self,
+        configuration: Configuration,  # noqa: ARG002
+        preparation_s: float | None = None,  # noqa: ARG002
+    ) -> tuple[Command, ...]:
         raise MemoryShortageError("no memory")
 
-    def refusal(self, configuration: Configuration) -> str:  # noqa: ARG002
+    def artifact(self, configuration: Configuration) -> Artifact:  # noqa: ARG002
         raise MemoryShortageError("no memory")
+
+
+class Short(LocalHost):
+    """A host on which memory is short."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._starting = WithoutMemory(self.setup, self._artifacts)
+        self._answers = replace(self._answers, starting=self._starting)
 
 
 def test_want_of_memory_in_preparing_says_nothing_of_a_configuration(setup: Setup) -> None:
-    result = Short(setup).search(
-        configuration(EXPORTED), rival=None, max_measuring_s=None, unprepared=lambda: None
-    )
-    assert result == Failure(FailureKind.OUT_OF_MEMORY, "no memory", may_pass=True)
+    result = Short(setup).run(Orders("s").search(configuration(EXPORTED)))
+    assert result == Failure(FailureKind.OUT_OF_MEMORY, "no memory", pair_wide=True, may_pass=True)
 
 
 def test_want_of_memory_makes_nothing_unfit_that_was_measured(setup: Setup) -> None:
     with pytest.raises(MemoryShortageError):
-        Short(setup).unfit(configuration(EXPORTED))
+        Fitness(Short(setup)).why_unfit(configuration(EXPORTED))
