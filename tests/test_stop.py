@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 
-from autotune.cli.interruption import INSISTENCE, Interruption, interruptible
+from autotune.cli.interruption import INSISTENCE, WAITING_MODULES, Interruption, interruptible
 from autotune.stop import Stop, Stopped
 
 
@@ -40,6 +43,28 @@ def test_another_thread_may_set_it() -> None:
 
 def test_it_is_no_failure_of_what_runs() -> None:
     assert not issubclass(Stopped, Exception)
+
+
+def test_the_modules_in_which_a_process_waits_are_where_they_are_looked_for() -> None:
+    assert [name for name in WAITING_MODULES if find_spec(name) is None] == []
+
+
+def test_a_signal_where_the_process_waits_ends_that_at_once() -> None:
+    """As it waits for a worker; the alarm comes while the child sleeps for longer than anybody would."""
+    stop, started = Stop(), time.monotonic()
+
+    def wait() -> None:
+        with Interruption(stop, [signal.SIGALRM]), subprocess.Popen(["sleep", "60"]) as child:
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            try:
+                child.wait()
+            finally:
+                child.kill()
+
+    with pytest.raises(Stopped):
+        wait()
+    assert stop.is_set
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
