@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import get_args
 
 import autotune
+from autotune.spec.model_kind import MODEL_KINDS
 from autotune.spec.scenario import SCENARIOS, Scenario
 
 PACKAGE = Path(autotune.__file__).parent
@@ -437,3 +438,54 @@ def test_a_question_for_a_scenarios_name_is_found(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert len(list(names_asked(module, {*SCENARIOS}))) == 3
+
+
+OTHERS_OF_THESE_NAMES = {"plan/make.py"}
+"""Where `random` is what answers were compared on, and no model's kind."""
+
+
+def kinds_asked(path: Path) -> Iterator[str]:
+    """Questions for the name of a model's kind: `kind == "fake"`, `source.startswith("onnx:")`, tables."""
+    prefixes = {f"{name}:" for name in MODEL_KINDS}
+    yield from names_asked(path, {*MODEL_KINDS} - {"path"})
+    asked: object
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Compare):
+            asked = "kind" in ast.unparse(node) and {*constants(node)} & {"path"}
+        elif isinstance(node, ast.Call):
+            asked = (
+                ast.unparse(node.func).endswith((".removeprefix", ".startswith"))
+                and {*constants(node)} & prefixes
+            )
+        elif isinstance(node, ast.Dict):
+            asked = sum(isinstance(key, ast.Constant) and key.value in MODEL_KINDS for key in node.keys) > 1
+        elif isinstance(node, ast.Set):
+            asked = len({*constants(node)} & {*MODEL_KINDS}) > 1
+        else:
+            looked_up = isinstance(node, ast.Subscript) and ast.unparse(node.value) != "Literal"
+            asked = looked_up and {*constants(node)} & {*MODEL_KINDS} - {"path"}
+        if asked:
+            yield ast.unparse(node)
+
+
+def constants(node: ast.AST) -> Iterator[object]:
+    return (inside.value for inside in ast.walk(node) if isinstance(inside, ast.Constant))
+
+
+def test_only_the_list_of_sources_asks_for_the_name_of_a_models_kind() -> None:
+    """What depends on a model's kind is a trait of it; the doubles, which are of one kind, know its name."""
+    asking = {names(path): asked for path in modules() if (asked := list(kinds_asked(path)))}
+    found = {name for name in asking if not name.startswith("testing/")}
+    assert found == {"model/sources.py", *OTHERS_OF_THESE_NAMES}
+
+
+def test_a_question_for_the_name_of_a_models_kind_is_found(tmp_path: Path) -> None:
+    module = tmp_path / "asking.py"
+    module.write_text(
+        'def asking(model, source):\n    if model.kind in ("path", "hf"):\n        return "onnx"\n'
+        '    if source.startswith(("onnx:", "hf:")) or MODEL_KINDS["fake"]:\n'
+        '        return {"fake": 1, "onnx": 2}\n'
+        '    return {"random", "path"} if model.kind == "path" else {"random": "path"}\n',
+        encoding="utf-8",
+    )
+    assert len(list(kinds_asked(module))) == 7

@@ -15,6 +15,7 @@ from autotune.backends.registry import (
 from autotune.errors import BackendError, UnsupportedError
 from autotune.machine.machine import Machine
 from autotune.spec.configuration import PRECISIONS, Configuration, Precision
+from autotune.spec.model_kind import MODEL_KINDS, OWN_ENGINES
 from autotune.spec.model_source import kind_of
 from autotune.spec.study import StudySpec
 
@@ -96,8 +97,11 @@ def model_kinds(spec: StudySpec) -> frozenset[str]:
 
 
 def _is_meant(name: str, kind: str, spec: StudySpec) -> bool:
-    """Whether a backend is thought of for this kind of model: of `auto`, the fake one for fake models."""
-    return spec.search.backends != "auto" or (name == "fake") == (kind == "fake")
+    """Whether a backend is thought of for this kind of model: of `auto`, the one that it has for its own."""
+    if spec.search.backends != "auto":
+        return True
+    traits = MODEL_KINDS[kind]
+    return name == traits.usual_engine if traits.has_own_engine else name not in OWN_ENGINES
 
 
 def _candidates(spec: StudySpec) -> list[Backend]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from autotune.backends.availability import documented_engines
 from autotune.backends.protocol import Backend
 from autotune.backends.registry import backends, missing_packages, package_versions
-from autotune.model.sources import KINDS
 from autotune.spec.configuration import Precision
+from autotune.spec.model_kind import MODEL_KINDS
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,11 @@ class EngineStatus:
         """Whether everything that it needs is there."""
         return not self.missing
 
+    @property
+    def is_double(self) -> bool:
+        """Whether all that it runs are models of formulas."""
+        return bool(self.models) and all(MODEL_KINDS[kind].is_formula for kind in self.models)
+
 
 def engine_statuses(isa: frozenset[str]) -> tuple[EngineStatus, ...]:
     """Every backend that can be imported, those of real models first; no engine is imported.
@@ -52,17 +57,17 @@ def engine_statuses(isa: frozenset[str]) -> tuple[EngineStatus, ...]:
         isa: flags as in `Machine.isa`.
     """
     statuses = (_status(backend, isa) for backend in backends().values())
-    return tuple(sorted(statuses, key=lambda one: one.models == ("fake",)))
+    return tuple(sorted(statuses, key=lambda status: status.is_double))
 
 
 def _status(backend: Backend, isa: frozenset[str]) -> EngineStatus:
     offered = {
         kind: [one for one in backend.precisions if backend.unsupported(one, isa, kind) is None]
-        for kind in KINDS
+        for kind in MODEL_KINDS
     }
     models = tuple(kind for kind, precisions in offered.items() if precisions)
     refusals = {
-        precision: backend.unsupported(precision, isa, (models or KINDS)[0])
+        precision: backend.unsupported(precision, isa, (*models, *MODEL_KINDS)[0])
         for precision in backend.precisions
         if not any(precision in offered[kind] for kind in models)
     }

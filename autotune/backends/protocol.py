@@ -83,7 +83,8 @@ class Backend(Protocol):
 
         Args:
             isa: flags as in `Machine.isa`.
-            model_kind: the source's prefix: `random`, `path`, `hf`, `onnx`, `fake`.
+            model_kind: the source's prefix, a key of `autotune.spec.model_kind.MODEL_KINDS`, which says what
+                can be done with such models.
         """
         ...
 

@@ -59,12 +59,12 @@ Answering = Callable[[Request], np.ndarray[Any, Any]]
 
 def reference_packages(model: ResolvedModel) -> tuple[str, ...]:
     """The distributions that decide what the reference of this model answers."""
-    return ("onnxruntime", "onnx") if model.kind == "onnx" else REFERENCE_PACKAGES
+    return ("onnxruntime", "onnx") if model.traits.is_graph else REFERENCE_PACKAGES
 
 
 def reference_path(model: ResolvedModel, directory: Path) -> Path:
     """What engines prepare from, of the reference in `directory`: the folder, or its ONNX file."""
-    return directory / MODEL_FILE if model.kind == "onnx" else directory
+    return directory / MODEL_FILE if model.traits.is_graph else directory
 
 
 def write_reference(model: ResolvedModel, directory: Path) -> None:

@@ -100,7 +100,7 @@ class LocalHost:
         """
         self.stop.heed()
         first = self.setup.variants[self.setup.spec.variants[0]]
-        if first.model.kind == "fake":
+        if not first.model.traits.has_reference:
             return
         with self._alone():
             self.emit(ReferenceBegan(first.model.source))

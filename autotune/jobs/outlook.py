@@ -20,6 +20,7 @@ from autotune.search.knobs import KnobSpace
 from autotune.search.second_stage import second_stage
 from autotune.search.serving import Serving, servings
 from autotune.search.space import SearchSpace
+from autotune.spec.model_source import model_kind
 from autotune.spec.study import StudySpec
 
 KnobChoices = dict[str, dict[str, list[str]]]
@@ -123,7 +124,7 @@ def _models_here(spec: StudySpec, *, base: Path, offline: bool) -> tuple[dict[st
         try:
             here[variant] = find_model(spec, variant, base=base, offline=True)
         except ModelError:
-            if offline or offline_reason() or not source.startswith("hf:"):
+            if offline or offline_reason() or not model_kind(source).is_downloaded:
                 raise
             absent.append(f"the model {source} is not in the hub's cache and would be downloaded first")
     refuse_twins(here)

@@ -36,7 +36,7 @@ from autotune.search.resume import mapping_differences
 from autotune.search.space import baseline_configuration
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.knobs import parse_knobs
-from autotune.spec.model_source import Head, kind_of
+from autotune.spec.model_source import Head, model_kind
 from autotune.spec.study import StudySpec
 
 DIGEST_SHOWN = 12
@@ -106,7 +106,8 @@ def _find_model(plan: Plan, variant: str, machine: Machine, origin: Origin) -> R
     except ModelError:
         if _is_prepared(plan, variant, machine):
             source = _source(plan, variant)
-            return ResolvedModel(source, kind_of(source), _digests(plan)[variant], None, head=_head(plan))
+            kind, digest = model_kind(source).name, _digests(plan)[variant]
+            return ResolvedModel(source, kind, digest, None, head=_head(plan))
     return _resolve(plan, variant, origin, offline=origin.offline)
 
 

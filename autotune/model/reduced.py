@@ -30,10 +30,8 @@ NAMES = ("_name_or_path", "transformers_version")
 
 def why_not_reduced(model: ResolvedModel) -> str | None:
     """Why a model of this kind cannot be reduced; None if an attempt is worth it."""
-    if model.kind == "onnx":
-        return f"{model.source} is an ONNX file, and a file's graph cannot be cut down to a few layers"
-    if model.kind == "fake":
-        return f"{model.source} is a fake model, which has no layers"
+    if model.traits.irreducible:
+        return f"{model.source} {model.traits.irreducible}"
     if not configuration(model):
         return f"{model.source} has no config.json here that could be cut down to a few layers"
     return None
@@ -48,7 +46,7 @@ def reduced_layers(shape: tuple[int, int], layers: int) -> int:
 def architecture_digest(model: ResolvedModel) -> str:
     """Hex SHA-256 of all that decides a reduced model; models that differ in their weights alone share it."""
     content = {name: value for name, value in configuration(model).items() if name not in NAMES}
-    if model.kind == "random":
+    if not model.traits.has_files:
         described = ARCHITECTURES[model.architecture]
         content |= {"architectures": [described.class_name], "model_type": described.model_type}
     if model.class_head == "none":

@@ -47,7 +47,7 @@ def least_activations(model: ResolvedModel) -> float | None:
     engines never hold, is left out. An ONNX file need not be what the configuration beside it says.
     """
     config = configuration(model)
-    if model.kind == "onnx" or config.get("chunk_size_feed_forward"):
+    if model.traits.is_graph or config.get("chunk_size_feed_forward"):
         return None
     width = _first(config, WIDTH)
     inner = _first(config, INNER_WIDTH)
@@ -81,7 +81,7 @@ def _weights_in_files(model: ResolvedModel) -> float | None:
     """The weights in a model's files; None where they cannot be counted."""
     if model.weights is not None:
         return float(model.weights)
-    if model.path is None or model.kind == "fake":
+    if model.path is None or model.traits.is_formula:
         return None
     try:
         files = [file for file in weight_files(model.path) if file.suffix == ".safetensors"]
@@ -100,11 +100,11 @@ def _elements(file: Path) -> int:
 
 def configuration(model: ResolvedModel) -> Mapping[str, Any]:
     """What is known of the model's shape without loading it; may be empty."""
-    if model.kind == "random":
+    if not model.traits.has_files:
         return ARCHITECTURES[model.architecture].config
-    if model.path is None or model.kind == "fake":
+    if model.path is None or model.traits.is_formula:
         return {}
-    if model.kind == "onnx":
+    if model.traits.is_graph:
         return config_beside(model.path)
     try:
         config = json.loads((model.path / "config.json").read_bytes())

@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autotune.errors import ModelError
@@ -17,12 +17,11 @@ from autotune.model.folders.sentence_modules import SentenceModules
 from autotune.model.hub.fetch import download
 from autotune.model.inputs import InputsDescription
 from autotune.model.onnx.file import read_onnx_file
-from autotune.spec.model_source import FORMS, ArrayKind, Head
+from autotune.spec.model_kind import MODEL_KINDS, ModelKind
+from autotune.spec.model_source import FORMS, ArrayKind, Head, model_kind
 
 RANDOM_WEIGHTS_VERSION = 1
 """Raised whenever the same seed would give other weights; part of the digest."""
-
-KINDS = ("random", "path", "hf", "onnx", "fake")
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class ResolvedModel:
 
     Attributes:
         source: as written in the study.
-        kind: the source's prefix: `random`, `path`, `hf`, `onnx`, `fake`.
+        kind: name of its kind, as engines are told it.
         digest: hex SHA-256 over what decides its outputs (config and weights, or architecture and seed).
         path: its folder (`path`, `hf`) or file (`onnx`, `fake`); None for `random`.
         architecture: the name after `random:`; empty otherwise.
@@ -55,6 +54,15 @@ class ResolvedModel:
     head: Head | None = None
     weights: int | None = None
     modules: SentenceModules | None = None
+
+    def in_folder(self, folder: Path) -> ResolvedModel:
+        """Give it as a transformers folder that was written of it, or of a part of it."""
+        return replace(self, kind="path", path=folder)
+
+    @property
+    def traits(self) -> ModelKind:
+        """What can be done with a model of its kind."""
+        return MODEL_KINDS[self.kind]
 
     @property
     def class_head(self) -> Head | None:
@@ -84,7 +92,7 @@ def resolve_model(
     Raises:
         ModelError: the source is malformed, absent, unsafe to load, or cannot be downloaded.
     """
-    kind, colon, rest = source.partition(":")
+    rest = source.partition(":")[2]
     resolvers: dict[str, Callable[[], ResolvedModel]] = {
         "random": lambda: _resolve_random(source, rest, seed),
         "path": lambda: _resolve_folder(source, "path", _locate(rest, base), head),
@@ -92,12 +100,9 @@ def resolve_model(
         "onnx": lambda: _resolve_onnx(source, _named(rest, base), arrays or {}, head),
         "fake": lambda: _resolve_fake(source, _locate(rest, base)),
     }
-    if not colon or kind not in resolvers or not rest:
-        raise ModelError(
-            f"{source!r} is not a model source",
-            remedy=f"write {FORMS}",
-        )
-    return resolvers[kind]()
+    if not rest:
+        raise ModelError(f"{source!r} is not a model source", remedy=f"write {FORMS}")
+    return resolvers[model_kind(source).name]()
 
 
 def _resolve_random(source: str, name: str, seed: int) -> ResolvedModel:

@@ -134,7 +134,7 @@ def tokenizer_of(model: ResolvedModel) -> Path | None:
     if model.path.is_dir():
         return model.path / TOKENIZER_FILE
     found = beside(model.path, TOKENIZER_FILE)
-    return model.path.parent / TOKENIZER_FILE if found is None and model.kind != "fake" else found
+    return model.path.parent / TOKENIZER_FILE if found is None and not model.traits.is_formula else found
 
 
 def _tokenizer_for(file: Path, model: ResolvedModel, place: str) -> Path:

@@ -83,7 +83,7 @@ def refuse_misfit(model: ResolvedModel, study: StoredStudy) -> None:
                 path="search.instances",
                 remedy="write `instances: 1`, or export the model with its first dimension left free",
             )
-    elif problem.longest is not None and model.kind == "random":
+    elif problem.longest is not None and not model.traits.has_files:
         refuse_longer(max_tokens(model.source), problem.longest, place)
-    elif problem.longest is not None and model.path is not None and model.kind != "fake":
+    elif problem.longest is not None and model.path is not None and not model.traits.is_formula:
         refuse_longer(longest_of_folder(model.path), problem.longest, place)

@@ -61,7 +61,7 @@ def run_on_server(request: dict[str, Any], timeout_s: float, variables: Mapping[
 
 def _begins_with_transformers(request: dict[str, Any], model: ResolvedModel) -> bool:
     """Whether making this begins with importing torch and transformers."""
-    if model.kind in ("onnx", "fake"):
+    if not model.traits.is_module:
         return False
     what = str(request["name"]["backend"])
     if what in (REFERENCE, CALIBRATION, EVALUATION, STREAM):

@@ -176,9 +176,9 @@ def _longest(model: ResolvedModel) -> int | None:
     """The most tokens that a model takes; None where it has no bound."""
     if model.inputs is not None:
         return model.inputs.max_sequence_length
-    if model.kind == "fake":
+    if model.traits.is_formula:
         return None
-    if model.kind == "random":
+    if not model.traits.has_files:
         return max_tokens(model.source)
     if model.path is not None and model.path.is_dir():
         with suppress(ModelError, OSError):  # whoever loads the model says so

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -322,7 +322,7 @@ def _looker(
             yield written
             return
         yield _Looker(
-            replace(model, kind="path", path=reduced),
+            model.in_folder(reduced),
             written["layers"],
             written["whole_layers"],
             frozenset(_bases(names)),

@@ -80,14 +80,14 @@ def prepare_artifact(
     source = calibration or CalibrationSource()
     own = tuple(sorted(set(shapes)))
     compiled = own if isinstance(engine, CompilesShapes) else ()
-    exported = own if _is_exported(engine, model.kind, knobs) else ()
+    exported = own if _is_exported(engine, model, knobs) else ()
     alone = exported if len(exported) <= MOST_ALONE else ()
     name = replace(_name(model.digest, engine, precision, isa, source), shapes=compiled, knobs=knobs)
     found = find_either(name, alone, cache)
     if found is not None:
         return found
     request: dict[str, Any] = {"isa": sorted(isa), "model": model_to_json(model), "own_shapes": exported}
-    if model.kind != "fake":
+    if model.traits.has_reference:
         reference = _prepare_reference(model, cache, timeout_s)
         request["reference"] = str(reference.directory)
         request["model"] = model_to_json(replace(model, path=reference_path(model, reference.directory)))
@@ -115,9 +115,9 @@ def prepare_artifact(
     return make_once(name, model, request, cache, timeout_s, alone=alone)
 
 
-def _is_exported(engine: Backend, kind: str, knobs: str) -> bool:
-    """Whether the engine goes ways of export with a model of this kind for the requests to come."""
-    return isinstance(engine, ExportsForShapes) and kind not in ("onnx", "fake") and not knobs
+def _is_exported(engine: Backend, model: ResolvedModel, knobs: str) -> bool:
+    """Whether the engine goes ways of export with this model for the requests to come."""
+    return isinstance(engine, ExportsForShapes) and model.traits.is_module and not knobs
 
 
 def _require_underived_scales(name: ArtifactName, base: Artifact) -> None:
@@ -205,7 +205,7 @@ def prepare_assessment(
         UnsupportedError: the engine cannot answer some of them; in its words.
         PreparationError: as from `prepare_artifact`.
     """
-    if model.kind == "fake":
+    if not model.traits.has_reference:
         return EXEMPT
     requests = prepare_calibration(model, calibration, cache, timeout_s=timeout_s)
     labelled = None if evaluation is None else _prepare_evaluation(model, evaluation, cache, timeout_s)
@@ -276,7 +276,7 @@ def prepare_stream(
     if found is not None:
         return found
     request: dict[str, Any] = {"source": source_to_json(source)}
-    if model.kind != "fake":
+    if model.traits.has_reference:
         request["reference"] = str(_prepare_reference(model, cache, timeout_s).directory)
     return make_once(name, model, request, cache, timeout_s)
 
@@ -338,7 +338,7 @@ def reference_notes(model: ResolvedModel, cache: ArtifactCache) -> tuple[str, ..
     Raises:
         ModelError: some are left over, and the study does not say that they may be.
     """
-    found = None if model.kind == "fake" else cache.find(_reference_name(model).key())
+    found = cache.find(_reference_name(model).key()) if model.traits.has_reference else None
     if found is None:
         return ()
     refuse_noted(model.path or model.source, found.directory, model.class_head)
@@ -357,7 +357,7 @@ def _require_meant(model: ResolvedModel, cache: ArtifactCache, timeout_s: float)
     Raises:
         ModelError: there are some, or the model cannot be loaded at all.
     """
-    if model.kind in ("path", "hf") and model.path is not None and model.class_head is None:
+    if model.traits.may_hold_more and model.path is not None and model.class_head is None:
         _prepare_reference(model, cache, timeout_s)
 
 
@@ -377,7 +377,7 @@ def _require_files(model: ResolvedModel) -> None:
     Raises:
         ModelError: it is.
     """
-    if model.path is None and model.kind != "random":
+    if model.path is None and model.traits.has_files:
         raise ModelError(
             f"{model.source} is not here, and what is in the cache is not all that is needed of it",
             remedy="put it back, or name the folder that its path starts from (--base)",

@@ -27,12 +27,9 @@ from autotune.search.recipes import by_promise, leading_choices, recipe_shapes
 from autotune.search.serving import Serving, is_compilable, keeps_answers, servings, usual_serving
 from autotune.search.symmetry import Symmetry
 from autotune.spec.configuration import Configuration, PlacementPolicy, Prepared
-from autotune.spec.model_source import kind_of
+from autotune.spec.model_source import model_kind
 from autotune.spec.scenario import traits_of
 from autotune.spec.study import StudySpec
-
-BASELINE_BACKENDS: Mapping[str, str] = {"fake": "fake", "onnx": "onnxruntime"}
-"""Of models that PyTorch does not run, by the prefix of their source."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +203,7 @@ def baseline_configuration(spec: StudySpec, machine: Machine, unmasked: Sequence
         placement="unpinned",
         sockets=_all_sockets(machine),
         smt=False,
-        backend=BASELINE_BACKENDS.get(kind_of(spec.models[0]), "pytorch"),
+        backend=model_kind(spec.models[0]).usual_engine,
         precision="fp32",
         model=spec.variants[0],
         padding=padding,

@@ -1,11 +1,13 @@
-"""How a study names its model: what each prefix takes, and which architectures `random:` knows."""
+"""How a study names its model: by a source, whose prefix says of which kind it is."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
 from typing import Literal
+
+from autotune.errors import ModelError
+from autotune.spec.model_kind import MAX_TOKENS, MODEL_KINDS, ModelKind
 
 ArrayKind = Literal["tokens", "ones", "zeros", "positions"]
 """What an input of a model holds: token ids, ones (every token is attended to), zeros (one segment), or the
@@ -15,65 +17,49 @@ Head = Literal["auto", "none", "pooling"]
 """What of a transformers model is served: what its folder says (its class with its head, or the modules of
 sentence-transformers), the encoder alone, or sentence embeddings."""
 
-MAX_TOKENS: Mapping[str, int] = {
-    "bert-base": 512,
-    "bert-large": 512,
-    "distilbert-base": 512,
-    "roberta-base": 512,
-    "minilm-l6": 512,
-}
-"""Longest sequence of each `random:` architecture.
-
-Source: `max_position_embeddings` of their published config.json files; RoBERTa's 514 less the two
-positions below its padding index.
-"""
-
-_REPOSITORY_PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
-
-PATTERNS: Mapping[str, str] = {
-    "random": rf"({'|'.join(MAX_TOKENS)})",
-    "path": r"\S(.*\S)?",
-    "hf": rf"({_REPOSITORY_PART}/)?{_REPOSITORY_PART}(@[A-Za-z0-9][A-Za-z0-9._/-]*)?",
-    "onnx": r"\S(.*\S)?",
-    "fake": r"\S(.*\S)?",
-}
-"""What may follow each prefix and its colon, as a regular expression of the whole rest."""
-
-FORMS = "random:NAME, path:DIR, hf:ORG/NAME@REVISION, onnx:FILE or fake:FILE"
+_FORMS = tuple(kind.form for kind in MODEL_KINDS.values())
+FORMS = f"{', '.join(_FORMS[:-1])} or {_FORMS[-1]}"
 
 
 def model_fault(source: str) -> str | None:
     """Say what is wrong with a model source and what is allowed; None if nothing is."""
-    kind, colon, rest = source.partition(":")
-    if not colon or kind not in PATTERNS:
-        return f"{source!r} is not a model: write {FORMS}{_meant(source, kind)}"
-    if re.fullmatch(PATTERNS[kind], rest):
+    prefix, colon, rest = source.partition(":")
+    kind = MODEL_KINDS.get(prefix)
+    if not colon or kind is None:
+        return f"{source!r} is not a model: write {FORMS}{_meant(source, prefix)}"
+    if re.fullmatch(kind.pattern, rest):
         return None
-    if kind == "random":
-        return f"{rest!r} is no architecture of random: {_nearest(rest)}; known: {', '.join(MAX_TOKENS)}"
-    if kind == "hf":
-        return f"{rest!r} is not a repository of the hub: write hf:ORG/NAME or hf:ORG/NAME@REVISION"
-    return f"{source!r} names nothing: write {kind}: and then where it lies, without blanks around it"
+    if kind.fault is not None:
+        return kind.fault(rest)
+    return f"{source!r} names nothing: write {prefix}: and then where it lies, without blanks around it"
 
 
 def kind_of(source: str) -> str:
-    """The kind of a model's source: its prefix."""
+    """Give the name of a source's kind, its prefix, as engines are told it."""
     return source.partition(":")[0]
 
 
+def model_kind(source: str) -> ModelKind:
+    """Look up what can be done with a model by its source.
+
+    Raises:
+        ModelError: there is no such kind.
+    """
+    kind = MODEL_KINDS.get(kind_of(source))
+    if kind is None:
+        raise ModelError(f"{source!r} is not a model source", remedy=f"write {FORMS}")
+    return kind
+
+
 def max_tokens(source: str) -> int | None:
-    """The longest sequence that the model takes; None where only its files can tell."""
-    kind, _, name = source.partition(":")
-    return MAX_TOKENS.get(name) if kind == "random" else None
+    """Give the longest sequence that the model takes; None where only its files can tell."""
+    prefix, _, rest = source.partition(":")
+    kind = MODEL_KINDS.get(prefix)
+    return None if kind is None else kind.longest.get(rest)
 
 
-def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(name, MAX_TOKENS, n=1, cutoff=0.4)
-    return f"(did you mean random:{near[0]}?)" if near else ""
-
-
-def _meant(source: str, kind: str) -> str:
+def _meant(source: str, prefix: str) -> str:
     if source in MAX_TOKENS:
         return f" (did you mean random:{source}?)"
-    near = difflib.get_close_matches(kind, PATTERNS, n=1)
+    near = difflib.get_close_matches(prefix, MODEL_KINDS, n=1)
     return f" (did you mean {near[0]}:?)" if near and ":" in source else ""

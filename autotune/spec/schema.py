@@ -12,7 +12,8 @@ from typing import Any
 
 from autotune.spec.aim import KINDS
 from autotune.spec.knob_search import knob_search_schema
-from autotune.spec.model_source import FORMS, PATTERNS
+from autotune.spec.model_kind import MODEL_KINDS
+from autotune.spec.model_source import FORMS
 from autotune.spec.models import MAX_SOURCE, MAX_VARIANTS
 from autotune.spec.named_file import KEYS, MAX_KEY
 from autotune.spec.part import MAX_CHOICES
@@ -79,7 +80,7 @@ def _name(value: Schema) -> Schema:
 
 
 def _model(value: Schema) -> Schema:
-    pattern = "|".join(f"{prefix}:{rest}" for prefix, rest in PATTERNS.items())
+    pattern = "|".join(f"{kind.name}:{kind.pattern}" for kind in MODEL_KINDS.values())
     source = {
         "title": FORMS,
         "type": "string",

@@ -22,7 +22,7 @@ from autotune.machine.cpus import format_cpu_list, parse_cpu_list
 from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.knob_search import KnobSearch
-from autotune.spec.model_source import ArrayKind, Head, max_tokens
+from autotune.spec.model_source import ArrayKind, Head, max_tokens, model_kind
 from autotune.spec.models import Models, listed
 from autotune.spec.part import (
     MAX_CHOICES,
@@ -231,7 +231,7 @@ class StudySpec(Part):
         cls, inputs: dict[str, ArrayKind], info: ValidationInfo
     ) -> dict[str, ArrayKind]:
         models = listed(info.data.get("model", "onnx:"))
-        if inputs and not any(model.startswith("onnx:") for model in models):
+        if inputs and not any(model_kind(model).states_inputs for model in models):
             refuse(f"{models[0]} says itself what its inputs hold: `inputs` belongs to an onnx: model alone")
         return inputs
 
@@ -239,7 +239,7 @@ class StudySpec(Part):
     @classmethod
     def _only_folders_and_files_have_heads(cls, head: Head | None, info: ValidationInfo) -> Head | None:
         models = listed(info.data.get("model", "path:"))
-        if head is not None and not any(model.startswith(("path:", "hf:", "onnx:")) for model in models):
+        if head is not None and not any(model_kind(model).has_head for model in models):
             refuse(f"{models[0]} is served as it is: `head` belongs to a path:, hf: or onnx: model alone")
         return head
 

@@ -24,6 +24,7 @@ from autotune.errors import ModelError, UnsupportedError
 from autotune.spec.configuration import Precision
 from autotune.spec.knob import Knob
 from autotune.spec.knobs import NO_KNOBS, Knobs
+from autotune.spec.model_kind import MODEL_KINDS
 from autotune.testing.fake_model import (
     FAKE_PRECISIONS,
     FakeModel,
@@ -66,7 +67,7 @@ class FakeBackend:
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:  # noqa: ARG002
         """Refuse real models."""
-        return None if model_kind == "fake" else "the fake backend runs fake models only"
+        return None if MODEL_KINDS[model_kind].is_formula else "the fake backend runs fake models only"
 
     def environment(self, threads: int) -> Mapping[str, str]:  # noqa: ARG002
         """It reads no variables."""

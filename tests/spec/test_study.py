@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from autotune.model.architectures import ARCHITECTURES
 from autotune.spec.aim import Aim
 from autotune.spec.configuration import POLICIES
-from autotune.spec.model_source import MAX_TOKENS
+from autotune.spec.model_kind import MAX_TOKENS
 from autotune.spec.problem import Problem
 from autotune.spec.study import Budget, Limits, Measure, Search, SearchedPolicy, StudySpec
 

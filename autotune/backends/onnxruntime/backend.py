@@ -17,6 +17,7 @@ from autotune.backends.protocol import Derivation, EngineReport, Session, Shape,
 from autotune.spec.configuration import Precision
 from autotune.spec.knob import Knob
 from autotune.spec.knobs import Knobs
+from autotune.spec.model_kind import MODEL_KINDS, MODULE_KINDS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,11 +39,11 @@ class OnnxRuntimeBackend:
     calibrated: ClassVar[frozenset[Precision]] = frozenset({"int8-static"})
     knobs: ClassVar[Mapping[Knob, tuple[Precision, ...]]] = read_knobs(precisions)
     times: ClassVar[StatedTimes] = StatedTimes({"fp32": 8.5, "int8-dynamic": 1.5, "int8-static": 6.0})
-    kinds_with_knobs: ClassVar[frozenset[str]] = frozenset({"random", "path", "hf"})
+    kinds_with_knobs: ClassVar[frozenset[str]] = MODULE_KINDS
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
         """See `Backend.unsupported`."""
-        if model_kind == "fake":
+        if MODEL_KINDS[model_kind].is_formula:
             return "onnxruntime runs real models; a fake one runs in the fake backend"
         if precision == "fp16":
             return "onnxruntime's CPU provider casts fp16 to fp32 and multiplies that"
@@ -59,7 +60,7 @@ class OnnxRuntimeBackend:
     def prepare(self, model: ResolvedModel, precision: Precision, directory: Path) -> None:
         """See `Backend.prepare`."""
         assert model.path is not None
-        if model.kind == "onnx":
+        if model.traits.is_graph:
             copy_model(model.path.parent, directory)
         else:
             self.prepare_for(model, precision, (), directory)

@@ -17,6 +17,7 @@ from autotune.errors import UnsupportedError
 from autotune.spec.configuration import Precision
 from autotune.spec.knob import Knob
 from autotune.spec.knobs import Knobs
+from autotune.spec.model_kind import MODEL_KINDS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +56,7 @@ class OpenVinoBackend:
 
     def unsupported(self, precision: Precision, isa: frozenset[str], model_kind: str) -> str | None:
         """See `Backend.unsupported`."""
-        if model_kind == "fake":
+        if MODEL_KINDS[model_kind].is_formula:
             return "openvino runs real models; a fake one runs in the fake backend"
         if precision not in self.precisions:
             return f"openvino has no {precision}"

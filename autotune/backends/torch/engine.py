@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.spec.configuration import Precision
+from autotune.spec.model_kind import MODEL_KINDS
 
 BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """Flags of x86 (first two) and Arm cpus that multiply bf16; without one it runs several times slower
@@ -32,9 +33,9 @@ _QUANTIZED_NAMES = {"int8": "int8-dynamic", "qint8": "int8-dynamic"}
 
 def refuse_model(engine: str, model_kind: str) -> str | None:
     """Why the engine runs no model of this kind; None if it does."""
-    if model_kind == "fake":
+    if MODEL_KINDS[model_kind].is_formula:
         return f"{engine} runs real models; a fake one runs in the fake backend"
-    if model_kind == "onnx":
+    if MODEL_KINDS[model_kind].is_graph:
         return f"{engine} runs transformers models; onnxruntime and openvino run ONNX files"
     return None
 
