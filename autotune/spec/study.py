@@ -230,16 +230,16 @@ class StudySpec(Part):
     def _only_files_have_inputs_of_their_own(
         cls, inputs: dict[str, ArrayKind], info: ValidationInfo
     ) -> dict[str, ArrayKind]:
-        models = listed(info.data.get("model", "onnx:"))
-        if inputs and not any(model_kind(model).states_inputs for model in models):
+        models = listed(info.data.get("model", ()))  # one that is wrong is not among the data
+        if inputs and models and not any(model_kind(model).states_inputs for model in models):
             refuse(f"{models[0]} says itself what its inputs hold: `inputs` belongs to an onnx: model alone")
         return inputs
 
     @field_validator("head")
     @classmethod
     def _only_folders_and_files_have_heads(cls, head: Head | None, info: ValidationInfo) -> Head | None:
-        models = listed(info.data.get("model", "path:"))
-        if head is not None and not any(model_kind(model).has_head for model in models):
+        models = listed(info.data.get("model", ()))
+        if head is not None and models and not any(model_kind(model).has_head for model in models):
             refuse(f"{models[0]} is served as it is: `head` belongs to a path:, hf: or onnx: model alone")
         return head
 
