@@ -41,7 +41,7 @@ from autotune.search.score import demand, needed_percentile
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import Measure, StudySpec
 from autotune.stop import Stop
-from autotune.trial.run import run_trial
+from autotune.trial.run import Trial, run_trial
 from autotune.trial.watch import Watch
 
 
@@ -212,17 +212,19 @@ class LocalHost:
         spec = self.setup.spec
         return run_trial(
             commands,
-            configuration=order.configuration,
-            scenario=spec.scenario,
-            measure=measure_of(order, spec),
-            objective=objective_of(spec),
-            percentile=needed_percentile(spec),
-            rival=order.rival,
+            Trial(
+                configuration=order.configuration,
+                scenario=spec.scenario,
+                measure=measure_of(order, spec),
+                objective=objective_of(spec),
+                percentile=needed_percentile(spec),
+                rival=order.rival,
+                max_measuring_s=order.max_measuring_s,
+                demand=demand(spec, order.start_rate_per_s, launch=order.launch),
+                correction=order.correction,
+                resources=resources_taken(commands, self.setup),
+            ),
             watch=self.watch,
-            max_measuring_s=order.max_measuring_s,
-            demand=demand(spec, order.start_rate_per_s, launch=order.launch),
-            correction=order.correction,
-            resources=resources_taken(commands, self.setup),
         )
 
 

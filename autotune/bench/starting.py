@@ -12,7 +12,7 @@ from autotune.bench.artifacts import PREPARATION_TIMEOUT_S, Artifacts
 from autotune.errors import UnsupportedError
 from autotune.model.artifacts.artifact import Artifact
 from autotune.model.stream import StreamDescription, read_description
-from autotune.placement.command import request_shapes, worker_commands
+from autotune.placement.command import Service, request_shapes, worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.preflight.setup import Setup
@@ -45,12 +45,8 @@ class Starting:
             configuration,
             place(configuration, self.setup.machine),
             self.artifacts.get(configuration, self._shapes(configuration, requests), preparation_s),
-            spec.problem,
-            spec.scenario,
-            spec.seed,
-            spec.measure.warmup_s,
             get_backend(configuration.backend),
-            requests=requests,
+            Service(spec.problem, spec.scenario, spec.seed, spec.measure.warmup_s, requests),
         )
 
     def artifact(self, configuration: Configuration) -> Artifact:

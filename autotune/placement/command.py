@@ -6,6 +6,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.backends.protocol import Backend
@@ -38,32 +39,40 @@ SINGLE_THREADED: Mapping[str, str] = {"OPENBLAS_NUM_THREADS": "1"}
 _PIN = str(Path(__file__).with_name("pin.py"))
 
 
+@dataclass(frozen=True)
+class Service:
+    """What the instances are to serve.
+
+    Attributes:
+        seed: of made-up requests.
+        warmup_s: upper bound of the warm-up.
+        requests: the stream of them; None where they are of one length.
+    """
+
+    problem: Problem
+    scenario: Scenario
+    seed: int
+    warmup_s: float
+    requests: Artifact | None = None
+
+
 def worker_commands(
     configuration: Configuration,
     placement: Placement,
     artifact: Artifact,
-    problem: Problem,
-    scenario: Scenario,
-    seed: int,
-    warmup_s: float,
     backend: Backend,
-    *,
-    requests: Artifact | None = None,
+    service: Service,
 ) -> tuple[Command, ...]:
-    """The command of every instance, in the order of the placement.
+    """Give the command of every instance, in the order of the placement.
 
     Instances each serve requests of the whole batch, or, where the scenario splits them, shares that are as
     even as it goes, larger ones first.
-
-    Args:
-        warmup_s: upper bound of the warm-up.
-        requests: the stream of them; None where they are of one length.
 
     Raises:
         PlacementError: a batch that is split has fewer sequences than there are instances.
         UnsupportedError: a knob asks for a library that is not on this host.
     """
-    threads = configuration.threads_per_instance
+    threads, problem = configuration.threads_per_instance, service.problem
     variables = {
         **backend.environment(threads),
         **knob_environment(parse_knobs(configuration.knobs)),
@@ -75,14 +84,14 @@ def worker_commands(
         "backend": configuration.backend,
         "precision": configuration.precision,
         "artifact": str(artifact.directory),
-        **_sequences(problem, requests),
+        **_sequences(problem, service.requests),
         "threads": str(threads),
-        "seed": str(seed),
-        "warmup-s": f"{warmup_s:g}",
+        "seed": str(service.seed),
+        "warmup-s": f"{service.warmup_s:g}",
         "instances": str(configuration.instances),
         **({"knobs": configuration.knobs} if configuration.knobs else {}),
     }
-    shares = batch_shares(problem.batch_size, configuration.instances, scenario)
+    shares = batch_shares(problem.batch_size, configuration.instances, service.scenario)
     return tuple(
         _command(interpreter, {**fixed, "batch-size": str(share), "instance": str(index)}, environment, place)
         for index, (place, share) in enumerate(zip(placement.instances, shares, strict=True))

@@ -14,7 +14,7 @@ from autotune.machine.read import read_machine
 from autotune.measurement.measurement import Measurement
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.sources import ResolvedModel, resolve_model
-from autotune.placement.command import worker_commands
+from autotune.placement.command import Service, worker_commands
 from autotune.placement.place import place
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Confirmation
@@ -80,11 +80,8 @@ class FakeStudy:
             configuration,
             place(configuration, machine),
             artifact,
-            spec.problem,
-            spec.scenario,
-            spec.seed,
-            spec.measure.warmup_s,
             get_backend("fake"),
+            Service(spec.problem, spec.scenario, spec.seed, spec.measure.warmup_s),
         )
         gain = _interval(stated)
         value = 1.0 if gain is None else gain.estimate

@@ -21,7 +21,7 @@ from autotune.spec.scenario import Scenario, traits_of
 from autotune.spec.study import Measure
 from autotune.testing.fake_backend import ARTIFACT_FILE
 from autotune.testing.fake_model import SCHEMA
-from autotune.trial.run import run_trial
+from autotune.trial.run import Trial, run_trial
 from autotune.trial.server.rate_search import Demand
 from autotune.trial.stopping import Rival
 from autotune.trial.watch import Watch
@@ -92,15 +92,17 @@ class FakeTrial:
         """Run the trial."""
         return run_trial(
             self.commands(),
-            configuration=self.configuration,
-            scenario=self.scenario,
-            measure=measure,
-            objective=objective,
-            percentile=percentile,
-            rival=rival,
+            Trial(
+                configuration=self.configuration,
+                scenario=self.scenario,
+                measure=measure,
+                objective=objective,
+                percentile=percentile,
+                rival=rival,
+                max_measuring_s=max_measuring_s,
+                demand=demand,
+            ),
             watch=watch,
-            max_measuring_s=max_measuring_s,
-            demand=demand,
         )
 
     def _argv(self, instance: int) -> tuple[str, ...]:

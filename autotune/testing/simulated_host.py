@@ -28,7 +28,7 @@ from autotune.measurement.measurement import Failure, TrialResult
 from autotune.model.artifacts.artifact import Artifact
 from autotune.model.assessment import EXEMPT
 from autotune.objectives.catalogue import objective_of
-from autotune.placement.command import worker_commands
+from autotune.placement.command import Service, worker_commands
 from autotune.placement.place import place
 from autotune.preflight.setup import Setup
 from autotune.search.score import needed_percentile
@@ -107,11 +107,8 @@ class SimulatedHost:
             configuration,
             place(configuration, self.setup.machine),
             artifact,
-            spec.problem,
-            spec.scenario,
-            spec.seed,
-            spec.measure.warmup_s,
             get_backend(configuration.backend),
+            Service(spec.problem, spec.scenario, spec.seed, spec.measure.warmup_s),
         )
         return Admission(commands, quality=EXEMPT if compare else None)
 

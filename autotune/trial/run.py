@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from autotune.machine.counters import oom_kills
 from autotune.measurement.correction import UNCORRECTED, Correction, load_of
@@ -34,79 +34,89 @@ _OF_LOST_CPUS = (FailureKind.TIMEOUT, FailureKind.CRASH, FailureKind.OUT_OF_MEMO
 `placement` says so itself, and `disturbed` says nothing of the configuration anyway."""
 
 
-def run_trial(
-    commands: Sequence[Command],
-    *,
-    configuration: Configuration,
-    scenario: Scenario,
-    measure: Measure,
-    objective: Objective,
-    percentile: float | None,
-    rival: Rival | None = None,
-    watch: Watch | None = None,
-    max_measuring_s: float | None = None,
-    demand: Demand | None = None,
-    correction: Correction = UNCORRECTED,
-    resources: Resources = UNKNOWN,
-) -> TrialResult:
-    """Start the instances, measure them over common windows, and end them.
+@dataclass(frozen=True)
+class Trial:
+    """What is measured of a configuration, for how long, and by what it is judged meanwhile.
 
-    Whatever happens, no process, descriptor or file of the trial is left. The caller holds the host's lock.
-
-    Args:
-        commands: one for each instance.
-        configuration: what they are to prove to be.
+    Attributes:
+        configuration: what the instances are to prove to be.
         scenario: what they run in the windows.
         measure: lengths of warm-up and windows, how many windows, and the time limit.
         objective: whose value in a block is the block's score, by which it is decided how many there are.
         percentile: the percentile of latency that the objective or a limit needs; more blocks are measured
             until the number of requests supports it, up to ten times `measure.blocks`.
         rival: the best configuration so far; the trial ends early when it is clearly worse. None = no race.
-        watch: looks at the host around every block; None = blocks have no conditions, and the trial fails
-            when the CPU quota throttles it.
         max_measuring_s: no further block is begun after so long, once there are `measure.blocks`; None = as
             long as it takes.
         demand: what is asked where a rate is sought, which needs it; others take no notice.
         correction: what the study has learned of how conditions move values.
         resources: what the instances take, by which they are judged too.
+    """
+
+    configuration: Configuration
+    scenario: Scenario
+    measure: Measure
+    objective: Objective
+    percentile: float | None
+    rival: Rival | None = None
+    max_measuring_s: float | None = None
+    demand: Demand | None = None
+    correction: Correction = UNCORRECTED
+    resources: Resources = UNKNOWN
+
+    @property
+    def rule(self) -> Rule:
+        """When it has been measured for long enough."""
+        return Rule(
+            self.scenario,
+            self.objective,
+            self.measure.blocks,
+            self.measure.max_blocks,
+            self.percentile,
+            self.rival,
+            self.max_measuring_s,
+            treatment=self.measure.disturbed,
+            correction=self.correction,
+            load=load_of(self.configuration),
+            resources=self.resources,
+        )
+
+
+def run_trial(commands: Sequence[Command], trial: Trial, watch: Watch | None = None) -> TrialResult:
+    """Start the instances, measure them over common windows, and end them.
+
+    Whatever happens, no process, descriptor or file of the trial is left. The caller holds the host's lock.
+
+    Args:
+        commands: one for each instance.
+        watch: looks at the host around every block; None = blocks have no conditions, and the trial fails
+            when the CPU quota throttles it.
 
     Raises:
         ValueError: a rate is sought and there is no demand.
     """
     started_s = time.monotonic()
-    rule = Rule(
-        scenario,
-        objective,
-        measure.blocks,
-        measure.max_blocks,
-        percentile,
-        rival,
-        max_measuring_s,
-        treatment=measure.disturbed,
-        correction=correction,
-        load=load_of(configuration),
-        resources=resources,
-    )
-    schedule = Schedule(measure.block_s, rule, started_s + measure.trial_timeout_s)
+    limit_s = trial.measure.trial_timeout_s
+    schedule = Schedule(trial.measure.block_s, trial.rule, started_s + limit_s)
     kills, own = oom_kills(), frozenset(os.sched_getaffinity(0))
     try:
         cpus = [command.cpus for command in commands]
-        with conducting(scenario, cpus, demand) as conductor, launched(commands) as workers:
+        with conducting(trial.scenario, cpus, trial.demand) as conductor, launched(commands) as workers:
             observer: Observer | None = None
             try:
                 with _observed(watch, workers, commands) as observer:
-                    asked = ask(commands, configuration, scenario)
+                    asked = ask(commands, trial.configuration, trial.scenario)
                     measurement = _measure(conductor, workers, schedule, asked, observer)
             except InstanceError as error:
                 lost = _are_displaced(workers, commands, own) or (
                     observer is not None and observer.has_lost_cpus()
                 )
                 oom_killed = oom_kills().since(kills)
-                failure = _explain(error, workers, commands, measure.trial_timeout_s, oom_killed=oom_killed)
+                failure = _explain(error, workers, commands, limit_s, oom_killed=oom_killed)
                 return replace(failure, may_pass=lost and failure.kind in _OF_LOST_CPUS)
     except InstanceError as error:  # a worker that could not even be started
         return _failure(error.kind, error.reason, error.instance, len(commands))
-    return replace(measurement, wall_s=time.monotonic() - started_s, cores=resources.cores)
+    return replace(measurement, wall_s=time.monotonic() - started_s, cores=trial.resources.cores)
 
 
 def _observed(

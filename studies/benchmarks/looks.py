@@ -37,14 +37,14 @@ from autotune.model.artifacts.manifest import read_manifest
 from autotune.model.looked import Look, Refused
 from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.objectives.throughput import THROUGHPUT
-from autotune.placement.command import worker_commands
+from autotune.placement.command import Service, worker_commands
 from autotune.placement.place import place
 from autotune.preparation.looking import Looks, Pair, take_looks, time_artifact
 from autotune.preparation.preparing import end_fork_server, prepare_artifact
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
 from autotune.spec.study import Measure
-from autotune.trial.run import run_trial
+from autotune.trial.run import Trial, run_trial
 
 PLAIN = frozenset({"pytorch", "torchscript", "onnxruntime"})
 """The engines of `pip install .` that are looked at."""
@@ -147,19 +147,18 @@ def request_s(
         configuration,
         place(configuration, machine),
         artifact,
-        problem,
-        "offline",
-        0,
-        5.0,
         get_backend(pair[0]),
+        Service(problem, "offline", 0, 5.0),
     )
     result = run_trial(
         commands,
-        configuration=configuration,
-        scenario="offline",
-        measure=Measure(block_s=seconds, blocks=1, max_blocks=1),
-        objective=THROUGHPUT,
-        percentile=None,
+        Trial(
+            configuration=configuration,
+            scenario="offline",
+            measure=Measure(block_s=seconds, blocks=1, max_blocks=1),
+            objective=THROUGHPUT,
+            percentile=None,
+        ),
     )
     if isinstance(result, Failure):
         print(f"{' '.join(pair):28} failed: {result.reason}")

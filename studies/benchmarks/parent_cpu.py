@@ -23,14 +23,14 @@ from autotune.measurement.measurement import Measurement
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.sources import resolve_model
 from autotune.objectives.throughput import THROUGHPUT
-from autotune.placement.command import worker_commands
+from autotune.placement.command import Service, worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.preparation.preparing import end_fork_server, prepare_artifact
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
 from autotune.spec.study import Measure
-from autotune.trial.run import run_trial
+from autotune.trial.run import Trial, run_trial
 from autotune.trial.watch import Watch
 
 ENGINE_LIBRARIES = ("libtorch", "onnxruntime", "libmkl", "libdnnl")
@@ -86,7 +86,7 @@ def prepare(subject: Subject, configuration: Configuration, machine: Machine) ->
     problem = Problem(batch_size=1, sequence_length=32)
     placement = place(configuration, machine)
     backend = get_backend(subject.backend)
-    return worker_commands(configuration, placement, artifact, problem, "offline", 0, 2.0, backend)
+    return worker_commands(configuration, placement, artifact, backend, Service(problem, "offline", 0, 2.0))
 
 
 def run(commands: Sequence[Command], configuration: Configuration, seconds: float) -> tuple[float, float]:
@@ -95,11 +95,13 @@ def run(commands: Sequence[Command], configuration: Configuration, seconds: floa
     measure = Measure(warmup_s=2.0, block_s=seconds, blocks=1, max_blocks=1, trial_timeout_s=seconds + 120)
     result = run_trial(
         commands,
-        configuration=configuration,
-        scenario="offline",
-        measure=measure,
-        objective=THROUGHPUT,
-        percentile=None,
+        Trial(
+            configuration=configuration,
+            scenario="offline",
+            measure=measure,
+            objective=THROUGHPUT,
+            percentile=None,
+        ),
         watch=Watch(),
     )
     if not isinstance(result, Measurement):

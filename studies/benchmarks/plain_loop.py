@@ -32,14 +32,14 @@ from autotune.model.artifacts.artifact import Artifact
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.sources import resolve_model
 from autotune.objectives.throughput import THROUGHPUT
-from autotune.placement.command import worker_commands
+from autotune.placement.command import Service, worker_commands
 from autotune.placement.place import place
 from autotune.preparation.preparing import end_fork_server, prepare_artifact
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
 from autotune.spec.study import Measure
 from autotune.statistics.paired import mean_interval, paired_ratio
-from autotune.trial.run import run_trial
+from autotune.trial.run import Trial, run_trial
 from autotune.trial.stopping import goodness_of_blocks
 from autotune.trial.watch import Observer, Watch
 
@@ -133,19 +133,18 @@ class Fixed:
             self.configuration,
             place(self.configuration, self.machine),
             self.artifact,
-            self.problem,
-            "offline",
-            0,
-            1.0,
             get_backend("onnxruntime"),
+            Service(self.problem, "offline", 0, 1.0),
         )
         result = run_trial(
             commands,
-            configuration=self.configuration,
-            scenario="offline",
-            measure=Measure(block_s=seconds, blocks=blocks, max_blocks=blocks),
-            objective=THROUGHPUT,
-            percentile=None,
+            Trial(
+                configuration=self.configuration,
+                scenario="offline",
+                measure=Measure(block_s=seconds, blocks=blocks, max_blocks=blocks),
+                objective=THROUGHPUT,
+                percentile=None,
+            ),
             watch=turns,
         )
         if isinstance(result, Failure):

@@ -27,7 +27,7 @@ from autotune.machine.read import read_machine
 from autotune.model.artifacts.artifact import Artifact
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.sources import ResolvedModel, resolve_model
-from autotune.placement.command import worker_commands
+from autotune.placement.command import Service, worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.preparation.preparing import end_fork_server, prepare_artifact
@@ -87,11 +87,8 @@ def command(artifact: Artifact, machine: Machine) -> Command:
         configuration,
         place(configuration, machine),
         artifact,
-        PROBLEM,
-        "offline",
-        0,
-        WARMUP_S,
         get_backend(artifact.backend),
+        Service(PROBLEM, "offline", 0, WARMUP_S),
     )
     return only
 

@@ -16,7 +16,7 @@ from autotune.measurement.measurement import Measurement
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.sources import resolve_model
 from autotune.objectives.throughput import THROUGHPUT
-from autotune.placement.command import worker_commands
+from autotune.placement.command import Service, worker_commands
 from autotune.placement.place import place
 from autotune.placement.preloads import find_preload
 from autotune.preparation.preparing import prepare_artifact
@@ -25,7 +25,7 @@ from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.knobs import parse_knobs
 from autotune.spec.problem import Problem
 from autotune.spec.study import Measure
-from autotune.trial.run import run_trial
+from autotune.trial.run import Trial, run_trial
 from autotune.worker.knobs import knob_differences
 
 pytestmark = pytest.mark.engines
@@ -70,19 +70,18 @@ def seen(
         configuration,
         place(configuration, machine),
         artifact,
-        Problem(batch_size=2, sequence_length=16),
-        "offline",
-        0,
-        0.5,
         get_backend(backend),
+        Service(Problem(batch_size=2, sequence_length=16), "offline", 0, 0.5),
     )
     result = run_trial(
         commands,
-        configuration=configuration,
-        scenario="offline",
-        measure=MEASURE,
-        objective=THROUGHPUT,
-        percentile=None,
+        Trial(
+            configuration=configuration,
+            scenario="offline",
+            measure=MEASURE,
+            objective=THROUGHPUT,
+            percentile=None,
+        ),
     )
     assert isinstance(result, Measurement), result
     (observation,) = result.observations

@@ -63,13 +63,12 @@ from autotune.spec.load import parse_study
 from autotune.measurement.codec import failure_to_json, measurement_to_json
 from autotune.measurement.measurement import Measurement
 from autotune.trial.server.rate_search import Demand
-from autotune.trial.run import run_trial
+from autotune.trial.run import Trial, run_trial
 
 spec = parse_study(sys.argv[1], name="served")
 host = LocalHost(set_up(survey(spec, machine_here()), base=Path(sys.argv[2]), offline=True))
 (configuration,) = host.setup.space.configurations
-result = run_trial(
-    host.admit(configuration, compare=False).commands,
+trial = Trial(
     configuration=configuration,
     scenario=spec.scenario,
     measure=spec.measure,
@@ -77,6 +76,7 @@ result = run_trial(
     percentile=90,
     demand=Demand(spec.limits.latency, start_rate_per_s=100.0, is_fixed=True),
 )
+result = run_trial(host.admit(configuration, compare=False).commands, trial)
 write = measurement_to_json if isinstance(result, Measurement) else failure_to_json
 print(json.dumps(write(result)))
 """

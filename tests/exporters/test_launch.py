@@ -23,14 +23,14 @@ from autotune.measurement.measurement import Measurement
 from autotune.model.artifacts.artifact import Artifact
 from autotune.model.sources import resolve_model
 from autotune.objectives.throughput import THROUGHPUT
-from autotune.placement.command import worker_commands
+from autotune.placement.command import Service, worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
 from autotune.spec.study import Measure
 from autotune.testing.plans import build_plan
-from autotune.trial.run import run_trial
+from autotune.trial.run import Trial, run_trial
 
 NEEDS_NUMACTL = pytest.mark.skipif(shutil.which("numactl") is None, reason="numactl is not installed")
 
@@ -63,11 +63,8 @@ def exported(tmp_path: Path, *, memory_nodes: tuple[int, ...] | None = None) -> 
         configuration,
         place(configuration, machine),
         Artifact("key", directory, "fake", "fp32", model.digest, 0),
-        Problem(batch_size=4, sequence_length=16),
-        "offline",
-        0,
-        0.1,
         backend,
+        Service(Problem(batch_size=4, sequence_length=16), "offline", 0, 0.1),
     )
     if memory_nodes is not None:
         commands = tuple(replace(command, memory_nodes=memory_nodes) for command in commands)
@@ -164,11 +161,13 @@ def test_its_processes_are_placed_as_the_trials_were(launch: Launch) -> None:
     measure = Measure(warmup_s=0.1, block_s=0.2, blocks=1)
     trial = run_trial(
         launch.commands,
-        configuration=launch.configuration,
-        scenario="offline",
-        measure=measure,
-        objective=THROUGHPUT,
-        percentile=None,
+        Trial(
+            configuration=launch.configuration,
+            scenario="offline",
+            measure=measure,
+            objective=THROUGHPUT,
+            percentile=None,
+        ),
     )
     assert isinstance(trial, Measurement), trial
     ended = run(launch, "--seconds", "0.2", "--json")

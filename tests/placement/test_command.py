@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from autotune.backends.registry import get_backend
 from autotune.errors import PlacementError
 from autotune.model.artifacts.artifact import Artifact
-from autotune.placement.command import batch_shares, pinned_argv, worker_commands
+from autotune.placement.command import Service, batch_shares, pinned_argv, worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
 from autotune.spec.configuration import Configuration, PlacementPolicy
@@ -39,7 +39,7 @@ def commands(
     artifact = Artifact("0" * 64, Path("/cache/artifacts/one"), backend, "fp32", "0" * 64, 0)
     problem = Problem(batch_size=8, sequence_length=128)
     placement = place(one, MACHINE)
-    return worker_commands(one, placement, artifact, problem, scenario, 7, 5.0, get_backend(backend))
+    return worker_commands(one, placement, artifact, get_backend(backend), Service(problem, scenario, 7, 5.0))
 
 
 def test_the_callers_thread_variables_never_reach_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def streamed(threads: int, *include: Inside) -> tuple[Command, ...]:
     )
     problem = Problem(batch_size=8, texts=TextsFile(path="texts.txt"), include=include)
     return worker_commands(
-        one, place(one, MACHINE), model, problem, "offline", 7, 5.0, get_backend("fake"), requests=requests
+        one, place(one, MACHINE), model, get_backend("fake"), Service(problem, "offline", 7, 5.0, requests)
     )
 
 

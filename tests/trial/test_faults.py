@@ -14,7 +14,7 @@ from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.placement import Command
 from autotune.spec.study import Measure
 from autotune.testing.fake_trial import QUICK, FakeTrial
-from autotune.trial.run import run_trial
+from autotune.trial.run import Trial, run_trial
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -160,11 +160,13 @@ def test_a_program_that_is_no_worker_is_a_crash(tmp_path: Path, program: str, wo
     failure = failed(
         run_trial(
             [command],
-            configuration=FakeTrial(tmp_path, {}).configuration,
-            scenario="offline",
-            measure=QUICK,
-            objective=THROUGHPUT,
-            percentile=None,
+            Trial(
+                configuration=FakeTrial(tmp_path, {}).configuration,
+                scenario="offline",
+                measure=QUICK,
+                objective=THROUGHPUT,
+                percentile=None,
+            ),
         )
     )
     assert failure.kind is FailureKind.CRASH

@@ -17,7 +17,7 @@ from autotune.spec.study import Measure
 from autotune.statistics.quantiles import percentile_of
 from autotune.testing.fake_backend import FakeModel, request_seconds
 from autotune.testing.fake_trial import QUICK, FakeTrial
-from autotune.trial.run import run_trial
+from autotune.trial.run import Trial, run_trial
 from autotune.trial.stopping import Rival
 from autotune.trial.watch import Watch
 from autotune.worker.messages import Failed, format_message
@@ -186,11 +186,13 @@ def test_an_interpreter_that_does_not_exist_is_a_failure(tmp_path: Path) -> None
     (command,) = trial.commands()
     result = run_trial(
         [replace(command, argv=("/nonexistent/python",))],
-        configuration=trial.configuration,
-        scenario="offline",
-        measure=QUICK,
-        objective=THROUGHPUT,
-        percentile=None,
+        Trial(
+            configuration=trial.configuration,
+            scenario="offline",
+            measure=QUICK,
+            objective=THROUGHPUT,
+            percentile=None,
+        ),
     )
     assert not isinstance(result, Measurement)
     assert result.kind is FailureKind.CRASH
@@ -241,11 +243,13 @@ def run_as(folder: Path, argv: tuple[str, ...], cpus: tuple[int, ...]) -> Failur
     (command,) = trial.commands()
     result = run_trial(
         [replace(command, argv=argv)],
-        configuration=trial.configuration,
-        scenario="offline",
-        measure=QUICK.model_copy(update={"trial_timeout_s": 2.0}),
-        objective=THROUGHPUT,
-        percentile=None,
+        Trial(
+            configuration=trial.configuration,
+            scenario="offline",
+            measure=QUICK.model_copy(update={"trial_timeout_s": 2.0}),
+            objective=THROUGHPUT,
+            percentile=None,
+        ),
         watch=Watch(),
     )
     assert isinstance(result, Failure), result
