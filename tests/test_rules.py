@@ -191,12 +191,9 @@ TO_BE_SHORTENED = {
     ("preparation/preparing.py", "prepare_artifact"),
 }
 TO_TAKE_FEWER = {
-    ("placement/command.py", "worker_commands"),
     ("preparation/looking.py", "take_looks"),
     ("preparation/preparing.py", "prepare_artifact"),
-    ("rounds/running.py", "run_rounds"),
     ("testing/machines.py", "build_machine"),
-    ("trial/run.py", "run_trial"),
 }
 """Functions that are longer, or take more, than the rules below allow: each waits for the values that carry
 its parameters as one (orders, requests, entrants). Nothing may be added."""

@@ -26,7 +26,7 @@ from autotune.measurement.statistics import memory_bytes
 from autotune.plan.document import Plan
 from autotune.rounds.contest import Contest
 from autotune.rounds.contradiction import Earlier
-from autotune.rounds.running import Entrant, Run, measurements_of, run_contest, run_rounds
+from autotune.rounds.running import Entrant, Journal, Run, Scoring, measurements_of, run_contest, run_rounds
 from autotune.rounds.verdict import Contender, Role
 from autotune.search.experience import Experience, experience, run_blocks
 from autotune.search.score import goodness, limits_missed, score, violations
@@ -139,12 +139,10 @@ class Confirming:
             contest,
             entrants,
             measure=self._measure,
-            goodness=lambda measurement: goodness(self.call.spec, measurement),
-            keep=lambda run: self._keep(run, series),
+            scoring=Scoring(lambda measurement: goodness(self.call.spec, measurement), self._covariates),
+            journal=Journal(lambda run: self._keep(run, series), earlier=earlier),
             may_go_on=may_go_on,
-            earlier=earlier,
             emit=self.call.emit,
-            covariates=self._covariates,
             unix_s=self.call.clock.unix_s,
         )
 
@@ -249,11 +247,9 @@ class Confirming:
             contest,
             entrants,
             measure=lambda _: Failure(FailureKind.DISTURBED, "it was not run"),
-            goodness=lambda measurement: goodness(self.call.spec, measurement),
-            keep=lambda _: None,
+            scoring=Scoring(lambda measurement: goodness(self.call.spec, measurement), self._covariates),
+            journal=Journal(earlier=runs),
             may_go_on=lambda: contest.rounds < last,
-            earlier=runs,
-            covariates=self._covariates,
         )
         return self._is_contradicted(contest, entrants, runs)
 

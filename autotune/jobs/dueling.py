@@ -13,7 +13,7 @@ from autotune.jobs.progress import run_ended
 from autotune.measurement.conditions import quietness
 from autotune.measurement.measurement import Failure, Measurement, TrialResult
 from autotune.rounds.duel import Duel
-from autotune.rounds.running import Entrant, Run, is_disturbed, run_rounds
+from autotune.rounds.running import Entrant, Journal, Run, Scoring, is_disturbed, run_rounds
 from autotune.search.score import goodness
 from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval
@@ -70,8 +70,8 @@ class Dueling:
             self.duel,
             self.entrants,
             measure=self._measure,
-            goodness=lambda measurement: goodness(self.spec, measurement),
-            keep=self._keep,
+            scoring=Scoring(lambda measurement: goodness(self.spec, measurement)),
+            journal=Journal(self._keep),
             may_go_on=lambda: minutes is None or self._own_time_s() - begin_s < minutes * 60,
             emit=self.emit,
         )

@@ -81,6 +81,39 @@ def _unexplained(run: Run) -> tuple[float, ...]:  # noqa: ARG001 - whatever it w
     return ()
 
 
+def _forget(run: Run) -> None:
+    """Keep a run nowhere."""
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How a run is told to the match.
+
+    Attributes:
+        goodness: of a measurement; larger is better.
+        covariates: what the host did to a run, as the match wants it.
+    """
+
+    goodness: Callable[[Measurement], float]
+    covariates: Callable[[Run], tuple[float, ...]] = _unexplained
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Where runs are kept.
+
+    Attributes:
+        keep: stores a run, at once.
+        earlier: runs of the same match that an interrupted call has kept; they are not repeated.
+    """
+
+    keep: Callable[[Run], None] = _forget
+    earlier: Sequence[Run] = ()
+
+
+UNKEPT = Journal()
+
+
 def _ignore_doubts() -> None:
     """Hear that more rounds are run and do nothing."""
 
@@ -112,12 +145,10 @@ def run_rounds(
     entrants: Sequence[Entrant],
     *,
     measure: Callable[[Entrant], TrialResult],
-    goodness: Callable[[Measurement], float],
-    keep: Callable[[Run], None],
+    scoring: Scoring,
+    journal: Journal = UNKEPT,
     may_go_on: Callable[[], bool] = lambda: True,
-    earlier: Sequence[Run] = (),
     emit: Emit = unheard,
-    covariates: Callable[[Run], tuple[float, ...]] = _unexplained,
     unix_s: Callable[[], float] = time.time,
 ) -> tuple[Run, ...]:
     """Run the contest until it is decided, or may not go on; three rounds are always run.
@@ -127,16 +158,12 @@ def run_rounds(
 
     Args:
         measure: launches, measures and ends an entrant's processes.
-        goodness: of a measurement; larger is better.
-        keep: stores a run, at once.
         may_go_on: asked before every round after the third.
-        earlier: runs of the same contest that an interrupted call has kept; they are not repeated.
         emit: is told of every round that begins.
-        covariates: what the host did to a run, as the match wants it.
         unix_s: tells the time.
     """
     by_name = {entrant.name: entrant for entrant in entrants}
-    kept = {(run.round, run.entrant.name): run for run in earlier}
+    kept = {(run.round, run.entrant.name): run for run in journal.earlier}
     runs: list[Run] = []
     while contest.rounds < MIN_ROUNDS or may_go_on():
         names = contest.next_round()
@@ -147,9 +174,9 @@ def run_rounds(
             run = kept.get((contest.rounds, name))
             if run is None:
                 run = _run(by_name[name], (contest.rounds, position), measure, unix_s)
-                keep(run)
+                journal.keep(run)
             runs.append(run)
-            _tell(contest, run, goodness, covariates)
+            _tell(contest, run, scoring)
     return tuple(runs)
 
 
@@ -180,13 +207,8 @@ def is_disturbed(result: TrialResult) -> bool:
     return isinstance(result, Failure) and result.kind == FailureKind.DISTURBED
 
 
-def _tell(
-    contest: Match,
-    run: Run,
-    goodness: Callable[[Measurement], float],
-    covariates: Callable[[Run], tuple[float, ...]],
-) -> None:
+def _tell(contest: Match, run: Run, scoring: Scoring) -> None:
     if isinstance(run.result, Measurement):
-        contest.record(run.entrant.name, goodness(run.result), covariates(run))
+        contest.record(run.entrant.name, scoring.goodness(run.result), scoring.covariates(run))
     elif not is_disturbed(run.result):
         contest.fail(run.entrant.name, f"{run.result.kind}: {run.result.reason}")

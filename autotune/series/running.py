@@ -30,7 +30,7 @@ from autotune.preflight.setup import Setup, set_up
 from autotune.preflight.survey import survey
 from autotune.preflight.versions import relevant_versions
 from autotune.preparation.streams import STREAM_PACKAGES
-from autotune.rounds.running import Entrant, Run, run_rounds
+from autotune.rounds.running import Entrant, Journal, Run, Scoring, run_rounds
 from autotune.search.estimate import PREPARATION_S, START_UP_S
 from autotune.series.candidates import Candidate, candidates
 from autotune.series.file import SeriesFile
@@ -215,8 +215,8 @@ def _run(file: SeriesFile, running: _Running, entrants: Sequence[Entrant]) -> Se
             lineup,
             entrants,
             measure=running.measure,
-            goodness=throughput_sps,
-            keep=running.keep,
+            scoring=Scoring(throughput_sps),
+            journal=Journal(running.keep),
             emit=running.emit,
         )
     except Stopped:

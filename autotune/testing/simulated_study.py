@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from autotune.measurement.measurement import Measurement
 from autotune.rounds.contest import MARGIN, Contest
-from autotune.rounds.running import Entrant, run_rounds
+from autotune.rounds.running import Entrant, Scoring, run_rounds
 from autotune.rounds.verdict import Contender, Verdict
 from autotune.search.experience import Experience, corrected_goodness, experience, run_blocks
 from autotune.search.score import goodness
@@ -190,8 +190,7 @@ class _Study:
             contest,
             entrants,
             measure=lambda entrant: self.machine.trial(entrant.configuration, fixed),
-            goodness=lambda measurement: goodness(self.spec, measurement),
-            keep=lambda _: None,
+            scoring=Scoring(lambda measurement: goodness(self.spec, measurement)),
         )
         verdict = contest.verdict()
         if verdict is None:

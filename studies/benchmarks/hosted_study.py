@@ -21,7 +21,7 @@ from autotune.measurement.measurement import Block, Failure, Measurement, TrialR
 from autotune.measurement.statistics import block_seconds
 from autotune.rounds import contest as contests
 from autotune.rounds.contest import Contest
-from autotune.rounds.running import Entrant, Run, is_disturbed, run_rounds
+from autotune.rounds.running import Entrant, Run, Scoring, is_disturbed, run_rounds
 from autotune.search.estimate import search_s
 from autotune.search.score import goodness, score
 from autotune.spec.configuration import Configuration
@@ -432,14 +432,12 @@ class Before(Study):
         """As `Confirming._confirm`, within the minutes."""
         fixed = self.spec.measure.model_copy(update={"max_blocks": self.spec.measure.blocks})
         round_s = self.round_s()
-        how: dict[str, Any] = {"goodness": lambda measurement: goodness(self.spec, measurement)}
         return run_rounds(
             contest,
             entrants,
             measure=lambda entrant: self.measure(index_of(entrant), fixed),
-            keep=lambda _: None,
+            scoring=Scoring(lambda measurement: goodness(self.spec, measurement)),
             may_go_on=lambda: self.host.clock_s + round_s <= MINUTES * 60,
-            **how,
         )
 
     def scored(self, result: Measurement, index: int) -> float:
@@ -571,10 +569,8 @@ class After(Before):
                 contest,
                 entrants,
                 measure=lambda entrant: self.measure(index_of(entrant), fixed),
-                goodness=lambda measurement: goodness(self.spec, measurement),
-                keep=lambda _: None,
+                scoring=Scoring(lambda measurement: goodness(self.spec, measurement), covariates),
                 may_go_on=may_go_on,
-                covariates=covariates,
             )
 
         return run_contest(contest, play, may_go_on=lambda: self.host.clock_s + round_s <= MINUTES * 60)

@@ -35,7 +35,7 @@ from autotune.report.figures.catalogue import draw_all
 from autotune.report.figures.picture import Missing, Picture
 from autotune.report.page import page
 from autotune.rounds.contest import Contest
-from autotune.rounds.running import Entrant, Run, run_rounds
+from autotune.rounds.running import Entrant, Journal, Run, Scoring, run_rounds
 from autotune.rounds.verdict import Contender
 from autotune.search.experience import experience
 from autotune.search.score import goodness, score, violations
@@ -215,8 +215,8 @@ class Studio:
             contest,
             entrants,
             measure=lambda entrant: self._measured(0, entrant.configuration),
-            goodness=lambda measurement: goodness(self.spec, measurement),
-            keep=lambda run: store.record_confirmation(self._kept(run)),
+            scoring=Scoring(lambda measurement: goodness(self.spec, measurement)),
+            journal=Journal(lambda run: store.record_confirmation(self._kept(run))),
         )
         verdict = contest.verdict()
         assert verdict is not None

@@ -7,7 +7,7 @@ import pytest
 from autotune.measurement.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.measurement.statistics import throughput_sps
 from autotune.rounds.contest import Contest
-from autotune.rounds.running import ATTEMPTS, Entrant, Run, is_disturbed, run_rounds
+from autotune.rounds.running import ATTEMPTS, Entrant, Journal, Run, Scoring, is_disturbed, run_rounds
 from autotune.rounds.verdict import Contender
 from autotune.spec.configuration import Configuration
 from autotune.testing.plans import build_commands, build_measurement
@@ -47,7 +47,11 @@ def run(bench: Bench, fight: Contest, kept: list[Run], earlier: Sequence[Run] = 
         return throughput_sps(measurement)
 
     return run_rounds(
-        fight, ENTRANTS, measure=bench.measure, goodness=goodness, keep=kept.append, earlier=earlier
+        fight,
+        ENTRANTS,
+        measure=bench.measure,
+        scoring=Scoring(goodness),
+        journal=Journal(kept.append, earlier=earlier),
     )
 
 
@@ -116,8 +120,8 @@ def test_three_rounds_are_run_even_where_there_is_no_time() -> None:
         fight,
         ENTRANTS,
         measure=bench.measure,
-        goodness=throughput_sps,
-        keep=list[Run]().append,
+        scoring=Scoring(throughput_sps),
+        journal=Journal(list[Run]().append),
         may_go_on=lambda: False,
     )
     assert fight.rounds == 3
