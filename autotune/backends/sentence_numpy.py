@@ -53,7 +53,7 @@ def refusal(directory: Path) -> str | None:
 
 
 def pool(hidden: Array, lengths: Array, modes: Sequence[str]) -> Array:
-    """See `autotune.backends.sentence_model.pool`."""
+    """See `autotune.backends.torch.sentence_model.pool`."""
     rows = (tokens[:length] for tokens, length in zip(hidden, lengths, strict=True))
     return np.stack([np.concatenate([_POOLING[mode](row) for mode in modes]) for row in rows])
 

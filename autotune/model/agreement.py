@@ -16,6 +16,13 @@ LONGER_SHAPES = ((2, 64), (1, 128), (2, 512))
 
 REFERENCE_SEED = 20_221
 
+LEAST_COSINE = 0.99999
+"""Of what was made of a model at fp32 to the model: only the order of additions differs. A number that a
+shape was taken for in tracing moves answers by more."""
+
+LEAST_COSINE_OF_ROUNDED = 0.99
+"""Likewise at a precision of fewer bits, where rounding differs too."""
+
 
 @dataclass(frozen=True)
 class Agreement:

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from autotune.backends.reference import Answering, open_reference
+from autotune.backends.reference import Answering
 from autotune.errors import ModelError
 from autotune.model.calibration import CalibrationSource, Request, write_requests
 from autotune.model.comparing import row_by_row
 from autotune.model.inputs import InputsDescription, make_inputs, nearest_shape, read_inputs
 from autotune.model.stream import collate
 from autotune.model.texts.texts import Text, read_texts
+from autotune.preparation.reference import open_reference
 from autotune.preparation.tokenization import as_pair, tokenized
 
 CALIBRATION = "calibration"

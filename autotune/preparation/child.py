@@ -21,7 +21,6 @@ from autotune.backends.ending import (
     says_nothing_of_model,
     want_behind,
 )
-from autotune.backends.exporting import LEAST_COSINE
 from autotune.backends.loading import load_session
 from autotune.backends.protocol import (
     CompilesShapes,
@@ -32,20 +31,14 @@ from autotune.backends.protocol import (
     PreparesKnobs,
     Session,
 )
-from autotune.backends.reference import (
-    REFERENCE,
-    Request,
-    open_reference,
-    read_reference_outputs,
-    reference_requests,
-    write_reference,
-)
+from autotune.backends.reference import REFERENCE, Request, read_reference_outputs, reference_requests
 from autotune.backends.registry import get_backend
+from autotune.backends.torch.reduced_model import write_reduced_model
 from autotune.backends.torch.transformers_model import import_torch_and_transformers
 from autotune.backends.words import first_cause
 from autotune.errors import AutotuneError, MemoryShortageError, PreparationError, UnsupportedError
 from autotune.files import is_out_of_space
-from autotune.model.agreement import Agreement, measure_agreement
+from autotune.model.agreement import LEAST_COSINE, Agreement, measure_agreement
 from autotune.model.artifacts.cache import unusable
 from autotune.model.calibration import CalibrationSource
 from autotune.model.child import answer_parent
@@ -60,7 +53,7 @@ from autotune.preparation.assessing import Assessing, assess
 from autotune.preparation.calibration import CALIBRATION, write_calibration
 from autotune.preparation.evaluation import EVALUATION, write_evaluation
 from autotune.preparation.look_run import time_requests
-from autotune.preparation.reduced_model import write_reduced_model
+from autotune.preparation.reference import open_reference, write_reference
 from autotune.preparation.streams import STREAM, write_stream
 from autotune.spec.configuration import Precision
 from autotune.spec.knobs import Knobs, parse_knobs

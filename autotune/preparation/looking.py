@@ -17,7 +17,6 @@ from typing import Any
 
 from autotune.backends.ending import reply_of
 from autotune.backends.protocol import CompilesNatively, Shape
-from autotune.backends.reference import REFERENCE_PACKAGES
 from autotune.backends.registry import base_precision, get_backend, package_versions
 from autotune.errors import AutotuneError, CacheError, UnsupportedError
 from autotune.machine.counters import oom_kills
@@ -28,6 +27,7 @@ from autotune.model.looked import Look, Refused, read_look, write_look
 from autotune.model.reduced import architecture_digest, why_not_reduced
 from autotune.model.sources import ResolvedModel
 from autotune.preparation.children import FORK_SERVER, model_to_json, run_on_server
+from autotune.preparation.reference import TRANSFORMERS_PACKAGES
 from autotune.spec.configuration import Precision
 
 LOOK = "look"
@@ -334,7 +334,7 @@ def _looker(
 
 def _key(model: ResolvedModel, shape: Shape, machine_key: str) -> str:
     """Of the looks at a model, which one process at a time takes."""
-    versions = package_versions((*REFERENCE_PACKAGES, "autotune"))
+    versions = package_versions((*TRANSFORMERS_PACKAGES, "autotune"))
     digest = architecture_digest(model)
     return ArtifactName(digest, LOOK, "fp32", versions, shapes=(shape,), machine=machine_key).key()
 

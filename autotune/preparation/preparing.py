@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from autotune.backends.exporting import LEAST_COSINE
 from autotune.backends.knobs import knobs_read
 from autotune.backends.protocol import (
     MOST_ALONE,
@@ -19,9 +18,10 @@ from autotune.backends.protocol import (
     ExportsForShapes,
     Shape,
 )
-from autotune.backends.reference import REFERENCE, read_notes, reference_packages, reference_path
+from autotune.backends.reference import REFERENCE, read_notes
 from autotune.backends.registry import base_precision, get_backend, package_versions
 from autotune.errors import BackendError, ModelError, UnsupportedError
+from autotune.model.agreement import LEAST_COSINE
 from autotune.model.artifacts.artifact import Artifact, ArtifactName, deciding_isa
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.assessment import EXEMPT, Assessment, LabelledScore, held_to_fp32, read_assessment
@@ -35,6 +35,7 @@ from autotune.preparation.calibration import CALIBRATION
 from autotune.preparation.children import FORK_SERVER, model_to_json
 from autotune.preparation.evaluation import EVALUATION, METRIC_PACKAGES, read_evaluation
 from autotune.preparation.making import find_either, make_once
+from autotune.preparation.reference import reference_packages, reference_path
 from autotune.preparation.streams import STREAM, STREAM_PACKAGES
 from autotune.spec.configuration import Precision, Prepared
 from autotune.spec.knobs import parse_knobs, preparing

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from autotune.backends.exporting import Tracing, Way, Ways, export_model
 from autotune.backends.protocol import EngineReport, Shape
+from autotune.backends.torch.exporting import Tracing, Way, Ways, export_model
 from autotune.errors import AutotuneError
 from autotune.model.exported import read_export
 from autotune.model.inputs import InputsDescription, write_inputs

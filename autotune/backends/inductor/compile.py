@@ -12,14 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from autotune.backends import exporting
-from autotune.backends.exporting import EAGER, LEAST_COSINE, LEAST_COSINE_OF_ROUNDED, Tracing, Way, Ways
 from autotune.backends.inductor.compiler import find_compiler, refuse_compiling
 from autotune.backends.inductor.library import LIBRARY_FILE
 from autotune.backends.protocol import Session, Shape
+from autotune.backends.torch import exporting
 from autotune.backends.torch.engine import TORCH_DTYPES
+from autotune.backends.torch.exporting import EAGER, Tracing, Way, Ways
 from autotune.backends.torch.positional import example_inputs, positional_model
 from autotune.errors import PreparationError, UnsupportedError
+from autotune.model.agreement import LEAST_COSINE, LEAST_COSINE_OF_ROUNDED
 from autotune.spec.configuration import Precision
 
 TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")

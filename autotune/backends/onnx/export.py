@@ -11,10 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from autotune.backends import exporting
-from autotune.backends.exporting import EAGER, Tracing, Way, Ways
 from autotune.backends.onnx.graph import MODEL_FILE, save_model
 from autotune.backends.protocol import Session, Shape
+from autotune.backends.torch import exporting
+from autotune.backends.torch.exporting import EAGER, Tracing, Way, Ways
 from autotune.backends.torch.positional import example_inputs, positional_model
 from autotune.model.inputs import read_inputs
 

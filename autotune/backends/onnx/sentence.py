@@ -152,7 +152,7 @@ def _counted(operators: _Operators, inputs: InputsDescription) -> str:
 
 
 def _pool(operators: _Operators, hidden: str, counted: str, modes: Sequence[str]) -> str:
-    """See `autotune.backends.sentence_model.pool`."""
+    """See `autotune.backends.torch.sentence_model.pool`."""
     parts = [_POOLING[mode](operators, hidden, counted) for mode in modes]
     return parts[0] if len(parts) == 1 else operators.add("Concat", *parts, axis=NUMBERS)
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from autotune.backends import exporting
-from autotune.backends.exporting import EAGER, Tracing, Way, Ways
 from autotune.backends.onnx.export import quiet, write_by_older_exporter
 from autotune.backends.onnx.graph import MODEL_FILE, has_fused_attention, save_model
 from autotune.backends.protocol import Session
+from autotune.backends.torch import exporting
+from autotune.backends.torch.exporting import EAGER, Tracing, Way, Ways
 from autotune.backends.torch.positional import positional_model
 from autotune.backends.words import first_cause
 from autotune.errors import UnsupportedError

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from autotune.backends.int8 import EXACT_INT8_FLAGS
 from autotune.backends.onnx.graph import MODEL_FILE, copy_model, save_model
 from autotune.backends.onnx.opset import raise_opset
 from autotune.backends.protocol import Derivation
@@ -17,13 +18,6 @@ from autotune.backends.words import first_line
 from autotune.errors import AutotuneError, UnsupportedError
 from autotune.model.calibration import read_requests
 from autotune.spec.configuration import Precision
-
-EXACT_INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
-"""Flags of cpus that add int8 products without saturating on the way.
-
-Source: ONNX Runtime, "Quantize ONNX models", When and why do I need to try U8U8: x86-64 cpus without VNNI
-saturate 16-bit sums, against which weights are reduced to 7 bits.
-"""
 
 ARM_FLAGS = frozenset({"asimd", "asimddp", "i8mm"})
 """One of these says that a cpu is an Arm one; its kernels multiply signed by signed.

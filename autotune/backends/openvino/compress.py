@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from autotune.backends.onnxruntime.quantize import EXACT_INT8_FLAGS
+from autotune.backends.int8 import EXACT_INT8_FLAGS
 from autotune.backends.openvino.export import engine_refuses
 from autotune.backends.openvino.runtime import MODEL_FILE, compile_model, import_openvino, write_compiled
 from autotune.backends.protocol import Derivation

@@ -10,12 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from autotune.backends import exporting
-from autotune.backends.exporting import EAGER, Tracing, Way, Ways
 from autotune.backends.onnx import graph
 from autotune.backends.onnx.export import onnx_ways
 from autotune.backends.openvino.runtime import MODEL_FILE, import_openvino
 from autotune.backends.protocol import Session, Shape
+from autotune.backends.torch import exporting
+from autotune.backends.torch.exporting import EAGER, Tracing, Way, Ways
 from autotune.backends.torch.positional import example_inputs, positional_model
 from autotune.errors import AutotuneError, UnsupportedError
 from autotune.model.inputs import read_inputs

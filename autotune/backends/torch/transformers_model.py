@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autotune.backends.sentence_model import with_modules
+from autotune.backends.torch.sentence_model import with_modules
 from autotune.backends.words import first_line
 from autotune.errors import ModelError
 from autotune.model.folders.heads import (

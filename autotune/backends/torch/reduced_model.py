@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.backends.reference import CONFIG_FILE
-from autotune.backends.sentence_model import write_modules
+from autotune.backends.torch.sentence_model import write_modules
 from autotune.backends.torch.transformers_model import served_class
 from autotune.backends.words import first_line
 from autotune.errors import UnsupportedError

@@ -25,7 +25,13 @@ from autotune.backends.torch.positional import SMALL_SHAPE, as_tensors
 from autotune.backends.trying import given_up, trying
 from autotune.backends.words import first_cause
 from autotune.errors import AutotuneError, UnsupportedError
-from autotune.model.agreement import LONGER_SHAPES, REFERENCE_SEED, REFERENCE_SHAPES, measure_agreement
+from autotune.model.agreement import (
+    LEAST_COSINE,
+    LONGER_SHAPES,
+    REFERENCE_SEED,
+    REFERENCE_SHAPES,
+    measure_agreement,
+)
 from autotune.model.exported import Export, write_export
 from autotune.model.inputs import INPUTS_FILE, make_inputs, nearest_shape, read_inputs
 
@@ -43,13 +49,6 @@ MOST_SEQUENCES, MOST_TOKENS = 2, 256
 """Of a request as long as the study's that an export has to follow the model at, unless one sequence has more
 tokens. Other numbers of sequences are tried at small requests, and these take time: DistilBERT at fp32 takes
 0.2 s for 256 tokens on one thread, and is asked four times."""
-
-LEAST_COSINE = 0.99999
-"""Of what was made of a model at fp32 to the model: only the order of additions differs. A number that a
-shape was taken for in tracing moves answers by more."""
-
-LEAST_COSINE_OF_ROUNDED = 0.99
-"""Likewise at a precision of fewer bits, where rounding differs too."""
 
 EAGER = "eager"
 """transformers' attention in plain operators, which every exporter knows."""
