@@ -22,6 +22,7 @@ from autotune.series.record import RunFailure, SeriesRecord, read_record, write_
 from autotune.series.result import FILES, SeriesResult
 from autotune.series.running import answer_alike, look_ahead, run_series
 from autotune.spec.configuration import Configuration
+from autotune.stop import Stop
 from autotune.testing.fake_trial import processes_of
 from autotune.testing.listener import Listener
 
@@ -177,26 +178,27 @@ def test_the_record_states_what_makes_requests_that_differ(write_series: WriteSe
     assert versions["tokenizers"] == version("tokenizers")
 
 
-class Spoiler(Listener):
+class Spoiler(Stop):
     """Has the preparation of the second point break: its child is a program that ends with status 1."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
-        self._asked = 0
+        self._heeded = 0
         self._patch = monkeypatch
         self._python = sys.executable
 
-    def wants_to_stop(self) -> bool:
-        self._asked += 1
-        self._patch.setattr(sys, "executable", "/bin/false" if self._asked == 2 else self._python)
-        return False
+    def heed(self) -> None:
+        super().heed()
+        self._heeded += 1
+        self._patch.setattr(sys, "executable", "/bin/false" if self._heeded == 2 else self._python)
 
 
 def test_a_point_that_broke_in_preparation_is_tried_again(
     write_series: WriteSeries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, listener = write_series(), Listener()
-    broken = measured(folder, Spoiler(monkeypatch), rounds=1)
+    folder, spoiled, listener = write_series(), Listener(), Listener()
+    spoiled.stop = Spoiler(monkeypatch)
+    broken = measured(folder, spoiled, rounds=1)
     assert "ended with exit status 1 and no answer" in unmeasured(broken)["fast"]
     healed = measured(folder, listener, rounds=1)
     assert "fast" not in unmeasured(healed)
