@@ -20,10 +20,12 @@ PAGES = (FRONT_DOOR, *sorted((REPOSITORY / "docs").glob("*.md")))
 COMMAND_PAGE = (REPOSITORY / "docs" / "cli.md").read_text(encoding="utf-8")
 
 MAX_FRONT_DOOR_BYTES = 10_000
+MAX_PICTURE_BYTES = 200_000
 MAX_WIDTH = 120
 """Of prose: it is wrapped at about 100 characters, in README a little wider."""
 
-LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
+"""Of a picture within a link, both."""
 HEADING = re.compile(r"^#{1,6} +(?P<text>.+?) *$", re.MULTILINE)
 CODE_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
@@ -93,6 +95,12 @@ def test_the_front_door_is_short() -> None:
     assert FRONT_DOOR.stat().st_size <= MAX_FRONT_DOOR_BYTES
 
 
+def test_the_front_door_has_a_small_picture_of_what_comes_out() -> None:
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", FRONT_DOOR.read_text(encoding="utf-8"))
+    assert pictures
+    assert {path for path in pictures if (REPOSITORY / path).stat().st_size > MAX_PICTURE_BYTES} == set()
+
+
 def test_the_front_door_leads_to_every_page() -> None:
     linked = set(LINK.findall(FRONT_DOOR.read_text(encoding="utf-8")))
     assert {f"docs/{page.name}" for page in PAGES if page != FRONT_DOOR} <= linked
@@ -106,7 +114,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_prose_is_wrapped(page: Path) -> None:
     prose = CODE_BLOCK.sub("", page.read_text(encoding="utf-8"))
-    long = [line for line in prose.splitlines() if len(line) > MAX_WIDTH and not line.startswith("|")]
+    long = [line for line in prose.splitlines() if len(line) > MAX_WIDTH and not line.startswith(("|", "!"))]
     assert long == []
 
 
