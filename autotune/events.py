@@ -197,11 +197,13 @@ class TrialBegan:
 
     Attributes:
         number: of the trial in its study, as the store has it.
+        host: name of the host that is to run it.
     """
 
     number: int
     configuration: str
     progress: Progress
+    host: str = ""
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,7 @@ class TrialEnded:
         excesses: the limits that it does not meet.
         half_width: half of the 95 % interval of its score, as a share, by what one launch can say; None where
             it gave none.
+        host: name of the host that ran it.
     """
 
     number: int
@@ -223,6 +226,7 @@ class TrialEnded:
     progress: Progress
     excesses: tuple[Excess, ...] = ()
     half_width: float | None = None
+    host: str = ""
 
 
 @dataclass(frozen=True)

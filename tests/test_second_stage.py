@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from autotune.errors import ResumeError, StudyFileError
-from autotune.events import SecondStageBegan, TrialEnded
+from autotune.events import SecondStageBegan, TrialBegan, TrialEnded
 from autotune.exporters.numactl import SCRIPT, NumactlExporter
 from autotune.exporters.write import write_export
 from autotune.jobs.finalists import choose_finalists
@@ -116,6 +117,11 @@ def test_a_knob_that_helps_is_in_the_plan_beside_the_same_without_and_one_that_d
     plan = folder.plan(listener)
     assert plan.configuration.knobs == "spinning=off"
     assert second_stages(listener) == [2]
+    began, ended = listener.heard(TrialBegan), listener.heard(TrialEnded)
+    assert [trial.number for trial in began] == [trial.number for trial in ended]
+    assert {trial.host for trial in began} == {trial.host for trial in ended} == {socket.gethostname()}
+    assert ended[0].name == "baseline"
+    assert ended[0].progress.best == ended[0].number
     assert folder.knobs() == ["", "", "optimization=basic", "spinning=off"]
     assert "--knobs" in plan.commands()[0].argv
     assert "knobs      spinning=off" in describe(plan)

@@ -73,6 +73,7 @@ def trial_ended(
         progress=progress,
         excesses=tuple(Excess(limit, by) for limit, by in record.violations.items() if by > 0),
         half_width=half_width,
+        host=record.host,
     )
 
 

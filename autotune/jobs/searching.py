@@ -104,7 +104,8 @@ class Searching:
         """Ask for a configuration, and order it."""
         proposal = self.search.ask()
         self._tell_of_stage(proposal)
-        self.call.emit(TrialBegan(proposal.number, str(proposal.configuration), self._progress()))
+        configuration, name = str(proposal.configuration), host.describe().name
+        self.call.emit(TrialBegan(proposal.number, configuration, self._progress(), name))
         known = self._known()
         order = self.call.orders.search(
             proposal.configuration,
