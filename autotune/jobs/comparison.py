@@ -43,7 +43,7 @@ from autotune.stop import Stop, Stopped
 
 A, B = "A", "B"
 
-Verdict = Literal["a", "b", "tie", "undecided"]
+ComparisonVerdict = Literal["a", "b", "tie", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Comparison:
     """
 
     labels: tuple[str, str]
-    verdict: Verdict
+    verdict: ComparisonVerdict
     ratio: Interval | None
     zone: float
     spec: StudySpec
@@ -293,7 +293,7 @@ def compare_sides(
     return _conclude(a, b, dueling, notes)
 
 
-def _judge(ratio: Interval | None, zone: float) -> Verdict:
+def _judge(ratio: Interval | None, zone: float) -> ComparisonVerdict:
     """What the interval shows."""
     if ratio is None:
         return "undecided"
@@ -312,7 +312,7 @@ def margin(ratio: Interval) -> float:
 def _conclude(a: Side, b: Side, dueling: Dueling, notes: tuple[str, ...]) -> Comparison:
     duel, zone = dueling.duel, a.spec.confirm.tie
     ratio = duel.ratio()
-    verdict: Verdict = "undecided" if duel.failed else _judge(ratio, zone)
+    verdict: ComparisonVerdict = "undecided" if duel.failed else _judge(ratio, zone)
     limits = {side.entrant.name: list(_limits(side, dueling)) for side in (a, b)}
     out = tuple(name for name, missed in limits.items() if missed)
     if out and (verdict == "tie" or verdict.upper() in out):
@@ -338,7 +338,9 @@ def _limits(side: Side, dueling: Dueling) -> Iterator[str]:
         yield f"misses a limit of its study: {missed}."
 
 
-def _reasons(dueling: Dueling, verdict: Verdict, ratio: Interval | None, zone: float) -> Iterator[str]:
+def _reasons(
+    dueling: Dueling, verdict: ComparisonVerdict, ratio: Interval | None, zone: float
+) -> Iterator[str]:
     """Why it could not be told, and what would help."""
     failed = dueling.duel.failed
     yield from (f"{name} does not run: {reason}." for name, reason in failed.items())

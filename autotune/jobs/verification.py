@@ -33,7 +33,7 @@ from autotune.rounds.running import Entrant, Run
 from autotune.search.score import limits_missed, violations
 from autotune.spec.configuration import Configuration
 from autotune.statistics.paired import Interval
-from autotune.statistics.promise import Agreement, Promise, agreement, joint_agreement
+from autotune.statistics.promise import Promise, PromiseVerdict, agreement, joint_agreement
 from autotune.stop import Stop, Stopped
 
 TOLERANCE = 0.05
@@ -42,7 +42,7 @@ shared machine does for hours moves even the ratio of two configurations by a fe
 
 PLAN, BASELINE = "plan", "baseline"
 
-Verdict = Literal["holds", "better", "worse", "stale", "undecided"]
+VerificationVerdict = Literal["holds", "better", "worse", "stale", "undecided"]
 Figure = Literal["gain", "value"]
 
 
@@ -61,7 +61,7 @@ class FigureCheck:
     figure: Figure
     promised: Promise
     now: Interval | None = None
-    agreement: Agreement = "undecided"
+    agreement: PromiseVerdict = "undecided"
     may_hold: bool = False
 
 
@@ -84,7 +84,7 @@ class Verification:
     """
 
     plan: Plan
-    verdict: Verdict
+    verdict: VerificationVerdict
     tolerance: float
     checks: tuple[FigureCheck, ...]
     figure: Figure
@@ -222,7 +222,7 @@ def _check(plan: Plan, figure: Figure, duel: Duel, tolerance: float) -> FigureCh
     return FigureCheck(figure, promised, now, agreement(promised, now, tolerance), may_hold)
 
 
-def _together(checks: tuple[FigureCheck, ...]) -> tuple[Agreement, Figure]:
+def _together(checks: tuple[FigureCheck, ...]) -> tuple[PromiseVerdict, Figure]:
     """Say what the figures show together, and which of them decides."""
     if len(checks) == 1:
         return checks[0].agreement, checks[0].figure
@@ -251,7 +251,7 @@ def _conclude(plan: Plan, dueling: Dueling, tolerance: float) -> Verification:
 
 def _verdict(
     dueling: Dueling, checks: tuple[FigureCheck, ...], tolerance: float
-) -> tuple[Verdict, list[str]]:
+) -> tuple[VerificationVerdict, list[str]]:
     """The verdict, and sentences on what it rests on beside the figures."""
     failed = dueling.duel.failed
     if PLAN in failed:
@@ -267,7 +267,7 @@ def _verdict(
     return verdict, list(_apart(checks))
 
 
-def _limits(dueling: Dueling) -> tuple[Verdict, list[str]] | None:
+def _limits(dueling: Dueling) -> tuple[VerificationVerdict, list[str]] | None:
     """What becomes of a plan that is not shown to meet its limits any more; None = it is."""
     spec, runs = dueling.spec, dueling.measurements(PLAN)
     missed = [f"Its limits: {reason}." for reason in limits_missed(spec, runs)]

@@ -27,7 +27,7 @@ from collections.abc import Iterable, Sequence
 
 from autotune.rounds.contradiction import Compared, compare
 from autotune.rounds.posterior import ContestPrior, Posterior, ScoredRun
-from autotune.rounds.verdict import Advantage, Contender, RivalVerdict, Role, Said, Standing, Verdict
+from autotune.rounds.verdict import Advantage, Contender, FinalistStanding, RivalVerdict, Role, Said, Verdict
 from autotune.statistics.paired import Interval, paired_ratio
 from autotune.statistics.shrinkage import unlucky_factor
 
@@ -253,7 +253,7 @@ class Contest:
         probability = self._posterior().probability(winner, name)
         if (winner, name) in self._shown or self._is_behind(name):
             return RivalVerdict(name, "worse", ratio, probability=probability)
-        standing: Standing = "likely" if probability >= LIKELY else "tied"
+        standing: FinalistStanding = "likely" if probability >= LIKELY else "tied"
         return RivalVerdict(
             name, standing, ratio, probability=probability, more_rounds=self._more_rounds(ratio)
         )

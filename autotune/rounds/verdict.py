@@ -10,7 +10,7 @@ from autotune.rounds.contradiction import Earlier
 from autotune.statistics.paired import Interval
 
 Role = Literal["baseline", "default", "finalist", "twin"]
-Standing = Literal["tied", "likely", "worse", "failed"]
+FinalistStanding = Literal["tied", "likely", "worse", "failed"]
 Said = Literal["shown", "likely", "untold"]
 
 
@@ -69,7 +69,7 @@ class RivalVerdict:
     """
 
     name: str
-    standing: Standing
+    standing: FinalistStanding
     ratio: Interval | None
     reason: str = ""
     probability: float | None = None

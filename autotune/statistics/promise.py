@@ -7,7 +7,7 @@ from typing import Literal
 
 from autotune.statistics.paired import Interval
 
-Agreement = Literal["holds", "better", "worse", "undecided"]
+PromiseVerdict = Literal["holds", "better", "worse", "undecided"]
 
 OWN_MOST = 0.025
 """So much of a stated interval below its figure, as a share, is allowed for where a figure is to hold.
@@ -42,7 +42,7 @@ class Promise:
         return self.high * (1 + tolerance)
 
 
-def agreement(promise: Promise, now: Interval | None, tolerance: float) -> Agreement:
+def agreement(promise: Promise, now: Interval | None, tolerance: float) -> PromiseVerdict:
     """Compare the figure of now with the promise; each answer but `undecided` is shown, not presumed.
 
     - `better`: the whole interval lies above the promise's ceiling;
@@ -64,7 +64,7 @@ def agreement(promise: Promise, now: Interval | None, tolerance: float) -> Agree
     return "worse" if now.high < promise.bottom(tolerance) else "undecided"
 
 
-def joint_agreement(gain: Agreement, value: Agreement, *, may_hold: bool = False) -> Agreement:
+def joint_agreement(gain: PromiseVerdict, value: PromiseVerdict, *, may_hold: bool = False) -> PromiseVerdict:
     """Say what the gain over a baseline and the value itself show together: `holds` takes either of them.
 
     Where its value holds, a plan gives what it states, whatever its baseline does by now or did then; where

@@ -38,7 +38,7 @@ from autotune.rounds.running import Entrant
 from autotune.search.experience import run_blocks
 from autotune.spec.configuration import Configuration
 from autotune.statistics.paired import Interval
-from autotune.statistics.promise import Agreement, Promise
+from autotune.statistics.promise import Promise, PromiseVerdict
 from autotune.stop import Stop
 from autotune.testing.noise import Noise
 from autotune.testing.plans import build_commands, build_estimate, build_plan
@@ -72,7 +72,7 @@ class Answer:
         rounds: that it took.
     """
 
-    verdict: Agreement
+    verdict: PromiseVerdict
     rounds: int
 
 
@@ -167,7 +167,7 @@ def by_the_rule(
 ) -> Answer:
     """Verify as the product does."""
     verified = verify_with(plan, TOLERANCE, entrants, measure, Bounds())
-    verdict: Agreement = "undecided" if verified.verdict == "stale" else verified.verdict
+    verdict: PromiseVerdict = "undecided" if verified.verdict == "stale" else verified.verdict
     return Answer(_as_holding(verdict), len(verified.runs) // len(entrants))
 
 
@@ -186,7 +186,7 @@ def by_the_rule_before(
     return Answer(_as_holding(_agreement_before(promised, duel.ratio())), duel.rounds)
 
 
-def _agreement_before(promise: Promise, now: Interval | None) -> Agreement:
+def _agreement_before(promise: Promise, now: Interval | None) -> PromiseVerdict:
     if now is None:
         return "undecided"
     if now.low >= promise.bottom(TOLERANCE):
@@ -194,7 +194,7 @@ def _agreement_before(promise: Promise, now: Interval | None) -> Agreement:
     return "worse" if now.high < promise.bottom(TOLERANCE) else "undecided"
 
 
-def _as_holding(verdict: Agreement) -> Agreement:
+def _as_holding(verdict: PromiseVerdict) -> PromiseVerdict:
     return "holds" if verdict == "better" else verdict
 
 

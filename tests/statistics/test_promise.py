@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.statistics.paired import Interval, mean_interval, paired_ratio
-from autotune.statistics.promise import OWN_MOST, Agreement, Promise, agreement, joint_agreement
+from autotune.statistics.promise import OWN_MOST, Promise, PromiseVerdict, agreement, joint_agreement
 
 STATED = Promise(2.0, 1.9, 2.1)
 TRIES = 400
@@ -84,7 +84,7 @@ def test_what_is_stated_unsurely_is_allowed_for_up_to_a_bound(
     ],
 )
 def test_either_figure_shows_that_a_plan_holds_and_the_gain_alone_that_it_is_worse(
-    gain: Agreement, value: Agreement, together: Agreement
+    gain: PromiseVerdict, value: PromiseVerdict, together: PromiseVerdict
 ) -> None:
     assert joint_agreement(gain, value) == together
 

@@ -150,7 +150,7 @@ def load_generator(site: Site) -> Iterator[LoadGenerator]:
 
 
 @dataclass(frozen=True)
-class Request:
+class SentRequest:
     """One request of a run.
 
     Attributes:
@@ -187,7 +187,7 @@ class Load:
 
     start_s: float
     given_up_s: float
-    requests: tuple[Request, ...]
+    requests: tuple[SentRequest, ...]
     samples_per_request: tuple[int, ...]
     realtime: bool
 
@@ -235,12 +235,12 @@ def put_under_load(
     return Load(start_s, given_up_s, _requests(absolute_s, sent, served), samples, sent.realtime)
 
 
-def _requests(times_s: Sequence[float], sent: Sent, served: Sequence[Served]) -> tuple[Request, ...]:
+def _requests(times_s: Sequence[float], sent: Sent, served: Sequence[Served]) -> tuple[SentRequest, ...]:
     """Join what generator and instances say."""
     if len(sent.sent_s) > len(times_s):
         raise InstanceError(FailureKind.CRASH, f"the load generator sent {len(sent.sent_s)} requests")
     unsent = [math.inf] * (len(times_s) - len(sent.sent_s))
-    requests = [Request(*pair) for pair in zip(times_s, (*sent.sent_s, *unsent), strict=True)]
+    requests = [SentRequest(*pair) for pair in zip(times_s, (*sent.sent_s, *unsent), strict=True)]
     for instance, part in enumerate(served):
         hits = part.hits or (0,) * len(part.requests)
         for number, begun_s, ends_s, hit in zip(part.requests, part.begun_s, part.ends_s, hits, strict=True):
@@ -248,11 +248,11 @@ def _requests(times_s: Sequence[float], sent: Sent, served: Sequence[Served]) ->
                 reason = f"answered the request {number}, which was not its own"
                 raise InstanceError(FailureKind.CRASH, reason, instance=instance)
             asked = requests[number]
-            requests[number] = Request(asked.time_s, asked.sent_s, begun_s, ends_s, instance, hit)
+            requests[number] = SentRequest(asked.time_s, asked.sent_s, begun_s, ends_s, instance, hit)
     return tuple(requests)
 
 
-def _delays_s(requests: Sequence[Request]) -> Iterator[float]:
+def _delays_s(requests: Sequence[SentRequest]) -> Iterator[float]:
     free_s: dict[int, float] = {}
     for request in sorted(requests, key=lambda one: one.begun_s):
         if request.instance < 0:

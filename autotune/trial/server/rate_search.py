@@ -94,7 +94,7 @@ the last one, and says what came of it, and what the host did meanwhile where so
 
 
 @dataclass(frozen=True)
-class Found:
+class RateResult:
     """What a search found.
 
     Attributes:
@@ -118,7 +118,7 @@ def find_rate(
     demand: Demand,
     queue: Queue,
     clock: Callable[[], float] = time.monotonic,
-) -> Found:
+) -> RateResult:
     """Search.
 
     Args:
@@ -130,7 +130,7 @@ def find_rate(
     """
     search = _Search(put, schedule, demand, clock)
     kept = search.find(queue)
-    return Found(
+    return RateResult(
         kept,
         tuple(search.runs),
         tuple(search.dropped),
@@ -142,7 +142,7 @@ def find_rate(
 
 @dataclass
 class _Search:
-    """A search under way; see `Found`."""
+    """A search under way; see `RateResult`."""
 
     put: Put
     schedule: Schedule

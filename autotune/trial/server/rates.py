@@ -12,7 +12,7 @@ from autotune.measurement.measurement import Block, Conditions, InstanceBlock, R
 from autotune.measurement.steps import needed_requests
 from autotune.spec.study import LatencyLimit
 from autotune.statistics.queueing import Queue, QueueRun, TailBound, tail_bound
-from autotune.trial.server.load import Load, Request
+from autotune.trial.server.load import Load, SentRequest
 
 STRETCHES = 10
 """Of a run, between which Student's interval is taken. Source: B. Schmeiser, Batch size effects in the
@@ -59,13 +59,13 @@ class JudgedRun:
 
     def blocks(self) -> tuple[Block, ...]:
         """What counts of the run, stretch by stretch."""
-        requests: list[list[Request]] = [[] for _ in range(STRETCHES)]
+        requests: list[list[SentRequest]] = [[] for _ in range(STRETCHES)]
         for request, stretch in zip(self.load.requests, self.span.stretches(self.load), strict=True):
             if stretch >= 0:
                 requests[stretch].append(request)
         return tuple(self._block(stretch, own) for stretch, own in enumerate(requests))
 
-    def _block(self, stretch: int, requests: Sequence[Request]) -> Block:
+    def _block(self, stretch: int, requests: Sequence[SentRequest]) -> Block:
         start_s = self.load.start_s + self.span.settling_s
         begin_s, end_s = (start_s + self.span.length_s * part / STRETCHES for part in (stretch, stretch + 1))
         instances = tuple(
@@ -77,7 +77,7 @@ class JudgedRun:
         return Block(begin_s, instances, self.conditions, end_s, waiting_s)
 
 
-def _instance_block(samples_per_request: int, requests: Sequence[Request]) -> InstanceBlock:
+def _instance_block(samples_per_request: int, requests: Sequence[SentRequest]) -> InstanceBlock:
     return InstanceBlock(
         samples_per_request,
         starts_s=tuple(request.time_s for request in requests),
@@ -148,5 +148,5 @@ def _expected_rate(queue: Queue, bound: TailBound, limit: LatencyLimit) -> float
     return queue.highest_rate(limit.percentile, asked_s)
 
 
-def _service_s(request: Request) -> float:
+def _service_s(request: SentRequest) -> float:
     return request.end_s - request.begun_s if request.instance >= 0 else math.nan

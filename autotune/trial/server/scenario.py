@@ -14,7 +14,7 @@ from autotune.trial.asked import Asked
 from autotune.trial.conductor import Drain, Exchange, Schedule
 from autotune.trial.proof import memory_binding, prove
 from autotune.trial.server.load import Load, LoadGenerator, load_generator, put_under_load, site_beside
-from autotune.trial.server.rate_search import Demand, Found, find_rate
+from autotune.trial.server.rate_search import Demand, RateResult, find_rate
 from autotune.trial.watch import Observer
 from autotune.worker.failures import InstanceError
 from autotune.worker.messages import Ready
@@ -120,7 +120,7 @@ def _put_observed(
     return load, None
 
 
-def _generator(found: Found, generator: LoadGenerator) -> Generator:
+def _generator(found: RateResult, generator: LoadGenerator) -> Generator:
     return Generator(
         cpus=generator.site.cpus,
         realtime=found.kept.load.realtime,

@@ -21,7 +21,7 @@ from autotune.trial.launcher import launched
 from autotune.trial.server.load import (
     Load,
     LoadGenerator,
-    Request,
+    SentRequest,
     Site,
     generator_site,
     load_generator,
@@ -67,15 +67,15 @@ def test_the_generator_stays_on_the_cpus_that_are_allowed(tmp_path: Path) -> Non
     assert site == Site((1,), is_alone=True)
 
 
-def load_of(*requests: Request) -> Load:
+def load_of(*requests: SentRequest) -> Load:
     return Load(0.0, 100.0, requests, (1,), realtime=False)
 
 
 def test_being_late_costs_nothing_while_every_instance_is_busy() -> None:
     load = load_of(
-        Request(0.0, 0.0, 0.0, 5.0, 0),
-        Request(1.0, 4.0, 5.0, 6.0, 0),  # three seconds late, but nobody was free
-        Request(2.0, 5.5, 6.0, 7.0, 0),
+        SentRequest(0.0, 0.0, 0.0, 5.0, 0),
+        SentRequest(1.0, 4.0, 5.0, 6.0, 0),  # three seconds late, but nobody was free
+        SentRequest(2.0, 5.5, 6.0, 7.0, 0),
     )
     assert load.late_s(100) == 3.5
     assert load.delay_s(100) == 0.0
@@ -83,11 +83,11 @@ def test_being_late_costs_nothing_while_every_instance_is_busy() -> None:
 
 def test_being_late_costs_the_time_for_which_an_instance_was_free() -> None:
     load = load_of(
-        Request(0.0, 0.0, 0.0, 5.0, 0),
-        Request(1.0, 7.0, 7.0, 8.0, 0),  # free since 5
-        Request(9.0, 9.5, 9.5, 10.0, 0),  # free since 8
-        Request(9.0, 9.1),  # never begun
-        Request(9.0, math.inf),  # there was no room
+        SentRequest(0.0, 0.0, 0.0, 5.0, 0),
+        SentRequest(1.0, 7.0, 7.0, 8.0, 0),  # free since 5
+        SentRequest(9.0, 9.5, 9.5, 10.0, 0),  # free since 8
+        SentRequest(9.0, 9.1),  # never begun
+        SentRequest(9.0, math.inf),  # there was no room
     )
     assert load.late_s(100) == 6.0
     assert sorted(load.delay_s(percentile) for percentile in (50, 75, 100)) == [0.0, 0.5, 2.0]

@@ -16,8 +16,8 @@ from autotune.objectives.throughput import THROUGHPUT
 from autotune.spec.study import LatencyLimit, Treatment
 from autotune.statistics.queueing import Queue, fifo_latencies
 from autotune.trial.conductor import Schedule
-from autotune.trial.server.load import Load, Request
-from autotune.trial.server.rate_search import MAX_SPOILED, RESOLUTION, Demand, Found, find_rate
+from autotune.trial.server.load import Load, SentRequest
+from autotune.trial.server.rate_search import MAX_SPOILED, RESOLUTION, Demand, RateResult, find_rate
 from autotune.trial.stopping import Rival, Rule
 from autotune.worker.failures import InstanceError
 
@@ -61,9 +61,9 @@ class SimulatedServers:
             due_s, sent_s = start_s + time_s, start_s + time_s + self.late_s
             begun_s, instance = max(free[0][0], sent_s), free[0][1]
             if begun_s > given_up_s:
-                requests.append(Request(due_s, sent_s))
+                requests.append(SentRequest(due_s, sent_s))
                 continue
-            requests.append(Request(due_s, sent_s, begun_s, begun_s + service_s, instance))
+            requests.append(SentRequest(due_s, sent_s, begun_s, begun_s + service_s, instance))
             heapq.heapreplace(free, (begun_s + service_s, instance))
         self.now_s = max(given_up_s, *(end_s for end_s, _ in free))
         conditions = self.conditions[min(self.runs, len(self.conditions) - 1)]
@@ -81,7 +81,7 @@ def search(
     treatment: Treatment = "correct",
     rival: Rival | None = None,
     **demand: object,
-) -> Found:
+) -> RateResult:
     rule = Rule(
         "server",
         THROUGHPUT,
