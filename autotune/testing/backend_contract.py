@@ -14,13 +14,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from autotune.backends.knobs import turned_in_preparation
-from autotune.backends.protocol import Documented
+from autotune.backends.protocol import Documented, TakesKnobs
 from autotune.backends.registry import backends, get_backend, package_versions
 from autotune.machine.read import read_machine
 from autotune.model.artifacts.artifact import Artifact
@@ -32,7 +34,16 @@ from autotune.preparation.preparing import prepare_artifact
 from autotune.spec.configuration import Precision
 from autotune.spec.model_source import kind_of
 
-ENGINE_MODULES = frozenset({"torch", "transformers", "onnxruntime", "onnx", "openvino", "ctranslate2", "jax"})
+
+@cache
+def engine_modules() -> frozenset[str]:
+    """Give the top-level modules of every distribution that a registered engine needs, autotune aside."""
+    needed = {name.lower() for backend in backends().values() for name in backend.packages} - {"autotune"}
+    return frozenset(
+        module
+        for module, distributions in packages_distributions().items()
+        if needed & {name.lower() for name in distributions}
+    )
 
 
 @dataclass(frozen=True)
@@ -125,7 +136,7 @@ class BackendContract:
         assert all(backend.unsupported(precision, frozenset(), other) for precision in backend.precisions)
 
     def test_importing_it_imports_no_engine(self, probes: Mapping[Precision, Probe]) -> None:
-        assert [probe.imported & ENGINE_MODULES for probe in probes.values()] == [frozenset()] * len(probes)
+        assert [probe.imported & engine_modules() for probe in probes.values()] == [frozenset()] * len(probes)
 
     def test_one_session_answers_every_shape_with_one_finite_row_per_sequence(
         self, probes: Mapping[Precision, Probe]
@@ -144,6 +155,17 @@ class BackendContract:
             for precision, probe in probes.items()
         }
         assert reported == {precision: (precision, self.threads) for precision in probes}
+
+    def test_it_reports_the_usual_value_of_every_knob_that_the_process_does_not_show(
+        self, probes: Mapping[Precision, Probe]
+    ) -> None:
+        backend = get_backend(self.name)
+        told = backend.knobs if isinstance(backend, TakesKnobs) else {}
+        for precision, probe in probes.items():
+            own = [knob for knob in told if knob.in_force is None and precision in told[knob]]
+            assert {knob.name: probe.report["knobs"].get(knob.name) for knob in own} == {
+                knob.name: knob.usual for knob in own
+            }
 
     def test_it_reports_its_name_and_a_version(self, probes: Mapping[Precision, Probe]) -> None:
         assert all(probe.report["engine"] == self.name for probe in probes.values())
