@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -63,9 +64,21 @@ def autotune(
     """Find, prove and export the fastest way to serve a transformer encoder on this CPU machine."""
 
 
+NEW_OBJECTS = 50_000
+"""So many make Python look for cyclic garbage, in the place of 700: importing makes many, and no garbage."""
+
+
 def main() -> NoReturn:
-    """Run the command line and exit; see `autotune.cli.exits` for the codes."""
-    raise SystemExit(run())
+    """Run the command line and exit; see `autotune.cli.exits` for the codes.
+
+    A quarter of the time of a short command went into looking for garbage, most of it at the end of the
+    process, where nothing is gained by that any more: what there is then is set aside.
+    Source: studies/benchmarks/store.py.
+    """
+    gc.set_threshold(NEW_OBJECTS)
+    code = run()
+    gc.freeze()
+    raise SystemExit(code)
 
 
 def run() -> int:

@@ -38,7 +38,7 @@ def plans(
 
 
 def _row(plan: PlanSummary) -> tuple[str, ...]:
-    from autotune.plan.describe import format_gain, format_objective_value, format_time
+    from autotune.plan.formats import format_gain, format_objective_value, format_time
 
     return (
         plan.id,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from autotune.machine.cpus import format_cpu_list
@@ -21,6 +20,7 @@ from autotune.plan.claims import (
     unprepared_words,
     verdict_sentence,
 )
+from autotune.plan.formats import format_gain, format_objective_value, format_time
 from autotune.units import format_bytes, format_count, format_latency, format_throughput
 
 if TYPE_CHECKING:
@@ -49,11 +49,6 @@ def describe(plan: Plan) -> str:
     return "\n\n".join("\n".join(section) for section in sections)
 
 
-def format_objective_value(objective: str, value: float) -> str:
-    """The value of an objective of this name, with its unit."""
-    return objective_named(objective).format(value)
-
-
 def unsupported_percentile(objective: str, estimate: Estimate) -> LatencyPercentile | None:
     """The objective's percentile, where the requests are too few to state it; None where they are not."""
     percentile = objective_named(objective).percentile
@@ -69,16 +64,6 @@ def format_estimate(objective: str, estimate: Estimate) -> str:
         return value
     counts = f"it takes {unsupported.needed} requests; of {estimate.requests}"
     return f"unknown ({counts}, the slowest of a launch took about {value})"
-
-
-def format_gain(gain: float | None) -> str:
-    """How many times better than the baseline: `2.91x`."""
-    return "unknown" if gain is None else f"{gain:.2f}x"
-
-
-def format_time(unix_s: float) -> str:
-    """A moment in this machine's time zone, to the minute."""
-    return datetime.fromtimestamp(unix_s).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def configuration_facts(plan: Plan) -> Iterator[tuple[str, str]]:

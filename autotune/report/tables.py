@@ -10,14 +10,12 @@ from autotune.measurement.measurement import Failure
 from autotune.plan.claims import STANDINGS, format_probability, format_range
 from autotune.plan.describe import (
     evidence_rows,
-    format_gain,
-    format_objective_value,
     format_percentile,
-    format_time,
     placement_rows,
 )
 from autotune.plan.document import Plan
 from autotune.plan.evidence import RunnerUp
+from autotune.plan.formats import format_gain, format_objective_value, format_time
 from autotune.report.distributions import Distribution, distributions
 from autotune.report.disturbances import fates_in_words, reasons, watched_runs
 from autotune.report.dossier import Dossier

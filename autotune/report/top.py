@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from autotune.measurement.measurement import FailureKind
 from autotune.objectives.scores import format_score
-from autotune.plan.describe import format_gain
+from autotune.plan.formats import format_gain
 from autotune.spec.study import StudySpec
 from autotune.store.ranking import gain, measured_baseline, ranked
 from autotune.store.records import TrialSummary

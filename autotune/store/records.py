@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from autotune.measurement.measurement import Failure, TrialResult
 from autotune.spec.configuration import Configuration
+
+if TYPE_CHECKING:
+    from autotune.measurement.measurement import TrialResult
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class TrialRecord:
     @property
     def may_pass(self) -> bool:
         """Whether it failed for a reason that may pass, and says nothing of its configuration."""
+        from autotune.measurement.measurement import Failure  # here: a listing reads no results
+
         return isinstance(self.result, Failure) and self.result.may_pass
 
 

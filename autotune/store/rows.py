@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Row
 
 from autotune.errors import StoreError
-from autotune.measurement.measurement import Failure, TrialResult
 from autotune.spec.configuration import Configuration
 from autotune.store.records import (
     ConfirmationRecord,
@@ -19,6 +18,7 @@ from autotune.store.records import (
 )
 
 if TYPE_CHECKING:
+    from autotune.measurement.measurement import TrialResult
     from autotune.plan.document import Plan
 
 
@@ -183,11 +183,14 @@ def plan_summary(row: Row[*tuple[Any, ...]]) -> PlanSummary:
 
 
 def _failure_kind(result: TrialResult) -> str | None:
+    from autotune.measurement.measurement import Failure  # here: a listing reads no results
+
     return result.kind.value if isinstance(result, Failure) else None
 
 
 def _result_document(result: TrialResult) -> dict[str, Any]:
     from autotune.measurement.codec import failure_to_json, measurement_to_json
+    from autotune.measurement.measurement import Failure
 
     return failure_to_json(result) if isinstance(result, Failure) else measurement_to_json(result)
 

@@ -4,12 +4,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from autotune import errors
 from autotune.cli import exits, main, output
 from autotune.errors import AutotuneError
+from autotune.store.records import StudyRecord
+from autotune.store.store import open_store
+from autotune.testing.plans import build_plan
 
 COMMANDS = ("machine", "engines", "tune", "plans", "show", "export", "verify", "compare", "cache", "schema")
 
@@ -69,6 +73,51 @@ def test_help_loads_no_engine_and_no_optuna() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+READING = frozenset(
+    {
+        *("torch", "transformers", "onnxruntime", "onnx", "openvino", "ctranslate2", "jax", "tokenizers"),
+        *("optuna", "alembic", "numpy", "scipy", "matplotlib", "jinja2", "psutil", "yaml", "hdrh", "rich"),
+        *("autotune.jobs", "autotune.search", "autotune.rounds", "autotune.trial", "autotune.worker"),
+        *("autotune.preparation", "autotune.preflight", "autotune.report", "autotune.store.ranking"),
+        *("autotune.placement.place", "autotune.machine.read"),
+    }
+)
+"""Modules that reading a stored plan has no use for, and that are slow to import or lead to such."""
+LISTING = READING | {
+    *("autotune.backends", "autotune.placement"),
+    *("autotune.plan.document", "autotune.plan.describe", "autotune.plan.evidence"),
+    *("autotune.measurement.measurement", "autotune.measurement.codec", "autotune.spec.study"),
+}
+"""Modules that a list of plans has no use for: it reads no document and no result."""
+
+
+@pytest.mark.parametrize(
+    ("command", "unused"),
+    [
+        (("plans",), LISTING),
+        (("plans", "--json"), LISTING),
+        (("show", "latest"), READING),
+        (("show", "latest", "--json"), READING),
+    ],
+)
+def test_commands_that_read_plans_import_nothing_that_they_do_not_need(
+    command: tuple[str, ...], unused: frozenset[str], tmp_path: Path
+) -> None:
+    with open_store(f"sqlite:///{tmp_path}/autotune.db") as store:
+        store.create_study(StudyRecord("quickstart", 0.0, {}, {}, {}, "d", "m"))
+        store.save_plan(build_plan())
+    code = (
+        f"import sys; sys.argv = {['autotune', *command]!r}\n"
+        "from autotune.cli.main import run\n"
+        f"sys.exit(run() or ' '.join(sorted({set(unused)!r} & set(sys.modules))) or 0)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "quickstart-7f3a9c" in ended.stdout
 
 
 def test_the_version_is_printed_on_stdout() -> None:

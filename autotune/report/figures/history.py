@@ -8,7 +8,7 @@ from itertools import accumulate
 from matplotlib.axes import Axes
 from matplotlib.transforms import blended_transform_factory
 
-from autotune.plan.describe import format_objective_value
+from autotune.plan.formats import format_objective_value
 from autotune.report.dossier import Dossier
 from autotune.report.figures.axes import (
     clear_of_edges,
