@@ -188,7 +188,6 @@ def test_importing_a_module_imports_no_engine() -> None:
 
 TO_BE_SHORTENED = {
     ("preparation/looking.py", "take_looks"),
-    ("preparation/preparing.py", "prepare_artifact"),
 }
 TO_TAKE_FEWER = {
     ("preparation/looking.py", "take_looks"),

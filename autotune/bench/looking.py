@@ -15,7 +15,8 @@ from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.looked import Look, Refused
 from autotune.model.size import fp32_bytes
 from autotune.preflight.setup import Setup
-from autotune.preparation.looking import Looks, Pair, take_looks
+from autotune.preparation.kept_looks import Pair
+from autotune.preparation.looking import Looks, take_looks
 from autotune.preparation.preparing import find_artifact
 from autotune.preparation.records import model_bytes, preparation_records
 from autotune.search.expectations import expectations

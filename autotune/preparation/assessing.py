@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,49 +14,23 @@ from autotune.backends.protocol import Session
 from autotune.backends.registry import get_backend
 from autotune.backends.sentence_model import has_modules
 from autotune.errors import UnsupportedError
-from autotune.model.assessment import Assessment, Inputs, LabelledScore, write_assessment
+from autotune.model.assessment import Assessment, LabelledScore, write_assessment
 from autotune.model.calibration import Request, read_requests
 from autotune.model.comparing import Pairs, compare_answers, row_by_row
 from autotune.model.exported import only_shapes
 from autotune.model.inputs import make_inputs, read_inputs
 from autotune.preparation.calibration import filled_together, read_answers, reference_answers
 from autotune.preparation.evaluation import has_classes, read_evaluation, score_answers
-from autotune.spec.configuration import Precision
+from autotune.preparation.requests import Assess
 from autotune.spec.knobs import parse_knobs
 
 Array = np.ndarray[Any, Any]
-
-ASSESSMENT = "assessment"
-"""How the name begins that stands in the place of the backend where an assessment is named."""
 
 ALONE_SEQUENCES = 32
 """At least so many random sequences are compared of what holds for some shapes of request alone."""
 
 
-@dataclass(frozen=True)
-class Assessing:
-    """What is compared with what: finished artifacts.
-
-    Attributes:
-        artifact: of the engine.
-        threads: intra-op threads to load it with.
-        calibration: requests, made of these `inputs`, and the reference's answers.
-        evaluation: labelled texts; None where the study has none.
-        knobs: that change what is answered, as `autotune.spec.knobs` writes them.
-    """
-
-    backend: str
-    precision: Precision
-    artifact: Path
-    threads: int
-    reference: Path
-    calibration: Path
-    inputs: Inputs
-    evaluation: Path | None
-    knobs: str = ""
-
-
-def assess(asked: Assessing, directory: Path) -> None:
+def assess(asked: Assess, directory: Path) -> None:
     """Write what is found into the empty `directory`."""
     backend, knobs = get_backend(asked.backend), parse_knobs(asked.knobs)
     session = load_session(backend, asked.artifact, asked.precision, asked.threads, knobs)
@@ -78,7 +52,7 @@ def assess(asked: Assessing, directory: Path) -> None:
     write_assessment(directory, found)
 
 
-def _assess_alone(session: Session, asked: Assessing) -> Assessment:
+def _assess_alone(session: Session, asked: Assess) -> Assessment:
     """Compare an artifact that holds for some shapes alone, on random requests of these.
 
     Raises:

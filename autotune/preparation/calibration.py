@@ -20,8 +20,6 @@ from autotune.model.texts.texts import Text, read_texts
 from autotune.preparation.reference import open_reference
 from autotune.preparation.tokenization import as_pair, tokenized
 
-CALIBRATION = "calibration"
-"""Stands in the place of the backend where a calibration artifact is named."""
 ANSWERS_FILE = "answers.npz"
 
 TOGETHER = 8

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
 import psutil
 
-from autotune.backends.reference import REFERENCE
 from autotune.backends.registry import get_backend
 from autotune.backends.torch.engine import OFFLINE_AND_QUIET
 from autotune.backends.trying import going_on
 from autotune.model.child import ChildResult, run_child
 from autotune.model.fork_server import ForkServer
-from autotune.model.sources import ResolvedModel
-from autotune.preparation.calibration import CALIBRATION
-from autotune.preparation.evaluation import EVALUATION
-from autotune.preparation.streams import STREAM
+from autotune.preparation.requests import Assess, ChildRequest, MakeArtifact, WriteStream, request_to_json
 
 CHILD = "autotune.preparation.child"
 FORK_SERVER = ForkServer(CHILD, OFFLINE_AND_QUIET)
@@ -28,49 +21,48 @@ PLENTY = 10
 """Times what the process that prepared last holds: where so much is free, nobody misses that."""
 
 
-def model_to_json(model: ResolvedModel) -> dict[str, Any]:
-    """A model as a request names it to a child."""
-    return {**asdict(model), "path": None if model.path is None else str(model.path)}
-
-
-def run_preparing(
-    request: dict[str, Any], model: ResolvedModel, timeout_s: float, variables: Mapping[str, str]
-) -> ChildResult:
-    """Have a child prepare what the request names, with these variables in its environment.
+def run_preparing(request: ChildRequest, timeout_s: float, variables: Mapping[str, str]) -> ChildResult:
+    """Have a child do what the request asks, with these variables in its environment.
 
     Where a way of export ends it, another child goes on with the next way.
     """
-    if _begins_with_transformers(request, model):
+    if _begins_with_transformers(request):
         return run_on_server(request, timeout_s, variables)
-    with_ours = {**OFFLINE_AND_QUIET, **variables}
+    document, with_ours = request_to_json(request), {**OFFLINE_AND_QUIET, **variables}
     return going_on(
-        lambda left_s: run_child(CHILD, request, timeout_s=left_s, variables=with_ours),
-        Path(request["directory"]),
+        lambda left_s: run_child(CHILD, document, timeout_s=left_s, variables=with_ours),
+        request.directory,
         timeout_s,
     )
 
 
-def run_on_server(request: dict[str, Any], timeout_s: float, variables: Mapping[str, str]) -> ChildResult:
+def run_on_server(request: ChildRequest, timeout_s: float, variables: Mapping[str, str]) -> ChildResult:
     """Do as `run_preparing` does, with a child that has imported torch and transformers."""
+    document = request_to_json(request)
     return going_on(
-        lambda left_s: FORK_SERVER.run(request, timeout_s=left_s, variables=variables),
-        Path(request["directory"]),
+        lambda left_s: FORK_SERVER.run(document, timeout_s=left_s, variables=variables),
+        request.directory,
         timeout_s,
     )
 
 
-def _begins_with_transformers(request: dict[str, Any], model: ResolvedModel) -> bool:
-    """Whether making this begins with importing torch and transformers."""
-    if not model.traits.is_module:
+def _begins_with_transformers(request: ChildRequest) -> bool:
+    """Whether this begins with importing torch and transformers."""
+    if not request.model.traits.is_module:
         return False
-    what = str(request["name"]["backend"])
-    if what in (REFERENCE, CALIBRATION, EVALUATION, STREAM):
-        return what != STREAM
-    assessing = request.get("assessing")
-    packages = get_backend(assessing["backend"] if assessing else what).packages
-    if "torch" in packages[:1]:
-        return True
-    return "transformers" in packages and assessing is None and "base" not in request
+    match request.work:
+        case WriteStream():
+            return False
+        case Assess(backend=backend):
+            return _is_of_torch(backend)
+        case MakeArtifact(backend=backend, base=base):
+            return _is_of_torch(backend) or (base is None and "transformers" in get_backend(backend).packages)
+        case _:
+            return True
+
+
+def _is_of_torch(backend: str) -> bool:
+    return "torch" in get_backend(backend).packages[:1]
 
 
 def rest_fork_server(limit_bytes: int | None) -> None:

@@ -21,8 +21,6 @@ from autotune.preparation.calibration import reference_answers
 from autotune.preparation.tokenization import Pair, tokenized
 from autotune.spec.quality import Metric
 
-EVALUATION = "evaluation"
-"""Stands in the place of the backend where an evaluation artifact is named."""
 EVALUATION_FILE = "evaluation.json"
 
 METRIC_PACKAGES = ("scikit-learn", "scipy")

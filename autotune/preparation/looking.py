@@ -13,25 +13,31 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from autotune.backends.ending import reply_of
-from autotune.backends.protocol import CompilesNatively, Shape
-from autotune.backends.registry import base_precision, get_backend, package_versions
+from autotune.backends.protocol import Shape
+from autotune.backends.registry import base_precision, get_backend
 from autotune.errors import AutotuneError, CacheError, UnsupportedError
 from autotune.machine.counters import oom_kills
-from autotune.model.artifacts.artifact import Artifact, ArtifactName, deciding_isa
+from autotune.model.artifacts.artifact import Artifact, ArtifactName
 from autotune.model.artifacts.cache import ArtifactCache
-from autotune.model.artifacts.manifest import Manifest, record_files
-from autotune.model.looked import Look, Refused, read_look, write_look
-from autotune.model.reduced import architecture_digest, why_not_reduced
+from autotune.model.looked import Look, Refused
+from autotune.model.reduced import why_not_reduced
 from autotune.model.sources import ResolvedModel
-from autotune.preparation.children import FORK_SERVER, model_to_json, run_on_server
-from autotune.preparation.reference import TRANSFORMERS_PACKAGES
+from autotune.preparation.children import FORK_SERVER, run_on_server
+from autotune.preparation.kept_looks import Pair, find_look, keep_look, look_names, looks_key
+from autotune.preparation.requests import (
+    AnswerKind,
+    BuildArtifact,
+    ChildRequest,
+    MakeArtifact,
+    Reduced,
+    ReduceModel,
+    TimeRequests,
+    Took,
+    answer_from_json,
+)
 from autotune.spec.configuration import Precision
-
-LOOK = "look"
-"""How the name begins that stands in the place of the backend where a look is named."""
 
 LOOK_TIMEOUT_S = 20.0
 """For each of a look's steps. Source: on two cpus of an AMD EPYC (Zen 4) the longest step, the export of a
@@ -42,9 +48,6 @@ STARTING_S = 60.0
 
 BUILDING_SHARE = 0.6
 """Of the looks' time: later no build begins ahead of its turn, so that what is built can be run."""
-
-Pair = tuple[str, Precision]
-"""Of an engine's name and a precision."""
 
 Tell = Callable[[Pair, Look | Refused], None]
 
@@ -99,7 +102,7 @@ def take_looks(
     """
     if reason := why_not_reduced(model):
         return Looks(reason=reason)
-    names = _names(model, pairs, shape, isa, machine_key)
+    names = look_names(model, pairs, shape, isa, machine_key)
     seen: dict[Pair, Look | Refused] = {}
 
     def note(pair: Pair, answer: Look | Refused) -> None:
@@ -110,13 +113,13 @@ def take_looks(
     def missing() -> dict[Pair, ArtifactName]:
         """Note what is in the cache by now; the others."""
         for pair, name in names.items():
-            if pair not in seen and (found := _find(name, cache)) is not None:
+            if pair not in seen and (found := find_look(name, cache)) is not None:
                 note(pair, found)
         return {pair: name for pair, name in names.items() if pair not in seen}
 
     if not missing() or time.monotonic() >= deadline_s:
         return Looks(_in_order(seen, names))
-    key = _key(model, shape, machine_key)
+    key = looks_key(model, shape, machine_key)
     with cache.exclusively(key, f"looks at engines with {model.source}") as waited_s:
         left = missing()  # without what a process has seen that was waited for
         if not left:
@@ -132,7 +135,7 @@ def take_looks(
                     break
                 answer = looker.look(*pair)
                 before_keeping()
-                _keep(name, model, answer, cache)
+                keep_look(name, model, answer, cache)
                 note(pair, answer)
     return Looks(_in_order(seen, names), waited_s=waited_s)
 
@@ -145,46 +148,17 @@ def time_artifact(
     Raises:
         CacheError: the cache cannot be read.
     """
-    request = {
-        "looking": "run",
-        "shape": shape,
-        "root": str(artifact.directory.parent),
-        "model": model_to_json(model),
-        "name": {"backend": artifact.backend, "precision": artifact.precision, "knobs": ""},
-        "directory": str(artifact.directory),
-    }
+    work = TimeRequests(artifact.backend, artifact.precision, shape)
+    request = ChildRequest(model, artifact.directory, artifact.directory.parent, work)
     what = f"a request of {artifact.backend} {artifact.precision}"
-    ran = _run(request, what, timeout_s, get_backend(artifact.backend).environment(1))
-    return ran if isinstance(ran, Refused) else float(ran["seconds"])
+    ran = _run(Took, request, what, timeout_s, get_backend(artifact.backend).environment(1))
+    return ran if isinstance(ran, Refused) else ran.seconds
 
 
 def _in_order(
     seen: Mapping[Pair, Look | Refused], names: Mapping[Pair, ArtifactName]
 ) -> dict[Pair, Look | Refused]:
     return {pair: seen[pair] for pair in names if pair in seen}
-
-
-def _names(
-    model: ResolvedModel, pairs: Sequence[Pair], shape: Shape, isa: frozenset[str], machine_key: str
-) -> dict[Pair, ArtifactName]:
-    """What the looks are called in the cache; compilers are left out.
-
-    Source: on two cpus of an AMD EPYC (Zen 4) inductor takes 14 s for one layer, the others 0.1 to 3 s.
-    """
-    digest = architecture_digest(model)
-    return {
-        (backend, precision): ArtifactName(
-            digest,
-            f"{LOOK}-{backend}",
-            precision,
-            package_versions((*get_backend(backend).packages, "autotune")),
-            deciding_isa(isa),
-            shapes=(shape,),
-            machine=machine_key,
-        )
-        for backend, precision in pairs
-        if not isinstance(get_backend(backend), CompilesNatively)
-    }
 
 
 @dataclass
@@ -196,6 +170,10 @@ class _Looker:
         layers, whole_layers: as in `Look`.
         bases: engines and precisions that others are derived from.
         folder: where everything is built, gone in the end.
+        root: the cache's folder.
+        shape: of the requests.
+        isa: flags as in `Machine.isa`.
+        timeout_s: for each step.
         built: seconds of what is built so far, or why it is not.
     """
 
@@ -204,7 +182,9 @@ class _Looker:
     whole_layers: int
     bases: frozenset[Pair]
     folder: Path
-    request: Mapping[str, Any]
+    root: Path
+    shape: Shape
+    isa: frozenset[str]
     timeout_s: float
     built: dict[Pair, float | Refused] = field(default_factory=dict)
 
@@ -245,13 +225,13 @@ class _Looker:
         if isinstance(preparation_s, Refused):
             return preparation_s
         variables = get_backend(backend).environment(1)
-        ran = self._step("run", backend, precision, variables)
+        ran = self._step(TimeRequests(backend, precision, self.shape), backend, precision, variables)
         if (backend, precision) not in self.bases:
             shutil.rmtree(self._artifact(backend, precision), ignore_errors=True)
         if isinstance(ran, Refused):
             return ran
         took_s = time.monotonic() - begin
-        return Look(ran["seconds"], preparation_s, self.layers, self.whole_layers, took_s)
+        return Look(ran.seconds, preparation_s, self.layers, self.whole_layers, took_s)
 
     def _build(self, backend: str, precision: Precision) -> float | Refused:
         pair = (backend, precision)
@@ -260,36 +240,32 @@ class _Looker:
         return self.built[pair]
 
     def _build_anew(self, backend: str, precision: Precision) -> float | Refused:
-        more = dict[str, str]()
         if (base := _base(backend, precision)) is not None:
             from_base = self._build(*base)
             if isinstance(from_base, Refused):
                 return from_base
-            more["base"] = str(self._artifact(*base))
         self._artifact(backend, precision).mkdir(exist_ok=True)
-        built = self._step("build", backend, precision, {}, more)
-        return built if isinstance(built, Refused) else float(built["seconds"])
+        work = MakeArtifact(
+            backend,
+            precision,
+            tuple(sorted(self.isa)),
+            reference=self.reduced.path,
+            base=None if base is None else self._artifact(*base),
+            exported=(self.shape,),
+            calibration=self.reduced.path,
+        )
+        built = self._step(BuildArtifact(work), backend, precision, {})
+        return built if isinstance(built, Refused) else built.seconds
 
     def _step(
         self,
-        step: str,
+        work: BuildArtifact | TimeRequests,
         backend: str,
         precision: Precision,
         variables: Mapping[str, str],
-        more: Mapping[str, str] | None = None,
-    ) -> dict[str, Any] | Refused:
-        request = {
-            **self.request,
-            **(more or {}),
-            "looking": step,
-            "model": model_to_json(self.reduced),
-            "name": {"backend": backend, "precision": precision, "knobs": ""},
-            "directory": str(self._artifact(backend, precision)),
-            "reference": str(self.reduced.path),
-            "own_shapes": [self.request["shape"]],
-            "calibration": str(self.reduced.path),
-        }
-        return _run(request, f"a look at {backend} {precision}", self.timeout_s, variables)
+    ) -> Took | Refused:
+        request = ChildRequest(self.reduced, self._artifact(backend, precision), self.root, work)
+        return _run(Took, request, f"a look at {backend} {precision}", self.timeout_s, variables)
 
     def _artifact(self, backend: str, precision: Precision) -> Path:
         return self.folder / f"{backend}-{precision}"
@@ -309,34 +285,22 @@ def _looker(
     with cache.staging(key) as folder:
         reduced = folder / "reduced"
         reduced.mkdir()
-        request = {"shape": shape, "isa": sorted(isa), "root": str(cache.root)}
-        asked = {
-            **request,
-            "looking": "reduce",
-            "model": model_to_json(model),
-            "name": {"backend": LOOK, "precision": "fp32", "knobs": ""},
-            "directory": str(reduced),
-        }
-        written = _run(asked, f"a reduced {model.source}", timeout_s + STARTING_S, {})
+        request = ChildRequest(model, reduced, cache.root, ReduceModel(shape))
+        written = _run(Reduced, request, f"a reduced {model.source}", timeout_s + STARTING_S, {})
         if isinstance(written, Refused):
             yield written
             return
         yield _Looker(
             model.in_folder(reduced),
-            written["layers"],
-            written["whole_layers"],
+            written.layers,
+            written.whole_layers,
             frozenset(_bases(names)),
             folder,
-            request,
+            cache.root,
+            shape,
+            isa,
             timeout_s,
         )
-
-
-def _key(model: ResolvedModel, shape: Shape, machine_key: str) -> str:
-    """Of the looks at a model, which one process at a time takes."""
-    versions = package_versions((*TRANSFORMERS_PACKAGES, "autotune"))
-    digest = architecture_digest(model)
-    return ArtifactName(digest, LOOK, "fp32", versions, shapes=(shape,), machine=machine_key).key()
 
 
 def _base(backend: str, precision: Precision) -> Pair | None:
@@ -350,8 +314,12 @@ def _bases(pairs: Iterable[Pair]) -> Iterator[Pair]:
 
 
 def _run(
-    request: dict[str, Any], what: str, timeout_s: float, variables: Mapping[str, str]
-) -> dict[str, Any] | Refused:
+    answered: type[AnswerKind],
+    request: ChildRequest,
+    what: str,
+    timeout_s: float,
+    variables: Mapping[str, str],
+) -> AnswerKind | Refused:
     """What a child answers, or why it does not.
 
     Raises:
@@ -360,37 +328,9 @@ def _run(
     kills = oom_kills()
     result = run_on_server(request, timeout_s, variables)
     try:
-        return reply_of(result, what, timeout_s, oom_killed=oom_kills().since(kills))
+        reply = reply_of(result, what, timeout_s, oom_killed=oom_kills().since(kills))
     except CacheError:
         raise
     except AutotuneError as error:
         return Refused(error.problem, is_final=isinstance(error, UnsupportedError))
-
-
-def _find(name: ArtifactName, cache: ArtifactCache) -> Look | Refused | None:
-    found = cache.find(name.key())
-    return None if found is None else read_look(found.directory)
-
-
-def _keep(name: ArtifactName, model: ResolvedModel, answer: Look | Refused, cache: ArtifactCache) -> None:
-    """Put an answer into the cache, but for one that may be another next time."""
-    if isinstance(answer, Refused) and not answer.is_final:
-        return
-    key = name.key()
-    with cache.exclusively(key), cache.staging(key) as directory:
-        write_look(directory, answer)
-        manifest = Manifest(
-            key=key,
-            backend=name.backend,
-            precision=name.precision,
-            model_digest=name.model_digest,
-            model_source=model.source,
-            versions=dict(name.versions),
-            isa=name.isa,
-            shapes=name.shapes,
-            seconds=answer.took_s if isinstance(answer, Look) else None,
-            created_s=time.time(),
-            files=record_files(directory),
-            observed_precision=name.precision,
-        )
-        cache.publish(directory, manifest)
+    return answer_from_json(answered, reply)

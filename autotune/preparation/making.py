@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from autotune.backends.ending import reply_of
 from autotune.backends.protocol import Shape
@@ -15,9 +14,10 @@ from autotune.errors import PreparationError
 from autotune.machine.counters import oom_kills
 from autotune.model.artifacts.artifact import Artifact, ArtifactName
 from autotune.model.artifacts.cache import ArtifactCache
-from autotune.model.artifacts.manifest import Manifest, record_files
+from autotune.model.artifacts.manifest import AgreementRecord, Manifest, record_files
 from autotune.model.sources import ResolvedModel
-from autotune.preparation.children import model_to_json, run_preparing
+from autotune.preparation.children import run_preparing
+from autotune.preparation.requests import ChildRequest, Made, Work, answer_from_json
 
 
 def find_either(name: ArtifactName, alone: tuple[Shape, ...], cache: ArtifactCache) -> Artifact | None:
@@ -29,7 +29,7 @@ def find_either(name: ArtifactName, alone: tuple[Shape, ...], cache: ArtifactCac
 def make_once(
     name: ArtifactName,
     model: ResolvedModel,
-    request: dict[str, Any],
+    work: Work,
     cache: ArtifactCache,
     timeout_s: float,
     variables: Mapping[str, str] | None = None,
@@ -39,7 +39,8 @@ def make_once(
     """Find the artifact, or have a child make it.
 
     Args:
-        request: what the child is asked, without what stands in `name`.
+        model: as the child loads it.
+        work: what the child does for it.
         variables: of the child's environment, besides its usual ones.
         alone: shapes of request that it may hold for alone: then it is kept, and found, under these.
 
@@ -52,15 +53,14 @@ def make_once(
         if found is not None:
             return found
         with cache.staging(key) as directory:
-            given = {"model": model_to_json(model), **request, "name": asdict(name)}
-            complete = {**given, "directory": str(directory), "root": str(cache.root)}
+            request = ChildRequest(model, directory, cache.root, work)
             kills = oom_kills()
             begin = time.monotonic()
-            result = run_preparing(complete, model, timeout_s, variables or {})
+            result = run_preparing(request, timeout_s, variables or {})
             seconds = time.monotonic() - begin
             reply = reply_of(result, what, timeout_s, oom_killed=oom_kills().since(kills))
             _refuse_other_versions(name, what)
-            manifest = _manifest(name, model, reply, directory, seconds)
+            manifest = _manifest(name, model, answer_from_json(Made, reply), directory, seconds)
             return cache.publish(directory, manifest)
 
 
@@ -81,12 +81,11 @@ def _refuse_other_versions(name: ArtifactName, what: str) -> None:
 
 
 def _manifest(
-    name: ArtifactName, model: ResolvedModel, reply: dict[str, Any], directory: Path, seconds: float
+    name: ArtifactName, model: ResolvedModel, made: Made, directory: Path, seconds: float
 ) -> Manifest:
     """Describe a finished artifact; one that holds for some shapes alone goes by these."""
-    export = reply["export"]
-    if export is not None and export["shapes"]:
-        name = replace(name, shapes=tuple((batch, tokens) for batch, tokens in export["shapes"]))
+    if made.export is not None and made.export.shapes:
+        name = replace(name, shapes=made.export.shapes)
     return Manifest(
         key=name.key(),
         backend=name.backend,
@@ -101,7 +100,7 @@ def _manifest(
         seconds=seconds,
         created_s=time.time(),
         files=record_files(directory),
-        observed_precision=reply["observed_precision"],
-        agreement=reply["agreement"],
-        export=export,
+        observed_precision=made.observed_precision,
+        agreement=None if made.agreement is None else AgreementRecord(**asdict(made.agreement)),
+        export=made.export,
     )

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
-
-from pydantic_core import to_jsonable_python
 
 from autotune.backends.knobs import knobs_read
 from autotune.backends.protocol import (
@@ -28,15 +25,22 @@ from autotune.model.assessment import EXEMPT, Assessment, LabelledScore, held_to
 from autotune.model.calibration import CalibrationSource
 from autotune.model.folders.heads import refuse_noted
 from autotune.model.sources import ResolvedModel
-from autotune.model.stream_source import StreamSource, source_to_json
+from autotune.model.stream_source import StreamSource
 from autotune.model.texts.labelled import EvaluationSource
-from autotune.preparation.assessing import ASSESSMENT, Assessing
-from autotune.preparation.calibration import CALIBRATION
-from autotune.preparation.children import FORK_SERVER, model_to_json
-from autotune.preparation.evaluation import EVALUATION, METRIC_PACKAGES, read_evaluation
+from autotune.preparation.children import FORK_SERVER
+from autotune.preparation.evaluation import METRIC_PACKAGES, read_evaluation
 from autotune.preparation.making import find_either, make_once
+from autotune.preparation.names import ASSESSMENT, CALIBRATION, EVALUATION, STREAM
 from autotune.preparation.reference import reference_packages, reference_path
-from autotune.preparation.streams import STREAM, STREAM_PACKAGES
+from autotune.preparation.requests import (
+    Assess,
+    MakeArtifact,
+    WriteCalibration,
+    WriteEvaluation,
+    WriteReference,
+    WriteStream,
+)
+from autotune.preparation.streams import STREAM_PACKAGES
 from autotune.spec.configuration import Precision, Prepared
 from autotune.spec.knobs import parse_knobs, preparing
 
@@ -87,11 +91,11 @@ def prepare_artifact(
     found = find_either(name, alone, cache)
     if found is not None:
         return found
-    request: dict[str, Any] = {"isa": sorted(isa), "model": model_to_json(model), "own_shapes": exported}
+    work, loaded = MakeArtifact(backend, precision, tuple(sorted(isa)), knobs, exported=exported), model
     if model.traits.has_reference:
-        reference = _prepare_reference(model, cache, timeout_s)
-        request["reference"] = str(reference.directory)
-        request["model"] = model_to_json(replace(model, path=reference_path(model, reference.directory)))
+        reference = _prepare_reference(model, cache, timeout_s).directory
+        work = replace(work, reference=reference)
+        loaded = replace(model, path=reference_path(model, reference))
     base = _base(engine, precision, compiled)
     if base is not None:
         made = prepare_artifact(
@@ -105,15 +109,14 @@ def prepare_artifact(
             shapes=exported,
             knobs=knobs,
         )
-        request["base"] = str(made.directory)
+        work = replace(work, base=made.directory, compiled=compiled)
         if made.only_shapes:
             _require_underived_scales(name, made)
             name = replace(name, shapes=made.only_shapes)
-    if compiled:
-        request["shapes"] = compiled
     if name.calibration:
-        request["calibration"] = str(prepare_calibration(model, source, cache, timeout_s=timeout_s).directory)
-    return make_once(name, model, request, cache, timeout_s, alone=alone)
+        requests = prepare_calibration(model, source, cache, timeout_s=timeout_s)
+        work = replace(work, calibration=requests.directory)
+    return make_once(name, loaded, work, cache, timeout_s, alone=alone)
 
 
 def _is_exported(engine: Backend, model: ResolvedModel, knobs: str) -> bool:
@@ -176,8 +179,7 @@ def prepare_calibration(
     reference = _prepare_reference(model, cache, timeout_s)
     if source.texts is not None:
         _require_files(model)
-    request = {"reference": str(reference.directory), "source": _plain(source)}
-    return make_once(name, model, request, cache, timeout_s)
+    return make_once(name, model, WriteCalibration(reference.directory, source), cache, timeout_s)
 
 
 def prepare_assessment(
@@ -214,7 +216,7 @@ def prepare_assessment(
     made_of = tuple(f"{one.key} {one.created_s}" for one in (artifact, requests, labelled) if one is not None)
     what, versions = f"{ASSESSMENT}-{artifact.backend}", package_versions(("autotune",))
     name = ArtifactName(model.digest, what, artifact.precision, versions, made_of=made_of, knobs=knobs)
-    asked = Assessing(
+    work = Assess(
         backend=artifact.backend,
         precision=artifact.precision,
         artifact=artifact.directory,
@@ -226,8 +228,7 @@ def prepare_assessment(
         knobs=knobs,
     )
     variables = get_backend(artifact.backend).environment(threads)
-    request = {"assessing": _plain(asked)}
-    found = read_assessment(make_once(name, model, request, cache, timeout_s, variables).directory)
+    found = read_assessment(make_once(name, model, work, cache, timeout_s, variables).directory)
     rounds = artifact.precision != "fp32" or knobs != preparing(knobs)
     return found if rounds else held_to_fp32(found, LEAST_COSINE)
 
@@ -257,8 +258,7 @@ def _prepare_evaluation(
         return found
     reference = _prepare_reference(model, cache, timeout_s)
     _require_files(model)
-    request = {"reference": str(reference.directory), "source": _plain(source)}
-    return make_once(name, model, request, cache, timeout_s)
+    return make_once(name, model, WriteEvaluation(reference.directory, source), cache, timeout_s)
 
 
 def prepare_stream(
@@ -276,10 +276,9 @@ def prepare_stream(
     found = cache.find(name.key())
     if found is not None:
         return found
-    request: dict[str, Any] = {"source": source_to_json(source)}
-    if model.traits.has_reference:
-        request["reference"] = str(_prepare_reference(model, cache, timeout_s).directory)
-    return make_once(name, model, request, cache, timeout_s)
+    has_reference = model.traits.has_reference
+    reference = _prepare_reference(model, cache, timeout_s).directory if has_reference else None
+    return make_once(name, model, WriteStream(reference, source), cache, timeout_s)
 
 
 def find_stream(model_digest: str, source: StreamSource, cache: ArtifactCache) -> Artifact | None:
@@ -367,7 +366,7 @@ def _prepare_reference(model: ResolvedModel, cache: ArtifactCache, timeout_s: fl
     found = cache.find(name.key())
     if found is None:
         _require_files(model)
-        found = make_once(name, model, {"model": model_to_json(model)}, cache, timeout_s)
+        found = make_once(name, model, WriteReference(), cache, timeout_s)
     refuse_noted(model.path or model.source, found.directory, model.class_head)
     return found
 
@@ -391,9 +390,3 @@ def _versions(engine: Backend) -> dict[str, str]:
     if missing:
         raise BackendError(f"{engine.name} needs {', '.join(missing)}", remedy=engine.install_hint)
     return versions
-
-
-def _plain(value: CalibrationSource | EvaluationSource | Assessing) -> dict[str, Any]:
-    """A frozen value as JSON; paths become texts."""
-    plain: dict[str, Any] = to_jsonable_python(value)
-    return plain

@@ -9,7 +9,7 @@ from autotune.backends.reference import REFERENCE
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.artifacts.manifest import Manifest
 from autotune.model.sources import ResolvedModel
-from autotune.preparation.looking import LOOK
+from autotune.preparation.names import LOOK
 from autotune.spec.configuration import Precision
 
 

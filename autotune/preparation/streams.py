@@ -42,9 +42,6 @@ from autotune.preparation.tokenization import (
 )
 from autotune.spec.problem import Lengths
 
-STREAM = "requests"
-"""Stands in the place of the backend where a request stream is named."""
-
 STREAM_PACKAGES = ("numpy", "tokenizers")
 """Distributions that decide what is in a stream."""
 

@@ -39,7 +39,8 @@ from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.command import Service, worker_commands
 from autotune.placement.place import place
-from autotune.preparation.looking import Looks, Pair, take_looks, time_artifact
+from autotune.preparation.kept_looks import Pair
+from autotune.preparation.looking import Looks, take_looks, time_artifact
 from autotune.preparation.preparing import end_fork_server, prepare_artifact
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem

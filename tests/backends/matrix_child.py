@@ -21,8 +21,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import to_jsonable_python
-
 from autotune.backends.knobs import turned_in_preparation
 from autotune.backends.protocol import Backend, DerivesPrecisions
 from autotune.backends.reference import REFERENCE
@@ -32,9 +30,15 @@ from autotune.machine.read import read_machine
 from autotune.model.calibration import CalibrationSource
 from autotune.model.child import die_with_parent
 from autotune.model.sources import resolve_model
-from autotune.preparation.calibration import CALIBRATION
 from autotune.preparation.child import handle
-from autotune.preparation.children import model_to_json
+from autotune.preparation.names import CALIBRATION
+from autotune.preparation.requests import (
+    ChildRequest,
+    MakeArtifact,
+    WriteCalibration,
+    WriteReference,
+    request_to_json,
+)
 
 SHAPE: Mapping[str, Any] = {
     "vocab_size": 1000,
@@ -110,7 +114,7 @@ ISA_THAT_SATURATES, SATURATING = frozenset({"avx2"}), "saturating"
 CLASSES: Mapping[str, str] = {"t5": "T5EncoderModel"}
 """Of models that are not what their architecture's prefix begins; T5's configuration speaks of a decoder."""
 
-CALIBRATED_ON = to_jsonable_python(CalibrationSource(sequences=8, tokens=32, seed=0))
+CALIBRATED_ON = CalibrationSource(sequences=8, tokens=32, seed=0)
 
 
 def write_models(folder: Path) -> None:
@@ -127,8 +131,8 @@ def write_models(folder: Path) -> None:
             file = folder / name / "model" / "config.json"
             file.write_text(json.dumps({**json.loads(file.read_text()), "is_encoder_decoder": True}))
     for made in sorted(folder.iterdir()):
-        for stage in (REFERENCE, CALIBRATION):
-            handle({**_request(made, stage, "fp32"), "source": CALIBRATED_ON})
+        _have_made(made, WriteReference())
+        _have_made(made, WriteCalibration(_artifact(made, REFERENCE, "fp32"), CALIBRATED_ON))
 
 
 def write_artifacts(models: Iterable[Path], engine: str, outcomes: Path) -> None:
@@ -170,35 +174,33 @@ def _bases_first(backend: Backend) -> list[tuple[Any, str]]:
 def _outcome(
     backend: Backend, model: Path, precision: Any, knobs: str, isa: frozenset[str]
 ) -> dict[str, Any]:
-    request = {
-        **_request(model, backend.name, precision, knobs),
-        "isa": sorted(isa),
-        "calibration": str(_artifact(model, CALIBRATION, "fp32")),
-    }
-    if precision in _bases(backend):
-        request["base"] = str(_artifact(model, backend.name, _bases(backend)[precision], knobs))
+    base = _bases(backend).get(precision)
+    work = MakeArtifact(
+        backend.name,
+        precision,
+        tuple(sorted(isa)),
+        knobs,
+        reference=_artifact(model, REFERENCE, "fp32"),
+        base=None if base is None else _artifact(model, backend.name, base, knobs),
+        calibration=_artifact(model, CALIBRATION, "fp32"),
+    )
     try:
-        return handle(request)
+        return _have_made(model, work)
     except AutotuneError as error:
         return {"error": type(error).__name__, "words": error.problem}
 
 
-def _request(model: Path, backend: str, precision: Any, knobs: str = "") -> dict[str, Any]:
-    """What `autotune.preparation.preparing` asks of the child."""
-    reference = _artifact(model, REFERENCE, "fp32")
-    is_reference = backend == REFERENCE
+def _have_made(model: Path, work: WriteReference | WriteCalibration | MakeArtifact) -> dict[str, Any]:
+    """Ask what `autotune.preparation.preparing` asks of the child."""
     resolved = resolve_model(f"path:{model / 'model'}", base=Path("/"), seed=0, offline=True)
-    path = resolved.path if is_reference else reference
-    directory = _artifact(model, backend, precision, knobs)
+    if isinstance(work, MakeArtifact):
+        resolved = replace(resolved, path=work.reference)
+        directory = _artifact(model, work.backend, work.precision, work.knobs)
+    else:
+        directory = _artifact(model, work.maker, "fp32")
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
-    return {
-        "name": {"backend": backend, "precision": precision, "knobs": knobs},
-        "model": model_to_json(replace(resolved, path=path)),
-        "directory": str(directory),
-        "root": str(model),
-        **({} if is_reference else {"reference": str(reference)}),
-    }
+    return handle(request_to_json(ChildRequest(resolved, directory, model, work)))
 
 
 def _artifact(model: Path, backend: str, precision: str, knobs: str = "") -> Path:

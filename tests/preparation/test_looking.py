@@ -20,7 +20,8 @@ from autotune.machine.read import read_machine
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.looked import Look, Refused
 from autotune.model.sources import ResolvedModel, resolve_model
-from autotune.preparation.looking import Looks, Pair, take_looks
+from autotune.preparation.kept_looks import Pair
+from autotune.preparation.looking import Looks, take_looks
 from autotune.preparation.preparing import end_fork_server
 from autotune.spec.configuration import Precision
 

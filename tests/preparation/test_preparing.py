@@ -434,6 +434,6 @@ def preparing_children(parent: int) -> list[psutil.Process]:
             words = child.cmdline()
         except psutil.Error:  # it has ended, and the parent is about to wait for it
             continue
-        if any("prepare_child" in word for word in words):
+        if any("preparation.child" in word for word in words):
             found.append(child)
     return found
