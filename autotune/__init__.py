@@ -25,8 +25,8 @@ def tune(
 ) -> Plan:
     """Measure configurations until the budget or the space is used up, and give the confirmed best as a plan.
 
-    As `autotune tune` does, which see `autotune.jobs.tuning` for, with Ctrl-C as the command has it: the best
-    so far is stored as a plan, every finished trial is kept, and the same call goes on from there.
+    This is the job `autotune.jobs.tuning.tune`, with Ctrl-C as the command has it: the best so far is stored
+    as a plan, every finished trial is kept, and the same call goes on from there.
 
     Args:
         study: a study file, or its values.
@@ -39,12 +39,17 @@ def tune(
         AutotuneError: as `autotune.jobs.tuning.tune` does.
         KeyboardInterrupt: on Ctrl-C; its text names the plan that is stored, if there is one.
     """
-    from autotune.cli.interruption import interruptible
     from autotune.events import unheard
+    from autotune.jobs.interruption import Interruption, signals_left_to_python
     from autotune.jobs.tuning import tune as tune_study
+    from autotune.stop import Stop, Stopped
 
-    with interruptible() as stop:
-        tuned = tune_study(study, store=store, offline=offline, base=base, emit=emit or unheard, stop=stop)
+    heard, stop = emit or unheard, Stop()
+    try:
+        with Interruption(stop, signals_left_to_python()):
+            tuned = tune_study(study, store=store, offline=offline, base=base, emit=heard, stop=stop)
+    except Stopped:
+        raise KeyboardInterrupt("before the search began") from None
     if tuned.plan is None or tuned.stopped:
         raise KeyboardInterrupt(tuned.reason if tuned.plan is None else f"the best so far is {tuned.plan.id}")
     return tuned.plan

@@ -107,8 +107,8 @@ def _configuration(text: str, setup: Setup, store: str, hint: str) -> Configurat
 
 def _run(compare_both: Callable[..., Comparison]) -> Comparison:
     """Compare in the terminal's sight."""
-    from autotune.cli.interruption import Interruption
     from autotune.cli.progress import show_of_duel
+    from autotune.jobs.interruption import Interruption
     from autotune.stop import Stop
 
     stop = Stop()

@@ -108,8 +108,8 @@ def list_series(
 
 def _run(file: SeriesFile, folder: Path, rounds: int | None, *, fresh: bool, offline: bool) -> SeriesResult:
     """Run a series in the terminal's sight."""
-    from autotune.cli.interruption import Interruption
     from autotune.cli.progress import show_of_series
+    from autotune.jobs.interruption import Interruption
     from autotune.series.running import run_series
     from autotune.stop import Stop
 

@@ -76,8 +76,8 @@ def _asked(path: Path, name: str | None, trials: int | None, minutes: float | No
 def _tune(spec: StudySpec, *, base: Path, store: str, offline: bool, as_json: bool) -> None:
     import optuna
 
-    from autotune.cli.interruption import Interruption
     from autotune.cli.progress import show
+    from autotune.jobs.interruption import Interruption
     from autotune.jobs.tuning import tune
     from autotune.stop import Stop, Stopped
 

@@ -77,8 +77,8 @@ def _share(text: str) -> float:
 
 def _verify(plan: Plan, tolerance: float, bounds: Bounds, origin: Origin) -> Verification:
     """Verify a plan in the terminal's sight."""
-    from autotune.cli.interruption import Interruption
     from autotune.cli.progress import show_of_duel
+    from autotune.jobs.interruption import Interruption
     from autotune.jobs.verification import verify
     from autotune.stop import Stop
 

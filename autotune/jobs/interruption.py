@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -63,24 +62,11 @@ class Interruption:
             raise Stopped
 
 
-@contextmanager
-def interruptible() -> Iterator[Stop]:
-    """Give a stop that Ctrl-C sets in a program that has left Ctrl-C to Python, as `asyncio.run` does.
+def signals_left_to_python() -> tuple[signal.Signals, ...]:
+    """Give Ctrl-C where the program has left it to Python, and nothing else, as `asyncio.run` does.
 
     Other threads than the main one get no signals; a handler of the program's own stays in its place.
-
-    Raises:
-        KeyboardInterrupt: in place of `Stopped`, which a program does not know.
     """
-    stop = Stop()
     is_main = threading.current_thread() is threading.main_thread()
-    signals = (signal.SIGINT,) if is_main and _is_pythons() else ()
-    try:
-        with Interruption(stop, signals):
-            yield stop
-    except Stopped:
-        raise KeyboardInterrupt from None
-
-
-def _is_pythons() -> bool:
-    return signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    is_pythons = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return (signal.SIGINT,) if is_main and is_pythons else ()

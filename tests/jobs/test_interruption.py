@@ -12,7 +12,12 @@ from importlib.util import find_spec
 
 import pytest
 
-from autotune.cli.interruption import INSISTENCE, WAITING_MODULES, Interruption, interruptible
+from autotune.jobs.interruption import (
+    INSISTENCE,
+    WAITING_MODULES,
+    Interruption,
+    signals_left_to_python,
+)
 from autotune.stop import Stop, Stopped
 
 
@@ -83,34 +88,28 @@ def test_somebody_who_insists_ends_it_wherever_it_is() -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_a_python_program_has_ctrl_c_as_its_own_exception() -> None:
-    def run() -> None:
-        with interruptible() as stop:
-            os.kill(os.getpid(), signal.SIGINT)
-            stop.heed()
-
-    with pytest.raises(KeyboardInterrupt):
-        run()
+def test_a_python_program_lends_its_ctrl_c_and_has_it_back() -> None:
+    stop = Stop()
+    assert signals_left_to_python() == (signal.SIGINT,)
+    with Interruption(stop, signals_left_to_python()):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert stop.is_set
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_handler_of_the_programs_own_stays_in_its_place() -> None:
     heard: list[int] = []
     signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
-    with interruptible() as stop:
+    stop = Stop()
+    with Interruption(stop, signals_left_to_python()):
         os.kill(os.getpid(), signal.SIGINT)
     assert heard == [signal.SIGINT]
     assert not stop.is_set
 
 
 def test_another_thread_may_tune_without_signals() -> None:
-    stops: list[Stop] = []
-
-    def run() -> None:
-        with interruptible() as stop:
-            stops.append(stop)
-
-    thread = threading.Thread(target=run)
+    lent: list[tuple[signal.Signals, ...]] = []
+    thread = threading.Thread(target=lambda: lent.append(signals_left_to_python()))
     thread.start()
     thread.join()
-    assert [stop.is_set for stop in stops] == [False]
+    assert lent == [()]
