@@ -258,46 +258,48 @@ def test_modules_are_named_for_what_they_hold() -> None:
     assert [names(path) for path in modules() if path.stem in BANNED_NAMES] == []
 
 
-TO_BE_RENAMED = {
-    "Claim",
-    "Record",
-}
+TO_BE_RENAMED = {"Claim", "Head", "Pair", "Record", "Text"}
 """Names that two ideas share, until the modules that hold them are rebuilt."""
 
 
-def public_names(path: Path) -> Iterator[tuple[str, bool]]:
-    """Names of classes and of types that the module defines, and whether each is a class."""
+def public_names(path: Path) -> Iterator[tuple[str, str]]:
+    """Names of classes and of types that the module defines, and what tells two meanings apart.
+
+    A class has a meaning of its own wherever it stands; types that are spelled alike are the same.
+    """
     for node in tree(path).body:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-            yield node.name, True
+            yield node.name, f"class of {path}"
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            name = node.targets[0].id
-            if name[0].isupper() and not name.isupper():
-                yield name, False
+            name, spelled = node.targets[0].id, ast.unparse(node.value)
+            if name[0].isupper() and not name.isupper() and not spelled.startswith("TypeVar("):
+                yield name, spelled
 
 
 def doubles(paths: Iterable[Path]) -> dict[str, list[str]]:
-    """Names that a class shares with another class or type, and the modules of each."""
-    holders: dict[str, list[str]] = defaultdict(list)
-    classes = set()
+    """Names with more than one meaning, and the modules that use them."""
+    meanings: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for path in paths:
-        for name, is_class in public_names(path):
-            holders[name].append(names(path) if path.is_relative_to(PACKAGE) else path.name)
-            if is_class:
-                classes.add(name)
-    return {name: found for name, found in sorted(holders.items()) if name in classes and len(found) > 1}
+        for name, meaning in public_names(path):
+            meanings[name][meaning].append(names(path) if path.is_relative_to(PACKAGE) else path.name)
+    return {
+        name: sorted(module for modules in spelled.values() for module in modules)
+        for name, spelled in sorted(meanings.items())
+        if len(spelled) > 1
+    }
 
 
-def test_no_two_classes_share_a_name() -> None:
+def test_no_two_ideas_share_a_name() -> None:
     shared = doubles(modules())
     assert {name: where for name, where in shared.items() if name not in TO_BE_RENAMED} == {}
     assert TO_BE_RENAMED - set(shared) == set(), "these are shared no more: take them off the list"
 
 
 def test_a_name_that_two_ideas_share_is_found(tmp_path: Path) -> None:
-    (tmp_path / "one.py").write_text("class Run: ...\nclass _Own: ...\nArray = list[float]\nMOST = 3\n")
-    (tmp_path / "two.py").write_text("Run = int\nclass _Own: ...\nArray = list[float]\nMOST = 4\n")
-    assert doubles(sorted(tmp_path.iterdir())) == {"Run": ["one.py", "two.py"]}
+    (tmp_path / "one.py").write_text("class Run: ...\nclass _Own: ...\nArray = list[float]\nMost = int\n")
+    (tmp_path / "two.py").write_text("Run = int\nclass _Own: ...\nArray = list[float]\nMost = float\n")
+    expected = {"Most": ["one.py", "two.py"], "Run": ["one.py", "two.py"]}
+    assert doubles(sorted(tmp_path.iterdir())) == expected
 
 
 def test_only_the_command_lines_print() -> None:

@@ -27,7 +27,7 @@ _QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*")
 
 cache = typer.Typer(no_args_is_help=True, help="List and prune the prepared models.")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print the list as JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @cache.command("list")

@@ -43,7 +43,7 @@ shared machine does for hours moves even the ratio of two configurations by a fe
 PLAN, BASELINE = "plan", "baseline"
 
 VerificationVerdict = Literal["holds", "better", "worse", "stale", "undecided"]
-Figure = Literal["gain", "value"]
+JudgedFigure = Literal["gain", "value"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class FigureCheck:
         may_hold: whether its estimate is where it would hold, shown or not.
     """
 
-    figure: Figure
+    figure: JudgedFigure
     promised: Promise
     now: Interval | None = None
     agreement: PromiseVerdict = "undecided"
@@ -87,7 +87,7 @@ class Verification:
     verdict: VerificationVerdict
     tolerance: float
     checks: tuple[FigureCheck, ...]
-    figure: Figure
+    figure: JudgedFigure
     reasons: tuple[str, ...] = ()
     plan_now: Interval | None = None
     baseline_now: Interval | None = None
@@ -95,7 +95,7 @@ class Verification:
     quietness: str = ""
     stopped: bool = False
 
-    def check(self, figure: Figure) -> FigureCheck | None:
+    def check(self, figure: JudgedFigure) -> FigureCheck | None:
         """Give the check of one figure; None where it is not judged."""
         return next((check for check in self.checks if check.figure == figure), None)
 
@@ -181,12 +181,12 @@ def verify_with(
     return _conclude(plan, dueling, tolerance)
 
 
-def figures_of(plan: Plan) -> tuple[Figure, ...]:
+def figures_of(plan: Plan) -> tuple[JudgedFigure, ...]:
     """Say what a plan is judged by: gain and value, or its value alone where it has no gain."""
     return ("value",) if plan.gain is None or plan.is_baseline else ("gain", "value")
 
 
-def promise_of(plan: Plan, figure: Figure) -> Promise:
+def promise_of(plan: Plan, figure: JudgedFigure) -> Promise:
     """Give the goodness that the plan states of a figure, with its interval where it states one."""
     if figure == "gain" and plan.gain is not None:
         span = plan.gain_range
@@ -209,11 +209,11 @@ def _entrants(plan: Plan, host: Host, baseline: Configuration) -> tuple[Entrant,
 def _checks(plan: Plan, dueling: Dueling, tolerance: float) -> tuple[FigureCheck, ...]:
     """Judge each figure by itself; there is no gain over a baseline that misses a limit now."""
     missed = limits_missed(dueling.spec, dueling.measurements(BASELINE))
-    figures: tuple[Figure, ...] = ("value",) if missed else figures_of(plan)
+    figures: tuple[JudgedFigure, ...] = ("value",) if missed else figures_of(plan)
     return tuple(_check(plan, figure, dueling.duel, tolerance) for figure in figures)
 
 
-def _check(plan: Plan, figure: Figure, duel: Duel, tolerance: float) -> FigureCheck:
+def _check(plan: Plan, figure: JudgedFigure, duel: Duel, tolerance: float) -> FigureCheck:
     promised = promise_of(plan, figure)
     now = duel.ratio() if figure == "gain" else duel.value(PLAN)
     if now is None or now.count < MIN_ROUNDS:
@@ -222,7 +222,7 @@ def _check(plan: Plan, figure: Figure, duel: Duel, tolerance: float) -> FigureCh
     return FigureCheck(figure, promised, now, agreement(promised, now, tolerance), may_hold)
 
 
-def _together(checks: tuple[FigureCheck, ...]) -> tuple[PromiseVerdict, Figure]:
+def _together(checks: tuple[FigureCheck, ...]) -> tuple[PromiseVerdict, JudgedFigure]:
     """Say what the figures show together, and which of them decides."""
     if len(checks) == 1:
         return checks[0].agreement, checks[0].figure

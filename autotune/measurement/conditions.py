@@ -44,9 +44,9 @@ MAX_MAJOR_FAULTS_PER_S = 20.0
 MAX_MEMORY_PRESSURE = 0.05
 """Share of the time in which some task waited for memory; it may have been somebody else's."""
 
-Kind = Literal["quota", "lost", "heat", "steal", "others", "waiting", "speed", "memory"]
+DisturbanceKind = Literal["quota", "lost", "heat", "steal", "others", "waiting", "speed", "memory"]
 
-HARD: frozenset[Kind] = frozenset({"quota", "lost", "heat"})
+HARD: frozenset[DisturbanceKind] = frozenset({"quota", "lost", "heat"})
 """What keeps a block from counting."""
 
 
@@ -58,7 +58,7 @@ class _Finding:
         size: to tell the worst of several blocks.
     """
 
-    kind: Kind
+    kind: DisturbanceKind
     size: float
     phrase: str
 
@@ -85,7 +85,7 @@ def have_others_disturbed(conditions: Conditions) -> bool:
 
 def what_disturbed(conditions: Sequence[Conditions]) -> str:
     """What disturbed these blocks: the worst of each kind, and how many blocks had it."""
-    found: dict[Kind, list[_Finding]] = {}
+    found: dict[DisturbanceKind, list[_Finding]] = {}
     for finding in (finding for one in conditions for finding in _findings(one)):
         found.setdefault(finding.kind, []).append(finding)
     often = sorted(found.values(), key=len, reverse=True)
@@ -141,7 +141,7 @@ def _disturbed(blocks: Sequence[Conditions], total: int, treatment: str) -> str:
 _OTHER_WORK = ("stop other work, or give autotune cpus of its own with a cgroup cpuset",)
 _NEIGHBOURS = "move to dedicated cpus, off shared or burstable instances"
 
-_REMEDIES: dict[Kind, tuple[str, ...]] = {
+_REMEDIES: dict[DisturbanceKind, tuple[str, ...]] = {
     "others": _OTHER_WORK,
     "waiting": _OTHER_WORK,
     "steal": (_NEIGHBOURS,),

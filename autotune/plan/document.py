@@ -28,7 +28,7 @@ from autotune.spec.scenario import Scenario
 SCHEMA: Final = "autotune.plan/4"
 
 Cpu = Annotated[int, Field(ge=0, le=MAX_CPU)]
-Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+PrintableText = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 """An argument or a variable's value: no process can be given a NUL."""
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
@@ -60,8 +60,8 @@ class PlanInstance(DocumentPart):
 
     cpus: tuple[Cpu, ...]
     memory_nodes: tuple[Annotated[int, Field(ge=0)], ...]
-    argv: Annotated[tuple[Text, ...], Field(min_length=1)]
-    env: dict[VariableName, Text]
+    argv: Annotated[tuple[PrintableText, ...], Field(min_length=1)]
+    env: dict[VariableName, PrintableText]
 
     @classmethod
     def of(cls, command: Command) -> Self:

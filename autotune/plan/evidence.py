@@ -22,7 +22,7 @@ StrictConfiguration = Annotated[Configuration, BeforeValidator(known_configurati
 Positive = Annotated[float, Field(gt=0, le=1e100)]
 """A rate, a time or a ratio; bounded so that no change of unit and no axis overflows."""
 
-Seconds = Annotated[float, Field(ge=0, le=1e9)]
+ElapsedSeconds = Annotated[float, Field(ge=0, le=1e9)]
 """How long something takes: at most some thirty years."""
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -53,8 +53,8 @@ class LatencyPercentile(DocumentPart):
     """
 
     percentile: float
-    value_s: Seconds | None
-    upper_s: Seconds | None
+    value_s: ElapsedSeconds | None
+    upper_s: ElapsedSeconds | None
     needed: int
 
 
@@ -201,12 +201,12 @@ class Spent(DocumentPart):
         waiting_s: for other studies on this machine, between windows, and for processes to end.
     """
 
-    looking_s: Seconds = 0.0
-    preparing_s: Seconds = 0.0
-    loading_s: Seconds = 0.0
-    warming_s: Seconds = 0.0
-    measuring_s: Seconds = 0.0
-    waiting_s: Seconds = 0.0
+    looking_s: ElapsedSeconds = 0.0
+    preparing_s: ElapsedSeconds = 0.0
+    loading_s: ElapsedSeconds = 0.0
+    warming_s: ElapsedSeconds = 0.0
+    measuring_s: ElapsedSeconds = 0.0
+    waiting_s: ElapsedSeconds = 0.0
 
     @property
     def total_s(self) -> float:
@@ -231,7 +231,7 @@ class Unprepared(DocumentPart):
     model: str = ""
     backend: str
     precision: str
-    seconds: Seconds
+    seconds: ElapsedSeconds
 
 
 class Confirmation(DocumentPart):

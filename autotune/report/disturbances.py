@@ -14,7 +14,7 @@ from autotune.report.outcome import outcome
 from autotune.spec.scenario import USUAL, traits_of
 from autotune.store.records import ConfirmationRecord, TrialRecord
 
-Fate = Literal["kept", "kept-disturbed", "dropped"]
+BlockFate = Literal["kept", "kept-disturbed", "dropped"]
 """What became of a block: it counts; it was disturbed and counts, corrected or not, as the study asked; it
 does not count, for a hard fact or because the study asked for that."""
 
@@ -31,11 +31,11 @@ class Watched:
     """
 
     name: str
-    blocks: tuple[tuple[Conditions | None, Fate], ...]
-    reasons: tuple[tuple[Fate, str], ...]
+    blocks: tuple[tuple[Conditions | None, BlockFate], ...]
+    reasons: tuple[tuple[BlockFate, str], ...]
     is_disturbed: bool
 
-    def count(self, fate: Fate) -> int:
+    def count(self, fate: BlockFate) -> int:
         """How many of its blocks had this fate."""
         return sum(one == fate for _, one in self.blocks)
 
@@ -88,7 +88,7 @@ def visible_signs(runs: tuple[Watched, ...]) -> tuple[str, ...]:
     return tuple(name for name, sign in SIGNS.items() if any(_differs(sign, one) for one in seen))
 
 
-def reasons(runs: tuple[Watched, ...]) -> list[tuple[str, Fate, str, int]]:
+def reasons(runs: tuple[Watched, ...]) -> list[tuple[str, BlockFate, str, int]]:
     """For each disturbed run, in order: its name, the blocks' fate, what disturbed them, and how many."""
     return [
         (run.name, fate, reason, count)
@@ -97,7 +97,7 @@ def reasons(runs: tuple[Watched, ...]) -> list[tuple[str, Fate, str, int]]:
     ]
 
 
-def fates_in_words(dossier: Dossier) -> Mapping[Fate, str]:
+def fates_in_words(dossier: Dossier) -> Mapping[BlockFate, str]:
     """What became of blocks, by what the study asks for disturbed ones."""
     treatment = mapping(dossier.spec.get("measure")).get("disturbed")
     is_corrected = treatment == "correct" and not traits_of(dossier.plan.scenario).is_one_run
@@ -123,7 +123,7 @@ def _name(record: TrialRecord | ConfirmationRecord, dossier: Dossier) -> str:
     return f"trial {record.number}"
 
 
-def _blocks(measurement: Measurement, usual_s: float | None) -> Iterator[tuple[Conditions | None, Fate]]:
+def _blocks(measurement: Measurement, usual_s: float | None) -> Iterator[tuple[Conditions | None, BlockFate]]:
     for block in measurement.blocks:
         conditions = None if block.conditions is None else in_hindsight(block.conditions, usual_s)
         is_disturbed = conditions is not None and disturbance(conditions)
@@ -132,7 +132,7 @@ def _blocks(measurement: Measurement, usual_s: float | None) -> Iterator[tuple[C
         yield in_hindsight(dropped.conditions, usual_s), "dropped"
 
 
-def _reasons(measurement: Measurement, usual_s: float | None) -> Iterator[tuple[Fate, str]]:
+def _reasons(measurement: Measurement, usual_s: float | None) -> Iterator[tuple[BlockFate, str]]:
     for dropped in measurement.dropped:
         yield "dropped", dropped.reason
     blocks = _blocks(measurement, usual_s)

@@ -28,7 +28,7 @@ _RAGGED = 0.6
 _MAX_COLUMNS = 64
 """Of a row that are considered: large machines are arranged at once."""
 
-Level = Literal["core", "l3", "node", "socket"]
+DrawnLevel = Literal["core", "l3", "node", "socket"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Cell:
 class Frame:
     """What encloses cpus; `label` stands at its upper left, inside; empty = none."""
 
-    level: Level
+    level: DrawnLevel
     label: str
     rect: Rect
 
@@ -176,7 +176,7 @@ def _core(cpus: Sequence[int]) -> Floorplan:
 
 
 def _framed(
-    inside: Floorplan, level: Level, label: str, lettering: Lettering, padding: float = _PADDING
+    inside: Floorplan, level: DrawnLevel, label: str, lettering: Lettering, padding: float = _PADDING
 ) -> Floorplan:
     """A frame with a line for its label above what it encloses."""
     width = max(inside.width, lettering.letter * len(label)) + 2 * padding

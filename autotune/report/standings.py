@@ -11,7 +11,7 @@ from autotune.report.dossier import BASELINE, DEFAULT, PLAN, TWIN, Dossier
 from autotune.statistics.paired import paired_ratio
 from autotune.store.records import ConfirmationRecord
 
-Kind = Literal["plan", "tied", "likely", "worse", "twin", "default"]
+StandingKind = Literal["plan", "tied", "likely", "worse", "twin", "default"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Standing:
     """
 
     name: str
-    kind: Kind
+    kind: StandingKind
     ratio: float
     range: Range | None
 
@@ -85,7 +85,7 @@ def _is_over_a_limit(runs: Sequence[ConfirmationRecord]) -> bool:
     return 2 * over > len(runs)
 
 
-_OWN_KINDS: Mapping[str, Kind] = {TWIN: "twin", DEFAULT: "default"}
+_OWN_KINDS: Mapping[str, StandingKind] = {TWIN: "twin", DEFAULT: "default"}
 
 
 def _paired(

@@ -17,7 +17,7 @@ from functools import cached_property
 
 import numpy as np
 
-from autotune.statistics.linear import TAILS, Array, Fit, ScalePrior, fit
+from autotune.statistics.linear import TAILS, Fit, Floats, ScalePrior, fit
 from autotune.statistics.paired import CONFIDENCE, Interval, mean_interval, t_quantile, t_tail
 
 ROUND_SPREAD = 0.5
@@ -158,7 +158,7 @@ class Posterior:
         """The mean of each covariate over the runs of one, as deviations from what is usual."""
         return tuple(map(float, self._covariates(name).mean(axis=0)))
 
-    def _covariates(self, name: str) -> Array:
+    def _covariates(self, name: str) -> Floats:
         """Of each run of one, (runs, slopes)."""
         usual = (0.0,) * len(self.prior.slopes)
         own = [run.covariates or usual for run in self.runs if run.configuration == name]

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from autotune.search.likeness import Array
+from autotune.search.likeness import Floats
 
 DRAWS = 256
 """Of what all may be worth, over which the best is averaged; the same at every call."""
 
 
-def affordable(means: Array, spreads: Array, costs_s: Array, best: float, left_s: float) -> frozenset[int]:
+def affordable(means: Floats, spreads: Floats, costs_s: Floats, best: float, left_s: float) -> frozenset[int]:
     """The indices of what is to be seen in the time left.
 
     Args:
@@ -31,7 +31,7 @@ def affordable(means: Array, spreads: Array, costs_s: Array, best: float, left_s
 
 
 def _greedy(
-    draws: Array, costs_s: Array, weights: Array, best: float, left_s: float
+    draws: Floats, costs_s: Floats, weights: Floats, best: float, left_s: float
 ) -> tuple[list[int], float]:
     """Take what adds most for its weight and fits, until nothing does; and the expected best of all."""
     taken: list[int] = []

@@ -28,7 +28,7 @@ from scipy.linalg import solve_triangular
 from autotune.search.expectations import STRANGER_SPREAD, Expectation
 from autotune.search.likeness import (
     SHARE_EXPONENT,
-    Array,
+    Floats,
     Layout,
     filled_shares,
     layout_likeness,
@@ -63,8 +63,8 @@ class Beliefs:
         best: the highest mean among those that were measured; None without any.
     """
 
-    mean: Array
-    spread: Array
+    mean: Floats
+    spread: Floats
     best: float | None
 
 
@@ -112,19 +112,19 @@ class Prior:
         found = self.expectations.get(pair) or self.expectations.get(pair._replace(knobs=""))
         return found or Expectation(0.0, STRANGER_SPREAD)
 
-    def _spreads(self, points: _Points) -> Array:
+    def _spreads(self, points: _Points) -> Floats:
         return np.array([self.expected(pair).spread for pair in points.pairs])
 
-    def _mean(self, points: _Points) -> Array:
+    def _mean(self, points: _Points) -> Floats:
         by_pair = np.array([self.expected(pair).log_speed for pair in points.pairs])
         exponent = SHARE_EXPONENT - self.core_exponent
         by_layout = exponent * np.log(filled_shares(points.layouts, self.most_threads))
-        mean: Array = by_pair[points.pair] + by_layout[points.layout]
+        mean: Floats = by_pair[points.pair] + by_layout[points.layout]
         return mean
 
-    def _variances(self, points: _Points, factors: _Factors) -> Array:
+    def _variances(self, points: _Points, factors: _Factors) -> Floats:
         layouts = (factors.layouts * LAYOUT_SPREAD) ** 2 + (factors.layouts * SUITING_SPREAD) ** 2
-        variances: Array = (factors.looks * self._spreads(points)[points.pair]) ** 2 + layouts
+        variances: Floats = (factors.looks * self._spreads(points)[points.pair]) ** 2 + layouts
         return variances
 
     def _covariances(self, some: _Points, others: _Points) -> _Covariances:
@@ -143,7 +143,7 @@ class _Factors:
     looks: float = 1.0
     layouts: float = 1.0
 
-    def plausibility(self, within: _Covariances, noise: Array, surprise: Array) -> float:
+    def plausibility(self, within: _Covariances, noise: Floats, surprise: Floats) -> float:
         """The logarithm of their posterior density, but for a constant."""
         lower = np.linalg.cholesky(within.times(self) + noise)
         both = np.column_stack((np.ones(len(surprise)), surprise))
@@ -162,12 +162,12 @@ _ALL_FACTORS = tuple(_Factors(looks, layouts) for looks, layouts in product(LOOK
 class _Covariances:
     """Of how far expectations are off, and of all that layouts do, at the stated spreads."""
 
-    looks: Array
-    layouts: Array
+    looks: Floats
+    layouts: Floats
 
-    def times(self, factors: _Factors) -> Array:
+    def times(self, factors: _Factors) -> Floats:
         """Their sum, with spreads that are so many times as wide."""
-        total: Array = factors.looks**2 * self.looks + factors.layouts**2 * self.layouts
+        total: Floats = factors.looks**2 * self.looks + factors.layouts**2 * self.layouts
         return total
 
 

@@ -20,7 +20,7 @@ from autotune.spec.model_source import kind_of
 Find = Callable[[str, str], Path | None]
 """Where the library of a knob's value lies, as `autotune.placement.preloads.find_preload` says it."""
 
-Choices = Mapping[str, tuple[str, ...]]
+KnobValues = Mapping[str, tuple[str, ...]]
 """Values by knob, the usual one first."""
 
 
@@ -35,7 +35,7 @@ class KnobSpace:
             later, with a library more, has the same.
     """
 
-    choices: Mapping[tuple[str, Precision], Choices] = field(default_factory=dict)
+    choices: Mapping[tuple[str, Precision], KnobValues] = field(default_factory=dict)
     texts: tuple[str, ...] = ("",)
 
     def turns(self, configuration: Configuration, batch: int, turned: Knobs = NO_KNOBS) -> Iterator[Knobs]:
@@ -162,7 +162,7 @@ def knob_statuses(isa: frozenset[str], find: Find = find_preload) -> tuple[KnobS
     )
 
 
-def _wanted(asked: KnobSearch) -> Choices:
+def _wanted(asked: KnobSearch) -> KnobValues:
     """The values that a study asks for, the usual ones first."""
     if asked == "none":
         return {}
@@ -180,7 +180,7 @@ def _for_kinds(name: str, kinds: Collection[str] | None, engines: Mapping[str, t
     return f" for {', '.join(sorted(kinds))}: models" if kinds and is_read else ""
 
 
-def _here(choices: Choices, reasons: Mapping[str, Mapping[str, str]]) -> Choices:
+def _here(choices: KnobValues, reasons: Mapping[str, Mapping[str, str]]) -> KnobValues:
     """The values that nothing speaks against; only of knobs that have one to turn to."""
     kept = {
         name: tuple(value for value in values if value not in reasons.get(name, {}))
@@ -189,7 +189,7 @@ def _here(choices: Choices, reasons: Mapping[str, Mapping[str, str]]) -> Choices
     return {name: values for name, values in kept.items() if len(values) > 1}
 
 
-def _reasons(wanted: Choices, read: Iterable[str], here: Here) -> dict[str, dict[str, str]]:
+def _reasons(wanted: KnobValues, read: Iterable[str], here: Here) -> dict[str, dict[str, str]]:
     """Say why values cannot be had here, by knob; of knobs that are read."""
     known = known_knobs()
     found = {
@@ -203,7 +203,7 @@ def _refuse_missing(
     asked: Mapping[str, tuple[str, ...]],
     engines: Mapping[str, tuple[Precision, ...]],
     kinds: Collection[str] | None,
-    read: Iterable[Choices],
+    read: Iterable[KnobValues],
     reasons: Mapping[str, Mapping[str, str]],
 ) -> None:
     known = {name for choices in read for name in choices}

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.knobs import preparing
 
-Array = npt.NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 LENGTH_LOG2 = 2.0
 """Distance in log2 of instances, or of threads, over which layouts stay alike. Source: stated; a factor of
@@ -84,12 +84,12 @@ def most_threads(configurations: Iterable[Configuration]) -> dict[bool, int]:
     return most
 
 
-def filled_shares(layouts: Sequence[Layout], most: Mapping[bool, int]) -> Array:
+def filled_shares(layouts: Sequence[Layout], most: Mapping[bool, int]) -> Floats:
     """The share of the machine that each fills, above 0 and at most 1; the engine's default fills it."""
     return np.array([_share(layout, most) for layout in layouts], dtype=np.float64)
 
 
-def layout_likeness(some: Sequence[Layout], others: Sequence[Layout], most: Mapping[bool, int]) -> Array:
+def layout_likeness(some: Sequence[Layout], others: Sequence[Layout], most: Mapping[bool, int]) -> Floats:
     """The correlation of every layout with every other: a row for each of `some`."""
     likeness = np.exp(-_squared_distances(_positions(some, most), _positions(others, most)) / 2)
     for name, correlation in DIFFERING.items():
@@ -103,17 +103,17 @@ def layout_likeness(some: Sequence[Layout], others: Sequence[Layout], most: Mapp
     return likeness
 
 
-def speed_likeness(some: Sequence[Prepared], others: Sequence[Prepared]) -> Array:
+def speed_likeness(some: Sequence[Prepared], others: Sequence[Prepared]) -> Floats:
     """The correlation of how far each is from its expectation with every other: a row for each of `some`."""
     return _pairwise(some, others, OTHER_PRECISION)
 
 
-def suiting_likeness(some: Sequence[Prepared], others: Sequence[Prepared]) -> Array:
+def suiting_likeness(some: Sequence[Prepared], others: Sequence[Prepared]) -> Floats:
     """The correlation of how layouts suit each with every other: a row for each of `some`."""
     return _pairwise(some, others, OTHER_PRECISION_LAYOUT)
 
 
-def _pairwise(some: Sequence[Prepared], others: Sequence[Prepared], other_precision: float) -> Array:
+def _pairwise(some: Sequence[Prepared], others: Sequence[Prepared], other_precision: float) -> Floats:
     def correlation(one: Prepared, other: Prepared) -> float:
         if one.backend != other.backend:
             return 0.0
@@ -130,7 +130,7 @@ def _share(layout: Layout, most: Mapping[bool, int]) -> float:
     return min(1.0, layout.instances * (layout.threads or whole) / whole)
 
 
-def _positions(layouts: Sequence[Layout], most: Mapping[bool, int]) -> Array:
+def _positions(layouts: Sequence[Layout], most: Mapping[bool, int]) -> Floats:
     """Numbers of each layout, in units of the length over which they stay alike."""
     whole = max(most.values(), default=1)
     return np.array(
@@ -146,8 +146,8 @@ def _positions(layouts: Sequence[Layout], most: Mapping[bool, int]) -> Array:
     ).reshape(len(layouts), 3)
 
 
-def _squared_distances(some: Array, others: Array) -> Array:
-    total: Array = np.zeros((len(some), len(others)))
+def _squared_distances(some: Floats, others: Floats) -> Floats:
+    total: Floats = np.zeros((len(some), len(others)))
     for axis in range(some.shape[1]):
         total += (some[:, axis, None] - others[None, :, axis]) ** 2
     return total

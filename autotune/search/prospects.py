@@ -30,7 +30,7 @@ from scipy.special import ndtr
 from autotune.search.affording import affordable
 from autotune.search.beliefs import Beliefs, Prior
 from autotune.search.expectations import Expectation
-from autotune.search.likeness import Array, layout_likeness, layout_of, most_threads, suiting_likeness
+from autotune.search.likeness import Floats, layout_likeness, layout_of, most_threads, suiting_likeness
 from autotune.spec.configuration import Configuration, Prepared
 
 DEFAULT, FIRST_TRIAL, LATER = range(3)
@@ -146,7 +146,7 @@ class Prospects:
         candidates: Sequence[Configuration],
         ahead: npt.NDArray[np.intp],
         beliefs: Beliefs,
-        costs_s: Array,
+        costs_s: Floats,
         reference: float,
         known: Known,
         left_s: float,
@@ -187,7 +187,7 @@ class Prospects:
         chances = _chances(beliefs.mean[indices], beliefs.spread[indices], max(measured, default=-math.inf))
         return [index for index, chance in zip(indices, chances, strict=True) if chance >= PROMISING]
 
-    def _going_well(self, candidates: Sequence[Configuration], known: Known) -> Array | float:
+    def _going_well(self, candidates: Sequence[Configuration], known: Known) -> Floats | float:
         """The share of the like of each candidate that neither failed nor missed a limit."""
         failed = [one for one, value in known.items() if value is None]
         if not failed:
@@ -199,7 +199,7 @@ class Prospects:
         places = layout_likeness([layout_of(one) for one in tried], layouts, self.prior.most_threads)
         weights = (engines[:, of_pair] + 1) / 2 * places[:, of_layout]
         went_well = np.array([known[one] is not None for one in tried], dtype=np.float64)
-        share: Array = (FAILING_PRIOR + went_well @ weights) / (FAILING_PRIOR + weights.sum(axis=0))
+        share: Floats = (FAILING_PRIOR + went_well @ weights) / (FAILING_PRIOR + weights.sum(axis=0))
         return share
 
     def fits(self, pair: Prepared, there: Collection[Prepared], left_s: float) -> bool:
@@ -239,15 +239,15 @@ def _indexed(values: Sequence[Kind]) -> tuple[tuple[Kind, ...], npt.NDArray[np.i
     return tuple(indices), np.array(of_value, dtype=np.intp)
 
 
-def _chances(mean: Array, spread: Array, reference: float) -> Array:
+def _chances(mean: Floats, spread: Floats, reference: float) -> Floats:
     """The probability of each to be better than the reference, and than what the best is expected to be."""
     leader = max(reference, float(mean.max())) if len(mean) else reference
-    chances: Array = ndtr((mean - leader) / spread)
+    chances: Floats = ndtr((mean - leader) / spread)
     return chances
 
 
-def _expected_excess(deviations: Array) -> Array:
+def _expected_excess(deviations: Floats) -> Floats:
     """The mean of what a standard normal variable has above -`deviations`, where it has anything."""
     density = np.exp(-(deviations**2) / 2) / math.sqrt(2 * math.pi)
-    excess: Array = np.maximum(density + deviations * ndtr(deviations), 0.0)
+    excess: Floats = np.maximum(density + deviations * ndtr(deviations), 0.0)
     return excess

@@ -19,9 +19,9 @@ from typing import Literal, cast
 
 from autotune.units import parse_duration_s
 
-Figure = Literal["throughput", "median", "cost"]
+PointFigure = Literal["throughput", "median", "cost"]
 """Samples per second, the median latency in seconds, and what a million samples cost."""
-PRICED: frozenset[Figure] = frozenset(("cost",))
+PRICED: frozenset[PointFigure] = frozenset(("cost",))
 """Figures that take a price."""
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 .,:+_-]{0,62}[A-Za-z0-9]$|^[A-Za-z0-9]$"
@@ -43,7 +43,7 @@ class Check:
         bound: in seconds where it is a single median.
     """
 
-    figure: Figure
+    figure: PointFigure
     factors: tuple[tuple[str, int], ...]
     at_least: bool
     bound: float
@@ -72,7 +72,7 @@ def parse_check(text: str) -> Check:
     return Check(figure, factors, parts[2] == ">=", bound)
 
 
-def _product(text: str) -> tuple[Figure, tuple[tuple[str, int], ...]]:
+def _product(text: str) -> tuple[PointFigure, tuple[tuple[str, int], ...]]:
     figures, factors, at = set(), [], 0
     while at < len(text):
         found = _FACTOR.match(text, at)
@@ -86,7 +86,7 @@ def _product(text: str) -> tuple[Figure, tuple[tuple[str, int], ...]]:
         at = found.end()
     if len(figures) > 1:
         raise ValueError(f"{text!r} mixes {' and '.join(sorted(figures))}: a check compares one of them")
-    return cast(Figure, figures.pop()), tuple(factors)
+    return cast(PointFigure, figures.pop()), tuple(factors)
 
 
 def _bound(text: str, *, is_duration: bool) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from autotune.series.check import Check, Figure
+from autotune.series.check import Check, PointFigure
 from autotune.series.standing import Standings, why_no_ratio
 from autotune.series.values import Claim, Winners
 from autotune.statistics.paired import CONFIDENCE, Interval
@@ -113,7 +113,7 @@ def _of_each(comparisons: int) -> float:
     return 1 - (1 - CONFIDENCE) / comparisons
 
 
-def _winner(names: Sequence[str], by: Figure, standings: Standings, confidence: float) -> _Winner:
+def _winner(names: Sequence[str], by: PointFigure, standings: Standings, confidence: float) -> _Winner:
     best = names[0]
     for name in names[1:]:
         if _advantage(name, best, by, standings, confidence).estimate > 1:
@@ -123,7 +123,7 @@ def _winner(names: Sequence[str], by: Figure, standings: Standings, confidence: 
     return _Winner(best, names.index(best), is_clear)
 
 
-def _advantage(one: str, other: str, by: Figure, standings: Standings, confidence: float) -> Interval:
+def _advantage(one: str, other: str, by: PointFigure, standings: Standings, confidence: float) -> Interval:
     """How many times as good one is as the other: as much, or as short, or as cheap."""
     ratio = standings.product(((one, 1), (other, -1)), by, confidence)
     return standings.objective(by).interval(ratio)

@@ -19,7 +19,7 @@ from autotune.measurement.measurement import Conditions, Failure, FailureKind, M
 from autotune.measurement.outcomes import TrialOutcome
 from autotune.measurement.statistics import hit_rate, latencies_s, memory_bytes, throughput_sps
 from autotune.plan.document import UnixTime
-from autotune.plan.evidence import Bytes, DocumentPart, Positive, Seconds, StrictConfiguration
+from autotune.plan.evidence import Bytes, DocumentPart, ElapsedSeconds, Positive, StrictConfiguration
 from autotune.plan.histogram import latency_histogram
 from autotune.preflight.versions import version_differences
 from autotune.rounds.running import Run
@@ -47,10 +47,10 @@ class RunFigures(DocumentPart):
     """
 
     throughput_sps: Positive
-    median_s: Seconds
+    median_s: ElapsedSeconds
     requests: Annotated[int, Field(ge=1)]
     hit_rate: Annotated[float, Field(ge=0, le=1)] | None = None
-    served_within_s: Seconds | None = None
+    served_within_s: ElapsedSeconds | None = None
     histogram: str
     memory_bytes: Bytes
     blocks: tuple[Conditions, ...]

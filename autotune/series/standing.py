@@ -24,7 +24,7 @@ from autotune.plan.histogram import histogram_values_s
 from autotune.plan.make import latency_percentiles
 from autotune.search.score import is_almost_none
 from autotune.series.allowing import missed_limits
-from autotune.series.check import Figure
+from autotune.series.check import PointFigure
 from autotune.series.record import PointRecord, RunRecord, SeriesRecord, failure_of
 from autotune.spec.price import Price
 from autotune.spec.scenario import USUAL
@@ -133,32 +133,32 @@ class Standings:
         counted = f"{again} of {len(runs)} runs {were} disturbed and started again"
         return f"{counted}; {lost} of them gave nothing, disturbed again." if lost else f"{counted}."
 
-    def value(self, name: str, figure: Figure) -> Interval | None:
+    def value(self, name: str, figure: PointFigure) -> Interval | None:
         """A figure of one point: the mean over its rounds; None where it has none."""
         values = [value for _, value in self._values(name, figure)]
         return mean_interval(values) if values else None
 
     def product(
-        self, factors: Sequence[tuple[str, int]], figure: Figure, confidence: float = CONFIDENCE
+        self, factors: Sequence[tuple[str, int]], figure: PointFigure, confidence: float = CONFIDENCE
     ) -> Interval:
         """Points over each other, as `BlockDesign.product` has it; all must have figures."""
         return self._design(figure).product(factors, confidence)
 
-    def _design(self, figure: Figure) -> BlockDesign[str]:
+    def _design(self, figure: PointFigure) -> BlockDesign[str]:
         return BlockDesign(
             Observed(number, point.name, value)
             for point in self.record.points
             for number, value in self._values(point.name, figure)
         )
 
-    def _values(self, name: str, figure: Figure) -> list[tuple[int, float]]:
+    def _values(self, name: str, figure: PointFigure) -> list[tuple[int, float]]:
         """A point's rounds and what it reached in them."""
         runs = self.record.of(name)
         if failure_of(runs) is not None:
             return []
         return [(run.round, self._figure(run, figure)) for run in runs if run.figures is not None]
 
-    def _figure(self, run: RunRecord, figure: Figure) -> float:
+    def _figure(self, run: RunRecord, figure: PointFigure) -> float:
         assert run.figures is not None
         point = next(one for one in self.record.points if one.name == run.point)
         return self.objective(figure).score(
@@ -169,12 +169,12 @@ class Standings:
             )
         )
 
-    def objective(self, figure: Figure) -> Objective:
+    def objective(self, figure: PointFigure) -> Objective:
         """What a figure of a point is the score of; a cost only where there is a price."""
         return {"throughput": THROUGHPUT, "median": Latency(50), **self._priced}[figure]
 
     @property
-    def _priced(self) -> dict[Figure, Objective]:
+    def _priced(self) -> dict[PointFigure, Objective]:
         return {} if self.price is None else {"cost": Cost(self.price.currency)}
 
     def _standing(self, point: PointRecord) -> PointStanding:

@@ -11,11 +11,11 @@ from typing import Final, Literal, get_args
 from autotune.spec.part import Part, Percentile
 from autotune.spec.scenario import SCENARIOS, USUAL, Scenario
 
-Kind = Literal["throughput", "latency", "cost"]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+ObjectiveKind = Literal["throughput", "latency", "cost"]
+KINDS: Final[tuple[ObjectiveKind, ...]] = get_args(ObjectiveKind)
 """Every objective that a study file may name."""
 
-USUAL_SCENARIOS: Final[Mapping[Kind, Scenario]] = {
+USUAL_SCENARIOS: Final[Mapping[ObjectiveKind, Scenario]] = {
     "throughput": USUAL,
     "latency": "single_stream",
     "cost": USUAL,
@@ -32,7 +32,7 @@ PRICED: Final[frozenset[str]] = frozenset(("cost",))
 class Aim(Part):
     """What is optimised: throughput up, one percentile of latency down, or the cost of a million samples."""
 
-    kind: Kind
+    kind: ObjectiveKind
     percentile: Percentile = 50.0
     """Of latency; without meaning for others."""
 

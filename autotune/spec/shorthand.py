@@ -22,7 +22,7 @@ from autotune.units import parse_bytes, parse_duration_s
 
 T = TypeVar("T")
 
-Values = dict[str, Any]
+RawValues = dict[str, Any]
 
 _UNTOLD = object()
 """In the place of a value that is refused, and whose key must not look as if it had not been written."""
@@ -38,7 +38,7 @@ class Expansion:
     """
 
     document: Document
-    values: Values = field(default_factory=dict)
+    values: RawValues = field(default_factory=dict)
     places: dict[Place, Place] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
 
@@ -134,7 +134,7 @@ def _price(expansion: Expansion, place: Place, value: Any) -> None:
 
 def _limits(expansion: Expansion, place: Place, value: Any) -> None:
     given = _known(expansion, place, value)
-    limits: Values = {}
+    limits: RawValues = {}
     if "memory" in given:
         expansion.places[*place, "memory_bytes"] = (*place, "memory")
         limits["memory_bytes"] = _quantity(expansion, (*place, "memory"), given["memory"], parse_bytes)
@@ -143,7 +143,7 @@ def _limits(expansion: Expansion, place: Place, value: Any) -> None:
     expansion.values["limits"] = limits
 
 
-def _latency_limit(expansion: Expansion, place: Place, value: Any) -> Values | None:
+def _latency_limit(expansion: Expansion, place: Place, value: Any) -> RawValues | None:
     """Percentile and bound in seconds; None once it is refused."""
     keys = list(value) if isinstance(value, dict) else []
     if set(keys) == {"percentile", "max"}:
@@ -182,7 +182,7 @@ def _quality(expansion: Expansion, place: Place, value: Any) -> None:
 
 
 def _search(expansion: Expansion, place: Place, value: Any) -> None:
-    search: Values = {}
+    search: RawValues = {}
     for key, choices in _known(expansion, place, value).items():
         if key == "smt" and choices == "auto":
             search[key] = [False, True]
@@ -236,7 +236,7 @@ def _measure(expansion: Expansion, place: Place, value: Any) -> None:
     expansion.values["measure"] = {name: entry for name, entry in measure.items() if entry is not None}
 
 
-def _refuse_fewer_than_least(expansion: Expansion, place: Place, measure: Values) -> None:
+def _refuse_fewer_than_least(expansion: Expansion, place: Place, measure: RawValues) -> None:
     most, least = measure.get("max_blocks"), measure.get("blocks", Measure().blocks)
     if type(most) is type(least) is int and 0 < most < least:
         fault = (
@@ -251,7 +251,7 @@ def _confirm(expansion: Expansion, place: Place, value: Any) -> None:
 
 
 def _budget(expansion: Expansion, place: Place, value: Any) -> None:
-    budget: Values = {}
+    budget: RawValues = {}
     for key, bound in _known(expansion, place, value).items():
         if bound is None:
             expansion.refuse((*place, key))
@@ -273,7 +273,7 @@ _SECTIONS: dict[str, Callable[[Expansion, Place, Any], None]] = {
 }
 
 
-def _given(expansion: Expansion, place: Place, value: Any) -> Values:
+def _given(expansion: Expansion, place: Place, value: Any) -> RawValues:
     """The entries of a section that exist and have a value; those without one are refused."""
     known = _known(expansion, place, value)
     for key in (key for key, entry in known.items() if entry is None):
@@ -281,7 +281,7 @@ def _given(expansion: Expansion, place: Place, value: Any) -> Values:
     return {key: entry for key, entry in known.items() if entry is not None}
 
 
-def _known(expansion: Expansion, place: Place, value: Any) -> Values:
+def _known(expansion: Expansion, place: Place, value: Any) -> RawValues:
     """The entries of a section that exist; an empty section has none, other keys are refused."""
     if value is None:
         return {}

@@ -117,7 +117,7 @@ class Search(Part):
     length (`sorted`), or as many of like length as batch_size of the longest have tokens (`tokens`)."""
 
 
-Treatment = Literal["correct", "drop", "keep"]
+DisturbedTreatment = Literal["correct", "drop", "keep"]
 """What becomes of blocks that the host disturbed."""
 
 
@@ -138,7 +138,7 @@ class Measure(Part):
     max_blocks: Annotated[int, Field(ge=1, le=1_000)] = 5
     """Measuring windows at most, where they do not agree: no fewer than `blocks`. Where this is not written
     and `blocks` are more, as many."""
-    disturbed: Annotated[Treatment, BeforeValidator(_renamed_treatment)] = "correct"
+    disturbed: Annotated[DisturbedTreatment, BeforeValidator(_renamed_treatment)] = "correct"
     """What becomes of a window that the host disturbed (slow cpus, steal, other processes): its value is
     corrected as far as the study has seen that this matters (`correct`); or it is measured again where that
     says that it lost much (`drop`); or it counts as it is (`keep`). Whatever is written, a window that the

@@ -26,7 +26,7 @@ FLOOR = 0.002
 _STEPS = 50
 _AGREEMENT = 1e-6
 
-Array = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Fit:
         scale: of the errors; freedom: what it stands on.
     """
 
-    coefficients: Array
-    covariance: Array
+    coefficients: Floats
+    covariance: Floats
     scale: float
     freedom: float
 
@@ -105,12 +105,12 @@ def fit(
     return Fit(coefficients, covariance, scale, freedom)
 
 
-def _first_scale(values: Array, prior: ScalePrior) -> float:
+def _first_scale(values: Floats, prior: ScalePrior) -> float:
     spread = float(np.std(values)) if len(values) else 0.0
     return max(prior.scale or spread, FLOOR)
 
 
-def _scale(rest: Array, weights: Array, prior: ScalePrior, freedom: float) -> float:
+def _scale(rest: Floats, weights: Floats, prior: ScalePrior, freedom: float) -> float:
     if freedom <= 1e-9:
         return FLOOR
     squares = prior.freedom * prior.scale**2 + float(weights @ rest**2)

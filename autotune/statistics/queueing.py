@@ -54,10 +54,10 @@ times as much as the rate."""
 _GRID = 1_000
 """Quantiles of the long replay among which a bound is looked for, beside the measured latencies."""
 
-Values = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 
-def fifo_latencies(arrivals_s: Values, services_s: Values, servers: int) -> Values:
+def fifo_latencies(arrivals_s: Floats, services_s: Floats, servers: int) -> Floats:
     """The latencies of requests that are served in order, each by the server that is free first.
 
     Args:
@@ -66,7 +66,7 @@ def fifo_latencies(arrivals_s: Values, services_s: Values, servers: int) -> Valu
     """
     if servers == 1:
         worked = np.cumsum(services_s)
-        ends: Values = worked + np.maximum.accumulate(arrivals_s - (worked - services_s))
+        ends: Floats = worked + np.maximum.accumulate(arrivals_s - (worked - services_s))
         return ends - arrivals_s
     free = [-math.inf] * servers
     latencies: list[float] = []
@@ -79,7 +79,7 @@ def fifo_latencies(arrivals_s: Values, services_s: Values, servers: int) -> Valu
 
 
 @cache
-def _long_run() -> tuple[Values, Values]:
+def _long_run() -> tuple[Floats, Floats]:
     """Arrivals of a Poisson process of rate 1, and for each a number in [0, 1) that picks its service time.
 
     The gaps are the exponential distribution's quantiles in random order, so that their mean is exact.
@@ -101,7 +101,7 @@ class Queue:
     services_s: tuple[float, ...]
 
     @cached_property
-    def _sorted_s(self) -> Values:
+    def _sorted_s(self) -> Floats:
         return np.sort(np.array(self.services_s))
 
     @property
@@ -109,16 +109,16 @@ class Queue:
         """The rate that no queue can serve for long."""
         return self.servers / float(self._sorted_s.mean())
 
-    def replay(self, arrivals_s: Values, picks: Values) -> Values:
+    def replay(self, arrivals_s: Floats, picks: Floats) -> Floats:
         """The latencies that these arrivals get; `picks` in [0, 1) choose their service times."""
         services = self._sorted_s[(picks * len(self._sorted_s)).astype(np.intp)]
         return fifo_latencies(arrivals_s, services, self.servers)
 
-    def long_run(self, rate_per_s: float, requests: int = REPLAYED) -> Values:
+    def long_run(self, rate_per_s: float, requests: int = REPLAYED) -> Floats:
         """Very many latencies under Poisson arrivals of this rate, ascending."""
         arrivals, picks = _long_run()
         latencies = self.replay(arrivals[:requests] / rate_per_s, picks[:requests])
-        settled: Values = np.sort(latencies[SETTLING:])
+        settled: Floats = np.sort(latencies[SETTLING:])
         return settled
 
     def highest_rate(self, percentile: float, max_s: float) -> float | None:
@@ -151,9 +151,9 @@ class QueueRun:
 
     rate_per_s: float
     servers: int
-    arrivals_s: Values
-    latencies_s: Values
-    services_s: Values
+    arrivals_s: Floats
+    latencies_s: Floats
+    services_s: Floats
     stretch: NDArray[np.intp]
 
     def queue(self, without: int | None = None) -> Queue:
@@ -222,7 +222,7 @@ class _Shares:
         self._replayed = [np.sort(replayed[run.stretch == one]) for one in self.stretches]
         self._counts = np.array([len(latencies) for latencies in self._measured])
 
-    def candidates_s(self) -> Values:
+    def candidates_s(self) -> Floats:
         """Where a percentile may lie: what was measured, and the long run's quantiles."""
         levels = np.concatenate([np.linspace(0, 1, _GRID), 1 - np.geomspace(1e-5, 0.1, _GRID)])
         return np.unique(np.concatenate([*self._measured, np.quantile(self._long_run, levels)]))
@@ -243,12 +243,12 @@ class _Shares:
         count = len(self.stretches)
         return math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
 
-    def _surplus(self, at_s: float) -> Values:
+    def _surplus(self, at_s: float) -> Floats:
         """In each stretch: how many more latencies were measured over the value than replayed."""
         pairs = zip(self._measured, self._replayed, strict=True)
         return np.array([(_over(one, at_s) - _over(other, at_s)) * len(one) for one, other in pairs])
 
 
-def _over(ascending: Values, at_s: float) -> float:
+def _over(ascending: Floats, at_s: float) -> float:
     """The share of values over this one."""
     return 1 - float(np.searchsorted(ascending, at_s, side="right")) / len(ascending)

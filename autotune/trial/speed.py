@@ -32,7 +32,7 @@ SINGLE_THREADED = dict.fromkeys(
 _READ_BYTES = 2**16
 _MAX_ANSWER_BYTES = 2**20
 
-Seconds = Mapping[int, float]
+SecondsByCpu = Mapping[int, float]
 """CPU time of the same work, by cpu."""
 
 
@@ -45,7 +45,7 @@ class SpeedProbe:
         self._patience_s = START_S
         self._works = True
 
-    def measure(self, cpus: Sequence[int]) -> Seconds:
+    def measure(self, cpus: Sequence[int]) -> SecondsByCpu:
         """Have the work done on these cpus; blocks for it. Empty where it cannot be done."""
         if not self._works:
             return {}
@@ -57,7 +57,7 @@ class SpeedProbe:
         finally:
             self._patience_s = ANSWER_S
 
-    def _ask(self, cpus: Sequence[int]) -> Seconds:
+    def _ask(self, cpus: Sequence[int]) -> SecondsByCpu:
         pipes = self._process.stdin, self._process.stdout
         if pipes[0] is None or pipes[1] is None:
             raise ValueError("no pipes")
@@ -142,7 +142,7 @@ class UsualSpeed:
         return statistics.median((*self._seen, probe_s)) / probe_s
 
 
-def mean_seconds(probes: Sequence[Seconds], cpus: frozenset[int]) -> float | None:
+def mean_seconds(probes: Sequence[SecondsByCpu], cpus: frozenset[int]) -> float | None:
     """The geometric mean over these cpus and all probes; None where none of them was measured."""
     logs = [math.log(value) for seconds in probes for cpu, value in seconds.items() if cpu in cpus]
     return math.exp(statistics.fmean(logs)) if logs else None

@@ -14,7 +14,7 @@ from autotune.measurement.statistics import latency_count
 from autotune.objectives.objective import Objective
 from autotune.objectives.outcome import UNKNOWN, Figures, Resources
 from autotune.spec.scenario import Scenario
-from autotune.spec.study import Treatment
+from autotune.spec.study import DisturbedTreatment
 from autotune.statistics.quantiles import supports
 from autotune.statistics.sequential import is_worse, needed_count
 
@@ -60,7 +60,7 @@ class Rule:
     percentile: float | None = None
     rival: Rival | None = None
     max_measuring_s: float | None = None
-    treatment: Treatment = "correct"
+    treatment: DisturbedTreatment = "correct"
     correction: Correction = UNCORRECTED
     load: int = 0
     resources: Resources = UNKNOWN

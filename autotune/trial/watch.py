@@ -19,7 +19,7 @@ from autotune.machine.sysfs import Tree
 from autotune.measurement.conditions import have_others_disturbed
 from autotune.measurement.measurement import Conditions
 from autotune.trial.account import Instance, Snapshot, conditions_between
-from autotune.trial.speed import Seconds, SpeedProbe, UsualSpeed, mean_seconds, speed_probe
+from autotune.trial.speed import SecondsByCpu, SpeedProbe, UsualSpeed, mean_seconds, speed_probe
 
 MAX_PROBED = 64
 """Cpus probed at most, evenly over the machine; always the same ones, because clocks depend on how many cores
@@ -76,20 +76,22 @@ class _Prober:
         self._probe = probe
         self._cpus = cpus
         self._usual = usual
-        self._last: Seconds = {}
+        self._last: SecondsByCpu = {}
         self._last_s = -math.inf
 
-    def fresh(self) -> Seconds:
+    def fresh(self) -> SecondsByCpu:
         """What was measured just now, or is measured now."""
         return self._last if time.monotonic() - self._last_s < FRESH_S else self.now()
 
-    def now(self) -> Seconds:
+    def now(self) -> SecondsByCpu:
         """Measure."""
         self._last = self._probe.measure(self._cpus)
         self._last_s = time.monotonic()
         return self._last
 
-    def judge(self, probes: Sequence[Seconds], cpus: frozenset[int]) -> tuple[float | None, float | None]:
+    def judge(
+        self, probes: Sequence[SecondsByCpu], cpus: frozenset[int]
+    ) -> tuple[float | None, float | None]:
         """The mean seconds of these cpus in these probes, and how fast that is against what is usual."""
         probe_s = mean_seconds(probes, cpus)
         if probe_s is None:
@@ -109,7 +111,7 @@ class Observer:
         self._prober = prober
         self._own = {os.getpid(), *(() if prober is None else (prober.pid,))}
         self._before: Snapshot | None = None
-        self._probe_before: Seconds = {}
+        self._probe_before: SecondsByCpu = {}
         self._allowed_first = frozenset(os.sched_getaffinity(0))
         self._away_before = frozenset[int]()
         self._has_lost_cpus = False

@@ -15,7 +15,7 @@ from autotune.model.inputs import InputsDescription
 from autotune.model.sources import ResolvedModel
 from autotune.model.stored_study import StoredStudy, as_stored
 from autotune.preflight.misfits import check_models, refuse_misfit, unsplit
-from autotune.search.knobs import Choices, KnobSpace
+from autotune.search.knobs import KnobSpace, KnobValues
 from autotune.search.space import SearchSpace, build_space
 from autotune.spec.configuration import Precision
 from autotune.spec.load import parse_study
@@ -67,7 +67,7 @@ def test_requests_of_a_shape_that_an_onnx_file_does_not_take_are_refused(
 
 def openvino_space(spec: StudySpec) -> SearchSpace:
     """A space in which batches may be split over streams."""
-    knobs: dict[tuple[str, Precision], Choices] = {
+    knobs: dict[tuple[str, Precision], KnobValues] = {
         ("openvino", "fp32"): {"pinning": ("off", "on"), "streams": ("1", "2")}
     }
     space = build_space(spec, build_machine(), {"openvino": ("fp32",)})

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from autotune.statistics.arrivals import poisson_times
 from autotune.statistics.quantiles import upper_bound
-from autotune.statistics.queueing import Queue, QueueRun, Values, fifo_latencies, tail_bound
+from autotune.statistics.queueing import Floats, Queue, QueueRun, fifo_latencies, tail_bound
 
 SERVICE_S = 0.01
 
 
-def poisson(rate_per_s: float, count: int, seed: int = 1) -> Values:
+def poisson(rate_per_s: float, count: int, seed: int = 1) -> Floats:
     return np.cumsum(np.random.default_rng(seed).exponential(1 / rate_per_s, count))
 
 

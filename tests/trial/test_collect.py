@@ -18,7 +18,7 @@ from autotune.measurement.statistics import block_throughput_sps
 from autotune.objectives.latency import Latency
 from autotune.objectives.objective import Objective
 from autotune.objectives.throughput import THROUGHPUT
-from autotune.spec.study import Treatment
+from autotune.spec.study import DisturbedTreatment
 from autotune.trial.collect import Collection, collect
 from autotune.trial.stopping import Rival, Rule, goodness_of_blocks
 from autotune.worker.failures import InstanceError
@@ -144,7 +144,7 @@ def test_one_slow_block_does_not_end_a_race_where_blocks_vary() -> None:
 
 
 @pytest.mark.parametrize("treatment", ["correct", "drop", "keep"])
-def test_a_noisy_host_leaves_every_block_its_value(treatment: Treatment) -> None:
+def test_a_noisy_host_leaves_every_block_its_value(treatment: DisturbedTreatment) -> None:
     rule = replace(RULE, treatment=treatment)
     found = collected(rule, block(50, HOGGED), block(99, QUIET), block(40, STOLEN), block(100, SLOW))
     assert found.dropped == ()

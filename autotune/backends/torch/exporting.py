@@ -56,7 +56,7 @@ EAGER = "eager"
 LONGEST_REASON = 160
 """Characters that are kept of why a way was not taken."""
 
-Request = dict[str, np.ndarray[Any, Any]]
+ExampleRequest = dict[str, np.ndarray[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -138,13 +138,13 @@ class _Model:
     module: Any
     source: Path
     own_attention: str | None = None
-    answered: dict[Shape, list[tuple[Request, np.ndarray[Any, Any]]]] = field(default_factory=dict)
+    answered: dict[Shape, list[tuple[ExampleRequest, np.ndarray[Any, Any]]]] = field(default_factory=dict)
     refusal: str = "its numbers are not finite"
 
     def __post_init__(self) -> None:
         self.own_attention = getattr(self.module.model.config, "_attn_implementation", None)
 
-    def answers(self, shape: Shape) -> list[tuple[Request, np.ndarray[Any, Any]]]:
+    def answers(self, shape: Shape) -> list[tuple[ExampleRequest, np.ndarray[Any, Any]]]:
         """Requests of this shape with the model's answers: as they are, and with half of the first sequence
         padding; none where the model itself has no finite answer."""
         if shape not in self.answered:
@@ -158,7 +158,7 @@ class _Model:
         bounded = dict.fromkeys(nearest_shape(description, *shape) for shape in shapes)
         return tuple(shape for shape in bounded if self.answers(shape))
 
-    def _answer(self, request: Request) -> np.ndarray[Any, Any] | None:
+    def _answer(self, request: ExampleRequest) -> np.ndarray[Any, Any] | None:
         import torch
 
         try:
@@ -279,7 +279,7 @@ def _make(ways: Ways, way: Way, model: _Model, attempt: _Attempt, directory: Pat
 
 
 def _require_same(
-    session: Session, request: Request, answer: np.ndarray[Any, Any], least_cosine: float
+    session: Session, request: ExampleRequest, answer: np.ndarray[Any, Any], least_cosine: float
 ) -> None:
     """Refuse an answer that is not the model's: a shape or a mask was fixed in tracing.
 
@@ -302,7 +302,7 @@ def _require_same(
         )
 
 
-def _of_tokens(answer: np.ndarray[Any, Any], request: Request) -> np.ndarray[Any, Any]:
+def _of_tokens(answer: np.ndarray[Any, Any], request: ExampleRequest) -> np.ndarray[Any, Any]:
     """An answer without what it says of padding, which depends on how attention treats masks: zeros there."""
     mask = request.get("attention_mask")
     if mask is None or answer.shape[1:2] != mask.shape[1:] or answer.ndim < 3:
@@ -311,7 +311,7 @@ def _of_tokens(answer: np.ndarray[Any, Any], request: Request) -> np.ndarray[Any
     return kept
 
 
-def _requests(source: Path, shape: Shape) -> Iterator[Request]:
+def _requests(source: Path, shape: Shape) -> Iterator[ExampleRequest]:
     """A request of this shape, and where it has a mask and two tokens, one with padding."""
     yield make_inputs(source, *shape, REFERENCE_SEED)
     padded, tokens = make_inputs(source, *shape, REFERENCE_SEED), shape[1]

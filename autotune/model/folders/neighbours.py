@@ -105,10 +105,10 @@ def of_another_kind(directory: Path) -> ModelError | None:
     return _first(directory, (_exported, _converted, _pickled, _of_another_library))
 
 
-Kind = Callable[[Path], ModelError | None]
+Recognition = Callable[[Path], ModelError | None]
 
 
-def _first(directory: Path, kinds: tuple[Kind, ...]) -> ModelError | None:
+def _first(directory: Path, kinds: tuple[Recognition, ...]) -> ModelError | None:
     return next((error for kind in kinds if (error := kind(directory)) is not None), None)
 
 

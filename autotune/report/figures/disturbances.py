@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from autotune.report.disturbances import (
     SIGNS,
-    Fate,
+    BlockFate,
     Sign,
     Watched,
     fates_in_words,
@@ -34,7 +34,7 @@ NAME, TITLE = "disturbances", "Disturbances over the study"
 _TRIFLE = 0.06
 """Differences from a quiet machine that an axis does not magnify."""
 
-_FATES: Mapping[Fate, tuple[str, str, str]] = {
+_FATES: Mapping[BlockFate, tuple[str, str, str]] = {
     "kept": (SKY, "", "."),
     "kept-disturbed": (ORANGE, "...", "^"),
     "dropped": (RED, "///", "x"),
@@ -69,7 +69,7 @@ def picture(dossier: Dossier) -> Picture | Missing:
     return Picture(NAME, TITLE, _CAPTION, _description(runs, words), figure)
 
 
-def _draw_counts(axes: Axes, runs: Sequence[Watched], words: Mapping[Fate, str]) -> None:
+def _draw_counts(axes: Axes, runs: Sequence[Watched], words: Mapping[BlockFate, str]) -> None:
     numbers = range(1, len(runs) + 1)
     below = [0] * len(runs)
     for fate, (colour, hatch, _) in _FATES.items():
@@ -95,7 +95,7 @@ def _draw_counts(axes: Axes, runs: Sequence[Watched], words: Mapping[Fate, str])
 
 
 def _draw_sign(axes: Axes, runs: Sequence[Watched], sign: Sign, name: str) -> None:
-    points: dict[Fate, list[tuple[float, float]]] = {fate: [] for fate in _FATES}
+    points: dict[BlockFate, list[tuple[float, float]]] = {fate: [] for fate in _FATES}
     for number, run in enumerate(runs, start=1):
         for index, (conditions, fate) in enumerate(run.blocks):
             value = None if conditions is None else sign.value(conditions)
@@ -126,7 +126,7 @@ def _mark_confirmation(panels: Sequence[Axes], dossier: Dossier) -> None:
             axes.axvline(len(dossier.trials) + 0.5, color=MUTED, linestyle=":", linewidth=1.0)
 
 
-def _description(runs: Sequence[Watched], words: Mapping[Fate, str]) -> str:
+def _description(runs: Sequence[Watched], words: Mapping[BlockFate, str]) -> str:
     told = "; ".join(
         f"{count} {words[fate]}" for fate in _FATES if (count := sum(run.count(fate) for run in runs))
     )

@@ -13,7 +13,7 @@ import pytest
 from autotune.measurement.measurement import Conditions, FailureKind
 from autotune.measurement.steps import needed_requests, shown_latency_s
 from autotune.objectives.throughput import THROUGHPUT
-from autotune.spec.study import LatencyLimit, Treatment
+from autotune.spec.study import DisturbedTreatment, LatencyLimit
 from autotune.statistics.queueing import Queue, fifo_latencies
 from autotune.trial.conductor import Schedule
 from autotune.trial.server.load import Load, SentRequest
@@ -78,7 +78,7 @@ def search(
     seed: int = 0,
     within_s: float = 180.0,
     max_measuring_s: float | None = None,
-    treatment: Treatment = "correct",
+    treatment: DisturbedTreatment = "correct",
     rival: Rival | None = None,
     **demand: object,
 ) -> RateResult:
