@@ -11,6 +11,7 @@ from autotune.model.folders.folder import has_weights, weight_files
 from autotune.model.folders.neighbours import of_another_kind
 from autotune.model.folders.sentence_folder import lacks_modules
 from autotune.model.hub.listing import Listing, what_it_is
+from autotune.model.hub.messages import Fetched, FetchSnapshot, fetch_from_json, fetched_to_json
 
 ALLOWED_FILES = (
     "config.json",
@@ -33,27 +34,27 @@ ALLOWED_FILES = (
 )
 
 
-def fetch(request: dict[str, Any]) -> dict[str, Any]:
+def handle(document: dict[str, Any]) -> dict[str, Any]:
     """Answer with the folder of the snapshot.
 
     Raises:
         ModelError: in one sentence, why there is none.
     """
-    directory = _cached(request["name"], request["revision"])
-    if directory is None and request["offline_because"]:
-        _refuse_another_kind(request["name"], request["revision"])
-        raise ModelError(
-            f"hf:{request['name']}@{request['revision']} is not in the local cache,"
-            f" and {request['offline_because']}",
-            remedy=f"download it first: hf download {request['name']} --revision {request['revision']}",
-        )
-    return {"directory": directory or _downloaded(request["name"], request["revision"])}
+    return fetched_to_json(Fetched(_fetch(fetch_from_json(document))))
 
 
-def _cached(name: str, revision: str) -> str | None:
-    """The snapshot's folder, if it has a configuration, all weights and modules, whoever fetched them."""
+def _fetch(request: FetchSnapshot) -> Path:
+    name, revision = request.name, request.revision
     directory = _snapshot(name, revision)
-    return str(directory) if directory is not None and _is_whole(directory) else None
+    if directory is not None and _is_whole(directory):
+        return directory  # whoever fetched it
+    if request.offline_because:
+        _refuse_another_kind(name, revision)
+        raise ModelError(
+            f"hf:{name}@{revision} is not in the local cache, and {request.offline_because}",
+            remedy=f"download it first: hf download {name} --revision {revision}",
+        )
+    return _downloaded(name, revision)
 
 
 def _snapshot(name: str, revision: str) -> Path | None:
@@ -65,6 +66,7 @@ def _snapshot(name: str, revision: str) -> Path | None:
 
 
 def _is_whole(directory: Path) -> bool:
+    """Whether it has all weights and modules."""
     try:
         weight_files(directory)
         return not lacks_modules(directory)
@@ -84,7 +86,7 @@ def _refuse_another_kind(name: str, revision: str) -> None:
         raise error
 
 
-def _downloaded(name: str, revision: str) -> str:
+def _downloaded(name: str, revision: str) -> Path:
     from huggingface_hub import list_repo_files, snapshot_download
 
     try:
@@ -94,7 +96,7 @@ def _downloaded(name: str, revision: str) -> str:
         raise _explain(error, name, revision) from error
     if names:
         raise what_it_is(Listing(name, revision, directory, names))
-    return str(directory)
+    return directory
 
 
 def _explain(error: Exception, name: str, revision: str) -> AutotuneError:
@@ -122,4 +124,4 @@ def _explain(error: Exception, name: str, revision: str) -> AutotuneError:
 
 
 if __name__ == "__main__":
-    answer_parent(fetch)
+    answer_parent(handle)

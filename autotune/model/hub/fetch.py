@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autotune.errors import ModelError
 from autotune.model.child import run_child
+from autotune.model.hub.messages import FetchSnapshot, fetch_to_json, fetched_from_json
 
 DEFAULT_REVISION = "main"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
@@ -40,9 +41,12 @@ def download(repository: str, *, offline: bool) -> Path:
         )
     name, revision = match["name"], match["revision"] or DEFAULT_REVISION
     because = "--offline was given" if offline else offline_reason()
-    request = {"name": name, "revision": revision, "offline_because": because}
     result = run_child(
-        "autotune.model.hub.child", request, timeout_s=None, variables=_client_variables(), show_stderr=True
+        "autotune.model.hub.child",
+        fetch_to_json(FetchSnapshot(name, revision, because)),
+        timeout_s=None,
+        variables=_client_variables(),
+        show_stderr=True,
     )
     result.raise_error()
     if result.reply is None:
@@ -50,7 +54,7 @@ def download(repository: str, *, offline: bool) -> Path:
             f"the download of {name}@{revision} ended without an answer (exit status {result.returncode})",
             remedy="try again; its messages are above",
         )
-    return Path(result.reply["directory"])
+    return fetched_from_json(result.reply).directory
 
 
 def offline_reason() -> str:

@@ -5,46 +5,47 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from autotune.errors import ModelError
 from autotune.model.child import answer_parent
+from autotune.model.onnx.messages import (
+    GraphContents,
+    GraphValue,
+    ReadGraph,
+    contents_to_json,
+    read_graph_from_json,
+)
 from autotune.model.onnx.positions import longest_in_graph
 
 FOLLOWED = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 """Operators after which token ids are still token ids."""
 
 
-def inspect(request: dict[str, Any]) -> dict[str, Any]:
+def handle(document: dict[str, Any]) -> dict[str, Any]:
     """Answer with what the file's graph takes, and where its weights lie; none of them is read.
-
-    Args:
-        request: the `file`; and whether dimensions of outputs are to be inferred that it does not state
-            (`infers`), which takes memory.
-
-    Returns:
-        `inputs`: name, element type (`INT64`) and dimensions (None = free) of each; `outputs`: likewise, with
-        no dimensions (None) where nothing tells how many there are; `external`: files beside it that hold
-        weights, as it names them, and how many bytes each has at least; `vocabularies`: rows of the tables
-        that inputs look up in; `positions`: as `longest_in_graph` has it; `weights`: how many numbers its
-        matrices hold, by element type.
 
     Raises:
         ModelError: it is not an ONNX model.
     """
-    model = _load(Path(request["file"]))
+    return contents_to_json(_read(read_graph_from_json(document)))
+
+
+def _read(request: ReadGraph) -> GraphContents:
+    model = _load(request.file)
     graph = model.graph
     weights = {weight.name for weight in graph.initializer}
     inputs = [described for described in graph.input if described.name not in weights]
-    return {
-        "inputs": [_describe(one) for one in inputs],
-        "outputs": _outputs(model, infers=request.get("infers", False)),
-        "external": _external(model),
-        "vocabularies": {one.name: rows for one in inputs if (rows := _rows(graph, one.name))},
-        "positions": longest_in_graph(graph),
-        "weights": _weights(model),
-    }
+    return GraphContents(
+        inputs=tuple(map(_describe, inputs)),
+        outputs=_outputs(model, infers=request.infers),
+        external=_external(model),
+        vocabularies={taken.name: rows for taken in inputs if (rows := _rows(graph, taken.name))},
+        positions=longest_in_graph(graph),
+        weights=_weights(model),
+    )
 
 
 def _load(file: Path) -> Any:
@@ -67,42 +68,42 @@ def _not_onnx(file: Path) -> ModelError:
     )
 
 
-def _describe(value: Any) -> dict[str, Any]:
+def _describe(value: Any) -> GraphValue:
     from onnx import TensorProto
 
     tensor = value.type.tensor_type
     dimensions = tensor.shape.dim if tensor.HasField("shape") else []
-    return {
-        "name": value.name,
-        "type": TensorProto.DataType.Name(tensor.elem_type) if tensor.elem_type else "no tensor",
-        "shape": [one.dim_value if one.dim_value > 0 else None for one in dimensions],
-    }
+    return GraphValue(
+        name=value.name,
+        type=TensorProto.DataType.Name(tensor.elem_type) if tensor.elem_type else "no tensor",
+        shape=tuple(size.dim_value if size.dim_value > 0 else None for size in dimensions),
+    )
 
 
-def _outputs(model: Any, *, infers: bool) -> list[dict[str, Any]]:
+def _outputs(model: Any, *, infers: bool) -> tuple[GraphValue, ...]:
     """What the graph answers, its dimensions as it states them, or as they follow."""
-    stated = [_output(one) for one in model.graph.output]
-    if not infers or all(one["shape"] and one["shape"][-1] is not None for one in stated):
+    stated = tuple(map(_output, model.graph.output))
+    if not infers or all(output.shape and output.shape[-1] is not None for output in stated):
         return stated
-    inferred = {one["name"]: one for one in _inferred(model)}
-    return [inferred.get(one["name"], one) for one in stated]
+    inferred = {output.name: output for output in _inferred(model)}
+    return tuple(inferred.get(output.name, output) for output in stated)
 
 
-def _inferred(model: Any) -> list[dict[str, Any]]:
+def _inferred(model: Any) -> list[GraphValue]:
     """The outputs with what onnx finds out of their dimensions; none where it does not take the graph."""
     import onnx
 
     try:
-        return [_output(one) for one in onnx.shape_inference.infer_shapes(model).graph.output]
+        return list(map(_output, onnx.shape_inference.infer_shapes(model).graph.output))
     except MemoryError:
         raise
     except Exception:  # onnx's errors have no root in common
         return []
 
 
-def _output(value: Any) -> dict[str, Any]:
+def _output(value: Any) -> GraphValue:
     described = _describe(value)
-    return described if value.type.tensor_type.HasField("shape") else {**described, "shape": None}
+    return described if value.type.tensor_type.HasField("shape") else replace(described, shape=None)
 
 
 def tensors_of(model: Any) -> Iterator[Any]:
@@ -172,4 +173,4 @@ def _table(node: Any, ids: set[str]) -> str | None:
 
 
 if __name__ == "__main__":
-    answer_parent(inspect)
+    answer_parent(handle)

@@ -16,6 +16,13 @@ from autotune.model.folders.positions import longest_sequence, skipped_rows, tra
 from autotune.model.folders.sentence_modules import SentenceModules
 from autotune.model.folders.stand_ins import refuse_stand_in
 from autotune.model.inputs import ElementType, InputsDescription, reading_texts, reserved_ids
+from autotune.model.onnx.messages import (
+    GraphContents,
+    GraphValue,
+    ReadGraph,
+    contents_from_json,
+    read_graph_to_json,
+)
 from autotune.model.onnx.places import config_beside, weights_file
 from autotune.model.onnx.sentence import left_out_of, may_have_modules, modules_folder, read_onnx_modules
 from autotune.spec.model_source import ArrayKind, Head
@@ -88,11 +95,11 @@ def read_onnx_file(file: Path, arrays: Mapping[str, ArrayKind], head: Head | Non
     """
     try:
         graph = _inspect(file, infers=may_have_modules(file, head))
-        external = [weights_file(file, name, least) for name, least in sorted(graph["external"].items())]
+        external = [weights_file(file, name, least) for name, least in sorted(graph.external.items())]
         config = config_beside(file)
         inputs = _describe(file, graph, arrays, config)
         files = digest_files([file, *external])
-        modules = read_onnx_modules(file, graph["outputs"], head)
+        modules = read_onnx_modules(file, graph.outputs, head)
         served = None if modules is None else modules.digest(modules_folder(file))
     except OSError as error:
         raise ModelError(
@@ -105,12 +112,11 @@ def read_onnx_file(file: Path, arrays: Mapping[str, ArrayKind], head: Head | Non
     if served is not None:
         content["served"] = served
     text = json.dumps(content, sort_keys=True)
-    weights: Mapping[str, int] = graph["weights"]
     digest = hashlib.sha256(text.encode()).hexdigest()
-    left_out = left_out_of(file, graph["outputs"], head) if modules is None else ()
+    left_out = left_out_of(file, graph.outputs, head) if modules is None else ()
     reading = inputs if modules is None else reading_texts(inputs, modules)
-    notes = (*_notes(weights), *left_out)
-    return OnnxFile(digest, reading, sum(weights.values()), notes, modules)
+    notes = (*_notes(graph.weights), *left_out)
+    return OnnxFile(digest, reading, sum(graph.weights.values()), notes, modules)
 
 
 def _notes(weights: Mapping[str, int]) -> Iterator[str]:
@@ -119,11 +125,11 @@ def _notes(weights: Mapping[str, int]) -> Iterator[str]:
         yield f"its weights are {' and '.join(stored)}; every precision is made from these"
 
 
-def _inspect(file: Path, *, infers: bool) -> dict[str, Any]:
+def _inspect(file: Path, *, infers: bool) -> GraphContents:
     if not file.is_file():
         raise _not_a_file(file)
     refuse_stand_in(file)
-    request = {"file": str(file), "infers": infers}
+    request = read_graph_to_json(ReadGraph(file, infers))
     result = run_child("autotune.model.onnx.child", request, timeout_s=READ_TIMEOUT_S)
     result.raise_error()
     if result.reply is None:
@@ -131,7 +137,7 @@ def _inspect(file: Path, *, infers: bool) -> dict[str, Any]:
             f"{file} cannot be read as an ONNX model: {result.last_words() or 'the reader ended'}",
             remedy="check that it is one, that it can be read, and that there is memory for it",
         )
-    return result.reply
+    return contents_from_json(result.reply)
 
 
 def _not_a_file(file: Path) -> ModelError:
@@ -151,31 +157,31 @@ def _not_a_file(file: Path) -> ModelError:
 
 
 def _describe(
-    file: Path, graph: Mapping[str, Any], given: Mapping[str, ArrayKind], config: Mapping[str, Any]
+    file: Path, graph: GraphContents, given: Mapping[str, ArrayKind], config: Mapping[str, Any]
 ) -> InputsDescription:
     """What the graph takes.
 
     Raises:
         ModelError: not what autotune makes.
     """
-    inputs = {one["name"]: one for one in graph["inputs"]}
+    inputs = {taken.name: taken for taken in graph.inputs}
     _refuse_unknown(file, given, inputs)
-    for one in inputs.values():
-        _refuse_other_arrays(file, one)
+    for taken in graph.inputs:
+        _refuse_other_arrays(file, taken)
     arrays = {name: _kind(file, name, given) for name in inputs}
     for name, kind in arrays.items():
-        if kind in ("tokens", "positions") and inputs[name]["type"] not in WHOLE_NUMBERS:
+        if kind in ("tokens", "positions") and inputs[name].type not in WHOLE_NUMBERS:
             raise _not_whole(file, inputs[name])
-    vocabulary = _vocabulary(file, arrays, graph["vocabularies"], config)
-    shapes = [one["shape"] for one in inputs.values()]
+    vocabulary = _vocabulary(file, arrays, graph.vocabularies, config)
+    shapes = [taken.shape or () for taken in graph.inputs]
     return InputsDescription(
         vocabulary=vocabulary,
         reserved=reserved_ids(config, (), vocabulary),
-        max_sequence_length=_longest(graph["positions"], config),
+        max_sequence_length=_longest(graph.positions, config),
         trained_length=trained_length(config),
         first_position=skipped_rows(config),
         arrays=arrays,
-        types={name: ELEMENT_TYPES[one["type"]] for name, one in inputs.items() if one["type"] != "INT64"},
+        types={name: ELEMENT_TYPES[taken.type] for name, taken in inputs.items() if taken.type != "INT64"},
         batch_size=_fixed(file, "batch sizes", (shape[0] for shape in shapes)),
         sequence_length=_fixed(file, "sequence lengths", (shape[1] for shape in shapes)),
     )
@@ -189,7 +195,7 @@ def _longest(in_graph: tuple[int, int] | None, config: Mapping[str, Any]) -> int
     return most - max(0, skipped_rows(config) - skipped)
 
 
-def _refuse_unknown(file: Path, given: Mapping[str, ArrayKind], inputs: Mapping[str, Any]) -> None:
+def _refuse_unknown(file: Path, given: Mapping[str, ArrayKind], inputs: Mapping[str, GraphValue]) -> None:
     for name in given:
         if name not in inputs:
             raise ModelError(
@@ -208,14 +214,14 @@ def _kind(file: Path, name: str, given: Mapping[str, ArrayKind]) -> ArrayKind:
     return kind
 
 
-def _refuse_other_arrays(file: Path, described: Mapping[str, Any]) -> None:
-    name, shape = described["name"], described["shape"]
+def _refuse_other_arrays(file: Path, described: GraphValue) -> None:
+    name, shape = described.name, described.shape or ()
     if name.startswith(OF_DECODERS):
         raise ModelError(
             f"{file} has an input {name!r}: it is a decoder, and autotune serves encoders",
             remedy="choose an encoder, or export the encoder alone",
         )
-    if described["type"] not in ELEMENT_TYPES:
+    if described.type not in ELEMENT_TYPES:
         raise _not_whole(file, described)
     if len(shape) != 2:
         raise ModelError(
@@ -224,9 +230,9 @@ def _refuse_other_arrays(file: Path, described: Mapping[str, Any]) -> None:
         )
 
 
-def _not_whole(file: Path, described: Mapping[str, Any]) -> ModelError:
+def _not_whole(file: Path, described: GraphValue) -> ModelError:
     return ModelError(
-        f"input {described['name']!r} of {file} is of type {described['type'].lower()}, not of whole numbers",
+        f"input {described.name!r} of {file} is of type {described.type.lower()}, not of whole numbers",
         remedy="export the encoder so that its inputs are int64 or int32, as token ids are",
     )
 
