@@ -76,6 +76,7 @@ def test_a_plugin_is_found(install_backend: Install) -> None:
         ("class Backend:\n    def __init__(self, x): pass", "TypeError"),
         (WORKING.format(name="somebody else"), "calls itself"),
         (NAMED.format(name="shaky"), "has no precisions, packages, install_hint"),
+        (WORKING.format(name="shaky") + "    knobs = {'spinning': ()}\n", "its knobs are not declared"),
     ],
 )
 def test_a_broken_plugin_is_reported_and_the_others_stay(

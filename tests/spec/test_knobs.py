@@ -11,6 +11,7 @@ from autotune.spec.knobs import (
     legal_fault,
     parse_knobs,
     preparing,
+    split_knobs,
 )
 from autotune.spec.known_knobs import known_knobs
 
@@ -85,3 +86,15 @@ def test_what_changes_the_artifact_changes_the_answers_too() -> None:
     assert preparing("fusion=on matmul_precision=medium") == "fusion=on"
     assert answering("fusion=on spinning=off") == "fusion=on"
     assert preparing("") == ""
+
+
+def test_a_knob_of_an_engine_that_is_not_here_changes_nothing_that_is_known_here() -> None:
+    assert preparing("fusion=on turbo=on") == "fusion=on"
+    assert answering("turbo=on") == ""
+    assert format_knobs({"turbo": "on", "spinning": "on"}) == "turbo=on"
+
+
+def test_what_was_checked_before_is_taken_apart_without_asking_what_it_is() -> None:
+    assert split_knobs("turbo=on spinning=off") == {"turbo": "on", "spinning": "off"}
+    with pytest.raises(ValueError, match="turbo is there twice"):
+        split_knobs("turbo=on turbo=off")
