@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, version
 from typing import cast
 
-from autotune.backends.protocol import Backend, DerivesPrecisions
+from autotune.backends.protocol import Backend, DerivesPrecisions, PreparesKnobs, TakesKnobs
 from autotune.errors import BackendError
 from autotune.plugins import BACKENDS, Broken, distribution_of, make_plugin, ordered_plugins, plugins
 from autotune.spec.configuration import Precision
@@ -126,10 +126,21 @@ def _load(point: EntryPoint) -> Backend | str:
     backend = cast(Backend, made)
     if backend.name != point.name:
         return f"{_describe(point)} calls itself {backend.name!r}"
-    knobs = getattr(backend, "knobs", {})
-    if not isinstance(knobs, Mapping) or not is_declared(knobs):
-        return f"{_describe(point)} is no backend of this version: its knobs are not declared"
+    if fault := _knobs_fault(backend):
+        return f"{_describe(point)} is no backend of this version: {fault}"
     return backend
+
+
+def _knobs_fault(backend: Backend) -> str:
+    """Say why a backend cannot turn what it lists; empty if it can, or lists nothing."""
+    listed = getattr(backend, "knobs", {})
+    if not isinstance(listed, Mapping) or not is_declared(listed):
+        return "its knobs are not declared"
+    if listed and not isinstance(backend, TakesKnobs):
+        return "it has knobs, and no load_with"
+    if any(knob.prepares for knob in listed) and not isinstance(backend, PreparesKnobs):
+        return "it has knobs that are turned in preparation, and no prepare_with and kinds_with_knobs"
+    return ""
 
 
 @cache

@@ -38,6 +38,7 @@ WORKING = (
     + "    precisions = packages = ()\n    install_hint = ''\n"
     + "    unsupported = environment = prepare = load = lambda *_: None\n"
 )
+DECLARING = "from autotune.spec.knob import Knob\n" + WORKING.format(name="shaky")
 
 
 def list_with_plugins(folder: Path) -> Any:
@@ -77,6 +78,12 @@ def test_a_plugin_is_found(install_backend: Install) -> None:
         (WORKING.format(name="somebody else"), "calls itself"),
         (NAMED.format(name="shaky"), "has no precisions, packages, install_hint"),
         (WORKING.format(name="shaky") + "    knobs = {'spinning': ()}\n", "its knobs are not declared"),
+        (DECLARING + "    knobs = {Knob('loud', ('off', 'on'), ''): ()}\n", "it has knobs, and no load_with"),
+        (
+            DECLARING + "    knobs = {Knob('loud', ('off', 'on'), '', prepares=True): ()}\n"
+            "    load_with = lambda *_: None\n",
+            "no prepare_with and kinds_with_knobs",
+        ),
     ],
 )
 def test_a_broken_plugin_is_reported_and_the_others_stay(
