@@ -10,7 +10,7 @@ from autotune.events import Emit, PreparationBegan
 from autotune.model.artifacts.artifact import Artifact
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.preflight.setup import Setup
-from autotune.preparation.preparing import prepare_artifact
+from autotune.preparation.preparing import MadeFor, prepare_artifact
 from autotune.spec.configuration import Configuration, Prepared
 
 PREPARATION_TIMEOUT_S = 1800.0
@@ -56,9 +56,7 @@ class Artifacts:
             self.setup.machine.isa,
             self.cache,
             timeout_s=PREPARATION_TIMEOUT_S,
-            calibration=variant.calibration,
-            shapes=shapes,
-            knobs=one.knobs,
+            made_for=MadeFor(calibration=variant.calibration, shapes=shapes, knobs=one.knobs),
         )
         base = base_precision(one.backend, one.precision)
         self.ready.update((one, one if base is None else one._replace(precision=base)))

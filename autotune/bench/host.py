@@ -13,7 +13,7 @@ from autotune.model.assessment import Assessment
 from autotune.model.stream import StreamDescription
 from autotune.placement.placement import Command
 from autotune.preparation.looking import Looks
-from autotune.preparation.records import Record
+from autotune.preparation.records import PreparationRecord
 from autotune.spec.configuration import Configuration, Prepared
 
 
@@ -50,7 +50,7 @@ class Seen:
 
     looks: Looks = field(default_factory=Looks)
     looking_s: float = 0.0
-    records: tuple[Record, ...] = ()
+    records: tuple[PreparationRecord, ...] = ()
     there: frozenset[Prepared] = frozenset()
     sizes_bytes: Mapping[str, float | None] = field(default_factory=dict)
 

@@ -15,8 +15,8 @@ from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.looked import Look, Refused
 from autotune.model.size import fp32_bytes
 from autotune.preflight.setup import Setup
-from autotune.preparation.kept_looks import Pair
-from autotune.preparation.looking import Looks, take_looks
+from autotune.preparation.kept_looks import EnginePrecision
+from autotune.preparation.looking import LookedOn, Looks, Pace, take_looks
 from autotune.preparation.preparing import find_artifact
 from autotune.preparation.records import model_bytes, preparation_records
 from autotune.search.expectations import expectations
@@ -68,11 +68,9 @@ def look_around(
                 setup.variants[setup.spec.variants[0]].model,
                 pairs,
                 shape_of(setup.found.stored.problem),
-                setup.machine.isa,
+                LookedOn(fingerprint(setup.machine), setup.machine.isa),
                 cache,
-                machine_key=fingerprint(setup.machine),
-                deadline_s=time.monotonic() + most_s,
-                at_once=at_once(setup.machine),
+                pace=Pace(time.monotonic() + most_s, at_once=at_once(setup.machine)),
                 tell=lambda pair, answer: emit(_look_taken(pair, answer)),
                 before_keeping=go_on,
             )
@@ -105,12 +103,12 @@ def shape_of(problem: Problem) -> Shape:
     return problem.batch_size, max(1, (problem.longest or STATED_TOKENS) // 2)
 
 
-def seen_looks(looks: Looks) -> dict[Pair, Look]:
+def seen_looks(looks: Looks) -> dict[EnginePrecision, Look]:
     """Give the looks that showed something, without the engines that refused."""
     return {pair: answer for pair, answer in looks.seen.items() if isinstance(answer, Look)}
 
 
-def _pairs(setup: Setup) -> list[Pair]:
+def _pairs(setup: Setup) -> list[EnginePrecision]:
     """Name what is searched of the first model, most promising first."""
     first = setup.spec.variants[0]
     prepared = dict.fromkeys(
@@ -144,7 +142,7 @@ def _sizes_bytes(setup: Setup, cache: ArtifactCache) -> dict[str, float | None]:
     }
 
 
-def _look_taken(pair: Pair, answer: Look | Refused) -> LookTaken:
+def _look_taken(pair: EnginePrecision, answer: Look | Refused) -> LookTaken:
     if isinstance(answer, Look):
         return LookTaken(*pair, request_s=answer.request_s)
     return LookTaken(*pair, refusal=answer.reason)

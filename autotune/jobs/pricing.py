@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from autotune.backends.registry import base_precision
 from autotune.backends.times import STATED_BYTES, stated_preparing_s
 from autotune.model.looked import Look
-from autotune.preparation.records import Record
+from autotune.preparation.records import PreparationRecord
 from autotune.spec.configuration import Precision, Prepared
 
 COMPARING_S = 1.6
@@ -50,10 +50,10 @@ class Pricing:
     Attributes:
         records: of earlier artifacts in the cache of this machine.
         looks: at engines and precisions, of the model in question.
-        model_bytes: by variant, as `Record.model_bytes`; None where that is not known yet.
+        model_bytes: by variant, as `PreparationRecord.model_bytes`; None where that is not known yet.
     """
 
-    records: Sequence[Record] = ()
+    records: Sequence[PreparationRecord] = ()
     looks: Mapping[tuple[str, Precision], Look] = field(default_factory=dict)
     model_bytes: Mapping[str, float | None] = field(default_factory=dict)
 

@@ -26,7 +26,7 @@ from autotune.model.arranging import padded_length, part_of
 from autotune.model.inputs import InputsDescription, read_inputs
 
 if TYPE_CHECKING:
-    from autotune.model.texts.texts import Text
+    from autotune.model.texts.texts import TextOrPair
 
 DESCRIPTION_FILE = "requests.json"
 ARRAYS_FILE = "requests.npz"
@@ -167,7 +167,7 @@ class Stream:
         found: Array = self._arrays.tokens[starts[number] : starts[number + 1]]
         return found
 
-    def text(self, number: int) -> Text:
+    def text(self, number: int) -> TextOrPair:
         """A sequence's text or pair of texts, where workers tokenise."""
         return self._texts[number]
 
@@ -227,6 +227,6 @@ def _again(arrays: StreamArrays) -> list[int]:
     return counts
 
 
-def _read_texts(directory: Path) -> tuple[Text, ...]:
+def _read_texts(directory: Path) -> tuple[TextOrPair, ...]:
     texts = json.loads((directory / TEXTS_FILE).read_bytes())
     return tuple(text if isinstance(text, str) else (text[0], text[1]) for text in texts)

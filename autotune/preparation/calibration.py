@@ -16,7 +16,7 @@ from autotune.model.calibration import CalibrationSource, Request, write_request
 from autotune.model.comparing import row_by_row
 from autotune.model.inputs import InputsDescription, make_inputs, nearest_shape, read_inputs
 from autotune.model.stream import collate
-from autotune.model.texts.texts import Text, read_texts
+from autotune.model.texts.texts import TextOrPair, read_texts
 from autotune.preparation.reference import open_reference
 from autotune.preparation.tokenization import as_pair, tokenized
 
@@ -136,7 +136,7 @@ def _answered(
         yield request, answer(request)
 
 
-def sample(texts: tuple[Text, ...], source: CalibrationSource) -> list[Text]:
+def sample(texts: tuple[TextOrPair, ...], source: CalibrationSource) -> list[TextOrPair]:
     """As many texts as asked for, from all over the file, in its order."""
     drawn = np.random.default_rng(source.seed).permutation(len(texts))[: source.sequences]
     return [texts[index] for index in sorted(drawn)]

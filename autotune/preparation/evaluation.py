@@ -18,7 +18,7 @@ from autotune.model.calibration import write_requests
 from autotune.model.inputs import make_inputs, nearest_shape, read_inputs
 from autotune.model.texts.labelled import PLACE, EvaluationSource, LabelledRow, read_labelled
 from autotune.preparation.calibration import reference_answers
-from autotune.preparation.tokenization import Pair, tokenized
+from autotune.preparation.tokenization import TextPair, tokenized
 from autotune.spec.quality import Metric
 
 EVALUATION_FILE = "evaluation.json"
@@ -34,7 +34,7 @@ CLASS_HEADS = ("ForSequenceClassification", "ForNextSentencePrediction")
 TOKEN_HEADS = ("ForTokenClassification", "ForMaskedLM", "ForQuestionAnswering")
 """Endings of those whose first output has classes along its last axis, for every token or for all of them."""
 
-Head = Literal["classes", "number", "embedding"]
+HeadKind = Literal["classes", "number", "embedding"]
 """What a sequence is answered with: a number for each class, one number, or vectors that place it."""
 
 Array = np.ndarray[Any, Any]
@@ -51,7 +51,7 @@ class Evaluation:
     """
 
     metric: Metric
-    head: Head
+    head: HeadKind
     truths: tuple[float, ...]
     reference: float
 
@@ -119,7 +119,7 @@ def has_classes(reference: Path) -> bool:
     return _class_name(reference).endswith((*CLASS_HEADS, *TOKEN_HEADS))
 
 
-def score_answers(metric: Metric, head: Head, truths: Sequence[float], answers: Iterable[Array]) -> float:
+def score_answers(metric: Metric, head: HeadKind, truths: Sequence[float], answers: Iterable[Array]) -> float:
     """The metric of answers to the requests of an evaluation, in their order; first axis = batch, of 1."""
     if metric == "spearman":
         return _spearman(truths, _numbers(head, answers))
@@ -131,7 +131,7 @@ def score_answers(metric: Metric, head: Head, truths: Sequence[float], answers: 
     return float(f1_score([int(truth) for truth in truths], predicted, average="macro", zero_division=0))
 
 
-def refuse_no_order(head: Head, answers: Iterable[Array]) -> None:
+def refuse_no_order(head: HeadKind, answers: Iterable[Array]) -> None:
     """Refuse a reference that puts texts in no order: whatever an engine answers would be as good.
 
     Raises:
@@ -146,13 +146,13 @@ def refuse_no_order(head: Head, answers: Iterable[Array]) -> None:
         )
 
 
-def _numbers(head: Head, answers: Iterable[Array]) -> list[float]:
+def _numbers(head: HeadKind, answers: Iterable[Array]) -> list[float]:
     """What is said of each text, or of each pair of texts that follow each other."""
     reduced = [_reduced(answer, head) for answer in answers]
     return _alikeness(reduced) if head == "embedding" else [float(one[0]) for one in reduced]
 
 
-def _reduced(answer: Array, head: Head) -> Array:
+def _reduced(answer: Array, head: HeadKind) -> Array:
     """One sequence's answer as one vector; vectors of tokens, none of which is padding, are averaged."""
     one: Array = answer[0].astype(np.float64)
     if head == "embedding" and one.ndim == 2:
@@ -176,7 +176,7 @@ def _spearman(truths: Sequence[float], values: Sequence[float]) -> float:
     return found if math.isfinite(found) else 0.0
 
 
-def _head(reference: Path, metric: Metric) -> tuple[Head, int]:
+def _head(reference: Path, metric: Metric) -> tuple[HeadKind, int]:
     """What the model answers one sequence with, and how many numbers.
 
     Raises:
@@ -185,7 +185,7 @@ def _head(reference: Path, metric: Metric) -> tuple[Head, int]:
     shape = nearest_shape(read_inputs(reference), 1, 4)
     (answer,) = reference_answers(reference, [make_inputs(reference, *shape, seed=0)])
     named = _class_name(reference)
-    head: Head = "embedding"
+    head: HeadKind = "embedding"
     if answer.shape[1:] in ((), (1,)):
         head = "number"
     elif named.endswith(CLASS_HEADS) and answer.ndim == 2:
@@ -201,7 +201,7 @@ def _head(reference: Path, metric: Metric) -> tuple[Head, int]:
     return head, answer.size // len(answer)
 
 
-def _suits(metric: Metric, head: Head, named: str) -> bool:
+def _suits(metric: Metric, head: HeadKind, named: str) -> bool:
     if metric != "spearman":
         return head == "classes"
     return head == "number" or (head == "embedding" and not named.endswith(TOKEN_HEADS))
@@ -220,7 +220,7 @@ def _configuration(reference: Path) -> dict[str, Any]:
     return configuration
 
 
-def _texts(rows: Sequence[LabelledRow], head: Head, source: EvaluationSource) -> Iterator[Pair]:
+def _texts(rows: Sequence[LabelledRow], head: HeadKind, source: EvaluationSource) -> Iterator[TextPair]:
     for row in rows:
         if head != "embedding":
             yield row.text, row.text_pair

@@ -18,7 +18,7 @@ from autotune.model.texts.files_read import FileRead, TokenCounts, shortened
 from autotune.model.texts.labelled import Labelled, read_labelled
 from autotune.model.texts.lengths_file import read_lengths
 from autotune.model.texts.texts import Reading, read_texts
-from autotune.preparation.tokenization import Pair, as_pair, open_tokenizer, prompted
+from autotune.preparation.tokenization import TextPair, as_pair, open_tokenizer, prompted
 from autotune.spec.model_source import max_tokens
 from autotune.spec.problem import LONGEST_TEXT, Problem
 from autotune.spec.study import StudySpec
@@ -108,7 +108,7 @@ def _read(
     path: str,
     reading: Reading,
     kind: str,
-    first: Pair,
+    first: TextPair,
     count: int,
     counts: tuple[TokenCounts, ...],
 ) -> FileRead:
@@ -125,7 +125,7 @@ def _read(
     )
 
 
-def _sequences(labelled: Labelled, model: ResolvedModel) -> list[Pair]:
+def _sequences(labelled: Labelled, model: ResolvedModel) -> list[TextPair]:
     """What a model is given of labelled texts: pairs as one sequence, or, to compare, each for itself."""
     pairs = [(row.text, row.text_pair) for row in labelled.rows]
     if all(row.score is None for row in labelled.rows) or _scores_pairs(model):
@@ -191,7 +191,7 @@ def _trained(model: ResolvedModel) -> int | None:
     return model.inputs.trained_length if model.inputs is not None else trained_length(configuration(model))
 
 
-def _counted(model: ResolvedModel, sequences: Sequence[Pair], cut: _Cut) -> TokenCounts:
+def _counted(model: ResolvedModel, sequences: Sequence[TextPair], cut: _Cut) -> TokenCounts:
     file = tokenizer_of(model)
     assert file is not None
     modules = model.modules
@@ -203,7 +203,7 @@ def _counted(model: ResolvedModel, sequences: Sequence[Pair], cut: _Cut) -> Toke
     return _counts(model.source, lengths, cut.tokens, cut.by, own)
 
 
-def _some(sequences: Sequence[Pair]) -> Iterator[Pair]:
+def _some(sequences: Sequence[TextPair]) -> Iterator[TextPair]:
     """A part of them, from all over."""
     step, characters = max(1, -(-len(sequences) // LOOKED_AT)), 0
     for pair in sequences[::step]:

@@ -17,13 +17,17 @@ from autotune.preparation.names import LOOK
 from autotune.preparation.reference import TRANSFORMERS_PACKAGES
 from autotune.spec.configuration import Precision
 
-Pair = tuple[str, Precision]
+EnginePrecision = tuple[str, Precision]
 """Of an engine's name and a precision."""
 
 
 def look_names(
-    model: ResolvedModel, pairs: Sequence[Pair], shape: Shape, isa: frozenset[str], machine_key: str
-) -> dict[Pair, ArtifactName]:
+    model: ResolvedModel,
+    pairs: Sequence[EnginePrecision],
+    shape: Shape,
+    isa: frozenset[str],
+    machine_key: str,
+) -> dict[EnginePrecision, ArtifactName]:
     """Name looks in the cache; compilers are left out.
 
     Source: on two cpus of an AMD EPYC (Zen 4) inductor takes 14 s for one layer, the others 0.1 to 3 s.

@@ -25,7 +25,7 @@ from autotune.model.looked import Look, Refused
 from autotune.model.reduced import why_not_reduced
 from autotune.model.sources import ResolvedModel
 from autotune.preparation.children import FORK_SERVER, run_on_server
-from autotune.preparation.kept_looks import Pair, find_look, keep_look, look_names, looks_key
+from autotune.preparation.kept_looks import EnginePrecision, find_look, keep_look, look_names, looks_key
 from autotune.preparation.requests import (
     AnswerKind,
     BuildArtifact,
@@ -49,7 +49,7 @@ STARTING_S = 60.0
 BUILDING_SHARE = 0.6
 """Of the looks' time: later no build begins ahead of its turn, so that what is built can be run."""
 
-Tell = Callable[[Pair, Look | Refused], None]
+Tell = Callable[[EnginePrecision, Look | Refused], None]
 
 
 @dataclass(frozen=True)
@@ -63,22 +63,48 @@ class Looks:
         waited_s: for another process that looked at engines with the same model, before these began.
     """
 
-    seen: Mapping[Pair, Look | Refused] = field(default_factory=dict)
+    seen: Mapping[EnginePrecision, Look | Refused] = field(default_factory=dict)
     reason: str = ""
     waited_s: float = 0.0
 
 
+@dataclass(frozen=True)
+class LookedOn:
+    """The machine on which looks are taken.
+
+    Attributes:
+        key: identifies it, such as `autotune.machine.document.fingerprint`.
+        isa: flags as in `Machine.isa`.
+    """
+
+    key: str
+    isa: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long looks may take, and how many are built at once.
+
+    Attributes:
+        deadline_s: by `time.monotonic`; no look begins after it, and one that has begun ends by its timeouts.
+            In the past: only what is in the cache. Waiting for another process that looks puts it off.
+        timeout_s: for each step of a look: building what it is derived from, building it, and running it.
+        at_once: how many are built side by side, ahead of their turn.
+    """
+
+    deadline_s: float
+    timeout_s: float = LOOK_TIMEOUT_S
+    at_once: int = 1
+
+
 def take_looks(
     model: ResolvedModel,
-    pairs: Sequence[Pair],
+    pairs: Sequence[EnginePrecision],
     shape: Shape,
-    isa: frozenset[str],
+    machine: LookedOn,
     cache: ArtifactCache,
     *,
-    machine_key: str,
-    deadline_s: float,
-    timeout_s: float = LOOK_TIMEOUT_S,
-    at_once: int = 1,
+    pace: Pace,
     tell: Tell | None = None,
     before_keeping: Callable[[], None] = lambda: None,
 ) -> Looks:
@@ -88,12 +114,6 @@ def take_looks(
 
     Args:
         shape: of the requests; of sequences of many lengths, one that stands for them.
-        isa: flags as in `Machine.isa`.
-        machine_key: identifies this machine, such as `autotune.machine.document.fingerprint`.
-        deadline_s: by `time.monotonic`; no look begins after it, and one that has begun ends by its timeouts.
-            In the past: only what is in the cache. Waiting for another process that looks puts it off.
-        timeout_s: for each step of a look: building what it is derived from, building it, and running it.
-        at_once: how many are built side by side, ahead of their turn.
         tell: is told of each answer, also of those from the cache.
         before_keeping: is called after each look; where it raises, that look is not put into the cache.
 
@@ -102,15 +122,15 @@ def take_looks(
     """
     if reason := why_not_reduced(model):
         return Looks(reason=reason)
-    names = look_names(model, pairs, shape, isa, machine_key)
-    seen: dict[Pair, Look | Refused] = {}
+    names, deadline_s = look_names(model, pairs, shape, machine.isa, machine.key), pace.deadline_s
+    seen: dict[EnginePrecision, Look | Refused] = {}
 
-    def note(pair: Pair, answer: Look | Refused) -> None:
+    def note(pair: EnginePrecision, answer: Look | Refused) -> None:
         seen[pair] = answer
         if tell is not None:
             tell(pair, answer)
 
-    def missing() -> dict[Pair, ArtifactName]:
+    def missing() -> dict[EnginePrecision, ArtifactName]:
         """Note what is in the cache by now; the others."""
         for pair, name in names.items():
             if pair not in seen and (found := find_look(name, cache)) is not None:
@@ -119,17 +139,18 @@ def take_looks(
 
     if not missing() or time.monotonic() >= deadline_s:
         return Looks(_in_order(seen, names))
-    key = looks_key(model, shape, machine_key)
+    key = looks_key(model, shape, machine.key)
     with cache.exclusively(key, f"looks at engines with {model.source}") as waited_s:
-        left = missing()  # without what a process has seen that was waited for
-        if not left:
+        if not (left := missing()):  # without what a process has seen that was waited for
             return Looks(_in_order(seen, names), waited_s=waited_s)
-        with _looker(model, left, shape, isa, cache, key, timeout_s) as looker:
+        with _looker(model, left, shape, machine.isa, cache, key, pace.timeout_s) as looker:
             if isinstance(looker, Refused):
                 return Looks(_in_order(seen, names), looker.reason, waited_s)
             deadline_s += waited_s
             now_s = time.monotonic()
-            looker.build_ahead(list(left), at_once, until_s=now_s + BUILDING_SHARE * (deadline_s - now_s))
+            looker.build_ahead(
+                list(left), pace.at_once, until_s=now_s + BUILDING_SHARE * (deadline_s - now_s)
+            )
             for pair, name in left.items():
                 if time.monotonic() >= deadline_s:
                     break
@@ -156,8 +177,8 @@ def time_artifact(
 
 
 def _in_order(
-    seen: Mapping[Pair, Look | Refused], names: Mapping[Pair, ArtifactName]
-) -> dict[Pair, Look | Refused]:
+    seen: Mapping[EnginePrecision, Look | Refused], names: Mapping[EnginePrecision, ArtifactName]
+) -> dict[EnginePrecision, Look | Refused]:
     return {pair: seen[pair] for pair in names if pair in seen}
 
 
@@ -180,15 +201,15 @@ class _Looker:
     reduced: ResolvedModel
     layers: int
     whole_layers: int
-    bases: frozenset[Pair]
+    bases: frozenset[EnginePrecision]
     folder: Path
     root: Path
     shape: Shape
     isa: frozenset[str]
     timeout_s: float
-    built: dict[Pair, float | Refused] = field(default_factory=dict)
+    built: dict[EnginePrecision, float | Refused] = field(default_factory=dict)
 
-    def build_ahead(self, pairs: Sequence[Pair], at_once: int, *, until_s: float) -> None:
+    def build_ahead(self, pairs: Sequence[EnginePrecision], at_once: int, *, until_s: float) -> None:
         """Build so many side by side, what others are derived from first; none begins after `until_s`.
 
         Most of a build is one thread's work.
@@ -201,7 +222,7 @@ class _Looker:
         )
         self._side_by_side(derived, at_once, until_s)
 
-    def _side_by_side(self, pairs: Iterable[Pair], at_once: int, until_s: float) -> None:
+    def _side_by_side(self, pairs: Iterable[EnginePrecision], at_once: int, until_s: float) -> None:
         """Build pairs of which none is derived from another of them."""
         pool = ThreadPoolExecutor(at_once)
         try:
@@ -274,7 +295,7 @@ class _Looker:
 @contextmanager
 def _looker(
     model: ResolvedModel,
-    names: Mapping[Pair, ArtifactName],
+    names: Mapping[EnginePrecision, ArtifactName],
     shape: Shape,
     isa: frozenset[str],
     cache: ArtifactCache,
@@ -303,13 +324,13 @@ def _looker(
         )
 
 
-def _base(backend: str, precision: Precision) -> Pair | None:
+def _base(backend: str, precision: Precision) -> EnginePrecision | None:
     """What it is derived from; None where that is the model itself."""
     base = base_precision(backend, precision)
     return None if base is None else (backend, base)
 
 
-def _bases(pairs: Iterable[Pair]) -> Iterator[Pair]:
+def _bases(pairs: Iterable[EnginePrecision]) -> Iterator[EnginePrecision]:
     return (base for pair in pairs if (base := _base(*pair)) is not None)
 
 

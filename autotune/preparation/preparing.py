@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from autotune.backends.knobs import knobs_read
 from autotune.backends.protocol import (
@@ -50,6 +50,25 @@ def end_fork_server() -> None:
     FORK_SERVER.close()
 
 
+@dataclass(frozen=True)
+class MadeFor:
+    """What an artifact is made for, beside its engine and precision.
+
+    Attributes:
+        calibration: what scales are calibrated on, where this precision has any; None = random tokens.
+        shapes: of the requests to come, for an engine that compiles for them, or whose export is proved at
+            them, and may hold for them alone.
+        knobs: that are turned in preparation, as `autotune.spec.knobs` writes them.
+    """
+
+    calibration: CalibrationSource | None = None
+    shapes: Iterable[Shape] = ()
+    knobs: str = ""
+
+
+ANYTHING = MadeFor()
+
+
 def prepare_artifact(
     model: ResolvedModel,
     backend: str,
@@ -58,32 +77,26 @@ def prepare_artifact(
     cache: ArtifactCache,
     *,
     timeout_s: float,
-    calibration: CalibrationSource | None = None,
-    shapes: Iterable[Shape] = (),
-    knobs: str = "",
+    made_for: MadeFor = ANYTHING,
 ) -> Artifact:
-    """The artifact, from the cache or made now; processes that want the same one make it once.
+    """Give the artifact, from the cache or made now; processes that want the same one make it once.
 
     A real engine's artifact is made from the model's reference and compared with it.
 
     Args:
         isa: flags as in `Machine.isa`.
         timeout_s: for each child process.
-        calibration: what scales are calibrated on, where this precision has any; None = random tokens.
-        shapes: of the requests to come, for an engine that compiles for them, or whose export is proved at
-            them, and may hold for them alone.
-        knobs: that are turned in preparation, as `autotune.spec.knobs` writes them.
 
     Raises:
         ModelError: the model cannot be loaded at all, or has weights left over; see `_require_meant`.
         UnsupportedError: this engine cannot take it at this precision; in the engine's words.
         PreparationError: it took too long, ran out of memory or disk, or broke.
     """
-    engine = get_backend(backend)
+    engine, knobs = get_backend(backend), made_for.knobs
     _require_turnable(engine, precision, model, knobs)
     _require_meant(model, cache, timeout_s)
-    source = calibration or CalibrationSource()
-    own = tuple(sorted(set(shapes)))
+    source = made_for.calibration or CalibrationSource()
+    own = tuple(sorted(set(made_for.shapes)))
     compiled = own if isinstance(engine, CompilesShapes) else ()
     exported = own if _is_exported(engine, model, knobs) else ()
     alone = exported if len(exported) <= MOST_ALONE else ()
@@ -105,9 +118,7 @@ def prepare_artifact(
             isa,
             cache,
             timeout_s=timeout_s,
-            calibration=source,
-            shapes=exported,
-            knobs=knobs,
+            made_for=MadeFor(calibration=source, shapes=exported, knobs=knobs),
         )
         work = replace(work, base=made.directory, compiled=compiled)
         if made.only_shapes:

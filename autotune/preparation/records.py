@@ -14,7 +14,7 @@ from autotune.spec.configuration import Precision
 
 
 @dataclass(frozen=True)
-class Record:
+class PreparationRecord:
     """What one artifact in the cache took to make.
 
     Attributes:
@@ -34,12 +34,12 @@ class Record:
     shapes: int = 0
 
 
-def preparation_records(cache: ArtifactCache) -> list[Record]:
+def preparation_records(cache: ArtifactCache) -> list[PreparationRecord]:
     """A record of each artifact whose making was timed, least recently used first; looks have none."""
     manifests = _manifests(cache)
     sizes = _reference_bytes(manifests)
     return [
-        Record(
+        PreparationRecord(
             made.backend,
             made.precision,
             made.seconds,
@@ -54,7 +54,10 @@ def preparation_records(cache: ArtifactCache) -> list[Record]:
 
 
 def model_bytes(model: ResolvedModel, cache: ArtifactCache) -> int | None:
-    """`Record.model_bytes` of a model that is to be prepared; None until its reference is in the cache."""
+    """Give `PreparationRecord.model_bytes` of a model that is to be prepared.
+
+    None until its reference is in the cache.
+    """
     return _reference_bytes(_manifests(cache)).get(model.digest)
 
 

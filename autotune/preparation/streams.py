@@ -32,7 +32,7 @@ from autotune.model.stream import (
 )
 from autotune.model.stream_source import StreamSource
 from autotune.model.texts.lengths_file import PLACE, read_lengths
-from autotune.model.texts.texts import TOKENIZER_FILE, Text, content_digest, read_texts
+from autotune.model.texts.texts import TOKENIZER_FILE, TextOrPair, content_digest, read_texts
 from autotune.preparation.tokenization import (
     as_pair,
     open_tokenizer,
@@ -72,7 +72,7 @@ class _Sequences:
 
     tokens: list[Array]
     order: list[int]
-    texts: tuple[Text, ...] = ()
+    texts: tuple[TextOrPair, ...] = ()
     cut: tuple[float, ...] = ()
 
 
@@ -176,12 +176,12 @@ def _tokenized(source: StreamSource, inputs: InputsDescription) -> _Sequences:
         refuse_foreign_token(as_pair(text)[0], encoding, tokenizer, inputs.vocabulary)
     by_text = "tokenization" in source.problem.include
     # What a cache would take for the same: the text where it is in front of the tokenizer, else its tokens.
-    keys: list[Text | tuple[int, ...]] = [
+    keys: list[TextOrPair | tuple[int, ...]] = [
         text if by_text else tuple(one.ids) for text, one in zip(texts, encodings, strict=True)
     ]
     lengths = [len(one.ids) for one in encodings]
     places = range(len(texts)) if _is_in_order(source) else mixed(lengths, source.seed)
-    first: dict[Text | tuple[int, ...], int] = {}
+    first: dict[TextOrPair | tuple[int, ...], int] = {}
     for place in places:
         first.setdefault(keys[place], place)
     numbers = {key: number for number, key in enumerate(first)}
@@ -193,7 +193,7 @@ def _tokenized(source: StreamSource, inputs: InputsDescription) -> _Sequences:
     )
 
 
-def _prompted(text: Text, prompt: str) -> Text:
+def _prompted(text: TextOrPair, prompt: str) -> TextOrPair:
     first, second = prompted(as_pair(text), prompt)
     return first if second is None else (first, second)
 

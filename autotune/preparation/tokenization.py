@@ -11,18 +11,18 @@ import numpy as np
 from autotune.errors import ChangedFileError, ModelError
 from autotune.model.calibration import Request
 from autotune.model.inputs import InputsDescription, nearest_shape, read_inputs
-from autotune.model.texts.texts import Text, texts_digest
+from autotune.model.texts.texts import TextOrPair, texts_digest
 
-Pair = tuple[str, str | None]
+TextPair = tuple[str, str | None]
 """A text, and the second one of a pair or None."""
 
 
-def as_pair(text: Text) -> Pair:
+def as_pair(text: TextOrPair) -> TextPair:
     """A text as the tokenizer takes it."""
     return (text, None) if isinstance(text, str) else text
 
 
-def prompted(pair: Pair, prompt: str) -> Pair:
+def prompted(pair: TextPair, prompt: str) -> TextPair:
     """A text, or the first of a pair, with the prompt before it."""
     text, second = pair
     return prompt + text, second
@@ -31,7 +31,7 @@ def prompted(pair: Pair, prompt: str) -> Pair:
 def tokenized(
     reference: Path,
     tokenizer: Path,
-    texts: Iterable[Pair],
+    texts: Iterable[TextPair],
     tokens: int,
     *,
     file: Path,

@@ -30,7 +30,7 @@ from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.artifacts.manifest import read_manifest
 from autotune.model.child import run_child
 from autotune.model.sources import resolve_model
-from autotune.preparation.preparing import prepare_artifact
+from autotune.preparation.preparing import MadeFor, prepare_artifact
 from autotune.spec.configuration import Precision
 from autotune.spec.model_source import kind_of
 
@@ -193,7 +193,13 @@ class BackendContract:
             pytest.skip(f"{self.name} turns nothing in preparation here")
         for precision, knobs in turned:
             made = prepare_artifact(
-                model, self.name, precision, isa, cache, timeout_s=self.timeout_s, knobs=knobs
+                model,
+                self.name,
+                precision,
+                isa,
+                cache,
+                timeout_s=self.timeout_s,
+                made_for=MadeFor(knobs=knobs),
             )
             manifest = read_manifest(made.directory)
             assert manifest is not None

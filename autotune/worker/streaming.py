@@ -19,7 +19,7 @@ from autotune.worker.requests import check_output
 from autotune.worker.warmup import WarmUp, warm_up_in_laps
 
 if TYPE_CHECKING:
-    from autotune.model.texts.texts import Text
+    from autotune.model.texts.texts import TextOrPair
 
 HIT_RATE_TOLERANCE = 0.02
 """By how much the share of answers that are found may differ from the share of those that come again."""
@@ -42,7 +42,7 @@ class TextEncoder:
         self._tokenizer.enable_truncation(longest)
         self.encode(["a", "b"])
 
-    def encode(self, texts: Sequence[Text]) -> list[Array]:
+    def encode(self, texts: Sequence[TextOrPair]) -> list[Array]:
         """The token ids of each text, or pair of texts."""
         encodings = self._tokenizer.encode_batch_fast(list(texts))
         return [np.array(encoding.ids, dtype=np.int64) for encoding in encodings]

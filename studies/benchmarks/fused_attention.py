@@ -25,7 +25,7 @@ from autotune.model.architectures import ARCHITECTURES
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.inputs import make_inputs
 from autotune.model.sources import ResolvedModel, resolve_model
-from autotune.preparation.preparing import end_fork_server, prepare_artifact
+from autotune.preparation.preparing import MadeFor, end_fork_server, prepare_artifact
 from autotune.spec.configuration import Precision
 from autotune.statistics.paired import paired_ratio
 
@@ -84,7 +84,7 @@ def graph(model: ResolvedModel, precision: Precision, knobs: str, machine: Machi
         machine.isa,
         ArtifactCache(),
         timeout_s=TIMEOUT_S,
-        knobs=knobs,
+        made_for=MadeFor(knobs=knobs),
     )
     return made.directory
 

@@ -39,8 +39,8 @@ from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.command import Service, worker_commands
 from autotune.placement.place import place
-from autotune.preparation.kept_looks import Pair
-from autotune.preparation.looking import Looks, take_looks, time_artifact
+from autotune.preparation.kept_looks import EnginePrecision
+from autotune.preparation.looking import LookedOn, Looks, Pace, take_looks, time_artifact
 from autotune.preparation.preparing import end_fork_server, prepare_artifact
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
@@ -54,7 +54,7 @@ PREPARATION_TIMEOUT_S = 1800.0
 FOREVER_S = 3600.0
 
 
-def pairs_here(model: ResolvedModel, machine: Machine) -> list[Pair]:
+def pairs_here(model: ResolvedModel, machine: Machine) -> list[EnginePrecision]:
     """Every installed engine at every precision that it has for this model on this machine."""
     return [
         (name, precision)
@@ -65,7 +65,9 @@ def pairs_here(model: ResolvedModel, machine: Machine) -> list[Pair]:
     ]
 
 
-def look_at_all(model: ResolvedModel, shape: tuple[int, int], machine: Machine) -> dict[Pair, Look]:
+def look_at_all(
+    model: ResolvedModel, shape: tuple[int, int], machine: Machine
+) -> dict[EnginePrecision, Look]:
     """Take the looks from an empty cache, and print each and what all of them took."""
     pairs = pairs_here(model, machine)
     plain = [pair for pair in pairs if pair[0] in PLAIN]
@@ -86,7 +88,7 @@ def look_at_all(model: ResolvedModel, shape: tuple[int, int], machine: Machine) 
 
 
 def timed_looks(
-    model: ResolvedModel, pairs: Sequence[Pair], shape: tuple[int, int], machine: Machine
+    model: ResolvedModel, pairs: Sequence[EnginePrecision], shape: tuple[int, int], machine: Machine
 ) -> tuple[Looks, float]:
     """Take looks from an empty cache, and say how many seconds that took."""
     with tempfile.TemporaryDirectory() as folder:
@@ -95,16 +97,14 @@ def timed_looks(
             model,
             pairs,
             shape,
-            machine.isa,
+            LookedOn(fingerprint(machine), machine.isa),
             ArtifactCache(Path(folder)),
-            machine_key=fingerprint(machine),
-            deadline_s=begin + FOREVER_S,
-            at_once=at_once(machine),
+            pace=Pace(begin + FOREVER_S, at_once=at_once(machine)),
         )
         return looks, time.monotonic() - begin
 
 
-def print_looks(seen: Mapping[Pair, Look | Refused], fastest_s: float) -> None:
+def print_looks(seen: Mapping[EnginePrecision, Look | Refused], fastest_s: float) -> None:
     """A line for each answer."""
     for (backend, precision), answer in seen.items():
         name = f"{backend} {precision}"
@@ -124,7 +124,7 @@ def print_held(what: str, seconds: float, asked_s: float) -> None:
     print(f"looks of {what}: {seconds:.1f} s: {held} (< {asked_s:g} s)", flush=True)
 
 
-def prepare_whole(model: ResolvedModel, pair: Pair, machine: Machine) -> Artifact | None:
+def prepare_whole(model: ResolvedModel, pair: EnginePrecision, machine: Machine) -> Artifact | None:
     """Prepare the whole model in the usual cache, and print what that took; None where it is refused."""
     try:
         made = prepare_artifact(model, *pair, machine.isa, ArtifactCache(), timeout_s=PREPARATION_TIMEOUT_S)
@@ -139,7 +139,7 @@ def prepare_whole(model: ResolvedModel, pair: Pair, machine: Machine) -> Artifac
 
 
 def request_s(
-    pair: Pair, artifact: Artifact, shape: tuple[int, int], machine: Machine, seconds: float
+    pair: EnginePrecision, artifact: Artifact, shape: tuple[int, int], machine: Machine, seconds: float
 ) -> float | None:
     """Seconds of one request of the whole model, as one instance on one thread; None where that fails."""
     configuration = Configuration(1, 1, "close", "0", False, *pair)
@@ -168,7 +168,11 @@ def request_s(
 
 
 def check(
-    model: ResolvedModel, looks: Mapping[Pair, Look], shape: tuple[int, int], rounds: int, seconds: float
+    model: ResolvedModel,
+    looks: Mapping[EnginePrecision, Look],
+    shape: tuple[int, int],
+    rounds: int,
+    seconds: float,
 ) -> None:
     """Measure the whole model with each engine, and print how that agrees with the looks."""
     machine = read_machine()
@@ -179,7 +183,7 @@ def check(
     expected = {pair: look.request_s * look.whole_layers / look.layers for pair, look in looks.items()}
     cpu = {pair: found for pair, found in by_cpu.items() if not isinstance(found, Refused)}
     print_agreement("cpu time of the whole model", expected, cpu)
-    by_trial: dict[Pair, list[float]] = {}
+    by_trial: dict[EnginePrecision, list[float]] = {}
     for _ in range(rounds):
         for pair, artifact in made.items():
             found = request_s(pair, artifact, shape, machine, seconds)
@@ -189,7 +193,9 @@ def check(
     print_agreement("one instance on one thread", expected, trials)
 
 
-def print_agreement(what: str, expected: Mapping[Pair, float], whole: Mapping[Pair, float]) -> None:
+def print_agreement(
+    what: str, expected: Mapping[EnginePrecision, float], whole: Mapping[EnginePrecision, float]
+) -> None:
     """Print what looks expect of each engine beside what was measured, and how that agrees."""
     print(f"{what}:")
     for pair, measured_s in whole.items():

@@ -30,7 +30,7 @@ from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.placement.command import Service, worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
-from autotune.preparation.preparing import end_fork_server, prepare_artifact
+from autotune.preparation.preparing import MadeFor, end_fork_server, prepare_artifact
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
 from autotune.trial.launcher import launched
@@ -73,7 +73,7 @@ def prepared(model: ResolvedModel, machine: Machine, backends: list[str]) -> Ite
                     machine.isa,
                     ArtifactCache(),
                     timeout_s=PREPARATION_TIMEOUT_S,
-                    shapes=[(BATCH, TOKENS)],
+                    made_for=MadeFor(shapes=[(BATCH, TOKENS)]),
                 )
             except AutotuneError as error:
                 print(f"{engine.name} {precision}: {error.problem}", flush=True)

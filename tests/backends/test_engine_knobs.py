@@ -19,7 +19,7 @@ from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.command import Service, worker_commands
 from autotune.placement.place import place
 from autotune.placement.preloads import find_preload
-from autotune.preparation.preparing import prepare_artifact
+from autotune.preparation.preparing import MadeFor, prepare_artifact
 from autotune.search.knobs import knob_statuses
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.knobs import parse_knobs
@@ -64,7 +64,13 @@ def seen(
     configuration = Configuration(1, threads, "close", "0", False, backend, precision, knobs=knobs)
     turned = configuration.prepared.knobs
     artifact = prepare_artifact(
-        model, backend, precision, machine.isa, ArtifactCache(cache), timeout_s=240, knobs=turned
+        model,
+        backend,
+        precision,
+        machine.isa,
+        ArtifactCache(cache),
+        timeout_s=240,
+        made_for=MadeFor(knobs=turned),
     )
     commands = worker_commands(
         configuration,

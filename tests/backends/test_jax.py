@@ -23,7 +23,7 @@ from autotune.model.artifacts.artifact import Artifact
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.artifacts.manifest import read_manifest
 from autotune.model.sources import resolve_model
-from autotune.preparation.preparing import prepare_artifact
+from autotune.preparation.preparing import MadeFor, prepare_artifact
 from autotune.spec.configuration import Precision
 from autotune.testing.backend_contract import BackendContract, Probe
 
@@ -82,7 +82,9 @@ class TestJax(BackendContract):
         """An artifact with code for `SHAPE`."""
         model = resolve_model(contract_model, base=Path("/"), seed=0, offline=True)
         isa, cache = read_machine().isa, ArtifactCache(contract_cache)
-        return prepare_artifact(model, "jax", "fp32", isa, cache, timeout_s=cls.timeout_s, shapes=(SHAPE,))
+        return prepare_artifact(
+            model, "jax", "fp32", isa, cache, timeout_s=cls.timeout_s, made_for=MadeFor(shapes=(SHAPE,))
+        )
 
     def test_a_classifier_answers_with_its_logits(self, probes: Mapping[Precision, Probe]) -> None:
         assert probes["fp32"].runs[1]["shape"] == [2, 3]
@@ -126,7 +128,13 @@ class TestJax(BackendContract):
         model = resolve_model(contract_model, base=Path("/"), seed=0, offline=True)
         isa, cache = read_machine().isa, ArtifactCache(contract_cache)
         made = prepare_artifact(
-            model, "jax", "fp32", isa, cache, timeout_s=self.timeout_s, shapes=[(b, t) for b, t in shapes]
+            model,
+            "jax",
+            "fp32",
+            isa,
+            cache,
+            timeout_s=self.timeout_s,
+            made_for=MadeFor(shapes=[(b, t) for b, t in shapes]),
         )
         assert before
         assert {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in others} == before
@@ -167,7 +175,9 @@ def test_a_plug_in_for_another_device_is_left_alone_while_an_artifact_is_made(
     model = resolve_model(f"path:{tiny_models / 'classifier'}", base=Path("/"), seed=0, offline=True)
     isa, cache = frozenset({"other"}), ArtifactCache(contract_cache)
     for shapes in ((), (SHAPE,)):
-        assert prepare_artifact(model, "jax", "fp32", isa, cache, timeout_s=240, shapes=shapes).size_bytes
+        assert prepare_artifact(
+            model, "jax", "fp32", isa, cache, timeout_s=240, made_for=MadeFor(shapes=shapes)
+        ).size_bytes
 
 
 @installed

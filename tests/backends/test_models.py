@@ -16,7 +16,7 @@ from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.artifacts.manifest import read_manifest
 from autotune.model.calibration import CalibrationSource
 from autotune.model.sources import resolve_model
-from autotune.preparation.preparing import prepare_artifact, prepare_assessment
+from autotune.preparation.preparing import MadeFor, prepare_artifact, prepare_assessment
 from autotune.spec.configuration import Precision
 
 pytestmark = pytest.mark.engines
@@ -31,7 +31,9 @@ def prepare(tiny_models: Path, contract_cache: Path) -> Prepare:
     def prepare_tiny(name: str, backend: str, precision: Precision = "fp32", **more: Any) -> Artifact:
         model = resolve_model(f"path:{name}", base=tiny_models, seed=0, offline=True)
         cache = ArtifactCache(contract_cache)
-        return prepare_artifact(model, backend, precision, frozenset(), cache, timeout_s=240, **more)
+        return prepare_artifact(
+            model, backend, precision, frozenset(), cache, timeout_s=240, made_for=MadeFor(**more)
+        )
 
     return prepare_tiny
 

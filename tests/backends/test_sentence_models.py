@@ -25,8 +25,9 @@ from autotune.model.reduced import architecture_digest
 from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.model.texts.texts import texts_digest
 from autotune.preparation.calibration import read_answers
-from autotune.preparation.looking import take_looks
+from autotune.preparation.looking import LookedOn, Pace, take_looks
 from autotune.preparation.preparing import (
+    MadeFor,
     prepare_artifact,
     prepare_assessment,
     prepare_calibration,
@@ -160,7 +161,7 @@ def test_every_engine_gives_the_same_embeddings_alone_and_filled_up(
 def test_fused_attention_has_the_modules_behind_it(models: Path, cache: ArtifactCache) -> None:
     model, isa = found(models, "all"), read_machine().isa
     artifact = prepare_artifact(
-        model, "onnxruntime", "fp32", isa, cache, timeout_s=TIMEOUT_S, knobs="fusion=on"
+        model, "onnxruntime", "fp32", isa, cache, timeout_s=TIMEOUT_S, made_for=MadeFor(knobs="fusion=on")
     )
     told = prepare_assessment(
         model, artifact, COMPARED, None, cache, threads=1, timeout_s=TIMEOUT_S, knobs="fusion=on"
@@ -179,7 +180,12 @@ def test_looks_at_engines_are_at_the_modules_too(models: Path, cache: ArtifactCa
     pairs = [pair for pair in pairs if pair[0] in ("pytorch", "onnxruntime", "ctranslate2")]
     until_s = time.monotonic() + TIMEOUT_S
     looks = take_looks(
-        model, pairs, (2, 16), read_machine().isa, cache, machine_key="here", deadline_s=until_s
+        model,
+        pairs,
+        (2, 16),
+        LookedOn("here", read_machine().isa),
+        cache,
+        pace=Pace(until_s),
     )
     assert {type(answer) for answer in looks.seen.values()} == {Look}, looks
 

@@ -9,7 +9,7 @@ import pytest
 from autotune.backends.times import STATED_BYTES, stated_preparing_s
 from autotune.jobs.pricing import COMPARING_S, FIXED_SHARE, STARTING_S, Pricing
 from autotune.model.looked import Look
-from autotune.preparation.records import Record
+from autotune.preparation.records import PreparationRecord
 from autotune.spec.configuration import Prepared
 
 EXPORTED = Prepared("", "onnxruntime", "fp32")
@@ -34,7 +34,7 @@ def test_what_is_made_from_another_costs_both_until_that_is_there() -> None:
 
 
 def test_a_record_of_this_machine_counts_more_than_a_look_and_that_more_than_what_is_stated() -> None:
-    record = Record("pytorch", "fp32", 7.0, "random:x", STATED_BYTES)
+    record = PreparationRecord("pytorch", "fp32", 7.0, "random:x", STATED_BYTES)
     look = Look(request_s=0.1, preparation_s=2.0, layers=1, whole_layers=4, took_s=1.0)
     looks = {("pytorch", "fp32"): look}
     everything = Pricing([record], looks, SIZES)  # type: ignore[arg-type]
@@ -47,7 +47,7 @@ def test_a_record_of_this_machine_counts_more_than_a_look_and_that_more_than_wha
 
 
 def test_a_larger_model_takes_longer_but_not_in_proportion() -> None:
-    record = Record("pytorch", "fp32", 10.0, "random:x", 100)
+    record = PreparationRecord("pytorch", "fp32", 10.0, "random:x", 100)
     larger = Pricing([record], {}, {"": 1000.0})
     growth = FIXED_SHARE + (1 - FIXED_SHARE) * 10
     comparing = COMPARING_S * (FIXED_SHARE + (1 - FIXED_SHARE) * 1000 / STATED_BYTES)
@@ -55,5 +55,5 @@ def test_a_larger_model_takes_longer_but_not_in_proportion() -> None:
 
 
 def test_records_of_knobs_say_nothing_of_what_has_none() -> None:
-    record = Record("pytorch", "fp32", 99.0, "random:x", STATED_BYTES, knobs="fusion=on")
+    record = PreparationRecord("pytorch", "fp32", 99.0, "random:x", STATED_BYTES, knobs="fusion=on")
     assert price(Pricing([record], {}, SIZES), EAGER) < 10

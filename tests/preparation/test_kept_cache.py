@@ -19,7 +19,7 @@ from autotune.model.calibration import CalibrationSource
 from autotune.model.sources import resolve_model
 from autotune.model.stored_study import StoredProblem
 from autotune.model.stream_source import StreamSource
-from autotune.preparation.preparing import prepare_artifact, prepare_assessment, prepare_stream
+from autotune.preparation.preparing import MadeFor, prepare_artifact, prepare_assessment, prepare_stream
 
 KEPT: list[dict[str, Any]] = json.loads(
     Path(__file__).with_name("assets").joinpath("cache-0.1.0.json").read_text(encoding="utf-8")
@@ -106,8 +106,7 @@ def test_what_is_made_of_a_real_model_is_called_what_it_was(tmp_path: Path) -> N
         prepare_artifact(
             *(model, "onnxruntime", precision, ISA, cache),
             timeout_s=200,
-            calibration=CALIBRATION,
-            shapes=[(4, 16)],
+            made_for=MadeFor(calibration=CALIBRATION, shapes=[(4, 16)]),
         )
         for precision in ("fp32", "int8-dynamic")
     ]

@@ -20,8 +20,8 @@ from autotune.machine.read import read_machine
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.looked import Look, Refused
 from autotune.model.sources import ResolvedModel, resolve_model
-from autotune.preparation.kept_looks import Pair
-from autotune.preparation.looking import Looks, take_looks
+from autotune.preparation.kept_looks import EnginePrecision
+from autotune.preparation.looking import LookedOn, Looks, Pace, take_looks
 from autotune.preparation.preparing import end_fork_server
 from autotune.spec.configuration import Precision
 
@@ -52,15 +52,15 @@ TAKE_LOOKS = """
 import json, sys, time
 from dataclasses import asdict
 from pathlib import Path
-from autotune.preparation.looking import take_looks
+from autotune.preparation.looking import LookedOn, Pace, take_looks
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.sources import resolve_model
 
 model = resolve_model("random:minilm-l6", base=Path(), seed=0, offline=True)
 pairs = [tuple(pair) for pair in json.loads(sys.argv[1])]
 looks = take_looks(
-    model, pairs, (1, 8), frozenset(), ArtifactCache(), machine_key="here",
-    deadline_s=time.monotonic() + 600, timeout_s=float(sys.argv[2]),
+    model, pairs, (1, 8), LookedOn("here", frozenset()), ArtifactCache(),
+    pace=Pace(time.monotonic() + 600, timeout_s=float(sys.argv[2])),
 )
 print(json.dumps([[*pair, type(answer).__name__, asdict(answer)] for pair, answer in looks.seen.items()]))
 """
@@ -112,16 +112,21 @@ def server() -> Iterator[None]:
 
 
 def look(
-    model: ResolvedModel, pairs: Sequence[Pair], cache: Path, *, seconds: float = 600, **more: Any
+    model: ResolvedModel,
+    pairs: Sequence[EnginePrecision],
+    cache: Path,
+    *,
+    seconds: float = 600,
+    at_once: int = 1,
+    **more: Any,
 ) -> Looks:
     return take_looks(
         model,
         pairs,
         SHAPE,
-        read_machine().isa,
+        LookedOn("here", read_machine().isa),
         ArtifactCache(cache),
-        machine_key="here",
-        deadline_s=time.monotonic() + seconds,
+        pace=Pace(time.monotonic() + seconds, at_once=at_once),
         **more,
     )
 
@@ -144,7 +149,7 @@ def test_a_model_of_any_family_is_looked_at_with_two_of_its_layers(
 ) -> None:
     """Whether an architecture can be exported, the matrix shows."""
     model = resolve_model(f"path:{family}", base=families, seed=0, offline=True)
-    pairs: list[Pair] = [("pytorch", "fp32"), ("pytorch", "int8-dynamic")]
+    pairs: list[EnginePrecision] = [("pytorch", "fp32"), ("pytorch", "int8-dynamic")]
     if exported:
         pairs.append(("onnxruntime", "fp32"))
     looks = look(model, pairs, tmp_path)
@@ -181,9 +186,9 @@ def test_every_precision_of_an_engine_is_looked_at_and_found_again_without_a_pro
         "int4-weights",
         "fp32",
     )
-    pairs: list[Pair] = [("onnxruntime", precision) for precision in precisions]
+    pairs: list[EnginePrecision] = [("onnxruntime", precision) for precision in precisions]
     model = resolve_model("random:minilm-l6", base=Path(), seed=0, offline=True)
-    told: list[Pair] = []
+    told: list[EnginePrecision] = []
     first = look(model, pairs, tmp_path, tell=lambda pair, _: told.append(pair))
     assert all(isinstance(answer, Look) for answer in first.seen.values()), first.seen
     assert told == pairs
@@ -197,10 +202,10 @@ def test_every_precision_of_an_engine_is_looked_at_and_found_again_without_a_pro
 
 @pytest.mark.usefixtures("server")
 def test_looks_whose_engines_are_built_side_by_side_give_the_same_answers(tmp_path: Path) -> None:
-    quantised: list[Pair] = [("onnxruntime", "int8-dynamic"), ("onnxruntime", "int8-weights")]
-    pairs: list[Pair] = [*quantised, ("pytorch", "fp32"), ("torchscript", "fp32")]
+    quantised: list[EnginePrecision] = [("onnxruntime", "int8-dynamic"), ("onnxruntime", "int8-weights")]
+    pairs: list[EnginePrecision] = [*quantised, ("pytorch", "fp32"), ("torchscript", "fp32")]
     model = resolve_model("random:minilm-l6", base=Path(), seed=0, offline=True)
-    told: list[Pair] = []
+    told: list[EnginePrecision] = []
     looks = look(model, pairs, tmp_path, at_once=2, tell=lambda pair, _: told.append(pair))
     assert told == pairs == list(looks.seen)
     for answer in looks.seen.values():
@@ -242,7 +247,7 @@ def test_looks_are_listed_and_pruned_like_everything_in_the_cache(own_cache: Pat
 
 @pytest.mark.usefixtures("server")
 def test_waiting_for_looks_of_another_process_eats_nothing_of_the_time_for_looks(tmp_path: Path) -> None:
-    pairs: list[Pair] = [("pytorch", "fp32"), ("torchscript", "fp32")]
+    pairs: list[EnginePrecision] = [("pytorch", "fp32"), ("torchscript", "fp32")]
     first = subprocess.Popen(
         [sys.executable, "-P", "-c", TAKE_LOOKS, json.dumps(pairs), "60"],
         env={**os.environ, "AUTOTUNE_CACHE": str(tmp_path)},
@@ -261,10 +266,9 @@ def test_waiting_for_looks_of_another_process_eats_nothing_of_the_time_for_looks
             resolve_model("random:minilm-l6", base=Path(), seed=0, offline=True),
             pairs,
             (1, 8),
-            frozenset(),
+            LookedOn("here", frozenset()),
             ArtifactCache(tmp_path, on_wait=said.append, on_waited=waits.append),
-            machine_key="here",
-            deadline_s=time.monotonic() + 1,
+            pace=Pace(time.monotonic() + 1),
         )
         output, _ = first.communicate()
     assert len(json.loads(output)) == len(pairs)

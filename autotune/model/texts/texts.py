@@ -30,7 +30,7 @@ TOKENIZER_FILE = "tokenizer.json"
 MAX_CHARACTERS = 2**20
 """Of one text. Models read at most 131,072 tokens, of some eight characters."""
 
-Text = str | tuple[str, str]
+TextOrPair = str | tuple[str, str]
 """A text, or two that a model reads as one sequence."""
 
 
@@ -59,7 +59,7 @@ class Reading:
 class Texts:
     """The texts of a file, in its order; at least one."""
 
-    texts: tuple[Text, ...]
+    texts: tuple[TextOrPair, ...]
     reading: Reading
 
 
@@ -94,7 +94,7 @@ def _are_texts(records: Records) -> bool:
     return all(isinstance(record.value, str) for record in records.records)
 
 
-def _of(records: Records, record: Record, picked: Picked | None, place: str) -> Iterator[Text]:
+def _of(records: Records, record: Record, picked: Picked | None, place: str) -> Iterator[TextOrPair]:
     """The texts of one record; of one that has null in their place a blank one.
 
     Raises:
@@ -128,11 +128,11 @@ def _found(records: Records, record: Record, key: str, place: str) -> list[str]:
     return texts
 
 
-def _has_text(text: Text) -> bool:
+def _has_text(text: TextOrPair) -> bool:
     return bool(text.strip()) if isinstance(text, str) else all(part.strip() for part in text)
 
 
-def _refuse_unreadable(records: Records, texts: list[Text], place: str) -> None:
+def _refuse_unreadable(records: Records, texts: list[TextOrPair], place: str) -> None:
     parts = [part for text in texts for part in ((text,) if isinstance(text, str) else text)]
     refuse_odd(records, parts)
     if records.format != "text":
