@@ -10,7 +10,8 @@ from autotune.events import Emit, PreparationBegan
 from autotune.model.artifacts.artifact import Artifact
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.preflight.setup import Setup
-from autotune.preparation.preparing import MadeFor, prepare_artifact
+from autotune.preparation.making import MadeFor
+from autotune.preparation.preparing import prepare_artifact
 from autotune.spec.configuration import Configuration, Prepared
 
 PREPARATION_TIMEOUT_S = 1800.0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from autotune.backends.ending import reply_of
@@ -15,9 +15,29 @@ from autotune.machine.counters import oom_kills
 from autotune.model.artifacts.artifact import Artifact, ArtifactName
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.artifacts.manifest import AgreementRecord, Manifest, record_files
+from autotune.model.calibration import CalibrationSource
 from autotune.model.sources import ResolvedModel
 from autotune.preparation.children import run_preparing
 from autotune.preparation.requests import ChildRequest, Made, Work, answer_from_json
+
+
+@dataclass(frozen=True)
+class MadeFor:
+    """What an artifact is made for, beside its engine and precision.
+
+    Attributes:
+        calibration: what scales are calibrated on, where this precision has any; None = random tokens.
+        shapes: of the requests to come, for an engine that compiles for them, or whose export is proved at
+            them, and may hold for them alone.
+        knobs: that are turned in preparation, as `autotune.spec.knobs` writes them.
+    """
+
+    calibration: CalibrationSource | None = None
+    shapes: Iterable[Shape] = ()
+    knobs: str = ""
+
+
+ANYTHING = MadeFor()
 
 
 def find_either(name: ArtifactName, alone: tuple[Shape, ...], cache: ArtifactCache) -> Artifact | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from autotune.backends.knobs import knobs_read
 from autotune.backends.protocol import (
@@ -29,7 +29,7 @@ from autotune.model.stream_source import StreamSource
 from autotune.model.texts.labelled import EvaluationSource
 from autotune.preparation.children import FORK_SERVER
 from autotune.preparation.evaluation import METRIC_PACKAGES, read_evaluation
-from autotune.preparation.making import find_either, make_once
+from autotune.preparation.making import ANYTHING, MadeFor, find_either, make_once
 from autotune.preparation.names import ASSESSMENT, CALIBRATION, EVALUATION, STREAM
 from autotune.preparation.reference import reference_packages, reference_path
 from autotune.preparation.requests import (
@@ -48,25 +48,6 @@ from autotune.spec.knobs import parse_knobs, preparing
 def end_fork_server() -> None:
     """End the process that prepared last, before anything is measured: it is idle, but has memory."""
     FORK_SERVER.close()
-
-
-@dataclass(frozen=True)
-class MadeFor:
-    """What an artifact is made for, beside its engine and precision.
-
-    Attributes:
-        calibration: what scales are calibrated on, where this precision has any; None = random tokens.
-        shapes: of the requests to come, for an engine that compiles for them, or whose export is proved at
-            them, and may hold for them alone.
-        knobs: that are turned in preparation, as `autotune.spec.knobs` writes them.
-    """
-
-    calibration: CalibrationSource | None = None
-    shapes: Iterable[Shape] = ()
-    knobs: str = ""
-
-
-ANYTHING = MadeFor()
 
 
 def prepare_artifact(

@@ -30,7 +30,8 @@ from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.artifacts.manifest import read_manifest
 from autotune.model.child import run_child
 from autotune.model.sources import resolve_model
-from autotune.preparation.preparing import MadeFor, prepare_artifact
+from autotune.preparation.making import MadeFor
+from autotune.preparation.preparing import prepare_artifact
 from autotune.spec.configuration import Precision
 from autotune.spec.model_source import kind_of
 

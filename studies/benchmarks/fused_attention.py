@@ -25,7 +25,8 @@ from autotune.model.architectures import ARCHITECTURES
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.inputs import make_inputs
 from autotune.model.sources import ResolvedModel, resolve_model
-from autotune.preparation.preparing import MadeFor, end_fork_server, prepare_artifact
+from autotune.preparation.making import MadeFor
+from autotune.preparation.preparing import end_fork_server, prepare_artifact
 from autotune.spec.configuration import Precision
 from autotune.statistics.paired import paired_ratio
 

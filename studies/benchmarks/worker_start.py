@@ -30,7 +30,8 @@ from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.placement.command import Service, worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
-from autotune.preparation.preparing import MadeFor, end_fork_server, prepare_artifact
+from autotune.preparation.making import MadeFor
+from autotune.preparation.preparing import end_fork_server, prepare_artifact
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
 from autotune.trial.launcher import launched

@@ -19,7 +19,8 @@ from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.command import Service, worker_commands
 from autotune.placement.place import place
 from autotune.placement.preloads import find_preload
-from autotune.preparation.preparing import MadeFor, prepare_artifact
+from autotune.preparation.making import MadeFor
+from autotune.preparation.preparing import prepare_artifact
 from autotune.search.knobs import knob_statuses
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.knobs import parse_knobs

@@ -16,7 +16,8 @@ from autotune.model.artifacts.cache import ArtifactCache
 from autotune.model.artifacts.manifest import read_manifest
 from autotune.model.calibration import CalibrationSource
 from autotune.model.sources import resolve_model
-from autotune.preparation.preparing import MadeFor, prepare_artifact, prepare_assessment
+from autotune.preparation.making import MadeFor
+from autotune.preparation.preparing import prepare_artifact, prepare_assessment
 from autotune.spec.configuration import Precision
 
 pytestmark = pytest.mark.engines

@@ -26,8 +26,8 @@ from autotune.model.sources import ResolvedModel, resolve_model
 from autotune.model.texts.texts import texts_digest
 from autotune.preparation.calibration import read_answers
 from autotune.preparation.looking import LookedOn, Pace, take_looks
+from autotune.preparation.making import MadeFor
 from autotune.preparation.preparing import (
-    MadeFor,
     prepare_artifact,
     prepare_assessment,
     prepare_calibration,

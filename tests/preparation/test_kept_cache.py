@@ -19,7 +19,8 @@ from autotune.model.calibration import CalibrationSource
 from autotune.model.sources import resolve_model
 from autotune.model.stored_study import StoredProblem
 from autotune.model.stream_source import StreamSource
-from autotune.preparation.preparing import MadeFor, prepare_artifact, prepare_assessment, prepare_stream
+from autotune.preparation.making import MadeFor
+from autotune.preparation.preparing import prepare_artifact, prepare_assessment, prepare_stream
 
 KEPT: list[dict[str, Any]] = json.loads(
     Path(__file__).with_name("assets").joinpath("cache-0.1.0.json").read_text(encoding="utf-8")
