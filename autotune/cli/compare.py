@@ -78,7 +78,7 @@ def compare(
 
 def _plans(a: str, b: str, store: str, bounds: Bounds, origin: Origin) -> Comparison:
     from autotune.jobs.comparison import compare_plans
-    from autotune.jobs.reference import find_plan
+    from autotune.store.reference import find_plan
 
     one, other = find_plan(a, store), find_plan(b, store)
     return _run(partial(compare_plans, one, other, bounds=bounds, origin=origin))
@@ -97,7 +97,7 @@ def _configurations(study: Path, a: str, b: str, store: str, bounds: Bounds, ori
 
 
 def _configuration(text: str, setup: Setup, store: str, hint: str) -> Configuration:
-    from autotune.jobs.reference import find_configuration
+    from autotune.jobs.spelling import find_configuration
 
     try:
         return find_configuration(text, setup, store)

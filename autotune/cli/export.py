@@ -39,7 +39,7 @@ def export(
         raise typer.BadParameter("the file itself goes to stdout: give -o DIR with it", param_hint="--json")
     from autotune.exporters.registry import get_exporter
     from autotune.exporters.write import single_text, write_export
-    from autotune.jobs.reference import find_plan
+    from autotune.store.reference import find_plan
 
     exporter = get_exporter(to)
     files = exporter.render(find_plan(ref, store))

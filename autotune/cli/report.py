@@ -111,8 +111,8 @@ def _rendered(dossier: Dossier, targets: _Targets) -> tuple[str, dict[Path, byte
 
 def _dossier(ref: str, store: str) -> Dossier:
     """The plan that is meant, with what the store holds of its study."""
-    from autotune.jobs.reference import find_plan, is_file
     from autotune.report.dossier import Dossier, gather
+    from autotune.store.reference import find_plan, is_file
     from autotune.store.store import read_store
 
     plan = find_plan(ref, store)

@@ -24,9 +24,9 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan's document.")] = False,
 ) -> None:
     """Show one plan: configuration, placement per instance, evidence and provenance."""
-    from autotune.jobs.reference import find_plan
     from autotune.plan.describe import describe
     from autotune.plan.document import plan_values
+    from autotune.store.reference import find_plan
 
     plan = find_plan(ref, store)
     if as_json:

@@ -54,8 +54,8 @@ def verify(
     undecided (22).
     """
     from autotune.jobs.dueling import Bounds
-    from autotune.jobs.reference import find_plan
     from autotune.jobs.reviving import Origin
+    from autotune.store.reference import find_plan
 
     share, bounds, origin = _share(tolerance), Bounds(rounds, minutes), Origin(base, offline)
     found = _verify(find_plan(ref, store), share, bounds, origin)

@@ -1,4 +1,4 @@
-"""What a text means: a plan of a file or of the store, a configuration of a study."""
+"""What a text means as a configuration of a study."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from autotune.errors import PlanError, StoreError
-from autotune.exporters.registry import get_exporter
-from autotune.jobs.reference import find_configuration, find_plan
+from autotune.jobs.spelling import find_configuration
 from autotune.machine.read import read_machine
-from autotune.plan.document import Plan
 from autotune.preflight.setup import Setup, set_up
 from autotune.preflight.survey import survey
 from autotune.store.records import StudyRecord, TrialRecord
@@ -22,42 +19,18 @@ SPELLED = "1x1,close,fake,int8-dynamic"
 
 
 @pytest.fixture(scope="module")
-def plan(shared_study: FakeStudy) -> Plan:
-    return shared_study.plan(2.0)
-
-
-@pytest.fixture(scope="module")
 def setup(shared_study: FakeStudy) -> Setup:
     return set_up(survey(shared_study.spec, read_machine()), base=shared_study.folder, offline=True)
 
 
 @pytest.fixture
-def store(tmp_path: Path, plan: Plan) -> str:
-    """A store with the plan, and one trial of its study."""
+def store(tmp_path: Path) -> str:
+    """A store with one trial of the study."""
     url = f"sqlite:///{tmp_path}/autotune.db"
     with open_store(url) as opened:
         opened.create_study(StudyRecord("fake", 0.0, {}, {}, {}, "d", "m"))
         opened.record_trial(TrialRecord("fake", 0, ONE, False, 0.0, 1.0, build_measurement(), 30.0))
-        opened.save_plan(plan)
     return url
-
-
-def test_a_plan_is_found_in_the_store_by_its_name_or_as_the_newest(store: str, plan: Plan) -> None:
-    assert find_plan("latest", store) == find_plan(plan.id, store) == find_plan("fake", store) == plan
-
-
-def test_a_plan_is_read_from_a_file_and_the_store_is_not_asked(tmp_path: Path, plan: Plan) -> None:
-    ((_, text),) = get_exporter("json").render(plan).items()
-    file = tmp_path / "plan.json"
-    file.write_text(text)
-    assert find_plan(str(file), "sqlite:////nowhere/autotune.db") == plan
-
-
-def test_a_plan_that_is_not_there_is_refused(store: str, tmp_path: Path) -> None:
-    with pytest.raises(StoreError):
-        find_plan("no-such-plan", store)
-    with pytest.raises(PlanError, match="cannot be read"):
-        find_plan(str(tmp_path / "gone.json"), store)
 
 
 def test_a_configuration_is_the_baseline_a_trials_or_spelled_out(store: str, setup: Setup) -> None:

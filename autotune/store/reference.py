@@ -1,0 +1,40 @@
+"""Finds the plan that a text means: a plan's file, or a reference into the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autotune.errors import PlanError
+from autotune.plan.document import Plan, parse_plan
+from autotune.store.store import read_store
+
+FILE_SUFFIX = ".json"
+
+
+def find_plan(ref: str, store: str) -> Plan:
+    """Read a plan: from a file if `ref` ends with .json or has a slash, else from the store.
+
+    Raises:
+        PlanError: the file cannot be read, or is no plan.
+        StoreError: the store cannot be read, or holds no such plan.
+    """
+    if is_file(ref):
+        return _read_file(Path(ref))
+    with read_store(store) as opened:
+        return opened.plan(ref)
+
+
+def is_file(ref: str) -> bool:
+    """Whether a reference means a file, and not the store."""
+    return "/" in ref or ref.endswith(FILE_SUFFIX)
+
+
+def _read_file(path: Path) -> Plan:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise PlanError(
+            f"the plan file {str(path)!r} cannot be read: {error.strerror}",
+            remedy="give a file that `autotune export --to json` wrote, or a plan of the store",
+        ) from error
+    return parse_plan(text)

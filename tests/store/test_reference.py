@@ -1,0 +1,44 @@
+"""The plan that a text means: of a file, or of the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from autotune.errors import PlanError, StoreError
+from autotune.exporters.registry import get_exporter
+from autotune.store.records import StudyRecord
+from autotune.store.reference import find_plan
+from autotune.store.store import open_store
+from autotune.testing.plans import build_plan
+
+PLAN = build_plan()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    """A store with the plan."""
+    url = f"sqlite:///{tmp_path}/autotune.db"
+    with open_store(url) as opened:
+        opened.create_study(StudyRecord("quickstart", 0.0, {}, {}, {}, "d", "m"))
+        opened.save_plan(PLAN)
+    return url
+
+
+def test_a_plan_is_found_in_the_store_by_its_name_or_as_the_newest(store: str) -> None:
+    assert find_plan("latest", store) == find_plan(PLAN.id, store) == find_plan("quickstart", store) == PLAN
+
+
+def test_a_plan_is_read_from_a_file_and_the_store_is_not_asked(tmp_path: Path) -> None:
+    ((_, text),) = get_exporter("json").render(PLAN).items()
+    file = tmp_path / "plan.json"
+    file.write_text(text)
+    assert find_plan(str(file), "sqlite:////nowhere/autotune.db") == PLAN
+
+
+def test_a_plan_that_is_not_there_is_refused(store: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError):
+        find_plan("no-such-plan", store)
+    with pytest.raises(PlanError, match="cannot be read"):
+        find_plan(str(tmp_path / "gone.json"), store)
