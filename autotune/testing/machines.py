@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 from autotune.machine.machine import Core, CoreKind, Machine, NumaNode
 
@@ -27,62 +27,80 @@ class _Seat:
     threads: int
 
 
-def build_machine(
-    *,
-    packages: int = 2,
-    nodes_per_package: int = 2,
-    cores_per_node: int = 4,
-    threads_per_core: int = 2,
-    numbering: Numbering = "split",
-    l3_per_node: int = 1,
-    allowed: Iterable[int] | None = None,
-    allowed_nodes: Iterable[int] | None = None,
-    offline: Collection[int] = (),
-    quota_cpus: float | None = None,
-    isa: Iterable[str] = ISA,
-    efficiency_cores_per_node: int = 0,
-    memory_only_nodes: int = 0,
-    nodes_without_memory: Collection[int] = (),
-    node_numbers: Sequence[int] | None = None,
-) -> Machine:
+class MachineShape(TypedDict, total=False):
+    """What a built machine is like; what is not said is as in `USUAL`.
+
+    Attributes:
+        cores_per_node: of the usual kind: with SMT, and `performance` on a hybrid machine.
+        l3_per_node: L3 groups of each node; the first ones are one core larger where it does not divide.
+        allowed: cpus that may be used; None = all online ones.
+        allowed_nodes: nodes whose memory may be used; None = all.
+        offline: cpus that do not run; a core without any other vanishes.
+        efficiency_cores_per_node: cores without SMT, after the others; more than 0 makes it hybrid.
+        nodes_without_memory: numbers of nodes that have cpus only.
+        node_numbers: of all nodes, memory-only ones too, ascending; None = 0, 1, ...
+    """
+
+    packages: int
+    nodes_per_package: int
+    cores_per_node: int
+    threads_per_core: int
+    numbering: Numbering
+    l3_per_node: int
+    allowed: Iterable[int] | None
+    allowed_nodes: Iterable[int] | None
+    offline: Collection[int]
+    quota_cpus: float | None
+    isa: Iterable[str]
+    efficiency_cores_per_node: int
+    memory_only_nodes: int
+    nodes_without_memory: Collection[int]
+    node_numbers: Sequence[int] | None
+
+
+USUAL: MachineShape = {
+    "packages": 2,
+    "nodes_per_package": 2,
+    "cores_per_node": 4,
+    "threads_per_core": 2,
+    "numbering": "split",
+    "l3_per_node": 1,
+    "allowed": None,
+    "allowed_nodes": None,
+    "offline": (),
+    "quota_cpus": None,
+    "isa": ISA,
+    "efficiency_cores_per_node": 0,
+    "memory_only_nodes": 0,
+    "nodes_without_memory": (),
+    "node_numbers": None,
+}
+
+
+def build_machine(**changes: Unpack[MachineShape]) -> Machine:
     """Build a regular machine, with the irregularities that are asked for.
 
     Packages, nodes, L3 groups and cores are numbered depth first; memory-only nodes come last and belong to
     no package. Distances are 10 within a node, 12 within a package and 21 elsewhere.
-
-    Args:
-        cores_per_node: of the usual kind: with SMT, and `performance` on a hybrid machine.
-        l3_per_node: L3 groups of each node; the first ones are one core larger where it does not divide.
-        allowed: cpus that may be used; all online ones by default.
-        allowed_nodes: nodes whose memory may be used; all by default.
-        offline: cpus that do not run; a core without any other vanishes.
-        efficiency_cores_per_node: cores without SMT, after the others; more than 0 makes it hybrid.
-        nodes_without_memory: numbers of nodes that have cpus only.
-        node_numbers: of all nodes, memory-only ones too, ascending; 0, 1, ... by default.
     """
-    count = packages * nodes_per_package
-    numbers = tuple(node_numbers or range(count + memory_only_nodes))
+    shape: MachineShape = {**USUAL, **changes}
+    per_package, groups = shape["nodes_per_package"], shape["l3_per_node"]
+    count = shape["packages"] * per_package
+    numbers = tuple(shape["node_numbers"] or range(count + shape["memory_only_nodes"]))
     seats = [
         seat
         for place in range(count)
         for seat in _node_seats(
-            place // nodes_per_package,
+            place // per_package,
             numbers[place],
-            first_l3=place * l3_per_node,
-            groups=l3_per_node,
-            kinds=_kinds(cores_per_node, efficiency_cores_per_node),
-            threads=threads_per_core,
+            first_l3=place * groups,
+            groups=groups,
+            kinds=_kinds(shape["cores_per_node"], shape["efficiency_cores_per_node"]),
+            threads=shape["threads_per_core"],
         )
     ]
-    cores = _online(zip(seats, _cpus(seats, numbering), strict=True), frozenset(offline))
-    return _assemble(
-        cores,
-        _nodes(cores, numbers, nodes_per_package, count, nodes_without_memory),
-        allowed=allowed,
-        allowed_nodes=allowed_nodes,
-        quota_cpus=quota_cpus,
-        isa=frozenset(isa),
-    )
+    cores = _online(zip(seats, _cpus(seats, shape["numbering"]), strict=True), frozenset(shape["offline"]))
+    return _assemble(cores, _nodes(cores, numbers, per_package, count, shape["nodes_without_memory"]), shape)
 
 
 def _kinds(usual: int, efficiency: int) -> list[CoreKind]:
@@ -151,15 +169,8 @@ def _nodes(
     )
 
 
-def _assemble(
-    cores: Sequence[Core],
-    nodes: tuple[NumaNode, ...],
-    *,
-    allowed: Iterable[int] | None,
-    allowed_nodes: Iterable[int] | None,
-    quota_cpus: float | None,
-    isa: frozenset[str],
-) -> Machine:
+def _assemble(cores: Sequence[Core], nodes: tuple[NumaNode, ...], shape: MachineShape) -> Machine:
+    allowed, allowed_nodes = shape["allowed"], shape["allowed_nodes"]
     online = frozenset(cpu for core in cores for cpu in core.cpus)
     return Machine(
         architecture="x86_64",
@@ -173,8 +184,8 @@ def _assemble(
         nodes=nodes,
         cores=tuple(cores),
         l3=_groups((core.l3, core) for core in cores),
-        isa=isa,
-        quota_cpus=quota_cpus,
+        isa=frozenset(shape["isa"]),
+        quota_cpus=shape["quota_cpus"],
         memory_bytes=sum(node.memory_bytes or 0 for node in nodes),
     )
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.machine.machine import Machine
-from autotune.testing.machines import build_machine
+from autotune.testing.machines import USUAL, MachineShape, build_machine
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,7 @@ def test_every_cpu_is_in_one_core_package_node_and_l3_group(machine: Machine) ->
         assert [min(part) for part in ordered] == sorted(min(part) for part in ordered)
     for core in machine.cores:
         assert set(core.cpus) <= machine.packages[core.package] & machine.l3[core.l3]
+
+
+def test_every_part_of_a_shape_has_a_usual_value() -> None:
+    assert set(USUAL) == set(MachineShape.__annotations__)
