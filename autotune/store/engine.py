@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.pool import NullPool
 
 from autotune.errors import StoreError
 from autotune.store.location import Location
+
+_ADVISORY_KEY = 0x6175746F74756E65
+"""Number of the lock under which tables are made: `autotune` in ASCII."""
 
 BUSY_TIMEOUT_S = 30.0
 """How long a lock that another process holds is waited for; writers hold one for milliseconds."""
@@ -85,9 +88,33 @@ def _take_over_transactions(engine: Engine, begin: str, pragmas: Iterable[str]) 
         connection.exec_driver_sql(begin)
 
 
+class _NoJsonError(ValueError):
+    """A value is none that JSON has. Some drivers write JSON themselves, and let this pass as it is."""
+
+
 def _strict_json(value: object) -> str:
     """Refuse NaN and infinities, which are no JSON: SQLite would keep them, other databases would not."""
-    return json.dumps(value, allow_nan=False)
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError as error:
+        raise _NoJsonError(str(error)) from error
+
+
+@contextmanager
+def making_tables(location: Location, timeout_s: float) -> Iterator[None]:
+    """Keep other processes from making tables in the same database of a PostgreSQL server meanwhile.
+
+    Two that create what is not there at once fail, whatever they ask first. The lock is the connection's: it
+    ends with it, whatever happens to the process. An SQLite file has its own write lock.
+    Source: https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
+    """
+    if location.url.get_backend_name() != "postgresql":
+        yield
+        return
+    engine = writing_engine(location, timeout_s).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_KEY})
+        yield
 
 
 @contextmanager
@@ -97,8 +124,9 @@ def translated(location: Location, timeout_s: float) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise _store_error(error, location, timeout_s) from error
-    except StatementError as error:
-        raise StoreError(f"a value cannot be kept in the store {location}: {error.orig}") from error
+    except (StatementError, _NoJsonError) as error:
+        reason = error.orig if isinstance(error, StatementError) else error
+        raise StoreError(f"a value cannot be kept in the store {location}: {reason}") from error
     except json.JSONDecodeError as error:
         raise StoreError(
             f"the store {location} is damaged: it holds a document that is not JSON ({error})",

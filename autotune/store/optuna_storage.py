@@ -11,7 +11,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 
 from autotune.errors import StoreError
-from autotune.store.engine import connect_args, translated
+from autotune.store.engine import connect_args, making_tables, translated
 from autotune.store.location import Location
 
 
@@ -22,7 +22,7 @@ def open_optuna(location: Location, timeout_s: float) -> RDBStorage:
         StoreError: the database cannot be used.
     """
     engine_kwargs = {"connect_args": connect_args(location, timeout_s)}
-    with translated(location, timeout_s), _one_at_a_time(location):
+    with translated(location, timeout_s), making_tables(location, timeout_s), _one_at_a_time(location):
         try:
             return RDBStorage(location.optuna_url, engine_kwargs=engine_kwargs)
         except (StorageInternalError, RuntimeError) as error:
@@ -53,7 +53,8 @@ def optuna_versions() -> tuple[frozenset[str], str]:
 def _one_at_a_time(location: Location) -> Iterator[None]:
     """Keep other processes from making Optuna's tables meanwhile, which it does step by step without a lock.
 
-    Locks the folder: a lock file would stay behind, and a lock on the database itself would be SQLite's own.
+    Locks the folder of an SQLite file: a lock file would stay behind, and a lock on the database itself would
+    be SQLite's own. A server's database has `making_tables`.
     """
     if location.path is None:
         yield

@@ -11,7 +11,13 @@ from sqlalchemy import Column, Connection, Engine, Table, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from autotune.errors import PlanError, StoreError
-from autotune.store.engine import BUSY_TIMEOUT_S, reading_engine, translated, writing_engine
+from autotune.store.engine import (
+    BUSY_TIMEOUT_S,
+    making_tables,
+    reading_engine,
+    translated,
+    writing_engine,
+)
 from autotune.store.inspection import check_place, inspect_file, recover
 from autotune.store.location import Location, parse_location
 from autotune.store.lookup import LATEST, find_plan, nearest
@@ -68,7 +74,7 @@ def open_store(url: str = DEFAULT_URL, *, timeout_s: float = BUSY_TIMEOUT_S) -> 
     with translated(location, timeout_s):
         _check(location, timeout_s, writing=True)
         store = StudyStore(location, writing_engine(location, timeout_s), timeout_s)
-        with store.transaction() as connection:
+        with making_tables(location, timeout_s), store.transaction() as connection:
             upgrade(connection)
     return store
 
