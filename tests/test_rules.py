@@ -246,7 +246,7 @@ def test_modules_are_named_for_what_they_hold() -> None:
     assert [names(path) for path in modules() if path.stem in BANNED_NAMES] == []
 
 
-TO_BE_RENAMED = {"Claim"}
+TO_BE_RENAMED: set[str] = set()
 """Names that two ideas share, until the modules that hold them are rebuilt."""
 
 
@@ -339,6 +339,16 @@ def callers(functions: set[str]) -> set[str]:
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in functions
     }
+
+
+OF_THE_HOST = {"host_lock", "end_fork_server", "rest_fork_server", "read_machine"}
+"""What one owner has: the right to measure, the process that prepares, and what the machine is."""
+
+
+def test_only_the_bench_locks_reads_and_clears_the_host() -> None:
+    """Who wants anything of this machine asks `LocalHost`; doubles read it for their plug-ins' sake."""
+    calling = {name for name in callers(OF_THE_HOST) if not name.startswith("testing/")}
+    assert calling == {"bench/local.py", "bench/changes.py"}
 
 
 def test_an_import_inside_a_function_counts_as_an_import_of_a_room_only(tmp_path: Path) -> None:

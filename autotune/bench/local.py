@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 from autotune.bench.answers import Answers
 from autotune.bench.artifacts import PREPARATION_TIMEOUT_S, Artifacts
@@ -45,13 +46,16 @@ from autotune.trial.run import Trial, run_trial
 from autotune.trial.watch import Watch
 
 
-def machine_here() -> Machine:
+def machine_here(root: Path = Path("/")) -> Machine:
     """Read the machine that this process runs on.
+
+    Args:
+        root: of another one, as a recording of it.
 
     Raises:
         MachineError: it cannot be read.
     """
-    return read_machine()
+    return read_machine(root)
 
 
 @dataclass
@@ -77,6 +81,7 @@ class LocalHost:
         self._artifacts = Artifacts(self.setup, self.emit, self._cache)
         self._starting = Starting(self.setup, self._artifacts)
         self._answers = Answers(self.setup, self._starting, self.emit)
+        self._admissions: dict[Configuration, Admission] = {}
 
     def serving(self, setup: Setup) -> LocalHost:
         """Give the same host for another study: what it knows of its speed and has waited is shared."""
@@ -115,7 +120,13 @@ class LocalHost:
         return look_around(self.setup, self.emit, self._cache, self._alone, self._go_on)
 
     def admit(self, configuration: Configuration, *, compare: bool = True, wait: bool = True) -> Admission:
-        """See `Host`; all of it is done under the host's lock, as it would disturb others."""
+        """See `Host`; all of it is done under the host's lock, as it would disturb others.
+
+        What a trial of this call has had, and is still there, is given at once: nobody has to be waited for.
+        """
+        known = self._admissions.get(configuration)
+        if known is not None and compare and _is_there(known.commands):
+            return known
         with self._alone() if wait else nullcontext():
             variant_refusal = self._answers.variant_refusal(configuration.model) if compare else ""
             quality = self._answers.assessment(configuration) if compare else None
@@ -191,7 +202,9 @@ class LocalHost:
             if unfit := answers.variant_refusal(configuration.model):
                 return Failure(FailureKind.WRONG_OUTPUT, unfit, model_wide=True)
             commands = self._starting.commands(configuration, order.preparation_s)
-            refusal = answers.refusal(answers.assessment(configuration))
+            quality = answers.assessment(configuration)
+            refusal = answers.refusal(quality)
+            requests = self._starting.described_requests(configuration)
         except UnsupportedError as error:
             return Failure(FailureKind.UNSUPPORTED, error.in_one_line)
         except (ModelError, StudyFileError) as error:
@@ -206,6 +219,7 @@ class LocalHost:
             return Failure(kind, error.in_one_line, pair_wide=configuration.is_plain, may_pass=True)
         if refusal:
             return Failure(FailureKind.WRONG_OUTPUT, refusal, pair_wide=configuration.is_plain)
+        self._admissions[configuration] = Admission(commands, requests, quality)
         return commands
 
     def _launch(self, order: Order, commands: tuple[Command, ...]) -> TrialResult:
@@ -226,6 +240,11 @@ class LocalHost:
             ),
             watch=self.watch,
         )
+
+
+def _is_there(commands: Sequence[Command]) -> bool:
+    """Tell whether all that commands load is still where it was: the cache may have been pruned."""
+    return all(Path(word).exists() for command in commands for word in command.argv if word.startswith("/"))
 
 
 def resources_taken(commands: Sequence[Command], setup: Setup) -> Resources:

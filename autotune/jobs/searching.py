@@ -53,6 +53,7 @@ class Searching:
 
     Attributes:
         asked: what is being run, by the ids of the orders.
+        learned: what is known after so many trials.
     """
 
     call: StudyCall
@@ -63,6 +64,7 @@ class Searching:
     turns_knobs: bool = False
     asked: dict[str, Proposal] = field(default_factory=dict)
     prices_s: Mapping[Prepared, float] = field(default_factory=dict)
+    learned: tuple[int, Experience] | None = None
     foresight: Foresight = field(init=False)
     resumed_with: int = field(init=False)
     crowding: Crowding = field(init=False)
@@ -167,8 +169,11 @@ class Searching:
         return self._known((configuration, measured)).score(configuration, measured)
 
     def _known(self, *newest: tuple[Configuration, TrialResult]) -> Experience:
-        """What the study has learned of this host, from all trials until now."""
-        return experience(self.spec, [*self._results(), *newest])
+        """Give what the study has learned of its hosts from all trials until now, once after each."""
+        key = len(self.records) + len(newest)
+        if self.learned is None or self.learned[0] != key:
+            self.learned = (key, experience(self.spec, [*self._results(), *newest]))
+        return self.learned[1]
 
     def _results(self) -> list[tuple[Configuration, TrialResult]]:
         return [(record.configuration, record.result) for record in self.records]

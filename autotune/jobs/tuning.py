@@ -30,7 +30,7 @@ from autotune.spec.study import StudySpec
 from autotune.stop import Stop, Stopped
 from autotune.store.one_run import one_run
 from autotune.store.ranking import best, measured_baseline, no_plan_error, ranked
-from autotune.store.store import DEFAULT_URL, open_store
+from autotune.store.store import DEFAULT_URL, StudyStore, open_store
 
 KEPT = (
     "put it back as it was, and run the same command again: every trial that ended before is kept. "
@@ -108,28 +108,34 @@ def tune_on(
         HostLostError: the last host is gone; every trial that ended before is kept.
         AutotuneError, Stopped: as `tune` does.
     """
-    name, told = setup.spec.name, stop or Stop()
-    with one_run(store, name), open_store(store) as opened:
-        started_s = crew.clock.monotonic_s()
-        if opened.find_study(name) is None:
-            crew.first.rehearse()
-        setup = noting_aloud(setup, emit)
-        search = begin_or_resume(setup, opened)
-        call = StudyCall(setup, opened, Orders(name), crew.clock, emit, told)
-        searching = Searching(call, crew, search, list(opened.trials(name)), started_s)
-        concluding = _Concluding(call, searching)
-        try:
-            searching.measure_until_done()
-            return Tuned(concluding.confirm())
-        except Stopped:
-            search.settle(answers_of(opened.trials(name)))
-            return concluding.stopped()
-        except (ChangedMachineError, HostLostError) as error:
-            search.settle(answers_of(opened.trials(name)))
-            error.remedy = KEPT if isinstance(error, ChangedMachineError) else LOST
-            raise
-        finally:
-            crew.release()
+    with one_run(store, setup.spec.name), open_store(store) as opened:
+        return tune_in(opened, crew, setup, emit=emit, stop=stop)
+
+
+def tune_in(
+    store: StudyStore, crew: Crew, setup: Setup, *, emit: Emit = unheard, stop: Stop | None = None
+) -> Tuned:
+    """Do what `tune_on` does in an open store, of which nobody else runs this study meanwhile."""
+    name, started_s = setup.spec.name, crew.clock.monotonic_s()
+    if store.find_study(name) is None:
+        crew.first.rehearse()
+    setup = noting_aloud(setup, emit)
+    search = begin_or_resume(setup, store)
+    call = StudyCall(setup, store, Orders(name), crew.clock, emit, stop or Stop())
+    searching = Searching(call, crew, search, list(store.trials(name)), started_s)
+    concluding = _Concluding(call, searching)
+    try:
+        searching.measure_until_done()
+        return Tuned(concluding.confirm())
+    except Stopped:
+        search.settle(answers_of(store.trials(name)))
+        return concluding.stopped()
+    except (ChangedMachineError, HostLostError) as error:
+        search.settle(answers_of(store.trials(name)))
+        error.remedy = KEPT if isinstance(error, ChangedMachineError) else LOST
+        raise
+    finally:
+        crew.release()
 
 
 @dataclass

@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.pruners import NopPruner
 from optuna.storages import BaseStorage
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from autotune.errors import StoreError, StudyError
@@ -89,11 +89,12 @@ class SearchStudy:
         self._study = study
         self._sampler = sampler
         self._holder = holder
+        self._seen: list[FrozenTrial] | None = None
 
     @_storage_trouble
     def untried(self) -> int:
         """How many configurations may still be proposed; 0 when the space is exhausted."""
-        return len(self._sampler.untried(self._study.get_trials(deepcopy=False)))
+        return len(self._sampler.untried(self._trials()))
 
     @_storage_trouble
     def ask(self) -> Proposal:
@@ -101,6 +102,7 @@ class SearchStudy:
 
         Ask only while `untried` is not 0.
         """
+        self._seen = None
         trial = self._study.ask(fixed_distributions=self._sampler.distributions)
         trial.set_user_attr(LEASE, Lease(self._holder, time.time() + LEASE_S).to_json())
         return Proposal(trial.number, Configuration.from_parameters(trial.params))
@@ -145,12 +147,12 @@ class SearchStudy:
     @_storage_trouble
     def owed_defaults(self) -> tuple[Configuration, ...]:
         """Give the defaults that may be the best of them, and without which all is judged until now."""
-        return self._sampler.owed_defaults(self._study.get_trials(deepcopy=False))
+        return self._sampler.owed_defaults(self._trials())
 
     @_storage_trouble
     def unaffordable(self) -> tuple[tuple[Prepared, float], ...]:
         """Name what is not proposed because it cannot be prepared in time, with the seconds it needs."""
-        return self._sampler.unaffordable(self._study.get_trials(deepcopy=False))
+        return self._sampler.unaffordable(self._trials())
 
     def expect(self, numbers: Sequence[int]) -> None:
         """Check that Optuna still has the trials of these numbers.
@@ -180,12 +182,19 @@ class SearchStudy:
         One whose answer was kept is told so; any other is interrupted (FAIL), and its configuration may
         be run again. So may those of all answers whose reason may pass, also where Optuna was not told that.
         """
+        self._seen = None
         self._sampler.may_pass([number for number, answer in answers.items() if _may_pass(answer)])
         for number, trial in self._running().items():
             if number in answers:
                 self._finish(trial, answers[number])
             else:
                 self._study.tell(number, state=TrialState.FAIL)
+
+    def _trials(self) -> list[FrozenTrial]:
+        """Give the trials as they were when this was last changed: reading them takes several queries."""
+        if self._seen is None:
+            self._seen = self._study.get_trials(deepcopy=False)
+        return self._seen
 
     def _running(self) -> dict[int, Trial]:
         """The running trials that are ours by number, writable; those that nobody holds are anybody's."""
@@ -198,6 +207,7 @@ class SearchStudy:
         }
 
     def _finish(self, trial: Trial, answer: Answer) -> None:
+        self._seen = None
         self._describe(trial, answer)
         if answer.score is None:
             self._study.tell(trial.number, state=TrialState.FAIL)

@@ -51,14 +51,16 @@ from autotune.store.schema import (
 from autotune.store.tables import confirmations, plans, studies, trials
 
 if TYPE_CHECKING:
-    from optuna.storages import RDBStorage
+    from optuna.storages import BaseStorage, RDBStorage
 
     from autotune.plan.document import Plan
 
 DEFAULT_URL = "sqlite:///autotune.db"
 
 
-def open_store(url: str = DEFAULT_URL, *, timeout_s: float = BUSY_TIMEOUT_S) -> StudyStore:
+def open_store(
+    url: str = DEFAULT_URL, *, timeout_s: float = BUSY_TIMEOUT_S, optuna: BaseStorage | None = None
+) -> StudyStore:
     """Open a store for writing; make it, or bring its tables up to date, where needed.
 
     Everything is checked first, reading only: a refused database is left byte for byte as it was. A database
@@ -66,6 +68,7 @@ def open_store(url: str = DEFAULT_URL, *, timeout_s: float = BUSY_TIMEOUT_S) -> 
 
     Args:
         timeout_s: how long a lock that another process holds is waited for.
+        optuna: another storage for Optuna's trials; None = the same database.
 
     Raises:
         StoreError: the URL is wrong, or the database corrupt, foreign, read-only, newer or locked.
@@ -73,7 +76,7 @@ def open_store(url: str = DEFAULT_URL, *, timeout_s: float = BUSY_TIMEOUT_S) -> 
     location = parse_location(url)
     with translated(location, timeout_s):
         _check(location, timeout_s, writing=True)
-        store = StudyStore(location, writing_engine(location, timeout_s), timeout_s)
+        store = StudyStore(location, writing_engine(location, timeout_s), timeout_s, optuna=optuna)
         with making_tables(location, timeout_s), store.transaction() as connection:
             upgrade(connection)
     return store
@@ -103,17 +106,20 @@ class StudyStore:
         timeout_s: float,
         *,
         lacking: frozenset[str] = frozenset(),
+        optuna: BaseStorage | None = None,
     ) -> None:
         """Take an open database.
 
         Args:
             lacking: columns that an older database does not have, and that are read as their defaults.
+            optuna: where Optuna's trials are kept; None = in the same database.
         """
         self.location = location
         self._lacking = lacking
         self._engine = engine
         self._timeout_s = timeout_s
         self._optuna: RDBStorage | None = None
+        self._other_optuna = optuna
 
     def __enter__(self) -> Self:
         return self
@@ -138,12 +144,14 @@ class StudyStore:
         with translated(self.location, self._timeout_s), self._engine.begin() as connection:
             yield connection
 
-    def optuna_storage(self) -> RDBStorage:
-        """Optuna's storage in the same database; the same one at every call.
+    def optuna_storage(self) -> BaseStorage:
+        """Give Optuna's storage, which is in the same database; the same one at every call.
 
         Raises:
             StoreError: Optuna cannot use the database.
         """
+        if self._other_optuna is not None:
+            return self._other_optuna
         if self._optuna is None:
             from autotune.store.optuna_storage import open_optuna
 

@@ -1,9 +1,9 @@
 """Prints how far the figures of a plan may be believed, by studies of known truth on noisy machines.
 
-    python studies/benchmarks/confirmation.py [--studies 200] [--json]
+    python -m studies.benchmarks.confirmation [--studies 200] [--json]
 
-Nothing is started and nobody waits: trials run on a simulated clock (`autotune.testing.simulated_study`), and
-everything that decides is the product's own. Each kind of noise is met by studies of four worlds, each of 20
+Nothing is started and nobody waits: the product's own `tune` runs on a simulated host
+(`studies.benchmarks.simulated_tune`). Each kind of noise is met by studies of four worlds, each of 20
 configurations and a baseline, measured and confirmed with the defaults:
 
 - `equal`: nothing differs from anything;
@@ -24,20 +24,18 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 
-from autotune.spec.configuration import Configuration
 from autotune.testing.noise import Noise, Spikes
 from autotune.testing.shares import ObservedShare, share_of
-from autotune.testing.simulated_study import SimulatedOutcome, simulated_study
+from studies.benchmarks.simulated_tune import REQUEST_S, SimulatedOutcome, simulated_tune
+
+__all__ = ["NOISES", "REQUEST_S", "SLOW", "WORLDS", "table", "world"]
 
 FEWEST = 10
 CONFIGURATIONS = 20
-REQUEST_S = 0.2
-"""Seconds of the baseline's request."""
-
 SPIKES = Spikes(share=0.02, factor=2.0, mean_s=0.5)
 NOISES: Mapping[str, Noise] = {
     "log-normal 3 % a block": Noise(block=0.03),
@@ -76,6 +74,7 @@ class Figures:
     Attributes:
         differs: share of the `equal` studies that claim any difference.
         ships_worse: share of the `mixed` and `worse` studies whose plan is slower than the baseline.
+        no_plan: share of all studies that end without a plan, as the rounds contradict the search.
         optimism: median of stored estimate / truth - 1.
         search_optimism: median of the best single score of the search / its truth - 1.
         loss: median of 1 - speed of the plan / speed of the best.
@@ -86,22 +85,18 @@ class Figures:
     studies: int
     differs: ObservedShare
     ships_worse: ObservedShare
+    no_plan: ObservedShare
     optimism: Mapping[str, float]
     search_optimism: Mapping[str, float]
     loss: Mapping[str, float]
     coverage: Mapping[str, ObservedShare]
 
 
-def world(name: str, seed: int) -> dict[Configuration, float]:
-    """Seconds of a request by configuration; the baseline is the one that is not pinned."""
+def world(name: str, seed: int) -> list[float]:
+    """Draw the speed of every configuration, where the baseline's, which is the first, is 1."""
     slowest, fastest = WORLDS[name]
     source = random.Random(f"{name} {seed}")
-    speeds = [1.0, *(source.uniform(slowest, fastest) for _ in range(CONFIGURATIONS))]
-    return {_configuration(index): REQUEST_S / speed for index, speed in enumerate(speeds)}
-
-
-def _configuration(index: int) -> Configuration:
-    return Configuration(1, index, "close" if index else "unpinned", "0", False, "fake", "fp32")
+    return [1.0, *(source.uniform(slowest, fastest) for _ in range(CONFIGURATIONS))]
 
 
 def outcomes(pool: ProcessPoolExecutor, noise: str, studies: int) -> dict[str, list[SimulatedOutcome]]:
@@ -117,7 +112,7 @@ def _study(arguments: tuple[str, str, int]) -> SimulatedOutcome:
     noise, name, number = arguments
     cell = len(WORLDS) * list(NOISES).index(noise) + list(WORLDS).index(name)
     seed = 1_000_000 * cell + number
-    return simulated_study(world(name, seed), NOISES[noise], seed)
+    return simulated_tune(world(name, seed), NOISES[noise], seed)
 
 
 def figures(noise: str, found: Mapping[str, Sequence[SimulatedOutcome]]) -> Figures:
@@ -129,16 +124,22 @@ def figures(noise: str, found: Mapping[str, Sequence[SimulatedOutcome]]) -> Figu
         studies=len(found["equal"]),
         differs=share_of([[one.declares_difference] for one in found["equal"]]),
         ships_worse=share_of([[one.ships_worse] for one in doubtful]),
-        optimism={name: statistics.median(one.optimism for one in them) for name, them in found.items()},
+        no_plan=share_of([[one.plan is None] for one in everything]),
+        optimism={name: _median(one.optimism for one in them) for name, them in found.items()},
         search_optimism={
             name: statistics.median(one.search_optimism for one in them) for name, them in found.items()
         },
-        loss={name: statistics.median(one.loss for one in them) for name, them in found.items()},
+        loss={name: _median(one.loss for one in them) for name, them in found.items()},
         coverage={
             kind: share_of([[claim.holds for claim in one.claims()[kind]] for one in everything])
             for kind in KINDS
         },
     )
+
+
+def _median(values: Iterable[float | None]) -> float:
+    """Take the median of what the studies with a plan came to."""
+    return statistics.median(value for value in values if value is not None)
 
 
 def main() -> None:
@@ -171,8 +172,8 @@ def report(found: Sequence[Figures]) -> None:
     print(f"{found[0].studies} studies of each world ({', '.join(WORLDS)}) under each kind of noise")
     table(
         "Wrong claims, in % of the studies +- standard error (number; asked: at most 5, and at most 1)",
-        ("`equal` called different", "worse than the baseline ships"),
-        [(one.noise, (_words(one.differs), _words(one.ships_worse))) for one in found],
+        ("`equal` called different", "worse than the baseline ships", "no plan, as rounds contradict"),
+        [(one.noise, (_words(one.differs), _words(one.ships_worse), _words(one.no_plan))) for one in found],
     )
     table(
         "Optimism of the stored estimate, median in % (asked: within 1)",

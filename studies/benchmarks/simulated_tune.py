@@ -13,16 +13,19 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import optuna
+from optuna.storages import InMemoryStorage
+
 from autotune.bench.crew import Crew
 from autotune.errors import NoisyMachineError, NoPlanError
-from autotune.jobs.tuning import tune_on
+from autotune.jobs.tuning import tune_in
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Range
 from autotune.preflight.setup import Setup, set_up
 from autotune.preflight.survey import survey
 from autotune.rounds.contest import MARGIN
 from autotune.spec.study import StudySpec
-from autotune.store.store import read_store
+from autotune.store.store import open_store
 from autotune.testing.fake_model import SCHEMA
 from autotune.testing.machines import build_machine
 from autotune.testing.noise import Noise
@@ -149,14 +152,16 @@ def simulated_tune(speeds: Sequence[float], noise: Noise, seed: int) -> Simulate
     clock = VirtualClock()
     nature = SimulatedMachine(lambda one: REQUEST_S / speeds[one.threads_per_instance], noise, seed, clock)
     host = SimulatedHost("simulated", setup, nature)
-    with tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as folder:
-        store, plan, reason = f"sqlite:///{folder}/autotune.db", None, ""
+    with (
+        tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as folder,
+        open_store(f"sqlite:///{folder}/autotune.db", optuna=InMemoryStorage()) as store,
+    ):
+        plan, reason = None, ""
         try:
-            plan = tune_on(Crew([host], clock), setup, store=store).plan
+            plan = tune_in(store, Crew([host], clock), setup).plan
         except (NoPlanError, NoisyMachineError) as error:
             reason = error.problem
-        with read_store(store) as opened:
-            trials = opened.trial_summaries(setup.spec.name)
+        trials = store.trial_summaries(setup.spec.name)
     everything = (setup.space.baseline, *setup.space.configurations)
     return SimulatedOutcome(
         plan=plan,
@@ -172,6 +177,7 @@ def simulated_tune(speeds: Sequence[float], noise: Noise, seed: int) -> Simulate
 @cache
 def setup_of(cores: int) -> Setup:
     """Set up a study of one instance with 1, 2, ... threads, on a machine with so many cores."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     described = {
         "name": "simulated",
         "model": "fake:model.json",

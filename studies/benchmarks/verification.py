@@ -32,20 +32,18 @@ from autotune.jobs.dueling import Bounds, Dueling
 from autotune.jobs.verification import BASELINE, PLAN, TOLERANCE, promise_of, verify_with
 from autotune.measurement.measurement import TrialResult
 from autotune.plan.document import Plan
-from autotune.plan.make import range_of
+from autotune.plan.study import spec_of
 from autotune.rounds.duel import Duel
 from autotune.rounds.running import Entrant
 from autotune.search.experience import run_blocks
-from autotune.spec.configuration import Configuration
 from autotune.statistics.paired import Interval
 from autotune.statistics.promise import Promise, PromiseVerdict
 from autotune.stop import Stop
 from autotune.testing.noise import Noise
-from autotune.testing.plans import build_commands, build_estimate, build_plan
 from autotune.testing.shares import ObservedShare, share_of
-from autotune.testing.simulated_study import SPEC, SimulatedOutcome, simulated_study
 from autotune.testing.simulation import SimulatedMachine
-from studies.benchmarks.confirmation import NOISES, REQUEST_S, SLOW, table
+from studies.benchmarks.confirmation import NOISES, SLOW, table
+from studies.benchmarks.simulated_tune import REQUEST_S, setup_of, simulated_tune
 
 FEWEST = 10
 CONFIGURATIONS = 5
@@ -112,53 +110,36 @@ def _answers(arguments: tuple[str, str, int]) -> dict[str, Answer]:
     """Tune and verify once; nothing where the baseline itself became the plan."""
     case, noise, seed = arguments
     baseline_then, plan_now = CASES[case]
-    baseline, *others = (_configuration(index) for index in range(CONFIGURATIONS + 1))
     source = random.Random(f"{case} {seed}")
-    seconds = {baseline: REQUEST_S} | {one: REQUEST_S / source.uniform(*SPEEDS) for one in others}
-    then = seconds | {baseline: seconds[baseline] / baseline_then}
-    outcome = simulated_study(then, NOISES[noise], seed)
-    winner = next(one for one in seconds if str(one) == outcome.verdict.winner)
-    if winner == baseline:
+    speeds = [1.0, *(source.uniform(*SPEEDS) for _ in range(CONFIGURATIONS))]
+    plan = simulated_tune([baseline_then, *speeds[1:]], NOISES[noise], seed).plan
+    if plan is None or plan.is_baseline:
         return {}
-    plan = _plan(outcome, winner)
-    now = {winner: seconds[winner] / plan_now, baseline: seconds[baseline]}
+    now = list(speeds)
+    now[plan.configuration.threads_per_instance] *= plan_now
+    entrants = _entrants(plan)
     return {
-        name: rule(plan, _entrants(plan, baseline), _measuring(now, NOISES[noise], seed + LATER))
+        name: rule(plan, entrants, _measuring(plan, now, NOISES[noise], seed + LATER))
         for name, rule in RULES.items()
     }
 
 
-def _configuration(index: int) -> Configuration:
-    return Configuration(1, index, "close" if index else "unpinned", "0", False, "fake", "fp32")
-
-
-def _plan(outcome: SimulatedOutcome, winner: Configuration) -> Plan:
-    """The plan that states what the study confirmed."""
-    value, gain = outcome.verdict.estimate, outcome.verdict.gain
-    estimate = build_estimate(value.estimate).model_copy(update={"objective_range": range_of(value)})
-    return build_plan(
-        build_commands(1),
-        configuration=winner,
-        estimate=estimate,
-        gain=None if gain is None else gain.estimate,
-        gain_range=range_of(gain),
-        study={"name": SPEC.name, "spec": SPEC.model_dump(mode="json")},
-    )
-
-
-def _entrants(plan: Plan, baseline: Configuration) -> tuple[Entrant, ...]:
+def _entrants(plan: Plan) -> tuple[Entrant, ...]:
     return (
         Entrant(PLAN, "finalist", plan.configuration, 1, ()),
-        Entrant(BASELINE, "baseline", baseline, 0, ()),
+        Entrant(BASELINE, "baseline", setup_of(CONFIGURATIONS).space.baseline, 0, ()),
     )
 
 
 def _measuring(
-    now: Mapping[Configuration, float], noise: Noise, seed: int
+    plan: Plan, speeds: Sequence[float], noise: Noise, seed: int
 ) -> Callable[[Entrant], TrialResult]:
-    """A machine that measures entrants as rounds do: a fixed number of blocks each."""
-    machine, blocks = SimulatedMachine(now.__getitem__, noise, seed), run_blocks(SPEC)
-    fixed = SPEC.measure.model_copy(update={"blocks": blocks, "max_blocks": blocks})
+    """Measure entrants on a machine as rounds do: a fixed number of blocks each."""
+    machine = SimulatedMachine(
+        lambda configuration: REQUEST_S / speeds[configuration.threads_per_instance], noise, seed
+    )
+    spec = spec_of(plan)
+    fixed = spec.measure.model_copy(update=dict.fromkeys(("blocks", "max_blocks"), run_blocks(spec)))
     return lambda entrant: machine.trial(entrant.configuration, fixed)
 
 
@@ -179,10 +160,10 @@ def by_the_rule_before(
     duel = Duel(
         [entrant.name for entrant in entrants],
         max_rounds=Bounds().rounds,
-        seed=SPEC.seed,
+        seed=spec_of(plan).seed,
         is_decided=lambda duel: _agreement_before(promised, duel.ratio()) != "undecided",
     )
-    Dueling(duel, entrants, SPEC, measure, unheard, Stop(), Bounds()).run()
+    Dueling(duel, entrants, spec_of(plan), measure, unheard, Stop(), Bounds()).run()
     return Answer(_as_holding(_agreement_before(promised, duel.ratio())), duel.rounds)
 
 

@@ -20,8 +20,16 @@ from autotune.search.experience import (
 )
 from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration
+from autotune.spec.problem import Problem
 from autotune.spec.study import Measure, StudySpec
-from autotune.testing.simulated_study import SPEC
+
+SPEC = StudySpec(
+    name="simulated",
+    model="fake:simulated.json",
+    problem=Problem(batch_size=1, sequence_length=1),
+    objective=Aim(kind="throughput"),
+    scenario="offline",
+)
 
 TWO = Configuration(1, 2, "close", "0", False, "fake", "fp32")
 LEARNED = Correction(

@@ -9,12 +9,20 @@ from hypothesis import strategies as st
 
 from autotune.measurement.statistics import block_throughput_sps, throughput_sps
 from autotune.search.experience import experience
+from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration
-from autotune.spec.study import Measure
+from autotune.spec.problem import Problem
+from autotune.spec.study import Measure, StudySpec
 from autotune.testing.noise import Noise, NoiseSource, Spikes
-from autotune.testing.simulated_study import SPEC, TWIN, simulated_study
 from autotune.testing.simulation import LAUNCH_S, SimulatedMachine
 
+SPEC = StudySpec(
+    name="simulated",
+    model="fake:simulated.json",
+    problem=Problem(batch_size=1, sequence_length=1),
+    objective=Aim(kind="throughput"),
+    scenario="offline",
+)
 MEASURE = Measure(block_s=1.0, blocks=3, max_blocks=8, trial_timeout_s=180.0)
 NOISY = Noise(
     launch=0.03, block=0.05, request=0.01, drift=0.05, spikes=Spikes(share=0.1, factor=2.0, mean_s=0.5)
@@ -32,13 +40,6 @@ BASELINE = a_configuration(0, baseline=True)
 def a_machine(noise: Noise = NOISY, seed: int = 1, request_s: float = 0.1) -> SimulatedMachine:
     truths = {ONE: request_s, TWO: 2 * request_s, BASELINE: request_s}
     return SimulatedMachine(truths.__getitem__, noise, seed)
-
-
-def a_world(configurations: int, *, speeds: dict[int, float] | None = None) -> dict[Configuration, float]:
-    others = {
-        a_configuration(index): 0.1 / (speeds or {}).get(index, 1.0) for index in range(1, configurations)
-    }
-    return {BASELINE: 0.1, **others}
 
 
 def test_without_noise_a_machine_is_as_fast_as_it_is_said_to_be() -> None:
@@ -97,44 +98,3 @@ def test_a_trial_ends_before_its_time_limit() -> None:
     measured = a_machine().trial(ONE, MEASURE.model_copy(update={"trial_timeout_s": 8.0, "blocks": 20}))
     assert measured.stopped == "time"
     assert measured.wall_s <= 8.0
-
-
-def test_a_study_of_one_configuration_that_is_clearly_better_finds_it_and_says_by_how_much() -> None:
-    outcome = simulated_study(a_world(10, speeds={7: 1.3}), Noise(block=0.03), seed=1)
-    assert outcome.verdict.winner == str(a_configuration(7))
-    assert outcome.verdict.beats_baseline
-    assert outcome.declares_difference
-    assert not outcome.ships_worse
-    assert outcome.loss == 0
-    assert outcome.claims()["gain"][0].truth == pytest.approx(1.3)
-    assert outcome.verdict.gain is not None
-    assert outcome.verdict.gain.low > 1.1
-
-
-def test_a_study_whose_configurations_are_all_clearly_worse_ships_the_baseline() -> None:
-    outcome = simulated_study(a_world(10, speeds=dict.fromkeys(range(1, 10), 0.7)), Noise(block=0.03), seed=1)
-    assert outcome.verdict.winner == outcome.baseline == str(BASELINE)
-    assert outcome.verdict.beats_baseline is False
-    assert outcome.claims()["gain"] == []
-
-
-def test_a_study_says_what_it_took_and_what_it_claims() -> None:
-    outcome = simulated_study(a_world(6), NOISY, seed=3)
-    assert set(outcome.searched) == set(outcome.truths) == {str(one) for one in a_world(6)}
-    assert outcome.seconds > outcome.blocks * MEASURE.block_s
-    claims = outcome.claims()
-    assert [len(claims[kind]) for kind in ("estimate", "twin")] == [1, 1]
-    assert TWIN not in outcome.truths
-
-
-@settings(max_examples=5, deadline=None)
-@given(st.integers(0, 2**31))
-def test_the_same_seed_gives_the_same_study(seed: int) -> None:
-    one, again = (simulated_study(a_world(5), NOISY, seed) for _ in range(2))
-    assert one == again
-
-
-@pytest.mark.parametrize("world", [{}, {BASELINE: 0.1}, {ONE: 0.1, TWO: 0.1}])
-def test_a_study_needs_a_baseline_and_something_beside_it(world: dict[Configuration, float]) -> None:
-    with pytest.raises(ValueError, match="no study"):
-        simulated_study(world, Noise(), seed=1)
