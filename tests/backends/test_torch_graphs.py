@@ -118,6 +118,7 @@ class GraphContract(BackendContract):
 
 
 @pytest.mark.engines
+@pytest.mark.slow
 class TestTorchScript(GraphContract):
     name = "torchscript"
 
@@ -203,6 +204,7 @@ def test_without_a_compiler_inductor_says_how_to_install_one(
 
 
 @pytest.mark.engines
+@pytest.mark.slow
 def test_without_a_compiler_preparing_for_inductor_says_how_to_install_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_models: Path
 ) -> None:
