@@ -246,10 +246,6 @@ def test_modules_are_named_for_what_they_hold() -> None:
     assert [names(path) for path in modules() if path.stem in BANNED_NAMES] == []
 
 
-TO_BE_RENAMED: set[str] = set()
-"""Names that two ideas share, until the modules that hold them are rebuilt."""
-
-
 def public_names(path: Path) -> Iterator[tuple[str, str]]:
     """Names of classes and of types that the module defines, and what tells two meanings apart.
 
@@ -278,9 +274,7 @@ def doubles(paths: Iterable[Path]) -> dict[str, list[str]]:
 
 
 def test_no_two_ideas_share_a_name() -> None:
-    shared = doubles(modules())
-    assert {name: where for name, where in shared.items() if name not in TO_BE_RENAMED} == {}
-    assert TO_BE_RENAMED - set(shared) == set(), "these are shared no more: take them off the list"
+    assert doubles(modules()) == {}
 
 
 def test_a_name_that_two_ideas_share_is_found(tmp_path: Path) -> None:
