@@ -65,9 +65,10 @@ class TestSimulatedHost(HostContract):
     def test_it_is_lost_with_the_order_that_it_runs_when_it_dies(
         self, host: SimulatedHost, setup: Setup
     ) -> None:
-        mortal, orders = replace(host, dies_at_s=7.0, begun=[], ended=[]), Orders("s")
+        mortal, orders = replace(host, begun=[], ended=[]), Orders("s")
         order = orders.search(setup.space.configurations[0])
         mortal.run(order)
+        mortal.dies_at_s = mortal.nature.clock.now_s + 1.0
         with pytest.raises(HostLostError, match="simulated is gone, with the order s-2"):
             mortal.run(orders.search(setup.space.baseline))
         assert (len(mortal.begun), mortal.ended) == (2, [order])
