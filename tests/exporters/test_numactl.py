@@ -17,7 +17,7 @@ import pytest
 from autotune.errors import ExportError
 from autotune.exporters.numactl import SCRIPT, NumactlExporter
 from autotune.exporters.protocol import Exporter
-from autotune.machine.cpus import parse_cpu_list
+from autotune.machine.cpus import format_cpu_list, parse_cpu_list
 from autotune.placement.placement import Command
 from autotune.plan.document import Plan
 from autotune.testing.exporter_contract import ExporterContract
@@ -253,6 +253,14 @@ def test_cpus_without_memory_nodes_need_taskset_and_no_numactl(tmp_path: Path, p
     assert ended.stderr == ""
 
 
+def test_a_list_of_cpus_is_pinned_to_as_a_whole(tmp_path: Path, program: Path) -> None:
+    cpus = tuple(sorted(os.sched_getaffinity(0)))
+    command = replace(build_commands(1, program=str(program), memory_nodes=())[0], cpus=cpus)
+    ended = run(write_script(tmp_path, NumactlExporter().render(build_plan([command]))))
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["cpus"] == format_cpu_list(cpus)
+
+
 def test_a_missing_taskset_is_named_with_its_remedy(tmp_path: Path, program: Path) -> None:
     commands = build_commands(1, program=str(program), memory_nodes=())
     script = write_script(tmp_path, NumactlExporter().render(build_plan(commands)))
@@ -261,6 +269,7 @@ def test_a_missing_taskset_is_named_with_its_remedy(tmp_path: Path, program: Pat
     assert "apt install util-linux" in ended.stderr
 
 
+@pytest.mark.parametrize("usable", [False, True], ids=["alone", "beside one that can be used"])
 @pytest.mark.parametrize(
     "memory_nodes",
     [
@@ -272,11 +281,12 @@ def test_a_missing_taskset_is_named_with_its_remedy(tmp_path: Path, program: Pat
     ],
 )
 def test_cpus_that_cannot_be_used_here_are_named(
-    tmp_path: Path, program: Path, memory_nodes: tuple[int, ...]
+    tmp_path: Path, program: Path, memory_nodes: tuple[int, ...], usable: bool
 ) -> None:
-    command = replace(build_commands(1, program=str(program), memory_nodes=memory_nodes)[0], cpus=(8191,))
+    cpus = (*((min(os.sched_getaffinity(0)),) if usable else ()), 8191)
+    command = replace(build_commands(1, program=str(program), memory_nodes=memory_nodes)[0], cpus=cpus)
     ended = run(write_script(tmp_path, NumactlExporter().render(build_plan([command]))))
-    assert "cpus 8191 cannot be used here" in ended.stderr
+    assert f"cpus {format_cpu_list(cpus)} cannot be used here" in ended.stderr
 
 
 def test_a_pruned_artifact_is_named_with_its_remedy(tmp_path: Path, program: Path) -> None:
