@@ -1,4 +1,4 @@
-"""Finds what installed distributions plug in: the one place that reads their entry points."""
+"""Finds the engines that installed distributions plug in: the one place that reads their entry points."""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ CHOICES: Final = ("model", "padding", "batching")
 
 _NAME: Final = r"[a-z][a-z0-9_]{0,40}"
 _VALUE: Final = r"[A-Za-z0-9_.+-]{1,40}"
+_PARTS: Final = r"[1-9][0-9]{0,8}"
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,10 @@ class Knob:
             raise ValueError(f"the knob {self.name} needs two different values at least: {self.values}")
         if wrong := [value for value in self.values if not re.fullmatch(_VALUE, value)]:
             raise ValueError(f"{wrong[0]!r} can be no value of the knob {self.name}: write one word")
+        if self.splits and (wrong := [value for value in self.values if not re.fullmatch(_PARTS, value)]):
+            raise ValueError(
+                f"{wrong[0]!r} is no number of parts, as the knob {self.name} needs them: write 1, 2, ..."
+            )
 
     @property
     def usual(self) -> str:

@@ -21,6 +21,11 @@ def test_what_no_configuration_could_write_is_no_knob(name: str, values: tuple[s
         Knob(name, values, "how loud it is")
 
 
+def test_a_knob_that_splits_batches_has_numbers_of_parts_alone() -> None:
+    with pytest.raises(ValueError, match="'auto' is no number of parts, as the knob parts needs them"):
+        Knob("parts", ("1", "auto"), "into how many parts", splits=True)
+
+
 def test_what_prepares_changes_answers_too() -> None:
     assert Knob("a", ("off", "on"), "", prepares=True).changes_answers
     assert Knob("a", ("off", "on"), "", answers=True).changes_answers
