@@ -97,10 +97,13 @@ class InTurn:
 
 
 class AtOnce:
-    """Runs every order in a thread of its own; the hosts are elsewhere, and threads only wait for them."""
+    """Runs every order in a thread of its own; the hosts are elsewhere, and threads only wait for them.
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(thread_name_prefix="host")
+    There are as many threads as hosts, however few cpus this machine has.
+    """
+
+    def __init__(self, hosts: int) -> None:
+        self._threads = ThreadPoolExecutor(hosts, thread_name_prefix="host")
         self._running: dict[Future[TrialResult], Begun] = {}
 
     def begin(self, begun: Begun) -> None:
@@ -138,7 +141,7 @@ class Crew:
 
     def __post_init__(self) -> None:
         _refuse_mixed(self.hosts)
-        self._conveyor = self.conveyor or (InTurn() if len(self.hosts) == 1 else AtOnce())
+        self._conveyor = self.conveyor or (InTurn() if len(self.hosts) == 1 else AtOnce(len(self.hosts)))
 
     @property
     def first(self) -> Host:

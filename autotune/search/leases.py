@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from optuna.trial import FrozenTrial
 
@@ -16,13 +18,16 @@ LEASE_S = 4 * 3600.0
 """How long a trial is believed to be running. Source: stated; four preparations of half an hour each,
 comparing answers and the trial itself take less."""
 
+BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+"""What the kernel calls the time since it was started, in containers too. Source: Linux, random(4)."""
+
 
 @dataclass(frozen=True)
 class Lease:
     """The right of one coordinator to run a trial and to tell its result.
 
     Attributes:
-        holder: name of the coordinator; one process at a time has it for a study.
+        holder: names of the coordinator, apart by spaces; one process at a time has them for a study.
         until_s: Unix time after which the trial is anybody's, as its holder must have been lost.
     """
 
@@ -34,8 +39,8 @@ class Lease:
         return asdict(self)
 
     def is_anothers(self, holder: str, now_s: float) -> bool:
-        """Tell whether somebody else still holds it."""
-        return self.holder != holder and now_s < self.until_s
+        """Tell whether somebody else still holds it, who has no name in common with `holder`."""
+        return set(self.holder.split()).isdisjoint(holder.split()) and now_s < self.until_s
 
 
 def lease_of(trial: FrozenTrial) -> Lease | None:
@@ -49,6 +54,13 @@ def lease_of(trial: FrozenTrial) -> Lease | None:
     return Lease(holder, float(until_s))
 
 
-def this_coordinator() -> str:
-    """Name the coordinator of this host: of a study and store there is one, as `one_run` sees to."""
-    return socket.gethostname()
+def this_coordinator(boot: Path = BOOT) -> str:
+    """Name the coordinator of this host: of a study and store there is one, as `one_run` sees to.
+
+    The host's name stays when the machine is started anew, and the boot's when a container is, which has
+    another name each time. Whichever of them was killed goes on with its trials at once.
+    """
+    names = [socket.gethostname()]
+    with suppress(OSError):
+        names.append(boot.read_text())
+    return " ".join(" ".join(names).split())

@@ -124,10 +124,6 @@ class SearchStudy:
             if isinstance(answer.result, Failure) and answer.result.pair_wide:
                 self._sampler.drop(configuration)
 
-    def drop(self, configuration: Configuration) -> None:
-        """Propose what is prepared for it no more in this run."""
-        self._sampler.drop(configuration)
-
     def leave_out(self, configuration: Configuration) -> None:
         """Do not propose it in this run: it has no room."""
         self._sampler.put_off(configuration)

@@ -282,8 +282,8 @@ def test_a_dropped_pair_is_proposed_no_more_in_this_run_but_again_in_the_next() 
     spec, storage = a_spec(), optuna.storages.InMemoryStorage()
     study = a_study(spec, storage=storage)
     baseline = study.ask()
-    study.tell(baseline.number, failed(FailureKind.CRASH))
-    study.drop(baseline.configuration)
+    broken = Failure(FailureKind.CRASH, "preparing broke", pair_wide=True, may_pass=True)
+    study.tell(baseline.number, Answer(broken, None, {}))
     assert {one.precision for one in proposals(study, all_measured(spec))} == {"bf16", "int8-dynamic"}
     resumed = a_study(spec, storage=storage)
     assert {one.precision for one in proposals(resumed, all_measured(spec))} == {"fp32"}

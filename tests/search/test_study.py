@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from autotune.measurement.measurement import Failure, FailureKind, Measurement
 from autotune.measurement.statistics import memory_bytes
 from autotune.model.stored_study import StoredQuality, as_stored, study_document
 from autotune.objectives.catalogue import objective_of
+from autotune.search.leases import this_coordinator
 from autotune.search.resume import refuse_differences, study_differences
 from autotune.search.score import needed_percentile, score, violations
 from autotune.search.space import SearchSpace, build_space
@@ -221,6 +223,29 @@ def test_settling_leaves_the_trials_of_another_coordinator_running(storage: Base
     assert resumed.ask().configuration == lost.configuration
     other.tell(theirs.number, answer_to(SPEC, theirs.configuration))
     assert in_optuna(storage).trials[theirs.number].state == TrialState.COMPLETE
+
+
+@pytest.mark.parametrize(
+    ("killed", "resumed"),
+    [("4f1c 174cc27b", "93ab 174cc27b"), ("node 174cc27b", "node 0d2e66f1"), ("node", "node 174cc27b")],
+    ids=["container started anew", "machine started anew", "boot unknown"],
+)
+def test_a_coordinator_that_was_killed_goes_on_under_another_of_its_names(
+    storage: BaseStorage, killed: str, resumed: str
+) -> None:
+    lost = open_search(SPEC, a_space(), storage, holder=killed).ask()
+    again = open_search(SPEC, a_space(), storage, holder=resumed)
+    again.settle({})
+    assert in_optuna(storage).trials[0].state == TrialState.FAIL
+    assert again.ask().configuration == lost.configuration
+
+
+def test_a_coordinator_is_named_for_its_host_and_its_boot(tmp_path: Path) -> None:
+    (tmp_path / "boot_id").write_text("174cc27b-1f73\n")
+    name = socket.gethostname()
+    assert this_coordinator(tmp_path / "boot_id") == f"{name} 174cc27b-1f73"
+    assert this_coordinator(tmp_path / "nothing") == name
+    assert this_coordinator().startswith(name)
 
 
 @pytest.mark.parametrize("lease", [None, {"holder": "other", "until_s": 1.0}, {"holder": 7}, "damaged"])
