@@ -1,7 +1,7 @@
 """One study on a virtual host, by the product's own code in its own order: search, race, scores, rounds.
 
-It plays this version of autotune, and the one before guard and confirmation were rewritten, so that both can
-be compared on the same hosts; what differs between them is in `Before` and `After`.
+It plays this version of autotune; `noisy_hosts.py` says who plays the one before guard and confirmation were
+rewritten.
 """
 
 from __future__ import annotations
@@ -10,41 +10,33 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from importlib import import_module
 from typing import Any
 
 from autotune.jobs.concluding import is_baseline_unseen
 from autotune.jobs.confirming import BASELINE, TWIN
-from autotune.jobs.finalists import choose_finalists
+from autotune.jobs.doubting import earlier_of
+from autotune.jobs.finalists import choose_finalists, rescored
 from autotune.jobs.searching import TRIAL_SHARE
+from autotune.measurement.correction import load_of
 from autotune.measurement.measurement import Block, Failure, Measurement, TrialResult
 from autotune.measurement.statistics import block_seconds
-from autotune.rounds import contest as contests
+from autotune.objectives.throughput import THROUGHPUT
 from autotune.rounds.contest import Contest
-from autotune.rounds.running import Entrant, Run, Scoring, is_disturbed, run_rounds
-from autotune.search.estimate import search_s
-from autotune.search.score import goodness, score
+from autotune.rounds.running import Entrant, Run, Scoring, is_disturbed, run_contest, run_rounds
+from autotune.rounds.verdict import Contender
+from autotune.search.estimate import needed_rounds, search_s
+from autotune.search.experience import experience, run_blocks
+from autotune.search.score import goodness
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
 from autotune.spec.study import Budget, Measure, StudySpec
 from autotune.store.records import TrialRecord
 from autotune.testing.hosts import VirtualHost
 from autotune.testing.observations import build_observation
-from autotune.trial import stopping
 from autotune.trial.collect import collect
 from autotune.trial.stopping import Rival, Rule
 from autotune.worker.failures import InstanceError
 
-
-def _throughput() -> Any:
-    """The objective of every study here, as the version that is played knows it."""
-    try:
-        return import_module("autotune.objectives.throughput").THROUGHPUT
-    except ModuleNotFoundError:
-        return import_module("autotune.spec.study").Objective(kind="throughput")
-
-
-THROUGHPUT = _throughput()
 DEFAULT = "default"
 MINUTES = 5.0
 """The default minutes that issue and quickstart speak of."""
@@ -129,11 +121,6 @@ class Ended:
         return self.world.speeds[self.winner or 0]
 
 
-def is_before() -> bool:
-    """Whether this autotune is older than the rewritten confirmation."""
-    return "prior" not in Contest.__init__.__code__.co_varnames
-
-
 def configuration_of(index: int) -> Configuration:
     """Baseline, default, candidates: one instance on both cpus each, told apart by their engines' names."""
     return Configuration(1, 2, "close" if index else "unpinned", "0", False, f"fake{index}", "fp32")
@@ -157,14 +144,18 @@ def spec_of(disturbed: str | None = None) -> StudySpec:
 
 def hosted_study(world: World, host: VirtualHost, seed: int, spec: StudySpec) -> Ended:
     """Search, confirm and conclude, as `tune` does."""
-    study = (Before if is_before() else After)(world, host, seed, spec)
+    study = HostedStudy(world, host, seed, spec)
     study.search()
     return study.confirm()
 
 
 @dataclass
-class Study:
-    """A study under way; its subclasses know what versions differ in."""
+class HostedStudy:
+    """A study under way: see `Searching` of `autotune.jobs.searching`, and `Confirming`.
+
+    Attributes:
+        learned: what is known after so many trials.
+    """
 
     world: World
     host: VirtualHost
@@ -174,56 +165,7 @@ class Study:
     runs: Sequence[Run] = ()
     measured_s: float = 0.0
     counted_s: float = 0.0
-
-    # What versions differ in.
-
-    def order(self) -> list[int]:
-        """In which order the configurations are tried."""
-        raise NotImplementedError
-
-    def rule(
-        self, index: int, measure: Measure, rival: Rival | None, max_measuring_s: float | None, searches: bool
-    ) -> Rule:
-        """When a trial of the search, or a run of the confirmation, ends."""
-        raise NotImplementedError
-
-    def rival(self) -> Rival | None:
-        """The best so far."""
-        raise NotImplementedError
-
-    def entrants(self) -> list[Entrant]:
-        """Who confirms."""
-        raise NotImplementedError
-
-    def contender(self, entrant: Entrant) -> Any:
-        """Who takes part in the contest as this entrant."""
-        raise NotImplementedError
-
-    def contest(self, contenders: Sequence[Any]) -> Contest:
-        """The contest of these."""
-        raise NotImplementedError
-
-    def is_contradicted(self, contest: Contest) -> bool:
-        """Whether the rounds contradict the search, so that there is no plan."""
-        raise NotImplementedError
-
-    def play(self, contest: Contest, entrants: Sequence[Entrant]) -> Sequence[Run]:
-        """Run the rounds."""
-        raise NotImplementedError
-
-    def round_s(self) -> float:
-        """About how long a round takes."""
-        raise NotImplementedError
-
-    def scored(self, result: Measurement, index: int) -> float:
-        """The score of a trial when it ends."""
-        raise NotImplementedError
-
-    def ratios(self, verdict: Any, by_name: Mapping[str, float]) -> list[Claim]:
-        """The ratios that are claimed."""
-        raise NotImplementedError
-
-    # What they have in common.
+    learned: dict[int, Any] = field(default_factory=dict)
 
     def search(self) -> None:
         """Try every configuration while the search's minutes last; disturbed ones once more at the end."""
@@ -256,15 +198,6 @@ class Study:
         }
         names = {one.name for one in fields(TrialRecord)}
         return TrialRecord(**{name: value for name, value in known.items() if name in names})
-
-    def search_s(self) -> float:
-        """How long the search may take."""
-        scored = {one.configuration for one in self.records if one.score is not None and not one.baseline}
-        return self.without(candidates=len(scored))
-
-    def without(self, **rounds: Any) -> float:
-        """The search's part of the minutes, without what is kept for a confirmation of such rounds."""
-        return float(search_s(self.spec, round_s=self.round_s(), **rounds))
 
     def measure(self, index: int, measure: Measure, *, searches: bool = False) -> TrialResult:
         """Launch and measure one configuration on the host, in a race where it is of the search."""
@@ -325,7 +258,7 @@ class Study:
         try:
             verdict: Any = contest.verdict()
         except ValueError:
-            # Commit 09f6616 fails where a finalist and the baseline have no round in common.
+            # One study that fails is counted, so that the others are not lost.
             return replace(self.ended(None, finalists, [], contest.rounds), has_crashed=True)
         if verdict is None:
             return self.ended(None, finalists, [], contest.rounds)
@@ -363,105 +296,6 @@ class Study:
             seconds=self.host.clock_s,
         )
 
-
-def index_of(either: Entrant | TrialRecord) -> int:
-    """Of a configuration in `World.speeds`."""
-    return int(either.configuration.backend.removeprefix("fake"))
-
-
-def claim(interval: Any, truth: float) -> Claim:
-    """An interval beside the truth."""
-    return Claim(interval.estimate, interval.low, interval.high, truth)
-
-
-class Before(Study):
-    """As autotune was at commit 09f6616."""
-
-    def order(self) -> list[int]:
-        """The baseline first; nobody knows of defaults."""
-        others = list(range(1, len(self.world.speeds)))
-        random.Random(self.seed).shuffle(others)
-        return [0, *others]
-
-    def rule(
-        self, index: int, measure: Measure, rival: Rival | None, max_measuring_s: float | None, searches: bool
-    ) -> Rule:
-        """See `Study`."""
-        del index, searches
-        how: dict[str, Any] = {"rival": rival, "max_measuring_s": max_measuring_s}
-        how["keeps_disturbed"] = measure.disturbed == "keep"
-        return Rule("offline", THROUGHPUT, measure.blocks, measure.max_blocks, **how)
-
-    def rival(self) -> Rival | None:
-        """As `_Run._rival` of `autotune.jobs.tuning`."""
-        stops: Any = stopping
-        measured: Any = [one.result for one in self.records if isinstance(one.result, Measurement)]
-        leader: Any = max(self.records, key=lambda one: one.score or 0.0, default=None)
-        if len(measured) < 2:
-            return None
-        return Rival(stops.scores_of(leader.result, THROUGHPUT), *stops.spread(measured, THROUGHPUT))
-
-    def round_s(self) -> float:
-        """See `Study`."""
-        return float(choose_finalists(self.records, self.spec).round_s)
-
-    def entrants(self) -> list[Entrant]:
-        """As `Confirming._entrants`."""
-        finalists = choose_finalists(self.records, self.spec)
-        found = [_entrant(f"trial {one.number}", "finalist", one) for one in finalists.best]
-        found += [_entrant(TWIN, "twin", one) for one in finalists.best[:1]]
-        found += [_entrant(BASELINE, "baseline", one) for one in (finalists.baseline,) if one]
-        return found
-
-    def contender(self, entrant: Entrant) -> Any:
-        """See `Study`."""
-        contender: Any = vars(contests)["Contender"]
-        return contender(entrant.name, entrant.role, 2, 2**20, 1)
-
-    def is_contradicted(self, contest: Contest) -> bool:
-        """See `Study`: nobody asks."""
-        del contest
-        return False
-
-    def contest(self, contenders: Sequence[Any]) -> Contest:
-        """See `Study`."""
-        rules = self.spec.confirm
-        return Contest(contenders, tie=rules.tie, max_rounds=rules.rounds, seed=self.seed)
-
-    def play(self, contest: Contest, entrants: Sequence[Entrant]) -> Sequence[Run]:
-        """As `Confirming._confirm`, within the minutes."""
-        fixed = self.spec.measure.model_copy(update={"max_blocks": self.spec.measure.blocks})
-        round_s = self.round_s()
-        return run_rounds(
-            contest,
-            entrants,
-            measure=lambda entrant: self.measure(index_of(entrant), fixed),
-            scoring=Scoring(lambda measurement: goodness(self.spec, measurement)),
-            may_go_on=lambda: self.host.clock_s + round_s <= MINUTES * 60,
-        )
-
-    def scored(self, result: Measurement, index: int) -> float:
-        """See `Study`."""
-        del index
-        return score(self.spec, result)
-
-    def ratios(self, verdict: Any, by_name: Mapping[str, float]) -> list[Claim]:
-        """The gain over the baseline where one is claimed, and the rivals."""
-        winner = by_name[verdict.winner]
-        found = [claim(one.ratio, by_name[one.name] / winner) for one in verdict.rivals if one.ratio]
-        return found + ([claim(verdict.gain, winner / by_name[BASELINE])] if verdict.gain else [])
-
-
-@dataclass
-class After(Before):
-    """As autotune is: see `_Run` of `autotune.jobs.tuning`, and `Confirming`.
-
-    Attributes:
-        learned: what is known after so many trials.
-    """
-
-    learned: dict[int, Any] = field(default_factory=dict)
-
     def order(self) -> list[int]:
         """The baseline and the defaults first."""
         others = list(range(2, len(self.world.speeds)))
@@ -470,8 +304,6 @@ class After(Before):
 
     def known(self, *newest: tuple[Configuration, TrialResult]) -> Any:
         """What the study has learned of the host."""
-        from autotune.search.experience import experience
-
         if not newest and len(self.records) in self.learned:
             return self.learned[len(self.records)]
         earlier = [(record.configuration, record.result) for record in self.records]
@@ -482,24 +314,20 @@ class After(Before):
     def rule(
         self, index: int, measure: Measure, rival: Rival | None, max_measuring_s: float | None, searches: bool
     ) -> Rule:
-        """See `Study`."""
-        from autotune.measurement.correction import load_of
-
+        """Say when a trial of the search, or a run of the confirmation, ends."""
         how: dict[str, Any] = {"rival": rival, "max_measuring_s": max_measuring_s}
         how |= {"treatment": measure.disturbed, "load": load_of(configuration_of(index))}
         how |= {"correction": self.known().correction} if searches else {}
         return Rule("offline", THROUGHPUT, measure.blocks, measure.max_blocks, **how)
 
     def search_s(self) -> float:
-        """See `Study`."""
-        from autotune.search.estimate import needed_rounds
-        from autotune.search.experience import run_blocks
-
+        """Say how long the search may take: its minutes, without what is kept for the confirmation."""
         spread = self.known().run_spread(run_blocks(self.spec))
-        return self.without(rounds=needed_rounds(self.spec, spread))
+        rounds = needed_rounds(self.spec, spread)
+        return search_s(self.spec, round_s=self.round_s(), rounds=rounds)
 
     def rival(self) -> Rival | None:
-        """See `Study`."""
+        """Give the best so far."""
         measured = [record for record in self.records if isinstance(record.result, Measurement)]
         leader = max(measured, key=lambda record: record.score or 0.0, default=None)
         if leader is None or len(measured) < 2:
@@ -508,7 +336,7 @@ class After(Before):
         return rival
 
     def scored(self, result: Measurement, index: int) -> float:
-        """See `Study`."""
+        """Score a trial when it ends."""
         configuration = configuration_of(index)
         return float(self.known((configuration, result)).score(configuration, result))
 
@@ -518,13 +346,11 @@ class After(Before):
         return choose(self.records, self.spec, (configuration_of(1),))
 
     def round_s(self) -> float:
-        """See `Study`."""
+        """Estimate how long a round takes."""
         return float(self.finalists().round_s)
 
     def entrants(self) -> list[Entrant]:
-        """See `Study`."""
-        from autotune.jobs.finalists import rescored
-
+        """Say who confirms."""
         self.records = list(rescored(self.records, self.known()))
         chosen = self.finalists()
         found = [_entrant(f"trial {record.number}", "finalist", record) for record in chosen.best]
@@ -532,28 +358,21 @@ class After(Before):
         return [*found, *(_entrant(role, role, record) for role, record in roles if record is not None)]
 
     def contender(self, entrant: Entrant) -> Any:
-        """See `Study`."""
-        from autotune.jobs.doubting import earlier_of
-
+        """Say who takes part in the contest as this entrant."""
         earlier = earlier_of(entrant, self.records, self.known())
-        return replace(super().contender(entrant), earlier=earlier)
+        return Contender(entrant.name, entrant.role, 2, 2**20, 1, earlier=earlier)
 
     def is_contradicted(self, contest: Contest) -> bool:
-        """See `Study`."""
+        """Say whether the rounds contradict the search, so that there is no plan."""
         return contest.is_contradicted
 
     def contest(self, contenders: Sequence[Any]) -> Contest:
-        """See `Study`."""
-        from autotune.search.experience import run_blocks
-
+        """Give the contest of these."""
         rules, how = self.spec.confirm, {"prior": self.known().prior(run_blocks(self.spec))}
         return Contest(contenders, tie=rules.tie, max_rounds=rules.rounds, seed=self.seed, **how)
 
     def play(self, contest: Contest, entrants: Sequence[Entrant]) -> Sequence[Run]:
-        """See `Study`."""
-        from autotune.rounds.running import run_contest
-        from autotune.search.experience import run_blocks
-
+        """Run the rounds."""
         known, round_s = self.known(), self.round_s()
         fixed = self.spec.measure.model_copy(
             update=dict.fromkeys(("blocks", "max_blocks"), run_blocks(self.spec))
@@ -581,6 +400,16 @@ class After(Before):
         found = [claim(rival.ratio, by_name[rival.name] / winner) for rival in verdict.rivals if rival.ratio]
         beside = [one for one in (verdict.baseline, verdict.default) if one is not None]
         return found + [claim(one.ratio, winner / by_name[one.name]) for one in beside]
+
+
+def index_of(either: Entrant | TrialRecord) -> int:
+    """Of a configuration in `World.speeds`."""
+    return int(either.configuration.backend.removeprefix("fake"))
+
+
+def claim(interval: Any, truth: float) -> Claim:
+    """An interval beside the truth."""
+    return Claim(interval.estimate, interval.low, interval.high, truth)
 
 
 def _entrant(name: str, role: Any, record: TrialRecord) -> Entrant:

@@ -6,7 +6,8 @@
 Nothing is started and nobody waits: studies of five minutes run on virtual hosts (`autotune.testing.hosts`),
 or on recordings of one (`studies/benchmarks/noise`, or `--recordings FOLDER`), and everything that decides is
 the product's own. `--before` plays the commit before guard and confirmation were rewritten, checked out
-beside; `--disturbed keep --disturbed drop --disturbed correct` what may become of disturbed blocks.
+beside, by a later one that knows its modules (`PLAYER`); `--disturbed keep --disturbed drop --disturbed
+correct` what may become of disturbed blocks.
 
 Each host is met by studies of five worlds, of a baseline, the best default (at 1 to 2 times the baseline),
 and eight candidates: of these one is truly 1.2, 1.5 or 2 times better than that default and the others reach
@@ -29,7 +30,6 @@ import math
 import multiprocessing
 import os
 import random
-import shutil
 import statistics
 import subprocess
 import sys
@@ -55,16 +55,8 @@ RECORDINGS = Path(__file__).parent / "noise"
 BEFORE = "09f6616"
 """The commit before guard and confirmation were rewritten."""
 
-PLAYED = (
-    "autotune/testing/hosts.py",
-    "autotune/testing/observations.py",
-    "autotune/testing/replays.py",
-    "autotune/testing/shares.py",
-    "autotune/testing/weather.py",
-    "studies/benchmarks/hosted_study.py",
-    "studies/benchmarks/noisy_hosts.py",
-)
-"""What the checked-out commit lacks."""
+PLAYER = "de44d10"
+"""The last commit whose modules have the names that they had then: its own copy of this program plays it."""
 
 FEWEST = 10
 CANDIDATES = 8
@@ -248,17 +240,15 @@ def _bias(claims: Iterable[Claim | None]) -> float:
 
 
 def play_before(arguments: argparse.Namespace) -> list[Figures]:
-    """The same with the earlier commit, checked out in a folder that is removed again."""
+    """Play the earlier commit on the same hosts, by `PLAYER` in a folder that is removed again."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         git = ["git", "-C", str(REPOSITORY), "worktree"]
-        subprocess.run([*git, "add", "--quiet", "--detach", str(tree), BEFORE], check=True)
+        subprocess.run([*git, "add", "--quiet", "--detach", str(tree), PLAYER], check=True)
         try:
-            for name in PLAYED:
-                shutil.copy(REPOSITORY / name, tree / name)
             answer = subprocess.run(
                 [
-                    *(sys.executable, "-m", "studies.benchmarks.noisy_hosts", "--after", "--json"),
+                    *(sys.executable, "-m", "studies.benchmarks.noisy_hosts", "--before", "--json"),
                     *("--studies", str(arguments.studies), "--hosts", ",".join(arguments.hosts)),
                     *("--recordings", str(arguments.recordings.resolve())),
                 ],

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from autotune.testing import hosts
 from autotune.testing.hosts import HOSTS, VirtualHost
+from studies.benchmarks import noisy_hosts
 from studies.benchmarks.hosted_study import Claim, Ended, World, hosted_study, spec_of
-from studies.benchmarks.noisy_hosts import BETTER, RECORDINGS, WORLDS, figures, makers, world
+from studies.benchmarks.noisy_hosts import BEFORE, BETTER, PLAYER, RECORDINGS, WORLDS, figures, makers, world
 
 
 def ended(name: str, number: int, *, host: str = "quiet", disturbed: str | None = None) -> Ended:
@@ -108,3 +112,17 @@ def of(*, winner: int | None) -> Ended:
 
 def test_every_named_host_can_be_played() -> None:
     assert set(HOSTS) < set(makers(RECORDINGS))
+
+
+def test_the_commit_that_plays_the_one_before_plays_that_one_on_the_same_hosts() -> None:
+    def at_player(module: object) -> str:
+        name = Path(str(vars(module)["__file__"])).relative_to(noisy_hosts.REPOSITORY)
+        git = ["git", "-C", str(noisy_hosts.REPOSITORY), "show", f"{PLAYER}:{name}"]
+        shown = subprocess.run(git, capture_output=True, text=True, check=False)
+        if shown.returncode:
+            pytest.skip(f"this checkout has no history: {shown.stderr.strip()}")
+        return shown.stdout
+
+    assert f'BEFORE = "{BEFORE}"' in at_player(noisy_hosts)
+    then = at_player(hosts)
+    assert [name for name in HOSTS if f'"{name}"' not in then] == []
