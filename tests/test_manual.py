@@ -15,6 +15,8 @@ from autotune.cli.main import app
 from autotune.exporters.registry import exporters
 
 REPOSITORY = Path(__file__).parents[1]
+PACKAGE = REPOSITORY / "autotune"
+BENCHMARKS = REPOSITORY / "studies" / "benchmarks"
 FRONT_DOOR = REPOSITORY / "README.md"
 PAGES = (FRONT_DOOR, *sorted((REPOSITORY / "docs").glob("*.md")))
 COMMAND_PAGE = (REPOSITORY / "docs" / "cli.md").read_text(encoding="utf-8")
@@ -27,6 +29,9 @@ MAX_WIDTH = 120
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 """Of a picture within a link, both."""
 HEADING = re.compile(r"^#{1,6} +(?P<text>.+?) *$", re.MULTILINE)
+NAMED_PATH = re.compile(r"`(?P<path>[a-z][\w-]*/[\w./-]*|[a-z_]+\.py)`")
+"""A file or folder of the repository, or of the package, in a page's text."""
+WRITTEN_BY_USERS = {"launch/launch.sh", "onnx/", "result/README.md"}
 CODE_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -83,7 +88,7 @@ def test_every_benchmark_is_documented() -> None:
     page = (REPOSITORY / "docs" / "contributing.md").read_text(encoding="utf-8")
     programs = [
         path
-        for path in (REPOSITORY / "studies" / "benchmarks").glob("*.py")
+        for path in BENCHMARKS.glob("*.py")
         if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
     ]
     assert programs
@@ -109,6 +114,18 @@ def test_the_front_door_leads_to_every_page() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     assert list(broken_links(page)) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_is_named_is_there(page: Path) -> None:
+    text = CODE_BLOCK.sub("", page.read_text(encoding="utf-8"))
+    named = {match["path"] for match in NAMED_PATH.finditer(text) if "NAME" not in match["path"]}
+    absent = {
+        path
+        for path in named
+        if not any((root / path).exists() for root in (REPOSITORY, PACKAGE, BENCHMARKS))
+    }
+    assert absent - WRITTEN_BY_USERS == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
