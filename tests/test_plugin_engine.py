@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from autotune.cli import exits
-from autotune.errors import StudyFileError
+from autotune.errors import BackendError, StudyFileError
 from autotune.measurement.measurement import Failure, FailureKind, Measurement
 from autotune.store.records import TrialRecord
 from autotune.store.store import read_store
@@ -263,6 +263,7 @@ def test_what_is_wrong_with_its_knobs_is_told_as_of_any_other(
 
 def test_an_engine_that_takes_a_known_knobs_name_for_something_else_is_left_out(tmp_path: Path) -> None:
     installed = install(tmp_path, knobs=KNOBS.replace('"gait"', '"spinning"'))
+    installed.write_study(knobs="none")
     engines = installed.answer("engines")
     assert "sleepy" not in {engine["name"] for engine in engines["engines"]}
     assert engines["broken"] == [
@@ -270,4 +271,5 @@ def test_an_engine_that_takes_a_known_knobs_name_for_something_else_is_left_out(
         " another engine has a knob 'spinning' that is not its own"
     ]
     refused = installed.run("tune", "study.yaml")
-    assert refused.returncode != 0
+    assert refused.returncode == exits.EXIT_CODES[BackendError], refused.stderr
+    assert engines["broken"][0] in refused.stderr
