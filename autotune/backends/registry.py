@@ -10,7 +10,7 @@ from typing import cast
 
 from autotune.backends.protocol import Backend, DerivesPrecisions, PreparesKnobs, TakesKnobs
 from autotune.errors import BackendError
-from autotune.plugins import BACKENDS, Broken, distribution_of, make_plugin, ordered_plugins, plugins
+from autotune.plugins import BACKENDS, OWN, Broken, distribution_of, make_plugin, ordered_plugins, plugins
 from autotune.spec.configuration import Precision
 from autotune.spec.known_knobs import declared_knobs, find_knob, is_declared
 
@@ -19,6 +19,9 @@ MEMBERS = (
     *("unsupported", "environment", "prepare", "load"),
 )
 """What a `Backend` has; a plug-in that lacks one was written for another version of the protocol."""
+
+AGAIN = "install autotune again, as you installed it"
+"""What helps where an installation in place knows autotune's own engines by where they were."""
 
 
 def backends() -> dict[str, Backend]:
@@ -120,7 +123,8 @@ def _load(point: EntryPoint) -> Backend | str:
     """Give the backend, or say why there is none: a plug-in of somebody else must not stop everything."""
     made = make_plugin(point)
     if isinstance(made, Broken):
-        return f"{_describe(point)} cannot be loaded: {made.reason}"
+        again = f" ({AGAIN})" if distribution_of(point) == OWN else ""
+        return f"{_describe(point)} cannot be loaded: {made.reason}{again}"
     if lacking := [member for member in MEMBERS if not hasattr(made, member)]:
         return f"{_describe(point)} is no backend of this version: it has no {', '.join(lacking)}"
     backend = cast(Backend, made)

@@ -115,5 +115,18 @@ def test_importing_every_module_of_models_and_backends_imports_no_engine() -> No
     assert not imported & {"openvino", "nncf", "ctranslate2", "jax", "torchax"}
 
 
+def test_an_installation_in_place_that_knows_engines_by_where_they_were_is_to_be_repeated(
+    tmp_path: Path,
+) -> None:
+    described = tmp_path / "autotune-0.1.0.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: autotune\nVersion: 0.1.0\n")
+    entry = "[autotune.backends]\npytorch = autotune.backends.pytorch:PyTorchBackend\n"
+    (described / "entry_points.txt").write_text(entry)
+    listed = list_with_plugins(tmp_path)
+    assert "pytorch" not in listed["found"]
+    assert listed["broken"][0].endswith("(install autotune again, as you installed it)")
+
+
 def test_versions_are_of_installed_distributions_only() -> None:
     assert package_versions(["numpy", "no-such-distribution"]) == {"numpy": version("numpy")}
