@@ -119,16 +119,6 @@ def test_the_worker_is_found_from_any_folder_with_nothing_but_its_environment(tm
     assert "usage: autotune.worker.worker" in found.stderr  # its stdout is kept for messages
 
 
-def test_launch_scripts_of_version_0_1_0_find_the_worker_by_its_old_name(tmp_path: Path) -> None:
-    (command, *_) = commands(1, 1)
-    asked = [*command.argv[:3], "autotune.trial.worker", "--help"]
-    found = subprocess.run(
-        asked, env=dict(command.environment), cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert found.returncode == 0
-    assert "usage: autotune.worker.worker" in found.stderr
-
-
 def test_a_pinned_command_line_ends_with_this_process_and_names_cpus_as_the_kernel_does() -> None:
     argv = pinned_argv(commands(1, 2)[0])
     assert argv[0] == os.path.abspath(sys.executable)  # noqa: PTH100
