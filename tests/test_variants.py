@@ -1,4 +1,4 @@
-"""Several models in one study: fake ones, in real processes. `tests/test_measuring.py` has real ones."""
+"""Several models in one study: fake ones, in real processes. `tests/jobs/test_measuring.py` has real ones."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import fields
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
@@ -33,11 +33,6 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
         made.setdefault(name, _categorical(getattr(point, name) for point in points))
     made[KNOBS] = _categorical(space.knobs.texts)
     return {name: made[name] for name in NAMES}
-
-
-def varying(all_distributions: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
-    """Those with more than one value, which is what a sampler can choose; knobs have a stage of their own."""
-    return {name: made for name, made in all_distributions.items() if not made.single() and name != KNOBS}
 
 
 def _categorical(values: Iterable[str | bool]) -> CategoricalDistribution:
