@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, version
 from typing import cast
 
-from autotune.backends.protocol import Backend, DerivesPrecisions, PreparesKnobs, TakesKnobs
+from autotune.backends.protocol import Backend, DerivesPrecisions, PreparesKnobs, StatedTimes, TakesKnobs
 from autotune.errors import BackendError
 from autotune.plugins import BACKENDS, OWN, Broken, distribution_of, make_plugin, ordered_plugins, plugins
 from autotune.spec.configuration import Precision
@@ -130,13 +130,15 @@ def _load(point: EntryPoint) -> Backend | str:
     backend = cast(Backend, made)
     if backend.name != point.name:
         return f"{_describe(point)} calls itself {backend.name!r}"
-    if fault := _knobs_fault(backend):
+    if fault := _declared_fault(backend):
         return f"{_describe(point)} is no backend of this version: {fault}"
     return backend
 
 
-def _knobs_fault(backend: Backend) -> str:
-    """Say why a backend cannot turn what it lists; empty if it can, or lists nothing."""
+def _declared_fault(backend: Backend) -> str:
+    """Say why a backend cannot do what it declares; empty if it can, or declares nothing."""
+    if not isinstance(getattr(backend, "times", StatedTimes()), StatedTimes):
+        return "its times are no StatedTimes"
     listed = getattr(backend, "knobs", {})
     if not isinstance(listed, Mapping) or not is_declared(listed):
         return "its knobs are not declared"

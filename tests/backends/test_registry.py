@@ -78,6 +78,7 @@ def test_a_plugin_is_found(install_backend: Install) -> None:
         (WORKING.format(name="somebody else"), "calls itself"),
         (NAMED.format(name="shaky"), "has no precisions, packages, install_hint"),
         (WORKING.format(name="shaky") + "    knobs = {'spinning': ()}\n", "its knobs are not declared"),
+        (WORKING.format(name="shaky") + "    times = {'fp32': 1.0}\n", "its times are no StatedTimes"),
         (DECLARING + "    knobs = {Knob('loud', ('off', 'on'), ''): ()}\n", "it has knobs, and no load_with"),
         (
             DECLARING + "    knobs = {Knob('loud', ('off', 'on'), '', prepares=True): ()}\n"
