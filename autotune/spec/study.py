@@ -334,7 +334,7 @@ class StudySpec(Part):
     @classmethod
     def _there_is_something_to_arrange(cls, search: Search, info: ValidationInfo) -> Search:
         problem, scenario = info.data.get("problem"), info.data.get("scenario")
-        if problem is None or scenario is None:
+        if problem is None:
             return search
         for name in ("padding", "batching"):
             if problem.is_uniform and getattr(search, name) != "auto":
@@ -343,8 +343,9 @@ class StudySpec(Part):
                     "`texts` in the problem",
                     name,
                 )
-        for index, batching in enumerate(() if search.batching == "auto" else search.batching):
-            if batching != "arrival" and not traits_of(scenario).has_all_at_hand:
+        is_free = search.batching == "auto" or scenario is None or traits_of(scenario).has_all_at_hand
+        for index, batching in enumerate(() if is_free else search.batching):
+            if batching != "arrival":
                 refuse(
                     f"{batching} puts sequences of different requests together, which scenario {scenario} "
                     "does not have at hand: write arrival, or `scenario: offline`",

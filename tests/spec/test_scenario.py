@@ -61,6 +61,17 @@ def test_requests_are_sorted_where_all_are_at_hand_alone(scenario: Scenario) -> 
             study(scenario, **more)
 
 
+def test_a_scenario_that_is_none_hides_no_other_fault() -> None:
+    unknown: Any = "foo"
+    words = r"(?s)2 faults.*scenario: 'foo'.*search\.padding: every sequence is of one length"
+    with pytest.raises(StudyFileError, match=words):
+        study(unknown, search={"padding": ["none"]})
+    lengths = {"batch_size": 2, "lengths": {"values": [8, 16]}}
+    with pytest.raises(StudyFileError, match="scenario: 'foo'") as caught:
+        study(unknown, problem=lengths, search={"batching": ["sorted"]})
+    assert "at hand" not in str(caught.value)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_objectives_usual_scenario_is_among_those_in_which_it_means_something(kind: Any) -> None:
     assert Aim(kind=kind).usual_scenario in Aim(kind=kind).scenarios
