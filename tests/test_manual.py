@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 import typer.main
+import yaml
 
 from autotune.cli.exits import MEANINGS
 from autotune.cli.main import app
 from autotune.exporters.registry import exporters
+from autotune.series.file import FILE, load_series
+from autotune.spec.load import parse_study
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "autotune"
@@ -32,6 +35,7 @@ HEADING = re.compile(r"^#{1,6} +(?P<text>.+?) *$", re.MULTILINE)
 NAMED_PATH = re.compile(r"`(?P<path>[a-z][\w-]*/[\w./-]*|[a-z_]+\.py)`")
 """A file or folder of the repository, or of the package, in a page's text."""
 WRITTEN_BY_USERS = {"launch/launch.sh", "onnx/", "result/README.md"}
+YAML_BLOCK = re.compile(r"^```yaml\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 CODE_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -133,6 +137,27 @@ def test_prose_is_wrapped(page: Path) -> None:
     prose = CODE_BLOCK.sub("", page.read_text(encoding="utf-8"))
     long = [line for line in prose.splitlines() if len(line) > MAX_WIDTH and not line.startswith(("|", "!"))]
     assert long == []
+
+
+def examples() -> Iterator[Any]:
+    """The examples in YAML of all pages."""
+    for page in PAGES:
+        for number, match in enumerate(YAML_BLOCK.finditer(page.read_text(encoding="utf-8")), 1):
+            yield pytest.param(match["text"], id=f"{page.name} {number}")
+
+
+@pytest.mark.parametrize("text", tuple(examples()))
+def test_what_is_shown_of_study_files_and_series_is_understood(text: str, tmp_path: Path) -> None:
+    """A part of a study file is filled up with the keys that it needs."""
+    values = yaml.safe_load(text)
+    if "points" in values:
+        (tmp_path / FILE).write_text(text, encoding="utf-8")
+        assert len(load_series(tmp_path).studies) == len(values["points"])
+        return
+    if "inputs" in values:
+        values["model"] = "onnx:model.onnx"
+    filled = {"model": "path:model", "problem": {"batch_size": 1, "sequence_length": 128}, **values}
+    assert parse_study(yaml.safe_dump(filled), name="example").scenario == values.get("scenario", "offline")
 
 
 def broken_links(page: Path) -> Iterator[str]:
