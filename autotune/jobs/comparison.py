@@ -171,8 +171,8 @@ def compare_configurations(
         with _speaking_of(name, one):
             _refuse_impossible(one, setup)
     emit(FilesRead(tuple(map(file_in_words, setup.found.files))))
-    host = LocalHost(setup, emit, stop or Stop())
-    sides = tuple(_side_of_configuration(name, one, host) for name, one in ((A, a), (B, b)))
+    host, orders = LocalHost(setup, emit, stop or Stop()), Orders(setup.spec.name)
+    sides = tuple(_side_of_configuration(name, one, host, orders) for name, one in ((A, a), (B, b)))
     refusals, notes = (refusal_of(a, host), refusal_of(b, host)), notes_on_variants(a, b, setup.spec)
     return _compare_fit(sides, refusals, notes, bounds or Bounds(), host)
 
@@ -182,19 +182,20 @@ def _side_of_plan(name: str, plan: Plan, host: LocalHost) -> Side:
     with _speaking_of(name, one):
         commands = stored_commands(plan, host)
     entrant = Entrant(name, "finalist", one, plan.trial, commands)
-    return Side(f"plan {plan.id}: {one}", entrant, host.setup.spec, _measuring(host))
+    measure = partial(Orders(host.setup.spec.name).run_confirming, host)
+    return Side(f"plan {plan.id}: {one}", entrant, host.setup.spec, measure)
 
 
-def _side_of_configuration(name: str, one: Configuration, host: LocalHost) -> Side:
+def _side_of_configuration(name: str, one: Configuration, host: LocalHost, orders: Orders) -> Side:
+    """Prepare a side of a study.
+
+    Args:
+        orders: of both sides, so that no two runs have the same arrivals.
+    """
     with _speaking_of(name, one):
         commands = prepared_commands(one, host)
     entrant = Entrant(name, "finalist", one, 0, commands)
-    return Side(str(one), entrant, host.setup.spec, _measuring(host))
-
-
-def _measuring(host: LocalHost) -> Callable[[Entrant], TrialResult]:
-    """Have a host run a side, order after order."""
-    return partial(Orders(host.setup.spec.name).run_confirming, host)
+    return Side(str(one), entrant, host.setup.spec, partial(orders.run_confirming, host))
 
 
 @contextmanager
