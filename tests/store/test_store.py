@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -21,34 +20,6 @@ from autotune.store.store import StudyStore, open_store, read_store
 from autotune.testing.plans import build_default, build_plan
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
-
-
-def test_a_study_comes_back_as_it_was(url: str, study: StudyRecord) -> None:
-    with open_store(url) as store:
-        store.create_study(study)
-    with read_store(url) as store:
-        assert store.find_study(study.name) == study
-        assert store.find_study("other") is None
-        assert store.studies() == (study.name,)
-
-
-def test_a_second_study_of_the_same_name_is_refused(url: str, study: StudyRecord) -> None:
-    with open_store(url) as store:
-        store.create_study(study)
-        with pytest.raises(StoreError, match="already holds a study 'quickstart'"):
-            store.create_study(replace(study, created_s=0.0))
-        assert store.find_study(study.name) == study
-
-
-def test_trials_come_back_with_their_raw_values_by_number(
-    url: str, study: StudyRecord, measured: TrialRecord, failed: TrialRecord
-) -> None:
-    with open_store(url) as store:
-        store.create_study(study)
-        store.record_trial(failed)
-        store.record_trial(measured)
-    with read_store(url) as store:
-        assert store.trials(study.name) == (measured, failed)
 
 
 def test_summaries_are_the_trials_without_their_raw_values(
@@ -95,15 +66,6 @@ def test_any_trial_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory
         store.create_study(StudyRecord("s", 0.0, {}, {}, {}, "d", "m"))
         store.record_trial(trial)
         assert store.trials("s") == (trial,)
-
-
-def test_a_trial_is_recorded_once(url: str, study: StudyRecord, measured: TrialRecord) -> None:
-    with open_store(url) as store:
-        store.create_study(study)
-        store.record_trial(measured)
-        with pytest.raises(StoreError, match="already has a trial 0"):
-            store.record_trial(replace(measured, score=1.0))
-        assert store.trials(study.name) == (measured,)
 
 
 def test_a_trial_of_an_unknown_study_names_the_near_one(
@@ -330,14 +292,6 @@ def test_listings_never_read_raw_values(url: str, study: StudyRecord, measured: 
         assert store.trial_summaries(study.name)
     assert statements
     assert not any(".result" in statement for statement in statements)
-
-
-def test_a_failing_transaction_leaves_nothing(url: str, study: StudyRecord, measured: TrialRecord) -> None:
-    with open_store(url) as store:
-        store.create_study(study)
-        with pytest.raises(StoreError, match="a value cannot be kept"):
-            store.record_trial(replace(measured, violations={"x": math.nan}))
-        assert store.trials(study.name) == ()
 
 
 def test_a_reader_cannot_write(url: str, study: StudyRecord) -> None:
