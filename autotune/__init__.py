@@ -40,16 +40,17 @@ def tune(
         KeyboardInterrupt: on Ctrl-C; its text names the plan that is stored, if there is one.
     """
     from autotune.events import unheard
-    from autotune.jobs.interruption import Interruption, signals_left_to_python
+    from autotune.jobs.interruption import Interruption, SearchHeard, signals_left_to_python
     from autotune.jobs.tuning import tune as tune_study
     from autotune.stop import Stop, Stopped
 
-    heard, stop = emit or unheard, Stop()
+    heard, stop = SearchHeard(emit or unheard), Stop()
     try:
         with Interruption(stop, signals_left_to_python()):
             tuned = tune_study(study, store=store, offline=offline, base=base, emit=heard, stop=stop)
     except Stopped:
-        raise KeyboardInterrupt("before the search began") from None
+        where = "every finished trial is kept" if heard.has_begun else "before the search began"
+        raise KeyboardInterrupt(where) from None
     if tuned.plan is None or tuned.stopped:
         raise KeyboardInterrupt(tuned.reason if tuned.plan is None else f"the best so far is {tuned.plan.id}")
     return tuned.plan

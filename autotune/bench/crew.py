@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from autotune.bench.clock import SYSTEM_CLOCK, Clock
 from autotune.bench.host import Host
@@ -15,9 +16,13 @@ from autotune.machine.document import machine_differences, machine_document
 from autotune.measurement.measurement import Failure, FailureKind, TrialResult
 from autotune.search.resume import mapping_differences
 from autotune.spec.configuration import Prepared
+from autotune.stop import Stop
 
 LIVES = 2
 """Hosts that may be lost over one order: a second time it is the order that loses them."""
+
+ASKING_S: Final = 0.2
+"""How often whoever waits for hosts elsewhere looks whether the study is to end; a thread may say so."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +64,12 @@ class Conveyor(Protocol):
         """Have the host begin."""
         ...
 
-    def next_ended(self) -> tuple[Begun, TrialResult]:
+    def next_ended(self, stop: Stop) -> tuple[Begun, TrialResult]:
         """Wait for the next one to end.
 
         Raises:
             LostError: its host is gone.
+            Stopped: as `stop` says; whatever was given is abandoned, and nobody hears how it ends.
         """
         ...
 
@@ -78,7 +84,10 @@ class LostError(Exception):
 
 
 class InTurn:
-    """Runs one order after the other in this thread, so that a signal reaches whoever waits for workers."""
+    """Runs one order after the other in this thread, so that a signal reaches whoever waits for workers.
+
+    A wish of another thread to end is heeded before the next order.
+    """
 
     def __init__(self) -> None:
         self._waiting: list[Begun] = []
@@ -87,8 +96,9 @@ class InTurn:
         """See `Conveyor`: it is run when somebody waits for it."""
         self._waiting.append(begun)
 
-    def next_ended(self) -> tuple[Begun, TrialResult]:
+    def next_ended(self, stop: Stop) -> tuple[Begun, TrialResult]:
         """See `Conveyor`."""
+        stop.heed()
         begun = self._waiting.pop(0)
         try:
             return begun, begun.host.run(begun.order)
@@ -99,26 +109,50 @@ class InTurn:
 class AtOnce:
     """Runs every order in a thread of its own; the hosts are elsewhere, and threads only wait for them.
 
-    There are as many threads as hosts, however few cpus this machine has.
+    A thread ends with its order. It is daemonic: an order that is abandoned may take its host half an hour
+    yet, and this process must be able to end meanwhile.
     """
 
-    def __init__(self, hosts: int) -> None:
-        self._threads = ThreadPoolExecutor(hosts, thread_name_prefix="host")
-        self._running: dict[Future[TrialResult], Begun] = {}
+    def __init__(self) -> None:
+        self._ended: queue.SimpleQueue[_End] = queue.SimpleQueue()
 
     def begin(self, begun: Begun) -> None:
         """See `Conveyor`."""
-        self._running[self._threads.submit(begun.host.run, begun.order)] = begun
+        name = f"order {begun.order.id}"
+        threading.Thread(target=_run_aside, args=(begun, self._ended), name=name, daemon=True).start()
 
-    def next_ended(self) -> tuple[Begun, TrialResult]:
+    def next_ended(self, stop: Stop) -> tuple[Begun, TrialResult]:
         """See `Conveyor`."""
-        ended, _ = wait(self._running, return_when=FIRST_COMPLETED)
-        future = next(future for future in self._running if future in ended)
-        begun = self._running.pop(future)
-        try:
-            return begun, future.result()
-        except HostLostError as error:
-            raise LostError(begun, error) from error
+        begun, result = self._next_end(stop)
+        if isinstance(result, HostLostError):
+            raise LostError(begun, result) from result
+        if isinstance(result, BaseException):
+            raise result
+        return begun, result
+
+    def _next_end(self, stop: Stop) -> _End:
+        while True:
+            try:
+                if self._ended.empty():
+                    stop.heed()  # and not before: what has ended is not lost
+                return self._ended.get(timeout=ASKING_S)
+            except queue.Empty:
+                continue
+            except BaseException:
+                self._ended = queue.SimpleQueue()  # whatever ends from now on, ends unheard
+                raise
+
+
+_End = tuple[Begun, TrialResult | BaseException]
+"""An order that has ended, and how: what its host raised travels to whoever waits."""
+
+
+def _run_aside(begun: Begun, ended: queue.SimpleQueue[_End]) -> None:
+    """Have the host run its order, and say how that ended."""
+    try:
+        ended.put((begun, begun.host.run(begun.order)))
+    except BaseException as error:
+        ended.put((begun, error))
 
 
 @dataclass
@@ -129,7 +163,7 @@ class Crew:
 
     Attributes:
         clock: the time that the study goes by.
-        conveyor: None = as many threads as there are hosts, or this one for a single host.
+        conveyor: None = a thread for each order, or this one for a single host.
         running: orders that were given and have not ended.
     """
 
@@ -141,7 +175,7 @@ class Crew:
 
     def __post_init__(self) -> None:
         _refuse_mixed(self.hosts)
-        self._conveyor = self.conveyor or (InTurn() if len(self.hosts) == 1 else AtOnce(len(self.hosts)))
+        self._conveyor = self.conveyor or (InTurn() if len(self.hosts) == 1 else AtOnce())
 
     @property
     def first(self) -> Host:
@@ -167,20 +201,26 @@ class Crew:
         """Have an idle host run an order."""
         self._begin(Begun(order, host, 0, self.clock.unix_s(), host.describe().waited_s))
 
-    def take(self) -> Finished:
+    def take(self, stop: Stop | None = None) -> Finished:
         """Wait for the next order to end, and give its result.
 
         Where its host is lost meanwhile, another runs it, once; where that one is lost too, it has failed.
 
         Raises:
             HostLostError: there is no host left.
+            Stopped: as `stop` says; the orders that run are abandoned.
         """
+        told = stop or Stop()
         while True:
             try:
-                begun, result = self._conveyor.next_ended()
+                begun, result = self._conveyor.next_ended(told)
             except LostError as loss:
                 if (failed := self._lost(loss.begun, loss.error)) is not None:
                     return failed
+            except BaseException:
+                self.running.clear()
+                self._homeless.clear()
+                raise
             else:
                 return self._finished(begun, result)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from autotune.placement.placement import Command
 from autotune.preparation.looking import Looks
 from autotune.preparation.records import PreparationRecord
 from autotune.spec.configuration import Configuration, Prepared
+from autotune.stop import Stop
 
 
 @dataclass(frozen=True)
@@ -135,3 +137,14 @@ class Host(Protocol):
     def release(self) -> None:
         """End what was kept for the next order; it can be asked again."""
         ...
+
+
+@contextmanager
+def releasing(hosts: Iterable[Host], stop: Stop) -> Iterator[None]:
+    """Release these hosts when a job has ended, however it ended; no signal breaks that off."""
+    try:
+        yield
+    finally:
+        with stop.finishing():
+            for host in hosts:
+                host.release()

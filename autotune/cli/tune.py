@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from autotune.plan.document import Plan
     from autotune.spec.study import StudySpec
 
+KEPT = "every finished trial is kept; the same command goes on from here"
+UNBEGUN = "interrupted before the search began; the same command begins again"
+
 
 def tune(
     study: Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (YAML).")],
@@ -77,24 +80,24 @@ def _tune(spec: StudySpec, *, base: Path, store: str, offline: bool, as_json: bo
     import optuna
 
     from autotune.cli.progress import show
-    from autotune.jobs.interruption import Interruption
+    from autotune.jobs.interruption import Interruption, SearchHeard
     from autotune.jobs.tuning import tune
     from autotune.stop import Stop, Stopped
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    stop = Stop()
+    stop, heard = Stop(), SearchHeard(show)
     try:
         with Interruption(stop):
-            tuned = tune(spec, base=base, store=store, offline=offline, emit=show, stop=stop)
+            tuned = tune(spec, base=base, store=store, offline=offline, emit=heard, stop=stop)
     except (Stopped, KeyboardInterrupt):
-        output.message("interrupted before the search began; the same command begins again")
+        output.message(f"interrupted: {KEPT}" if heard.has_begun else UNBEGUN)
         raise typer.Exit(exits.INTERRUPTED) from None
     if tuned.plan is None:
         output.message(f"interrupted: {tuned.reason}")
     else:
         _print_result(tuned.plan, spec, store, as_json=as_json)
     if tuned.stopped:
-        output.message("every finished trial is kept; the same command goes on from here")
+        output.message(KEPT)
         raise typer.Exit(exits.INTERRUPTED)
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Literal
 
 from autotune.backends.availability import require_engine
+from autotune.bench.host import releasing
 from autotune.bench.local import LocalHost
 from autotune.bench.lock import Waits
 from autotune.bench.orders import Orders
@@ -138,14 +139,15 @@ def compare_plans(
     setup_b = replace(setup_b, found=replace(setup_b.found, spec=alike))
     host = LocalHost(setup_a, emit, told)
     hosts = (host, host.serving(setup_b))
-    sides = tuple(
-        _side_of_plan(name, plan, host) for name, plan, host in zip((A, B), (a, b), hosts, strict=True)
-    )
-    refusals = tuple(
-        refusal_of_plan(plan, side.entrant.commands, host)
-        for plan, side, host in zip((a, b), sides, hosts, strict=True)
-    )
-    return _compare_fit(sides, refusals, notes, bounds or Bounds(), host)
+    with releasing(hosts, told):
+        sides = tuple(
+            _side_of_plan(name, plan, host) for name, plan, host in zip((A, B), (a, b), hosts, strict=True)
+        )
+        refusals = tuple(
+            refusal_of_plan(plan, side.entrant.commands, host)
+            for plan, side, host in zip((a, b), sides, hosts, strict=True)
+        )
+        return _compare_fit(sides, refusals, notes, bounds or Bounds(), host)
 
 
 def compare_configurations(
@@ -171,10 +173,12 @@ def compare_configurations(
         with _speaking_of(name, one):
             _refuse_impossible(one, setup)
     emit(FilesRead(tuple(map(file_in_words, setup.found.files))))
-    host, orders = LocalHost(setup, emit, stop or Stop()), Orders(setup.spec.name)
-    sides = tuple(_side_of_configuration(name, one, host, orders) for name, one in ((A, a), (B, b)))
-    refusals, notes = (refusal_of(a, host), refusal_of(b, host)), notes_on_variants(a, b, setup.spec)
-    return _compare_fit(sides, refusals, notes, bounds or Bounds(), host)
+    told = stop or Stop()
+    host, orders = LocalHost(setup, emit, told), Orders(setup.spec.name)
+    with releasing([host], told):
+        sides = tuple(_side_of_configuration(name, one, host, orders) for name, one in ((A, a), (B, b)))
+        refusals, notes = (refusal_of(a, host), refusal_of(b, host)), notes_on_variants(a, b, setup.spec)
+        return _compare_fit(sides, refusals, notes, bounds or Bounds(), host)
 
 
 def _side_of_plan(name: str, plan: Plan, host: LocalHost) -> Side:

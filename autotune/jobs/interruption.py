@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import Any
 
-from autotune.stop import Stop, Stopped
+from autotune.events import Emit, Event, SearchEnded, TrialBegan
+from autotune.stop import Stop
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a service manager, and a terminal that was closed."""
@@ -30,14 +31,14 @@ class Interruption:
 
     Elsewhere the job asks `stop` before its next trial: Python loses an exception
     that is raised while it collects garbage, and a library may be halfway through a change. It is raised
-    once, so that a second Ctrl-C does not break into keeping what there is; every fifth raises wherever it
-    comes. A signal that the process was started to ignore (as `nohup` does with SIGHUP) stays ignored.
+    once, here or by `Stop.heed`, so that a second Ctrl-C does not break into keeping what there is; every
+    fifth raises wherever it comes. A signal that the process was started to ignore (as `nohup` does with
+    SIGHUP) stays ignored.
     """
 
     def __init__(self, stop: Stop, signals: Sequence[signal.Signals] = SIGNALS) -> None:
         self._stop = stop
         self._signals = signals
-        self._raised = False
         self._count = 0
         self._before: dict[signal.Signals, Any] = {}
 
@@ -57,9 +58,24 @@ class Interruption:
         self._stop.set()
         self._count += 1
         waits = frame is not None and frame.f_globals.get("__name__") in WAITING_MODULES
-        if (waits and not self._raised) or self._count % INSISTENCE == 0:
-            self._raised = True
-            raise Stopped
+        if (waits and self._stop.may_break) or self._count % INSISTENCE == 0:
+            self._stop.heed()
+
+
+class SearchHeard:
+    """Passes on what is told of a job, and remembers whether its search has begun.
+
+    Whoever insists may end a job where it can give no value any more.
+    """
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self.has_begun = False
+
+    def __call__(self, event: Event) -> None:
+        """Hear an event."""
+        self.has_begun = self.has_begun or isinstance(event, TrialBegan | SearchEnded)
+        self._emit(event)
 
 
 def signals_left_to_python() -> tuple[signal.Signals, ...]:

@@ -84,7 +84,7 @@ class Searching:
         self._mind_the_time()
         reason = self._fill_idle_hosts()
         while self.crew.running:
-            self._keep(self.crew.take())
+            self._keep(self.crew.take(self.call.stop))
             self._mind_the_time()
             reason = self._fill_idle_hosts()
         self.call.emit(SearchEnded(reason, self._progress()))
@@ -92,7 +92,7 @@ class Searching:
     def _fill_idle_hosts(self) -> str:
         """Give every idle host a trial while there is no reason to begin none, and say that reason.
 
-        Whoever is told to stop lets the trials end that run.
+        Whoever is told to stop still hears of the trials that have ended.
         """
         reason = ""
         while (host := self.crew.idle()) is not None and not (reason := self._stop_reason()):

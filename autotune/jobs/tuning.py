@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,9 @@ KEPT = (
 
 LOST = "run the same command again where a host is: every trial that ended before is kept"
 """What to do when no host is left."""
+
+INSISTED = "told to end at once, before the best so far was stored as a plan"
+"""Why there is no plan where somebody would not wait for one."""
 
 
 @dataclass(frozen=True)
@@ -121,21 +125,30 @@ def tune_in(
         crew.first.rehearse()
     setup = noting_aloud(setup, emit)
     search = begin_or_resume(setup, store)
-    call = StudyCall(setup, store, Orders(name), crew.clock, emit, stop or Stop())
+    told = stop or Stop()
+    call = StudyCall(setup, store, Orders(name), crew.clock, emit, told)
     searching = Searching(call, crew, search, list(store.trials(name)), started_s)
     concluding = _Concluding(call, searching)
     try:
         searching.measure_until_done()
         return Tuned(concluding.confirm())
     except Stopped:
-        search.settle(answers_of(store.trials(name)))
         return concluding.stopped()
-    except (ChangedMachineError, HostLostError) as error:
-        search.settle(answers_of(store.trials(name)))
-        error.remedy = KEPT if isinstance(error, ChangedMachineError) else LOST
+    except AutotuneError as error:
+        with suppress(AutotuneError):  # of the two this one tells more
+            concluding.settle()
+        error.remedy = _remedy(error)
         raise
     finally:
-        crew.release()
+        with told.finishing():
+            crew.release()
+
+
+def _remedy(error: AutotuneError) -> str:
+    """Say what helps against what ended a study, of which all trials are kept."""
+    if isinstance(error, ChangedMachineError):
+        return KEPT
+    return LOST if isinstance(error, HostLostError) else error.remedy
 
 
 @dataclass
@@ -179,13 +192,23 @@ class _Concluding:
                 lost.append(host.describe().name)
                 self.searching.crew.lose(host, error)
 
+    def settle(self) -> None:
+        """Finish the trials that are running no more, so that they can be run again."""
+        self.searching.search.settle(answers_of(self.call.store.trials(self.call.spec.name)))
+
     def stopped(self) -> Tuned:
-        """Store the best so far of a study that was told to stop as a plan, and give that."""
-        self.searching.records = list(self.call.store.trials(self.call.spec.name))
+        """Store the best so far of a study that was told to stop as a plan, and give that.
+
+        Somebody who insists ends this too; the next call makes up for all of it.
+        """
         try:
+            self.settle()
+            self.searching.records = list(self.call.store.trials(self.call.spec.name))
             return Tuned(self._best_so_far(), stopped=True)
         except AutotuneError as error:
             return Tuned(None, stopped=True, reason=error.problem)
+        except Stopped:
+            return Tuned(None, stopped=True, reason=INSISTED)
 
     def _best_so_far(self) -> Plan:
         spec = self.call.spec

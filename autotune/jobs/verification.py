@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from autotune.bench.host import Host
+from autotune.bench.host import Host, releasing
 from autotune.bench.local import LocalHost
 from autotune.bench.lock import Waits
 from autotune.bench.orders import Orders
@@ -141,12 +141,13 @@ def verify(
     if changes := differences(plan, where).all():
         return Verification(plan, "stale", tolerance, unmeasured, unmeasured[0].figure, reasons=changes)
     host = LocalHost(set_up_plan(plan, where), emit, told)
-    entrants = _entrants(plan, host, host.setup.space.baseline)
-    if refusal := refusal_of_plan(plan, entrants[0].commands, host):
-        wrong = f"What was prepared anew answers wrongly: {refusal}."
-        return Verification(plan, "worse", tolerance, unmeasured, unmeasured[0].figure, reasons=(wrong,))
-    measure = partial(Orders(host.setup.spec.name).run_confirming, host)
-    return verify_with(plan, tolerance, entrants, measure, most, host.waits, emit=emit, stop=told)
+    with releasing([host], told):
+        entrants = _entrants(plan, host, host.setup.space.baseline)
+        if refusal := refusal_of_plan(plan, entrants[0].commands, host):
+            wrong = f"What was prepared anew answers wrongly: {refusal}."
+            return Verification(plan, "worse", tolerance, unmeasured, unmeasured[0].figure, reasons=(wrong,))
+        measure = partial(Orders(host.setup.spec.name).run_confirming, host)
+        return verify_with(plan, tolerance, entrants, measure, most, host.waits, emit=emit, stop=told)
 
 
 def verify_with(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autotune.backends.registry import package_versions
+from autotune.bench.host import releasing
 from autotune.bench.local import LocalHost, machine_here
 from autotune.bench.orders import Orders
 from autotune.errors import (
@@ -192,11 +193,12 @@ def run_series(
             asked = _gone_on(kept, asked)
             if not asked.rounds_left:
                 return _written(file, asked, folder)
-        entrants, record = _prepare(ready, asked, told)
-        _refuse_nothing(record)
-        points = {point.name: point for point in ready}
-        sitting = 1 + max((run.sitting for run in record.runs), default=0)
-        return _run(file, _Running(folder, points, emit, told, record, sitting), entrants)
+        with releasing([point.host for point in ready], told):
+            entrants, record = _prepare(ready, asked, told)
+            _refuse_nothing(record)
+            points = {point.name: point for point in ready}
+            sitting = 1 + max((run.sitting for run in record.runs), default=0)
+            return _run(file, _Running(folder, points, emit, told, record, sitting), entrants)
 
 
 def _run(file: SeriesFile, running: _Running, entrants: Sequence[Entrant]) -> SeriesResult:

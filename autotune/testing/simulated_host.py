@@ -35,6 +35,7 @@ from autotune.search.score import needed_percentile
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.scenario import Scenario
 from autotune.spec.study import Measure
+from autotune.stop import Stop
 from autotune.testing.simulation import SimulatedMachine, VirtualClock
 from autotune.trial.stopping import Rule
 from autotune.worker.failures import InstanceError
@@ -178,8 +179,9 @@ class SimulatedConveyor:
         self._ends.append((self._clock.now_s, begun, result))
         self._clock.now_s = start_s
 
-    def next_ended(self) -> tuple[Begun, TrialResult]:
+    def next_ended(self, stop: Stop) -> tuple[Begun, TrialResult]:
         """See `Conveyor`."""
+        stop.heed()
         first = min(self._ends, key=lambda end: end[0])
         self._ends.remove(first)
         end_s, begun, result = first

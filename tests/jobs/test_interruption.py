@@ -12,10 +12,12 @@ from importlib.util import find_spec
 
 import pytest
 
+from autotune.events import Event, Progress, SearchEnded, SpaceSurveyed
 from autotune.jobs.interruption import (
     INSISTENCE,
     WAITING_MODULES,
     Interruption,
+    SearchHeard,
     signals_left_to_python,
 )
 from autotune.stop import Stop, Stopped
@@ -86,6 +88,38 @@ def test_somebody_who_insists_ends_it_wherever_it_is() -> None:
             os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(Stopped):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_once_a_job_is_ending_no_signal_breaks_into_what_it_waits_for() -> None:
+    stop = Stop()
+    with Interruption(stop, [signal.SIGALRM]), subprocess.Popen(["sleep", "0.5"]) as child:
+        stop.set()
+        with pytest.raises(Stopped):
+            stop.heed()
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        assert child.wait() == 0
+
+
+def test_nor_into_clearing_up_after_a_job() -> None:
+    stop = Stop()
+    with Interruption(stop, [signal.SIGALRM]), subprocess.Popen(["sleep", "0.5"]) as child:
+        with stop.finishing():
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            assert child.wait() == 0
+        assert stop.is_set
+        assert stop.may_break
+
+
+def test_it_is_known_whether_a_search_has_begun() -> None:
+    heard: list[Event] = []
+    listening = SearchHeard(heard.append)
+    told = (SpaceSurveyed(()), SearchEnded("the budget is used up", Progress(1, 1)))
+    states = []
+    for event in told:
+        listening(event)
+        states.append(listening.has_begun)
+    assert states == [False, True]
+    assert tuple(heard) == told
 
 
 def test_a_python_program_lends_its_ctrl_c_and_has_it_back() -> None:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +21,11 @@ import pytest
 from optuna.trial import TrialState
 
 from autotune.bench.crew import Crew
+from autotune.bench.host import Admission
 from autotune.errors import HostLostError, StudyError
 from autotune.events import Event, SearchEnded, TrialEnded
-from autotune.jobs.tuning import Tuned, tune_on
+from autotune.jobs.interruption import INSISTENCE, Interruption
+from autotune.jobs.tuning import INSISTED, Tuned, tune_on
 from autotune.measurement.measurement import Failure, FailureKind
 from autotune.preflight.setup import Setup, set_up
 from autotune.preflight.survey import survey
@@ -251,7 +260,7 @@ def test_an_order_that_loses_two_hosts_has_failed(tmp_path: Path) -> None:
     assert len(world.trials()) == TRIALS
 
 
-def test_who_is_told_to_stop_lets_the_trials_end_that_run(tmp_path: Path) -> None:
+def test_who_is_told_to_stop_abandons_the_trials_that_run_and_releases_them(tmp_path: Path) -> None:
     world, stop = World(tmp_path), Stop()
 
     def stop_after_five(event: Event) -> None:
@@ -263,8 +272,143 @@ def test_who_is_told_to_stop_lets_the_trials_end_that_run(tmp_path: Path) -> Non
     assert tuned.stopped
     assert tuned.plan is not None
     assert tuned.plan.confirmation.verdict == "unconfirmed"
-    assert len(world.trials()) == sum(len(host.ended) for host in hosts) == 8
-    assert TrialState.RUNNING not in world.optuna_states()
+    assert len(world.trials()) == 5
+    abandoned = Counter({TrialState.COMPLETE: 5, TrialState.FAIL: 3})
+    assert world.optuna_states() == abandoned
+    again = world.tune(*four(world))
+    assert again.plan is not None
+    trials = world.trials()
+    assert len(trials) == len(set(configurations(trials))) == TRIALS
+    assert world.optuna_states() == abandoned + Counter({TrialState.COMPLETE: TRIALS - 5})
+
+
+SLOW_S = 600.0
+"""For which a host would be busy; nobody waits for that."""
+
+
+@dataclass
+class Slow:
+    """A fate that takes its time from the sixth order of all hosts on.
+
+    Attributes:
+        begun: when everybody is busy.
+    """
+
+    hosts: int
+    begun: threading.Event = field(default_factory=threading.Event)
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def __call__(self, configuration: Configuration) -> Failure | None:
+        number = next(self._numbers)
+        if number < 5:
+            return None
+        if number == 4 + self.hosts:
+            self.begun.set()
+        time.sleep(SLOW_S)
+        return Failure(FailureKind.CRASH, f"nobody hears of {configuration}")
+
+
+@pytest.mark.parametrize("way", ["another thread", "Ctrl-C"])
+def test_nobody_waits_for_hosts_that_are_busy_when_a_study_is_told_to_stop(tmp_path: Path, way: str) -> None:
+    world, stop = World(tmp_path), Stop()
+    fate = Slow(hosts=3)
+    hosts = [world.host(f"host-{number}", clock=VirtualClock(), fate=fate) for number in range(3)]
+
+    def end_it() -> None:
+        assert fate.begun.wait(60)
+        if way == "Ctrl-C":
+            os.kill(os.getpid(), signal.SIGINT)
+        else:
+            stop.set()
+
+    ending, started_s = threading.Thread(target=end_it), time.monotonic()
+    ending.start()
+    with Interruption(stop, [signal.SIGINT]):
+        tuned = tune_on(Crew(list(hosts)), world.setup, store=world.store, stop=stop)
+    ending.join()
+    assert time.monotonic() - started_s < SLOW_S / 10
+    assert tuned.stopped
+    assert tuned.plan is not None
+    assert len(world.trials()) == 5
+    assert world.optuna_states() == {TrialState.COMPLETE: 5, TrialState.FAIL: 3}
+    running = [thread for thread in threading.enumerate() if thread.name.startswith("order ")]
+    assert all(thread.daemon for thread in running)
+
+
+def test_threads_end_with_their_orders(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    hosts = [world.host(f"host-{number}", clock=VirtualClock()) for number in range(3)]
+    before = set(threading.enumerate())
+    tune_on(Crew(list(hosts)), world.setup, store=world.store)
+    of_orders = [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("order ")]
+    for thread in of_orders:
+        thread.join(5)
+    assert not any(thread.is_alive() for thread in of_orders)
+
+
+@dataclass
+class Interrupted(SimulatedHost):
+    """A host that waits for a child where it admits or releases, while somebody presses Ctrl-C so often.
+
+    Attributes:
+        admitting, releasing: how often, in each call.
+    """
+
+    admitting: int = 0
+    releasing: int = 0
+
+    def admit(self, configuration: Configuration, *, compare: bool = True, wait: bool = True) -> Admission:
+        if not wait:
+            _wait_for_a_child(self.admitting)
+        return super().admit(configuration, compare=compare, wait=wait)
+
+    def release(self) -> None:
+        _wait_for_a_child(self.releasing)
+
+
+def _wait_for_a_child(presses: int) -> None:
+    """Wait for a second, with Ctrl-C pressed after each hundredth of it."""
+    press = "import os, sys, time\nfor _ in range(int(sys.argv[1])):\n time.sleep(0.01)\n"
+    press += " os.kill(os.getppid(), 2)\ntime.sleep(0.5)"
+    subprocess.run([sys.executable, "-c", press, str(presses)], check=True)
+
+
+def interrupted(world: World, *, admitting: int = 0, releasing: int = 0) -> Interrupted:
+    nature = SimulatedMachine(world.surface, NOISE, 7, world.clock, samples_per_request=8)
+    return Interrupted("one", world.setup, nature, admitting=admitting, releasing=releasing)
+
+
+def press_after_five(event: Event) -> None:
+    """Press Ctrl-C once, where nothing waits."""
+    if isinstance(event, TrialEnded) and event.progress.finished == 5:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_second_ctrl_c_does_not_break_into_storing_the_best_so_far(tmp_path: Path) -> None:
+    world, stop = World(tmp_path), Stop()
+    with Interruption(stop, [signal.SIGINT]):
+        tuned = world.tune(interrupted(world, admitting=2), emit=press_after_five, stop=stop)
+    assert tuned.stopped
+    assert tuned.plan is not None
+    with read_store(world.store) as store:
+        assert store.newest_plan("many") == tuned.plan
+
+
+def test_who_insists_has_no_plan_and_every_trial(tmp_path: Path) -> None:
+    world, stop = World(tmp_path), Stop()
+    with Interruption(stop, [signal.SIGINT]):
+        tuned = world.tune(interrupted(world, admitting=INSISTENCE), emit=press_after_five, stop=stop)
+    assert tuned == Tuned(None, stopped=True, reason=INSISTED)
+    assert len(world.trials()) == 5
+    assert world.tune(world.host()).plan is not None
+
+
+def test_a_ctrl_c_that_comes_when_all_is_done_takes_nothing_away(tmp_path: Path) -> None:
+    world, stop = World(tmp_path), Stop()
+    with Interruption(stop, [signal.SIGINT]):
+        tuned = world.tune(interrupted(world, releasing=1), stop=stop)
+    assert not tuned.stopped
+    assert tuned.plan is not None
 
 
 def test_hosts_in_threads_measure_every_trial_once(tmp_path: Path) -> None:
