@@ -10,7 +10,7 @@ from functools import partial
 from typing import Literal
 
 from autotune.backends.availability import require_engine
-from autotune.bench.host import releasing
+from autotune.bench.host import Host, releasing
 from autotune.bench.local import LocalHost
 from autotune.bench.lock import Waits
 from autotune.bench.orders import Orders
@@ -139,15 +139,17 @@ def compare_plans(
     setup_b = replace(setup_b, found=replace(setup_b.found, spec=alike))
     host = LocalHost(setup_a, emit, told)
     hosts = (host, host.serving(setup_b))
+    orders = Orders("+".join(dict.fromkeys(host.setup.spec.name for host in hosts)))
     with releasing(hosts, told):
         sides = tuple(
-            _side_of_plan(name, plan, host) for name, plan, host in zip((A, B), (a, b), hosts, strict=True)
+            _side_of_plan(name, plan, host, orders)
+            for name, plan, host in zip((A, B), (a, b), hosts, strict=True)
         )
         refusals = tuple(
             refusal_of_plan(plan, side.entrant.commands, host)
             for plan, side, host in zip((a, b), sides, hosts, strict=True)
         )
-        return _compare_fit(sides, refusals, notes, bounds or Bounds(), host)
+        return _compare_fit(sides, refusals, notes, bounds or Bounds(), host.waits, emit, told)
 
 
 def compare_configurations(
@@ -174,32 +176,60 @@ def compare_configurations(
             _refuse_impossible(one, setup)
     emit(FilesRead(tuple(map(file_in_words, setup.found.files))))
     told = stop or Stop()
-    host, orders = LocalHost(setup, emit, told), Orders(setup.spec.name)
+    host = LocalHost(setup, emit, told)
+    return compare_on(host, setup.spec, (a, b), bounds=bounds, waits=host.waits, emit=emit, stop=told)
+
+
+def compare_on(
+    host: Host,
+    spec: StudySpec,
+    configurations: tuple[Configuration, Configuration],
+    *,
+    bounds: Bounds | None = None,
+    waits: Waits | None = None,
+    emit: Emit = unheard,
+    stop: Stop | None = None,
+) -> Comparison:
+    """Run two configurations of a study beside each other on the host that is set up for it.
+
+    Args:
+        waits: for others, which the host adds to; None = it never waits.
+
+    Raises:
+        AutotuneError, Stopped: as `compare_configurations` does.
+    """
+    told, orders = stop or Stop(), Orders(spec.name)
     with releasing([host], told):
-        sides = tuple(_side_of_configuration(name, one, host, orders) for name, one in ((A, a), (B, b)))
-        refusals, notes = (refusal_of(a, host), refusal_of(b, host)), notes_on_variants(a, b, setup.spec)
-        return _compare_fit(sides, refusals, notes, bounds or Bounds(), host)
+        sides = tuple(
+            _side_of_configuration(name, one, host, spec, orders)
+            for name, one in zip((A, B), configurations, strict=True)
+        )
+        refusals = tuple(refusal_of(one, host) for one in configurations)
+        notes = notes_on_variants(*configurations, spec)
+        return _compare_fit(sides, refusals, notes, bounds or Bounds(), waits or Waits(), emit, told)
 
 
-def _side_of_plan(name: str, plan: Plan, host: LocalHost) -> Side:
-    one = plan.configuration
-    with _speaking_of(name, one):
-        commands = stored_commands(plan, host)
-    entrant = Entrant(name, "finalist", one, plan.trial, commands)
-    measure = partial(Orders(host.setup.spec.name).run_confirming, host)
-    return Side(f"plan {plan.id}: {one}", entrant, host.setup.spec, measure)
-
-
-def _side_of_configuration(name: str, one: Configuration, host: LocalHost, orders: Orders) -> Side:
-    """Prepare a side of a study.
+def _side_of_plan(name: str, plan: Plan, host: LocalHost, orders: Orders) -> Side:
+    """Make a plan ready to run as it is stored.
 
     Args:
         orders: of both sides, so that no two runs have the same arrivals.
     """
+    one = plan.configuration
+    with _speaking_of(name, one):
+        commands = stored_commands(plan, host)
+    entrant = Entrant(name, "finalist", one, plan.trial, commands)
+    return Side(f"plan {plan.id}: {one}", entrant, host.setup.spec, partial(orders.run_confirming, host))
+
+
+def _side_of_configuration(
+    name: str, one: Configuration, host: Host, spec: StudySpec, orders: Orders
+) -> Side:
+    """Prepare a side of a study; both have the same `orders`, as plans do."""
     with _speaking_of(name, one):
         commands = prepared_commands(one, host)
     entrant = Entrant(name, "finalist", one, 0, commands)
-    return Side(str(one), entrant, host.setup.spec, partial(orders.run_confirming, host))
+    return Side(str(one), entrant, spec, partial(orders.run_confirming, host))
 
 
 @contextmanager
@@ -231,19 +261,18 @@ def _compare_fit(
     refusals: tuple[str, ...],
     notes: tuple[str, ...],
     bounds: Bounds,
-    host: LocalHost,
+    waits: Waits,
+    emit: Emit,
+    stop: Stop,
 ) -> Comparison:
     """Run two sides beside each other, unless an answer is too far from the reference's.
 
     Args:
         refusals: why each side may not be measured; empty where it may.
-        host: of one side; both share what is waited for.
     """
     a, b = sides
     if not any(refusals):
-        return compare_sides(
-            a, b, notes=notes, bounds=bounds, waits=host.waits, emit=host.emit, stop=host.stop
-        )
+        return compare_sides(a, b, notes=notes, bounds=bounds, waits=waits, emit=emit, stop=stop)
     return Comparison(
         labels=(a.label, b.label),
         verdict="undecided",

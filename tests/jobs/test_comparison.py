@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
+from autotune.bench.host import Admission
 from autotune.bench.local import machine_here
-from autotune.errors import PlacementError, PlanError
+from autotune.errors import HostLostError, PlacementError, PlanError
 from autotune.events import PreparationBegan
 from autotune.jobs.comparison import (
     A,
@@ -18,6 +19,7 @@ from autotune.jobs.comparison import (
     Comparison,
     Side,
     compare_configurations,
+    compare_on,
     compare_plans,
     compare_sides,
     margin,
@@ -31,9 +33,14 @@ from autotune.preflight.survey import survey
 from autotune.rounds.running import Entrant
 from autotune.spec.configuration import Configuration
 from autotune.statistics.paired import Interval
+from autotune.testing.fake_model import read_fake_model
 from autotune.testing.fake_plans import FakeStudy
 from autotune.testing.listener import Listener
+from autotune.testing.machines import build_machine
+from autotune.testing.noise import Noise
 from autotune.testing.plans import build_commands
+from autotune.testing.simulated_host import SimulatedHost
+from autotune.testing.simulation import SimulatedMachine, surface_of
 from autotune.testing.told import Told
 
 DISTURBED = Failure(FailureKind.DISTURBED, "6 of 6 blocks were disturbed: the hypervisor took 30 %")
@@ -259,6 +266,49 @@ def test_other_versions_than_then_are_noted(shared_study: FakeStudy) -> None:
     (note,) = notes_on(shared_study, old, plan)
     assert "made with other versions" in note
     assert "kernel: 2.6.32 -> " in note
+
+
+@dataclass
+class Noted(SimulatedHost):
+    """A host that counts how often it was released, and refuses what it is told to for its answers."""
+
+    refused: str = ""
+    releases: int = 0
+
+    def admit(self, configuration: Configuration, *, compare: bool = True, wait: bool = True) -> Admission:
+        return replace(super().admit(configuration, compare=compare, wait=wait), refusal=self.refused)
+
+    def release(self) -> None:
+        self.releases += 1
+
+
+def noted(study: FakeStudy, **more: Any) -> Noted:
+    spec = study.spec.model_copy(update={"scenario": "offline"})
+    setup = set_up(survey(spec, build_machine()), base=study.folder, offline=True)
+    surface = surface_of(read_fake_model(study.folder / "model.json"), spec.problem)
+    return Noted("one", setup, SimulatedMachine(surface, Noise(), 1), **more)
+
+
+def test_no_two_runs_of_a_comparison_have_the_same_arrivals_and_its_host_is_released(
+    shared_study: FakeStudy,
+) -> None:
+    host = noted(shared_study)
+    faster = replace(CLOSE, precision="int8-dynamic")
+    found = compare_on(host, host.setup.spec, (CLOSE, faster), bounds=Bounds(rounds=3))
+    assert (found.verdict, len(found.runs)) == ("b", 6)
+    assert [order.launch for order in host.begun] == list(range(1, 7))
+    assert len({order.id for order in host.begun}) == 6
+    assert host.releases == 1
+
+
+def test_a_host_is_released_where_nothing_is_measured(shared_study: FakeStudy) -> None:
+    host = noted(shared_study, refused="too far from the fp32 reference: cosine 0.1")
+    found = compare_on(host, host.setup.spec, (CLOSE, CLOSE))
+    assert (found.verdict, host.begun, host.releases) == ("undecided", [], 1)
+    dying = replace(noted(shared_study), dies_at_s=0.0)
+    with pytest.raises(HostLostError):
+        compare_on(dying, dying.setup.spec, (CLOSE, CLOSE))
+    assert dying.releases == 1
 
 
 @pytest.mark.parametrize(
