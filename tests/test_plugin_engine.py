@@ -154,11 +154,12 @@ class Installed:
             return {trial.configuration.knobs: trial for trial in store.trials("small")}
 
 
-def install(root: Path, *, knobs: str = KNOBS, told: str = "") -> Installed:
+def install(root: Path, *, knobs: str = KNOBS, told: str = "", more: str = "") -> Installed:
     """Lay out the engine's distribution as pip would, and a study beside it.
 
     Args:
         told: what the engine says of its knob, whatever it was asked; empty = the truth.
+        more: code at the end of its module.
     """
     installed = Installed(root / "study", root / "plugins")
     package, described = (
@@ -169,7 +170,7 @@ def install(root: Path, *, knobs: str = KNOBS, told: str = "") -> Installed:
         folder.mkdir(parents=True)
     (package / "__init__.py").write_text('"""An engine."""\n')
     (package / "knobs.py").write_text(knobs)
-    (package / "backend.py").write_text(f"{BACKEND}\n\nTOLD = {told!r}\n")
+    (package / "backend.py").write_text(f"{BACKEND}\n\nTOLD = {told!r}\n{more}")
     (described / "METADATA").write_text("Metadata-Version: 2.1\nName: sleepy-engine\nVersion: 1.0\n")
     (described / "entry_points.txt").write_text(
         "[autotune.backends]\nsleepy = sleepy_engine.backend:SleepyBackend\n"
@@ -194,6 +195,57 @@ def test_its_knobs_are_listed_with_what_can_be_had_here(tmp_path: Path) -> None:
     assert listed["snore"]["refused"] == {"thunderous": "the walls are thin: move out"}
     assert "sleepy" in listed["allocator"]["engines"]
     assert "how loud the sleeper is" in installed.run("engines").stdout
+
+
+BREAKING = """
+def breaking(self, *asked):
+    raise ZeroDivisionError("a plug-in\\nthat breaks")
+
+
+SleepyBackend.{member} = breaking
+"""
+
+
+def test_an_engine_that_breaks_where_it_is_asked_what_it_can_do_is_left_out_with_the_reason(
+    tmp_path: Path,
+) -> None:
+    installed = install(tmp_path, more=BREAKING.format(member="unsupported"))
+    why = "its plug-in breaks where it is asked: ZeroDivisionError: a plug-in that breaks"
+    (engine,) = (engine for engine in installed.answer("engines")["engines"] if engine["name"] == "sleepy")
+    assert engine["refused"] == {"fp32": why}
+    assert f"not here: sleepy fp32: {why}" in installed.run("engines").stdout
+    refused = installed.run("tune", "study.yaml", "--dry-run")
+    assert refused.returncode == exits.EXIT_CODES[BackendError], refused.stderr
+    assert why in refused.stderr
+    installed.write_study(backends="auto", knobs="none")
+    assert installed.run("tune", "study.yaml", "--dry-run").returncode == 0
+
+
+def test_a_knob_that_breaks_where_it_is_asked_cannot_be_had_and_says_so(tmp_path: Path) -> None:
+    installed = install(tmp_path, knobs=KNOBS.replace('return "the walls', "raise OSError(value) #"))
+    listed = {knob["name"]: knob for knob in installed.answer("engines")["knobs"]}
+    why = "its declaration breaks where it is asked: OSError: "
+    assert listed["snore"]["refused"] == {value: why + value for value in ("loud", "thunderous")}
+    installed.write_study(knobs={"snore": "thunderous"})
+    refused = installed.run("tune", "study.yaml", "--dry-run")
+    assert refused.returncode == exits.EXIT_CODES[StudyFileError], refused.stderr
+    assert f"thunderous cannot be had here: {why}thunderous" in refused.stderr
+
+
+def test_an_engine_that_breaks_where_it_is_to_be_started_fails_its_trials_and_not_the_study(
+    tmp_path: Path,
+) -> None:
+    installed = install(tmp_path, more=BREAKING.format(member="environment"))
+    installed.write_study(knobs="none")
+    ended = installed.run("tune", "study.yaml")
+    assert ended.returncode == 0, ended.stderr
+    with read_store(installed.store) as store:
+        results = {trial.configuration.backend: trial.result for trial in store.trials("small")}
+    failed = results.pop("sleepy")
+    assert isinstance(failed, Failure)
+    assert failed.kind == FailureKind.UNSUPPORTED
+    assert "ZeroDivisionError: a plug-in that breaks" in failed.reason
+    assert all(isinstance(result, Measurement) for result in results.values())
 
 
 def test_the_schema_of_study_files_lists_its_knobs(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from autotune.backends.asking import why_unsupported
 from autotune.backends.protocol import Backend, CompilesShapes, Documented
 from autotune.backends.registry import (
     backends,
@@ -53,7 +54,11 @@ def engines_of(source: str, engines: Engines, spec: StudySpec, machine: Machine)
     """Those of the available engines that can run one of the study's models."""
     kind = kind_of(source)
     able = {
-        name: tuple(one for one in precisions if not get_backend(name).unsupported(one, machine.isa, kind))
+        name: tuple(
+            precision
+            for precision in precisions
+            if not why_unsupported(get_backend(name), precision, machine.isa, kind)
+        )
         for name, precisions in engines.items()
         if _is_meant(name, kind, spec)
     }
@@ -74,7 +79,7 @@ def require_engine(configuration: Configuration, spec: StudySpec, machine: Machi
     """
     backend, source = require_backend(configuration.backend), spec.source_of(configuration)
     _require_installed(backend)
-    if reason := backend.unsupported(configuration.precision, machine.isa, kind_of(source)):
+    if reason := why_unsupported(backend, configuration.precision, machine.isa, kind_of(source)):
         raise UnsupportedError(
             f"{backend.name} {configuration.precision} cannot run {source} here: {reason}",
             remedy="choose an engine and a precision that `autotune tune --dry-run` lists",
@@ -135,7 +140,7 @@ def _usable(backend: Backend, spec: StudySpec, machine: Machine) -> tuple[tuple[
     usable: list[Precision] = []
     reasons: list[str] = []
     for precision in wanted:
-        found = {one: backend.unsupported(precision, machine.isa, kind_of(one)) for one in meant}
+        found = {one: why_unsupported(backend, precision, machine.isa, kind_of(one)) for one in meant}
         refused = {source: reason for source, reason in found.items() if reason}
         if len(refused) < len(meant):
             usable.append(precision)

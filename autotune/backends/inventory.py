@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from autotune.backends.asking import why_unsupported
 from autotune.backends.availability import documented_engines
 from autotune.backends.protocol import Backend
 from autotune.backends.registry import backends, missing_packages, package_versions
@@ -62,12 +63,12 @@ def engine_statuses(isa: frozenset[str]) -> tuple[EngineStatus, ...]:
 
 def _status(backend: Backend, isa: frozenset[str]) -> EngineStatus:
     offered = {
-        kind: [one for one in backend.precisions if backend.unsupported(one, isa, kind) is None]
+        kind: [one for one in backend.precisions if not why_unsupported(backend, one, isa, kind)]
         for kind in MODEL_KINDS
     }
     models = tuple(kind for kind, precisions in offered.items() if precisions)
     refusals = {
-        precision: backend.unsupported(precision, isa, (*models, *MODEL_KINDS)[0])
+        precision: why_unsupported(backend, precision, isa, (*models, *MODEL_KINDS)[0])
         for precision in backend.precisions
         if not any(precision in offered[kind] for kind in models)
     }
@@ -79,6 +80,6 @@ def _status(backend: Backend, isa: frozenset[str]) -> EngineStatus:
         models=models,
         precisions=here,
         documented=tuple(one for _, one in documented_engines((backend.name, one) for one in here)),
-        refused={precision: reason for precision, reason in refusals.items() if reason is not None},
+        refused={precision: reason for precision, reason in refusals.items() if reason},
         install_hint=backend.install_hint,
     )

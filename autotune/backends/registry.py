@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, version
 from typing import cast
 
-from autotune.backends.protocol import Backend, DerivesPrecisions, PreparesKnobs, StatedTimes, TakesKnobs
+from autotune.backends.protocol import Backend, DerivesPrecisions, StatedTimes
 from autotune.errors import BackendError
-from autotune.plugins import BACKENDS, OWN, Broken, distribution_of, make_plugin, ordered_plugins, plugins
-from autotune.spec.configuration import Precision
-from autotune.spec.known_knobs import declared_knobs, find_knob, is_declared
-
-MEMBERS = (
-    *("name", "precisions", "packages", "install_hint"),
-    *("unsupported", "environment", "prepare", "load"),
+from autotune.plugins import (
+    BACKENDS,
+    OWN,
+    Broken,
+    distribution_of,
+    engine_fault,
+    make_plugin,
+    ordered_plugins,
+    plugins,
 )
-"""What a `Backend` has; a plug-in that lacks one was written for another version of the protocol."""
+from autotune.spec.configuration import PRECISIONS, Precision
+from autotune.spec.known_knobs import declared_knobs, find_knob, is_declared
 
 AGAIN = "install autotune again, as you installed it"
 """What helps where an installation in place knows autotune's own engines by where they were."""
@@ -122,30 +125,25 @@ def _describe(point: EntryPoint) -> str:
 def _load(point: EntryPoint) -> Backend | str:
     """Give the backend, or say why there is none: a plug-in of somebody else must not stop everything."""
     made = make_plugin(point)
-    if isinstance(made, Broken):
-        again = f" ({AGAIN})" if distribution_of(point) == OWN else ""
-        return f"{_describe(point)} cannot be loaded: {made.reason}{again}"
-    if lacking := [member for member in MEMBERS if not hasattr(made, member)]:
-        return f"{_describe(point)} is no backend of this version: it has no {', '.join(lacking)}"
+    if fault := engine_fault(point):
+        is_own = isinstance(made, Broken) and distribution_of(point) == OWN
+        return f"{_describe(point)} {fault}{f' ({AGAIN})' if is_own else ''}"
     backend = cast(Backend, made)
-    if backend.name != point.name:
-        return f"{_describe(point)} calls itself {backend.name!r}"
     if fault := _declared_fault(backend):
         return f"{_describe(point)} is no backend of this version: {fault}"
     return backend
 
 
 def _declared_fault(backend: Backend) -> str:
-    """Say why a backend cannot do what it declares; empty if it can, or declares nothing."""
+    """Say what of its declarations is of another type or unknown; empty if nothing is."""
     if not isinstance(getattr(backend, "times", StatedTimes()), StatedTimes):
         return "its times are no StatedTimes"
-    listed = getattr(backend, "knobs", {})
-    if not isinstance(listed, Mapping) or not is_declared(listed):
+    if not is_declared(getattr(backend, "knobs", {})):
         return "its knobs are not declared"
-    if listed and not isinstance(backend, TakesKnobs):
-        return "it has knobs, and no load_with"
-    if any(knob.prepares for knob in listed) and not isinstance(backend, PreparesKnobs):
-        return "it has knobs that are turned in preparation, and no prepare_with and kinds_with_knobs"
+    derived = backend.derived if isinstance(backend, DerivesPrecisions) else {}
+    used = {*backend.precisions, *derived, *derived.values(), *getattr(backend, "documented", ())}
+    if unknown := sorted(used.difference(PRECISIONS)):
+        return f"nobody knows the precision {unknown[0]!r}: there are {', '.join(PRECISIONS)}"
     return ""
 
 

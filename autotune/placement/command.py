@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from autotune.backends.asking import environment_of
 from autotune.backends.protocol import Backend
 from autotune.errors import PlacementError
 from autotune.machine.cpus import format_cpu_list
@@ -70,11 +71,11 @@ def worker_commands(
 
     Raises:
         PlacementError: a batch that is split has fewer sequences than there are instances.
-        UnsupportedError: a knob asks for a library that is not on this host.
+        UnsupportedError: a knob asks for a library that is not on this host; or the engine's plug-in breaks.
     """
     threads, problem = configuration.threads_per_instance, service.problem
     variables = {
-        **backend.environment(threads),
+        **environment_of(backend, threads),
         **knob_environment(parse_knobs(configuration.knobs)),
         **(tokenization_environment(threads) if problem.include else {}),
     }

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autotune.backends.asking import environment_of
 from autotune.backends.ending import reply_of
 from autotune.backends.protocol import Shape
 from autotune.backends.registry import base_precision, get_backend
@@ -172,7 +173,11 @@ def time_artifact(
     work = TimeRequests(artifact.backend, artifact.precision, shape)
     request = ChildRequest(model, artifact.directory, artifact.directory.parent, work)
     what = f"a request of {artifact.backend} {artifact.precision}"
-    ran = _run(Took, request, what, timeout_s, get_backend(artifact.backend).environment(1))
+    try:
+        variables = environment_of(get_backend(artifact.backend), 1)
+    except UnsupportedError as error:
+        return Refused(error.in_one_line)
+    ran = _run(Took, request, what, timeout_s, variables)
     return ran if isinstance(ran, Refused) else ran.seconds
 
 
@@ -245,7 +250,10 @@ class _Looker:
         preparation_s = self._build(backend, precision)
         if isinstance(preparation_s, Refused):
             return preparation_s
-        variables = get_backend(backend).environment(1)
+        try:
+            variables = environment_of(get_backend(backend), 1)
+        except UnsupportedError as error:
+            return Refused(error.in_one_line)
         ran = self._step(TimeRequests(backend, precision, self.shape), backend, precision, variables)
         if (backend, precision) not in self.bases:
             shutil.rmtree(self._artifact(backend, precision), ignore_errors=True)

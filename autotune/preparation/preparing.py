@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from autotune.backends.asking import environment_of
 from autotune.backends.knobs import knobs_read
 from autotune.backends.protocol import (
     MOST_ALONE,
@@ -219,7 +220,7 @@ def prepare_assessment(
         evaluation=None if labelled is None else labelled.directory,
         knobs=knobs,
     )
-    variables = get_backend(artifact.backend).environment(threads)
+    variables = environment_of(get_backend(artifact.backend), threads)
     found = read_assessment(make_once(name, model, work, cache, timeout_s, variables).directory)
     rounds = artifact.precision != "fp32" or knobs != preparing(knobs)
     return found if rounds else held_to_fp32(found, LEAST_COSINE)

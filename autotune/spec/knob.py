@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from autotune.machine.mapped import MappedFile
+from autotune.plugins import error_in_words
 
 PATH: Final = r"/[^\s=:,]{1,400}"
 """An absolute path that needs no quotes in a list of variables, libraries or words."""
@@ -154,11 +155,18 @@ class Knob:
 
     def why_not(self, value: str, here: Here) -> str:
         """Say why a value cannot be had on this machine, and what helps; empty if it can."""
-        if self.refusal is not None and (fault := self.refusal(value, here)):
+        if fault := self._refusal(value, here):
             return fault
         if not self.asks_for_library(value) or here.find(self.name, value):
             return ""
         return f"{self.missing(value)}: {self.install(value)}"
+
+    def _refusal(self, value: str, here: Here) -> str:
+        """Ask whoever declared it; a plug-in of another distribution may answer with any error."""
+        try:
+            return "" if self.refusal is None else str(self.refusal(value, here) or "")
+        except Exception as error:
+            return f"its declaration breaks where it is asked: {error_in_words(error)}"
 
     def preload(self, value: str) -> Preload | None:
         """Give the library that a value stands for; None for a path, and for what is there anyway."""

@@ -11,7 +11,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Final
 
-from autotune.plugins import BACKENDS, make_plugin, plugins
+from autotune.plugins import BACKENDS, engine_fault, make_plugin, plugins
 from autotune.spec.allocator import ALLOCATOR
 from autotune.spec.knob import Knob
 
@@ -22,10 +22,7 @@ OF_EVERY_PROCESS: Final = (ALLOCATOR,)
 @cache
 def known_knobs() -> Mapping[str, Knob]:
     """Give every knob by its name, ascending."""
-    declared: dict[str, Knob] = {}
-    for knob in _declarations():
-        declared.setdefault(knob.name, knob)
-    return MappingProxyType(dict(sorted(declared.items())))
+    return MappingProxyType(dict(sorted((knob.name, knob) for knob in _declarations())))
 
 
 @cache
@@ -46,7 +43,16 @@ def is_declared(knobs: Mapping[object, object]) -> bool:
 
 
 def _declarations() -> Iterator[Knob]:
-    """Give declarations as they are found, autotune's own first; the first of a name counts."""
+    """Give each declaration once, autotune's own first.
+
+    An engine that is left out claims no name: one that is broken, or takes another's knob for something else.
+    """
+    declared = {knob.name: knob for knob in OF_EVERY_PROCESS}
     yield from OF_EVERY_PROCESS
     for point in plugins(BACKENDS).values():
-        yield from declared_knobs(make_plugin(point))
+        knobs = () if engine_fault(point) else declared_knobs(make_plugin(point))
+        if any(declared.get(knob.name, knob) != knob for knob in knobs):
+            continue
+        fresh = {knob.name: knob for knob in knobs if knob.name not in declared}
+        declared |= fresh
+        yield from fresh.values()

@@ -85,6 +85,21 @@ def test_a_plugin_is_found(install_backend: Install) -> None:
             "    load_with = lambda *_: None\n",
             "no prepare_with and kinds_with_knobs",
         ),
+        (
+            WORKING.format(name="shaky")
+            + "    @property\n    def knobs(self): raise OSError('no licence')\n",
+            "cannot be read: OSError: no licence",
+        ),
+        (WORKING.format(name="shaky") + "    packages = 'shaky'\n", "its packages are no list of texts"),
+        (WORKING.format(name="shaky") + "    install_hint = None\n", "its install_hint is no text"),
+        (
+            WORKING.format(name="shaky") + "    precisions = ('fp31',)\n",
+            "nobody knows the precision 'fp31': there are fp32, bf16",
+        ),
+        (
+            WORKING.format(name="shaky") + "    precisions = 'fp32', ['int8']\n",
+            "its precisions are no list of texts",
+        ),
     ],
 )
 def test_a_broken_plugin_is_reported_and_the_others_stay(
@@ -96,6 +111,47 @@ def test_a_broken_plugin_is_reported_and_the_others_stay(
     assert "pytorch" in listed["found"]
     assert len(listed["broken"]) == 1
     assert words in listed["broken"][0]
+
+
+KNOBS_OF = """
+from autotune.spec.known_knobs import find_knob, known_knobs
+from autotune.backends.registry import backends, broken_backends
+assert all(find_knob(name) == knob for name, knob in known_knobs().items())
+found = {name: known_knobs()[name].what for name in ("shoe", "hat") if name in known_knobs()}
+print(json.dumps({"found": found, "engines": [*backends()], "broken": broken_backends()}))
+"""
+
+CLAIMING = (
+    DECLARING
+    + "    knobs = {{Knob('shoe', ('off', 'on'), '{what}'): (), {more}}}\n    load_with = lambda *_: None\n"
+)
+
+
+def test_an_engine_that_is_left_out_claims_no_name_of_a_knob(
+    install_backend: Install, tmp_path: Path
+) -> None:
+    """Neither one that is no engine, nor one that takes another's knob for something else."""
+    hat = "Knob('hat', ('off', 'on'), 'of the second'): ()"
+    for name, code in (
+        ("aaa", CLAIMING.format(what="of nobody", more="").replace("name = 'shaky'", "name = 'somebody'")),
+        ("bbb", CLAIMING.format(what="of the first", more="").replace("shaky", "bbb")),
+        ("ccc", CLAIMING.format(what="of the second", more=hat).replace("shaky", "ccc")),
+        (
+            "ddd",
+            CLAIMING.format(what="of the first", more=hat.replace("second", "third")).replace("shaky", "ddd"),
+        ),
+    ):
+        folder = install_backend(name, name, code)
+    output = subprocess.run(
+        [sys.executable, "-P", "-c", f"import json\n{KNOBS_OF}"],
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        check=True,
+        stdout=subprocess.PIPE,
+    ).stdout
+    listed = json.loads(output)
+    assert listed["found"] == {"shoe": "of the first", "hat": "of the third"}
+    assert {"bbb", "ddd"} <= set(listed["engines"])
+    assert [words.split(" of ")[0] for words in listed["broken"]] == ["backend 'aaa'", "backend 'ccc'"]
 
 
 def test_no_plugin_can_take_the_place_of_a_built_in_backend(install_backend: Install) -> None:
