@@ -1,12 +1,14 @@
 """Prints how well quickstart repeats: several runs from empty stores, then `autotune verify` of every plan.
 
-    python studies/benchmarks/repeatability.py [--runs 3] [--against CHECKOUT] [--cache DIR | --cold]
+    python studies/benchmarks/repeatability.py [--runs 3] [--study FILE] [--against CHECKOUT]
+        [--cache DIR | --cold]
 
-Every run is `autotune tune studies/quickstart.yaml` as a process and on a store of its own, with one
-cache for all of them that a first run fills; with `--cold` every run has an empty one of its own. With
-`--against`, the autotune of another checkout (of an older version, say) takes turns with this one, so that
-both see the same machine. Nothing else should run
-meanwhile: three runs and their verification take a quarter of an hour.
+Every run is `autotune tune studies/quickstart.yaml` (or the given study) as a process and on a store of its
+own, with one cache for all of them that a first run fills; with `--cold` every run has an empty one of its
+own. With `--against`, the autotune of another checkout (of an older version, say) takes turns with this one
+over the same study, so that both see the same machine; where that checkout has a virtual environment of its
+own, `.venv`, it runs in that, which knows the engines that it registers. Nothing else should run meanwhile:
+three runs and their verification take a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -64,8 +66,9 @@ class Outcome:
 class Runner:
     """Runs a checkout's command line with one cache."""
 
-    def __init__(self, folder: Path, cache: Path | None, *, is_cold: bool) -> None:
+    def __init__(self, folder: Path, study: Path, cache: Path | None, *, is_cold: bool) -> None:
         self.folder = folder
+        self.study = study
         self.cache = cache or folder / "cache"
         self.is_cold = is_cold
 
@@ -77,7 +80,7 @@ class Runner:
             "PYTHONPATH": str(checkout),
         }
         return subprocess.run(
-            [sys.executable, "-P", "-m", "autotune", *arguments],
+            [_python(checkout), "-P", "-m", "autotune", *arguments],
             env=environment,
             capture_output=True,
             text=True,
@@ -91,14 +94,19 @@ class Runner:
             SystemExit: it gave no plan; with what it said.
         """
         store = f"sqlite:///{self.folder}/{name}.db"
-        study = checkout / "studies" / "quickstart.yaml"
         cache = self.folder / f"{name}-cache" if self.is_cold else self.cache
         start = time.perf_counter()
-        ran = self.autotune(checkout, cache, "tune", str(study), "--store", store, "--json")
+        ran = self.autotune(checkout, cache, "tune", str(self.study), "--store", store, "--json")
         wall_s = time.perf_counter() - start
         if ran.returncode:
             raise SystemExit(f"{name} gave no plan (exit status {ran.returncode}):\n{ran.stderr[-2000:]}")
         return Outcome(checkout, store, cache, json.loads(ran.stdout), wall_s)
+
+
+def _python(checkout: Path) -> str:
+    """Give the interpreter of a checkout: that of its own virtual environment, or else this one."""
+    own = checkout / ".venv" / "bin" / "python"
+    return str(own) if checkout != HERE and own.exists() else sys.executable
 
 
 def show(name: str, one: Outcome) -> None:
@@ -147,6 +155,7 @@ def main() -> None:
     """Fill the caches, take turns, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--study", type=Path, default=HERE / "studies" / "quickstart.yaml")
     parser.add_argument("--against", type=Path, metavar="CHECKOUT")
     caches = parser.add_mutually_exclusive_group()
     caches.add_argument("--cache", type=Path, metavar="DIR", help="one that is filled already")
@@ -154,7 +163,7 @@ def main() -> None:
     options = parser.parse_args()
     checkouts = [HERE, *([options.against.resolve()] if options.against else [])]
     with tempfile.TemporaryDirectory() as name:
-        runner = Runner(Path(name), options.cache, is_cold=options.cold)
+        runner = Runner(Path(name), options.study.resolve(), options.cache, is_cold=options.cold)
         if options.cache is None and not options.cold:
             for checkout in checkouts:
                 runner.quickstart(checkout, f"{checkout.name}-preparation")
