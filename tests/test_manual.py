@@ -16,6 +16,7 @@ from autotune.cli.main import app
 from autotune.exporters.registry import exporters
 from autotune.series.file import FILE, load_series
 from autotune.spec.load import parse_study
+from autotune.spec.price_table import read_prices
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "autotune"
@@ -153,6 +154,10 @@ def test_what_is_shown_of_study_files_and_series_is_understood(text: str, tmp_pa
     if "points" in values:
         (tmp_path / FILE).write_text(text, encoding="utf-8")
         assert len(load_series(tmp_path).studies) == len(values["points"])
+        return
+    if "prices" in values:
+        (tmp_path / "prices.yaml").write_text(text, encoding="utf-8")
+        assert len(read_prices(tmp_path / "prices.yaml").machines) == len(values["prices"])
         return
     if "inputs" in values:
         values["model"] = "onnx:model.onnx"

@@ -90,8 +90,10 @@ def _configurations(study: Path, a: str, b: str, store: str, bounds: Bounds, ori
     from autotune.preflight.setup import set_up
     from autotune.preflight.survey import survey
     from autotune.spec.load import load_study
+    from autotune.spec.priced import priced
 
-    setup = set_up(survey(load_study(study), machine_here()), base=origin.base, offline=origin.offline)
+    spec = priced(load_study(study), base=origin.base)
+    setup = set_up(survey(spec, machine_here()), base=origin.base, offline=origin.offline)
     one, other = (_configuration(text, setup, store, hint) for text, hint in ((a, "A"), (b, "B")))
     return _run(partial(compare_configurations, setup, one, other, bounds=bounds))
 

@@ -40,7 +40,7 @@ MEANINGS: dict[int, str] = {
     1: "any other error",
     2: "wrong command line",
     3: "the machine cannot be read",
-    4: "the study file is wrong",
+    4: "the study file, or a table of prices, is wrong",
     5: "the model cannot be found or loaded, or does not run at fp32",
     6: "the model cannot be prepared, or the cache is unusable",
     7: "the engine is unknown, not installed, or cannot do what is asked",

@@ -20,6 +20,7 @@ from autotune.cli.engines import engines
 from autotune.cli.export import export
 from autotune.cli.machine import machine
 from autotune.cli.plans import plans
+from autotune.cli.prices import prices
 from autotune.cli.report import report
 from autotune.cli.schema import schema
 from autotune.cli.series import FORMER_NAME, series, tell_former_name
@@ -43,6 +44,7 @@ for _command in (machine, engines, tune, plans, show, report, export, verify, co
 app.add_typer(series, name="series")
 app.add_typer(series, name=FORMER_NAME, hidden=True, callback=tell_former_name)
 app.add_typer(cache, name="cache")
+app.command()(prices)
 app.command()(schema)
 
 

@@ -14,9 +14,11 @@ from autotune.spec.study import StudySpec
 from autotune.units import format_duration
 
 
-def print_outlook(spec: StudySpec, *, base: Path, offline: bool, as_json: bool) -> None:
+def print_outlook(
+    spec: StudySpec, *, base: Path, offline: bool, as_json: bool, prices: Path | None = None
+) -> None:
     """Check the study and print its space and an estimate of its time; nothing is measured or stored."""
-    ahead = outlook(spec, base=base, offline=offline)
+    ahead = outlook(spec, base=base, offline=offline, prices=prices)
     if as_json:
         output.result_json(outlook_document(ahead))
     else:

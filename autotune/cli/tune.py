@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +41,15 @@ def tune(
         ),
     ] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Never download a model.")] = False,
+    prices: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="AUTOTUNE_PRICES",
+            show_envvar=False,
+            help="Table of prices in which the study's machine type stands.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan (or the dry run) as JSON.")] = False,
 ) -> None:
     """Find the fastest way to serve a study's model on this machine, by measuring.
@@ -51,9 +61,10 @@ def tune(
     if dry_run:
         from autotune.cli.outlook import print_outlook
 
-        print_outlook(spec, base=study.parent, offline=offline, as_json=as_json)
+        print_outlook(spec, base=study.parent, offline=offline, as_json=as_json, prices=prices)
     else:
-        _tune(spec, base=study.parent, store=store, offline=offline, as_json=as_json)
+        source = _Source(study.parent, offline, prices)
+        _tune(spec, source, store=store, as_json=as_json)
 
 
 def _asked(path: Path, name: str | None, trials: int | None, minutes: float | None) -> StudySpec:
@@ -76,7 +87,16 @@ def _asked(path: Path, name: str | None, trials: int | None, minutes: float | No
         ) from None
 
 
-def _tune(spec: StudySpec, *, base: Path, store: str, offline: bool, as_json: bool) -> None:
+@dataclass(frozen=True)
+class _Source:
+    """Where a study's files, models and prices come from."""
+
+    base: Path
+    offline: bool
+    prices: Path | None
+
+
+def _tune(spec: StudySpec, source: _Source, *, store: str, as_json: bool) -> None:
     import optuna
 
     from autotune.cli.progress import show
@@ -88,7 +108,15 @@ def _tune(spec: StudySpec, *, base: Path, store: str, offline: bool, as_json: bo
     stop, heard = Stop(), SearchHeard(show)
     try:
         with Interruption(stop):
-            tuned = tune(spec, base=base, store=store, offline=offline, emit=heard, stop=stop)
+            tuned = tune(
+                spec,
+                base=source.base,
+                store=store,
+                offline=source.offline,
+                prices=source.prices,
+                emit=heard,
+                stop=stop,
+            )
     except (Stopped, KeyboardInterrupt):
         output.message(f"interrupted: {KEPT}" if heard.has_begun else UNBEGUN)
         raise typer.Exit(exits.INTERRUPTED) from None

@@ -21,6 +21,7 @@ from autotune.search.second_stage import second_stage
 from autotune.search.serving import Serving, servings
 from autotune.search.space import SearchSpace
 from autotune.spec.model_source import model_kind
+from autotune.spec.priced import priced
 from autotune.spec.study import StudySpec
 
 KnobChoices = dict[str, dict[str, list[str]]]
@@ -59,16 +60,18 @@ class Outlook:
     notes: tuple[str, ...]
 
 
-def outlook(spec: StudySpec, *, base: Path, offline: bool) -> Outlook:
+def outlook(spec: StudySpec, *, base: Path, offline: bool, prices: Path | None = None) -> Outlook:
     """Check a study and say what it would try, and for how long.
 
     Args:
         base: folder that relative paths of the study start from.
         offline: a real run would not download either.
+        prices: the table of prices where the study names a machine type and no table.
 
     Raises:
         AutotuneError: the study would be refused.
     """
+    spec = priced(spec, base=base, prices=prices)
     surveyed = survey(spec, machine_here())
     models, absent = _models_here(spec, base=base, offline=offline)
     found = check_models(spec, models, base)

@@ -27,6 +27,7 @@ from autotune.preflight.setup import Setup, set_up
 from autotune.preflight.survey import survey
 from autotune.rounds.running import is_disturbed
 from autotune.spec.load import read_study
+from autotune.spec.priced import priced
 from autotune.spec.study import StudySpec
 from autotune.stop import Stop, Stopped
 from autotune.store.one_run import one_run
@@ -68,6 +69,7 @@ def tune(
     store: str = DEFAULT_URL,
     offline: bool = False,
     base: Path | None = None,
+    prices: Path | None = None,
     emit: Emit = unheard,
     stop: Stop | None = None,
 ) -> Tuned:
@@ -81,6 +83,7 @@ def tune(
         store: database URL; created if it is not there.
         offline: never download.
         base: folder that relative model paths start from; the study file's, or the working directory.
+        prices: the table of prices where the study names a machine type and no table.
         emit: is told of progress between trials.
         stop: ends it before its next trial; what there is then, is stored and given, and says so.
 
@@ -91,7 +94,8 @@ def tune(
             when no trial succeeds or meets the limits; NoisyMachineError when too much was disturbed.
         Stopped: as `stop` says, before the search began.
     """
-    spec, folder = read_study(study, base)
+    written, folder = read_study(study, base)
+    spec = priced(written, base=folder, prices=prices)
     surveyed = survey(spec, machine_here())
     emit(SpaceSurveyed(tuple(surveyed.left_out)))
     setup = set_up(surveyed, base=folder, offline=offline)

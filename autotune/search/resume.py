@@ -16,6 +16,8 @@ FREE = ("name", "model", "head", "digests", "unmasked", "budget", "price")
 are compared by the models' digests, a budget bounds how much is measured and not what, and a price changes no
 measurement, but for what an objective makes of it: then it must stay."""
 
+NAMES_OF_PRICES = tuple(f"price.{name}" for name in ("type", "provider", "region", "table", "date"))
+"""What names a price and where it stands: scores are of the price alone."""
 
 _LISTED = 4
 """Values of a parameter that a sentence names."""
@@ -129,7 +131,8 @@ def _listed(values: Iterable[Any]) -> str:
 def _compared(document: Mapping[str, Any]) -> dict[str, Any]:
     free = set(FREE) - ({"price"} if _is_priced(document) else set())
     leaves = _leaves({key: value for key, value in document.items() if key not in free})
-    return {path: value for path, value in leaves if not _is_file(path) and path not in WITHIN_OTHERS}
+    left_out = (*WITHIN_OTHERS, *NAMES_OF_PRICES)
+    return {path: value for path, value in leaves if not _is_file(path) and path not in left_out}
 
 
 def _is_priced(document: Mapping[str, Any]) -> bool:

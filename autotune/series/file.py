@@ -17,6 +17,7 @@ from autotune.series.values import Claim, Point, PointLayout, Series, Winners
 from autotune.spec.load import read_text, study_of
 from autotune.spec.part import FAULT, Part
 from autotune.spec.price import Price
+from autotune.spec.priced import look_up, priced
 from autotune.spec.reading import Document, Written, read_document
 from autotune.spec.refusal import Place, Refusal, study_file_error
 from autotune.spec.study import StudySpec
@@ -78,7 +79,12 @@ def load_series(path: Path, *, known: Path | None = None) -> SeriesFile:
         series = Series.model_validate(document.data)
     except ValidationError as error:
         raise study_file_error(str(file), _refusals(document, error), hint=HINT) from None
-    studies = tuple(_study(document, index, name, str(file)) for index in range(len(series.points)))
+    studies = tuple(
+        priced(_study(document, index, name, str(file)), base=file.parent)
+        for index in range(len(series.points))
+    )
+    if series.price is not None:
+        series = series.model_copy(update={"price": look_up(series.price, base=file.parent)})
     return SeriesFile(name, file.parent, series, studies)
 
 

@@ -180,12 +180,21 @@ def _objective(value: Schema) -> Schema:
 
 
 def _price(value: Schema) -> Schema:
-    forms = ({"required": ["per_core_hour"], "not": _any_of("per_hour", "cores")}, {"required": ["per_hour"]})
+    forms = (
+        {"required": ["per_core_hour"], "not": _any_of("per_hour", "cores", "type")},
+        {"required": ["per_hour"]},
+        {"required": ["type"], "not": _any_of("per_hour", "cores")},
+    )
     stated = _given(value)
     named = {
         "per_core_hour": "an amount above 0",
         "per_hour": "an amount above 0",
         "currency": "a code of three capital letters, such as USD",
+        "type": "a machine type of a table of prices, such as c5.12xlarge",
+        "provider": "a provider's name, as the table of prices has it",
+        "region": "a region, as the table of prices has it",
+        "table": PATH,
+        "date": "a day, such as 2021-04-20",
     }
     properties = _written(stated)
     for name, what in named.items():
@@ -195,7 +204,10 @@ def _price(value: Schema) -> Schema:
         "title": f"what cores cost: {PRICES}",
         "properties": properties,
         "oneOf": list(forms),
-        "dependentRequired": {"per_hour": ["cores"]},
+        "dependentRequired": {
+            "per_hour": ["cores"],
+            **{name: ["type"] for name in ("provider", "region", "table", "date")},
+        },
     }
 
 
