@@ -23,7 +23,6 @@ from itertools import product
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import solve_triangular
 
 from autotune.search.expectations import STRANGER_SPREAD, Expectation
 from autotune.search.likeness import (
@@ -93,7 +92,7 @@ class Prior:
         surprise = np.log(np.array(list(known.values()))) - self._mean(seen)
         within = self._covariances(seen, seen)
         noise = self.noise**2 * np.eye(len(known))
-        factors = max(_ALL_FACTORS, key=lambda factors: factors.plausibility(within, noise, surprise))
+        factors = _most_plausible(within, noise, surprise)
         between, across = within.times(factors), self._covariances(seen, wanted).times(factors)
         ones = np.ones(len(known))
         solved = np.linalg.solve(between + noise, np.column_stack((ones, surprise, across)))
@@ -143,16 +142,10 @@ class _Factors:
     looks: float = 1.0
     layouts: float = 1.0
 
-    def plausibility(self, within: _Covariances, noise: Floats, surprise: Floats) -> float:
-        """The logarithm of their posterior density, but for a constant."""
-        lower = np.linalg.cholesky(within.times(self) + noise)
-        both = np.column_stack((np.ones(len(surprise)), surprise))
-        white = solve_triangular(lower, both, lower=True)
-        certainty = float(white[:, 0] @ white[:, 0])
-        misfit = float(white[:, 1] @ white[:, 1]) - float(white[:, 0] @ white[:, 1]) ** 2 / certainty
-        fit = -misfit / 2 - float(np.log(np.diag(lower)).sum()) - math.log(certainty) / 2
-        prior = (math.log(self.looks) ** 2 + math.log(self.layouts) ** 2) / (2 * FACTOR_SPREAD**2)
-        return fit - prior
+    @property
+    def before(self) -> float:
+        """The logarithm of their density before anything is measured, but for a constant."""
+        return -(math.log(self.looks) ** 2 + math.log(self.layouts) ** 2) / (2 * FACTOR_SPREAD**2)
 
 
 _ALL_FACTORS = tuple(_Factors(looks, layouts) for looks, layouts in product(LOOK_FACTORS, LAYOUT_FACTORS))
@@ -169,6 +162,38 @@ class _Covariances:
         """Their sum, with spreads that are so many times as wide."""
         total: Floats = factors.looks**2 * self.looks + factors.layouts**2 * self.layouts
         return total
+
+
+def _most_plausible(within: _Covariances, noise: Floats, surprise: Floats) -> _Factors:
+    """Give the factors whose posterior density is the highest after these surprises."""
+    covariances = [within.times(factors) + noise for factors in _ALL_FACTORS]
+    lower: Floats = np.linalg.cholesky(np.array(covariances, dtype=np.float64))
+    white = _whitened(lower, np.column_stack((np.ones(len(surprise)), surprise)))
+    certainty, cross, square = (
+        np.einsum("fn,fn->f", white[:, :, left], white[:, :, right]) for left, right in _WHITE_PRODUCTS
+    )
+    logs = np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
+    fits = -(square - cross**2 / certainty) / 2 - logs - np.log(certainty) / 2
+    best = int(np.argmax(fits + [factors.before for factors in _ALL_FACTORS]))
+    return _ALL_FACTORS[best]
+
+
+_WHITE_PRODUCTS = ((0, 0), (0, 1), (1, 1))
+"""Columns of ones and of surprises, whitened: each with itself, and both together."""
+
+
+def _whitened(lower: Floats, columns: Floats) -> Floats:
+    """Solve `lower @ x = columns` for a stack of lower triangular matrices at once, (f, n, n) and (n, k).
+
+    `scipy.linalg.solve_triangular` does it for one matrix, with threads on every cpu however small that is.
+    Where others compute, the threads wait for each other: 43 ms for 12 rows on a busy host of two cpus, and
+    0.01 ms without threads. A search asks for twelve of these before every trial.
+    """
+    solved = np.zeros((len(lower), *columns.shape))
+    for row, values in enumerate(columns):
+        rest = values - np.einsum("fj,fjk->fk", lower[:, row, :row], solved[:, :row])
+        solved[:, row] = rest / lower[:, row, row, None]
+    return solved
 
 
 @dataclass(frozen=True)
