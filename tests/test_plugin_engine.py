@@ -248,6 +248,35 @@ def test_an_engine_that_breaks_where_it_is_to_be_started_fails_its_trials_and_no
     assert all(isinstance(result, Measurement) for result in results.values())
 
 
+MANY = (
+    KNOBS
+    + """
+MANY = [Knob(f"dial{number}", tuple("abcdef"), "a dial") for number in range(30)]
+"""
+)
+DIALS = """
+from sleepy_engine.knobs import MANY
+SleepyBackend.knobs = {**SleepyBackend.knobs, **{knob: ("fp32",) for knob in MANY}}
+"""
+
+
+def test_an_engine_of_very_many_knobs_has_as_many_turned_as_there_is_room_for(tmp_path: Path) -> None:
+    installed = install(tmp_path, knobs=MANY, more=DIALS)
+    installed.write_study(knobs="auto")
+    outlook = installed.run("tune", "study.yaml", "--dry-run", "--trials", "200", "--minutes", "60")
+    (said,) = (line for line in outlook.stdout.splitlines() if "ways" in line)
+    assert said.endswith(
+        "of sleepy fp32: all its knobs could be set in more than 2,000 ways;"
+        " list those to turn in search.knobs"
+    )
+    assert "gait" not in said
+    assert said.count("dial") == 30 - 2  # beside 4 allocators, 2 gaits and 3 snores: 24 * 6 ** 2 ways
+    installed.write_study(knobs={f"dial{number}": list("abcdef") for number in range(6)})
+    refused = installed.run("tune", "study.yaml", "--dry-run")
+    assert refused.returncode == exits.EXIT_CODES[StudyFileError], refused.stdout
+    assert "search.knobs: 46656 combinations are too many: at most 2000" in refused.stderr
+
+
 def test_the_schema_of_study_files_lists_its_knobs(tmp_path: Path) -> None:
     ended = install(tmp_path).run("schema")
     forms = json.loads(ended.stdout)["properties"]["search"]["properties"]["knobs"]["anyOf"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,9 +13,9 @@ from autotune.errors import StudyFileError, UnsupportedError
 from autotune.placement.preloads import find_preload
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.knob import Here, Knob
-from autotune.spec.knob_search import KnobSearch
+from autotune.spec.knob_search import MAX_TEXTS, KnobSearch
 from autotune.spec.knobs import NO_KNOBS, Knobs, knob_texts, legal_fault, parse_knobs
-from autotune.spec.known_knobs import known_knobs
+from autotune.spec.known_knobs import OF_EVERY_PROCESS, known_knobs
 from autotune.spec.model_source import kind_of
 
 Find = Callable[[str, str], Path | None]
@@ -22,6 +23,9 @@ Find = Callable[[str, str], Path | None]
 
 KnobValues = Mapping[str, tuple[str, ...]]
 """Values by knob, the usual one first."""
+
+Choices = Mapping[tuple[str, Precision], KnobValues]
+"""Values of knobs by backend and precision."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def knob_space(
         StudyFileError: a value that the study lists cannot be had here, or no engine of it reads the knob.
     """
     wanted = _wanted(asked)
-    read = {
+    read: Choices = {
         (name, precision): {
             knob: wanted[knob] for knob in wanted if knob in knobs and precision in knobs[knob]
         }
@@ -111,12 +115,43 @@ def knob_space(
         for knobs in [knobs_read(get_backend(name), kinds)]
         for precision in precisions
     }
+    crowded: tuple[str, ...] = ()
+    if isinstance(asked, str):
+        read, crowded = _bounded(read)
     reasons = _reasons(wanted, {knob for choices in read.values() for knob in choices}, Here(isa, find))
     if not isinstance(asked, str):
         _refuse_missing(asked, engines, kinds, read.values(), reasons)
     here = {pair: _here(choices, reasons) for pair, choices in read.items()}
     texts = sorted({"", *(text for choices in read.values() for text in knob_texts(choices))})
-    return KnobSpace(here, tuple(texts)), tuple(reasons_in_words(reasons))
+    return KnobSpace(here, tuple(texts)), (*reasons_in_words(reasons), *crowded)
+
+
+def _bounded(read: Choices) -> tuple[dict[tuple[str, Precision], KnobValues], tuple[str, ...]]:
+    """Leave knobs out of an engine's that could be set in too many ways together, and say which.
+
+    Those of every process are kept first, then those of the fewest values.
+    """
+    every_process = {knob.name for knob in OF_EVERY_PROCESS}
+    bounded: dict[tuple[str, Precision], KnobValues] = {}
+    left_out: dict[tuple[str, ...], list[str]] = {}
+    for pair, choices in read.items():
+        kept: dict[str, tuple[str, ...]] = {}
+        for name in sorted(choices, key=lambda name: (name not in every_process, len(choices[name]), name)):
+            if _ways({**kept, name: choices[name]}) <= MAX_TEXTS:
+                kept[name] = choices[name]
+        bounded[pair] = {name: values for name, values in choices.items() if name in kept}
+        if dropped := tuple(name for name in choices if name not in kept):
+            left_out.setdefault(dropped, []).append(" ".join(pair))
+    return bounded, tuple(
+        f"{', '.join(dropped)} of {', '.join(pairs)}: all its knobs could be set in more than"
+        f" {MAX_TEXTS:,} ways; list those to turn in search.knobs"
+        for dropped, pairs in left_out.items()
+    )
+
+
+def _ways(choices: KnobValues) -> int:
+    """Count the ways to set these knobs, whether or not all of them may stand together."""
+    return math.prod(len(values) for values in choices.values())
 
 
 def require_knobs(
