@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import StudyFileError
+from autotune.model.texts.file_text import MOST_RECORDS
 from autotune.model.texts.lengths_file import read_lengths
 from autotune.spec.named_file import NamedFile
 
@@ -55,6 +56,27 @@ def test_objects_without_lengths_are_refused(tmp_path: Path, content: str, told:
         read_lengths(tmp_path / "lengths.jsonl")
     assert told in caught.value.problem
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("1\n" * (MOST_RECORDS + 1), "has 1,000,001 lines, more than 1,000,000"),
+        ("1\r" * (MOST_RECORDS + 1), "has 1,000,001 lines, more than 1,000,000"),
+        (f"[{'1,' * MOST_RECORDS}1]", "has 1,000,001 items, more than 1,000,000"),
+        ("tokens\n" + "1\n" * MOST_RECORDS, "has 1,000,001 lines, more than 1,000,000"),
+    ],
+    ids=["lines", "old lines", "list", "table"],
+)
+def test_more_than_anybody_needs_is_refused_before_it_is_taken_apart(
+    tmp_path: Path, content: str, told: str
+) -> None:
+    for name in ("many.txt", "many.csv", "many.json"):
+        (tmp_path / name).write_bytes(content.encode())
+        with pytest.raises(StudyFileError) as caught:
+            read_lengths(tmp_path / name)
+        assert told in caught.value.problem
+        assert caught.value.remedy == "give a sample of it"
 
 
 @pytest.mark.parametrize("wrong", ["0", "-3", "2.5", "many", "131073", "9" * 5000, "²"])

@@ -125,6 +125,8 @@ def read_records(
         )
     is_table = source.suffix in _TABLES
     structured = _whole_document(source)
+    if structured is None:
+        source.refuse_many(source.line_count, "lines")
     if structured is None and (not is_table or _LIKE_JSON.match(source.text)):
         structured = _json_lines(source)
     if structured is not None:
@@ -154,15 +156,17 @@ def _line_records(source: FileText, known: Collection[str]) -> Records:
 
 
 def _as_stated(source: FileText, stated: FileFormat, known: Collection[str]) -> Records:
+    found = _whole_document(source) if stated == "json" else None
+    if found is not None:
+        return found
+    source.refuse_many(source.line_count, "lines")
     if stated == "text":
         return _plain_records(source)
     if stated == "fasttext":
         return _labelled_records(source)
     if stated in ("csv", "tsv"):
         return _table_records(source, _named_table(source, known, (TAB,) if stated == "tsv" else DELIMITERS))
-    found = _whole_document(source) if stated == "json" else None
-    if found is None:
-        found = _json_lines(source, is_certain=True)
+    found = _json_lines(source, is_certain=True)
     assert found is not None
     return found
 
@@ -198,6 +202,7 @@ def _whole_document(source: FileText) -> Records | None:
         return Records(source, "jsonl" if is_line else "json", records)
     if not value:
         raise source.wrong("is an empty list", "give the texts, as in a list of them")
+    source.refuse_many(len(value), "items")
     kinds = {_KINDS.get(type(element), "something else") for element in value}
     if len(kinds) > 1:
         fault = f"is a list that mixes {' and '.join(sorted(kinds))}"
