@@ -24,7 +24,7 @@ Find = Callable[[str, str], Path | None]
 KnobValues = Mapping[str, tuple[str, ...]]
 """Values by knob, the usual one first."""
 
-Choices = Mapping[tuple[str, Precision], KnobValues]
+KnobsByEngine = Mapping[tuple[str, Precision], KnobValues]
 """Values of knobs by backend and precision."""
 
 
@@ -107,7 +107,7 @@ def knob_space(
         StudyFileError: a value that the study lists cannot be had here, or no engine of it reads the knob.
     """
     wanted = _wanted(asked)
-    read: Choices = {
+    read: KnobsByEngine = {
         (name, precision): {
             knob: wanted[knob] for knob in wanted if knob in knobs and precision in knobs[knob]
         }
@@ -126,7 +126,7 @@ def knob_space(
     return KnobSpace(here, tuple(texts)), (*reasons_in_words(reasons), *crowded)
 
 
-def _bounded(read: Choices) -> tuple[dict[tuple[str, Precision], KnobValues], tuple[str, ...]]:
+def _bounded(read: KnobsByEngine) -> tuple[dict[tuple[str, Precision], KnobValues], tuple[str, ...]]:
     """Leave knobs out of an engine's that could be set in too many ways together, and say which.
 
     Those of every process are kept first, then those of the fewest values.
