@@ -57,7 +57,7 @@ def look_around(
         ChangedMachineError, Stopped: as `go_on` does; the look that was under way is not kept.
     """
     begin_s = time.monotonic()
-    pairs, looks = _pairs(setup), Looks()
+    pairs, looks = pairs_to_look_at(setup), Looks()
     if len(pairs) > 1:
         minutes = setup.spec.budget.minutes
         most_s = LONGEST_LOOKS_S if minutes is None else LOOK_SHARE * minutes * 60
@@ -108,7 +108,7 @@ def seen_looks(looks: Looks) -> dict[EnginePrecision, Look]:
     return {pair: answer for pair, answer in looks.seen.items() if isinstance(answer, Look)}
 
 
-def _pairs(setup: Setup) -> list[EnginePrecision]:
+def pairs_to_look_at(setup: Setup) -> list[EnginePrecision]:
     """Name what is searched of the first model, most promising first."""
     first = setup.spec.variants[0]
     prepared = dict.fromkeys(

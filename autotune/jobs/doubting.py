@@ -15,6 +15,9 @@ from autotune.search.experience import Experience
 from autotune.spec.study import StudySpec
 from autotune.store.records import TrialRecord
 
+CONTRADICTION = "the rounds contradict the search"
+"""Begins whatever is said of it."""
+
 
 def earlier_of(entrant: Entrant, records: Sequence[TrialRecord], known: Experience) -> Earlier | None:
     """What the search had measured of an entrant; None where that misses a limit, and is nothing to keep to.
@@ -50,7 +53,7 @@ def doubt(spec: StudySpec, compared: Sequence[Compared]) -> str:
     told = " and ".join(
         _fall(spec, entrant, entrant.contradiction) for entrant in compared if entrant.contradiction
     )
-    return f"the rounds contradict the search: {told}"
+    return f"{CONTRADICTION}: {told}"
 
 
 def _fall(spec: StudySpec, entrant: Compared, contradiction: Contradiction) -> str:

@@ -18,9 +18,6 @@ CONFIDENCE = 0.95
 SUPPORT = 0.99
 """Confidence at which a percentile counts as supported. Source: MLPerf LoadGen, early stopping."""
 
-USUAL = (50.0, 90.0, 95.0, 99.0, 99.9)
-"""The percentiles that people ask for, ascending."""
-
 
 def rank(count: int, percentile: float) -> int:
     """The nearest rank, from 1: the smallest with at least `percentile` % of the values at or below it.
@@ -95,8 +92,3 @@ def needed_count(percentile: float) -> int:
         middle = (low + high) // 2
         low, high = (low, middle) if supports(middle, percentile) else (middle + 1, high)
     return high
-
-
-def highest_supported(count: int, percentiles: Sequence[float] = USUAL) -> float | None:
-    """The highest of these percentiles that `count` values support; None = none of them."""
-    return max((one for one in percentiles if supports(count, one)), default=None)

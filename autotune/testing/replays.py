@@ -175,8 +175,3 @@ class _Replay:
 
     def _begun_s(self, start_s: float) -> float:
         return self._speeds.starts_s[self._index(start_s)]
-
-
-def weather_of(path: Path) -> WeatherMaker:
-    """Read a recording and play it."""
-    return replayed(read_recording(path))

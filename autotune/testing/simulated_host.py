@@ -1,8 +1,9 @@
 """Hosts without processes behind the same waist as a real one: any machine, on a clock nobody waits for.
 
 What decides how long a trial is, and what becomes of it, is the product's own: the loop that collects blocks,
-and its rule. What a host takes for a request is its `Surface`, and what it does to everybody its `Noise`
-(`autotune.testing.noise`): noise, drift and spikes; what instances do to each other is the surface's to say.
+and its rule. What a host takes for a request is its `Surface`, and what it does to everybody its nature
+(`autotune.testing.nature`): programmed noise, weather, or a recording of a noisy host. What instances do to
+each other is the surface's to say.
 
 ```python
 clock = VirtualClock()
@@ -62,7 +63,9 @@ class SimulatedHost:
     Attributes:
         setup: the study, and the machine that this one pretends to be.
         nature: what runs on it takes its time there.
-        preparation_s: that the first order of what is prepared takes more; fate: what fails.
+        preparation_s: that the first order of what is prepared takes more; where that is not the same for
+            all, a function says it, which is asked once of each.
+        seen: what it says when it is asked to look, for as long as that took; fate: what fails.
         dies_at_s: time of its clock at which it is gone, in the middle of whatever it runs; None = never.
         begun, ended: orders, in order.
     """
@@ -70,7 +73,8 @@ class SimulatedHost:
     name: str
     setup: Setup
     nature: SimulatedMachine
-    preparation_s: float = 0.0
+    preparation_s: float | Callable[[Prepared], float] = 0.0
+    seen: Seen = field(default_factory=Seen)
     fate: Fate = nothing_fails
     dies_at_s: float | None = None
     begun: list[Order] = field(default_factory=list)
@@ -89,8 +93,9 @@ class SimulatedHost:
         """See `Host`; there is no reference."""
 
     def look(self) -> Seen:
-        """See `Host`; nothing is looked at."""
-        return Seen()
+        """See `Host`."""
+        self.nature.clock.now_s += self.seen.looking_s
+        return self.seen
 
     def admit(self, configuration: Configuration, *, compare: bool = True, wait: bool = True) -> Admission:  # noqa: ARG002
         """See `Host`; whatever it answers is right."""
@@ -130,12 +135,15 @@ class SimulatedHost:
     def _measured(self, order: Order) -> TrialResult:
         configuration, measure = order.configuration, measure_of(order, self.setup.spec)
         if configuration.prepared not in self._ready:
-            self.nature.clock.now_s += self.preparation_s
+            seconds = self.preparation_s
+            self.nature.clock.now_s += seconds(configuration.prepared) if callable(seconds) else seconds
         if (failure := self.fate(configuration)) is not None:
             return failure
         self._ready.add(configuration.prepared)
         try:
-            return self.nature.measure(configuration, self._rule(order, measure), measure)
+            is_confirming = order.purpose == "confirm"
+            rule = self._rule(order, measure)
+            return self.nature.measure(configuration, rule, measure, is_confirming=is_confirming)
         except InstanceError as error:
             return Failure(error.kind, error.reason)
 

@@ -1,6 +1,7 @@
 """Trials without processes, on a clock of their own, which nobody waits for.
 
-What decides how long they are is the product's own: the loop that collects blocks, and its rule.
+What decides how long they are is the product's own: the loop that collects blocks, and its rule. What befalls
+them meanwhile is their machine's `autotune.testing.nature`.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ from dataclasses import dataclass
 
 from autotune.measurement.correction import UNCORRECTED, Correction, load_of
 from autotune.measurement.measurement import Block, InstanceBlock, Measurement, Observation
+from autotune.measurement.statistics import block_seconds
 from autotune.objectives.throughput import THROUGHPUT
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import parse_knobs
 from autotune.spec.problem import Problem
 from autotune.spec.study import Measure
 from autotune.testing.fake_model import FakeModel, request_seconds
-from autotune.testing.noise import Noise, NoiseSource
+from autotune.testing.nature import BlockMaker, Workers, nature_of
+from autotune.testing.noise import Noise
 from autotune.testing.observations import build_observation
+from autotune.testing.weather import WeatherMaker
 from autotune.trial.collect import collect
 from autotune.trial.stopping import Rival, Rule
 
@@ -62,7 +66,7 @@ EPOCH_S = 1_700_000_000.0
 """Unix time at which virtual clocks begin."""
 
 Surface = Callable[[Configuration], float]
-"""Seconds of one instance's request without noise."""
+"""Seconds by configuration, such as of one instance's request without noise."""
 
 
 def surface_of(model: FakeModel, problem: Problem) -> Surface:
@@ -101,30 +105,56 @@ class VirtualClock:
         return EPOCH_S + self.now_s
 
 
+def usual_launch_s(configuration: Configuration) -> float:  # noqa: ARG001 - whatever it is
+    """Give every launch the same seconds."""
+    return LAUNCH_S
+
+
+@dataclass(frozen=True)
+class Launched:
+    """Workers that have been started."""
+
+    workers: Workers
+    make_block: BlockMaker
+
+
 class SimulatedMachine:
     """A machine whose time passes only when something runs on it; there is nothing but `offline` trials.
 
     Attributes:
         clock: its time; blocks: how many were measured on it.
+        worked_s: seconds of all requests without noise; ran_s: seconds that they took.
+        measured_s: length of all blocks.
     """
 
     def __init__(
         self,
         surface: Surface,
-        noise: Noise,
+        nature: Noise | WeatherMaker,
         seed: int,
         clock: VirtualClock | None = None,
         *,
         samples_per_request: int = 1,
+        launch_s: Surface = usual_launch_s,
     ) -> None:
-        """Begin at the clock's time."""
+        """Begin at the clock's time.
+
+        Args:
+            nature: what the machine does to all that runs on it; `seed` draws it.
+            launch_s: seconds from a launch to its first block.
+        """
         self.clock = clock or VirtualClock()
         self.blocks = 0
+        self.worked_s = self.ran_s = self.measured_s = 0.0
         self._surface = surface
-        self._noise = noise
-        self._seed = seed
+        self._nature = nature_of(nature, seed)
         self._samples = samples_per_request
-        self._launches = 0
+        self._launch_s = launch_s
+
+    @property
+    def mean_speed(self) -> float:
+        """Of all blocks until now, where 1 is without noise."""
+        return self.worked_s / self.ran_s if self.ran_s else 1.0
 
     def trial(
         self,
@@ -146,15 +176,21 @@ class SimulatedMachine:
         )
         return self.measure(configuration, rule, measure)
 
-    def measure(self, configuration: Configuration, rule: Rule, measure: Measure) -> Measurement:
+    def measure(
+        self, configuration: Configuration, rule: Rule, measure: Measure, *, is_confirming: bool = False
+    ) -> Measurement:
         """Launch a configuration and measure it for as long as the rule says, within the trial's time limit.
+
+        Args:
+            is_confirming: whether this is a run of the rounds.
 
         Raises:
             InstanceError: `disturbed`, as `collect` does.
         """
-        began_s, launch = self.clock.now_s, self.launch()
+        began_s = self.clock.now_s
+        launched = self.launch(configuration, is_confirming=is_confirming)
         collected = collect(
-            lambda: self.measure_block(configuration, launch, measure.block_s),
+            lambda: self.measure_block(launched, measure.block_s),
             rule,
             deadline_s=began_s + measure.trial_timeout_s,
             clock=self.clock.monotonic_s,
@@ -172,34 +208,24 @@ class SimulatedMachine:
             cores=rule.resources.cores,
         )
 
-    def launch(self) -> NoiseSource:
-        """Start anew: what a launch has of its own is drawn, and `LAUNCH_S` pass."""
-        self._launches += 1
-        self.clock.now_s += LAUNCH_S
-        return NoiseSource(self._noise, self._seed, self._launches)
-
-    def measure_block(self, configuration: Configuration, launch: NoiseSource, block_s: float) -> Block:
-        """Run all instances over one window.
-
-        It begins with a new window of `Noise.block`, so that this is the spread of blocks and not of parts.
-        """
-        start_s = self._noise.block_s * (self.clock.now_s // self._noise.block_s + 1)
-        seconds = self._surface(configuration)
-        parts = tuple(
-            _instance(seconds, launch, (start_s, start_s + block_s), self._samples)
-            for _ in range(configuration.instances)
+    def launch(self, configuration: Configuration, *, is_confirming: bool = False) -> Launched:
+        """Start anew: what a launch has of its own is drawn, and its seconds pass."""
+        workers = Workers(
+            self._surface(configuration),
+            configuration.instances,
+            self._samples,
+            is_pinned=configuration.placement != "unpinned",
+            is_confirming=is_confirming,
         )
+        self.clock.now_s += self._launch_s(configuration)
+        return Launched(workers, self._nature.launch(workers))
+
+    def measure_block(self, launched: Launched, block_s: float) -> Block:
+        """Run all instances over one window."""
+        block, self.clock.now_s = launched.make_block(self.clock.now_s, block_s)
         self.blocks += 1
-        self.clock.now_s = max(part.ends_s[-1] for part in parts)
-        return Block(start_s, parts)
-
-
-def _instance(
-    seconds: float, launch: NoiseSource, window_s: tuple[float, float], samples: int
-) -> InstanceBlock:
-    """Run two requests or more, back to back until the first completion at or after the window's end."""
-    start_s, end_s = window_s
-    times_s = [start_s]
-    while len(times_s) < 3 or times_s[-1] < end_s:
-        times_s.append(times_s[-1] + seconds * launch.factor(times_s[-1]))
-    return InstanceBlock(samples, tuple(times_s[:-1]), tuple(times_s[1:]))
+        self.measured_s += block_seconds(block)
+        for instance in block.instances:
+            self.worked_s += launched.workers.request_s * len(instance.ends_s)
+            self.ran_s += instance.ends_s[-1] - block.start_s
+        return block

@@ -1,13 +1,14 @@
 """Prints what guard, scoring and confirmation make of noisy hosts: how good plans are, and their figures.
 
-    python -m studies.benchmarks.noisy_hosts [--both] [--studies 1000] [--hosts quiet,zen3] [--json]
+    python -m studies.benchmarks.noisy_hosts [--studies 1000] [--hosts quiet,zen3] [--json]
+    python -m studies.benchmarks.noisy_hosts --against CHECKOUT
     python -m studies.benchmarks.noisy_hosts --covariates
 
-Nothing is started and nobody waits: studies of five minutes run on virtual hosts (`autotune.testing.hosts`),
-or on recordings of one (`studies/benchmarks/noise`, or `--recordings FOLDER`), and everything that decides is
-the product's own. `--before` plays the commit before guard and confirmation were rewritten, checked out
-beside, by a later one that knows its modules (`PLAYER`); `--disturbed keep --disturbed drop --disturbed
-correct` what may become of disturbed blocks.
+Nothing is started and nobody waits: the product's own `tune` runs studies of five minutes on simulated hosts
+(`studies.benchmarks.hosted_study`), in the weather of `autotune.testing.hosts` or in recordings of a noisy
+host (`studies/benchmarks/noise`, or `--recordings FOLDER`). `--disturbed keep --disturbed drop --disturbed
+correct` says what may become of disturbed blocks. `--against CHECKOUT` plays another version's own program on
+the same hosts; versions whose program did not run `tune` yet cannot be compared so.
 
 Each host is met by studies of five worlds, of a baseline, the best default (at 1 to 2 times the baseline),
 and eight candidates: of these one is truly 1.2, 1.5 or 2 times better than that default and the others reach
@@ -19,7 +20,7 @@ the 1.2, 1.5, 2 times better one missed (the plan is not within 2 % of it; no pl
 20 %, 2 %, 0 %; intervals of ratios that hold the truth: 93 to 97 %, and of the plan's own value, where the
 host's usual speed is the one without noise; ratios that are off by more than `REACH`: in at most 1 % of the
 studies; studies that give no plan because their rounds contradict their search: at most 1 %, and all of them
-where somebody comes who slows the baseline alone (`DOUBTED`).
+where somebody comes who slows what is not pinned, baseline and default (`DOUBTED`).
 """
 
 from __future__ import annotations
@@ -33,33 +34,26 @@ import random
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from autotune.testing.hosts import HOSTS, VirtualHost
+from autotune.testing.hosts import HOSTS
 from autotune.testing.replays import Recording, read_recording, replayed
 from autotune.testing.shares import ObservedShare, share_of
 from autotune.testing.weather import WeatherMaker
-from studies.benchmarks.hosted_study import Claim, Ended, World, bounded, hosted_study, spec_of
+from studies.benchmarks.hosted_study import CANDIDATES, World, hosted_study
+from studies.benchmarks.simulated_tune import PlanClaim, SimulatedOutcome
 
-REPOSITORY = Path(__file__).parents[2]
 RECORDINGS = Path(__file__).parent / "noise"
-BEFORE = "09f6616"
-"""The commit before guard and confirmation were rewritten."""
-
-PLAYER = "de44d10"
-"""The last commit whose modules have the names that they had then: its own copy of this program plays it."""
 
 FEWEST = 10
-CANDIDATES = 8
 WORLDS = ("1.2", "1.5", "2", "worse", "equal")
 BETTER = {"1.2": 0.20, "1.5": 0.02, "2": 0.0}
 """How often the better one may be missed."""
@@ -71,8 +65,7 @@ DOUBTED = frozenset({"late on unpinned"})
 """Hosts whose rounds say nothing of configurations: no plan is how a study is to end there."""
 
 REACH = 1.3
-"""A ratio that is stated and off by more than this factor misleads. Source: `autotune.rounds.contradiction`,
-which the commit before does not have."""
+"""A ratio that is stated and off by more than this factor misleads. Source: `rounds.contradiction`."""
 
 TOLERANCE = 0.02
 MAX_WORSE = 0.01
@@ -86,7 +79,7 @@ class Figures:
     Attributes:
         counted: share of the measured seconds that count.
         no_plan: share of the studies that gave none for noise; contradicted: those of them whose rounds
-            contradicted their search; crashed: that ended with an error.
+            contradicted their search.
         misled: whose plan states a ratio that is off by more than `REACH`.
         below_default, below_baseline: whose plan is worse than that by more than 2 %.
         missed: by world, those whose plan is not within 2 % of the better one; untried: those of them whose
@@ -103,7 +96,6 @@ class Figures:
     counted: float
     no_plan: ObservedShare
     contradicted: ObservedShare
-    crashed: ObservedShare
     misled: ObservedShare
     below_default: ObservedShare
     below_baseline: ObservedShare
@@ -140,15 +132,12 @@ def makers(folder: Path) -> dict[str, WeatherMaker]:
     return {**HOSTS, **recorded}
 
 
-def studies(task: tuple[str, str, range], folder: Path, disturbed: str | None) -> list[Ended]:
+def studies(task: tuple[str, str, range], folder: Path, disturbed: str | None) -> list[SimulatedOutcome]:
     """Some studies of one world on one host; no two of them have their noise in common."""
     host, name, numbers = task
-    make, spec = makers(folder)[host], spec_of(disturbed)
-    found = []
-    for number in numbers:
-        seed = 1_000_000 * WORLDS.index(name) + number
-        found.append(hosted_study(world(name, seed), VirtualHost(make(seed), seed), seed, spec))
-    return found
+    make = makers(folder)[host]
+    seeds = (1_000_000 * WORLDS.index(name) + number for number in numbers)
+    return [hosted_study(world(name, seed), make, seed, disturbed=disturbed) for seed in seeds]
 
 
 PART = 20
@@ -164,101 +153,110 @@ def play(hosts: Sequence[str], count: int, folder: Path, disturbed: str | None) 
         for name in WORLDS
         for first in range(0, each, PART)
     ]
-    found: dict[str, dict[str, list[Ended]]] = {host: {name: [] for name in WORLDS} for host in hosts}
+    found: dict[str, dict[str, list[SimulatedOutcome]]] = {
+        host: {name: [] for name in WORLDS} for host in hosts
+    }
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     cpus = len(os.sched_getaffinity(0))
     # Fresh processes, so that they heed that before they load NumPy.
     with ProcessPoolExecutor(cpus, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for (host, name, _), ended in zip(
+        for (host, name, _), outcomes in zip(
             tasks, pool.map(partial(studies, folder=folder, disturbed=disturbed), tasks), strict=True
         ):
-            found[host][name] += ended
+            found[host][name] += outcomes
     return [figures(host, by_world) for host, by_world in found.items()]
 
 
-def figures(host: str, found: Mapping[str, Sequence[Ended]]) -> Figures:
+def figures(host: str, found: Mapping[str, Sequence[SimulatedOutcome]]) -> Figures:
     """Sum the studies of one host up."""
-    everything = [ended for those in found.values() for ended in those]
-    planned = [ended for ended in everything if ended.winner is not None]
-    ratios = [[claim for claim in ended.ratios if bounded(claim)] for ended in planned]
-    stated = sum(len(ended.ratios) for ended in planned)
+    everything = [outcome for outcomes in found.values() for outcome in outcomes]
+    stated = [outcome.ratios() for outcome in everything]
+    ratios = [[claim for claim in claims if not claim.is_open] for claims in stated]
+    count = sum(map(len, stated))
     return Figures(
         host=host,
         studies=len(everything),
-        counted=sum(ended.counted_s for ended in everything) / sum(ended.measured_s for ended in everything),
-        no_plan=share_of([[ended.winner is None and not ended.has_crashed] for ended in everything]),
-        contradicted=share_of([[ended.is_contradicted] for ended in everything]),
-        crashed=share_of([[ended.has_crashed] for ended in everything]),
-        misled=share_of([[is_misleading(ended)] for ended in everything]),
-        below_default=share_of([[is_below(ended, ended.world.default)] for ended in everything]),
-        below_baseline=share_of([[is_below(ended, 1.0)] for ended in everything]),
-        missed={name: share_of([[is_missed(ended)] for ended in found[name]]) for name in BETTER},
+        counted=sum(one.counted_s for one in everything) / sum(one.measured_s for one in everything),
+        no_plan=share_of([[outcome.plan is None] for outcome in everything]),
+        contradicted=share_of([[outcome.is_contradicted] for outcome in everything]),
+        misled=share_of([[is_misleading(outcome)] for outcome in everything]),
+        below_default=share_of([[is_below(outcome, *outcome.defaults)] for outcome in everything]),
+        below_baseline=share_of([[is_below(outcome, outcome.baseline)] for outcome in everything]),
+        missed={name: share_of([[is_missed(outcome)] for outcome in found[name]]) for name in BETTER},
         untried={
-            name: share_of([[is_missed(ended) and BEST not in ended.tried] for ended in found[name]])
+            name: share_of(
+                [[is_missed(outcome) and best(outcome) not in outcome.searched] for outcome in found[name]]
+            )
             for name in BETTER
         },
         unseen={
-            name: share_of([[is_missed(ended) and BEST not in ended.finalists] for ended in found[name]])
+            name: share_of(
+                [[is_missed(outcome) and best(outcome) not in outcome.entrants] for outcome in found[name]]
+            )
             for name in BETTER
         },
-        loss=statistics.fmean(1 - ended.truth / max(ended.world.speeds) for ended in everything),
-        bias=_bias(ended.value for ended in planned),
-        usual_bias=_bias(ended.usual for ended in planned),
-        value=share_of([[ended.value.holds] for ended in planned if ended.value]),
-        usual=share_of([[ended.usual.holds] for ended in planned if ended.usual]),
+        loss=statistics.fmean(1 - speed(outcome) / max(outcome.truths.values()) for outcome in everything),
+        bias=_bias(claim for outcome in everything for claim in outcome.claims()["estimate"]),
+        usual_bias=_bias(claim for outcome in everything for claim in usual_values(outcome)),
+        value=share_of([[claim.holds for claim in outcome.claims()["estimate"]] for outcome in everything]),
+        usual=share_of([[claim.holds for claim in usual_values(outcome)] for outcome in everything]),
         ratios=share_of([[claim.holds for claim in claims] for claims in ratios]),
-        open=1 - sum(map(len, ratios)) / stated if stated else 0.0,
-        trials=statistics.median(len(ended.tried) for ended in everything),
-        rounds=statistics.median(ended.rounds for ended in everything),
-        seconds=statistics.median(ended.seconds for ended in everything),
+        open=1 - sum(map(len, ratios)) / count if count else 0.0,
+        trials=statistics.median(len(outcome.searched) for outcome in everything),
+        rounds=statistics.median(outcome.rounds for outcome in everything),
+        seconds=statistics.median(outcome.seconds for outcome in everything),
     )
 
 
-BEST = 2
-"""Index, in `World.speeds`, of the candidate that is better than the default."""
+def best(outcome: SimulatedOutcome) -> str:
+    """Name the configuration that is truly the fastest."""
+    return max(outcome.truths, key=outcome.truths.__getitem__)
 
 
-def is_below(ended: Ended, speed: float) -> bool:
-    """Whether there is a plan that is slower in truth by more than is tolerated."""
-    return ended.winner is not None and ended.truth < (1 - TOLERANCE) * speed
+def speed(outcome: SimulatedOutcome) -> float:
+    """Give the plan's true speed; a study without a plan leaves the baseline in place."""
+    return outcome.truths[outcome.winner or outcome.baseline]
 
 
-def is_misleading(ended: Ended) -> bool:
+def usual_values(outcome: SimulatedOutcome) -> list[PlanClaim]:
+    """Hold the plan's own value against what is true at the host's mean speed meanwhile."""
+    return [replace(claim, truth=claim.truth * outcome.mean_speed) for claim in outcome.claims()["estimate"]]
+
+
+def is_below(outcome: SimulatedOutcome, other: str) -> bool:
+    """Whether there is a plan that is slower in truth than the other by more than is tolerated."""
+    return outcome.plan is not None and speed(outcome) < (1 - TOLERANCE) * outcome.truths[other]
+
+
+def is_misleading(outcome: SimulatedOutcome) -> bool:
     """Whether there is a plan that states a ratio which is far from the true one."""
-    off = (abs(math.log(claim.estimate / claim.truth)) for claim in ended.ratios)
-    return ended.winner is not None and max(off, default=0.0) > math.log(REACH)
+    off = (abs(math.log(claim.estimate / claim.truth)) for claim in outcome.ratios())
+    return max(off, default=0.0) > math.log(REACH)
 
 
-def is_missed(ended: Ended) -> bool:
+def is_missed(outcome: SimulatedOutcome) -> bool:
     """Whether the plan, or none, is slower in truth than the best by more than is tolerated."""
-    return ended.winner is None or ended.truth < (1 - TOLERANCE) * max(ended.world.speeds)
+    return outcome.plan is None or speed(outcome) < (1 - TOLERANCE) * outcome.truths[best(outcome)]
 
 
-def _bias(claims: Iterable[Claim | None]) -> float:
-    values = [claim.estimate / claim.truth - 1 for claim in claims if claim is not None]
+def _bias(claims: Iterable[PlanClaim]) -> float:
+    values = [claim.estimate / claim.truth - 1 for claim in claims]
     return statistics.median(values) if values else math.nan
 
 
-def play_before(arguments: argparse.Namespace) -> list[Figures]:
-    """Play the earlier commit on the same hosts, by `PLAYER` in a folder that is removed again."""
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder) / "tree"
-        git = ["git", "-C", str(REPOSITORY), "worktree"]
-        subprocess.run([*git, "add", "--quiet", "--detach", str(tree), PLAYER], check=True)
-        try:
-            answer = subprocess.run(
-                [
-                    *(sys.executable, "-m", "studies.benchmarks.noisy_hosts", "--before", "--json"),
-                    *("--studies", str(arguments.studies), "--hosts", ",".join(arguments.hosts)),
-                    *("--recordings", str(arguments.recordings.resolve())),
-                ],
-                cwd=tree,
-                env={**os.environ, "PYTHONPATH": str(tree)},
-                check=True,
-                stdout=subprocess.PIPE,
-            )
-        finally:
-            subprocess.run([*git, "remove", "--force", str(tree)], check=True)
+def play_against(arguments: argparse.Namespace) -> list[Figures]:
+    """Play another checkout's own program on the same hosts."""
+    answer = subprocess.run(
+        [
+            *(sys.executable, "-m", "studies.benchmarks.noisy_hosts", "--json"),
+            *("--studies", str(arguments.studies), "--hosts", ",".join(arguments.hosts)),
+            *("--recordings", str(arguments.recordings.resolve())),
+        ],
+        cwd=arguments.against,
+        env={**os.environ, "PYTHONPATH": str(arguments.against.resolve())},
+        check=True,
+        stdout=subprocess.PIPE,
+    )
     return [_figures_of(document) for document in json.loads(answer.stdout)["figures"]]
 
 
@@ -271,7 +269,7 @@ def _figures_of(document: Mapping[str, Any]) -> Figures:
         return (
             ObservedShare(**found)
             if "share" in found
-            else {name: ObservedShare(**one) for name, one in found.items()}
+            else {name: ObservedShare(**share) for name, share in found.items()}
         )
 
     return Figures(**{name: value(found) for name, found in document.items()})
@@ -285,12 +283,11 @@ def main() -> None:
         return
     began_s = time.perf_counter()
     found: dict[str, list[Figures]] = {}
-    if arguments.before:
-        found["before"] = play_before(arguments)
-    if arguments.after:
-        for disturbed in arguments.disturbed or [None]:
-            name = "after" if disturbed is None else f"after, {disturbed}"
-            found[name] = play(arguments.hosts, arguments.studies, arguments.recordings, disturbed)
+    if arguments.against:
+        found[f"{arguments.against}"] = play_against(arguments)
+    for disturbed in arguments.disturbed or [None]:
+        name = "this version" if disturbed is None else f"this version, {disturbed}"
+        found[name] = play(arguments.hosts, arguments.studies, arguments.recordings, disturbed)
     if arguments.json:
         document = {name: [asdict(one) for one in them] for name, them in found.items()}
         print(json.dumps({**document, "figures": document[next(reversed(document))]}))
@@ -309,11 +306,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--disturbed", action="append", help="`measure.disturbed` (default: the product's); again for more"
     )
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--before", action="store_true", help=f"play commit {BEFORE} alone")
-    which.add_argument("--after", action="store_true", help="play what is here alone")
-    which.add_argument("--both", action="store_true", help="play both (the default)")
-    which.add_argument(
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="play another version, too")
+    parser.add_argument(
         "--covariates", action="store_true", help="say what covariates explain in the recordings"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
@@ -327,8 +321,6 @@ def _arguments() -> argparse.Namespace:
     ]
     if not arguments.hosts:
         parser.error(f"--hosts names none of: {', '.join(names)}")
-    if not arguments.before and not arguments.after:
-        arguments.before = arguments.after = True
     return arguments
 
 
@@ -339,7 +331,7 @@ def report(found: Mapping[str, Sequence[Figures]]) -> None:
     _table(
         "Plans (asked: misleading, worse than the best default or the baseline by > 2 %: at most 1 each)",
         (
-            *("seconds that count", "no plan", "contradicted", "crashed"),
+            *("seconds that count", "no plan", "contradicted"),
             *("misleading", "< default", "< baseline", "mean loss"),
         ),
         found,
@@ -347,7 +339,6 @@ def report(found: Mapping[str, Sequence[Figures]]) -> None:
             f"{100 * one.counted:.0f}",
             _words(one.no_plan),
             _doubted(one),
-            _words(one.crashed),
             _at_most(one.misled, MAX_WORSE),
             _at_most(one.below_default, MAX_WORSE),
             _at_most(one.below_baseline, MAX_WORSE),

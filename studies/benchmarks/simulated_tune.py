@@ -7,8 +7,9 @@ Nothing is started and nobody waits: the host is behind the same waist as a real
 from __future__ import annotations
 
 import json
+import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -18,19 +19,22 @@ from optuna.storages import InMemoryStorage
 
 from autotune.bench.crew import Crew
 from autotune.errors import NoisyMachineError, NoPlanError
+from autotune.jobs.doubting import CONTRADICTION
 from autotune.jobs.tuning import tune_in
+from autotune.measurement.measurement import Measurement
+from autotune.measurement.statistics import block_seconds
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Range
 from autotune.preflight.setup import Setup, set_up
 from autotune.preflight.survey import survey
 from autotune.rounds.contest import MARGIN
 from autotune.spec.study import StudySpec
-from autotune.store.store import open_store
+from autotune.store.store import StudyStore, open_store
 from autotune.testing.fake_model import SCHEMA
 from autotune.testing.machines import build_machine
 from autotune.testing.noise import Noise
 from autotune.testing.simulated_host import SimulatedHost
-from autotune.testing.simulation import SimulatedMachine, VirtualClock
+from autotune.testing.simulation import SimulatedMachine
 
 REQUEST_S = 0.2
 """Seconds of the baseline's request."""
@@ -41,8 +45,13 @@ IN_MEMORY = Path("/dev/shm")
 
 @dataclass(frozen=True)
 class PlanClaim:
-    """An interval that a plan states, and what it should hold."""
+    """A figure that a plan states, its interval, and what it should hold.
 
+    Attributes:
+        low, high: 0 and infinity where the plan states no interval.
+    """
+
+    estimate: float
     low: float
     high: float
     truth: float
@@ -51,6 +60,11 @@ class PlanClaim:
     def holds(self) -> bool:
         """Whether the truth lies in the interval."""
         return self.low <= self.truth <= self.high
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is no interval."""
+        return not (self.low > 0 and math.isfinite(self.high))
 
 
 @dataclass(frozen=True)
@@ -61,9 +75,11 @@ class SimulatedOutcome:
         plan: None where `tune` gave none; reason: why.
         truths: samples per second without noise, by configuration.
         searched: the scores of the search.
-        baseline: the one that is not searched for.
+        baseline: the one that is not searched for; defaults: engines as their documentation starts them.
+        entrants: those that ran in the rounds; rounds: how many there were.
         seconds: what search and confirmation took on the host's clock.
-        blocks: how many were measured.
+        blocks: how many were measured; measured_s: their length; counted_s: of those that count.
+        mean_speed: of the host meanwhile, where 1 is without noise.
     """
 
     plan: Plan | None
@@ -71,8 +87,19 @@ class SimulatedOutcome:
     truths: Mapping[str, float]
     searched: Mapping[str, float]
     baseline: str
+    defaults: tuple[str, ...]
+    entrants: frozenset[str]
+    rounds: int
     seconds: float
     blocks: int
+    measured_s: float
+    counted_s: float
+    mean_speed: float
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether there is no plan because the rounds contradict the search."""
+        return self.plan is None and CONTRADICTION in self.reason
 
     @property
     def winner(self) -> str | None:
@@ -115,26 +142,108 @@ class SimulatedOutcome:
 
     def claims(self) -> dict[str, list[PlanClaim]]:
         """List every interval: `gain` over the baseline, `estimate`, `rivals` by winner, `twin` by leader."""
-        if self.plan is None or self.winner is None:
-            return {kind: [] for kind in ("gain", "estimate", "rivals", "twin")}
-        plan, winner = self.plan, self.truths[self.winner]
-        confirmation = plan.confirmation
-        rivals = [
-            claim
-            for rival in confirmation.rivals
-            for claim in _claim(rival.ratio_range, self.truths[str(rival.configuration)] / winner)
-        ]
-        gain = [] if plan.is_baseline else _claim(plan.gain_range, winner / self.truths[self.baseline])
-        return {
-            "gain": gain,
-            "estimate": _claim(plan.estimate.objective_range, winner),
-            "rivals": rivals,
-            "twin": _claim(confirmation.twin_range, 1.0),
-        }
+        kinds = ("gain", "estimate", "rivals", "twin")
+        return {kind: [claim for claim in self._stated(kind) if not claim.is_open] for kind in kinds}
+
+    def ratios(self) -> list[PlanClaim]:
+        """List every ratio of the plan to another, those without an interval too."""
+        return [claim for kind in ("rivals", "gain", "default") for claim in self._stated(kind)]
+
+    def _stated(self, kind: str) -> list[PlanClaim]:
+        return [] if self.plan is None else STATED[kind](self.plan, self.truths, self.baseline)
 
 
-def _claim(span: Range | None, truth: float) -> list[PlanClaim]:
-    return [] if span is None else [PlanClaim(span.low, span.high, truth)]
+def _claim(estimate: float | None, span: Range | None, truth: float) -> list[PlanClaim]:
+    if estimate is None:
+        return []
+    low, high = (0.0, math.inf) if span is None else (span.low, span.high)
+    return [PlanClaim(estimate, low, high, truth)]
+
+
+def _gain(plan: Plan, truths: Mapping[str, float], baseline: str) -> list[PlanClaim]:
+    gain = None if plan.is_baseline else plan.gain
+    return _claim(gain, plan.gain_range, truths[str(plan.configuration)] / truths[baseline])
+
+
+def _own_value(plan: Plan, truths: Mapping[str, float], _: str) -> list[PlanClaim]:
+    estimate = plan.estimate
+    return _claim(estimate.objective_value, estimate.objective_range, truths[str(plan.configuration)])
+
+
+def _rivals(plan: Plan, truths: Mapping[str, float], _: str) -> list[PlanClaim]:
+    winner = truths[str(plan.configuration)]
+    return [
+        claim
+        for rival in plan.confirmation.rivals
+        for claim in _claim(rival.ratio, rival.ratio_range, truths[str(rival.configuration)] / winner)
+    ]
+
+
+def _twin(plan: Plan, _: Mapping[str, float], __: str) -> list[PlanClaim]:
+    return _claim(plan.confirmation.twin_ratio, plan.confirmation.twin_range, 1.0)
+
+
+def _beside_default(plan: Plan, truths: Mapping[str, float], _: str) -> list[PlanClaim]:
+    default = plan.confirmation.default
+    if default is None or default.is_baseline or default.said == "plan":
+        return []
+    truth = truths[str(plan.configuration)] / truths[str(default.configuration)]
+    return _claim(default.ratio, default.ratio_range, truth)
+
+
+STATED: Mapping[str, Callable[[Plan, Mapping[str, float], str], list[PlanClaim]]] = {
+    "gain": _gain,
+    "estimate": _own_value,
+    "rivals": _rivals,
+    "twin": _twin,
+    "default": _beside_default,
+}
+"""What a plan states, by kind."""
+
+
+Tuning = Callable[[StudyStore, Crew, Setup], Plan | None]
+"""Tunes a study in an open store."""
+
+
+def by_tune(store: StudyStore, crew: Crew, setup: Setup) -> Plan | None:
+    """Tune as the product does."""
+    return tune_in(store, crew, setup).plan
+
+
+def tuned(host: SimulatedHost, truths: Mapping[str, float], tuning: Tuning = by_tune) -> SimulatedOutcome:
+    """Tune the study of a simulated host, from its first trial to its plan.
+
+    Args:
+        truths: samples per second without noise, by configuration.
+    """
+    setup, nature = host.setup, host.nature
+    with (
+        tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as folder,
+        open_store(f"sqlite:///{folder}/autotune.db", optuna=InMemoryStorage()) as store,
+    ):
+        plan, reason = None, ""
+        try:
+            plan = tuning(store, Crew([host], nature.clock), setup)
+        except (NoPlanError, NoisyMachineError) as error:
+            reason = error.problem
+        trials, runs = store.trials(setup.spec.name), store.confirmations(setup.spec.name)
+    results = [*(trial.result for trial in trials), *(run.result for run in runs)]
+    measured = [result for result in results if isinstance(result, Measurement)]
+    return SimulatedOutcome(
+        plan=plan,
+        reason=reason,
+        truths=truths,
+        searched={str(trial.configuration): trial.score for trial in trials if trial.score is not None},
+        baseline=str(setup.space.baseline),
+        defaults=tuple(map(str, setup.space.defaults)),
+        entrants=frozenset(str(run.configuration) for run in runs),
+        rounds=max((run.round for run in runs), default=0),
+        seconds=nature.clock.now_s,
+        blocks=nature.blocks,
+        measured_s=nature.measured_s,
+        counted_s=sum(block_seconds(block) for measurement in measured for block in measurement.blocks),
+        mean_speed=nature.mean_speed,
+    )
 
 
 def simulated_tune(speeds: Sequence[float], noise: Noise, seed: int) -> SimulatedOutcome:
@@ -149,29 +258,15 @@ def simulated_tune(speeds: Sequence[float], noise: Noise, seed: int) -> Simulate
     if len(speeds) < 2:
         raise ValueError(f"{len(speeds)} configurations are no study")
     setup = seeded(setup_of(len(speeds) - 1), seed)
-    clock = VirtualClock()
-    nature = SimulatedMachine(lambda one: REQUEST_S / speeds[one.threads_per_instance], noise, seed, clock)
-    host = SimulatedHost("simulated", setup, nature)
-    with (
-        tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as folder,
-        open_store(f"sqlite:///{folder}/autotune.db", optuna=InMemoryStorage()) as store,
-    ):
-        plan, reason = None, ""
-        try:
-            plan = tune_in(store, Crew([host], clock), setup).plan
-        except (NoPlanError, NoisyMachineError) as error:
-            reason = error.problem
-        trials = store.trial_summaries(setup.spec.name)
-    everything = (setup.space.baseline, *setup.space.configurations)
-    return SimulatedOutcome(
-        plan=plan,
-        reason=reason,
-        truths={str(one): speeds[one.threads_per_instance] / REQUEST_S for one in everything},
-        searched={str(trial.configuration): trial.score for trial in trials if trial.score is not None},
-        baseline=str(setup.space.baseline),
-        seconds=clock.now_s,
-        blocks=nature.blocks,
+    nature = SimulatedMachine(
+        lambda configuration: REQUEST_S / speeds[configuration.threads_per_instance], noise, seed
     )
+    everything = (setup.space.baseline, *setup.space.configurations)
+    truths = {
+        str(configuration): speeds[configuration.threads_per_instance] / REQUEST_S
+        for configuration in everything
+    }
+    return tuned(SimulatedHost("simulated", setup, nature), truths)
 
 
 @cache

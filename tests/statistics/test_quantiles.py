@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from autotune.statistics.quantiles import (
-    highest_supported,
     needed_count,
     percentile_of,
     supports,
@@ -77,11 +76,6 @@ def test_a_percentile_is_supported_from_the_count_of_mlperf_on(percentile: float
 def test_whatever_is_supported_has_a_bound() -> None:
     for percentile in (50.0, 90.0, 95.0, 99.0, 99.9):
         assert upper_rank(needed_count(percentile), percentile) is not None
-
-
-@pytest.mark.parametrize(("count", "highest"), [(0, None), (10, None), (11, 50), (64, 90), (700, 99)])
-def test_the_highest_percentile_that_a_count_supports(count: int, highest: float | None) -> None:
-    assert highest_supported(count) == highest
 
 
 @pytest.mark.parametrize(

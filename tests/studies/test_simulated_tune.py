@@ -4,8 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autotune.bench.crew import Crew
+from autotune.errors import NoisyMachineError
+from autotune.jobs.beginning import begin_or_resume
+from autotune.preflight.setup import Setup
+from autotune.store.store import StudyStore
 from autotune.testing.noise import Noise, Spikes
-from studies.benchmarks.simulated_tune import setup_of, simulated_tune
+from autotune.testing.simulated_host import SimulatedHost
+from autotune.testing.simulation import SimulatedMachine
+from studies.benchmarks.simulated_tune import setup_of, simulated_tune, tuned
 
 NOISY = Noise(
     launch=0.03, block=0.05, request=0.01, drift=0.05, spikes=Spikes(share=0.1, factor=2.0, mean_s=0.5)
@@ -63,3 +70,17 @@ def test_the_same_seed_gives_the_same_study(seed: int) -> None:
 def test_a_study_needs_a_baseline_and_something_beside_it(speeds: list[float]) -> None:
     with pytest.raises(ValueError, match="no study"):
         simulated_tune(speeds, Noise(), seed=1)
+
+
+def test_a_study_that_gives_no_plan_for_noise_says_why() -> None:
+    def too_noisy(store: StudyStore, crew: Crew, setup: Setup) -> None:
+        begin_or_resume(setup, store)
+        raise NoisyMachineError("too noisy", remedy="end what else runs here")
+
+    setup = setup_of(3)
+    everything = (setup.space.baseline, *setup.space.configurations)
+    truths = {str(configuration): 5.0 for configuration in everything}
+    machine = SimulatedMachine(lambda _: 0.2, Noise(), 1)
+    stopped = tuned(SimulatedHost("simulated", setup, machine), truths, tuning=too_noisy)
+    assert (stopped.plan, stopped.reason, stopped.rounds) == (None, "too noisy", 0)
+    assert (stopped.claims()["gain"], stopped.ratios(), stopped.is_contradicted) == ([], [], False)

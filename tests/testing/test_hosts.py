@@ -10,17 +10,36 @@ from pathlib import Path
 import pytest
 
 from autotune.measurement.measurement import Block, Conditions
-from autotune.measurement.statistics import block_throughput_sps
-from autotune.testing.hosts import HOSTS, VirtualHost
+from autotune.measurement.statistics import block_seconds, block_throughput_sps
+from autotune.testing.hosts import HOSTS
+from autotune.testing.nature import LAUNCH_NOISE, WeatheredNature, Workers
 from autotune.testing.replays import read_recording, replayed
-from autotune.testing.weather import WeatherMaker
+from autotune.testing.weather import MULTIPLICATION_S, WeatherMaker
 
 RECORDINGS = sorted((Path(__file__).parents[2] / "studies/benchmarks/noise").glob("*.json"))
 
 
-def measured(make: WeatherMaker, *, seed: int = 1, blocks: int = 200, request_s: float = 0.1) -> list[Block]:
-    host = VirtualHost(make(seed), seed)
-    return [host.block(request_s, 1.0) for _ in range(blocks)]
+def measured(
+    make: WeatherMaker,
+    *,
+    seed: int = 1,
+    blocks: int = 200,
+    request_s: float = 0.1,
+    block_s: float = 1.0,
+    instances: int = 1,
+) -> list[Block]:
+    """Blocks one after the other, without what launches have of their own."""
+    return run_on(
+        WeatheredNature(make(seed), seed), Workers(request_s, instances=instances), blocks, block_s=block_s
+    )
+
+
+def run_on(nature: WeatheredNature, workers: Workers, blocks: int, *, block_s: float = 1.0) -> list[Block]:
+    now_s, found = 0.0, []
+    for _ in range(blocks):
+        block, now_s = nature.block(workers, now_s, block_s)
+        found.append(block)
+    return found
 
 
 def log_values(blocks: Sequence[Block], request_s: float = 0.1) -> list[float]:
@@ -67,8 +86,7 @@ def test_the_probe_sees_of_noise_what_it_saw_of_the_recorded_one() -> None:
     slopes, shares = [], []
     for seed in range(5):
         weather = HOSTS["noise 10 %"](seed)
-        host = VirtualHost(weather, seed)
-        blocks = [host.block(0.1, 1.0) for _ in range(200)]
+        blocks = run_on(WeatheredNature(weather, seed), Workers(0.1), 200)
         around = [weather.around(block.start_s, block.instances[0].ends_s[-1]) for block in blocks]
         speeds = [-statistics.fmean(map(math.log, (*one.before_s, *one.after_s))) for one in around]
         values = log_values(blocks)
@@ -80,18 +98,21 @@ def test_the_probe_sees_of_noise_what_it_saw_of_the_recorded_one() -> None:
 
 def test_requests_at_the_same_time_meet_the_same_host_however_long_they_take() -> None:
     """So that the ratio of two that run beside each other is their true one."""
-    weather = HOSTS["regimes 60 s"](3)
     short, long = (
-        log_values([VirtualHost(weather, 3).block(request_s, 200.0)], request_s) for request_s in (0.05, 0.2)
+        log_values(
+            measured(HOSTS["regimes 60 s"], seed=3, blocks=1, request_s=request_s, block_s=200.0), request_s
+        )
+        for request_s in (0.05, 0.2)
     )
     assert short == pytest.approx(long, abs=0.01)
 
 
 def test_two_regimes_halve_the_speed_and_the_probe_shows_it() -> None:
     blocks = measured(HOSTS["regimes 60 s"], blocks=400)
-    values, speeds = log_values(blocks), seen(blocks, lambda conditions: conditions.speed)
-    slow = [value for value, speed in zip(values, speeds, strict=True) if speed < 0.6]
-    fast = [value for value, speed in zip(values, speeds, strict=True) if speed > 0.8]
+    values, probes_s = log_values(blocks), seen(blocks, lambda conditions: conditions.probe_s)
+    shares = [probe_s / MULTIPLICATION_S for probe_s in probes_s]
+    slow = [value for value, share in zip(values, shares, strict=True) if share > 1.7]
+    fast = [value for value, share in zip(values, shares, strict=True) if share < 1.2]
     assert math.exp(statistics.median(slow) - statistics.median(fast)) == pytest.approx(0.5, rel=0.05)
 
 
@@ -128,18 +149,35 @@ def test_a_neighbour_takes_half_of_one_cpu_and_is_seen_where_it_is(name: str, is
 def test_who_comes_when_the_search_is_over_slows_whom_its_name_says(
     name: str, pinned: float, unpinned: float
 ) -> None:
-    host = VirtualHost(HOSTS[name](1), 1)
+    nature = WeatheredNature(HOSTS[name](1), 1)
 
-    def speeds() -> tuple[float, float]:
+    def speeds(*, is_confirming: bool) -> tuple[float, float]:
         blocks = [
-            [host.block(0.1, 1.0, is_pinned=is_pinned) for _ in range(20)] for is_pinned in (True, False)
+            run_on(nature, Workers(0.1, is_pinned=is_pinned, is_confirming=is_confirming), 20)
+            for is_pinned in (True, False)
         ]
         ours, theirs = (math.exp(statistics.median(log_values(own))) for own in blocks)
         return ours, theirs
 
-    assert speeds() == pytest.approx((1.0, 1.0), rel=0.02)
-    host.is_confirming = True
-    assert speeds() == pytest.approx((pinned, unpinned), rel=0.02)
+    assert speeds(is_confirming=False) == pytest.approx((1.0, 1.0), rel=0.02)
+    assert speeds(is_confirming=True) == pytest.approx((pinned, unpinned), rel=0.02)
+
+
+def test_every_instance_meets_the_same_weather() -> None:
+    (block,) = measured(HOSTS["regimes 1 s"], blocks=1, block_s=100.0, instances=2)
+    one, another = (len(instance.ends_s) for instance in block.instances)
+    assert one == pytest.approx(another, rel=0.02)
+    assert block.conditions is not None
+    assert block.conditions.window_s == block_seconds(block)
+
+
+def test_launches_in_weather_differ_by_about_a_per_cent() -> None:
+    nature = WeatheredNature(HOSTS["quiet"](1), 1)
+    values = []
+    for _ in range(40):
+        block, _ = nature.launch(Workers(0.01))(0.0, 100.0)
+        values.append(block_throughput_sps(block))
+    assert statistics.stdev(map(math.log, values)) == pytest.approx(LAUNCH_NOISE, rel=0.4)
 
 
 def test_spikes_last_for_their_share_of_the_time() -> None:

@@ -8,13 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.measurement.statistics import block_throughput_sps, throughput_sps
+from autotune.objectives.throughput import THROUGHPUT
 from autotune.search.experience import experience
 from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
 from autotune.spec.study import Measure, StudySpec
-from autotune.testing.noise import Noise, NoiseSource, Spikes
+from autotune.testing.hosts import HOSTS
+from autotune.testing.noise import Noise, Spikes
 from autotune.testing.simulation import LAUNCH_S, SimulatedMachine
+from autotune.trial.stopping import Rule
 
 SPEC = StudySpec(
     name="simulated",
@@ -74,15 +77,40 @@ def test_the_same_seed_gives_the_same_trials(seed: int) -> None:
 
 def test_a_window_holds_two_requests_at_least_and_ends_with_the_first_completion_after_its_end() -> None:
     machine = a_machine(Noise())
-    short, long = (machine.measure_block(ONE, NoiseSource(Noise(), 1), block_s) for block_s in (0.01, 1.05))
+    short, long = (machine.measure_block(machine.launch(ONE), block_s) for block_s in (0.01, 1.05))
     assert [len(block.instances[0].ends_s) for block in (short, long)] == [2, 11]
 
 
 def test_the_spread_of_blocks_is_the_noise_of_blocks() -> None:
     machine = a_machine(Noise(block=0.05))
-    launch = machine.launch()
-    logs = [block_throughput_sps(machine.measure_block(ONE, launch, 0.9)) for _ in range(2000)]
+    launched = machine.launch(ONE)
+    logs = [block_throughput_sps(machine.measure_block(launched, 0.9)) for _ in range(2000)]
     assert statistics.stdev(logs) / statistics.fmean(logs) == pytest.approx(0.05, rel=0.1)
+
+
+def test_a_machine_counts_what_it_ran_and_how_fast() -> None:
+    machine = a_machine(Noise(spikes=Spikes(share=0.999999, factor=2.0, mean_s=0.5)))
+    measured = machine.trial(ONE, MEASURE)
+    assert machine.blocks == len(measured.blocks)
+    assert machine.measured_s == pytest.approx(measured.measuring_s)
+    assert machine.mean_speed == pytest.approx(0.5, rel=0.05)
+
+
+def test_a_launch_takes_what_its_machine_says() -> None:
+    machine = SimulatedMachine({ONE: 0.1}.__getitem__, Noise(), 1, launch_s={ONE: 20.0}.__getitem__)
+    machine.launch(ONE)
+    assert machine.clock.now_s == 20.0
+
+
+def test_weather_is_met_and_seen() -> None:
+    machine = SimulatedMachine({ONE: 0.1, BASELINE: 0.1}.__getitem__, HOSTS["late on unpinned"], 1)
+    rule = Rule("offline", THROUGHPUT, 3, 3)
+    ours, theirs = (
+        machine.measure(configuration, rule, MEASURE, is_confirming=True) for configuration in (ONE, BASELINE)
+    )
+    assert throughput_sps(theirs) / throughput_sps(ours) == pytest.approx(0.1, rel=0.1)
+    waited = [block.conditions.waited for block in theirs.blocks if block.conditions is not None]
+    assert waited == pytest.approx([0.45] * 3, abs=0.01)
 
 
 def test_a_trial_that_is_clearly_worse_than_its_rival_ends_after_the_first_block() -> None:
