@@ -34,6 +34,7 @@ from autotune.model.artifacts.cache import ArtifactCache
 from autotune.objectives.catalogue import objective_of
 from autotune.objectives.outcome import Resources
 from autotune.placement.placement import Command
+from autotune.placement.smaller import cores_taken
 from autotune.preflight.setup import Setup
 from autotune.preparation.children import rest_fork_server
 from autotune.preparation.preparing import end_fork_server, prepare_calibration
@@ -236,7 +237,7 @@ class LocalHost:
                 max_measuring_s=order.max_measuring_s,
                 demand=demand(spec, order.start_rate_per_s, launch=order.launch),
                 correction=order.correction,
-                resources=resources_taken(commands, self.setup),
+                resources=resources_taken(order.configuration, commands, self.setup),
             ),
             watch=self.watch,
         )
@@ -247,10 +248,9 @@ def _is_there(commands: Sequence[Command]) -> bool:
     return all(Path(word).exists() for command in commands for word in command.argv if word.startswith("/"))
 
 
-def resources_taken(commands: Sequence[Command], setup: Setup) -> Resources:
-    """Count what instances take from everybody else: of a machine under a quota no more than that."""
-    cores = setup.machine.cores_of([cpu for command in commands for cpu in command.cpus])
-    return Resources(min(cores, setup.machine.thread_budget), setup.spec.price)
+def resources_taken(configuration: Configuration, commands: Sequence[Command], setup: Setup) -> Resources:
+    """Count what a configuration takes from everybody else."""
+    return Resources(cores_taken(configuration, commands, setup.machine), setup.spec.price)
 
 
 def measure_of(order: Order, spec: StudySpec) -> Measure:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from autotune.errors import NoisyMachineError, NoPlanError, StudyError
+from autotune.jobs.by_cores import by_cores
 from autotune.jobs.references import confirmed_default, no_gain_in_rounds, out_of_rounds, searched_default
 from autotune.jobs.spending import spent
 from autotune.measurement.conditions import CORRECTED, COUNTED, quietness
@@ -18,6 +19,7 @@ from autotune.model.assessment import Assessment
 from autotune.model.stream import StreamDescription
 from autotune.objectives.catalogue import objective_of
 from autotune.placement.placement import Command
+from autotune.placement.smaller import cores_taken
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Confirmation, Default, RunnerUp, Unprepared
 from autotune.plan.make import Deployment, Gain, Measured, make_plan, range_of
@@ -147,6 +149,7 @@ def unconfirmed(
             default=_without(search.owed, searched_default(setup, winner, records)),
             spent=spent(records, looking_s=search.looking_s, waited_s=search.waited_s),
             unprepared=search.unprepared,
+            by_cores=by_cores(setup, records),
             **conditions_of([record.result for record in records], setup.spec),
         ),
         files=setup.found.files,
@@ -233,6 +236,7 @@ def _confirmation(
         twin_range=range_of(verdict.twin),
         spread=verdict.spread,
         rivals=tuple(_rival(rival, by_name[rival.name], runs, setup) for rival in verdict.rivals),
+        by_cores=by_cores(setup, records, confirmed.entrants, runs),
         **conditions_of([*(record.result for record in records), *(run.result for run in runs)], setup.spec),
     )
 
@@ -267,7 +271,7 @@ def _rival(rival: RivalVerdict, entrant: Entrant, runs: Sequence[Run], setup: Se
         standing=rival.standing,
         ratio=None if rival.ratio is None else rival.ratio.estimate,
         ratio_range=range_of(rival.ratio),
-        cores=setup.machine.cores_of([cpu for command in entrant.commands for cpu in command.cpus]),
+        cores=cores_taken(entrant.configuration, entrant.commands, setup.machine),
         memory_bytes=max((memory_bytes(run) for run in own), default=0),
         reason=rival.reason,
         probability=rival.probability,

@@ -23,6 +23,7 @@ from autotune.jobs.finalists import Finalists, Fitness, choose_finalists, fit_re
 from autotune.jobs.progress import run_ended
 from autotune.measurement.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.measurement.statistics import memory_bytes
+from autotune.placement.smaller import cores_taken
 from autotune.plan.document import Plan
 from autotune.rounds.contest import Contest
 from autotune.rounds.contradiction import Earlier
@@ -177,7 +178,7 @@ class Confirming:
             [
                 _contender(
                     entrant,
-                    setup.machine.cores_of,
+                    cores_taken(entrant.configuration, entrant.commands, setup.machine),
                     measured[entrant.trial].result,
                     earlier_of(entrant, self.records, self.known),
                 )
@@ -256,14 +257,14 @@ class Confirming:
 
 def _contender(
     entrant: Entrant,
-    cores_of: Callable[[Sequence[int]], int],
+    cores: int,
     result: TrialResult,
     earlier: Earlier | None,
 ) -> Contender:
     return Contender(
         name=entrant.name,
         role=entrant.role,
-        cores=cores_of([cpu for command in entrant.commands for cpu in command.cpus]),
+        cores=cores,
         memory_bytes=memory_bytes(result) if isinstance(result, Measurement) else 0,
         instances=entrant.configuration.instances,
         knobs=len(entrant.configuration.knobs.split()),

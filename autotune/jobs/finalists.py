@@ -70,7 +70,8 @@ def choose_finalists(
 
     One that the search found worse than the best by more than `REACH` is no finalist: its rounds are better
     spent on the close ones. Of configurations that differ in knobs alone the best is taken. The same without
-    any is beside it, so that it is seen what they are worth; it is not counted.
+    any is beside it, so that it is seen what they are worth; it is not counted. Nor is the best of every
+    smaller machine that has none among these: what each costs is told by its rounds.
     """
     defaults = frozenset(defaults)
     standing = [record for record in ranked(records, spec) if not record.baseline]
@@ -79,6 +80,7 @@ def choose_finalists(
     values = [objective_of(spec).goodness(one.score) for one in leading if one.score is not None]
     close = [one for one, value in zip(leading, values, strict=True) if value * REACH >= values[0]]
     best = _with_their_best_knobs(close)[: spec.confirm.finalists]
+    best += _of_other_machines(best, leading)
     runs_twice = best and (spec.budget.minutes is None or spec.budget.minutes >= TWIN_MINUTES)
     return Finalists(
         tuple(_beside_plain(best, leading)),
@@ -99,6 +101,16 @@ def rescored(records: Sequence[TrialRecord], known: Experience) -> tuple[TrialRe
         else record
         for record in records
     )
+
+
+def _of_other_machines(best: Sequence[TrialRecord], leading: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The best of each smaller machine (`Configuration.cores`) that has no finalist."""
+    missing: dict[int, TrialRecord] = {}
+    seen = {record.configuration.cores for record in best}
+    for record in leading:
+        if record.configuration.cores not in seen:
+            missing.setdefault(record.configuration.cores, record)
+    return list(missing.values())
 
 
 def _with_their_best_knobs(leading: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -9,6 +9,7 @@ from autotune.machine.cpus import format_cpu_list, parse_cpu_list
 from autotune.machine.machine import Machine
 from autotune.placement.placement import InstancePlacement, Placement
 from autotune.placement.policies import Ground, Taken
+from autotune.placement.smaller import smaller
 from autotune.placement.terrain import Level, Terrain
 from autotune.spec.configuration import Configuration, PlacementPolicy
 
@@ -27,13 +28,19 @@ def place(configuration: Configuration, machine: Machine) -> Placement:
     Instances have disjoint cores, one cpu of each; with `smt` all allowed siblings of as many whole cores
     as the threads need. No cpu lies outside `Machine.allowed`, and no more threads run than its
     `thread_budget`. `autotune.placement.policies` says which cores; memory is bound to their nodes.
-    `unpinned` instances are left to the kernel.
+    `unpinned` instances are left to the kernel. A configuration of a smaller machine stays within that.
 
     Raises:
         PlacementError: the configuration is illegal here; says why, and what would be legal.
     """
     instances, threads = configuration.instances, configuration.threads_per_instance
+    machine = smaller(machine, configuration.cores)
     if configuration.placement == "unpinned":
+        if configuration.cores:
+            raise PlacementError(
+                f"what is not pinned cannot be kept to {configuration.cores} cores",
+                remedy="pin it: use placement close, spread, per-node or per-l3",
+            )
         _check_at_least(1, "instances", instances)
         return Placement((UNPINNED,) * instances)
     _check_counts(instances, threads, machine)

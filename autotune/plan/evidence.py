@@ -63,10 +63,14 @@ class Charge(DocumentPart):
 
     Attributes:
         per_million: of samples, at the stated throughput.
-        cores: that are paid for: the physical ones on which the instances may run, busy or not.
+        per_million_range: its 95 % interval, of that of the throughput; None where fewer than two runs say
+            nothing of their spread, or in documents from before that.
+        cores: that are paid for: the physical ones on which the instances may run, busy or not, or all of the
+            smaller machine that the configuration is on.
     """
 
     per_million: Positive
+    per_million_range: Range | None = None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     cores: Annotated[int, Field(ge=1)]
 
@@ -101,6 +105,25 @@ class Estimate(DocumentPart):
     def latency(self, percentile: float) -> LatencyPercentile | None:
         """One of `latencies`."""
         return next((one for one in self.latencies if one.percentile == percentile), None)
+
+
+class OfCores(DocumentPart):
+    """The best that was measured on a smaller machine, as which a number of this one's cores was searched.
+
+    Attributes:
+        cores: of the smaller machine.
+        configuration, trial: the best one on it, and its number in the search; None where none was measured.
+        estimate: its figures; None where it was not measured, or misses a limit.
+        confirmed: whether the figures are of the rounds; else they are the search's own, which flatter.
+        missing: why there is no figure, as a clause; empty where there is one.
+    """
+
+    cores: Annotated[int, Field(ge=1)]
+    configuration: StrictConfiguration | None = None
+    trial: int | None = None
+    estimate: Estimate | None = None
+    confirmed: bool = False
+    missing: str = ""
 
 
 class ServedRequests(DocumentPart):
@@ -256,6 +279,8 @@ class Confirmation(DocumentPart):
         spread: standard deviation of one run within its round, as a share.
         blocks, dropped_blocks: measured in all that count, and others that were measured again.
         correction: how far values were corrected for the host's conditions, in a sentence; may be empty.
+        by_cores: the best of each smaller machine that the study searched, ascending; empty where it names
+            none, or in documents from before that.
         quietness: a sentence on how quiet the machine was, and what would help.
     """
 
@@ -276,6 +301,7 @@ class Confirmation(DocumentPart):
     dropped_blocks: int = 0
     quietness: str = ""
     correction: str = ""
+    by_cores: tuple[OfCores, ...] = ()
 
     @property
     def is_alone(self) -> bool:

@@ -21,9 +21,11 @@ from autotune.model.stream import StreamDescription
 from autotune.model.texts.files_read import FileRead
 from autotune.objectives.catalogue import objective_of
 from autotune.objectives.cost import Cost
+from autotune.objectives.objective import Objective
 from autotune.objectives.outcome import Figures, Resources
 from autotune.placement.knobs import PRELOAD_VARIABLE
 from autotune.placement.placement import Command
+from autotune.placement.smaller import what_differs
 from autotune.plan.document import Plan, PlanInstance, format_plan
 from autotune.plan.evidence import Charge, Confirmation, Estimate, LatencyPercentile, Range, ServedRequests
 from autotune.plan.histogram import latency_histogram
@@ -143,6 +145,7 @@ def make_plan(
             *warnings,
             *_warnings(measured.runs, spec, machine),
             *_doubts(spec, measured.configuration, winner.quality),
+            *what_differs(machine, measured.configuration.cores),
             *_needs(winner.commands),
             *_unserved(requests, measured.runs),
         ),
@@ -165,9 +168,10 @@ def estimate_from(measured: Measured, spec: StudySpec) -> Estimate:
         raise PlanError(f"trial {measured.trial} cannot be a plan: nothing was measured of it")
     latencies = [latency for run in runs for latency in latencies_s(run)]
     value = measured.value or mean_interval([score(spec, run) for run in runs])
-    resources = resources_of(spec, runs[0])
-    implied_sps = objective_of(spec).implied_throughput_sps(value.estimate, resources)
-    served_sps = implied_sps or mean_interval([throughput_sps(run) for run in runs]).estimate
+    resources, objective = resources_of(spec, runs[0]), objective_of(spec)
+    served = mean_interval([throughput_sps(run) for run in runs])
+    implied_sps = objective.implied_throughput_sps(value.estimate, resources)
+    served_sps = implied_sps or served.estimate
     return Estimate(
         objective_value=value.estimate,
         objective_range=range_of(value),
@@ -177,17 +181,36 @@ def estimate_from(measured: Measured, spec: StudySpec) -> Estimate:
         runs=len(runs),
         memory_bytes=max(memory_bytes(run) for run in runs),
         histogram=latency_histogram(latencies),
-        charge=_charge(served_sps, resources),
+        charge=_charge(served_sps, _served_range(objective, value, served, resources), resources),
     )
 
 
-def _charge(served_sps: float, resources: Resources) -> Charge | None:
+def _served_range(
+    objective: Objective, value: Interval, served: Interval, resources: Resources
+) -> Range | None:
+    """The interval of the throughput: what that of the objective implies, else that of the runs."""
+    if value.low <= 0 or not math.isfinite(value.high):
+        return None
+    ends = [objective.implied_throughput_sps(end, resources) for end in (value.low, value.high)]
+    known = [end for end in ends if end is not None]
+    if len(known) < len(ends):
+        return range_of(served) if math.isfinite(served.high) else None
+    return Range(low=min(known), high=max(known))
+
+
+def _charge(served_sps: float, served: Range | None, resources: Resources) -> Charge | None:
     """What so much throughput costs; None without a price, or where nobody has counted the cores."""
     if resources.price is None or resources.cores is None:
         return None
     cost = Cost(resources.price.currency)
+
+    def per_million(throughput_sps: float) -> float:
+        return cost.score(Figures(throughput_sps, resources=resources))
+
+    between = None if served is None else Range(low=per_million(served.high), high=per_million(served.low))
     return Charge(
-        per_million=cost.score(Figures(served_sps, resources=resources)),
+        per_million=per_million(served_sps),
+        per_million_range=between,
         currency=cost.currency,
         cores=resources.cores,
     )

@@ -29,6 +29,7 @@ from autotune.search.likeness import (
     SHARE_EXPONENT,
     Floats,
     Layout,
+    charged_shares,
     filled_shares,
     layout_likeness,
     layout_of,
@@ -116,8 +117,9 @@ class Prior:
 
     def _mean(self, points: _Points) -> Floats:
         by_pair = np.array([self.expected(pair).log_speed for pair in points.pairs])
-        exponent = SHARE_EXPONENT - self.core_exponent
-        by_layout = exponent * np.log(filled_shares(points.layouts, self.most_threads))
+        filled = np.log(filled_shares(points.layouts, self.most_threads))
+        charged = np.log(charged_shares(points.layouts, self.most_threads))
+        by_layout = SHARE_EXPONENT * filled - self.core_exponent * charged
         mean: Floats = by_pair[points.pair] + by_layout[points.layout]
         return mean
 

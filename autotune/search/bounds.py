@@ -5,7 +5,8 @@ something, because uneven thread counts are known to be slow:
 
 * threads: powers of two, and divisors of what an L3 group, a node, a package and the machine hold;
 * instances: powers of two, the most that fit, and 1, 2, 4, ... or the most on each L3 group, node, package;
-* sockets: every set of up to `FEW_PACKAGES` packages; of more the first 1, 2, 4, ... and all.
+* sockets: every set of up to `FEW_PACKAGES` packages; of more the first 1, 2, 4, ... and all;
+* cores: this machine, and no smaller one.
 
 With SMT, threads come in whole cores.
 """
@@ -21,6 +22,7 @@ from autotune.machine.cpus import format_cpu_list, parse_cpu_list
 from autotune.machine.machine import Machine
 from autotune.placement.place import open_ground, usable_packages
 from autotune.placement.policies import Ground
+from autotune.placement.smaller import usable_cores
 from autotune.placement.terrain import Level
 from autotune.spec.configuration import PlacementPolicy, Precision
 from autotune.spec.study import Search
@@ -52,6 +54,25 @@ def chosen_engines(search: Search, engines: Engines) -> tuple[Engine, ...]:
     )
     _refuse_missing("backends", search.backends, {name for name, _ in pairs})
     return pairs
+
+
+def core_counts(search: Search, machine: Machine) -> tuple[int, ...]:
+    """Cores of the machines to search, ascending: `Configuration.cores`; 0 alone where the study names none.
+
+    Raises:
+        StudyFileError: there are not so many.
+    """
+    if search.cores == "auto":
+        return (0,)
+    most = usable_cores(machine)
+    for index, cores in enumerate(search.cores):
+        if cores != "all" and cores > most:
+            raise StudyFileError(
+                f"{cores} cores are more than the {most} that may be used here",
+                path=f"search.cores[{index}]",
+                remedy=f"list at most {most}, or all: what a larger machine does is not to be seen here",
+            )
+    return tuple(sorted({most if cores == "all" else cores for cores in search.cores}))
 
 
 def _refuse_missing(field: str, listed: str | Iterable[str], available: Iterable[str]) -> None:

@@ -32,6 +32,7 @@ DIFFERING: Mapping[str, float] = {
     "padding": 0.7,
     "batching": 0.8,
     "knobs": 0.95,
+    "cores": 0.9,
 }
 """Correlation of layouts that differ in this alone. Source: stated, in the order in which they matter in the
 sources: SMT and padding change factors, a placement of as many threads some per cent."""
@@ -54,6 +55,7 @@ class Layout(NamedTuple):
     Attributes:
         threads: of each instance; 0 = the engine's default.
         knobs: those that are turned when the model is loaded.
+        cores: of the smaller machine that is paid for as a whole; 0 = those that are taken.
     """
 
     instances: int
@@ -64,6 +66,7 @@ class Layout(NamedTuple):
     padding: str
     batching: str
     knobs: str
+    cores: int = 0
 
 
 def layout_of(configuration: Configuration) -> Layout:
@@ -71,7 +74,7 @@ def layout_of(configuration: Configuration) -> Layout:
     one = configuration
     return Layout(
         one.instances, one.threads_per_instance, one.placement, one.sockets, one.smt, one.padding,
-        one.batching, "" if one.knobs == preparing(one.knobs) else one.knobs,
+        one.batching, "" if one.knobs == preparing(one.knobs) else one.knobs, one.cores,
     )  # fmt: skip
 
 
@@ -87,6 +90,13 @@ def most_threads(configurations: Iterable[Configuration]) -> dict[bool, int]:
 def filled_shares(layouts: Sequence[Layout], most: Mapping[bool, int]) -> Floats:
     """The share of the machine that each fills, above 0 and at most 1; the engine's default fills it."""
     return np.array([_share(layout, most) for layout in layouts], dtype=np.float64)
+
+
+def charged_shares(layouts: Sequence[Layout], most: Mapping[bool, int]) -> Floats:
+    """The share of the machine that each pays for: what it fills, or all of the smaller machine it is on."""
+    whole = most.get(False) or max(most.values(), default=1)
+    shares = [min(1.0, one.cores / whole) if one.cores else _share(one, most) for one in layouts]
+    return np.array(shares, dtype=np.float64)
 
 
 def layout_likeness(some: Sequence[Layout], others: Sequence[Layout], most: Mapping[bool, int]) -> Floats:

@@ -14,8 +14,10 @@ from autotune.model.arranging import MAX_SHAPES
 from autotune.placement.place import place, placement_of
 from autotune.placement.placement import Placement
 from autotune.placement.policies import Ground, Taken
+from autotune.placement.smaller import smaller, usable_cores
 from autotune.search.bounds import (
     chosen_engines,
+    core_counts,
     grounds,
     instance_counts,
     policies,
@@ -73,13 +75,30 @@ class _Layout:
     sockets: str
     smt: bool
     slots: Taken
+    cores: int = 0
 
     def running(self, choice: _Choice) -> Configuration:
         one, (padding, batching) = choice
         return Configuration(
             self.instances, self.threads, self.policy, self.sockets, self.smt, one.backend, one.precision,
-            one.model, padding, batching,
+            one.model, padding, batching, cores=self.cores,
         )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class _Field:
+    """Some sockets of this machine, or of a smaller one, where instances may be put.
+
+    Attributes:
+        cores: of the smaller machine; 0 = of this one.
+        budget: threads that may run there.
+    """
+
+    cores: int
+    budget: int
+    sockets: str
+    smt: bool
+    ground: Ground
 
 
 def build_space(
@@ -95,8 +114,8 @@ def build_space(
     """Enumerate and place every legal configuration within the study's bounds.
 
     Each layout is placed once and shared by all models, engines and precisions. Of equal placements
-    (`autotune.search.symmetry`) the first name is kept: without SMT before with it, fewest sockets first,
-    then by `POLICY_ORDER`.
+    (`autotune.search.symmetry`) the first name is kept: that of the smallest machine, which costs least,
+    without SMT before with it, fewest sockets first, then by `POLICY_ORDER`.
 
     Args:
         engines: the precisions of every backend that can be used on this machine.
@@ -112,8 +131,8 @@ def build_space(
     expected = expectations(possible, {}, sizes)
     promising = by_promise(possible, expected)
     choices = tuple(_served(spec, promising, compiling, unmasked))
-    searched = list(grounds(spec.search, machine))
-    legal = [layout for ground in searched for layout in _layouts(spec, machine, *ground)]
+    searched = list(_fields(spec, machine))
+    legal = [layout for field in searched for layout in _layouts(spec, field)]
     _refuse_unused(spec, machine, legal)
     symmetry = Symmetry(machine)
     keys = [symmetry.key(layout.threads, layout.slots) for layout in legal]
@@ -128,7 +147,7 @@ def build_space(
         size_before_symmetry=len(legal) * len(choices),
         baseline=baseline_configuration(spec, machine, unmasked),
         defaults=default_configurations(spec, machine, engines, compiling, unmasked),
-        recipes=_recipes(legal, names, searched, machine.thread_budget, choices),
+        recipes=_recipes(legal, names, searched, choices),
         expected=expected,
     )
 
@@ -168,9 +187,22 @@ def _served(
     yield from served
 
 
-def _layouts(spec: StudySpec, machine: Machine, sockets: str, smt: bool, ground: Ground) -> Iterator[_Layout]:
-    """Every legal layout on one ground."""
-    budget = machine.thread_budget
+def _fields(spec: StudySpec, machine: Machine) -> Iterator[_Field]:
+    """Where to search, on the smallest machine first; sockets that a smaller one lacks are left out of it."""
+    counts = core_counts(spec.search, machine)
+    for cores in counts:
+        part = smaller(machine, cores)
+        try:
+            for sockets, smt, ground in grounds(spec.search, part):
+                yield _Field(cores, part.thread_budget, sockets, smt, ground)
+        except StudyFileError:
+            if cores == counts[-1]:
+                raise
+
+
+def _layouts(spec: StudySpec, field: _Field) -> Iterator[_Layout]:
+    """Every legal layout on one field."""
+    budget, ground = field.budget, field.ground
     parts = spec.problem.batch_size if traits_of(spec.scenario).is_split else budget
     for threads in thread_counts(spec.search, ground, budget):
         most = min(budget // threads, parts)
@@ -178,7 +210,7 @@ def _layouts(spec: StudySpec, machine: Machine, sockets: str, smt: bool, ground:
             for policy in policies(spec.search) if instances <= most else ():
                 slots = ground.take(policy, instances, threads)
                 if slots is not None:
-                    yield _Layout(instances, threads, policy, sockets, smt, slots)
+                    yield _Layout(instances, threads, policy, field.sockets, field.smt, slots, field.cores)
 
 
 def _placements(layouts: Iterable[_Layout], choices: Sequence[_Choice]) -> dict[Configuration, Placement]:
@@ -237,29 +269,34 @@ def default_configurations(
 def _recipes(
     legal: Sequence[_Layout],
     names: Mapping[int, _Layout],
-    searched: Sequence[tuple[str, bool, Ground]],
-    budget: int,
+    searched: Sequence[_Field],
     choices: Sequence[_Choice],
 ) -> tuple[Configuration, ...]:
     """The recipes on the most sockets, instances as far apart as they go, under the names that were kept.
 
-    In the order that `autotune.search.recipes` explains.
+    In the order that `autotune.search.recipes` explains; of several machines, the largest one's first.
     """
-    smt = searched[0][1]
-    sockets, _, ground = next(one for one in reversed(searched) if one[1] == smt)
-    of_shape = {
-        (layout.instances, layout.threads): layout
-        for layout in legal
-        if (layout.sockets, layout.smt) == (sockets, smt)
-    }
-    shapes = [shape for shape in recipe_shapes(ground, budget) if shape in of_shape]
-    layouts = tuple(dict.fromkeys(names[id(of_shape[shape])] for shape in shapes))
+    counts = sorted({field.cores for field in searched}, reverse=True)
+    shaped = [layout for cores in counts for layout in _recipe_layouts(legal, searched, cores)]
+    layouts = tuple(dict.fromkeys(names[id(layout)] for layout in shaped))
     best = dict(reversed(choices))
     leading, looked_at = leading_choices(tuple(dict.fromkeys(one for one, _ in choices)))
     return (
         *(layout.running((one, best[one])) for one in leading for layout in layouts),
         *(layout.running((one, best[one])) for one in looked_at for layout in layouts[:1]),
     )
+
+
+def _recipe_layouts(legal: Sequence[_Layout], searched: Sequence[_Field], cores: int) -> Iterator[_Layout]:
+    """The layouts of the recipes' shapes on one machine."""
+    fields = [field for field in searched if field.cores == cores]
+    most = next(field for field in reversed(fields) if field.smt == fields[0].smt)
+    of_shape = {
+        (layout.instances, layout.threads): layout
+        for layout in legal
+        if (layout.cores, layout.sockets, layout.smt) == (cores, most.sockets, most.smt)
+    }
+    return (of_shape[shape] for shape in recipe_shapes(most.ground, most.budget) if shape in of_shape)
 
 
 def _refuse_unused(spec: StudySpec, machine: Machine, legal: Sequence[_Layout]) -> None:
@@ -271,6 +308,7 @@ def _refuse_unused(spec: StudySpec, machine: Machine, legal: Sequence[_Layout]) 
         ("threads", "threads", search.threads),
         ("instances", "instances", search.instances),
         ("placements", "policy", search.placements),
+        ("cores", "cores", _counted(search.cores, machine)),
     )
     for bound, attribute, listed in fields:
         used = {getattr(layout, attribute) for layout in legal}
@@ -283,6 +321,13 @@ def _refuse_unused(spec: StudySpec, machine: Machine, legal: Sequence[_Layout]) 
             path="search",
             remedy="widen the bounds: auto allows everything that is legal",
         )
+
+
+def _counted(cores: str | Sequence[int | str], machine: Machine) -> str | tuple[int, ...]:
+    """What a study lists, with the number of all cores in the place of the word."""
+    if isinstance(cores, str):
+        return cores
+    return tuple(usable_cores(machine) if isinstance(one, str) else one for one in cores)
 
 
 def _never_legal(spec: StudySpec, machine: Machine, field: str, index: int, value: Any) -> StudyFileError:
@@ -316,10 +361,11 @@ def _easiest(spec: StudySpec, machine: Machine, **fixed: Any) -> Configuration:
         "placements": policies(search)[0],
         "sockets": _all_sockets(machine) if search.sockets == "auto" else max(search.sockets, key=_extent),
         "smt": min(search.smt),
+        "cores": core_counts(search, machine)[-1],
     } | fixed
     return Configuration(
         choice["instances"], choice["threads"], choice["placements"], choice["sockets"], choice["smt"],
-        backend="", precision="fp32",
+        backend="", precision="fp32", cores=choice["cores"],
     )  # fmt: skip
 
 

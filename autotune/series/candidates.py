@@ -94,6 +94,7 @@ def _narrowed(spec: StudySpec, layout: PointLayout, chosen: Configuration) -> St
             "placements": (chosen.placement,),
             "sockets": (chosen.sockets,),
             "smt": (chosen.smt,),
+            "cores": (chosen.cores,) if chosen.cores else "auto",
             "knobs": turned or "none",
             "padding": (layout.padding or "max",),
             "batching": (layout.batching or "arrival",),

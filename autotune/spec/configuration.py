@@ -67,6 +67,8 @@ class Configuration:
         padding, batching: what becomes of sequences of different lengths; else empty.
         knobs: settings of the process and the engine that differ from what is usual, as
             `autotune.spec.knobs` writes them: `allocator=jemalloc spinning=off`; empty = none.
+        cores: of the smaller machine that it runs on, which is a part of this one, and pays for as a whole;
+            0 = this machine, of which it pays for the cores that it takes.
     """
 
     instances: int
@@ -80,6 +82,7 @@ class Configuration:
     padding: Padding = ""
     batching: Batching = ""
     knobs: str = ""
+    cores: int = 0
 
     @property
     def prepared(self) -> Prepared:
@@ -113,5 +116,7 @@ class Configuration:
         where = self.placement + ("+smt" if self.smt else "")
         engine = f"{self.backend} {self.precision}"
         more = (self.model, self.padding and f"padding {self.padding}", self.batching, self.knobs)
-        parts = (f"{self.instances} x {threads} threads", where, f"sockets {self.sockets}", engine, *more)
+        part = f"on {self.cores} core{'' if self.cores == 1 else 's'}" if self.cores else ""
+        shape = f"{self.instances} x {threads} threads"
+        parts = (shape, where, f"sockets {self.sockets}", part, engine, *more)
         return ", ".join(part for part in parts if part)

@@ -62,6 +62,7 @@ def parse_configuration(text: str, *, usual: Configuration, models: Sequence[str
         padding=_padding(named, usual),
         batching=_batching(named, usual),
         knobs=_knobs(words),
+        cores=_cores(named, usual),
     )
 
 
@@ -108,6 +109,15 @@ def _batching(named: Mapping[str, str], usual: Configuration) -> Batching:
         return usual.batching
     _refuse_without_choice("batching", usual.batching)
     return _one_of(named["batching"], "batching", BATCHINGS)
+
+
+def _cores(named: Mapping[str, str], usual: Configuration) -> int:
+    """How many cores the smaller machine has; 0 = this machine."""
+    if "cores" not in named:
+        return usual.cores
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", named["cores"]):
+        raise ValueError(f"{named['cores']!r} is no number of cores: write a whole number from 1, such as 4")
+    return int(named["cores"])
 
 
 def _refuse_without_choice(name: str, usual: str) -> None:

@@ -24,7 +24,7 @@ from autotune.plugins import error_in_words
 PATH: Final = r"/[^\s=:,]{1,400}"
 """An absolute path that needs no quotes in a list of variables, libraries or words."""
 
-CHOICES: Final = ("model", "padding", "batching")
+CHOICES: Final = ("model", "padding", "batching", "cores")
 """Names that have values in the text of a configuration too, and that no knob may have."""
 
 _NAME: Final = r"[a-z][a-z0-9_]{0,40}"

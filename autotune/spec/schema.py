@@ -16,7 +16,7 @@ from autotune.spec.model_kind import MODEL_KINDS
 from autotune.spec.model_source import FORMS
 from autotune.spec.models import MAX_SOURCE, MAX_VARIANTS
 from autotune.spec.named_file import KEYS, MAX_KEY
-from autotune.spec.part import MAX_CHOICES
+from autotune.spec.part import MAX_CHOICES, MAX_COUNT
 from autotune.spec.price import FORMS as PRICES
 from autotune.spec.study import StudySpec
 from autotune.units import DURATION_PATTERN, SIZE_PATTERN, format_duration
@@ -265,6 +265,13 @@ def _search(value: Schema) -> Schema:
         properties["backends"], {"title": "a backend's name"} | _backend(value)
     )
     properties["sockets"] = _one_or_list(properties["sockets"], socket)
+    properties["cores"] = _one_or_list(
+        properties["cores"],
+        {
+            "title": "a number of cores from 1, or all",
+            "anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_COUNT}, {"const": "all"}],
+        },
+    )
     properties["smt"] = _one_or_list(value["properties"]["smt"], {"type": "boolean"}) | {"default": False}
     return value | {"properties": properties}
 

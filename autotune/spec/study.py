@@ -63,6 +63,8 @@ def _backend_name(name: str) -> str:
 
 SearchedPolicy = Literal["close", "spread", "per-node", "per-l3"]
 """`autotune.spec.configuration.POLICIES` as a type."""
+CoreCount = Count | Literal["all"]
+"""Of a smaller machine; `all` that may be used of this one."""
 SearchedPadding = Literal["max", "bucket", "none"]
 SearchedBatching = Literal["arrival", "sorted", "tokens"]
 """`autotune.spec.configuration.PADDINGS` and `BATCHINGS` as types."""
@@ -99,6 +101,10 @@ class Search(Part):
     """Ways to give instances their cores."""
     sockets: Choices[Annotated[str, AfterValidator(_socket_list)]] = "auto"
     """Sets of sockets to try, as kernel lists: `0` is the first alone, `0-1` the first two together."""
+    cores: Choices[CoreCount] = "auto"
+    """Smaller machines to try, each as a number of this one's cores, `all` of them among these: what a
+    configuration pays for is the whole of one. `auto` tries this machine alone, and a configuration pays for
+    the cores that it takes."""
     smt: Annotated[
         tuple[bool, ...],
         Field(min_length=1, max_length=2),

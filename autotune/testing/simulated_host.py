@@ -162,7 +162,7 @@ class SimulatedHost:
             treatment=measure.disturbed,
             correction=order.correction,
             load=load_of(order.configuration),
-            resources=resources_taken(commands, self.setup),
+            resources=resources_taken(order.configuration, commands, self.setup),
         )
 
 

@@ -166,6 +166,7 @@ def test_the_baseline_is_one_unpinned_instance_of_pytorch_at_fp32_even_where_it_
         "backend": "pytorch",
         "precision": "fp32",
         **dict.fromkeys(("model", "padding", "batching", "knobs"), ""),
+        "cores": 0,
     }
 
 

@@ -40,6 +40,12 @@ def test_a_configuration_is_spelled_with_or_without_sockets_and_smt() -> None:
     assert parse("2x4, close, onnxruntime, int8-dynamic, 0-1", usual(sockets="0")) == plain
 
 
+def test_a_smaller_machine_is_read() -> None:
+    assert parse("1x2,close,pytorch,fp32,cores=4", OF_A_STREAM).cores == 4
+    with pytest.raises(ValueError, match="'few' is no number of cores"):
+        parse("1x2,close,pytorch,fp32,cores=few", OF_A_STREAM)
+
+
 @given(
     instances=st.integers(1, 99_999),
     threads=st.integers(1, 99_999),
@@ -77,6 +83,7 @@ def test_every_part_is_read(
         "padding": padding,
         "batching": batching,
         "knobs": "spinning=off thp=on",
+        "cores": 0,
     }
 
 

@@ -214,7 +214,7 @@ INVALID: list[dict[str, Any]] = [
     {"search": {"sockets": True}},
     {"search": {"smt": 1}},
     {"search": {"smt": []}},
-    {"search": {"cores": 1}},
+    {"search": {"cpus": 1}},
     {"search": {"knobs": "off"}},
     {"search": {"knobs": False}},
     {"search": {"knobs": {}}},
