@@ -143,9 +143,8 @@ def make_plan(
         warnings=(
             *model.notes,
             *warnings,
-            *_warnings(measured.runs, spec, machine),
+            *_warnings(measured, spec, machine),
             *_doubts(spec, measured.configuration, winner.quality),
-            *what_differs(machine, measured.configuration.cores),
             *_needs(winner.commands),
             *_unserved(requests, measured.runs),
         ),
@@ -277,8 +276,10 @@ def _gain(
     return objective_of(spec).ratio(estimate.objective_value, against.objective_value)
 
 
-def _warnings(runs: Sequence[Measurement], spec: StudySpec, machine: Machine) -> Iterator[str]:
+def _warnings(measured: Measured, spec: StudySpec, machine: Machine) -> Iterator[str]:
     """Sentences on what weakens the evidence."""
+    runs = measured.runs
+    yield from what_differs(machine, measured.configuration.cores)
     if any(run.memory_binding == "refused" for run in runs):
         yield "The kernel refused to bind memory to nodes, so it was measured without."
     if machine.quota_cpus is not None:
