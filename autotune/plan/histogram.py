@@ -27,8 +27,8 @@ def histogram_percentiles_s(histogram: str, percentiles: Sequence[float]) -> tup
     Raises:
         ValueError: the text is no histogram.
     """
-    decoded = _decoded(histogram)
-    return tuple(decoded.get_value_at_percentile(percentile) / 1e6 for percentile in percentiles)
+    values_us = _decoded(histogram).get_percentile_to_value_dict(percentiles)
+    return tuple(values_us[percentile] / 1e6 for percentile in percentiles)
 
 
 def histogram_values_s(histogram: str) -> tuple[float, ...]:
@@ -37,10 +37,14 @@ def histogram_values_s(histogram: str) -> tuple[float, ...]:
     Raises:
         ValueError: the text is no histogram.
     """
-    steps = _decoded(histogram).get_recorded_iterator()
-    return tuple(
-        step.value_iterated_to / 1e6 for step in steps for _ in range(step.count_at_value_iterated_to)
-    )
+    decoded = _decoded(histogram)
+
+    def value_s(index: int) -> float:
+        return float(decoded.get_highest_equivalent_value(decoded.get_value_from_index(index)) / 1e6)
+
+    # The library's own iterator computes all there is to know of each of 25,000 buckets; a few have counts.
+    recorded = ((value_s(index), count) for index, count in enumerate(decoded.counts) if count)
+    return tuple(value for value, count in recorded for _ in range(count))
 
 
 def _decoded(histogram: str) -> Any:
