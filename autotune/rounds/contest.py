@@ -163,10 +163,8 @@ class Contest:
             return None
         factor, posterior = self._unlucky_factor(winner), self._posterior()
         baseline = self._comparison(winner, self._baseline, factor)
-        shown = None if not self._is_running(self._baseline) else bool(baseline and baseline.said == "shown")
         return Verdict(
             winner=winner,
-            beats_baseline=shown,
             estimate=posterior.value(winner).scaled(factor),
             rivals=tuple(self._rival(name, winner) for name in self._finalists if name != winner),
             twin=self._twin_ratio(),
@@ -174,9 +172,14 @@ class Contest:
             rounds=self._rounds,
             baseline=baseline,
             default=self._comparison(winner, self._default, factor),
-            baseline_estimate=posterior.value(self._baseline or "") if shown is not None else None,
+            baseline_estimate=self._of_baseline(posterior),
             failed=dict(self._failed),
         )
+
+    def _of_baseline(self, posterior: Posterior) -> Interval | None:
+        if self._baseline is None or not self._is_running(self._baseline):
+            return None
+        return posterior.value(self._baseline)
 
     def _choice(self) -> str | None:
         """What is probably best and, with the risk that is taken, not worse than what people start today."""

@@ -85,7 +85,6 @@ class Verdict:
         baseline, default: the winner beside them; None where there is none, or it is the winner itself.
         baseline_estimate: the baseline's goodness, over all its runs; None where it is out, or did not run.
         failed: why contenders are out, by name.
-        beats_baseline: shown with 95 % confidence; None where there is no baseline to beat.
         gain: ratio of the winner's goodness to the baseline's; None where there is none.
         estimate: the winner's goodness, over all its runs; this and the ratios to baseline and default
             without what chance adds to the best of several (`autotune.statistics.shrinkage`).
@@ -96,7 +95,6 @@ class Verdict:
     """
 
     winner: str
-    beats_baseline: bool | None
     estimate: Interval
     rivals: tuple[RivalVerdict, ...]
     twin: Interval | None

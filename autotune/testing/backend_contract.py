@@ -34,6 +34,7 @@ from autotune.preparation.making import MadeFor
 from autotune.preparation.preparing import prepare_artifact
 from autotune.spec.configuration import Precision
 from autotune.spec.model_source import kind_of
+from autotune.testing.backend_probe import Probed, ProbeRequest
 
 
 @cache
@@ -97,21 +98,20 @@ class BackendContract:
 
     @classmethod
     def _probe(cls, artifact: Artifact) -> Probe:
-        request = {
-            **{"backend": cls.name, "precision": artifact.precision, "directory": str(artifact.directory)},
-            **{"threads": cls.threads, "requests": cls.requests},
-        }
+        request = ProbeRequest(
+            cls.name, artifact.precision, artifact.directory, cls.threads, tuple(cls.requests)
+        )
         result = run_child(
             "autotune.testing.backend_probe",
-            request,
+            request.to_json(),
             timeout_s=cls.timeout_s,
             variables=get_backend(cls.name).environment(cls.threads),
         )
         result.raise_error()
         assert result.reply is not None, result.stderr_tail
         assert result.returncode == 0, result.stderr_tail
-        seen = result.reply
-        return Probe(artifact, frozenset(seen["imported"]), tuple(seen["runs"]), seen["report"])
+        seen = Probed(**result.reply)
+        return Probe(artifact, frozenset(seen.imported), tuple(seen.runs), seen.report)
 
     def test_what_its_documentation_starts_is_among_its_precisions(self) -> None:
         backend = get_backend(self.name)

@@ -16,9 +16,9 @@ from autotune.backends.torch.engine import (
     prevailing_precision,
     refuse_model,
     refuse_precision,
-    thread_variables,
 )
 from autotune.backends.torch.knobs import torch_knobs
+from autotune.backends.torch.prepared import Load, PreparedByTorch
 from autotune.spec.configuration import Precision
 from autotune.spec.knob import Knob
 from autotune.spec.knobs import Knobs
@@ -26,10 +26,8 @@ from autotune.spec.knobs import Knobs
 if TYPE_CHECKING:
     import numpy as np
 
-    from autotune.model.sources import ResolvedModel
 
-
-class InductorBackend:
+class InductorBackend(PreparedByTorch):
     """Transformers models as `torch.export` and AOTInductor make them, with free batch size and length."""
 
     name: ClassVar[str] = "inductor"
@@ -49,24 +47,13 @@ class InductorBackend:
             or refuse_compiling()
         )
 
-    def environment(self, threads: int) -> Mapping[str, str]:
-        """See `Backend.environment`."""
-        return thread_variables(threads)
-
-    def prepare(self, model: ResolvedModel, precision: Precision, directory: Path) -> None:
-        """See `Backend.prepare`."""
-        self.prepare_for(model, precision, (), directory)
-
-    def prepare_for(
-        self, model: ResolvedModel, precision: Precision, shapes: Sequence[Shape], directory: Path
+    def make(
+        self, folder: Path, precision: Precision, shapes: Sequence[Shape], directory: Path, load: Load
     ) -> None:
-        """See `ExportsForShapes.prepare_for`."""
+        """See `PreparedByTorch.make`."""
         from autotune.backends.inductor.compile import compile_model
 
-        assert model.path is not None
-        compile_model(
-            model.path, precision, shapes, directory, lambda made: self.load(made, precision, threads=1)
-        )
+        compile_model(folder, precision, shapes, directory, load)
 
     def load(self, directory: Path, precision: Precision, threads: int) -> Session:
         """See `Backend.load`."""

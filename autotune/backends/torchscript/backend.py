@@ -16,10 +16,10 @@ from autotune.backends.torch.engine import (
     prevailing_precision,
     refuse_model,
     refuse_precision,
-    thread_variables,
     torch_folder,
 )
 from autotune.backends.torch.knobs import torch_knobs, torch_knobs_in_force, turn_torch_knobs
+from autotune.backends.torch.prepared import Load, PreparedByTorch
 from autotune.backends.torchscript.graph import MODEL_FILE, multiplied_weights
 from autotune.spec.configuration import Precision
 from autotune.spec.knob import Knob
@@ -28,13 +28,11 @@ from autotune.spec.knobs import Knobs
 if TYPE_CHECKING:
     import numpy as np
 
-    from autotune.model.sources import ResolvedModel
-
 LAST_PYTHON = (3, 13)
 """Source: torch/jit/_script.py: TorchScript "is not supported in Python 3.14+ and may break"."""
 
 
-class TorchScriptBackend:
+class TorchScriptBackend(PreparedByTorch):
     """Traced and frozen transformers models; int8 by `torch.ao.quantization.quantize_dynamic` before tracing.
 
     `torch.jit.optimize_for_inference` is left out: what it makes is bound to the process and cannot be saved.
@@ -57,24 +55,13 @@ class TorchScriptBackend:
             or refuse_tracing(sys.version_info[:2], torch_folder())
         )
 
-    def environment(self, threads: int) -> Mapping[str, str]:
-        """See `Backend.environment`."""
-        return thread_variables(threads)
-
-    def prepare(self, model: ResolvedModel, precision: Precision, directory: Path) -> None:
-        """See `Backend.prepare`."""
-        self.prepare_for(model, precision, (), directory)
-
-    def prepare_for(
-        self, model: ResolvedModel, precision: Precision, shapes: Sequence[Shape], directory: Path
+    def make(
+        self, folder: Path, precision: Precision, shapes: Sequence[Shape], directory: Path, load: Load
     ) -> None:
-        """See `ExportsForShapes.prepare_for`."""
+        """See `PreparedByTorch.make`."""
         from autotune.backends.torchscript.tracing import trace_model
 
-        assert model.path is not None
-        trace_model(
-            model.path, precision, shapes, directory, lambda made: self.load(made, precision, threads=1)
-        )
+        trace_model(folder, precision, shapes, directory, load)
 
     def load(self, directory: Path, precision: Precision, threads: int) -> Session:
         """See `Backend.load`."""
