@@ -57,6 +57,7 @@ MEASURING = (
     "test_model_faults.py",
     "jobs/test_comparison.py",
     "jobs/test_verification.py",
+    "test_kept_version.py",
     "bench/test_hosts.py",
 )
 """Files whose tests run trials, longest first. One process at a time can do that on a host, so that a second
