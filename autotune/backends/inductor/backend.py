@@ -18,7 +18,7 @@ from autotune.backends.torch.engine import (
     refuse_precision,
 )
 from autotune.backends.torch.knobs import torch_knobs
-from autotune.backends.torch.prepared import Load, PreparedByTorch
+from autotune.backends.torch.prepared import LoadMade, PreparedByTorch
 from autotune.spec.configuration import Precision
 from autotune.spec.knob import Knob
 from autotune.spec.knobs import Knobs
@@ -48,7 +48,7 @@ class InductorBackend(PreparedByTorch):
         )
 
     def make(
-        self, folder: Path, precision: Precision, shapes: Sequence[Shape], directory: Path, load: Load
+        self, folder: Path, precision: Precision, shapes: Sequence[Shape], directory: Path, load: LoadMade
     ) -> None:
         """See `PreparedByTorch.make`."""
         from autotune.backends.inductor.compile import compile_model

@@ -14,7 +14,7 @@ from autotune.spec.configuration import Precision
 if TYPE_CHECKING:
     from autotune.model.sources import ResolvedModel
 
-Load = Callable[[Path], Session]
+LoadMade = Callable[[Path], Session]
 """Loads what was written into a folder, to see whether it answers as the model does."""
 
 
@@ -40,7 +40,7 @@ class PreparedByTorch(ABC):
 
     @abstractmethod
     def make(
-        self, folder: Path, precision: Precision, shapes: Sequence[Shape], directory: Path, load: Load
+        self, folder: Path, precision: Precision, shapes: Sequence[Shape], directory: Path, load: LoadMade
     ) -> None:
         """Write the program of the model in `folder` into `directory`; see `ExportsForShapes.prepare_for`."""
 

@@ -19,7 +19,7 @@ from autotune.backends.torch.engine import (
     torch_folder,
 )
 from autotune.backends.torch.knobs import torch_knobs, torch_knobs_in_force, turn_torch_knobs
-from autotune.backends.torch.prepared import Load, PreparedByTorch
+from autotune.backends.torch.prepared import LoadMade, PreparedByTorch
 from autotune.backends.torchscript.graph import MODEL_FILE, multiplied_weights
 from autotune.spec.configuration import Precision
 from autotune.spec.knob import Knob
@@ -56,7 +56,7 @@ class TorchScriptBackend(PreparedByTorch):
         )
 
     def make(
-        self, folder: Path, precision: Precision, shapes: Sequence[Shape], directory: Path, load: Load
+        self, folder: Path, precision: Precision, shapes: Sequence[Shape], directory: Path, load: LoadMade
     ) -> None:
         """See `PreparedByTorch.make`."""
         from autotune.backends.torchscript.tracing import trace_model
