@@ -107,7 +107,7 @@ def test_every_smaller_machine_has_its_best_confirmed_with_an_interval(plan: Pla
 
 
 def test_the_plan_knows_what_the_table_said(plan: Plan) -> None:
-    assert plan.study["spec"]["price"] == {
+    assert plan.study.spec["price"] == {
         **{"per_hour": 0.808, "cores": 8, "currency": "USD", "type": "8-cores", "provider": "aws"},
         **{"table": "autotune's prices.yaml", "date": "2021-04-20"},
     }

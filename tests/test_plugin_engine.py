@@ -56,7 +56,7 @@ import time
 
 from autotune.backends.protocol import EngineReport, StatedTimes
 from autotune.testing.fake_backend import FakeBackend, FakeOutput
-from autotune.worker.assignment import parse_assignment
+from autotune.placement.assignment import parse_assignment
 
 from sleepy_engine.knobs import GAIT, SNORE
 
@@ -302,7 +302,7 @@ def test_the_plan_shows_its_knobs_and_starts_workers_with_them(tuned: tuple[Inst
     installed, plan = tuned
     assert plan["configuration"]["knobs"] == "gait=run snore=loud"
     assert plan["instances"][0]["env"]["SLEEPY_SNORE"] == "loud"
-    assert "gait=run snore=loud" in plan["instances"][0]["argv"]
+    assert plan["instances"][0]["worker"]["knobs"] == "gait=run snore=loud"
     assert "gait=run snore=loud" in installed.run("show", plan["id"]).stdout
 
 

@@ -17,7 +17,7 @@ from autotune.bench.local import LocalHost, machine_here
 from autotune.bench.orders import Orders
 from autotune.cli.exits import exit_code
 from autotune.errors import StudyFileError
-from autotune.exporters.numactl import NumactlExporter
+from autotune.exporters.numactl import NumactlExporter, NumactlOptions
 from autotune.jobs.reviving import Origin, differences
 from autotune.jobs.verification import verify
 from autotune.measurement.measurement import Measurement
@@ -25,6 +25,7 @@ from autotune.measurement.statistics import hit_rate
 from autotune.placement.placement import Command
 from autotune.plan.describe import describe
 from autotune.plan.document import Plan, format_plan, parse_plan
+from autotune.plan.launch import launch_of
 from autotune.preflight.setup import set_up
 from autotune.preflight.survey import survey
 from autotune.spec.configuration import BATCHINGS
@@ -116,7 +117,7 @@ def test_a_plan_states_what_was_asked_and_beats_padding_to_the_longest(plan: Pla
 
 def test_the_baseline_is_filled_up_to_the_longest_as_requests_come(plan: Plan, folder: Path) -> None:
     with read_store(f"sqlite:///{folder}/autotune.db") as store:
-        trials = store.trial_summaries(plan.study["name"])
+        trials = store.trial_summaries(plan.study.name)
     ways = {(trial.configuration.padding, trial.configuration.batching, trial.baseline) for trial in trials}
     assert ways == {("max", "arrival", True), *(("none", way, False) for way in BATCHINGS)}
 
@@ -125,8 +126,8 @@ def test_a_plan_runs_the_same_requests_again_where_it_is_verified_and_exported(
     plan: Plan, folder: Path
 ) -> None:
     requests = plan.model["requests"]
-    assert all(requests in command.argv for command in plan.commands())
-    assert requests in NumactlExporter().render(plan)["launch.sh"]
+    assert all(command.worker.assignment.requests == Path(requests) for command in plan.commands())
+    assert requests in NumactlExporter().render(launch_of(plan), NumactlOptions()).files["launch.sh"]
     found = verify(plan, tolerance=0.9, origin=Origin(folder))
     assert found.verdict in ("holds", "better", "undecided")
     assert len(found.runs) >= 6
@@ -174,7 +175,7 @@ def test_instances_share_each_request_of_a_single_stream(folder: Path) -> None:
     # 40 tokens in the one part of the only request, and 7 in the other, each at its own pace.
     sizes = [part.samples[0] for part in measurement.blocks[0].instances]
     assert sizes == [2, 2]
-    assert len({command.argv[command.argv.index("--requests") + 1] for command in commands}) == 1
+    assert len({command.worker.assignment.requests for command in commands}) == 1
 
 
 def test_a_server_answers_requests_that_differ(folder: Path) -> None:

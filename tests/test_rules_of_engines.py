@@ -40,6 +40,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "model/folders/pickled.py": "tells files of models apart, likewise",
     "model/folders/sentence_folder.py": "reads a file that names its activations as classes of torch",
     "model/hub/listing.py": "tells repositories of model files apart, likewise",
+    "placement/serving.py": "what libraries of the user's own server read, whichever it has",
     "trial/launcher.py": "removes what Intel's OpenMP runtime leaves of a worker that was killed",
     "trial/speed.py": "keeps NumPy's own library to one thread, whatever it was built with",
     "testing/fake_backend.py": "plays ONNX Runtime's knobs",

@@ -18,7 +18,7 @@ import pytest
 
 from autotune.errors import ResumeError, StudyFileError
 from autotune.events import SecondStageBegan, TrialBegan, TrialEnded
-from autotune.exporters.numactl import SCRIPT, NumactlExporter
+from autotune.exporters.numactl import SCRIPT, NumactlExporter, NumactlOptions
 from autotune.exporters.write import write_export
 from autotune.jobs.finalists import choose_finalists
 from autotune.jobs.reviving import Origin, differences
@@ -27,6 +27,7 @@ from autotune.measurement.measurement import Failure, Measurement
 from autotune.placement.preloads import find_preload
 from autotune.plan.describe import describe
 from autotune.plan.document import Plan
+from autotune.plan.launch import launch_of
 from autotune.spec.load import load_study
 from autotune.store.records import TrialRecord
 from autotune.store.store import read_store
@@ -123,7 +124,7 @@ def test_a_knob_that_helps_is_in_the_plan_beside_the_same_without_and_one_that_d
     assert ended[0].name == "baseline"
     assert ended[0].progress.best == ended[0].number
     assert folder.knobs() == ["", "", "optimization=basic", "spinning=off"]
-    assert "--knobs" in plan.commands()[0].argv
+    assert plan.commands()[0].worker.assignment.knobs == plan.configuration.knobs
     assert "knobs      spinning=off" in describe(plan)
     for trial in folder.trials():
         assert isinstance(trial.result, Measurement), trial.result
@@ -270,8 +271,8 @@ def test_a_preloaded_allocator_is_proven_planned_and_exported(tmp_path: Path, ow
     assert plan.versions["preloaded jemalloc"].startswith("sha256 ")
     if shutil.which("numactl") is None:
         pytest.skip("numactl is not installed")
-    exporter = NumactlExporter()
-    write_export(exporter.render(plan), tmp_path / "launch", executable=exporter.executable)
+    exported = NumactlExporter().render(launch_of(plan), NumactlOptions())
+    write_export(exported.files, tmp_path / "launch", executable=exported.executable)
     script = tmp_path / "launch" / SCRIPT
     ended = subprocess.run(
         ["bash", str(script), "--seconds", "0.2"], capture_output=True, text=True, check=False, timeout=60

@@ -119,9 +119,9 @@ def test_the_faster_model_is_the_plan_and_the_first_one_the_baseline(tuned: Fold
 
 def test_the_plan_holds_every_candidate_and_says_that_they_are_not_compared(tuned: Folder) -> None:
     plan = tuned.plan()
-    assert plan.study["spec"]["model"] == [BIG, SMALL]
-    assert len(set(plan.study["spec"]["digests"])) == 2
-    assert plan.model["digest"] == plan.study["spec"]["digests"][1]
+    assert plan.study.spec["model"] == [BIG, SMALL]
+    assert len(set(plan.study.spec["digests"])) == 2
+    assert plan.model["digest"] == plan.study.spec["digests"][1]
     assert any("not compared with each other" in warning for warning in plan.warnings)
     assert parse_plan(format_plan(plan)) == plan
 

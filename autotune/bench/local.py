@@ -245,7 +245,11 @@ class LocalHost:
 
 def _is_there(commands: Sequence[Command]) -> bool:
     """Tell whether all that commands load is still where it was: the cache may have been pruned."""
-    return all(Path(word).exists() for command in commands for word in command.argv if word.startswith("/"))
+    return all(
+        path.exists()
+        for worker in (command.worker for command in commands)
+        for path in (Path(worker.interpreter), *worker.assignment.folders)
+    )
 
 
 def resources_taken(configuration: Configuration, commands: Sequence[Command], setup: Setup) -> Resources:

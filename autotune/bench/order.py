@@ -3,7 +3,7 @@
 As JSON it is one object, so that a host may be another process or another machine:
 
 ```
-{"schema": "autotune.order/1", "id": "quickstart-7", "study": "quickstart", "purpose": "search", "launch": 7,
+{"schema": "autotune.order/2", "id": "quickstart-7", "study": "quickstart", "purpose": "search", "launch": 7,
  "configuration": {"instances": 2, ...}, ...}
 ```
 """
@@ -23,7 +23,7 @@ from autotune.trial.stopping import Rival
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-SCHEMA: Final = "autotune.order/1"
+SCHEMA: Final = "autotune.order/2"
 
 Purpose = Literal["search", "confirm"]
 """`search`: measured for as long as the decision about it needs; `confirm`: for as long as every other."""

@@ -2,30 +2,75 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from autotune.cli import output
 
+if TYPE_CHECKING:
+    from autotune.exporters.protocol import Exporter
+    from autotune.plan.document import Plan
+    from autotune.plan.launch import Launch
+
 STDOUT = "-"
 
 
+Ref = Annotated[
+    str,
+    typer.Argument(
+        metavar="[REF]",
+        help="`latest`, a plan's id or how it begins, a study's name, or a plan file.",
+        show_default=False,
+    ),
+]
+Target = Annotated[
+    str, typer.Option("--to", metavar="TARGET", help="What to write: numactl, env, json, or a plug-in's.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Set an option of the target; may be repeated."),
+]
+HelpOptions = Annotated[
+    bool, typer.Option("--help-options", help="List the target's options, and what it keeps of a plan.")
+]
+ServerCommand = Annotated[
+    str,
+    typer.Option(
+        metavar="COMMAND",
+        help="Your server's command, such as 'uvicorn app:app --port {port}'; by default the study's.",
+        show_default=False,
+    ),
+]
+FirstPort = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PORT", help="Port of instance 0; each further one has the next.", show_default=False
+    ),
+]
+WithWorkers = Annotated[
+    bool, typer.Option("--workers", help="Start autotune's workers, to measure, though there is a server.")
+]
+AllowLoss = Annotated[
+    bool, typer.Option("--allow-loss", help="Export though the target loses what the plan depends on.")
+]
+
+
 def export(
-    ref: Annotated[
-        str,
-        typer.Argument(
-            metavar="[REF]",
-            help="`latest`, a plan's id or how it begins, a study's name, or a plan file.",
-            show_default=False,
-        ),
-    ] = "latest",
+    ref: Ref = "latest",
     *,
-    to: Annotated[str, typer.Option("--to", metavar="TARGET", help="What to write: json or numactl.")],
+    to: Target,
     folder: Annotated[
         str, typer.Option("--output", "-o", metavar="DIR", help="Where to; - for stdout.")
     ] = STDOUT,
+    settings: Settings = None,
+    help_options: HelpOptions = False,
+    command: ServerCommand = "",
+    port: FirstPort = None,
+    workers: WithWorkers = False,
+    allow_loss: AllowLoss = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace files that no export wrote, or that were edited.")
     ] = False,
@@ -34,20 +79,94 @@ def export(
     ] = "sqlite:///autotune.db",
     as_json: Annotated[bool, typer.Option("--json", help="Print the written paths as JSON.")] = False,
 ) -> None:
-    """Write a plan as a launch script, or as its JSON document."""
-    if as_json and folder == STDOUT:
-        raise typer.BadParameter("the file itself goes to stdout: give -o DIR with it", param_hint="--json")
+    """Write a plan as a launch script, as files for what starts your server, or as its JSON document."""
+    from autotune.exporters.exporting import export, single_text
+    from autotune.exporters.options import read_options
     from autotune.exporters.registry import get_exporter
-    from autotune.exporters.write import single_text, write_export
+    from autotune.exporters.write import write_export
     from autotune.store.reference import find_plan
 
-    exporter = get_exporter(to)
-    files = exporter.render(find_plan(ref, store))
-    if folder == STDOUT:
-        output.result_text(single_text(files, to).removesuffix("\n"))
+    if help_options:
+        _print_options(get_exporter(to), as_json=as_json)
         return
-    written = write_export(files, Path(folder), executable=exporter.executable, force=force)
+    if as_json and folder == STDOUT:
+        raise typer.BadParameter("the file itself goes to stdout: give -o DIR with it", param_hint="--json")
+    exporter = get_exporter(to)
+    server = _Server(command, port, is_left_out=workers)
+    _refuse_in_vain(exporter, server)
+    options, plan = read_options(exporter, settings or ()), find_plan(ref, store)
+    launch = _launch(exporter, plan, server, plan_path=options.plan or _plan_path(folder))
+    exported = export(exporter, launch, options, allow_loss=allow_loss)
+    for loss in exported.losses:
+        output.message(f"{exporter.name}: {loss.words}")
+    if folder == STDOUT:
+        output.result_text(single_text(exported, to).removesuffix("\n"))
+        return
+    written = write_export(exported.files, Path(folder), executable=exported.executable, force=force)
     if as_json:
         output.result_json([str(path) for path in written])
     else:
         output.result_text("\n".join(str(path) for path in written))
+
+
+@dataclass(frozen=True)
+class _Server:
+    """What the command line says of the user's server."""
+
+    command: str
+    port: int | None
+    is_left_out: bool
+
+    @property
+    def is_named(self) -> bool:
+        return bool(self.command) or self.port is not None
+
+
+def _refuse_in_vain(exporter: Exporter, server: _Server) -> None:
+    """Refuse options of a server that nothing would come of."""
+    if server.is_named and server.is_left_out:
+        raise typer.BadParameter(
+            "workers are no server: leave --command and --port out", param_hint="--workers"
+        )
+    if server.is_named and "command" not in exporter.programs:
+        raise typer.BadParameter(
+            f"{exporter.name} starts no server: leave it out", param_hint="--command or --port"
+        )
+
+
+def _launch(exporter: Exporter, plan: Plan, server: _Server, *, plan_path: str) -> Launch:
+    """What is to be started of the plan: the server that is named here, the study's, or the workers."""
+    from autotune.exporters.exporting import launch_for
+    from autotune.plan.launch import server_of
+
+    spec = server_of(plan, server.command, server.port)
+    has_command = spec is not None and spec.command is not None
+    if server.port is not None and exporter.is_starting and not has_command:
+        raise typer.BadParameter("it is the port of a server: give its command, too", param_hint="--port")
+    return launch_for(exporter, plan, spec, plan_path=plan_path, workers=server.is_left_out)
+
+
+def _plan_path(folder: str) -> str:
+    """Where plan.json is written; empty where it is not."""
+    from autotune.plan.launch import PLAN_FILE
+
+    return "" if folder == STDOUT else str(Path(folder).absolute() / PLAN_FILE)
+
+
+def _print_options(exporter: Exporter, *, as_json: bool) -> None:
+    """Print what `--set` takes for a target, and what the target keeps of a plan."""
+    from dataclasses import asdict
+
+    from autotune.exporters.options import option_rows
+    from autotune.exporters.protocol import PARTS
+
+    rows = list(option_rows(exporter))
+    if as_json:
+        output.result_json({"options": [asdict(row) for row in rows], "keeps": asdict(exporter.keeps)})
+        return
+    output.result_text(f"{exporter.name}: {exporter.summary}\n")
+    output.result_table(
+        "", ("option", "default", "meaning"), [(row.name, row.usual, row.meaning) for row in rows]
+    )
+    kept = [(words, exporter.keeps.of(part)) for part, words in PARTS.items()]
+    output.result_table("", ("part of the plan", "kept"), kept)

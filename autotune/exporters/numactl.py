@@ -1,19 +1,18 @@
-"""A bash script that starts the plan's processes with numactl or taskset, and shows what they do."""
+"""A bash script that starts the plan's processes with numactl or taskset."""
 
 from __future__ import annotations
 
 import json
-import shlex
-from collections.abc import Iterable, Mapping
-from functools import cache
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from pydantic import Field
 
 from autotune.errors import ExportError, PlanError
+from autotune.exporters.protocol import EVERYTHING, Exported, ExportOptions, Keeps
+from autotune.exporters.shell import script_template
 from autotune.machine.cpus import format_cpu_list
-from autotune.placement.placement import Command
 from autotune.plan.document import Plan
+from autotune.plan.launch import Launch, LaunchedInstance, Program
 from autotune.plan.study import spec_of
 from autotune.spec.scenario import traits_of
 from autotune.trial.asked import AskedRate, ask, asked_to_json
@@ -21,82 +20,58 @@ from autotune.trial.asked import AskedRate, ask, asked_to_json
 SCRIPT = "launch.sh"
 
 
+class NumactlOptions(ExportOptions):
+    """What the script does with servers."""
+
+    grace_s: Annotated[int, Field(ge=0, le=3_600)] = 10
+    """Seconds that servers are given to end after SIGTERM, before they are killed."""
+
+
 class NumactlExporter:
     """Writes `launch.sh`, for bash 4.4 or newer.
+
+    With autotune's workers it conducts and measures them. A server is started and watched.
 
     Binding memory needs numactl, and cpus alone need taskset. A plan for one memory node binds no memory.
     """
 
     name: ClassVar[str] = "numactl"
-    executable: ClassVar[frozenset[str]] = frozenset({SCRIPT})
+    summary: ClassVar[str] = "launch.sh, which pins with numactl or taskset"
+    programs: ClassVar[frozenset[Program]] = frozenset({"worker", "command"})
+    is_starting: ClassVar[bool] = True
+    keeps: ClassVar[Keeps] = EVERYTHING
+    options: ClassVar[type[ExportOptions]] = NumactlOptions
 
-    def render(self, plan: Plan) -> Mapping[str, str]:
+    def render(self, launch: Launch, options: NumactlOptions) -> Exported:
         """Give `launch.sh`.
 
         Raises:
             ExportError: a program's path has `=` in it, which `env` would take for a variable.
         """
-        commands = plan.commands()
-        for command in commands:
-            _check_program(command.argv[0])
-        text = _template().render(
-            plan=plan,
-            interpreter=commands[0].argv[0],
-            asked=json.dumps(asked_to_json(ask(commands, plan.configuration, plan.scenario, _rate(plan)))),
-            artifact=plan.model.get("artifact") or "",
-            requests=plan.model.get("requests") or "",
-            instances=[_instance(command) for command in commands],
-        )
-        return {SCRIPT: text}
+        for instance in launch.instances:
+            _check_program(instance.argv[0])
+        text = _measuring(launch) if launch.program == "worker" else _serving(launch, options)
+        return Exported({SCRIPT: text}, executable=frozenset({SCRIPT}))
 
 
-class _Shell(str):
-    """Text that is already safe in a script."""
-
-    __slots__ = ()
-
-
-def _quoted(value: object) -> _Shell:
-    """Quote what a template inserts as one word of the shell, unless it is `_Shell` already."""
-    if isinstance(value, _Shell):
-        return value
-    text = str(value)
-    return _Shell(shlex.quote(text) if text.isprintable() else f"$'{''.join(map(_escaped, text))}'")
-
-
-def _escaped(char: str) -> str:
-    """One character within `$'...'`: what could steer a terminal or an editor is spelled out in bytes."""
-    if char.isprintable() and char not in "'\\":
-        return char
-    return "".join(f"\\x{byte:02x}" for byte in char.encode())
-
-
-def _words(values: Iterable[object]) -> _Shell:
-    """Quote each, and put blanks between."""
-    return _Shell(" ".join(map(_quoted, values)))
-
-
-def _comment(value: object) -> _Shell:
-    """Make text safe behind a `#`: one line, nothing that steers a terminal."""
-    return _Shell("".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in str(value)))
-
-
-@cache
-def _template() -> Template:
-    """The template; whatever it inserts is quoted, so that no expression in it can forget to."""
-    environment = Environment(
-        loader=PackageLoader("autotune.exporters"),
-        finalize=_quoted,
-        undefined=StrictUndefined,
-        autoescape=False,
-        comment_start_string="{##",  # bash writes `${#array[@]}`
-        comment_end_string="##}",
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+def _measuring(launch: Launch) -> str:
+    plan, commands = launch.plan, launch.plan.commands()
+    return script_template("measure.sh.j2").render(
+        plan=plan,
+        interpreter=commands[0].worker.interpreter,
+        asked=json.dumps(asked_to_json(ask(commands, plan.configuration, plan.scenario, _rate(plan)))),
+        artifact=plan.model.get("artifact") or "",
+        requests=plan.model.get("requests") or "",
+        instances=[_instance(instance) for instance in launch.instances],
     )
-    environment.filters |= {"comment": _comment, "words": _words}
-    return environment.get_template(f"{SCRIPT}.j2")
+
+
+def _serving(launch: Launch, options: NumactlOptions) -> str:
+    return script_template("serve.sh.j2").render(
+        plan=launch.plan,
+        grace_s=options.grace_s,
+        instances=[_instance(instance) for instance in launch.instances],
+    )
 
 
 def _rate(plan: Plan) -> AskedRate | None:
@@ -117,13 +92,16 @@ def _rate(plan: Plan) -> AskedRate | None:
     return AskedRate(rate_per_s, spec.limits.latency.percentile, spec.limits.latency.max_s)
 
 
-def _instance(command: Command) -> dict[str, object]:
-    variables = [f"{name}={value}" for name, value in command.environment.items()]
+def _instance(instance: LaunchedInstance) -> dict[str, Any]:
     return {
-        "cpus": format_cpu_list(command.cpus),
-        "memory_nodes": format_cpu_list(command.memory_nodes),
-        "variables": variables,
-        "arguments": list(command.argv),
+        "index": instance.index,
+        "port": instance.port,
+        "directory": instance.directory,
+        "cpus": format_cpu_list(instance.cpus),
+        "memory_nodes": format_cpu_list(instance.memory_nodes),
+        "unset": instance.unset,
+        "variables": [f"{name}={value}" for name, value in instance.environment.items()],
+        "arguments": instance.argv,
     }
 
 
@@ -131,5 +109,5 @@ def _check_program(path: str) -> None:
     if "=" in path or path.startswith("-"):
         raise ExportError(
             f"`env` would take the program {path!r} for a variable or an option",
-            remedy="install autotune under a path without '=', and tune again",
+            remedy="give it a path without '=', and no '-' in front; autotune's own is that of its Python",
         )

@@ -10,6 +10,9 @@ from autotune.exporters.protocol import Exporter
 
 GROUP = "autotune.exporters"
 
+DECLARED = ("name", "summary", "programs", "is_starting", "keeps", "options", "render")
+"""What an exporter must have; that of version 0.1 had a name and rendered plans."""
+
 
 def exporter_names() -> tuple[str, ...]:
     """What can stand after `--to`, sorted; loads none of them."""
@@ -42,12 +45,18 @@ def get_exporter(name: str) -> Exporter:
 
 
 def _load(point: EntryPoint) -> Exporter:
+    origin = f" of {point.dist.name}" if point.dist else ""
     try:
         exporter: Exporter = point.load()()
     except Exception as error:  # another distribution's module can fail in any way
-        origin = f" of {point.dist.name}" if point.dist else ""
         raise ExportError(
             f"the exporter {point.name!r}{origin} ({point.value}) cannot be loaded: {error}",
             remedy="update or uninstall that package",
         ) from error
+    if missing := [name for name in DECLARED if not hasattr(exporter, name)]:
+        raise ExportError(
+            f"the exporter {point.name!r}{origin} ({point.value}) is written for an earlier autotune: "
+            f"it lacks {', '.join(missing)}",
+            remedy="update or uninstall that package; see autotune.exporters.protocol.Exporter",
+        )
     return exporter

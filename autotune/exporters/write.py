@@ -48,19 +48,6 @@ def write_export(
     return tuple(targets.values())
 
 
-def single_text(files: Mapping[str, str], name: str) -> str:
-    """The text of an exporter's only file, for stdout.
-
-    Raises:
-        ExportError: there are more.
-    """
-    if len(files) != 1:
-        raise ExportError(
-            f"{name} has {len(files)} files, too many for stdout", remedy="give a folder: -o DIR"
-        )
-    return next(iter(files.values()))
-
-
 def _target(folder: Path, path: str) -> Path:
     """Refuse a path that is absolute or leads out of the folder, by itself or through a link."""
     parts = PurePosixPath(path).parts

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from autotune.backends.protocol import Shape
 from autotune.backends.registry import get_backend, package_versions
@@ -25,7 +24,6 @@ from autotune.placement.command import request_shapes
 from autotune.placement.placement import Command
 from autotune.placement.preloads import PRELOADED, preload_versions
 from autotune.plan.document import Plan
-from autotune.plan.make import folders_of
 from autotune.plan.study import spec_of, stored_of
 from autotune.preflight.setup import Setup
 from autotune.preflight.survey import survey
@@ -182,9 +180,8 @@ def stored_commands(plan: Plan, host: Host) -> tuple[Command, ...]:
         PreparationError: it cannot be made.
         PlacementError: the configuration is not legal here.
     """
-    found = folders_of(prepared_commands(plan.configuration, host))
-    moved = {plan.model.get(name): folder for name, folder in found.items()}
-    return tuple(replace(one, argv=_with(one.argv, moved)) for one in plan.commands())
+    made = prepared_commands(plan.configuration, host)[0].worker.assignment
+    return tuple(_loading(command, made.artifact, made.requests) for command in plan.commands())
 
 
 def prepared_commands(configuration: Configuration, host: Host) -> tuple[Command, ...]:
@@ -210,10 +207,10 @@ def refusal_of_plan(plan: Plan, commands: Sequence[Command], host: Host) -> str:
 
 def _is_made_since(plan: Plan, commands: Sequence[Command]) -> bool:
     """Whether what the commands load is not the artifact that the plan was made with."""
-    then, now = plan.model.get("artifact"), folders_of(commands)["artifact"]
-    if now is None or Path(str(then)).name != Path(now).name:
+    then, now = plan.model.get("artifact"), commands[0].worker.assignment.artifact
+    if Path(str(then)).name != now.name:
         return True
-    manifest = read_manifest(Path(now))
+    manifest = read_manifest(now)
     return manifest is None or manifest.created_s > plan.created_s
 
 
@@ -239,9 +236,11 @@ def _named(plan: Plan, name: str) -> str:
     return value
 
 
-def _with(argv: Sequence[str], moved: Mapping[Any, str | None]) -> tuple[str, ...]:
-    """The words, those that are folders as they lie today."""
-    return tuple(moved.get(word) or word for word in argv)
+def _loading(command: Command, artifact: Path, requests: Path | None) -> Command:
+    """The command, with what it loads as it lies today."""
+    worker = command.worker
+    assignment = replace(worker.assignment, artifact=artifact, requests=requests)
+    return replace(command, program=replace(worker, assignment=assignment))
 
 
 def _prepared(plan: Plan, machine: Machine) -> frozenset[Prepared]:

@@ -28,7 +28,7 @@ MAX_SHIFT = math.log(4)
 
 
 @dataclass(frozen=True)
-class Launch:
+class MeasuredLaunch:
     """The blocks of one launch.
 
     Attributes:
@@ -84,7 +84,7 @@ def load_of(configuration: Configuration) -> int:
     return configuration.instances * configuration.threads_per_instance
 
 
-def learn(launches: Sequence[Launch]) -> Correction:
+def learn(launches: Sequence[MeasuredLaunch]) -> Correction:
     """Learn from every launch so far; the priors alone where there are none."""
     by_load = _by_load(launches)
     usually = usual(by_load)
@@ -122,7 +122,7 @@ def _centered(covariates: Explanation, middle: Sequence[float]) -> list[float]:
     return [0.0 if one is None else one - usually for one, usually in zip(covariates, middle, strict=True)]
 
 
-def _by_load(launches: Sequence[Launch]) -> dict[int, list[Sequence[Explanation]]]:
+def _by_load(launches: Sequence[MeasuredLaunch]) -> dict[int, list[Sequence[Explanation]]]:
     found: dict[int, list[Sequence[Explanation]]] = {}
     for launch in launches:
         known = [one for one in launch.explanations if one != UNEXPLAINED]
@@ -130,9 +130,9 @@ def _by_load(launches: Sequence[Launch]) -> dict[int, list[Sequence[Explanation]
     return found
 
 
-def _first_of_each(launches: Sequence[Launch]) -> list[Launch]:
+def _first_of_each(launches: Sequence[MeasuredLaunch]) -> list[MeasuredLaunch]:
     """One launch of each configuration, in order."""
-    first: dict[Configuration, Launch] = {}
+    first: dict[Configuration, MeasuredLaunch] = {}
     for launch in launches:
         first.setdefault(launch.configuration, launch)
     return list(first.values())

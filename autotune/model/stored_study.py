@@ -78,8 +78,8 @@ def as_stored(spec: StudySpec) -> StoredStudy:
 
 
 def study_document(spec: StudySpec) -> dict[str, Any]:
-    """Write a study as stores, plans and series hold it."""
-    document = as_stored(spec).model_dump(mode="json")
+    """Write a study as stores, plans and series hold it; without `launch` where nothing is said of that."""
+    document = as_stored(spec).model_dump(mode="json", exclude={"launch"} if spec.launch is None else None)
     return {name: document[name] for name in dict.fromkeys((*_ORDER, *document))}
 
 

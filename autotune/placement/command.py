@@ -1,4 +1,4 @@
-"""The command of every instance: argv, environment, cpus and memory nodes. Nobody else decides these."""
+"""The command of every instance: program, environment, cpus and memory nodes. Nobody else decides these."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ from autotune.backends.protocol import Backend
 from autotune.errors import PlacementError
 from autotune.machine.cpus import format_cpu_list
 from autotune.model.artifacts.artifact import Artifact
+from autotune.placement.assignment import Assignment
 from autotune.placement.knobs import knob_environment
-from autotune.placement.placement import Command, InstancePlacement, Placement
+from autotune.placement.placement import Command, Placement, WorkerProgram
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import parse_knobs
 from autotune.spec.problem import Problem
 from autotune.spec.scenario import Scenario, traits_of
-
-WORKER_MODULE = "autotune.worker.worker"
-"""What an instance runs: `python -P -m` this."""
 
 PASSED_ON = (
     *("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH"),
@@ -81,28 +79,38 @@ def worker_commands(
     }
     environment = worker_environment(os.environ, variables, pinned=threads > 0)
     interpreter = _interpreter()
-    fixed = {
-        "backend": configuration.backend,
-        "precision": configuration.precision,
-        "artifact": str(artifact.directory),
-        **_sequences(problem, service.requests),
-        "threads": str(threads),
-        "seed": str(service.seed),
-        "warmup-s": f"{service.warmup_s:g}",
-        "instances": str(configuration.instances),
-        **({"knobs": configuration.knobs} if configuration.knobs else {}),
-    }
     shares = batch_shares(problem.batch_size, configuration.instances, service.scenario)
     return tuple(
-        _command(interpreter, {**fixed, "batch-size": str(share), "instance": str(index)}, environment, place)
+        Command(
+            WorkerProgram(interpreter, _assignment(configuration, artifact, service, index, share)),
+            environment,
+            place.cpus,
+            place.memory_nodes,
+        )
         for index, (place, share) in enumerate(zip(placement.instances, shares, strict=True))
     )
 
 
-def _sequences(problem: Problem, requests: Artifact | None) -> dict[str, str]:
-    if requests is None:
-        return {"sequence-length": str(problem.sequence_length)}
-    return {"requests": str(requests.directory)}
+def _assignment(
+    configuration: Configuration, artifact: Artifact, service: Service, instance: int, share: int
+) -> Assignment:
+    requests = service.requests
+    length = service.problem.sequence_length if requests is None else 0
+    assert length is not None
+    return Assignment(
+        backend=configuration.backend,
+        precision=configuration.precision,
+        artifact=artifact.directory,
+        batch_size=share,
+        threads=configuration.threads_per_instance,
+        seed=service.seed,
+        warmup_s=service.warmup_s,
+        instance=instance,
+        instances=configuration.instances,
+        sequence_length=length,
+        requests=None if requests is None else requests.directory,
+        knobs=configuration.knobs,
+    )
 
 
 def tokenization_environment(threads: int) -> dict[str, str]:
@@ -193,18 +201,3 @@ def _import_path(callers: str) -> str:
     if own not in (*map(sysconfig.get_path, ("purelib", "platlib")), *folders):
         folders.insert(0, own)
     return os.pathsep.join(folders)
-
-
-def _command(
-    interpreter: str,
-    arguments: Mapping[str, str],
-    environment: Mapping[str, str],
-    place: InstancePlacement,
-) -> Command:
-    options = [word for name, value in arguments.items() for word in (f"--{name}", value)]
-    return Command(
-        argv=(interpreter, "-P", "-m", WORKER_MODULE, *options),
-        environment=environment,
-        cpus=place.cpus,
-        memory_nodes=place.memory_nodes,
-    )

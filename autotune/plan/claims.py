@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from autotune.units import format_count
 
@@ -151,8 +151,7 @@ def _why_not(plan: Plan, ratio: float) -> str:
     """Why a finalist is not the plan though its estimate is higher; empty where it is not."""
     if ratio <= 1 or plan.confirmation.verdict == "baseline":
         return ""
-    stated: Any = plan.study.get("spec", {}).get("confirm")
-    tie = stated.get("tie") if isinstance(stated, dict) else None
+    tie = plan.study.stated("confirm", "tie")
     if not isinstance(tie, int | float):
         return ""
     default = plan.confirmation.default
@@ -215,8 +214,7 @@ def unprepared_words(plan: Plan) -> str:
 
 def _budget_minutes(plan: Plan) -> float | None:
     """What the study file allows, or what was spent where it does not say; None where nobody knows."""
-    budget: Any = plan.study.get("spec", {}).get("budget")
-    minutes = budget.get("minutes") if isinstance(budget, dict) else None
+    minutes = plan.study.stated("budget", "minutes")
     if isinstance(minutes, int | float):
         return float(minutes)
     spent = plan.confirmation.spent

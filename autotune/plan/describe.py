@@ -68,7 +68,7 @@ def format_estimate(objective: str, estimate: Estimate) -> str:
 
 def configuration_facts(plan: Plan) -> Iterator[tuple[str, str]]:
     """What the plan runs, of what, and how well: names and texts."""
-    chosen, spec = plan.configuration, plan.study.get("spec", {})
+    chosen = plan.configuration
     threads = chosen.threads_per_instance or "the engine's default"
     smt = ", both SMT siblings" if chosen.smt else ""
     yield "instances", str(chosen.instances)
@@ -80,7 +80,7 @@ def configuration_facts(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "model", _model(plan)
     if "served" in plan.model:
         yield "served", str(plan.model["served"])
-    problem = spec.get("problem", {})
+    problem = plan.study.stated("problem")
     if problem:
         yield "problem", f"{_problem(problem)}, {plan.scenario}"
     if chosen.padding:
@@ -93,7 +93,7 @@ def configuration_facts(plan: Plan) -> Iterator[tuple[str, str]]:
 
 def _model(plan: Plan) -> str:
     """What the plan runs, and what it was chosen among."""
-    source, asked = str(plan.model.get("source", "unknown")), plan.study.get("spec", {}).get("model")
+    source, asked = str(plan.model.get("source", "unknown")), plan.study.stated("model")
     return source if not isinstance(asked, list) else f"{source}, chosen among {', '.join(map(str, asked))}"
 
 
@@ -290,7 +290,7 @@ def search_facts(plan: Plan) -> Iterator[tuple[str, str]]:
 
 def provenance_facts(plan: Plan) -> Iterator[tuple[str, str]]:
     """Where the plan comes from: names and texts."""
-    yield "study", f"{plan.study.get('name', 'unknown')}, trial {plan.trial}"
+    yield "study", f"{plan.study.name or 'unknown'}, trial {plan.trial}"
     yield "created", format_time(plan.created_s)
     machine = plan.machine
     yield "machine", f"{machine.get('model_name') or 'unknown'}, cpus {machine.get('allowed', 'unknown')}"

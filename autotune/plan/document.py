@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
@@ -12,7 +13,8 @@ from autotune.machine.cpus import MAX_CPU
 from autotune.model.assessment import Assessment
 from autotune.model.texts.files_read import FileRead
 from autotune.objectives.catalogue import NAME_PATTERN
-from autotune.placement.placement import Command
+from autotune.placement.assignment import Assignment
+from autotune.placement.placement import Command, WorkerProgram
 from autotune.plan.evidence import (
     Confirmation,
     DocumentPart,
@@ -23,13 +25,16 @@ from autotune.plan.evidence import (
     StrictConfiguration,
 )
 from autotune.plan.upgrade import UPGRADES
+from autotune.spec.configuration import Precision
 from autotune.spec.scenario import Scenario
 
-SCHEMA: Final = "autotune.plan/4"
+SCHEMA: Final = "autotune.plan/5"
 
 Cpu = Annotated[int, Field(ge=0, le=MAX_CPU)]
 PrintableText = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 """An argument or a variable's value: no process can be given a NUL."""
+GivenText = Annotated[str, Field(pattern=r"^[^\x00]+$")]
+"""The same, which says something."""
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 ObjectiveName = Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -38,14 +43,11 @@ UnixTime = Annotated[float, Field(ge=0, lt=253_370_764_800)]
 """Before the year 9999, after which a date cannot be written in every time zone."""
 
 
-def _study(study: dict[str, Any]) -> dict[str, Any]:
-    """Refuse a study whose parts have no parts of their own."""
-    spec = study.get("spec", {})
-    if not isinstance(spec, dict):
-        raise ValueError("its `spec` must be a mapping")
+def _spec(spec: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a study whose problem has no parts of its own."""
     if not isinstance(spec.get("problem", {}), dict):
-        raise ValueError("its `spec.problem` must be a mapping")
-    return study
+        raise ValueError("its `problem` must be a mapping")
+    return spec
 
 
 def _model(model: dict[str, Any]) -> dict[str, Any]:
@@ -55,13 +57,84 @@ def _model(model: dict[str, Any]) -> dict[str, Any]:
     return model
 
 
+class PlanWorker(DocumentPart):
+    """What one instance was measured as: the interpreter, and an `Assignment` in the document's words.
+
+    Attributes:
+        interpreter: the Python that runs autotune's worker.
+        artifact: folder of the prepared model.
+        threads: 0 = the engine's default.
+        sequence_length: tokens of every sequence; None where they are those of `requests`.
+        requests: folder of the stream; None where all requests are of one length.
+        instance: index among `instances`.
+    """
+
+    interpreter: GivenText
+    backend: GivenText
+    precision: Precision
+    artifact: GivenText
+    threads: Annotated[int, Field(ge=0)]
+    batch_size: Annotated[int, Field(ge=1)]
+    sequence_length: Annotated[int, Field(ge=1)] | None = None
+    requests: GivenText | None = None
+    seed: int
+    warmup_s: Annotated[float, Field(ge=0)]
+    instance: Annotated[int, Field(ge=0)]
+    instances: Annotated[int, Field(ge=1)]
+    knobs: PrintableText = ""
+
+    @model_validator(mode="after")
+    def _has_requests_of_one_kind(self) -> Self:
+        if (self.sequence_length is None) == (self.requests is None):
+            raise ValueError("it takes either a `sequence_length` or `requests`")
+        return self
+
+    @classmethod
+    def of(cls, program: WorkerProgram) -> Self:
+        """The worker that this program is."""
+        assignment = program.assignment
+        return cls(
+            interpreter=program.interpreter,
+            backend=assignment.backend,
+            precision=assignment.precision,
+            artifact=str(assignment.artifact),
+            threads=assignment.threads,
+            batch_size=assignment.batch_size,
+            sequence_length=assignment.sequence_length or None,
+            requests=None if assignment.requests is None else str(assignment.requests),
+            seed=assignment.seed,
+            warmup_s=assignment.warmup_s,
+            instance=assignment.instance,
+            instances=assignment.instances,
+            knobs=assignment.knobs,
+        )
+
+    def program(self) -> WorkerProgram:
+        """The inverse of `of`."""
+        assignment = Assignment(
+            backend=self.backend,
+            precision=self.precision,
+            artifact=Path(self.artifact),
+            batch_size=self.batch_size,
+            threads=self.threads,
+            seed=self.seed,
+            warmup_s=self.warmup_s,
+            instance=self.instance,
+            instances=self.instances,
+            sequence_length=self.sequence_length or 0,
+            requests=None if self.requests is None else Path(self.requests),
+            knobs=self.knobs,
+        )
+        return WorkerProgram(self.interpreter, assignment)
+
+
 class PlanInstance(DocumentPart):
     """One process to start: a `Command` in the document's words."""
 
     cpus: tuple[Cpu, ...]
     memory_nodes: tuple[Annotated[int, Field(ge=0)], ...]
-    argv: Annotated[tuple[PrintableText, ...], Field(min_length=1)]
     env: dict[VariableName, PrintableText]
+    worker: PlanWorker
 
     @classmethod
     def of(cls, command: Command) -> Self:
@@ -69,13 +142,32 @@ class PlanInstance(DocumentPart):
         return cls(
             cpus=command.cpus,
             memory_nodes=command.memory_nodes,
-            argv=command.argv,
             env=dict(command.environment),
+            worker=PlanWorker.of(command.worker),
         )
 
     def command(self) -> Command:
         """The inverse of `of`."""
-        return Command(argv=self.argv, environment=self.env, cpus=self.cpus, memory_nodes=self.memory_nodes)
+        return Command(self.worker.program(), self.env, self.cpus, self.memory_nodes)
+
+
+class PlanStudy(DocumentPart):
+    """The study that the plan was made of.
+
+    Attributes:
+        spec: the values as stores hold them, which a document of an older version may not have all;
+            `autotune.plan.study` reads them whole.
+    """
+
+    name: str
+    spec: Annotated[dict[str, Any], AfterValidator(_spec)] = Field(default_factory=dict)
+
+    def stated(self, *path: str) -> Any:
+        """The value at this place of `spec`; None where the document does not say it."""
+        value: Any = self.spec
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
 
 
 class Plan(DocumentPart):
@@ -103,12 +195,12 @@ class Plan(DocumentPart):
         model: its `source`, `digest`, the `artifact` folder that the instances load, where requests differ
             the folder of the `requests` that they are given, and in words what is `served` beside its
             encoder, where there is anything.
-        study: its `name` and `spec`, the study file's values.
+        study: its name, and the study file's values.
         trial: number of the winning trial.
         warnings: sentences on what weakens the evidence.
     """
 
-    schema_: Literal["autotune.plan/4"] = Field(default=SCHEMA, alias="schema")
+    schema_: Literal["autotune.plan/5"] = Field(default=SCHEMA, alias="schema")
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
     created_s: UnixTime
     objective: ObjectiveName
@@ -127,7 +219,7 @@ class Plan(DocumentPart):
     machine: dict[str, Any]
     versions: dict[str, str]
     model: Annotated[dict[str, Any], AfterValidator(_model)]
-    study: Annotated[dict[str, Any], AfterValidator(_study)]
+    study: PlanStudy
     trial: int
     warnings: tuple[str, ...] = ()
 

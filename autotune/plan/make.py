@@ -26,7 +26,7 @@ from autotune.objectives.outcome import Figures, Resources
 from autotune.placement.knobs import PRELOAD_VARIABLE
 from autotune.placement.placement import Command
 from autotune.placement.smaller import what_differs
-from autotune.plan.document import Plan, PlanInstance, format_plan
+from autotune.plan.document import Plan, PlanInstance, PlanStudy, format_plan
 from autotune.plan.evidence import Charge, Confirmation, Estimate, LatencyPercentile, Range, ServedRequests
 from autotune.plan.histogram import latency_histogram
 from autotune.search.score import asked_percentiles, needed_percentile, resources_of, score
@@ -138,7 +138,7 @@ def make_plan(
             **_served(model),
             **folders_of(winner.commands),
         },
-        study={"name": spec.name, "spec": study_document(spec)},
+        study=PlanStudy(name=spec.name, spec=study_document(spec)),
         trial=measured.trial,
         warnings=(
             *model.notes,
@@ -315,11 +315,14 @@ def _needs(commands: Sequence[Command]) -> Iterator[str]:
         )
 
 
-def folders_of(commands: Sequence[Command]) -> dict[str, str | None]:
+def folders_of(commands: Sequence[Command]) -> dict[str, str]:
     """What the workers load: `artifact`, and `requests` where they are those of a stream."""
-    arguments: dict[str, str] = dict(zip(commands[0].argv, commands[0].argv[1:], strict=False))
-    requests = arguments.get("--requests")
-    return {"artifact": arguments.get("--artifact"), **({"requests": requests} if requests else {})}
+    assignment = commands[0].worker.assignment
+    requests = assignment.requests
+    return {
+        "artifact": str(assignment.artifact),
+        **({} if requests is None else {"requests": str(requests)}),
+    }
 
 
 def _unserved(described: StreamDescription | None, runs: Sequence[Measurement]) -> Iterator[str]:

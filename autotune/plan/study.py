@@ -22,7 +22,7 @@ def stored_of(plan: Plan) -> StoredStudy:
         PlanError: its values are incomplete or wrong.
     """
     try:
-        return read_stored_study(plan.study.get("spec"))
+        return read_stored_study(plan.study.spec)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = ".".join(str(part) for part in ("study", "spec", *first["loc"]))

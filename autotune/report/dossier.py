@@ -48,12 +48,12 @@ class Dossier:
     @property
     def spec(self) -> Mapping[str, Any]:
         """The study file's values; of an older or foreign document perhaps not all of them."""
-        return mapping(self.plan.study.get("spec"))
+        return self.plan.study.spec
 
     @property
     def tie(self) -> float | None:
         """The indifference zone of the confirmation, as a share; None where it is not known."""
-        tie = mapping(self.spec.get("confirm")).get("tie")
+        tie = self.plan.study.stated("confirm", "tie")
         return float(tie) if isinstance(tie, int | float) else None
 
     def goodness(self, score: float) -> float:
@@ -92,9 +92,9 @@ def gather(plan: Plan, store: StudyStore) -> Dossier:
     Raises:
         StoreError: it holds no such study, or a result in it is damaged.
     """
-    trials = store.trials(plan.study["name"])
+    trials = store.trials(plan.study.name)
     before = tuple(trial for trial in trials if trial.ended_s <= plan.created_s)
-    runs = choosing_runs(plan, store.confirmations(plan.study["name"]))
+    runs = choosing_runs(plan, store.confirmations(plan.study.name))
     return Dossier(plan, before, runs, later=len(trials) - len(before))
 
 

@@ -131,7 +131,7 @@ def disturbances_table(dossier: Dossier) -> Table:
 
 def study_text(plan: Plan) -> str:
     """The study file's values, as they were asked for and filled in."""
-    return json.dumps(plan.study.get("spec", {}), indent=2, ensure_ascii=False, default=str)
+    return json.dumps(plan.study.spec, indent=2, ensure_ascii=False, default=str)
 
 
 def _plain(rows: Iterator[Sequence[str]]) -> Table:

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from autotune.measurement.correction import UNCORRECTED, Correction, Launch, learn, load_of
+from autotune.measurement.correction import UNCORRECTED, Correction, MeasuredLaunch, learn, load_of
 from autotune.measurement.covariates import COVARIATES, UNEXPLAINED, explanation, mean_explanation
 from autotune.measurement.measurement import Block, Measurement, TrialResult
 from autotune.measurement.statistics import block_latencies_s, block_throughput_sps, memory_bytes
@@ -222,10 +222,10 @@ def experience(spec: StudySpec, results: Iterable[tuple[Configuration, TrialResu
     return Experience(spec, learn(launches))
 
 
-def _launch(spec: StudySpec, configuration: Configuration, measurement: Measurement) -> Launch:
+def _launch(spec: StudySpec, configuration: Configuration, measurement: Measurement) -> MeasuredLaunch:
     is_used = spec.measure.disturbed != "keep"
     blocks = measurement.blocks
-    return Launch(
+    return MeasuredLaunch(
         configuration,
         tuple(
             goodness_of_blocks(

@@ -11,10 +11,10 @@ from autotune.errors import ResumeError
 from autotune.model.stored_study import read_stored_study, study_document
 from autotune.spec.aim import PRICED
 
-FREE = ("name", "model", "head", "digests", "unmasked", "budget", "price")
+FREE = ("name", "model", "head", "digests", "unmasked", "budget", "price", "launch")
 """Parts of a study file that may change between runs: the name is the key, models and what of them is served
-are compared by the models' digests, a budget bounds how much is measured and not what, and a price changes no
-measurement, but for what an objective makes of it: then it must stay."""
+are compared by the models' digests, a budget bounds how much is measured and not what, the user's server is
+not measured, and a price changes no measurement, but for what an objective makes of it: then it must stay."""
 
 NAMES_OF_PRICES = tuple(f"price.{name}" for name in ("type", "provider", "region", "table", "date"))
 """What names a price and where it stands: scores are of the price alone."""

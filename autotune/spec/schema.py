@@ -12,6 +12,7 @@ from typing import Any
 
 from autotune.spec.aim import KINDS
 from autotune.spec.knob_search import knob_search_schema
+from autotune.spec.launch import launch_schema
 from autotune.spec.model_kind import MODEL_KINDS
 from autotune.spec.model_source import FORMS
 from autotune.spec.models import MAX_SOURCE, MAX_VARIANTS
@@ -59,6 +60,7 @@ def study_schema() -> Schema:
         "measure": _measure(sections["measure"]),
         "confirm": dict(sections["confirm"]),
         "budget": _budget(sections["budget"]),
+        "launch": _launch(sections["launch"]),
     }
     for name in _MAY_BE_EMPTY:
         properties[name]["type"] = ["object", "null"]
@@ -343,6 +345,11 @@ def _budget(value: Schema) -> Schema:
         "description": "When the study ends, whichever comes first.",
         "properties": properties,
     }
+
+
+def _launch(value: Schema) -> Schema:
+    stated = _given(value)
+    return launch_schema(stated, _written(stated))
 
 
 def _object(properties: Schema) -> Schema:

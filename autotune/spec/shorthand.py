@@ -7,6 +7,7 @@ Only forms are handled here, and numbers that are written in vain: only the file
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -130,6 +131,44 @@ def _percentile_number(text: str) -> float | None:
 
 def _price(expansion: Expansion, place: Place, value: Any) -> None:
     expansion.values["price"] = _given(expansion, place, value)
+
+
+def _launch(expansion: Expansion, place: Place, value: Any) -> None:
+    """Take a command that is one text apart as a shell does; numbers are the words that stand there."""
+    if value is None:
+        expansion.refuse(place)
+        return
+    given = _given(expansion, place, value)
+    if "command" in given:
+        given["command"] = _command(expansion, (*place, "command"), given["command"])
+    if isinstance(given.get("environment"), dict):
+        inside = (*place, "environment")
+        given["environment"] = {
+            name: _word(expansion, (*inside, name), entry) for name, entry in given["environment"].items()
+        }
+    expansion.values["launch"] = {key: entry for key, entry in given.items() if entry is not _UNTOLD}
+
+
+def _command(expansion: Expansion, place: Place, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_word(expansion, (*place, index), word) for index, word in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+    try:
+        words = shlex.split(value)
+    except ValueError as error:
+        expansion.refuse(
+            place, f"{value!r:.80} is no command: {str(error).lower()}; close it, or write a list"
+        )
+        return _UNTOLD
+    expansion.places |= {(*place, index): place for index in range(len(words))}
+    return words
+
+
+def _word(expansion: Expansion, place: Place, value: Any) -> Any:
+    """A number as it is written; anything else as it is."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return expansion.document.written[place].text if is_number else value
 
 
 def _limits(expansion: Expansion, place: Place, value: Any) -> None:
@@ -270,6 +309,7 @@ _SECTIONS: dict[str, Callable[[Expansion, Place, Any], None]] = {
     "measure": _measure,
     "confirm": _confirm,
     "budget": _budget,
+    "launch": _launch,
 }
 
 

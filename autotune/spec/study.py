@@ -22,6 +22,7 @@ from autotune.machine.cpus import format_cpu_list, parse_cpu_list
 from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.knob_search import KnobSearch
+from autotune.spec.launch import LaunchSpec
 from autotune.spec.model_source import ArrayKind, Head, max_tokens, model_kind
 from autotune.spec.models import Models, listed
 from autotune.spec.part import (
@@ -216,6 +217,9 @@ class StudySpec(Part):
     budget: Budget = Budget()
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """Of random weights, inputs and the sampler."""
+    launch: LaunchSpec | None = None
+    """How your own server is started, for `autotune export`: `{command: [...], port: 8000}`. It changes
+    nothing of what is measured."""
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -275,7 +275,7 @@ class StudyStore:
             StoreError: its study is unknown, or another plan has its id.
         """
         with self.transaction() as connection:
-            row = plan_row(plan, self._study_id(connection, plan.study["name"]))
+            row = plan_row(plan, self._study_id(connection, plan.study.name))
             held = connection.scalar(select(plans.c.document).where(plans.c.id == plan.id))
             if held is None:
                 connection.execute(insert(plans).values(row))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from autotune.backends.onnxruntime.knobs import OPTIMIZATION, SPINNING
 from autotune.backends.protocol import EngineReport
 from autotune.errors import ModelError, UnsupportedError
+from autotune.placement.assignment import Assignment, parse_assignment
 from autotune.spec.configuration import Precision
 from autotune.spec.knob import Knob
 from autotune.spec.knobs import NO_KNOBS, Knobs
@@ -35,7 +36,6 @@ from autotune.testing.fake_model import (
     request_seconds,
 )
 from autotune.testing.noise import NoiseSource
-from autotune.worker.assignment import Assignment, parse_assignment
 
 if TYPE_CHECKING:
     import numpy as np

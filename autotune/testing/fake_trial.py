@@ -15,7 +15,8 @@ import psutil
 from autotune.measurement.measurement import TrialResult
 from autotune.objectives.objective import Objective
 from autotune.objectives.throughput import THROUGHPUT
-from autotune.placement.placement import Command
+from autotune.placement.assignment import Assignment
+from autotune.placement.placement import Command, WorkerProgram
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.scenario import Scenario, traits_of
 from autotune.spec.study import Measure
@@ -74,7 +75,12 @@ class FakeTrial:
     def commands(self) -> tuple[Command, ...]:
         """A command for each instance."""
         return tuple(
-            Command(self._argv(instance), _environment(), self.cpus[instance], self.memory_nodes)
+            Command(
+                WorkerProgram(sys.executable, self.assignment(instance)),
+                _environment(),
+                self.cpus[instance],
+                self.memory_nodes,
+            )
             for instance in range(self.instances)
         )
 
@@ -105,15 +111,21 @@ class FakeTrial:
             watch=watch,
         )
 
-    def _argv(self, instance: int) -> tuple[str, ...]:
+    def assignment(self, instance: int) -> Assignment:
+        """What one worker is asked to run."""
         share, rest = divmod(self.batch_size, self.instances)
         size = share + (instance < rest) if traits_of(self.scenario).is_split else self.batch_size
-        return (
-            *(sys.executable, "-P", "-m", "autotune.worker.worker", "--backend", "fake"),
-            *("--precision", self.precision, "--artifact", str(self.folder)),
-            *("--batch-size", str(size), "--sequence-length", "16", "--threads", str(self.threads)),
-            *("--seed", "0", "--warmup-s", "2.0"),
-            *("--instance", str(instance), "--instances", str(self.instances)),
+        return Assignment(
+            backend="fake",
+            precision=self.precision,
+            artifact=self.folder,
+            batch_size=size,
+            threads=self.threads,
+            seed=0,
+            warmup_s=2.0,
+            instance=instance,
+            instances=self.instances,
+            sequence_length=16,
         )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from autotune.machine.cpus import format_cpu_list
 from autotune.measurement.measurement import Block, InstanceBlock, Measurement, Observation, ThreadMask
-from autotune.placement.placement import Command
-from autotune.plan.document import Plan, PlanInstance
+from autotune.placement.assignment import Assignment
+from autotune.placement.placement import Command, WorkerProgram
+from autotune.plan.document import Plan, PlanInstance, PlanStudy
 from autotune.plan.evidence import (
     Confirmation,
     Default,
@@ -50,13 +52,30 @@ def build_commands(
     """Build commands of neighbouring instances, `threads` cpus each, bound to nodes; or of unpinned ones."""
     return tuple(
         Command(
-            argv=(program, "-P", "-m", "autotune.worker.worker", "--instance", str(index)),
+            program=WorkerProgram(program, build_assignment(index, instances, threads=threads)),
             environment={"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": str(threads)},
             cpus=tuple(range(index * threads, (index + 1) * threads)) if pinned else (),
             memory_nodes=memory_nodes if pinned else (),
         )
         for index in range(instances)
     )
+
+
+def build_assignment(instance: int = 0, instances: int = 1, **changes: Any) -> Assignment:
+    """What one of several workers is asked; `changes` replace fields."""
+    fields: dict[str, Any] = {
+        "backend": "fake",
+        "precision": "fp32",
+        "artifact": Path("/cache/artifacts/5e5e5e"),
+        "batch_size": 8,
+        "threads": 1,
+        "seed": 0,
+        "warmup_s": 5.0,
+        "instance": instance,
+        "instances": instances,
+        "sequence_length": 128,
+    }
+    return Assignment(**(fields | changes))
 
 
 def build_plan(commands: Sequence[Command] | None = None, **changes: Any) -> Plan:
@@ -87,7 +106,7 @@ def build_plan(commands: Sequence[Command] | None = None, **changes: Any) -> Pla
         "machine": _machine(started),
         "versions": {"autotune": "0.1.0", "python": "3.11.9"},
         "model": {"source": "fake:model.json", "digest": "5e" * 32, "artifact": None},
-        "study": {"name": "quickstart", "spec": _SPEC},
+        "study": PlanStudy(name="quickstart", spec=dict(_SPEC)),
         "trial": 7,
     }
     return Plan(**(fields | changes))

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from autotune.placement.command import pinned_argv, worker_environment
-from autotune.placement.placement import Command
+from autotune.placement.placement import Command, ServerProgram
 from autotune.trial.interrupts import interrupts_held
 
 START_S = 10.0
@@ -107,7 +107,7 @@ def _start() -> subprocess.Popen[bytes] | None:
     program = (os.path.abspath(sys.executable), "-P", "-m", "autotune.worker.probe")  # noqa: PTH100
     with suppress(OSError):
         return subprocess.Popen(
-            pinned_argv(Command(program, environment, (), ())),
+            pinned_argv(Command(ServerProgram(program), environment, (), ())),
             env=environment,
             cwd="/",
             stdin=subprocess.PIPE,

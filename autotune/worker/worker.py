@@ -20,8 +20,8 @@ from autotune.backends.protocol import Session
 from autotune.backends.registry import get_backend
 from autotune.measurement.measurement import InstanceBlock
 from autotune.model.exported import way_of
+from autotune.placement.assignment import Assignment, parse_assignment
 from autotune.spec.knobs import split_knobs
-from autotune.worker.assignment import Assignment, parse_assignment
 from autotune.worker.board import Board
 from autotune.worker.failures import kind_of_exception, reason_of_exception
 from autotune.worker.messages import (

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from autotune.bench.order import Order
 from autotune.bench.orders import Orders
 from autotune.errors import StudyError
 from autotune.measurement.correction import Correction
-from autotune.placement.placement import Command
+from autotune.placement.placement import Command, ServerProgram, WorkerProgram
 from autotune.rounds.running import Entrant
 from autotune.spec.configuration import Configuration
+from autotune.testing.plans import build_assignment
 from autotune.trial.stopping import Rival
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -28,6 +30,11 @@ configurations = st.builds(
     backend=st.sampled_from(("fake", "onnxruntime")),
     precision=st.sampled_from(("fp32", "int8-dynamic")),
     knobs=st.sampled_from(("", "spinning=off")),
+)
+workers = st.builds(
+    WorkerProgram,
+    st.text(),
+    st.builds(build_assignment, artifact=st.text().map(Path), requests=st.none() | st.text().map(Path)),
 )
 orders = st.builds(
     Order,
@@ -46,7 +53,7 @@ orders = st.builds(
     commands=st.lists(
         st.builds(
             Command,
-            st.lists(st.text()).map(tuple),
+            st.lists(st.text()).map(tuple).map(ServerProgram) | workers,
             st.dictionaries(st.text(), st.text()),
             st.lists(st.integers(0, 99)).map(tuple),
             st.lists(st.integers(0, 7)).map(tuple),
@@ -81,7 +88,7 @@ def test_an_order_that_is_none_is_refused_with_its_place(change: dict[str, Any],
 
 def test_every_launch_has_a_number_of_its_own() -> None:
     written = Orders("s", launches=4)
-    entrant = Entrant("twin", "twin", ONE, 3, (Command(("a",), {}, (0,), ()),))
+    entrant = Entrant("twin", "twin", ONE, 3, (Command(ServerProgram(("a",)), {}, (0,), ()),))
     search, confirm = written.search(ONE), written.confirm(entrant)
     assert (search.id, search.launch, search.purpose) == ("s-5", 5, "search")
     assert (confirm.id, confirm.launch, confirm.purpose) == ("s-6", 6, "confirm")

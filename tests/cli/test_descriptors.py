@@ -52,7 +52,7 @@ def test_a_study_is_tuned_and_stored_with_all_descriptors_closed(own_study: Fake
     assert ended.returncode == 0
     with read_store(f"sqlite:///{own_study.folder}/autotune.db") as store:
         assert [trial.number for trial in store.trials("fake")] == [0, 1]
-        assert store.plan("latest").study["name"] == "fake"
+        assert store.plan("latest").study.name == "fake"
 
 
 STUDY = """

@@ -120,7 +120,8 @@ def test_export_writes_the_files_of_a_target(folder: Path, tmp_path: Path) -> No
     ended = autotune(folder, "export", "latest", "--to", "numactl", "-o", f"{tmp_path}/launch/")
     assert ended.returncode == 0, ended.stderr
     script = tmp_path / "launch" / "launch.sh"
-    assert ended.stdout == f"{script}\n"
+    assert ended.stdout == f"{script}\n{tmp_path}/launch/plan.json\n"
+    assert (tmp_path / "launch" / "plan.json").read_text() == format_plan(LAST)
     assert os.access(script, os.X_OK)
     assert LAST.id in script.read_text()
 
@@ -155,6 +156,64 @@ def test_export_replaces_somebody_elses_file_only_when_forced(folder: Path, tmp_
     assert (tmp_path / "launch.sh").read_text() == "mine"
     assert autotune(folder, *arguments, "--force").returncode == 0
     assert (tmp_path / "launch.sh").read_text().startswith("#!")
+
+
+SERVER = ("--command", "uvicorn app:app --port {port} --plan {plan}")
+
+
+def test_export_starts_the_server_that_is_named(folder: Path, tmp_path: Path) -> None:
+    ended = autotune(folder, "export", "--to", "numactl", "-o", str(tmp_path), *SERVER, "--port", "9000")
+    assert ended.returncode == 0, ended.stderr
+    text = (tmp_path / "launch.sh").read_text()
+    assert f"uvicorn app:app --port 9001 --plan {tmp_path}/plan.json" in text
+    assert "AUTOTUNE_INSTANCE=1" in text
+
+
+def test_export_takes_options_of_the_target(folder: Path, tmp_path: Path) -> None:
+    settings = ("--set", "plan=/srv/plan.json", "--set", "reader=systemd")
+    ended = autotune(folder, "export", "--to", "env", "-o", str(tmp_path), *SERVER, *settings)
+    assert ended.returncode == 0, ended.stderr
+    assert 'AUTOTUNE_PLAN="/srv/plan.json"' in (tmp_path / "instance-0.env").read_text()
+    assert "env: Pin each process yourself" in ended.stderr
+
+
+def test_a_targets_options_and_what_it_keeps_are_listed(folder: Path) -> None:
+    listed = autotune(folder, "export", "--to", "numactl", "--help-options").stdout
+    assert "grace_s  10" in listed
+    assert "cpus              exact" in listed
+    document = json.loads(autotune(folder, "export", "--to", "env", "--help-options", "--json").stdout)
+    assert [option["name"] for option in document["options"]] == ["plan", "reader"]
+    assert document["keeps"]["cpus"] == "lost"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--to", "numactl", "--command", "run {prot}"], EXIT_CODES[ExportError], "did you mean {port}?"),
+        (["--to", "numactl", "--command", "run"], EXIT_CODES[ExportError], "is the same for all 2 instances"),
+        (["--to", "numactl", *SERVER], EXIT_CODES[ExportError], "plan.json is written nowhere"),
+        (
+            ["--to", "numactl", "--command", "run {port}", "--port", "65535"],
+            EXIT_CODES[ExportError],
+            "out of",
+        ),
+        (["--to", "numactl", "--port", "80"], 2, "give its command, too"),
+        (["--to", "numactl", "--workers", *SERVER], 2, "leave --command and --port out"),
+        (["--to", "json", *SERVER], 2, "json starts no server"),
+        (["--to", "env", "--workers"], EXIT_CODES[ExportError], "env starts no workers"),
+        (["--to", "env", "--set", "readr=docker"], EXIT_CODES[ExportError], "did you mean reader?"),
+        (["--to", "env", "--set", "reader=bash"], EXIT_CODES[ExportError], "reader=bash"),
+        (["--to", "env", "--set", "reader"], EXIT_CODES[ExportError], "write --set NAME=VALUE"),
+        (["--to", "env", "--set", "plan=/a", "--set", "plan=/b"], EXIT_CODES[ExportError], "is there twice"),
+    ],
+)
+def test_what_cannot_be_exported_is_told_and_nothing_is_written(
+    folder: Path, tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    ended = autotune(folder, "export", *arguments)
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert message in " ".join(ended.stderr.replace("│", " ").split())
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unknown_target_names_the_known_ones(folder: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from autotune.backends.registry import get_backend
-from autotune.exporters.numactl import SCRIPT, NumactlExporter
+from autotune.exporters.numactl import SCRIPT, NumactlExporter, NumactlOptions
 from autotune.exporters.write import write_export
 from autotune.machine.cpus import format_cpu_list
 from autotune.machine.read import read_machine
@@ -26,6 +26,7 @@ from autotune.objectives.throughput import THROUGHPUT
 from autotune.placement.command import Service, worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
+from autotune.plan.launch import launch_of
 from autotune.spec.configuration import Configuration
 from autotune.spec.problem import Problem
 from autotune.spec.study import Measure
@@ -71,8 +72,8 @@ def exported(tmp_path: Path, *, memory_nodes: tuple[int, ...] | None = None) -> 
     plan = build_plan(
         commands, configuration=configuration, model={"source": "fake:model.json", "artifact": str(directory)}
     )
-    exporter = NumactlExporter()
-    write_export(exporter.render(plan), tmp_path / "launch", executable=exporter.executable)
+    exported = NumactlExporter().render(launch_of(plan), NumactlOptions())
+    write_export(exported.files, tmp_path / "launch", executable=exported.executable)
     return Launch(configuration, commands, tmp_path / "launch" / SCRIPT)
 
 

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,12 @@ from typing import Any
 import pytest
 
 from autotune.errors import ExportError
-from autotune.exporters.numactl import SCRIPT, NumactlExporter
+from autotune.exporters.numactl import SCRIPT, NumactlExporter, NumactlOptions
 from autotune.exporters.protocol import Exporter
 from autotune.machine.cpus import format_cpu_list, parse_cpu_list
-from autotune.placement.placement import Command
-from autotune.plan.document import Plan
-from autotune.testing.exporter_contract import ExporterContract
+from autotune.plan.document import Plan, PlanStudy
+from autotune.plan.launch import launch_of
+from autotune.testing.exporter_contract import ExporterContract, Started
 from autotune.testing.plans import build_commands, build_plan
 
 PROGRAM = f"""#!{sys.executable} -IS
@@ -128,7 +129,7 @@ def program(tmp_path: Path) -> Path:
 @pytest.fixture
 def script(tmp_path: Path, program: Path) -> Path:
     plan = build_plan(build_commands(2, program=str(program)))
-    return write_script(tmp_path, NumactlExporter().render(plan))
+    return write_script(tmp_path, rendered(plan))
 
 
 @pytest.fixture
@@ -141,24 +142,47 @@ class TestNumactlExporter(ExporterContract):
     def exporter(self) -> Exporter:
         return NumactlExporter()
 
-    @pytest.fixture
-    def program(self, tmp_path: Path) -> str:
-        return str(write_program(tmp_path / "python dir" / "it's python", PROGRAM))
-
-    def read_back(self, files: Mapping[str, str], folder: Path) -> Sequence[Command]:
-        tools = write_program(folder / "tools" / "numactl", NUMACTL).parent
-        write_program(tools / "taskset", TASKSET)
-        ended = run(write_script(folder, files), env=search_path(tools))
-        assert ended.returncode == 0, ended.stderr
-        return [as_started(json.loads(line), tools) for line in ended.stdout.splitlines()]
+    def parse(self, files: Mapping[str, str]) -> Sequence[Started]:
+        return [as_started(words) for words in started_words(files[SCRIPT])]
 
 
-def as_started(record: dict[str, Any], tools: Path) -> Command:
+START = re.compile(r"^(?:start|serve) [0-9]+ (?:.*\\\n)*.*\n", re.MULTILINE)
+"""Where a script starts an instance; what continues a line ends with a backslash."""
+
+RECORD = 'start() { printf "%s\\0" "$#" "$@"; }\nserve() { start "$1" "${@:4}"; }\n'
+
+
+def started_words(script: str) -> Iterator[list[str]]:
+    """What bash itself makes of the words that start an instance: number, cpus, memory nodes, command."""
+    text = RECORD + "".join(START.findall(script))
+    printed = subprocess.run(["bash", "-uc", text], capture_output=True, check=True).stdout
+    words = [os.fsdecode(word) for word in printed.split(b"\0")[:-1]]
+    while words:
+        count = int(words.pop(0))
+        yield words[:count]
+        del words[:count]
+
+
+def as_started(words: list[str]) -> Started:
+    _, cpus, nodes, env, *rest = words
+    assert env == "env"
+    while rest[0] in ("-i", "-u"):
+        del rest[: 1 if rest[0] == "-i" else 2]
+    count = next(index for index, word in enumerate(rest) if "=" not in word)
+    return Started(
+        argv=tuple(rest[count:]),
+        environment=dict(word.split("=", 1) for word in rest[:count]),
+        cpus=tuple(sorted(parse_cpu_list(cpus))),
+        memory_nodes=tuple(sorted(parse_cpu_list(nodes))),
+    )
+
+
+def as_run(record: dict[str, Any], tools: Path) -> Started:
     """Give what a worker was started with, the options as numactl or taskset was given them."""
     files = [tools / f"{tool}.{record['pid']}" for tool in ("numactl", "taskset")]
     words = [word for file in files if file.exists() for word in file.read_text().split()]
     options = dict(word.split("=") for word in words)
-    return Command(
+    return Started(
         argv=tuple(record["argv"]),
         environment=dict(variable.split("=", 1) for variable in record["environ"]),
         cpus=tuple(sorted(parse_cpu_list(options.get("--physcpubind", "")))),
@@ -166,9 +190,28 @@ def as_started(record: dict[str, Any], tools: Path) -> Command:
     )
 
 
+@pytest.mark.parametrize(("pinned", "memory_nodes"), [(True, (0,)), (True, ()), (False, ())])
+def test_a_script_that_is_run_starts_exactly_the_plans_workers(
+    tmp_path: Path, program: Path, pinned: bool, memory_nodes: tuple[int, ...]
+) -> None:
+    commands = build_commands(2, program=str(program), pinned=pinned, memory_nodes=memory_nodes)
+    tools = write_program(tmp_path / "tools" / "numactl", NUMACTL).parent
+    write_program(tools / "taskset", TASKSET)
+    ended = run(write_script(tmp_path, rendered(build_plan(commands))), env=search_path(tools))
+    assert ended.returncode == 0, ended.stderr
+    assert [as_run(json.loads(line), tools) for line in ended.stdout.splitlines()] == [
+        Started(command.argv, command.environment, command.cpus, command.memory_nodes) for command in commands
+    ]
+
+
+def rendered(plan: Plan) -> Mapping[str, str]:
+    """The files of a plan's workers."""
+    return NumactlExporter().render(launch_of(plan), NumactlOptions()).files
+
+
 @pytest.mark.parametrize("instances", [1, 2, 64])
 def test_bash_accepts_the_script(tmp_path: Path, instances: int) -> None:
-    script = write_script(tmp_path, NumactlExporter().render(build_plan(build_commands(instances))))
+    script = write_script(tmp_path, rendered(build_plan(build_commands(instances))))
     subprocess.run(["bash", "-n", script], check=True)
 
 
@@ -193,7 +236,7 @@ def test_masks_and_memory_policies_are_the_plans(tmp_path: Path, program: Path) 
         replace(command, cpus=(cpu,))
         for command, cpu in zip(build_commands(len(allowed), program=str(program)), allowed, strict=True)
     ]
-    ended = run(write_script(tmp_path, NumactlExporter().render(build_plan(commands))))
+    ended = run(write_script(tmp_path, rendered(build_plan(commands))))
     assert ended.returncode == 0, ended.stderr
     records = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [record["cpus"] for record in records] == [str(cpu) for cpu in allowed]
@@ -218,7 +261,7 @@ def test_refused_memory_binding_is_warned_of_and_left_out(
     Path(f"{fake_numactl}.refuses").touch()
     cpu = min(os.sched_getaffinity(0))
     command = replace(build_commands(1, program=str(program))[0], cpus=(cpu,))
-    script = write_script(tmp_path, NumactlExporter().render(build_plan([command])))
+    script = write_script(tmp_path, rendered(build_plan([command])))
     ended = run(script, env=search_path(fake_numactl.parent))
     assert ended.returncode == 0, ended.stderr
     assert "memory is not bound to nodes" in ended.stderr
@@ -236,7 +279,7 @@ def test_a_missing_numactl_is_named_with_its_remedy(script: Path, tmp_path: Path
 
 def test_unpinned_instances_need_no_numactl(tmp_path: Path, program: Path) -> None:
     plan = build_plan(build_commands(1, program=str(program), pinned=False))
-    script = write_script(tmp_path, NumactlExporter().render(plan))
+    script = write_script(tmp_path, rendered(plan))
     ended = run(script, env=tools_without_numactl(tmp_path / "bare"))
     assert ended.returncode == 0, ended.stderr
     assert len(ended.stdout.splitlines()) == 1
@@ -245,7 +288,7 @@ def test_unpinned_instances_need_no_numactl(tmp_path: Path, program: Path) -> No
 def test_cpus_without_memory_nodes_need_taskset_and_no_numactl(tmp_path: Path, program: Path) -> None:
     cpu = min(os.sched_getaffinity(0))
     command = replace(build_commands(1, program=str(program), memory_nodes=())[0], cpus=(cpu,))
-    script = write_script(tmp_path, NumactlExporter().render(build_plan([command])))
+    script = write_script(tmp_path, rendered(build_plan([command])))
     ended = run(script, env=tools_without_numactl(tmp_path / "bare", "taskset"))
     assert ended.returncode == 0, ended.stderr
     record = json.loads(ended.stdout)
@@ -256,14 +299,14 @@ def test_cpus_without_memory_nodes_need_taskset_and_no_numactl(tmp_path: Path, p
 def test_a_list_of_cpus_is_pinned_to_as_a_whole(tmp_path: Path, program: Path) -> None:
     cpus = tuple(sorted(os.sched_getaffinity(0)))
     command = replace(build_commands(1, program=str(program), memory_nodes=())[0], cpus=cpus)
-    ended = run(write_script(tmp_path, NumactlExporter().render(build_plan([command]))))
+    ended = run(write_script(tmp_path, rendered(build_plan([command]))))
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["cpus"] == format_cpu_list(cpus)
 
 
 def test_a_missing_taskset_is_named_with_its_remedy(tmp_path: Path, program: Path) -> None:
     commands = build_commands(1, program=str(program), memory_nodes=())
-    script = write_script(tmp_path, NumactlExporter().render(build_plan(commands)))
+    script = write_script(tmp_path, rendered(build_plan(commands)))
     ended = run(script, env=tools_without_numactl(tmp_path / "bare"))
     assert ended.returncode == 127
     assert "apt install util-linux" in ended.stderr
@@ -285,14 +328,14 @@ def test_cpus_that_cannot_be_used_here_are_named(
 ) -> None:
     cpus = (*((min(os.sched_getaffinity(0)),) if usable else ()), 8191)
     command = replace(build_commands(1, program=str(program), memory_nodes=memory_nodes)[0], cpus=cpus)
-    ended = run(write_script(tmp_path, NumactlExporter().render(build_plan([command]))))
+    ended = run(write_script(tmp_path, rendered(build_plan([command]))))
     assert f"cpus {format_cpu_list(cpus)} cannot be used here" in ended.stderr
 
 
 def test_a_pruned_artifact_is_named_with_its_remedy(tmp_path: Path, program: Path) -> None:
     gone = str(tmp_path / "cache" / "no more")
     plan = build_plan(build_commands(1, program=str(program)), model={"source": "m", "artifact": gone})
-    ended = run(write_script(tmp_path, NumactlExporter().render(plan)))
+    ended = run(write_script(tmp_path, rendered(plan)))
     assert ended.returncode == 1
     assert gone in ended.stderr
     assert "autotune tune" in ended.stderr
@@ -357,7 +400,7 @@ def started_workers(folder: Path, count: int) -> list[int]:
 
 def test_a_program_that_env_would_take_for_a_variable_is_refused() -> None:
     with pytest.raises(ExportError, match="a=b"):
-        NumactlExporter().render(build_plan(build_commands(1, program="/opt/a=b/python")))
+        rendered(build_plan(build_commands(1, program="/opt/a=b/python")))
 
 
 def server_plan(limits: Mapping[str, object]) -> Plan:
@@ -368,17 +411,17 @@ def server_plan(limits: Mapping[str, object]) -> Plan:
         "scenario": "server",
         "limits": limits,
     }
-    return build_plan(scenario="server", study={"name": "served", "spec": study})
+    return build_plan(scenario="server", study=PlanStudy(name="served", spec=study))
 
 
 def test_the_script_of_a_server_shows_it_at_the_rate_of_the_plan() -> None:
     plan = server_plan({"latency": {"percentile": 99.0, "max_s": 0.05}})
-    text = NumactlExporter().render(plan)[SCRIPT]
+    text = rendered(plan)[SCRIPT]
     rate = json.dumps({"rate_per_s": plan.estimate.throughput_sps / 4, "percentile": 99.0, "max_s": 0.05})
     assert f'"rate": {rate}' in text
 
 
-@pytest.mark.parametrize("study", [{"name": "served"}, {"name": "served", "spec": {"scenario": "server"}}])
-def test_a_server_whose_plan_does_not_say_what_it_keeps_to_is_not_exported(study: dict[str, Any]) -> None:
+@pytest.mark.parametrize("spec", [{}, {"scenario": "server"}])
+def test_a_server_whose_plan_does_not_say_what_it_keeps_to_is_not_exported(spec: dict[str, Any]) -> None:
     with pytest.raises(ExportError, match="holds no study"):
-        NumactlExporter().render(build_plan(scenario="server", study=study))
+        rendered(build_plan(scenario="server", study=PlanStudy(name="served", spec=spec)))

@@ -27,7 +27,9 @@ def test_the_built_in_targets_are_found() -> None:
     assert isinstance(get_exporter("json"), JsonExporter)
 
 
-@pytest.mark.parametrize(("name", "remedy"), [("numctl", "did you mean numactl"), ("xyz", "json, numactl")])
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("numctl", "did you mean numactl"), ("xyz", "env, json, numactl")]
+)
 def test_an_unknown_target_names_the_known_ones(name: str, remedy: str) -> None:
     with pytest.raises(ExportError, match=repr(name)) as caught:
         get_exporter(name)
@@ -37,7 +39,10 @@ def test_an_unknown_target_names_the_known_ones(name: str, remedy: str) -> None:
 def test_somebody_elses_exporter_comes_through_the_same_door(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    install(tmp_path, monkeypatch, "class Theirs:\n    name = 'theirs'\n")
+    module = (
+        "from autotune.exporters.json import JsonExporter\nclass Theirs(JsonExporter):\n    name = 'theirs'\n"
+    )
+    install(tmp_path, monkeypatch, module)
     assert get_exporter("theirs").name == "theirs"
     assert "theirs" in exporter_names()
 
@@ -49,3 +54,14 @@ def test_an_exporter_that_cannot_be_loaded_is_named_and_hinders_no_other(
     with pytest.raises(ExportError, match=r"'theirs' of theirs .*no_such_module"):
         get_exporter("theirs")
     assert get_exporter("json").name == "json"
+
+
+def test_an_exporter_of_an_earlier_protocol_is_told_from_one_of_todays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, "class Theirs:\n    name = 'theirs'\n    def render(self, plan): ...\n")
+    with pytest.raises(
+        ExportError, match=r"'theirs' of theirs .* earlier autotune: it lacks summary, prog"
+    ) as caught:
+        get_exporter("theirs")
+    assert "update or uninstall" in caught.value.remedy

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import ExportError
-from autotune.exporters.write import RECORD, single_text, write_export
+from autotune.exporters.write import RECORD, write_export
 
 
 def names(folder: Path) -> set[str]:
@@ -112,10 +112,3 @@ def test_a_folder_where_a_file_should_be_is_named(tmp_path: Path) -> None:
 def test_nothing_temporary_is_left(tmp_path: Path) -> None:
     write_export({"plan.json": "x"}, tmp_path)
     assert names(tmp_path) == {"plan.json", RECORD}
-
-
-def test_stdout_takes_one_file_only() -> None:
-    assert single_text({"plan.json": "x"}, "json") == "x"
-    with pytest.raises(ExportError, match="2 files") as caught:
-        single_text({"a": "x", "b": "y"}, "compose")
-    assert "-o" in caught.value.remedy

@@ -192,11 +192,15 @@ def test_plans_that_answer_different_questions_are_refused(
     refused(shared_study, shared_study.plan(2.0), other.plan(2.0), message)
 
 
+def with_spec(plan: Plan, spec: dict[str, Any]) -> Plan:
+    """The plan, of a study with these values."""
+    return plan.model_copy(update={"study": plan.study.model_copy(update={"spec": spec})})
+
+
 def for_cost(plan: Plan, per_core_hour: float) -> Plan:
     """The plan of a study that seeks what is cheapest at this price."""
     asked = {"objective": {"kind": "cost"}, "price": {"per_core_hour": per_core_hour}}
-    spec = {**plan.study["spec"], **asked}
-    return plan.model_copy(update={"study": {**plan.study, "spec": spec}})
+    return with_spec(plan, {**plan.study.spec, **asked})
 
 
 def test_costs_are_compared_at_one_price_alone(shared_study: FakeStudy) -> None:
@@ -212,8 +216,7 @@ def elsewhere(plan: Plan) -> Plan:
 def on_texts(plan: Plan, both: str, file: str) -> Plan:
     """The plan of a study of texts, by the digests of texts and tokenizer together and of the texts alone."""
     problem = {"batch_size": 1, "texts": "a.txt", "texts_digest": both, "texts_file_digest": file}
-    spec = {**plan.study["spec"], "problem": problem}
-    return plan.model_copy(update={"study": {**plan.study, "spec": spec}})
+    return with_spec(plan, {**plan.study.spec, "problem": problem})
 
 
 def test_plans_on_the_same_texts_answer_one_question_whatever_their_models_make_of_them(

@@ -119,7 +119,7 @@ def search(spec):
     listener = Listener(stop_after=1, of=SearchEnded)
     plan = tuning.tune(spec, emit=listener, stop=listener.stop).plan
     with read_store("sqlite:///autotune.db") as store:
-        trials = store.trials(plan.study["name"])
+        trials = store.trials(plan.study.name)
     failed = [one for one in trials if isinstance(one.result, Failure)]
     return {
         "trials": len(trials),

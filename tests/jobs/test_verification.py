@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -25,7 +24,7 @@ from autotune.jobs.verification import (
 from autotune.measurement.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.measurement.statistics import throughput_sps
 from autotune.placement.placement import Command
-from autotune.plan.document import Plan, parse_plan, plan_values
+from autotune.plan.document import Plan, PlanStudy, parse_plan, plan_values
 from autotune.rounds.running import Entrant
 from autotune.spec.configuration import Configuration
 from autotune.statistics.paired import Interval
@@ -393,14 +392,14 @@ def test_versions_of_engines_that_the_plan_does_not_use_do_not_matter(shared_stu
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("study", {"name": "x", "spec": {"name": "x", "model": "fake:m"}}, r"study\.spec\.problem"),
-        ("study", {"name": "x"}, r"study\.spec"),
+        ("study", PlanStudy(name="x", spec={"name": "x", "model": "fake:m"}), r"study\.spec\.problem"),
+        ("study", PlanStudy(name="x"), r"study\.spec"),
         ("model", {"source": "fake:model.json"}, r"model\.digest"),
         ("model", {"digest": "ab" * 32}, r"model\.source"),
     ],
 )
 def test_a_plan_that_lacks_what_it_takes_to_run_it_is_refused(
-    shared_study: FakeStudy, field: str, value: dict[str, Any], message: str
+    shared_study: FakeStudy, field: str, value: object, message: str
 ) -> None:
     plan = shared_study.plan(STATED).model_copy(update={field: value})
     with pytest.raises(PlanError, match=message):

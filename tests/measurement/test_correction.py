@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from autotune.measurement.correction import MAX_SHIFT, UNCORRECTED, Correction, Launch, learn, load_of
+from autotune.measurement.correction import MAX_SHIFT, UNCORRECTED, Correction, MeasuredLaunch, learn, load_of
 from autotune.measurement.covariates import COVARIATES, UNEXPLAINED, explanation, mean_of, usual
 from autotune.measurement.measurement import Conditions
 from autotune.spec.configuration import Configuration
@@ -25,7 +25,7 @@ def conditions(speed: float = 1.0, *, steal: float = 0.0, waited: float = 0.0) -
 
 def launches(
     count: int, slope: float, *, noise: float, spread: float, seed: int = 1, blocks: int = 3
-) -> list[Launch]:
+) -> list[MeasuredLaunch]:
     """Launches on a host whose speed varies, which values follow with a slope."""
     draw, found = random.Random(seed), []
     for number in range(count):
@@ -33,7 +33,7 @@ def launches(
         level = 10.0 * (1 + number % 4)
         values = [level * speed**slope * math.exp(draw.gauss(0, noise)) for speed in speeds]
         found.append(
-            Launch(
+            MeasuredLaunch(
                 configuration(1 + number % 4),
                 tuple(values),
                 tuple(explanation(conditions(speed)) for speed in speeds),
@@ -68,8 +68,8 @@ def test_what_differs_between_configurations_alone_teaches_nothing() -> None:
     halved = explanation(conditions(0.5))
     known = learn(
         [
-            Launch(configuration(1), (10.0, 10.1, 9.9), (steady,) * 3),
-            Launch(configuration(2), (1.0, 1.01, 0.99), (halved,) * 3),
+            MeasuredLaunch(configuration(1), (10.0, 10.1, 9.9), (steady,) * 3),
+            MeasuredLaunch(configuration(2), (1.0, 1.01, 0.99), (halved,) * 3),
         ]
     )
     assert known.slopes[0] == pytest.approx(COVARIATES[0].slope, abs=0.05)
@@ -78,8 +78,14 @@ def test_what_differs_between_configurations_alone_teaches_nothing() -> None:
 def test_values_are_brought_to_what_is_usual_under_their_own_load() -> None:
     """Two threads slow the clock: a configuration is not to be corrected for what it does itself."""
     blocks = [
-        *(Launch(configuration(1), (1.0,) * 3, (explanation(conditions(1.0)),) * 3) for _ in range(30)),
-        *(Launch(configuration(2), (1.8,) * 3, (explanation(conditions(0.8)),) * 3) for _ in range(30)),
+        *(
+            MeasuredLaunch(configuration(1), (1.0,) * 3, (explanation(conditions(1.0)),) * 3)
+            for _ in range(30)
+        ),
+        *(
+            MeasuredLaunch(configuration(2), (1.8,) * 3, (explanation(conditions(0.8)),) * 3)
+            for _ in range(30)
+        ),
     ]
     known = learn(blocks)
     assert known.factor(conditions(0.8), load_of(configuration(2))) == pytest.approx(1.0, abs=0.02)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from autotune.backends.registry import get_backend
 from autotune.errors import PlacementError
 from autotune.model.artifacts.artifact import Artifact
+from autotune.placement.assignment import parse_assignment
 from autotune.placement.command import Service, batch_shares, pinned_argv, worker_commands
 from autotune.placement.place import place
 from autotune.placement.placement import Command
@@ -22,7 +23,6 @@ from autotune.spec.named_file import TextsFile
 from autotune.spec.problem import Inside, Problem
 from autotune.spec.scenario import Scenario
 from autotune.testing.machines import build_machine
-from autotune.worker.assignment import parse_assignment
 
 MACHINE = build_machine(packages=1, nodes_per_package=2, cores_per_node=2, threads_per_core=1)
 

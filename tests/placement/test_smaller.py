@@ -6,7 +6,7 @@ import pytest
 
 from autotune.errors import PlacementError
 from autotune.placement.place import place
-from autotune.placement.placement import Command
+from autotune.placement.placement import Command, ServerProgram
 from autotune.placement.smaller import cores_taken, smaller, usable_cores, what_differs
 from autotune.spec.configuration import Configuration
 from autotune.testing.machines import build_machine
@@ -82,7 +82,7 @@ def test_what_is_not_pinned_cannot_be_kept_to_a_smaller_machine() -> None:
 
 def test_the_whole_smaller_machine_is_paid_for() -> None:
     def command(*cpus: int) -> Command:
-        return Command(argv=("/bin/true",), environment={}, cpus=cpus, memory_nodes=())
+        return Command(ServerProgram(("/bin/true",)), environment={}, cpus=cpus, memory_nodes=())
 
     assert cores_taken(configuration(4), [command(0)], MACHINE) == 4
     assert cores_taken(configuration(0), [command(0)], MACHINE) == 1

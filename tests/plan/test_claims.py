@@ -16,7 +16,7 @@ from autotune.plan.claims import (
     unprepared_words,
     verdict_sentence,
 )
-from autotune.plan.document import Plan
+from autotune.plan.document import Plan, PlanStudy
 from autotune.plan.evidence import Default, Spent, Unprepared
 from autotune.testing.plans import build_default, build_plan
 
@@ -179,7 +179,7 @@ def test_a_finalist_with_the_higher_estimate_is_told_with_why_it_is_not_the_plan
 ) -> None:
     rival = build_plan().confirmation.rivals[0].model_copy(update={"ratio": ratio})
     plan = confirmed(rivals=(rival,)).model_copy(
-        update={"study": {"name": "s", "spec": {"confirm": {"tie": 0.02}}}}
+        update={"study": PlanStudy(name="s", spec={"confirm": {"tie": 0.02}})}
     )
     (sentence,) = rival_sentences(plan)
     assert sentence.partition("; about 4 more rounds would tell)")[2] == (f"; {why}" if why else "")
@@ -189,7 +189,7 @@ def test_a_plan_that_is_the_best_default_is_not_said_to_be_so_for_needing_less()
     rival = build_plan().confirmation.rivals[0].model_copy(update={"ratio": 1.006})
     default = build_default(said="plan", ratio=1.0, ratio_range=None)
     plan = confirmed(rivals=(rival,), default=default).model_copy(
-        update={"study": {"name": "s", "spec": {"confirm": {"tie": 0.02}}}}
+        update={"study": PlanStudy(name="s", spec={"confirm": {"tie": 0.02}})}
     )
     (sentence,) = rival_sentences(plan)
     assert sentence.endswith("; the plan is less likely to be worse than what people start today")
@@ -231,7 +231,7 @@ def test_what_was_not_tried_is_told_with_the_minutes_that_would_hold_it() -> Non
 def test_the_minutes_are_those_that_were_spent_where_no_budget_was_given(
     spec: dict[str, Any], spent: Spent | None, words: str
 ) -> None:
-    plan = confirmed(spent=spent).model_copy(update={"study": {"name": "s", "spec": spec}})
+    plan = confirmed(spent=spent).model_copy(update={"study": PlanStudy(name="s", spec=spec)})
     assert (
         unprepared_words(plan)
         == f"openvino int8-static (about 55 s){words}{' (budget.minutes)' if words else ''}"

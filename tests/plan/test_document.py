@@ -11,18 +11,33 @@ from hypothesis import strategies as st
 from autotune.errors import PlanError
 from autotune.model.assessment import Assessment
 from autotune.objectives.latency import Latency
-from autotune.placement.placement import Command
+from autotune.placement.placement import Command, WorkerProgram
 from autotune.plan.describe import describe
-from autotune.plan.document import SCHEMA, Plan, format_plan, parse_plan, plan_values
-from autotune.testing.plans import build_commands, build_plan
+from autotune.plan.document import SCHEMA, Plan, PlanStudy, format_plan, parse_plan, plan_values
+from autotune.spec.configuration import PRECISIONS
+from autotune.testing.plans import build_assignment, build_commands, build_plan
 
 ASSETS = sorted((Path(__file__).parent / "assets").glob("plan-*.json"))
 
 words = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True)
+folders = words.filter(bool).map(Path)
+assignments = st.builds(
+    build_assignment,
+    st.integers(0, 99),
+    st.integers(1, 99),
+    backend=words.filter(bool),
+    precision=st.sampled_from(PRECISIONS),
+    artifact=folders,
+    batch_size=st.integers(1, 99),
+    threads=st.integers(0, 99),
+    seed=st.integers(0, 99),
+    warmup_s=st.floats(0, 99),
+    knobs=words,
+) | st.builds(build_assignment, sequence_length=st.just(0), requests=folders)
 commands = st.builds(
     Command,
-    argv=st.lists(words, min_size=1, max_size=4).map(tuple),
+    program=st.builds(WorkerProgram, words.filter(bool), assignments),
     environment=st.dictionaries(names, words, max_size=3),
     cpus=st.lists(st.integers(0, 65_535), max_size=4).map(tuple),
     memory_nodes=st.lists(st.integers(0, 1_000), max_size=2).map(tuple),
@@ -58,7 +73,7 @@ def test_the_document_has_what_others_rely_on() -> None:
         "backend",
         "precision",
     }
-    assert set(values["instances"][0]) == {"cpus", "memory_nodes", "argv", "env"}
+    assert set(values["instances"][0]) == {"cpus", "memory_nodes", "env", "worker"}
     for figures in (values["estimate"], values["baseline"]):
         assert set(figures) >= {"throughput_sps", "latencies", "objective_range"}
     assert set(values) >= {"objective", "gain", "machine", "versions", "model", "study", "trial"}
@@ -85,9 +100,14 @@ def test_the_newest_version_is_among_the_assets() -> None:
         ("configuration.instances", "2", "configuration.instances: "),
         ("configuration.precision", "fp8", "configuration.precision: "),
         ("configuration.smt", 1, "configuration.smt: "),
-        ("instances.1.argv", [], "instances.1.argv: "),
+        ("instances.1.argv", [], "instances.1.argv: Extra inputs"),
+        ("instances.1.worker.interpreter", "", "instances.1.worker.interpreter: "),
+        ("instances.1.worker.precision", "fp8", "instances.1.worker.precision: "),
+        ("instances.1.worker.threads", "1", "instances.1.worker.threads: "),
+        ("instances.1.worker.requests", "/r", "instances.1.worker: it takes either"),
+        ("instances.1.worker.sequence_length", None, "instances.1.worker: it takes either"),
         ("instances.1.cpus", [-1], "instances.1.cpus.0: "),
-        ("instances.0.argv", ["a\x00b"], "instances.0.argv.0: "),
+        ("instances.0.worker.knobs", "a\x00b", "instances.0.worker.knobs: "),
         ("instances.0.env", {"A=B": "c"}, "instances.0.env"),
         ("instances.0.env", {"-u": "c"}, "instances.0.env"),
         ("instances.0.env", {"A": "\x00"}, "instances.0.env.A: "),
@@ -112,10 +132,12 @@ def test_the_newest_version_is_among_the_assets() -> None:
         ("objective", "speed", "objective: "),
         ("objective", "latency_p", "objective: "),
         ("estimate.objective_value", 1e101, "estimate.objective_value: "),
-        ("study.spec", None, "study: its `spec` must"),
-        ("study.spec", "quick", "study: its `spec` must"),
-        ("study.spec.problem", None, "study: its `spec.problem` must"),
-        ("study.spec.problem", 3, "study: its `spec.problem` must"),
+        ("study.name", None, "study.name: "),
+        ("study.later", 2, "study.later: Extra inputs"),
+        ("study.spec", None, "study.spec: "),
+        ("study.spec", "quick", "study.spec: "),
+        ("study.spec.problem", None, "study.spec: its `problem` must"),
+        ("study.spec.problem", 3, "study.spec: its `problem` must"),
         ("model", {}, "model: its `source` must"),
         ("model.source", None, "model: its `source` must"),
         ("gain", None, ""),
@@ -133,12 +155,38 @@ def test_a_wrong_value_is_refused_with_its_path(path: str, value: object, messag
 
 
 def test_the_study_and_the_model_may_hold_more_than_is_read_here() -> None:
-    study = {"name": "s", "spec": {"later": {"key": [1]}, "problem": {"later": None}}, "later": 2}
+    study = PlanStudy(name="s", spec={"later": {"key": [1]}, "problem": {"later": None}})
     model = {"source": "fake:model.json", "later": {"key": 1.5}}
     plan = build_plan(study=study, model=model)
     assert (plan.study, plan.model) == (study, model)
     assert parse_plan(format_plan(plan)) == plan
-    assert build_plan(study={}).study == {}
+    assert plan.study.stated("later", "key") == [1]
+    assert plan.study.stated("later", "key", "deeper") is plan.study.stated("problem", "batch_size") is None
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["uvicorn", "app:app", "--port", "8000"],
+        ["/opt/python", "-P", "-m", "autotune.worker.worker", "--threads"],
+        ["/opt/python", "-P", "-m", "autotune.worker.worker", "--threads", "many"],
+        ["/opt/python", "-P", "-m", "autotune.worker.worker", "--wish", "1"],
+        [],
+    ],
+)
+def test_a_command_line_that_is_no_workers_is_refused_in_an_older_document(argv: list[str]) -> None:
+    values = json.loads(ASSETS[3].read_text())
+    values["instances"][1]["argv"] = argv
+    with pytest.raises(PlanError, match=r"^instances\.1\.argv: .* is not what starts") as caught:
+        parse_plan(json.dumps(values))
+    assert "autotune tune" in caught.value.remedy
+
+
+def test_an_older_document_without_a_whole_command_line_is_refused_by_what_it_lacks() -> None:
+    values = json.loads(ASSETS[3].read_text())
+    del values["instances"][0]["argv"][-2:]
+    with pytest.raises(PlanError, match=r"instances\.0\.worker\.instance: Field required"):
+        parse_plan(json.dumps(values))
 
 
 @pytest.mark.parametrize("percentile", [1.0, 50.0, 99.0, 99.9, 99.99, 12.345678])
@@ -170,7 +218,7 @@ def test_figures_of_version_1_are_held_to_the_same_bounds() -> None:
         ('{"schema": NaN}', "not a JSON document"),
         ("[]", "has no `schema`"),
         ("{}", "has no `schema`"),
-        ('{"schema": "autotune.plan/4"}', "autotune.plan/4"),
+        ('{"schema": "autotune.plan/6"}', "autotune.plan/5"),
         ('{"schema": ["autotune.plan/1"]}', "this autotune reads"),
         ('{"schema": "autotune.plan/2"}', "id: Field required"),
     ],

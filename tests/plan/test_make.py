@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,7 +55,8 @@ def measured(*runs: Measurement, instances: int = 2, number: int = 4) -> Measure
 
 
 def with_artifact(command: Command) -> Command:
-    return replace(command, argv=(*command.argv, "--artifact", "/cache/ab cd", "--threads", "1"))
+    assignment = replace(command.worker.assignment, artifact=Path("/cache/ab cd"))
+    return replace(command, program=replace(command.worker, assignment=assignment))
 
 
 DEPLOYED = ("commands", "versions", "model", "quality", "requests")
@@ -83,8 +85,8 @@ def test_a_plan_starts_what_was_measured_and_survives_its_document() -> None:
     assert plan.trial == 4
     assert plan.machine["fingerprint"]
     assert plan.model == {"source": MODEL.source, "digest": MODEL.digest, "artifact": "/cache/ab cd"}
-    assert plan.study["name"] == "quick.start"
-    assert plan.study["spec"]["problem"].items() >= {"batch_size": 8, "sequence_length": 16}.items()
+    assert plan.study.name == "quick.start"
+    assert plan.study.spec["problem"].items() >= {"batch_size": 8, "sequence_length": 16}.items()
     assert parse_plan(format_plan(plan)) == plan
 
 

@@ -20,7 +20,7 @@ EXAMPLES = json.loads((Path(__file__).parents[1] / "model" / "assets" / "studies
 
 def plan_of(spec: Any) -> Plan:
     plan = parse_plan(PLAN.read_text())
-    return plan.model_copy(update={"study": {**plan.study, "spec": spec}})
+    return plan.model_copy(update={"study": plan.study.model_copy(update={"spec": spec})})
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

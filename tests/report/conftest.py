@@ -26,7 +26,7 @@ from autotune.model.found import FoundStudy, Variant
 from autotune.model.sources import ResolvedModel
 from autotune.model.stored_study import as_stored, study_document
 from autotune.placement.place import place
-from autotune.placement.placement import Command
+from autotune.placement.placement import Command, WorkerProgram
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Unprepared
 from autotune.preflight.setup import Setup
@@ -47,6 +47,7 @@ from autotune.store.records import ConfirmationRecord, StudyRecord, TrialRecord
 from autotune.store.store import StudyStore, open_store, read_store
 from autotune.testing.machines import build_machine
 from autotune.testing.noise import Noise
+from autotune.testing.plans import build_assignment
 from autotune.testing.simulation import SimulatedMachine
 
 SPEED: Mapping[str, float] = {"fp32": 1.0, "int8-dynamic": 2.6}
@@ -186,7 +187,7 @@ class Studio:
 
     def _commands(self, one: Configuration) -> tuple[Command, ...]:
         return tuple(
-            Command(("/usr/bin/python", "--artifact", "/cache/a"), {}, spot.cpus, spot.memory_nodes)
+            Command(WorkerProgram("/usr/bin/python", build_assignment()), {}, spot.cpus, spot.memory_nodes)
             for spot in place(one, self.machine).instances
         )
 

@@ -17,8 +17,9 @@ from PIL import Image
 from autotune.machine.document import machine_document
 from autotune.measurement.conditions import disturbance
 from autotune.placement.place import place
-from autotune.placement.placement import Command
+from autotune.placement.placement import Command, WorkerProgram
 from autotune.plan.claims import STANDINGS
+from autotune.plan.document import PlanStudy
 from autotune.plan.evidence import Spent
 from autotune.report.distributions import MAX_RUNNERS_UP
 from autotune.report.dossier import Dossier
@@ -30,7 +31,7 @@ from autotune.report.figures.picture import MARK, Missing, Picture, encoded
 from autotune.report.outcome import outcome
 from autotune.spec.configuration import Configuration
 from autotune.testing.machines import build_machine
-from autotune.testing.plans import build_estimate, build_plan
+from autotune.testing.plans import build_assignment, build_estimate, build_plan
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -136,7 +137,7 @@ def test_what_became_of_blocks_is_named_as_the_study_asked(
     rich: Dossier, treatment: str, counted: str, lost: str
 ) -> None:
     spec = {**rich.spec, "measure": {"disturbed": treatment}}
-    plan = rich.plan.model_copy(update={"study": {"name": "encoder", "spec": spec}})
+    plan = rich.plan.model_copy(update={"study": PlanStudy(name="encoder", spec=spec)})
     texts = Drawing(disturbances.picture(replace(rich, plan=plan))).texts()
     assert {"counted", counted, lost, "speed against", "the usual"} <= set(texts)
 
@@ -182,7 +183,9 @@ def test_defaults_are_no_choices_of_the_search(rich: Dossier) -> None:
 def plan_on(
     dossier_machine: dict[str, object], configuration: Configuration, *cpus: tuple[int, ...]
 ) -> Dossier:
-    commands = [Command(("/bin/x",), {}, mine, (0,) if mine else ()) for mine in cpus]
+    commands = [
+        Command(WorkerProgram("/bin/x", build_assignment()), {}, mine, (0,) if mine else ()) for mine in cpus
+    ]
     plan = build_plan(commands, machine=dossier_machine)
     return Dossier(plan.model_copy(update={"configuration": configuration}))
 

@@ -98,6 +98,10 @@ VALID: list[dict[str, Any]] = [
     {"budget": {"trials": "unlimited", "minutes": 0.5}},
     {"search": None, "measure": None, "budget": None},
     {"seed": 2**31 - 1},
+    {"launch": {"command": ["uvicorn", "app:app", "--port", "{port}", 2, 1.5]}},
+    {"launch": {"command": "uvicorn app:app --port {port}", "port": 65_535}},
+    {"launch": {"command": ["run"], "environment": {"_A1": "{cpus}", "B": 3}, "directory": "/srv"}},
+    {"launch": {}},
 ]
 
 INVALID: list[dict[str, Any]] = [
@@ -118,6 +122,17 @@ INVALID: list[dict[str, Any]] = [
     {"model": "onnx:m.onnx", "inputs": None},
     {"model": "onnx:m.onnx", "inputs": ["words"]},
     {"price": None},
+    {"launch": None},
+    {"launch": {"command": []}},
+    {"launch": {"command": " "}},
+    {"launch": {"command": [True]}},
+    {"launch": {"command": None}},
+    {"launch": {"command": ["run"], "port": 0}},
+    {"launch": {"command": ["run"], "port": 65_536}},
+    {"launch": {"command": ["run"], "environment": {"A-B": "x"}}},
+    {"launch": {"command": ["run"], "environment": ["A=b"]}},
+    {"launch": {"command": ["run"], "directory": "srv"}},
+    {"launch": {"programme": "run"}},
     {"price": 0.1},
     {"price": {}},
     {"price": {"per_hour": 4.848}},
@@ -314,7 +329,7 @@ def test_every_mapping_of_the_schema_refuses_unknown_keys() -> None:
 def test_every_key_of_a_study_has_a_description() -> None:
     sections = study_schema()["properties"]
     undescribed = [name for name, section in sections.items() if not section.get("description")]
-    for name in ("problem", "price", "limits", "quality", "search", "measure", "confirm", "budget"):
+    for name in ("problem", "price", "limits", "quality", "search", "measure", "confirm", "budget", "launch"):
         keys = sections[name]["properties"].items()
         undescribed += [f"{name}.{key}" for key, schema in keys if not schema.get("description")]
     assert undescribed == []
@@ -333,8 +348,9 @@ def defaults(section: dict[str, Any]) -> dict[str, Any]:
 def test_the_defaults_in_the_schema_are_those_of_the_loader() -> None:
     sections = study_schema()["properties"]
     written = {name: defaults(section) for name, section in sections.items() if defaults(section)}
-    assert set(written) == {"quality", "search", "measure", "confirm", "budget"}
-    assert parse_study(json.dumps(LEAST | written), name="x") == parse_study(json.dumps(LEAST), name="x")
+    assert set(written) == {"quality", "search", "measure", "confirm", "budget", "launch"}
+    least = LEAST | {"launch": {}}
+    assert parse_study(json.dumps(least | written), name="x") == parse_study(json.dumps(least), name="x")
 
 
 def test_the_command_prints_the_schema() -> None:

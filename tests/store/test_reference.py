@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import PlanError, StoreError
-from autotune.exporters.registry import get_exporter
+from autotune.plan.document import format_plan
 from autotune.store.records import StudyRecord
 from autotune.store.reference import find_plan
 from autotune.store.store import open_store
@@ -31,9 +31,8 @@ def test_a_plan_is_found_in_the_store_by_its_name_or_as_the_newest(store: str) -
 
 
 def test_a_plan_is_read_from_a_file_and_the_store_is_not_asked(tmp_path: Path) -> None:
-    ((_, text),) = get_exporter("json").render(PLAN).items()
     file = tmp_path / "plan.json"
-    file.write_text(text)
+    file.write_text(format_plan(PLAN))
     assert find_plan(str(file), "sqlite:////nowhere/autotune.db") == PLAN
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from autotune.measurement.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.objectives.throughput import THROUGHPUT
-from autotune.placement.placement import Command
+from autotune.placement.placement import Command, ServerProgram
 from autotune.spec.study import Measure
 from autotune.testing.fake_trial import QUICK, FakeTrial
 from autotune.trial.run import Trial, run_trial
@@ -156,7 +156,7 @@ def test_another_precision_is_unsupported(tmp_path: Path) -> None:
     ],
 )
 def test_a_program_that_is_no_worker_is_a_crash(tmp_path: Path, program: str, words: str) -> None:
-    command = Command((sys.executable, "-I", "-c", program, str(tmp_path)), {}, (), ())
+    command = Command(ServerProgram((sys.executable, "-I", "-c", program, str(tmp_path))), {}, (), ())
     failure = failed(
         run_trial(
             [command],

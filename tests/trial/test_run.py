@@ -13,6 +13,7 @@ from autotune.measurement.measurement import Failure, FailureKind, Measurement, 
 from autotune.measurement.statistics import latencies_s, throughput_sps
 from autotune.objectives.latency import Latency
 from autotune.objectives.throughput import THROUGHPUT
+from autotune.placement.placement import ServerProgram
 from autotune.spec.study import Measure
 from autotune.statistics.quantiles import percentile_of
 from autotune.testing.fake_backend import FakeModel, request_seconds
@@ -185,7 +186,7 @@ def test_an_interpreter_that_does_not_exist_is_a_failure(tmp_path: Path) -> None
     trial = FakeTrial(tmp_path, {})
     (command,) = trial.commands()
     result = run_trial(
-        [replace(command, argv=("/nonexistent/python",))],
+        [replace(command, program=ServerProgram(("/nonexistent/python",)))],
         Trial(
             configuration=trial.configuration,
             scenario="offline",
@@ -242,7 +243,7 @@ def run_as(folder: Path, argv: tuple[str, ...], cpus: tuple[int, ...]) -> Failur
     trial = FakeTrial(folder, {}, cpus=[cpus])
     (command,) = trial.commands()
     result = run_trial(
-        [replace(command, argv=argv)],
+        [replace(command, program=ServerProgram(argv))],
         Trial(
             configuration=trial.configuration,
             scenario="offline",

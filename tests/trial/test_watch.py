@@ -18,7 +18,7 @@ import pytest
 
 from autotune.errors import MachineError
 from autotune.measurement.conditions import disturbance, hard_fact
-from autotune.measurement.correction import Launch, learn, load_of
+from autotune.measurement.correction import MeasuredLaunch, learn, load_of
 from autotune.measurement.covariates import Explanation, explanation
 from autotune.measurement.measurement import Conditions, Failure, Measurement
 from autotune.objectives.throughput import THROUGHPUT
@@ -250,7 +250,7 @@ def test_what_a_hog_did_to_some_blocks_is_learned_and_taken_back(tmp_path: Path)
     if any(block.conditions and disturbance(block.conditions) for block in result.blocks[4:]):
         pytest.skip("somebody else keeps this machine busy, too")
     values = goodness_of_blocks(result.blocks, "offline", THROUGHPUT)
-    known = learn([Launch(CONFIGURATION, tuple(values), explanations(result))])
+    known = learn([MeasuredLaunch(CONFIGURATION, tuple(values), explanations(result))])
     corrected = goodness_of_blocks(result.blocks, "offline", THROUGHPUT, known, load_of(CONFIGURATION))
     beside, alone = (statistics.fmean(part) for part in (values[:4], values[4:]))
     assert beside < 0.8 * alone  # the worker shared its cpu

@@ -11,6 +11,7 @@ import pytest
 
 import autotune
 from autotune.measurement.measurement import Failure, FailureKind, Measurement
+from autotune.placement.assignment import Assignment
 from autotune.placement.knobs import knob_environment
 from autotune.placement.preloads import find_preload
 from autotune.spec.allocator import ALLOCATOR
@@ -109,8 +110,8 @@ class KnobTrial(FakeTrial):
     def configuration(self) -> Configuration:
         return replace(super().configuration, knobs=self.knobs)
 
-    def _argv(self, instance: int) -> tuple[str, ...]:
-        return (*super()._argv(instance), "--knobs", self.knobs)
+    def assignment(self, instance: int) -> Assignment:
+        return replace(super().assignment(instance), knobs=self.knobs)
 
 
 def test_a_worker_reports_the_knobs_that_it_has(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from autotune.machine.sysfs import Tree
 from autotune.measurement.measurement import FailureKind
 from autotune.placement.command import worker_environment
-from autotune.placement.placement import Command
+from autotune.placement.placement import Command, ServerProgram
 from autotune.statistics.quantiles import percentile_of
 from autotune.trial.conductor import LEAD_PER_INSTANCE_S, LEAD_S, Channel, Exchange
 from autotune.trial.launcher import Worker, launched
@@ -140,7 +140,7 @@ def load_generator(site: Site) -> Iterator[LoadGenerator]:
     options = ("--alone",) if site.is_alone else ()
     interpreter = os.path.abspath(sys.executable)  # noqa: PTH100 - keeps links, by which environments are known
     command = Command(
-        argv=(interpreter, "-P", "-m", "autotune.worker.generator", *options),
+        program=ServerProgram((interpreter, "-P", "-m", "autotune.worker.generator", *options)),
         environment=worker_environment(os.environ, {}, pinned=True),
         cpus=site.cpus,
         memory_nodes=(),

@@ -1,6 +1,7 @@
-"""What one worker is asked to run, as its command line says it.
+"""What one worker is asked to run, and the arguments that say it.
 
-The command line is written in one place, `autotune.placement.command`, and read in this one.
+The arguments are written and read in this one place. Only the worker itself reads them: every other process
+has the `Assignment`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.spec.configuration import PRECISIONS, Precision
+
+WORKER_MODULE = "autotune.worker.worker"
+"""What an instance runs: `python -P -m` this."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,33 @@ class Assignment:
     requests: Path | None = None
     knobs: str = ""
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """What the worker loads: the artifact, and the stream of requests where there is one."""
+        return (self.artifact, *([] if self.requests is None else [self.requests]))
+
+    def arguments(self) -> tuple[str, ...]:
+        """Write the worker's arguments; `parse_assignment(x.arguments()) == x`."""
+        requests = (
+            ("sequence-length", str(self.sequence_length))
+            if self.requests is None
+            else ("requests", str(self.requests))
+        )
+        named = (
+            ("backend", self.backend),
+            ("precision", self.precision),
+            ("artifact", str(self.artifact)),
+            requests,
+            ("threads", str(self.threads)),
+            ("seed", str(self.seed)),
+            ("warmup-s", str(self.warmup_s)),
+            ("instances", str(self.instances)),
+            *([("knobs", self.knobs)] if self.knobs else []),
+            ("batch-size", str(self.batch_size)),
+            ("instance", str(self.instance)),
+        )
+        return tuple(word for name, value in named for word in (f"--{name}", value))
+
 
 def parse_assignment(arguments: Sequence[str]) -> Assignment:
     """Read a worker's arguments (without the interpreter and module in front).
@@ -48,7 +79,7 @@ def parse_assignment(arguments: Sequence[str]) -> Assignment:
     Raises:
         SystemExit: they are wrong; argparse has said so on stderr.
     """
-    parser = argparse.ArgumentParser(prog="autotune.worker.worker", allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog=WORKER_MODULE, allow_abbrev=False)
     parser.add_argument("--backend", required=True)
     parser.add_argument("--precision", required=True, choices=PRECISIONS)
     parser.add_argument("--artifact", required=True, type=Path)
