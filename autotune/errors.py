@@ -20,6 +20,8 @@ AutotuneError                what happened, the offending value, what to do next
 │   └── NoisyMachineError    the machine was too noisy to measure what a plan needs
 ├── StoreError               the database is corrupt, foreign, read-only, newer, or lacks what is asked for
 ├── PlanError                a plan document is wrong or of an unknown version
+├── ServingError             a process cannot serve as its plan was measured
+│   └── DifferenceError      the process, its machine, packages or artifact are others than the plan's
 └── ExportError              a target is unknown, or its files cannot be written
 ```
 
@@ -130,6 +132,14 @@ class StoreError(AutotuneError):
 
 class PlanError(AutotuneError):
     """A plan document is wrong or of an unknown version."""
+
+
+class ServingError(AutotuneError):
+    """A process cannot serve as its plan was measured: no plan, no tokenizer, or a request it cannot take."""
+
+
+class DifferenceError(ServingError):
+    """The process, its machine, packages or artifact are others than the plan was measured with."""
 
 
 class ExportError(AutotuneError):

@@ -204,6 +204,32 @@ class TakesKnobs(Protocol):
 
 
 @runtime_checkable
+class LoadsWith(Protocol):
+    """A backend whose artifacts are loaded with fewer distributions than they are made with."""
+
+    loads_with: ClassVar[tuple[str, ...]]
+    """Those of its `packages` that a process needs which only serves."""
+
+
+@runtime_checkable
+class MakesOptions(Protocol):
+    """A backend whose engine is told of threads and knobs when a session of its own is made."""
+
+    def session_options(self, precision: Precision, threads: int, knobs: Knobs) -> Any:
+        """Give what the engine takes beside the model, as `load_with` gives it; `threads` 0 = its default."""
+        ...
+
+
+@runtime_checkable
+class SetsThreads(Protocol):
+    """A backend whose engine is told of threads and knobs once, for the whole process."""
+
+    def set_threads(self, threads: int, knobs: Knobs) -> None:
+        """Tell it, as `load_with` does; `threads` 0 = the engine's default."""
+        ...
+
+
+@runtime_checkable
 class PreparesKnobs(Protocol):
     """A backend some of whose knobs are turned in preparation (`Knob.prepares`).
 

@@ -33,6 +33,8 @@ EXIT_CODES: dict[type[errors.AutotuneError], int] = {
     errors.StoreError: 12,
     errors.PlanError: 13,
     errors.ExportError: 14,
+    errors.ServingError: 16,
+    errors.DifferenceError: 16,
 }
 
 MEANINGS: dict[int, str] = {
@@ -53,6 +55,7 @@ MEANINGS: dict[int, str] = {
     13: "the plan document is wrong",
     14: "the plan cannot be exported",
     15: "the machine was too noisy to measure what a plan needs, or the rounds contradict the search",
+    16: "a process cannot serve as its plan was measured",
     WORSE: "verify: the plan is worse than it states",
     STALE: "verify: machine, versions or model are others than the plan's; nothing was measured",
     UNDECIDED: "verify, compare: it could not be told",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -61,7 +62,10 @@ AllowLoss = Annotated[
 def export(
     ref: Ref = "latest",
     *,
-    to: Target,
+    to: Target = "",
+    bundle: Annotated[
+        str, typer.Option(metavar="PATH", help="Write a folder, or a .tar, to serve the plan elsewhere.")
+    ] = "",
     folder: Annotated[
         str, typer.Option("--output", "-o", metavar="DIR", help="Where to; - for stdout.")
     ] = STDOUT,
@@ -82,16 +86,18 @@ def export(
     """Write a plan as a launch script, as files for what starts your server, or as its JSON document."""
     from autotune.exporters.exporting import export, single_text
     from autotune.exporters.options import read_options
-    from autotune.exporters.registry import get_exporter
     from autotune.exporters.write import write_export
     from autotune.store.reference import find_plan
 
-    if help_options:
-        _print_options(get_exporter(to), as_json=as_json)
+    if bundle:
+        _refuse_beside_bundle(to, folder)
+        _print_written([_write_bundle(find_plan(ref, store), bundle, force=force)], as_json=as_json)
         return
-    if as_json and folder == STDOUT:
-        raise typer.BadParameter("the file itself goes to stdout: give -o DIR with it", param_hint="--json")
-    exporter = get_exporter(to)
+    if help_options:
+        _print_options(_exporter(to), as_json=as_json)
+        return
+    _refuse_json_of_stdout(folder, as_json=as_json)
+    exporter = _exporter(to)
     server = _Server(command, port, is_left_out=workers)
     _refuse_in_vain(exporter, server)
     options, plan = read_options(exporter, settings or ()), find_plan(ref, store)
@@ -103,10 +109,7 @@ def export(
         output.result_text(single_text(exported, to).removesuffix("\n"))
         return
     written = write_export(exported.files, Path(folder), executable=exported.executable, force=force)
-    if as_json:
-        output.result_json([str(path) for path in written])
-    else:
-        output.result_text("\n".join(str(path) for path in written))
+    _print_written(written, as_json=as_json)
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,42 @@ def _plan_path(folder: str) -> str:
     from autotune.plan.launch import PLAN_FILE
 
     return "" if folder == STDOUT else str(Path(folder).absolute() / PLAN_FILE)
+
+
+def _refuse_beside_bundle(to: str, folder: str) -> None:
+    """Refuse a target or a folder beside a bundle, which is written by itself."""
+    if to or folder != STDOUT:
+        raise typer.BadParameter("it is written by itself: leave --to and -o out", param_hint="--bundle")
+
+
+def _write_bundle(plan: Plan, bundle: str, *, force: bool) -> Path:
+    """Write a plan with all that it is served with; give where."""
+    from autotune.bundle.write import write_bundle
+
+    return write_bundle(plan, Path(bundle), force=force)
+
+
+def _refuse_json_of_stdout(folder: str, *, as_json: bool) -> None:
+    """Refuse to print paths where the file itself goes to stdout."""
+    if as_json and folder == STDOUT:
+        raise typer.BadParameter("the file itself goes to stdout: give -o DIR with it", param_hint="--json")
+
+
+def _exporter(to: str) -> Exporter:
+    """Find the target, which must be named."""
+    from autotune.exporters.registry import get_exporter
+
+    if not to:
+        raise typer.BadParameter("name a target, such as numactl; or give --bundle", param_hint="--to")
+    return get_exporter(to)
+
+
+def _print_written(written: Sequence[Path], *, as_json: bool) -> None:
+    """Print the paths of what was written."""
+    if as_json:
+        output.result_json([str(path) for path in written])
+    else:
+        output.result_text("\n".join(str(path) for path in written))
 
 
 def _print_options(exporter: Exporter, *, as_json: bool) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 from autotune.errors import ModelError
 from autotune.model.folders.positions import Shapes, longest_sequence, trained_length
 from autotune.model.folders.sentence_modules import SentenceModules
+from autotune.spec.longest import LONGEST_TEXT, shorter
 from autotune.spec.model_source import ArrayKind
-from autotune.spec.problem import LONGEST_TEXT, shorter
 
 INPUTS_FILE = "inputs.json"
 FORMAT = "autotune.inputs/1"

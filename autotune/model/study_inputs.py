@@ -15,7 +15,8 @@ from autotune.model.stored_study import StoredStudy, as_stored
 from autotune.model.texts.labelled import EvaluationSource, read_labelled
 from autotune.model.texts.lengths_file import read_lengths
 from autotune.model.texts.texts import TOKENIZER_FILE, content_digest, read_texts, texts_digest
-from autotune.spec.problem import LONGEST_TEXT, Problem
+from autotune.spec.longest import LONGEST_TEXT
+from autotune.spec.problem import Problem
 from autotune.spec.study import StudySpec
 
 

@@ -17,23 +17,11 @@ from autotune.model.artifacts.artifact import Artifact
 from autotune.placement.assignment import Assignment
 from autotune.placement.knobs import knob_environment
 from autotune.placement.placement import Command, Placement, WorkerProgram
+from autotune.placement.variables import PASSED_ON, SINGLE_THREADED, tokenization_environment
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import parse_knobs
 from autotune.spec.problem import Problem
 from autotune.spec.scenario import Scenario, traits_of
-
-PASSED_ON = (
-    *("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH"),
-    *("LANG", "LC_ALL", "LC_CTYPE", "XDG_CACHE_HOME"),
-)
-"""Variables of the caller that workers see: where programs, libraries and the home are, and the encoding.
-
-Everything else stays behind; above all the caller's OMP_*, KMP_* and GOMP_* variables, which change masks
-and thread counts.
-"""
-
-SINGLE_THREADED: Mapping[str, str] = {"OPENBLAS_NUM_THREADS": "1"}
-"""NumPy's own pool, which no engine computes with, would hold a thread for every cpu."""
 
 _PIN = str(Path(__file__).with_name("pin.py"))
 
@@ -111,22 +99,6 @@ def _assignment(
         requests=None if requests is None else requests.directory,
         knobs=configuration.knobs,
     )
-
-
-def tokenization_environment(threads: int) -> dict[str, str]:
-    """What keeps a tokenizer to the threads of its instance, which compute nothing meanwhile.
-
-    Args:
-        threads: 0 = the library's default.
-
-    Source: the library tokenizers, utils/parallelism.rs; rayon, which it runs on.
-    """
-    if threads == 0:
-        return {}
-    return {
-        "TOKENIZERS_PARALLELISM": "false" if threads == 1 else "true",
-        "RAYON_NUM_THREADS": str(threads),
-    }
 
 
 def batch_shares(batch_size: int, instances: int, scenario: Scenario) -> tuple[int, ...]:

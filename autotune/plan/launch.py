@@ -10,18 +10,18 @@ from typing import Final, Literal
 from autotune.errors import ExportError
 from autotune.machine.cpus import format_cpu_list
 from autotune.placement.placement import Command
-from autotune.placement.serving import measured_environment, server_environment, unset_for_server
+from autotune.placement.serving import measured_environment, server_environment
+from autotune.placement.variables import unset_for_server
 from autotune.plan.document import Plan
 from autotune.spec.launch import (
     FORM,
-    INSTANCE_VARIABLE,
     LAST_PORT,
-    PLAN_VARIABLE,
     TELLING_APART,
     LaunchSpec,
     filled,
     template_fault,
 )
+from autotune.spec.launched import INSTANCE_VARIABLE, PLAN_VARIABLE
 
 Program = Literal["worker", "command"]
 """autotune's own worker, or the command of the user's server."""

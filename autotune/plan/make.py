@@ -18,6 +18,7 @@ from autotune.model.assessment import UNCOMPARED, Assessment
 from autotune.model.sources import ResolvedModel
 from autotune.model.stored_study import study_document
 from autotune.model.stream import StreamDescription
+from autotune.model.study_inputs import tokenizer_of
 from autotune.model.texts.files_read import FileRead
 from autotune.objectives.catalogue import objective_of
 from autotune.objectives.cost import Cost
@@ -153,7 +154,12 @@ def make_plan(
 
 
 def _served(model: ResolvedModel) -> dict[str, str]:
-    return {} if model.modules is None else {"served": model.modules.in_words}
+    """What is served beside the encoder, and where its tokenizer lies, with what says how texts are read."""
+    tokenizer = tokenizer_of(model)
+    return {
+        **({} if model.modules is None else {"served": model.modules.in_words}),
+        **({} if tokenizer is None else {"folder": str(tokenizer.parent.absolute())}),
+    }
 
 
 def estimate_from(measured: Measured, spec: StudySpec) -> Estimate:

@@ -19,8 +19,9 @@ from autotune.model.texts.labelled import Labelled, read_labelled
 from autotune.model.texts.lengths_file import read_lengths
 from autotune.model.texts.texts import Reading, read_texts
 from autotune.preparation.tokenization import TextPair, as_pair, open_tokenizer, prompted
+from autotune.spec.longest import LONGEST_TEXT
 from autotune.spec.model_source import max_tokens
-from autotune.spec.problem import LONGEST_TEXT, Problem
+from autotune.spec.problem import Problem
 from autotune.spec.study import StudySpec
 
 LOOKED_AT = 2_000

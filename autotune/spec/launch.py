@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from autotune.spec.launched import INSTANCE_VARIABLE, PLAN_VARIABLE
 from autotune.spec.part import MAX_CHOICES, Part, as_tuple, refuse
 
 PLACEHOLDERS: Final[Mapping[str, str]] = {
@@ -100,8 +101,6 @@ def _environment(variables: dict[str, str]) -> dict[str, str]:
     return variables
 
 
-PLAN_VARIABLE: Final = "AUTOTUNE_PLAN"
-INSTANCE_VARIABLE: Final = "AUTOTUNE_INSTANCE"
 CONTRACT: Final = (PLAN_VARIABLE, INSTANCE_VARIABLE)
 """Path of plan.json, and number of the instance: what a launched process knows its part of the plan by."""
 

@@ -10,8 +10,6 @@ from autotune.spec.named_file import Named, NamedFile, TextsFile
 from autotune.spec.part import MAX_CHOICES, Count, Part, as_tuple, refuse
 
 MAX_LENGTH = 131_072
-LONGEST_TEXT = 512
-"""Tokens that texts are cut to where neither study nor model has a bound. Source: BERT's positions."""
 
 Length = Annotated[int, Field(ge=1, le=MAX_LENGTH)]
 Weight = Annotated[float, Field(gt=0, le=1e9)]
@@ -191,20 +189,6 @@ class Problem(Part):
         """Whether all sequences have one length, so that there is nothing to pad."""
         values = None if self.lengths is None else self.lengths.values
         return not self.is_stream or (values is not None and len(set(values)) == 1 and not self.max_length)
-
-
-def shorter(longest: int, place: str) -> str:
-    """What to write where sequences have more tokens than a model takes.
-
-    Args:
-        place: in the problem, of what says how long they are.
-    """
-    cut = f"max_length: {longest}"
-    if place == "max_length":
-        return f"choose at most {longest}"
-    if place == "sequence_length":
-        return f"choose at most {longest}; requests that differ (`lengths` or `texts`) are cut by `{cut}`"
-    return f"choose at most {longest}, or cut longer ones with problem.{cut}"
 
 
 def problem_in_words(problem: Problem) -> str:

@@ -23,6 +23,7 @@ from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.knob_search import KnobSearch
 from autotune.spec.launch import LaunchSpec
+from autotune.spec.longest import shorter
 from autotune.spec.model_source import ArrayKind, Head, max_tokens, model_kind
 from autotune.spec.models import Models, listed
 from autotune.spec.part import (
@@ -38,7 +39,7 @@ from autotune.spec.part import (
 )
 from autotune.spec.price import FORMS as PRICES
 from autotune.spec.price import Price
-from autotune.spec.problem import Problem, shorter
+from autotune.spec.problem import Problem
 from autotune.spec.quality import Quality
 from autotune.spec.scenario import USUAL, Scenario, scenarios_in_words, traits_of
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from autotune.errors import PlacementError
 from autotune.placement.place import place
 from autotune.placement.placement import Command, Placement, WorkerProgram
-from autotune.placement.serving import COUNTS
+from autotune.placement.variables import COUNTS
 from autotune.plan.document import Plan, PlanStudy
 from autotune.plan.launch import Launch, Program, launch_of
 from autotune.spec.configuration import Configuration, PlacementPolicy

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.errors import ExportError
-from autotune.placement.serving import AFFINITY, COUNTS
+from autotune.placement.variables import AFFINITY, COUNTS
 from autotune.plan.document import Plan, PlanStudy
 from autotune.plan.launch import Launch, launch_of, parse_command, server_of
 from autotune.spec.launch import LaunchSpec

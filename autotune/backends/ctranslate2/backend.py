@@ -45,6 +45,7 @@ class CTranslate2Backend:
     precisions: ClassVar[tuple[Precision, ...]] = tuple(COMPUTE_TYPES)
     documented: ClassVar[tuple[Precision, ...]] = ("fp32", "int8-dynamic")
     packages: ClassVar[tuple[str, ...]] = ("ctranslate2", "torch", "transformers")
+    loads_with: ClassVar[tuple[str, ...]] = ("ctranslate2",)
     install_hint: ClassVar[str] = "pip install ctranslate2 torch transformers"
     knobs: ClassVar[Mapping[Knob, tuple[Precision, ...]]] = {WAIT_POLICY: precisions}
 

@@ -33,6 +33,7 @@ class InductorBackend(PreparedByTorch):
     name: ClassVar[str] = "inductor"
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16")
     packages: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
+    loads_with: ClassVar[tuple[str, ...]] = ("torch",)
     install_hint: ClassVar[str] = "pip install torch transformers safetensors"
     compiles_natively: ClassVar[bool] = True
     knobs: ClassVar[Mapping[Knob, tuple[Precision, ...]]] = torch_knobs(precisions, eager=False)

@@ -43,6 +43,7 @@ class JaxBackend:
     name: ClassVar[str] = "jax"
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32",)
     packages: ClassVar[tuple[str, ...]] = ("jax", "jaxlib", "torchax", "torch", "transformers")
+    loads_with: ClassVar[tuple[str, ...]] = ("jax", "jaxlib")
     install_hint: ClassVar[str] = f"pip install jax '{TORCHAX}' torch transformers"
     compiles_natively: ClassVar[bool] = True
     times: ClassVar[StatedTimes] = StatedTimes(trial_s=8.0, built_on="pytorch")

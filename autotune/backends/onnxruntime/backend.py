@@ -34,6 +34,7 @@ class OnnxRuntimeBackend:
     )
     documented: ClassVar[tuple[Precision, ...]] = ("fp32", "int8-dynamic")
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx", "onnxscript", "torch", "transformers")
+    loads_with: ClassVar[tuple[str, ...]] = ("onnxruntime",)
     install_hint: ClassVar[str] = "pip install onnxruntime onnx onnxscript torch transformers"
     derived: ClassVar[Mapping[Precision, Precision]] = dict.fromkeys(precisions[1:], "fp32")
     calibrated: ClassVar[frozenset[Precision]] = frozenset({"int8-static"})
@@ -101,6 +102,18 @@ class OnnxRuntimeBackend:
         """See `TakesKnobs.load_with`."""
         import onnxruntime
 
+        options = self.session_options(precision, threads, knobs)
+        before = _count_threads()
+        session = onnxruntime.InferenceSession(
+            directory / MODEL_FILE, options, providers=["CPUExecutionProvider"]
+        )
+        # The pool is the calling thread and those that the session started.
+        return OnnxRuntimeSession(session, threads=1 + _count_threads() - before)
+
+    def session_options(self, precision: Precision, threads: int, knobs: Knobs) -> Any:
+        """See `MakesOptions.session_options`; gives an `onnxruntime.SessionOptions`."""
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or _default_threads()
         options.inter_op_num_threads = 1
@@ -108,12 +121,7 @@ class OnnxRuntimeBackend:
         turn(knobs, options)
         if precision == "bf16":
             options.add_session_config_entry(BF16_OPTION, "1")
-        before = _count_threads()
-        session = onnxruntime.InferenceSession(
-            directory / MODEL_FILE, options, providers=["CPUExecutionProvider"]
-        )
-        # The pool is the calling thread and those that the session started.
-        return OnnxRuntimeSession(session, threads=1 + _count_threads() - before)
+        return options
 
 
 class OnnxRuntimeSession:

@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from autotune.backends.openvino.knobs import in_force, read_knobs
-from autotune.backends.openvino.runtime import MODEL_FILE, WEIGHTS_FILE, compile_model, precision_of
+from autotune.backends.openvino.runtime import (
+    MODEL_FILE,
+    WEIGHTS_FILE,
+    compile_model,
+    precision_of,
+    stated_properties,
+)
 from autotune.backends.protocol import Derivation, EngineReport, Session, Shape
 from autotune.errors import UnsupportedError
 from autotune.spec.configuration import Precision
@@ -46,6 +52,7 @@ class OpenVinoBackend:
     )
     documented: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16")  # its own choice, by the cpu
     packages: ClassVar[tuple[str, ...]] = ("openvino", "nncf", "torch", "transformers")
+    loads_with: ClassVar[tuple[str, ...]] = ("openvino",)
     install_hint: ClassVar[str] = "pip install openvino nncf"
     derived: ClassVar[Mapping[Precision, Precision]] = {
         **{"bf16": "fp32", "fp16": "fp32", "int8-static": "fp32"},
@@ -110,6 +117,10 @@ class OpenVinoBackend:
     def load_with(self, directory: Path, precision: Precision, threads: int, knobs: Knobs) -> Session:
         """See `TakesKnobs.load_with`."""
         return OpenVinoSession(compile_model(directory, precision, threads, knobs))
+
+    def session_options(self, precision: Precision, threads: int, knobs: Knobs) -> Any:
+        """See `MakesOptions.session_options`; gives the properties that `Core.compile_model` takes."""
+        return stated_properties(precision, threads, knobs)
 
 
 class OpenVinoSession:

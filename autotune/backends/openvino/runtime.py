@@ -53,7 +53,7 @@ def compile_model(directory: Path, precision: Precision, threads: int, knobs: Kn
     Args:
         threads: intra-op threads; 0 = the engine's default.
     """
-    chosen = _properties(precision, threads, knobs)
+    chosen = stated_properties(precision, threads, knobs)
     if (directory / COMPILED_FILE).exists():
         return _import_compiled(directory / COMPILED_FILE, chosen)
     return import_openvino().Core().compile_model(directory / MODEL_FILE, "CPU", chosen)
@@ -81,8 +81,8 @@ def _import_compiled(file: Path, chosen: dict[str, Any]) -> Any:
     return compiled
 
 
-def _properties(precision: Precision, threads: int, knobs: Knobs) -> dict[str, Any]:
-    """What would otherwise follow from the cpu, said outright.
+def stated_properties(precision: Precision, threads: int, knobs: Knobs) -> dict[str, Any]:
+    """Say outright what would otherwise follow from the cpu.
 
     The process has its mask from outside, and the plugin's own pinning starts from the first core in every
     process. Left alone, it computes in bf16 where it can, and quantises activations of compressed weights.

@@ -20,7 +20,7 @@ from autotune.backends.torch.engine import (
     refuse_precision,
     thread_variables,
 )
-from autotune.backends.torch.knobs import torch_knobs, torch_knobs_in_force, turn_torch_knobs
+from autotune.backends.torch.knobs import set_torch_threads, torch_knobs, torch_knobs_in_force
 from autotune.spec.configuration import Precision
 from autotune.spec.knob import Knob
 from autotune.spec.knobs import Knobs
@@ -67,15 +67,15 @@ class PyTorchBackend:
         from autotune.backends.torch.transformers_model import load_model
 
         model = load_model(directory, TORCH_DTYPES[precision])
-        import torch
-
-        if threads:
-            torch.set_num_threads(threads)
-        turn_torch_knobs(knobs)
+        self.set_threads(threads, knobs)
         _own_weights(model)
         if precision == "int8-dynamic":
             quantize_linears(model)
         return PyTorchSession(model)
+
+    def set_threads(self, threads: int, knobs: Knobs) -> None:
+        """See `SetsThreads.set_threads`."""
+        set_torch_threads(threads, knobs)
 
 
 class PyTorchSession:

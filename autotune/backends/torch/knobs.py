@@ -90,6 +90,15 @@ def turn_torch_knobs(knobs: Knobs) -> None:
         torch.set_float32_matmul_precision(value)
 
 
+def set_torch_threads(threads: int, knobs: Knobs) -> None:
+    """Tell torch of this process how many threads to use, 0 = as many as it likes, and of its own knobs."""
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+    turn_torch_knobs(knobs)
+
+
 def torch_knobs_in_force() -> Mapping[str, str]:
     """Read them back."""
     import torch

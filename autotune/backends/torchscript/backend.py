@@ -18,7 +18,7 @@ from autotune.backends.torch.engine import (
     refuse_precision,
     torch_folder,
 )
-from autotune.backends.torch.knobs import torch_knobs, torch_knobs_in_force, turn_torch_knobs
+from autotune.backends.torch.knobs import set_torch_threads, torch_knobs, torch_knobs_in_force
 from autotune.backends.torch.prepared import LoadMade, PreparedByTorch
 from autotune.backends.torchscript.graph import MODEL_FILE, multiplied_weights
 from autotune.spec.configuration import Precision
@@ -41,6 +41,7 @@ class TorchScriptBackend(PreparedByTorch):
     name: ClassVar[str] = "torchscript"
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16", "int8-dynamic")
     packages: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
+    loads_with: ClassVar[tuple[str, ...]] = ("torch",)
     install_hint: ClassVar[str] = "pip install torch transformers safetensors"
     knobs: ClassVar[Mapping[Knob, tuple[Precision, ...]]] = torch_knobs(precisions, eager=True)
     times: ClassVar[StatedTimes] = StatedTimes(
@@ -73,13 +74,15 @@ class TorchScriptBackend(PreparedByTorch):
 
         from autotune.model.inputs import read_inputs
 
-        if threads:
-            torch.set_num_threads(threads)
-        turn_torch_knobs(knobs)
+        self.set_threads(threads, knobs)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             module = torch.jit.load(str(directory / MODEL_FILE), map_location="cpu")
         return TorchScriptSession(module, tuple(read_inputs(directory).arrays))
+
+    def set_threads(self, threads: int, knobs: Knobs) -> None:
+        """See `SetsThreads.set_threads`."""
+        set_torch_threads(threads, knobs)
 
 
 class TorchScriptSession:
