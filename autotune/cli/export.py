@@ -28,7 +28,12 @@ Ref = Annotated[
     ),
 ]
 Target = Annotated[
-    str, typer.Option("--to", metavar="TARGET", help="What to write: numactl, env, json, or a plug-in's.")
+    str,
+    typer.Option(
+        "--to",
+        metavar="TARGET",
+        help="What to write: numactl, systemd, compose, env, json, or what a plug-in offers.",
+    ),
 ]
 Settings = Annotated[
     list[str] | None,

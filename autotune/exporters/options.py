@@ -45,12 +45,16 @@ def read_options(exporter: Exporter, settings: Iterable[str]) -> ExportOptions:
         ) from error
 
 
+REQUIRED = "required"
+"""In the place of the default of an option that must be given."""
+
+
 @dataclass(frozen=True)
 class OptionRow:
     """One option of a target, for people.
 
     Attributes:
-        usual: its default; `required` where there is none.
+        usual: its default; `REQUIRED` where there is none.
     """
 
     name: str
@@ -61,7 +65,7 @@ class OptionRow:
 def option_rows(exporter: Exporter) -> Iterator[OptionRow]:
     """List a target's options in the order of their declaration."""
     for name, field in exporter.options.model_fields.items():
-        usual = "required" if field.is_required() else str(field.get_default(call_default_factory=True))
+        usual = REQUIRED if field.is_required() else str(field.get_default(call_default_factory=True))
         yield OptionRow(name, usual, " ".join((field.description or "").split()))
 
 

@@ -64,13 +64,19 @@ class Assignment:
             requests,
             ("threads", str(self.threads)),
             ("seed", str(self.seed)),
-            ("warmup-s", str(self.warmup_s)),
+            ("warmup-s", _number(self.warmup_s)),
             ("instances", str(self.instances)),
             *([("knobs", self.knobs)] if self.knobs else []),
             ("batch-size", str(self.batch_size)),
             ("instance", str(self.instance)),
         )
         return tuple(word for name, value in named for word in (f"--{name}", value))
+
+
+def _number(value: float) -> str:
+    """Write a number as short as it goes, and exactly."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def parse_assignment(arguments: Sequence[str]) -> Assignment:

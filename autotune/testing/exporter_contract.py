@@ -39,6 +39,9 @@ from autotune.spec.launch import LaunchSpec
 from autotune.testing.launches import HOSTILE, PLAN_PATH, launches, literal, named
 from autotune.testing.plans import build_commands, build_plan
 
+SERVER = "/opt/srv/bin/uvicorn"
+"""The program of the servers that are no generated ones."""
+
 _IMPURE = ("open", "os.", "shutil.", "socket.", "subprocess.", "tempfile.")
 _events: list[list[str]] = []
 
@@ -184,7 +187,7 @@ def expected(exporter: Exporter, instance: LaunchedInstance) -> Started:
 
 def usual_launches(exporter: Exporter) -> Iterator[Launch]:
     """Launches of one and of three instances, pinned and not, of everything that the target can start."""
-    server = LaunchSpec(command=("uvicorn", "app:app", "--port", "{port}"))
+    server = LaunchSpec(command=(SERVER, "app:app", "--port", "{port}"))
     for instances in (1, 3):
         for pinned, memory_nodes in ((True, (0,)), (True, ()), (False, ())):
             commands = build_commands(instances, pinned=pinned, memory_nodes=memory_nodes)
@@ -208,7 +211,7 @@ def hostile_launches(exporter: Exporter, text: str) -> Iterator[Launch]:
     if "worker" in exporter.programs:
         yield launch_of(plan)
     if "command" in exporter.programs:
-        words = ("uvicorn", literal(text), "--last")
+        words = (SERVER, literal(text), "--last")
         server = LaunchSpec(command=words, environment={"OTHER": literal(text)})
         yield launch_of(plan, server, plan_path=PLAN_PATH)
 

@@ -303,6 +303,10 @@ def test_a_server_that_env_would_take_for_a_variable_is_refused(folder: Path) ->
         NumactlExporter().render(launch_of(build_plan(), server), NumactlOptions())
 
 
+LITERAL = "SC2016"
+"""That nothing is expanded in single quotes, which is why texts stand in them."""
+
+
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
 @pytest.mark.parametrize("memory_nodes", [(0,), ()])
 @pytest.mark.parametrize("pinned", [True, False])
@@ -311,7 +315,7 @@ def test_shellcheck_finds_nothing(folder: Path, pinned: bool, memory_nodes: tupl
     server = LaunchSpec(command=("uvicorn", "it's", "{port}"), environment={"A": "$HOME"})
     for launched in (launch_of(plan), launch_of(plan, server, plan_path="/p")):
         checked = subprocess.run(
-            ["shellcheck", "--severity=style", script_of(launched, folder)],
+            ["shellcheck", "--severity=style", f"--exclude={LITERAL}", script_of(launched, folder)],
             capture_output=True,
             text=True,
             check=False,

@@ -11,10 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from autotune.exporters.exporting import launch_for
+from autotune.exporters.options import REQUIRED, option_rows, read_options
 from autotune.exporters.registry import exporters
 from autotune.plan.describe import describe
 from autotune.plan.document import SCHEMA, Plan, format_plan, parse_plan
 from autotune.plan.study import spec_of, stored_of
+from autotune.spec.launch import LaunchSpec
+
+SERVER = LaunchSpec(command=("/srv/bin/uvicorn", "app:app", "--port", "{port}"))
 
 MADE = sorted((Path(__file__).parent / "assets" / "made").glob("plan-*.json"))
 IDS = [path.stem for path in MADE]
@@ -64,4 +69,6 @@ def test_it_is_described_written_as_today_and_exported(plan: Plan) -> None:
     assert plan.id in describe(plan)
     assert parse_plan(format_plan(plan)) == plan
     for exporter in exporters().values():
-        assert exporter.render(plan)
+        needed = [f"{row.name}=x" for row in option_rows(exporter) if row.usual == REQUIRED]
+        launch = launch_for(exporter, plan, SERVER, plan_path="/srv/plan.json")
+        assert exporter.render(launch, read_options(exporter, needed)).files

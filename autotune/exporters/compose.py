@@ -1,0 +1,110 @@
+"""A file for docker compose: one service for each instance, on its own cpus."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import Field
+
+from autotune.exporters.protocol import Exported, ExportOptions, Keeps, Loss
+from autotune.machine.cpus import format_cpu_list
+from autotune.plan.launch import PLAN_FILE, Launch, LaunchedInstance, Program
+
+FILE: Final = "compose.yaml"
+
+ComposeRestart = Literal["no", "on-failure", "always", "unless-stopped"]
+
+
+class ComposeOptions(ExportOptions):
+    """What the containers are made of."""
+
+    image: Annotated[str, Field(min_length=1, max_length=1_000)]
+    """Image that your server is in."""
+    service: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")] = "encoder"
+    """Name of the services: SERVICE-0, SERVICE-1 and so on."""
+    plan: Annotated[str, Field(pattern=r"^/[^\x00]*$")] = "/autotune/plan.json"
+    """Path of plan.json in the container, where the file beside compose.yaml is mounted."""
+    restart: ComposeRestart = "on-failure"
+    """When a server that ended is started again: `no`, `on-failure`, `always` or `unless-stopped`."""
+    grace_s: Annotated[int, Field(ge=0, le=3_600)] = 10
+    """Seconds that a server is given to end after SIGTERM, before it is killed."""
+
+
+class ComposeExporter:
+    """Writes `compose.yaml`; the prepared model and plan.json are mounted read-only."""
+
+    name: ClassVar[str] = "compose"
+    summary: ClassVar[str] = "compose.yaml, with a service for each instance"
+    programs: ClassVar[frozenset[Program]] = frozenset({"command"})
+    is_starting: ClassVar[bool] = True
+    keeps: ClassVar[Keeps] = Keeps(argv="exact", environment="asked", cpus="exact", memory_nodes="lost")
+    options: ClassVar[type[ComposeOptions]] = ComposeOptions
+
+    def render(self, launch: Launch, options: ComposeOptions) -> Exported:
+        """Give `compose.yaml`."""
+        services = {
+            f"{options.service}-{instance.index}": _service(launch, instance, options)
+            for instance in launch.instances
+        }
+        return Exported({FILE: _yaml(launch, {"services": services})}, losses=tuple(_losses(launch)))
+
+
+def _service(launch: Launch, instance: LaunchedInstance, options: ComposeOptions) -> dict[str, Any]:
+    program, *arguments = instance.argv
+    artifact = launch.plan.instances[instance.index].worker.artifact
+    return {
+        "image": _literal(options.image),
+        "entrypoint": [_literal(program)],
+        "command": [_literal(argument) for argument in arguments],
+        "environment": {name: _literal(value) for name, value in instance.environment.items()},
+        **({"working_dir": _literal(instance.directory)} if instance.directory else {}),
+        **({"cpuset": format_cpu_list(instance.cpus)} if instance.cpus else {}),
+        "ports": [f"{instance.port}:{instance.port}"],
+        "volumes": [
+            _mount(f"./{PLAN_FILE}", options.plan),
+            _mount(artifact, artifact),
+        ],
+        "restart": options.restart,
+        "stop_grace_period": f"{options.grace_s}s",
+    }
+
+
+def _mount(source: str, target: str) -> dict[str, Any]:
+    return {"type": "bind", "source": _literal(source), "target": _literal(target), "read_only": True}
+
+
+def _losses(launch: Launch) -> list[Loss]:
+    losses = []
+    if unset := " ".join(launch.instances[0].unset):
+        losses.append(
+            Loss("environment", f"Compose takes away no variable that the image sets: see to these: {unset}.")
+        )
+    if launch.binds_memory:
+        losses.append(
+            Loss(
+                "memory_nodes",
+                "Compose cannot bind memory to nodes: pages lie where the threads run that touch them first, "
+                "or elsewhere under pressure; docker run --cpuset-mems can.",
+            )
+        )
+    return losses
+
+
+def _literal(text: str) -> str:
+    """A text in which compose fills in nothing. Source: the compose specification, interpolation."""
+    return text.replace("$", "$$")
+
+
+def _yaml(launch: Launch, document: dict[str, Any]) -> str:
+    """The document with every text in double quotes: readers of YAML 1.1 and 1.2 differ on plain ones."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Quotes every text, keys too."""
+
+    def quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+
+    Dumper.add_representer(str, quoted)
+    head = f"# All instances of plan {launch.plan.id}; autotune export --to compose\n"
+    return head + str(yaml.dump(document, Dumper=Dumper, sort_keys=False, width=2**20))
