@@ -22,6 +22,7 @@ AutotuneError                what happened, the offending value, what to do next
 ├── PlanError                a plan document is wrong or of an unknown version
 ├── ServingError             a process cannot serve as its plan was measured
 │   └── DifferenceError      the process, its machine, packages or artifact are others than the plan's
+├── FleetError               no plan serves what a fleet is asked for
 └── ExportError              a target is unknown, or its files cannot be written
 ```
 
@@ -140,6 +141,10 @@ class ServingError(AutotuneError):
 
 class DifferenceError(ServingError):
     """The process, its machine, packages or artifact are others than the plan was measured with."""
+
+
+class FleetError(AutotuneError):
+    """No number of machines serves what is asked, or the plans cannot be chosen among."""
 
 
 class ExportError(AutotuneError):

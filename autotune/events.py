@@ -266,6 +266,29 @@ class DoubtRaised:
     doubt: str
 
 
+@dataclass(frozen=True)
+class RateBegan:
+    """A plan's processes are about to be put under load at an arrival rate.
+
+    Attributes:
+        number: of this rate among all `total`, from 1.
+    """
+
+    rate_per_s: float
+    number: int
+    total: int
+
+
+@dataclass(frozen=True)
+class RateEnded:
+    """A rate was measured, or why it was not, in words."""
+
+    rate_per_s: float
+    number: int
+    total: int
+    in_words: str
+
+
 Event = (
     SpaceSurveyed
     | RoomWeighed
@@ -287,6 +310,8 @@ Event = (
     | RoundBegan
     | RunEnded
     | DoubtRaised
+    | RateBegan
+    | RateEnded
 )
 Emit = Callable[[Event], None]
 """Is told of every event; what it raises ends the job."""

@@ -77,6 +77,11 @@ def format_throughput(samples_per_s: float) -> str:
     return f"{format_significant(samples_per_s)} samples/s"
 
 
+def format_rate(requests_per_s: float) -> str:
+    """A rate of requests, three significant digits: `120 requests/s`."""
+    return f"{format_significant(requests_per_s)} requests/s"
+
+
 def format_bytes(count: int) -> str:
     """A size in binary units: `1.5 GiB`."""
     power = min(len(_BINARY) - 1, max(0, (count.bit_length() - 1) // 10))

@@ -50,6 +50,7 @@ MEASURING = (
     "series/test_engines.py",
     "cli/test_verify.py",
     "cli/test_compare.py",
+    "cli/test_curve.py",
     "test_plugin_engine.py",
     "test_choices_that_come_and_go.py",
     "cli/test_series.py",

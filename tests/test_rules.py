@@ -209,6 +209,23 @@ def lines_without_docstring(function: ast.FunctionDef | ast.AsyncFunctionDef) ->
     return (function.end_lineno or 0) - function.lineno + 1 - len(described)
 
 
+def is_option(annotation: str) -> bool:
+    """Whether it makes an option of a command, in its own words or by the name of one that commands share."""
+    return "typer." in annotation or annotation in shared_options()
+
+
+@cache
+def shared_options() -> set[str]:
+    assigned = [
+        node
+        for path in modules()
+        if room(path) == "cli"
+        for node in tree(path).body
+        if isinstance(node, ast.Assign) and "typer." in ast.unparse(node.value)
+    ]
+    return {ast.unparse(target) for node in assigned for target in node.targets}
+
+
 def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """How many the caller sees; the options of a command do not count."""
     arguments = function.args
@@ -217,7 +234,7 @@ def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
         argument
         for argument in named
         if argument.arg not in ("self", "cls")
-        and not (argument.annotation and "typer." in ast.unparse(argument.annotation))
+        and not (argument.annotation and is_option(ast.unparse(argument.annotation)))
     ]
     return len(counted) + bool(arguments.vararg) + bool(arguments.kwarg)
 

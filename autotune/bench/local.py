@@ -235,7 +235,9 @@ class LocalHost:
                 percentile=needed_percentile(spec),
                 rival=order.rival,
                 max_measuring_s=order.max_measuring_s,
-                demand=demand(spec, order.start_rate_per_s, launch=order.launch),
+                demand=demand(
+                    spec, order.start_rate_per_s, launch=order.launch, is_fixed=order.is_fixed_rate
+                ),
                 correction=order.correction,
                 resources=resources_taken(order.configuration, commands, self.setup),
             ),

@@ -41,6 +41,7 @@ class Order:
         correction: what the study has learned of how conditions move values.
         max_measuring_s: no further block is begun after so long; None = as long as it takes.
         start_rate_per_s: of scenario `server`, where to begin; None = by the time of a request.
+        is_fixed_rate: measure at that rate for one block, and look for no other.
         preparation_s: about how long its artifact takes to prepare, as far as that is known.
         commands: what starts the instances, as it is stored; empty = as the host makes them.
     """
@@ -56,6 +57,7 @@ class Order:
     start_rate_per_s: float | None = None
     preparation_s: float | None = None
     commands: tuple[Command, ...] = ()
+    is_fixed_rate: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Write it as a JSON object."""

@@ -35,6 +35,7 @@ EXIT_CODES: dict[type[errors.AutotuneError], int] = {
     errors.ExportError: 14,
     errors.ServingError: 16,
     errors.DifferenceError: 16,
+    errors.FleetError: 17,
 }
 
 MEANINGS: dict[int, str] = {
@@ -56,9 +57,10 @@ MEANINGS: dict[int, str] = {
     14: "the plan cannot be exported",
     15: "the machine was too noisy to measure what a plan needs, or the rounds contradict the search",
     16: "a process cannot serve as its plan was measured",
+    17: "fleet, choose: no plan serves what is asked, or plans cannot be chosen among",
     WORSE: "verify: the plan is worse than it states",
-    STALE: "verify: machine, versions or model are others than the plan's; nothing was measured",
-    UNDECIDED: "verify, compare: it could not be told",
+    STALE: "verify, curve: machine, versions or model are others than the plan's; nothing was measured",
+    UNDECIDED: "verify, compare, curve: it could not be told",
     BUG: "a bug in autotune",
     INTERRUPTED: "interrupted; every finished trial is kept",
 }

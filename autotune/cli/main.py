@@ -14,10 +14,14 @@ import typer
 
 from autotune.cli import exits, output
 from autotune.cli.cache import cache
+from autotune.cli.choose import choose
 from autotune.cli.compare import compare
+from autotune.cli.curve import curve
 from autotune.cli.descriptors import open_standard_descriptors
 from autotune.cli.engines import engines
 from autotune.cli.export import export
+from autotune.cli.fleet import fleet
+from autotune.cli.import_plans import import_plans
 from autotune.cli.machine import machine
 from autotune.cli.plans import plans
 from autotune.cli.prices import prices
@@ -39,8 +43,9 @@ app = typer.Typer(
     epilog=exits.help_epilog(),
 )
 
-for _command in (machine, engines, tune, plans, show, report, export, verify, compare):
+for _command in (machine, engines, tune, plans, show, report, export, verify, compare, curve, fleet, choose):
     app.command()(_command)
+app.command(name="import")(import_plans)
 app.add_typer(series, name="series")
 app.add_typer(series, name=FORMER_NAME, hidden=True, callback=tell_former_name)
 app.add_typer(cache, name="cache")

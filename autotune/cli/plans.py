@@ -32,7 +32,9 @@ def plans(
     if as_json:
         output.result_json([asdict(plan) for plan in listed])
     elif listed:
-        output.result_table("", COLUMNS, map(_row, listed))
+        has_origins = any(plan.origin for plan in listed)
+        columns = (*COLUMNS, "imported from") if has_origins else COLUMNS
+        output.result_table("", columns, (_row(plan)[: len(columns)] for plan in listed))
     else:
         output.message("there are no plans yet: run `autotune tune STUDY.yaml`")
 
@@ -49,4 +51,5 @@ def _row(plan: PlanSummary) -> tuple[str, ...]:
         format_gain(plan.gain),
         format_gain(plan.default_ratio),
         format_time(plan.created_s),
+        plan.origin,
     )

@@ -7,7 +7,7 @@ from functools import singledispatch
 from autotune import events
 from autotune.cli import output
 from autotune.events import Event, Progress
-from autotune.units import format_count, format_duration, format_latency
+from autotune.units import format_count, format_duration, format_latency, format_rate
 
 NAMED_LOOKS = 4
 """So many of the engines that look fastest are named."""
@@ -152,6 +152,16 @@ def _(event: events.RunEnded) -> None:
 @show.register
 def _(event: events.DoubtRaised) -> None:
     output.message(f"{event.doubt}: running three more rounds")
+
+
+@show.register
+def _(event: events.RateBegan) -> None:
+    output.status(f"[{event.number}/{event.total}] {format_rate(event.rate_per_s)} ...")
+
+
+@show.register
+def _(event: events.RateEnded) -> None:
+    output.message(f"[{event.number}/{event.total}] {format_rate(event.rate_per_s)}: {event.in_words}")
 
 
 def _show_left_out(left_out: tuple[str, ...]) -> None:

@@ -25,6 +25,7 @@ from autotune.units import format_bytes, format_count, format_latency, format_th
 
 if TYPE_CHECKING:
     from autotune.model.assessment import Assessment
+    from autotune.plan.curve import Curve
     from autotune.plan.document import Plan
     from autotune.plan.evidence import Charge, Estimate, LatencyPercentile, ServedRequests
 
@@ -37,6 +38,7 @@ def describe(plan: Plan) -> str:
         [f"plan {plan.id}", *_facts(configuration_facts(plan))],
         ["placement", *_table(placement_rows(plan))],
         ["evidence", *_table(evidence_rows(plan))],
+        *([["curve", *_table(_curve(plan.curve))]] if plan.curve else []),
         *([["requests", *_facts(requests_facts(plan.requests))]] if plan.requests else []),
         *([["files", *_files(plan)]] if plan.files else []),
         *([["quality", *_facts(quality_facts(plan.quality))]] if plan.quality else []),
@@ -232,6 +234,14 @@ def format_percentile(latency: LatencyPercentile | None) -> str:
 def _files(plan: Plan) -> Iterator[str]:
     for read in plan.files:
         yield from textwrap.wrap(file_in_words(read), WIDTH, initial_indent="  ", subsequent_indent="  ")
+
+
+def _curve(curve: Curve) -> Iterator[tuple[str, ...]]:
+    """A heading, then a rate in each row."""
+    from autotune.plan.curve_words import COLUMNS, curve_rows  # here: few plans have one
+
+    yield COLUMNS
+    yield from curve_rows(curve)
 
 
 def _confirmation(plan: Plan) -> Iterator[str]:

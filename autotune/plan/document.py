@@ -15,6 +15,7 @@ from autotune.model.texts.files_read import FileRead
 from autotune.objectives.catalogue import NAME_PATTERN
 from autotune.placement.assignment import Assignment
 from autotune.placement.placement import Command, WorkerProgram
+from autotune.plan.curve import Curve
 from autotune.plan.evidence import (
     Confirmation,
     DocumentPart,
@@ -198,6 +199,8 @@ class Plan(DocumentPart):
         study: its name, and the study file's values.
         trial: number of the winning trial.
         warnings: sentences on what weakens the evidence.
+        curve: what its processes gave at several arrival rates; None where none was tried. It may come after
+            the plan was made, and the id is no digest of it.
     """
 
     schema_: Literal["autotune.plan/5"] = Field(default=SCHEMA, alias="schema")
@@ -222,6 +225,7 @@ class Plan(DocumentPart):
     study: PlanStudy
     trial: int
     warnings: tuple[str, ...] = ()
+    curve: Curve | None = None
 
     @model_validator(mode="after")
     def _has_every_instance(self) -> Self:

@@ -27,6 +27,7 @@ from autotune.objectives.outcome import Figures, Resources
 from autotune.placement.knobs import PRELOAD_VARIABLE
 from autotune.placement.placement import Command
 from autotune.placement.smaller import what_differs
+from autotune.plan.curve import tuned_curve
 from autotune.plan.document import Plan, PlanInstance, PlanStudy, format_plan
 from autotune.plan.evidence import Charge, Confirmation, Estimate, LatencyPercentile, Range, ServedRequests
 from autotune.plan.histogram import latency_histogram
@@ -150,7 +151,13 @@ def make_plan(
             *_unserved(requests, measured.runs),
         ),
     )
-    return plan.model_copy(update={"id": f"{spec.name}-{_digest(plan)}"})
+    return _finished(plan, measured)
+
+
+def _finished(plan: Plan, measured: Measured) -> Plan:
+    """Give a plan its id, and the curve of the rates that were tried, which may change later."""
+    curve = tuned_curve(measured.runs, plan.created_s)
+    return plan.model_copy(update={"id": f"{plan.id}-{_digest(plan)}", "curve": curve})
 
 
 def _served(model: ResolvedModel) -> dict[str, str]:

@@ -87,11 +87,13 @@ def mapping(value: object) -> Mapping[str, Any]:
 
 
 def gather(plan: Plan, store: StudyStore) -> Dossier:
-    """Read what the store holds of the plan's study.
+    """Read what the store holds of the plan's study; of an imported plan, that is its document alone.
 
     Raises:
         StoreError: it holds no such study, or a result in it is damaged.
     """
+    if store.origin(plan.id):
+        return Dossier(plan)
     trials = store.trials(plan.study.name)
     before = tuple(trial for trial in trials if trial.ended_s <= plan.created_s)
     runs = choosing_runs(plan, store.confirmations(plan.study.name))

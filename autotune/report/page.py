@@ -22,6 +22,7 @@ from autotune.plan.describe import (
 from autotune.report.dossier import Dossier
 from autotune.report.figures.picture import MARK, Missing, Picture, inlined
 from autotune.report.tables import (
+    curve_table,
     disturbances_table,
     evidence_table,
     finalists_table,
@@ -50,7 +51,7 @@ def page(dossier: Dossier, pictures: Sequence[Picture | Missing]) -> str:
     plan = dossier.plan
     quietness = list(quietness_sentences(plan))
     text = (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             mark=MARK,
@@ -64,6 +65,7 @@ def page(dossier: Dossier, pictures: Sequence[Picture | Missing]) -> str:
             quality=list(quality_facts(plan.quality)) if plan.quality else [],
             requests=list(requests_facts(plan.requests)) if plan.requests else [],
             latencies=latency_table(dossier),
+            rates=curve_table(plan),
             confirmation=[text for text in confirmation_sentences(plan) if text not in quietness],
             quietness=quietness,
             search=list(search_facts(plan)),
@@ -89,11 +91,17 @@ def _figures(pictures: Sequence[Picture | Missing]) -> Mapping[str, dict[str, An
 def _figure(picture: Picture | Missing) -> dict[str, Any]:
     if isinstance(picture, Missing):
         return {"title": picture.title, "missing": picture.reason}
+    return drawn(picture)
+
+
+def drawn(picture: Picture) -> dict[str, Any]:
+    """Give a picture as a template shows it."""
     svg = Markup(inlined(picture))  # matplotlib and ElementTree have escaped every text in it
     return {"title": picture.title, "svg": svg, "caption": picture.caption}
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Give what renders the templates of pages, escaping every text."""
     return jinja2.Environment(
         loader=jinja2.PackageLoader("autotune.report"),
         autoescape=True,

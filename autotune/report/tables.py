@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from autotune.measurement.measurement import Failure
 from autotune.plan.claims import STANDINGS, format_probability, format_range
+from autotune.plan.curve_words import COLUMNS, curve_rows
 from autotune.plan.describe import (
     evidence_rows,
     format_percentile,
@@ -63,6 +64,12 @@ def placement_table(plan: Plan) -> Table:
 def evidence_table(plan: Plan) -> Table:
     """Each figure of the plan and of the baseline, with intervals and bounds."""
     return _plain(evidence_rows(plan))
+
+
+def curve_table(plan: Plan) -> Table:
+    """What was measured at each rate; no rows where there is no curve."""
+    rows = [] if plan.curve is None else [Row(cells) for cells in curve_rows(plan.curve)]
+    return Table(COLUMNS, tuple(rows))
 
 
 def finalists_table(plan: Plan) -> Table:

@@ -54,16 +54,19 @@ def limits_missed(spec: StudySpec, measurements: Sequence[Measurement]) -> list[
     return limits.missed(spec.limits, [outcome_of(spec, measurement) for measurement in measurements])
 
 
-def demand(spec: StudySpec, start_rate_per_s: float | None = None, *, launch: int = 0) -> Demand | None:
+def demand(
+    spec: StudySpec, start_rate_per_s: float | None = None, *, launch: int = 0, is_fixed: bool = False
+) -> Demand | None:
     """What the study asks of a trial that looks for a rate; None where none does.
 
     Args:
         start_rate_per_s: the rate that was found before, so that fewer have to be tried.
         launch: number of this launch among those that are to have arrivals of their own.
+        is_fixed: measure at that rate, and look for no other.
     """
     if not traits_of(spec.scenario).seeks_rate or spec.limits.latency is None:
         return None
-    return Demand(spec.limits.latency, LAUNCHES * spec.seed + launch, start_rate_per_s)
+    return Demand(spec.limits.latency, LAUNCHES * spec.seed + launch, start_rate_per_s, is_fixed)
 
 
 def asked_percentiles(spec: StudySpec) -> list[float]:

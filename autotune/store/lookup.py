@@ -12,17 +12,21 @@ from autotune.store.location import Location
 from autotune.store.tables import plans, studies
 
 LATEST = "latest"
-"""Refers to the newest plan of all."""
+"""Refers to the newest plan that was made in the store; to an imported one where there is no other."""
 
 
-def find_plan(ref: str, connection: Connection, location: Location) -> str:
+def find_plan(ref: str, connection: Connection, location: Location, *, knows_origins: bool = True) -> str:
     """The id of the plan that `ref` means; see `StudyStore.plan`.
+
+    Args:
+        knows_origins: whether the database can say which plans were imported, as older ones cannot.
 
     Raises:
         StoreError: nothing, or more than one plan, answers to it.
     """
     if ref == LATEST:
-        newest = connection.scalar(_newest())
+        own = _newest().where(plans.c.origin == "") if knows_origins else _newest()
+        newest = connection.scalar(own) or connection.scalar(_newest())
     else:
         newest = connection.scalar(_newest().where(plans.c.id == ref)) or connection.scalar(
             _newest().join(studies).where(studies.c.name == ref)

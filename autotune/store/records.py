@@ -128,6 +128,7 @@ class PlanSummary:
         default_ratio: over the best default, more than 1 is better; None where the plan does not know it, as
             one that may be the best was not measured, or no default meets the limits.
         created_s: Unix time.
+        origin: the file or store that it was imported from; empty of what was made in this one.
     """
 
     id: str
@@ -138,3 +139,4 @@ class PlanSummary:
     gain: float | None
     default_ratio: float | None
     created_s: float
+    origin: str = ""

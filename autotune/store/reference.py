@@ -19,7 +19,7 @@ def find_plan(ref: str, store: str) -> Plan:
         StoreError: the store cannot be read, or holds no such plan.
     """
     if is_file(ref):
-        return _read_file(Path(ref))
+        return read_plan_file(Path(ref))
     with read_store(store) as opened:
         return opened.plan(ref)
 
@@ -29,7 +29,12 @@ def is_file(ref: str) -> bool:
     return "/" in ref or ref.endswith(FILE_SUFFIX)
 
 
-def _read_file(path: Path) -> Plan:
+def read_plan_file(path: Path) -> Plan:
+    """Read a plan's JSON document.
+
+    Raises:
+        PlanError: the file cannot be read, or is no plan.
+    """
     try:
         text = path.read_bytes()
     except OSError as error:

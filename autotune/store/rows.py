@@ -145,7 +145,7 @@ def confirmation_record(row: Row[Any], study: str) -> ConfirmationRecord:
     )
 
 
-def plan_row(plan: Plan, study_id: int) -> dict[str, Any]:
+def plan_row(plan: Plan, study_id: int, origin: str = "") -> dict[str, Any]:
     """All columns of a plan."""
     from autotune.plan.document import format_plan
 
@@ -159,6 +159,7 @@ def plan_row(plan: Plan, study_id: int) -> dict[str, Any]:
         "score": plan.estimate.objective_value,
         "gain": plan.gain,
         "document": format_plan(plan),
+        "origin": origin,
     }
 
 
@@ -179,6 +180,7 @@ def plan_summary(row: Row[*tuple[Any, ...]]) -> PlanSummary:
         gain=None if is_unopposed else row.gain,
         default_ratio=None if default.get("unseen") else default.get("ratio"),
         created_s=row.created_s,
+        origin=getattr(row, "origin", ""),
     )
 
 

@@ -18,6 +18,7 @@ from autotune.store.engine import (
     translated,
     writing_engine,
 )
+from autotune.store.imports import holds
 from autotune.store.inspection import check_place, inspect_file, recover
 from autotune.store.location import Location, parse_location
 from autotune.store.lookup import LATEST, find_plan, nearest
@@ -276,11 +277,15 @@ class StudyStore:
         """
         with self.transaction() as connection:
             row = plan_row(plan, self._study_id(connection, plan.study.name))
-            held = connection.scalar(select(plans.c.document).where(plans.c.id == plan.id))
-            if held is None:
+            if not holds(connection, self.location, plan):
                 connection.execute(insert(plans).values(row))
-            elif held != row["document"]:
-                raise StoreError(f"the store {self.location} already holds another plan {plan.id!r}")
+
+    def origin(self, plan_id: str) -> str:
+        """Say which file or store a plan was imported from; empty where it was made in this store."""
+        if "origin" in self._lacking:
+            return ""
+        with self.transaction() as connection:
+            return connection.scalar(select(plans.c.origin).where(plans.c.id == plan_id)) or ""
 
     def plans(self, study: str | None = None) -> tuple[PlanSummary, ...]:
         """What the store holds, newest first; of one study if named.
@@ -289,7 +294,7 @@ class StudyStore:
             StoreError: the study is unknown.
         """
         with self.transaction() as connection:
-            listed = select(*plans.c, studies.c.name).join_from(plans, studies)
+            listed = select(*self._columns(plans), studies.c.name).join_from(plans, studies)
             if study is not None:
                 listed = listed.where(plans.c.study_id == self._study_id(connection, study))
             rows = connection.execute(listed.order_by(plans.c.created_s.desc(), plans.c.id))
@@ -304,7 +309,7 @@ class StudyStore:
         from autotune.plan.document import parse_plan
 
         with self.transaction() as connection:
-            plan_id = find_plan(ref, connection, self.location)
+            plan_id = find_plan(ref, connection, self.location, knows_origins="origin" not in self._lacking)
             document = connection.scalars(select(plans.c.document).where(plans.c.id == plan_id)).one()
         return parse_plan(document)
 

@@ -29,6 +29,7 @@ TABLES_SINCE: Mapping[str, frozenset[str]] = {
     "0001": frozenset({"autotune_studies", "autotune_trials", "autotune_plans"}),
     "0002": frozenset({"autotune_confirmations"}),
     "0003": frozenset(),
+    "0004": frozenset(),
 }
 """By schema version, oldest first, the tables that came with it.
 
@@ -36,7 +37,7 @@ Known without importing Alembic, which only a migration needs.
 """
 REVISIONS = tuple(TABLES_SINCE)
 
-COLUMNS_SINCE: Mapping[str, frozenset[str]] = {"0003": frozenset({"host"})}
+COLUMNS_SINCE: Mapping[str, frozenset[str]] = {"0003": frozenset({"host"}), "0004": frozenset({"origin"})}
 """By schema version, the columns that came with it into tables that were there: a reader does without."""
 READABLE = REVISIONS[REVISIONS.index("0002") :]
 """Schema versions that can be read as they are, without bringing them up to date."""
@@ -106,7 +107,10 @@ class ConfirmationColumns(TypedColumns):
 
 
 class PlanColumns(TypedColumns):
-    """One row per plan; `document` is its JSON text, the other columns repeat what listings show most."""
+    """One row per plan; `document` is its JSON text, the other columns repeat what listings show most.
+
+    `origin` says where an imported one was read from; it is empty of those that were made in this store.
+    """
 
     id: Named[str] = Column(String(80), primary_key=True)
     study_id: Named[int] = Column(ForeignKey("autotune_studies.id", ondelete="CASCADE"), index=True)
@@ -117,6 +121,7 @@ class PlanColumns(TypedColumns):
     score: Named[float] = Column(Double)
     gain: Named[float | None] = Column(Double)
     document: Named[str] = Column(Text)
+    origin: Named[str] = Column(Text, server_default="")
 
 
 studies = Table("autotune_studies", metadata, StudyColumns)

@@ -58,6 +58,8 @@ def test_every_event_is_shown() -> None:
         (events.SearchEnded("the budget is used up", STANDING), ["the budget is used up: 3 trials"]),
         (events.RunEnded(2, "twin", CLOSE, MEASURED), [f"[round 2] twin: {CLOSE}: 23.6 samples/s"]),
         (events.DoubtRaised("they fell"), ["they fell: running three more rounds"]),
+        (events.RateBegan(120.0, 1, 7), []),
+        (events.RateEnded(120.0, 1, 7, "p50 8.10 ms"), ["[1/7] 120 requests/s: p50 8.10 ms"]),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from autotune.report.dossier import Dossier
 from autotune.report.figures import (
     confirmation,
+    curve,
     disturbances,
     finalists,
     history,
@@ -16,7 +17,18 @@ from autotune.report.figures import (
 )
 from autotune.report.figures.picture import Missing, Picture
 
-FIGURES = (placement, latency, finalists, confirmation, history, spent, scaling, parameters, disturbances)
+FIGURES = (
+    placement,
+    latency,
+    curve,
+    finalists,
+    confirmation,
+    history,
+    spent,
+    scaling,
+    parameters,
+    disturbances,
+)
 NAMES: tuple[str, ...] = tuple(figure.NAME for figure in FIGURES)
 
 

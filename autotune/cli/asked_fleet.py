@@ -1,0 +1,103 @@
+"""Reads what `autotune fleet` and `autotune choose` are asked for from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from autotune.fleet.workload import LatencyTarget, Workload
+    from autotune.spec.machine_price import MachinePrice
+
+
+Rate = Annotated[float, typer.Option("--rate", metavar="R", help="Requests per second at the peak.")]
+P50 = Annotated[str | None, typer.Option("--p50", metavar="LATENCY", help="What p50 keeps to.")]
+P90 = Annotated[str | None, typer.Option("--p90", metavar="LATENCY", help="What p90 keeps to.")]
+P95 = Annotated[str | None, typer.Option("--p95", metavar="LATENCY", help="What p95 keeps to.")]
+P99 = Annotated[str | None, typer.Option("--p99", metavar="LATENCY", help="What p99 keeps to, such as 20ms.")]
+Headroom = Annotated[
+    str, typer.Option(metavar="SHARE", help="Of what a machine bears, the share that is left free.")
+]
+Spare = Annotated[int, typer.Option(metavar="N", help="Machines beside those that are needed.")]
+Zones = Annotated[int, typer.Option(metavar="N", help="Of which one may be lost, if several.")]
+MachineHour = Annotated[
+    str | None,
+    typer.Option(
+        "--price", metavar="PRICE", help="Of one machine an hour, such as 0.808USD; else the study's."
+    ),
+]
+StoreUrl = Annotated[str, typer.Option(metavar="URL", help="Database of studies, trials and plans.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@dataclass(frozen=True)
+class Margins:
+    """What is left free or spare, as it is typed."""
+
+    headroom: str
+    spare: int
+    zones: int
+
+
+def read_workload(rate: float, limits: Mapping[float, str | None], margins: Margins) -> Workload:
+    """Read a workload.
+
+    Args:
+        limits: by percentile, the latency that is typed; exactly one is.
+
+    Raises:
+        typer.BadParameter: something is out of bounds; says what, and what it may be.
+    """
+    from autotune.fleet.workload import Workload
+
+    target = _target(limits)
+    try:
+        return Workload(rate, target, read_share(margins.headroom), margins.spare, margins.zones)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def read_share(text: str) -> float:
+    """Read `30%`, `30 %` or `0.3`.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    number = text.strip().removesuffix("%")
+    try:
+        return float(number) / (100 if text.strip() != number else 1)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a share: write 30% or 0.3") from error
+
+
+def read_price(text: str | None) -> MachinePrice | None:
+    """Read what one machine costs an hour.
+
+    Raises:
+        typer.BadParameter: the text is no price.
+    """
+    from autotune.fleet.price import parse_price
+
+    try:
+        return None if text is None else parse_price(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--price") from error
+
+
+def _target(limits: Mapping[float, str | None]) -> LatencyTarget:
+    from autotune.fleet.workload import LatencyTarget
+    from autotune.units import parse_duration_s
+
+    given = [(percentile, text) for percentile, text in limits.items() if text is not None]
+    names = ", ".join(f"--p{percentile:g}" for percentile in limits)
+    if len(given) != 1:
+        what = "no limit of latency is given" if not given else f"{len(given)} limits of latency are given"
+        raise typer.BadParameter(f"{what}: give one of {names}, such as --p99 20ms")
+    percentile, text = given[0]
+    try:
+        return LatencyTarget(percentile, parse_duration_s(text))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=f"--p{percentile:g}") from error

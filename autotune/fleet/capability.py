@@ -1,0 +1,189 @@
+"""What one machine bears that runs a plan: the highest rate within a latency, and the latency at a rate.
+
+A plan's curve says it at the rates that were measured. Between and beyond them the service times of the
+nearest measured rate are replayed in a queue, as if requests came at the other rate. As far as the measured
+latency of that run, with its 95 % bound, lies above the replay at the run's own rate, the replay is
+corrected upwards: in seconds or by the ratio, whichever is less, because the distance shrinks with the
+queue.
+
+A plan without a curve is replayed with the latencies of its own requests, which were sent back to back: that
+is what an instance takes while all are busy. No arrival rate was measured then, which is said.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import numpy as np
+
+from autotune.fleet.workload import LatencyTarget
+from autotune.plan.curve import Curve, CurvePoint
+from autotune.plan.document import Plan
+from autotune.plan.histogram import histogram_values_s
+from autotune.spec.scenario import traits_of
+from autotune.statistics.queueing import Queue
+
+Basis = Literal["swept", "tuned", "back-to-back"]
+"""What stands behind it: a curve that was measured on purpose; the rates that were tried while the plan was
+tuned; or the plan's own requests, one after the other."""
+
+BASES: Final[Mapping[Basis, str]] = {
+    "swept": "rates measured by `autotune curve`",
+    "tuned": "the rates that were tried while the plan was tuned",
+    "back-to-back": "requests sent back to back: no arrival rate was measured, which `autotune curve` does",
+}
+
+SEARCHED: Final = 4
+"""So many measured runs are asked at most which of them is nearest to the rate that it expects."""
+
+MOST_SERVICES: Final = 20_000
+"""Service times of one run that are replayed: of more, every so many-th of the sorted ones."""
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """One measured rate, or requests back to back.
+
+    Attributes:
+        rate_per_s: None where nothing arrived at a rate.
+        stated: by percentile, what its latency does not exceed in the long run, with 95 % confidence.
+    """
+
+    queue: Queue
+    rate_per_s: float | None = None
+    stated: Mapping[float, float] = field(default_factory=dict)
+
+    def excess(self, percentile: float) -> tuple[float, float]:
+        """Say how far the measured latency lies above the replay at its rate: in seconds, and as a ratio."""
+        upper_s = self.stated.get(percentile)
+        if upper_s is None or self.rate_per_s is None or self.rate_per_s >= self.queue.capacity_per_s:
+            return 0.0, 1.0
+        replayed_s = float(np.percentile(self.queue.long_run(self.rate_per_s), percentile))
+        return max(0.0, upper_s - replayed_s), max(1.0, upper_s / replayed_s)
+
+    def highest_rate(self, target: LatencyTarget) -> float | None:
+        """Give the highest rate that keeps to the target; None where not even a lone request does."""
+        beyond_s, ratio = self.excess(target.percentile)
+        asked_s = max(target.max_s - beyond_s, target.max_s / ratio)
+        return self.queue.highest_rate(target.percentile, asked_s)
+
+    def latency_s(self, rate_per_s: float, percentile: float) -> float:
+        """Give the percentile of latency at a rate; infinite where that is more than is served for long."""
+        if rate_per_s >= self.queue.capacity_per_s:
+            return math.inf
+        beyond_s, ratio = self.excess(percentile)
+        replayed_s = float(np.percentile(self.queue.long_run(rate_per_s), percentile))
+        return min(replayed_s + beyond_s, replayed_s * ratio)
+
+
+@dataclass(frozen=True)
+class Bearable:
+    """The highest rate at which one machine keeps to a target.
+
+    Attributes:
+        rate_per_s: requests per second; utilisation: share of its capacity that they take.
+        capacity_per_s: what no queue serves for long.
+        is_measured: the rate is no higher than one that was measured.
+    """
+
+    rate_per_s: float
+    utilisation: float
+    capacity_per_s: float
+    is_measured: bool
+
+
+@dataclass(frozen=True)
+class Capability:
+    """What one machine does that runs a plan.
+
+    Attributes:
+        samples_per_request: sequences in each request.
+        runs: at least one, ascending by rate.
+    """
+
+    basis: Basis
+    samples_per_request: float
+    runs: tuple[MeasuredRun, ...]
+
+    @property
+    def in_words(self) -> str:
+        """On what it rests."""
+        return BASES[self.basis]
+
+    @property
+    def servers(self) -> int:
+        """Requests that are served at the same time."""
+        return self.runs[0].queue.servers
+
+    def bearable(self, target: LatencyTarget) -> Bearable | None:
+        """Find the highest rate that keeps to the target; None where no rate does.
+
+        The run speaks whose own rate is nearest to the one that it expects.
+        """
+        run = self.runs[len(self.runs) // 2]
+        rate = run.highest_rate(target)
+        asked = {id(run)}
+        while rate is not None and len(asked) < SEARCHED and id(nearer := self.near(rate)) not in asked:
+            asked.add(id(nearer))
+            run, rate = nearer, nearer.highest_rate(target)
+        if rate is None:
+            return None
+        highest = max((run.rate_per_s or 0.0 for run in self.runs), default=0.0)
+        capacity = run.queue.capacity_per_s
+        return Bearable(rate, rate / capacity, capacity, is_measured=rate <= highest)
+
+    def least_s(self, percentile: float) -> float:
+        """Give the percentile of latency of requests that never wait."""
+        services = self.runs[0].queue.services_s
+        return float(np.percentile(services, percentile))
+
+    def latency_s(self, rate_per_s: float, percentile: float) -> float:
+        """Give the percentile of latency at a rate; infinite where that is more than is served for long."""
+        return self.near(rate_per_s).latency_s(rate_per_s, percentile)
+
+    def near(self, rate_per_s: float) -> MeasuredRun:
+        """Give the run whose rate is nearest; the first where none has a rate."""
+        rated = [(run, run.rate_per_s) for run in self.runs if run.rate_per_s is not None]
+        if not rated:
+            return self.runs[0]
+        return min(rated, key=lambda pair: abs(math.log(pair[1] / rate_per_s)))[0]
+
+
+def capability_of(plan: Plan) -> Capability | str:
+    """Read what one machine does with a plan, or say in a clause why that is not known."""
+    if plan.curve is not None and (runs := _runs(plan.curve)):
+        return Capability(plan.curve.way, plan.curve.samples_per_request, runs)
+    if traits_of(plan.scenario).has_arrivals:
+        return "it has no curve, and its latencies include what requests waited: run `autotune curve` on it"
+    if plan.estimate.histogram is None:
+        return "it has neither a curve nor the latencies of its requests: run `autotune curve` on it"
+    return _back_to_back(plan, plan.estimate.histogram)
+
+
+def _runs(curve: Curve) -> tuple[MeasuredRun, ...]:
+    return tuple(_run(curve, point) for point in curve.points if point.services is not None)
+
+
+def _run(curve: Curve, point: CurvePoint) -> MeasuredRun:
+    stated = {
+        latency.percentile: latency.upper_s for latency in point.latencies if latency.upper_s is not None
+    }
+    return MeasuredRun(Queue(curve.instances, _thinned(point.services_s())), point.rate_per_s, stated)
+
+
+def _back_to_back(plan: Plan, histogram: str) -> Capability:
+    """Take a request's latency for its service time; one that is split keeps all instances busy at once."""
+    is_split = traits_of(plan.scenario).is_split
+    servers = 1 if is_split else len(plan.instances)
+    services = _thinned(histogram_values_s(histogram))
+    mean_s = sum(services) / len(services)
+    samples = plan.estimate.throughput_sps * mean_s / servers
+    return Capability("back-to-back", samples, (MeasuredRun(Queue(servers, services)),))
+
+
+def _thinned(ascending_s: tuple[float, ...]) -> tuple[float, ...]:
+    step = -(-len(ascending_s) // MOST_SERVICES)
+    return ascending_s[step // 2 :: step] if step > 1 else ascending_s

@@ -1,0 +1,180 @@
+"""Prints how near the arithmetic of fleets is to their replay, over random workloads.
+
+    python -m studies.benchmarks.fleet [--workloads 100] [--json]
+
+Each workload has service times of its own (alike, spread, of two lengths, or with stragglers), 1 to 32
+instances, and a limit on p50, p90, p95 or p99 that is met at some load of the queue. The arithmetic, which
+is what `autotune fleet` prints, and a replay event by event (simpy) that knows nothing of it, each say
+
+- how many machines it takes, without headroom or spare ones: they are to differ by one at most, or by
+  a tenth;
+- what a request costs on machines that are given as much as they bear at the limit: by a twentieth at most.
+
+Nothing is measured and nobody waits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import statistics
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+
+from autotune.fleet.capability import Capability, MeasuredRun
+from autotune.fleet.replay import REQUESTS, machines_by_replay, replay
+from autotune.fleet.sizing import size
+from autotune.fleet.workload import LatencyTarget, Workload
+from autotune.statistics.quantiles import percentile_of
+from autotune.statistics.queueing import Queue
+
+SERVICES = 1_000
+"""Measured service times of one workload."""
+MACHINES_SHARE, COST_SHARE = 0.10, 0.05
+"""By which the two may differ."""
+STEPS = 8
+"""Halvings in which the replay finds what one machine bears: to a part in 250 of its capacity."""
+KINDS = ("alike", "spread", "two lengths", "stragglers")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One random workload."""
+
+    seed: int
+    kind: str
+    services_s: tuple[float, ...]
+    instances: int
+    workload: Workload
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What arithmetic and replay say of one workload.
+
+    Attributes:
+        bears, replay_bears: requests per second that one machine bears at the limit.
+    """
+
+    seed: int
+    kind: str
+    instances: int
+    machines: int
+    replay_machines: int
+    bears: float
+    replay_bears: float
+
+    @property
+    def cost_ratio(self) -> float:
+        """Of a request on full machines, by arithmetic over by replay."""
+        return self.replay_bears / self.bears
+
+    @property
+    def is_near_in_machines(self) -> bool:
+        """Whether they differ by one at most, or by `MACHINES_SHARE`."""
+        apart = abs(self.machines - self.replay_machines)
+        return apart <= max(1.0, MACHINES_SHARE * self.replay_machines)
+
+    @property
+    def is_near_in_cost(self) -> bool:
+        """Whether they differ by `COST_SHARE` at most."""
+        return abs(self.cost_ratio - 1) <= COST_SHARE
+
+
+def random_case(seed: int) -> Case:
+    """Draw a workload."""
+    draw = random.Random(seed)
+    kind = KINDS[seed % len(KINDS)]
+    services = _services_s(draw, kind)
+    instances = draw.choice((1, 2, 4, 8, 16, 32))
+    percentile = draw.choice((50.0, 90.0, 95.0, 99.0))
+    queue = Queue(instances, services)
+    load = draw.uniform(0.35, 0.95)
+    latencies = replay(services, instances, 1, load * queue.capacity_per_s, requests=20_000, seed=seed)
+    max_s = max(latencies.latency_s(percentile), 1.02 * percentile_of(services, percentile))
+    machines = math.exp(draw.uniform(0, math.log(300)))
+    rate = machines * load * queue.capacity_per_s
+    return Case(seed, kind, services, instances, Workload(rate, LatencyTarget(percentile, max_s), 0.0, 0))
+
+
+def _services_s(draw: random.Random, kind: str) -> tuple[float, ...]:
+    mean_s = math.exp(draw.uniform(math.log(0.002), math.log(0.2)))
+    spread = draw.uniform(0.1, 0.8) if kind == "spread" else 0.05
+    longer = draw.uniform(2.0, 5.0)
+    share = {"two lengths": draw.uniform(0.1, 0.5), "stragglers": 0.01}.get(kind, 0.0)
+    return tuple(
+        mean_s * draw.lognormvariate(0.0, spread) * (longer if draw.random() < share else 1.0)
+        for _ in range(SERVICES)
+    )
+
+
+def compare(case: Case) -> Compared:
+    """Ask arithmetic and replay."""
+    queue = Queue(case.instances, case.services_s)
+    capability = Capability("swept", 1.0, (MeasuredRun(queue, 0.5 * queue.capacity_per_s),))
+    fleet = size(capability, case.workload)
+    target, rate = case.workload.target, case.workload.rate_per_s
+    replayed = machines_by_replay(case.services_s, case.instances, rate, target, seed=case.seed + 1)
+    assert replayed is not None  # the limit is above the service times
+    return Compared(
+        case.seed,
+        case.kind,
+        case.instances,
+        fleet.machines,
+        replayed,
+        fleet.bearable.rate_per_s,
+        borne_by_replay(case.services_s, case.instances, target, seed=case.seed + 2),
+    )
+
+
+def borne_by_replay(
+    services_s: Sequence[float], instances: int, target: LatencyTarget, *, seed: int
+) -> float:
+    """Find by replays what one machine bears at a target."""
+    capacity = instances / statistics.fmean(services_s)
+    low, high = 0.0, 1.0
+    for _ in range(STEPS):
+        load = (low + high) / 2
+        found = replay(services_s, instances, 1, load * capacity, requests=REQUESTS, seed=seed)
+        low, high = (load, high) if found.latency_s(target.percentile) <= target.max_s else (low, load)
+    return low * capacity
+
+
+def _compare_seed(seed: int) -> Compared:
+    return compare(random_case(seed))
+
+
+def main() -> None:
+    """Print a line for each workload, and what they come to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--workloads", type=int, default=100)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    with ProcessPoolExecutor(asked.processes) as pool:
+        found = list(pool.map(_compare_seed, range(asked.workloads)))
+    if asked.json:
+        print(json.dumps([{**asdict(one), "cost_ratio": one.cost_ratio} for one in found], indent=2))
+        return
+    for one in found:
+        print(
+            f"{one.seed:3}  {one.kind:12} {one.instances:2} instances  {one.machines:4} machines, "
+            f"{one.replay_machines:4} by replay  cost {one.cost_ratio:.3f} of the replay's"
+        )
+    same = sum(one.machines == one.replay_machines for one in found)
+    ratios = sorted(abs(one.cost_ratio - 1) for one in found)
+    print(
+        f"machines: {same} of {len(found)} the same, "
+        f"{sum(one.is_near_in_machines for one in found)} within one or {MACHINES_SHARE:.0%}"
+    )
+    print(
+        f"cost of a request: {sum(one.is_near_in_cost for one in found)} within {COST_SHARE:.0%}; "
+        f"median {statistics.median(ratios):.2%}, most {ratios[-1]:.2%} apart"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""`autotune fleet`, `choose` and `import` on stores whose plans have built curves."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from autotune.cli.exits import EXIT_CODES
+from autotune.cli.main import app
+from autotune.errors import ExportError, FleetError, PlanError, StoreError
+from autotune.plan.document import format_plan
+from autotune.store.imports import import_all
+from autotune.store.records import StudyRecord
+from autotune.store.store import open_store, read_store
+from autotune.testing.curves import build_curve, lognormal_services_s
+from autotune.testing.plans import build_plan
+
+SERVICES = lognormal_services_s(0.010, 0.3)
+STUDY = {
+    "name": "quickstart",
+    "spec": {
+        "problem": {"batch_size": 8, "sequence_length": 128},
+        "price": {"per_hour": 0.808, "cores": 8, "currency": "USD"},
+    },
+}
+PLAN = build_plan(
+    machine={"model_name": "Built CPU", "allowed": "0-1", "fingerprint": "abc", "cores": ["0", "1"]},
+    study=STUDY,
+    curve=build_curve(SERVICES, 2),
+)
+FOREIGN = build_plan(
+    id="quickstart-0f0f0f",
+    machine={"model_name": "Other CPU", "allowed": "0-1", "fingerprint": "def", "cores": ["0", "1"]},
+    study=STUDY,
+    curve=build_curve(lognormal_services_s(0.005, 0.3), 2),
+)
+ASKED = ("--rate", "1000", "--p99", "50ms")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path}/autotune.db"
+    with open_store(url) as opened:
+        opened.create_study(StudyRecord("quickstart", 0.0, {}, {}, {}, "d", "m"))
+        opened.save_plan(PLAN)
+    return url
+
+
+def run(command: str, store: str, *arguments: str) -> Result:
+    return CliRunner().invoke(app, [command, "--store", store, *arguments])
+
+
+def document(command: str, store: str, *arguments: str) -> dict[str, Any]:
+    ended = run(command, store, *arguments, "--json")
+    assert ended.exit_code == 0, ended.output
+    found: dict[str, Any] = json.loads(ended.stdout)
+    return found
+
+
+def test_a_fleet_is_told_with_machines_cost_losses_and_a_replay(store: str) -> None:
+    ended = run("fleet", store, *ASKED, "--zones", "3")
+    assert ended.exit_code == 0, ended.output
+    first, *lines = ended.stdout.splitlines()
+    assert first.startswith(("9 machines, ", "10 machines, ", "11 machines, "))
+    text = "\n".join(lines)
+    for words in ("bears", "per month", "a machine lost", "a zone lost", "a replay of the service times"):
+        assert words.lower() in text.lower()
+    assert "0.202 USD an hour" in text
+
+
+def test_a_fleets_document_is_versioned_and_whole(store: str) -> None:
+    found = document("fleet", store, *ASKED, "--headroom", "0", "--spare", "0")
+    assert found["schema"] == "autotune.fleet/1"
+    assert (found["plan"], found["basis"]) == (PLAN.id, "swept")
+    assert found["machines"] == found["needed"] == found["bare"]
+    machine = found["machine"]
+    assert found["machines"] == -(-1000 // machine["rate_per_s"])
+    assert found["cost"]["per_hour"] == pytest.approx(0.202 * found["machines"])
+    assert found["check"]["replayed_s"] == pytest.approx(found["check"]["expected_s"], rel=0.15)
+    assert [loss["what"] for loss in found["losses"]] == ["machine"]
+
+
+def test_a_price_that_is_given_comes_before_the_studys(store: str) -> None:
+    found = document("fleet", store, *ASKED, "--price", "4.848EUR", "--no-replay")
+    assert found["cost"]["currency"] == "EUR"
+    assert found["cost"]["per_hour"] == pytest.approx(4.848 * found["machines"])
+    assert found["check"] is None
+
+
+def test_without_a_price_there_are_machines_and_how_to_give_one(tmp_path: Path) -> None:
+    plain = build_plan(curve=PLAN.curve)
+    path = tmp_path / "plan.json"
+    path.write_text(format_plan(plain))
+    ended = run("fleet", "sqlite:///none.db", str(path), *ASKED, "--no-replay")
+    assert ended.exit_code == 0, ended.output
+    assert "No price is known" in ended.stdout
+    assert "--price" in ended.stdout
+
+
+@pytest.mark.parametrize("command", ["fleet", "choose"])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--rate", "0", "--p99", "20ms"), "0 requests per second"),
+        (("--rate", "1e12", "--p99", "20ms"), "1e+12 requests per second"),
+        (("--rate", "nan", "--p99", "20ms"), "nan requests per second"),
+        (("--rate", "10"), "no limit of latency is given"),
+        (("--rate", "10", "--p99", "20ms", "--p50", "5ms"), "2 limits of latency"),
+        (("--rate", "10", "--p99", "20"), "'20' is not a duration"),
+        (("--rate", "10", "--p99", "0ms"), "give one"),
+        (("--rate", "10", "--p99", "20ms", "--headroom", "1"), "headroom of 1"),
+        (("--rate", "10", "--p99", "20ms", "--headroom", "much"), "'much' is not a share"),
+        (("--rate", "10", "--p99", "20ms", "--zones", "0"), "0 zones"),
+        (("--rate", "10", "--p99", "20ms", "--price", "3 dollars"), "such as 0.808USD"),
+    ],
+)
+def test_a_wrong_command_line_is_refused_before_anything_is_read(
+    command: str, arguments: tuple[str, ...], words: str
+) -> None:
+    ended = run(command, "sqlite:///nowhere/none.db", *arguments)
+    assert ended.exit_code == 2, ended.output
+    assert words in " ".join(ended.stderr.replace("│", " ").split())
+
+
+def failing(command: str, store: str, *arguments: str) -> Exception:
+    ended = run(command, store, *arguments)
+    assert ended.stdout == ""
+    assert isinstance(ended.exception, Exception)
+    return ended.exception
+
+
+def test_a_limit_that_is_not_met_is_an_error_of_its_own(store: str) -> None:
+    error = failing("fleet", store, "--rate", "10", "--p99", "5ms")
+    assert isinstance(error, FleetError)
+    assert "no number of machines keeps to p99 within 5.00 ms" in error.problem
+    assert EXIT_CODES[FleetError] == 17
+    assert isinstance(failing("choose", store, "--rate", "10", "--p99", "5ms"), FleetError)
+
+
+def test_a_plan_that_does_not_say_what_it_bears_asks_for_a_curve(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(format_plan(build_plan()))
+    error = failing("fleet", "sqlite:///none.db", str(path), *ASKED)
+    assert isinstance(error, FleetError)
+    assert "autotune curve" in error.remedy
+
+
+def test_an_imported_plan_is_chosen_where_it_is_cheaper(store: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(format_plan(FOREIGN))
+    ended = run("import", store, str(path))
+    assert ended.exit_code == 0, ended.output
+    assert ended.stdout.startswith(f"{FOREIGN.id} from {path}: Other CPU")
+    found = document("choose", store, *ASKED)
+    assert found["schema"] == "autotune.choice/1"
+    assert (found["chosen"], found["ranked_by"]) == (FOREIGN.id, "cost")
+    assert [offer["plan"] for offer in found["offers"]] == [FOREIGN.id, PLAN.id]
+    shown = run("choose", store, *ASKED)
+    assert shown.stdout.startswith(f"{FOREIGN.id}: ")
+    assert "it costs" in shown.stdout
+    plans = run("plans", store)
+    assert "imported from" in plans.stdout
+    assert str(path) in plans.stdout
+
+
+def test_a_choice_is_drawn_as_a_picture(store: str, tmp_path: Path) -> None:
+    with open_store(store) as opened:
+        import_all(opened, [(FOREIGN, "other.json")])
+    figure, page = tmp_path / "choice.svg", tmp_path / "choice.html"
+    ended = run("choose", store, *ASKED, "--figure", str(figure), "-o", str(page))
+    assert ended.exit_code == 0, ended.output
+    assert ended.stdout.splitlines()[0] in page.read_text()
+    assert "<svg" in page.read_text()
+    assert "<script" not in page.read_text()
+    text = "".join(ET.parse(figure).getroot().itertext())
+    assert f"{FOREIGN.id} (chosen)" in text
+    assert "USD for a billion requests" in text
+    (tmp_path / "mine.svg").write_text("<svg/>")
+    refused = failing("choose", store, *ASKED, "--figure", str(tmp_path / "mine.svg"))
+    assert isinstance(refused, ExportError)
+
+
+def test_all_plans_of_another_store_are_imported_or_none(store: str, tmp_path: Path) -> None:
+    other = f"sqlite:///{tmp_path}/other.db"
+    with open_store(other) as opened:
+        opened.create_study(StudyRecord("quickstart", 0.0, {}, {}, {}, "d", "m"))
+        opened.save_plan(FOREIGN)
+    assert run("import", store, str(tmp_path / "other.db")).exit_code == 0
+    listed = json.loads(run("import", store, other, "--json").stdout)
+    assert listed == [{"plan": FOREIGN.id, "from": other, "new": False}]
+    with read_store(store) as opened:
+        assert opened.origin(FOREIGN.id) == str(tmp_path / "other.db")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"), [(None, PlanError), ("{}", PlanError), ('{"schema": "autotune.plan/99"}', PlanError)]
+)
+def test_what_is_no_plan_is_not_imported_and_no_store_is_made(
+    tmp_path: Path, content: str | None, kind: type[Exception]
+) -> None:
+    path = tmp_path / "plan.json"
+    if content is not None:
+        path.write_text(content)
+    assert isinstance(failing("import", f"sqlite:///{tmp_path}/new.db", str(path)), kind)
+    assert not (tmp_path / "new.db").exists()
+
+
+def test_a_changed_plan_of_the_same_id_is_refused(store: str, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(format_plan(PLAN.model_copy(update={"trial": 8})))
+    error = failing("import", store, str(path))
+    assert isinstance(error, StoreError)
+    assert "already holds another plan" in error.problem

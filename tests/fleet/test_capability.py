@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from autotune.fleet.capability import Capability, capability_of
+from autotune.fleet.workload import LatencyTarget
+from autotune.plan.evidence import Estimate
+from autotune.plan.histogram import latency_histogram
+from autotune.statistics.queueing import Queue
+from autotune.testing.curves import build_curve, lognormal_services_s
+from autotune.testing.plans import build_commands, build_estimate, build_plan
+
+SERVICES = lognormal_services_s(0.01, 0.4)
+TARGET = LatencyTarget(99.0, 0.06)
+
+
+def of_curve(**changes: object) -> Capability:
+    found = capability_of(build_plan(curve=build_curve(SERVICES, 2, **changes)))  # type: ignore[arg-type]
+    assert isinstance(found, Capability)
+    return found
+
+
+def with_histogram(throughput_sps: float, latencies_s: tuple[float, ...]) -> Estimate:
+    return build_estimate(throughput_sps).model_copy(update={"histogram": latency_histogram(latencies_s)})
+
+
+def test_a_curve_bears_what_a_queue_with_its_service_times_bears() -> None:
+    borne = of_curve().bearable(TARGET)
+    truth = Queue(2, SERVICES).highest_rate(99.0, 0.06)
+    assert borne is not None
+    assert truth is not None
+    assert borne.rate_per_s == pytest.approx(truth, rel=0.01)
+    assert borne.utilisation == pytest.approx(truth / Queue(2, SERVICES).capacity_per_s, rel=0.01)
+
+
+def test_a_machine_that_was_slower_than_its_queue_bears_less() -> None:
+    plain, slower = of_curve().bearable(TARGET), of_curve(excess=1.3).bearable(TARGET)
+    assert plain is not None
+    assert slower is not None
+    assert slower.rate_per_s < 0.97 * plain.rate_per_s
+
+
+def test_what_is_borne_meets_the_limit_and_a_little_more_does_not() -> None:
+    capability = of_curve(excess=1.2)
+    borne = capability.bearable(TARGET)
+    assert borne is not None
+    assert capability.latency_s(0.99 * borne.rate_per_s, 99.0) <= TARGET.max_s
+    assert capability.latency_s(1.03 * borne.rate_per_s, 99.0) > TARGET.max_s
+
+
+def test_more_than_the_capacity_has_no_latency() -> None:
+    assert math.isinf(of_curve().latency_s(250.0, 99.0))
+
+
+def test_a_limit_that_a_lone_request_misses_has_no_rate() -> None:
+    assert of_curve().bearable(LatencyTarget(99.0, 0.01)) is None
+
+
+def test_a_rate_beyond_those_that_were_measured_is_said_to_be_one() -> None:
+    near, far = (of_curve(shares=shares).bearable(TARGET) for shares in ((0.3, 0.95), (0.2, 0.3)))
+    assert near is not None
+    assert far is not None
+    assert (near.is_measured, far.is_measured) == (True, False)
+
+
+def test_without_a_curve_requests_back_to_back_are_service_times_of_every_instance() -> None:
+    plan = build_plan(build_commands(2), estimate=with_histogram(30.0, (0.25, 0.26, 0.27)))
+    found = capability_of(plan)
+    assert isinstance(found, Capability)
+    assert found.basis == "back-to-back"
+    assert found.servers == 2
+    assert found.runs[0].queue.capacity_per_s == pytest.approx(2 / 0.26, rel=0.01)
+    assert found.samples_per_request == pytest.approx(30.0 * 0.26 / 2, rel=0.01)
+    assert "no arrival rate was measured" in found.in_words
+
+
+def test_a_request_that_is_split_keeps_all_instances_busy_at_once() -> None:
+    plan = build_plan(
+        build_commands(2), scenario="single_stream", estimate=with_histogram(30.0, (0.2, 0.2, 0.2))
+    )
+    found = capability_of(plan)
+    assert isinstance(found, Capability)
+    assert found.servers == 1
+    assert found.runs[0].queue.capacity_per_s == pytest.approx(5.0, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "words"), [("server", "include what requests waited"), ("offline", "neither a curve nor")]
+)
+def test_a_plan_that_does_not_say_what_it_bears_says_how_to_find_out(scenario: str, words: str) -> None:
+    found = capability_of(build_plan(scenario=scenario))
+    assert isinstance(found, str)
+    assert words in found
+    assert "autotune curve" in found
