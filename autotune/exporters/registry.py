@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from autotune.errors import ExportError
 from autotune.exporters.protocol import Exporter
+from autotune.plugins import OWN, distribution_of
 
 GROUP = "autotune.exporters"
 
@@ -16,7 +17,7 @@ DECLARED = ("name", "summary", "programs", "is_starting", "keeps", "options", "r
 
 def exporter_names() -> tuple[str, ...]:
     """What can stand after `--to`, sorted; loads none of them."""
-    return tuple(sorted(entry_points(group=GROUP).names))
+    return tuple(sorted(_points()))
 
 
 def exporters() -> dict[str, Exporter]:
@@ -25,16 +26,16 @@ def exporters() -> dict[str, Exporter]:
     Raises:
         ExportError: one cannot be loaded.
     """
-    return {point.name: _load(point) for point in entry_points(group=GROUP)}
+    return {name: _load(point) for name, point in _points().items()}
 
 
 def get_exporter(name: str) -> Exporter:
-    """The exporter of this name; loads no other.
+    """The exporter of this name, autotune's own before one of others; loads no other.
 
     Raises:
         ExportError: there is none, or it cannot be loaded.
     """
-    for point in entry_points(group=GROUP, name=name):
+    if (point := _points().get(name)) is not None:
         return _load(point)
     names = exporter_names()
     near = difflib.get_close_matches(name, names, n=1)
@@ -42,6 +43,13 @@ def get_exporter(name: str) -> Exporter:
         f"{name!r} is no target of `autotune export`",
         remedy=f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}",
     )
+
+
+def _points() -> dict[str, EntryPoint]:
+    """Entry points by name: no plug-in takes the place of a target of autotune's."""
+    points = entry_points(group=GROUP)
+    ours_last = sorted(points, key=lambda point: (distribution_of(point) == OWN, distribution_of(point)))
+    return {point.name: point for point in ours_last}
 
 
 def _load(point: EntryPoint) -> Exporter:

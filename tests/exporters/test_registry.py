@@ -10,12 +10,12 @@ from autotune.exporters.json import JsonExporter
 from autotune.exporters.registry import exporter_names, exporters, get_exporter
 
 
-def install(folder: Path, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
-    """Put somebody else's distribution with one exporter, `theirs`, on the import path."""
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch, module: str, name: str = "theirs") -> None:
+    """Put somebody else's distribution with one exporter on the import path."""
     information = folder / "theirs-1.0.dist-info"
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text("[autotune.exporters]\ntheirs = their_module:Theirs\n")
+    (information / "entry_points.txt").write_text(f"[autotune.exporters]\n{name} = their_module:Theirs\n")
     (folder / "their_module.py").write_text(module)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "their_module", raising=False)
@@ -45,6 +45,15 @@ def test_somebody_elses_exporter_comes_through_the_same_door(
     install(tmp_path, monkeypatch, module)
     assert get_exporter("theirs").name == "theirs"
     assert "theirs" in exporter_names()
+
+
+def test_no_exporter_takes_the_place_of_a_built_in_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, "class Theirs:\n    name = 'json'\n", name="json")
+    assert isinstance(get_exporter("json"), JsonExporter)
+    assert isinstance(exporters()["json"], JsonExporter)
+    assert exporter_names().count("json") == 1
 
 
 def test_an_exporter_that_cannot_be_loaded_is_named_and_hinders_no_other(
