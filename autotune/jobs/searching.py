@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from autotune.bench.crew import Crew, Finished
@@ -28,6 +29,7 @@ from autotune.rounds.running import ATTEMPTS
 from autotune.search.crowding import Crowding
 from autotune.search.estimate import estimated_trials, needed_rounds, search_s
 from autotune.search.experience import Experience, experience, run_blocks
+from autotune.search.sampler import NothingLeftError
 from autotune.search.score import needed_percentile, violations
 from autotune.search.second_stage import SHARE
 from autotune.search.study import Proposal, SearchStudy
@@ -99,7 +101,10 @@ class Searching:
             if self.crew.running and self.call.stop.is_set:
                 break
             self.call.stop.heed()
-            self._begin_trial(host)
+            with suppress(
+                NothingLeftError
+            ):  # another coordinator took the last one: the reason is asked anew
+                self._begin_trial(host)
         return reason
 
     def _begin_trial(self, host: Host) -> None:

@@ -80,12 +80,17 @@ def outcomes(trials: Sequence[FrozenTrial]) -> Outcomes:
 
 
 def _running(trials: Sequence[FrozenTrial]) -> frozenset[Configuration]:
-    """Name what is being run; a trial that is just being asked for has no parameters yet."""
+    """Name what is being run."""
     return frozenset(
         configuration_of(trial)
         for trial in trials
-        if trial.state == TrialState.RUNNING and trial.params.keys() >= set(NAMES)
+        if trial.state == TrialState.RUNNING and has_configuration(trial)
     )
+
+
+def has_configuration(trial: FrozenTrial) -> bool:
+    """Say whether a trial has all its parameters: one that is just being asked for has none yet."""
+    return trial.params.keys() >= set(NAMES)
 
 
 def goodness_by_configuration(

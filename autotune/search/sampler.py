@@ -36,6 +36,10 @@ _Question = tuple[Prospects, list[Configuration], Known, frozenset[Prepared], fl
 """What a ranking depends on; it is asked for several times before a trial, and answered once."""
 
 
+class NothingLeftError(ValueError):
+    """Says that nothing may be proposed any more."""
+
+
 class LegalSampler(BaseSampler):
     """Picks among the legal configurations that are neither tried nor ruled out by failures.
 
@@ -211,11 +215,11 @@ class LegalSampler(BaseSampler):
         """The next configuration's parameters.
 
         Raises:
-            ValueError: the space is exhausted; ask `untried` before.
+            NothingLeftError: the space is exhausted; ask `untried` before.
         """
         untried = self.untried(study.get_trials(deepcopy=False))
         if not untried:
-            raise ValueError("every legal configuration has been tried or is ruled out")
+            raise NothingLeftError("every legal configuration has been tried or is ruled out")
         return untried[0].parameters()
 
     def sample_independent(

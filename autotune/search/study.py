@@ -20,10 +20,17 @@ from autotune.errors import StoreError, StudyError
 from autotune.measurement.measurement import Failure, FailureKind, TrialResult
 from autotune.objectives.catalogue import objective_of
 from autotune.search.leases import LEASE, LEASE_S, Lease, lease_of, this_coordinator
-from autotune.search.outcomes import FAILURE, MAY_PASS, MODEL_WIDE, PAIR_WIDE, configuration_of
+from autotune.search.outcomes import (
+    FAILURE,
+    MAY_PASS,
+    MODEL_WIDE,
+    PAIR_WIDE,
+    configuration_of,
+    has_configuration,
+)
 from autotune.search.prospects import Prospects
 from autotune.search.resume import choice_differences
-from autotune.search.sampler import LegalSampler
+from autotune.search.sampler import LegalSampler, NothingLeftError
 from autotune.search.second_stage import second_stage
 from autotune.search.space import SearchSpace
 from autotune.spec.configuration import Configuration, Prepared
@@ -100,12 +107,31 @@ class SearchStudy:
     def ask(self) -> Proposal:
         """Take the next configuration, which is none that is being run; the first is the baseline.
 
-        Ask only while `untried` is not 0.
+        What another coordinator has begun at the same moment is left to it.
+
+        Raises:
+            NothingLeftError: `untried` is 0, perhaps since another coordinator has taken what was left.
         """
-        self._seen = None
-        trial = self._study.ask(fixed_distributions=self._sampler.distributions)
-        trial.set_user_attr(LEASE, Lease(self._holder, time.time() + LEASE_S).to_json())
-        return Proposal(trial.number, Configuration.from_parameters(trial.params))
+        while True:
+            self._seen = None
+            if not self.untried():
+                raise NothingLeftError(f"nothing is left of {self._study.study_name!r}")
+            self._seen = None
+            trial = self._study.ask(fixed_distributions=self._sampler.distributions)
+            trial.set_user_attr(LEASE, Lease(self._holder, time.time() + LEASE_S).to_json())
+            proposal = Proposal(trial.number, Configuration.from_parameters(trial.params))
+            if not self._is_begun(proposal):
+                return proposal
+            self._study.tell(proposal.number, state=TrialState.FAIL)
+
+    def _is_begun(self, proposal: Proposal) -> bool:
+        """Say whether a trial that was asked for before runs the same."""
+        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return any(
+            trial.number < proposal.number and configuration_of(trial) == proposal.configuration
+            for trial in running
+            if has_configuration(trial)
+        )
 
     @_storage_trouble
     def tell(self, number: int, answer: Answer) -> None:

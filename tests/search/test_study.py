@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +21,7 @@ from autotune.measurement.statistics import memory_bytes
 from autotune.model.stored_study import StoredQuality, as_stored, study_document
 from autotune.objectives.catalogue import objective_of
 from autotune.search.leases import this_coordinator
+from autotune.search.outcomes import configuration_of
 from autotune.search.resume import refuse_differences, study_differences
 from autotune.search.score import needed_percentile, score, violations
 from autotune.search.space import SearchSpace, build_space
@@ -25,7 +30,7 @@ from autotune.spec.aim import Aim
 from autotune.spec.configuration import Configuration, Precision
 from autotune.spec.named_file import TextsFile
 from autotune.spec.problem import Problem
-from autotune.spec.study import Budget, LatencyLimit, Limits, StudySpec
+from autotune.spec.study import Budget, LatencyLimit, Limits, Search, StudySpec
 from autotune.store.store import open_store
 from autotune.testing.fake_model import FakeModel
 from autotune.testing.machines import build_machine
@@ -317,3 +322,59 @@ def test_a_changed_budget_is_no_other_study() -> None:
     differences = study_differences(study_document(SPEC), study_document(changed))
     assert differences == []
     refuse_differences("a-study", differences)
+
+
+FEW = SPEC.model_copy(update={"search": Search(instances=(1, 2), threads=(1, 2, 3), placements=("close",))})
+"""Of a dozen configurations, so that two who share them meet at the last one."""
+
+COORDINATOR = """
+import sys, time
+from tests_of_two import FEW, a_space, answer_to
+from autotune.search.sampler import NothingLeftError
+from autotune.search.study import open_search
+from autotune.store.store import open_store
+
+url, holder, start_s = sys.argv[1], sys.argv[2], float(sys.argv[3])
+with open_store(url) as store:
+    study = open_search(FEW, a_space(FEW), store.optuna_storage(), holder=holder)
+    time.sleep(max(0.0, start_s - time.time()))
+    while study.untried():
+        try:
+            proposal = study.ask()
+        except NothingLeftError:
+            break
+        study.tell(proposal.number, answer_to(FEW, proposal.configuration))
+        print(proposal.number, flush=True)
+"""
+
+
+def test_two_coordinators_of_one_study_share_its_configurations(tmp_path: Path) -> None:
+    """On hosts of their own: nobody fails, nothing is left out, and both have run some."""
+    url = f"sqlite:///{tmp_path}/autotune.db"
+    with open_store(url) as store:
+        open_search(FEW, a_space(FEW), store.optuna_storage())
+    (tmp_path / "tests_of_two.py").write_text(Path(__file__).read_text())
+    start_s = time.time() + 8
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", COORDINATOR, url, holder, str(start_s)],
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for holder in ("host-a boot-a", "host-b boot-b")
+    ]
+    ended = [(*process.communicate(), process.returncode) for process in processes]
+    assert [code for _, _, code in ended] == [0, 0], [err for _, err, _ in ended]
+    told = [{int(line) for line in out.splitlines()} for out, _, _ in ended]
+    assert not told[0] & told[1]
+    assert all(told)
+    with open_store(url) as store:
+        trials = in_optuna(store.optuna_storage()).trials
+    complete = [configuration_of(trial) for trial in trials if trial.state == TrialState.COMPLETE]
+    assert {trial.number for trial in trials if trial.state == TrialState.COMPLETE} == told[0] | told[1]
+    assert set(complete) == {a_space(FEW).baseline, *a_space(FEW).configurations}
+    assert len(complete) - len(set(complete)) <= len(complete) // 10
+    abandoned = [trial for trial in trials if trial.state == TrialState.FAIL]
+    assert all(trial.user_attrs.keys() == {"lease"} for trial in abandoned)
