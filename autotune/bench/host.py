@@ -64,7 +64,8 @@ class Admission:
     Attributes:
         commands: what starts its instances.
         requests: what these are given; None where all are of one length.
-        quality: how near its answers are to the reference's; None where they were not compared.
+        quality: how near its answers are to the reference's; None where they were not compared, as nobody
+            asked for that or its model is refused in any case.
         refusal: in what its answers are too far from the reference's; empty if they are near enough.
         variant_refusal: why no configuration of its model may be measured; empty if they may.
     """

@@ -130,7 +130,8 @@ class LocalHost:
             return known
         with self._alone() if wait else nullcontext():
             variant_refusal = self._answers.variant_refusal(configuration.model) if compare else ""
-            quality = self._answers.assessment(configuration) if compare else None
+            is_compared = compare and not variant_refusal
+            quality = self._answers.assessment(configuration) if is_compared else None
             return Admission(
                 commands=self._starting.commands(configuration),
                 requests=self._starting.described_requests(configuration),

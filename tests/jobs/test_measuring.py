@@ -130,6 +130,17 @@ def search(spec):
         "compared": [began.engine for began in listener.heard(AssessmentBegan)],
     }
 
+def admit(spec):
+    listener = Listener()
+    setup = set_up(survey(spec, machine_here()), base=Path(), offline=True)
+    host = LocalHost(setup, listener)
+    admissions = {one.model: host.admit(one) for one in setup.space.configurations}
+    host.release()
+    return {
+        "unfit": {model: admission.why_unfit for model, admission in admissions.items()},
+        "compared": [began.engine for began in listener.heard(AssessmentBegan)],
+    }
+
 def go_on_from_before_limits(spec):
     with sqlite3.connect("autotune.db") as stored:
         study = f"SELECT id FROM autotune_studies WHERE name = '{spec.name}'"
@@ -169,7 +180,7 @@ def rerun(spec):
         for name, one in found.items()
     }
 
-tasks = {task.__name__: task for task in (assess, search, go_on_from_before_limits, rerun)}
+tasks = {task.__name__: task for task in (assess, search, admit, go_on_from_before_limits, rerun)}
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 for line in sys.stdin:
@@ -345,6 +356,19 @@ def test_a_label_that_the_model_does_not_know_is_named_with_its_line(world: Worl
     quality = {"texts": "texts.txt", "data": "other.jsonl", "metric": "accuracy"}
     error = world.error_of("assess", search=search("pytorch"), quality=quality)
     assert "other.jsonl, line 2: 'maybe' is not a class of the model: no, yes, perhaps" in error
+
+
+def test_answers_of_a_model_that_is_refused_in_any_case_are_not_compared(world: World) -> None:
+    found = world.run(
+        "admit",
+        name="refused",
+        model=["path:model", "path:other"],
+        search={**search("pytorch"), "precisions": ["fp32"]},
+        quality={"data": "data.jsonl", "metric": "accuracy", "max_drop": 0.05},
+    )
+    assert found["unfit"]["path:model"] == ""
+    assert "path:other is too much worse than path:model" in found["unfit"]["path:other"]
+    assert found["compared"] == ["pytorch fp32 of path:model"]
 
 
 def test_of_several_models_the_first_one_decides_by_the_labelled_texts_which_are_allowed(
