@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from autotune.errors import ExportError
+from autotune.errors import AutotuneError, ExportError
 from autotune.exporters.protocol import PARTS, Exported, Exporter, ExportOptions, parts_of
 from autotune.plan.document import Plan, format_plan
 from autotune.plan.launch import PLAN_FILE, Launch, launch_of
+from autotune.plugins import OWN, error_in_words
 from autotune.spec.launch import FORM, LaunchSpec
 
 
@@ -49,7 +50,7 @@ def export(
     Raises:
         ExportError: the target cannot express the launch, or loses what the plan depends on.
     """
-    exported = exporter.render(launch, options)
+    exported = _rendered(exporter, launch, options)
     lost = [
         loss
         for loss in exported.losses
@@ -62,6 +63,28 @@ def export(
             remedy="give --allow-loss to export all the same, or export to another target",
         )
     return replace(exported, files={**exported.files, PLAN_FILE: format_plan(launch.plan)})
+
+
+def _rendered(exporter: Exporter, launch: Launch, options: ExportOptions) -> Exported:
+    """Have an exporter render; one of another distribution may fail in any way, which is no fault of ours."""
+    try:
+        exported: object = exporter.render(launch, options)
+    except AutotuneError:
+        raise
+    except Exception as error:
+        if type(exporter).__module__.partition(".")[0] == OWN:
+            raise
+        raise _broken(exporter, error_in_words(error)) from error
+    if not isinstance(exported, Exported):
+        raise _broken(exporter, f"it gives {exported!r:.80} in the place of files")
+    return exported
+
+
+def _broken(exporter: Exporter, how: str) -> ExportError:
+    return ExportError(
+        f"the exporter {exporter.name} of {type(exporter).__module__} breaks: {how}",
+        remedy="update or uninstall the package that brings it",
+    )
 
 
 def single_text(exported: Exported, name: str) -> str:

@@ -115,7 +115,7 @@ class SearchStudy:
         while True:
             self._seen = None
             if not self.untried():
-                raise NothingLeftError(f"nothing is left of {self._study.study_name!r}")
+                raise NothingLeftError("every legal configuration has been tried or is ruled out")
             self._seen = None
             trial = self._study.ask(fixed_distributions=self._sampler.distributions)
             trial.set_user_attr(LEASE, Lease(self._holder, time.time() + LEASE_S).to_json())

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import ExportError
+from autotune.exporters.exporting import export
 from autotune.exporters.json import JsonExporter
 from autotune.exporters.registry import exporter_names, exporters, get_exporter
+from autotune.plan.launch import launch_of
+from autotune.testing.plans import build_plan
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch, module: str, name: str = "theirs") -> None:
@@ -54,6 +57,28 @@ def test_no_exporter_takes_the_place_of_a_built_in_one(
     assert isinstance(get_exporter("json"), JsonExporter)
     assert isinstance(exporters()["json"], JsonExporter)
     assert exporter_names().count("json") == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("raise KeyError('cpus')", "KeyError: 'cpus'"),
+        ("return {'a': 'b'}", "it gives {'a': 'b'} in the place of"),
+    ],
+)
+def test_an_exporter_that_breaks_says_whose_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, words: str
+) -> None:
+    module = (
+        "from autotune.exporters.json import JsonExporter\nclass Theirs(JsonExporter):\n    name = 'theirs'\n"
+        f"    def render(self, launch, options): {body}\n"
+    )
+    install(tmp_path, monkeypatch, module)
+    exporter = get_exporter("theirs")
+    with pytest.raises(ExportError) as caught:
+        export(exporter, launch_of(build_plan()), exporter.options())
+    assert caught.value.problem.startswith(f"the exporter theirs of their_module breaks: {words}")
+    assert "uninstall" in caught.value.remedy
 
 
 def test_an_exporter_that_cannot_be_loaded_is_named_and_hinders_no_other(
