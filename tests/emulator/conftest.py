@@ -54,6 +54,10 @@ for step in sys.argv[1:]:
 minute here, and is done once. `search TRIALS STUDY [CGROUP]` makes so many trials, and no confirmation, which
 would launch the same for minutes. `autotune FILE ARGUMENTS` runs the command, and writes what it prints."""
 
+BOOT_S = 120
+"""A machine of one socket booted in 35 s while two dozen others computed on two cpus. What takes longer
+hangs, and would keep other tests waiting for the five minutes that the emulator itself allows."""
+
 GUEST_STOPPED = 125
 """The emulator's exit status; its documentation lists them."""
 
@@ -66,7 +70,10 @@ def emulator_missing() -> str:
     if not EMULATOR.is_file():
         return f"no emulator at {EMULATOR}; AUTOTUNE_NUMA_VM names another"
     boot = subprocess.run(
-        [EMULATOR, "--sockets=1", "--", "true"], capture_output=True, text=True, check=False
+        [EMULATOR, "--sockets=1", f"--timeout={BOOT_S}", "--", "true"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return f"the emulator does not start: {boot.stderr.strip()}" if boot.returncode else ""
 

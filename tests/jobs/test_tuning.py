@@ -215,6 +215,39 @@ def begun(after_one_trial: Folder, tmp_path: Path) -> Folder:
     return Folder(Path(shutil.copytree(after_one_trial.path, tmp_path / "begun")))
 
 
+@pytest.fixture(scope="module")
+def surely_tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Folder, str, str]:
+    """A folder whose study was tuned to its end, surely, and what that wrote; copy it."""
+    folder = Folder(tmp_path_factory.mktemp("tuned"))
+    folder.write(**SURE)
+    return folder, *folder.tune_apart()
+
+
+@pytest.fixture
+def tuned(surely_tuned: tuple[Folder, str, str], tmp_path: Path) -> Folder:
+    """A folder of this test's own whose study was tuned to its end, surely."""
+    folder = Folder(Path(shutil.copytree(surely_tuned[0].path, tmp_path / "tuned")))
+    folder.write(**SURE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def after_the_search(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """A folder whose study, with a twin in its rounds, has been searched and not confirmed; copy it."""
+    folder = Folder(tmp_path_factory.mktemp("searched"))
+    folder.write(**TWINNED)
+    folder.search()
+    return folder
+
+
+@pytest.fixture
+def searched(after_the_search: Folder, tmp_path: Path) -> Folder:
+    """A folder of this test's own whose study has been searched and not confirmed."""
+    folder = Folder(Path(shutil.copytree(after_the_search.path, tmp_path / "searched")))
+    folder.write(**TWINNED)
+    return folder
+
+
 @pytest.fixture
 def started() -> Iterator[list[subprocess.Popen[str]]]:
     """Processes that the test started; those that are left are killed."""
@@ -259,10 +292,11 @@ def exit_of(error: type[Any]) -> int:
     return exits.EXIT_CODES[error]
 
 
-def test_a_study_measures_every_configuration_once_and_stores_the_best_as_a_plan(folder: Folder) -> None:
-    folder.write(**SURE)
-    out, err = folder.tune_apart()
-    plan, trials = folder.plan(), folder.trials()
+def test_a_study_measures_every_configuration_once_and_stores_the_best_as_a_plan(
+    surely_tuned: tuple[Folder, str, str], tuned: Folder
+) -> None:
+    _, out, err = surely_tuned
+    plan, trials = tuned.plan(), tuned.trials()
     assert len({trial.configuration for trial in trials}) == len(trials)
     best = max(trials, key=lambda trial: trial.score or 0.0)
     assert plan.trial == best.number
@@ -276,9 +310,9 @@ def test_a_study_measures_every_configuration_once_and_stores_the_best_as_a_plan
     assert f"autotune export {plan.id}" in out
     assert "\nbaseline " in out
     assert f"[{len(trials)}/{len(trials)}]" in err
-    _, err = folder.tune()
+    _, err = tuned.tune()
     assert "every configuration has been tried" in err
-    assert (folder.trials(), folder.plan()) == (trials, plan)
+    assert (tuned.trials(), tuned.plan()) == (trials, plan)
 
 
 def test_a_budget_of_trials_counts_over_all_runs(begun: Folder) -> None:
@@ -519,15 +553,13 @@ def test_a_study_in_which_nothing_succeeds_says_what_failed(folder: Folder) -> N
         assert store.plans() == ()
 
 
-def test_the_best_configuration_within_the_limits_wins(folder: Folder) -> None:
-    folder.write(**SURE)
-    folder.tune()
-    free = folder.plan()
+def test_the_best_configuration_within_the_limits_wins(tuned: Folder) -> None:
+    free = tuned.plan()
     assert free.configuration.instances == 2
     limit = free.estimate.memory_bytes * 3 // 4
-    folder.write(name="limited", limits={"memory": f"{limit}B"})
-    folder.tune()
-    limited = folder.plan("limited")
+    tuned.write(name="limited", limits={"memory": f"{limit}B"})
+    tuned.tune()
+    limited = tuned.plan("limited")
     assert limited.configuration.instances == 1
     assert limited.estimate.memory_bytes <= limit
 
@@ -637,19 +669,13 @@ def record_noisy_confirmation(folder: Folder, disturbed: str) -> None:
 
 
 @pytest.mark.parametrize("disturbed", ["all", "baseline"])
-def test_a_confirmation_that_came_to_nothing_in_noise_is_run_anew(
-    folder: Folder, started: list[subprocess.Popen[str]], disturbed: str
-) -> None:
-    folder.write(**TWINNED)
-    kill_at(folder, started, "[round 1]")
-    with sqlite3.connect(folder.database) as connection:
-        connection.execute("DELETE FROM autotune_confirmations")
-    record_noisy_confirmation(folder, disturbed)
-    folder.tune()
-    plan = folder.plan()
+def test_a_confirmation_that_came_to_nothing_in_noise_is_run_anew(searched: Folder, disturbed: str) -> None:
+    record_noisy_confirmation(searched, disturbed)
+    searched.tune()
+    plan = searched.plan()
     assert plan.confirmation.verdict in CONFIRMED
     assert plan.baseline is not None
-    assert {run.series for run in folder.confirmations()} == {1, 2}
+    assert {run.series for run in searched.confirmations()} == {1, 2}
 
 
 def test_new_trials_are_confirmed_anew(folder: Folder) -> None:

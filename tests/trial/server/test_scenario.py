@@ -163,13 +163,13 @@ def test_the_highest_rate_is_found_and_told(tmp_path: Path) -> None:
 
 
 def test_a_limit_that_no_rate_meets_is_a_measurement_that_misses_it(tmp_path: Path) -> None:
-    demand = Demand(LatencyLimit(percentile=90, max_s=0.05))
+    demand = Demand(LatencyLimit(percentile=90, max_s=0.02))
     measure = QUICK.model_copy(update={"trial_timeout_s": 60.0})
-    server = FakeTrial(tmp_path, {"serial_s": 0.06}, scenario="server")
+    server = FakeTrial(tmp_path, {"serial_s": 0.025}, scenario="server")
     measurement = measured(server.run(measure, percentile=90, demand=demand))
     step = kept_step(measurement)
     assert not step.met
-    assert step.upper_s > 0.05
+    assert step.upper_s > 0.02
 
 
 def test_a_server_without_a_demand_is_refused(tmp_path: Path) -> None:
