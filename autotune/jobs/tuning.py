@@ -23,6 +23,7 @@ from autotune.jobs.finalists import Fitness, fit_records
 from autotune.jobs.progress import noting_aloud, tell_of_setup
 from autotune.jobs.searching import Searching
 from autotune.plan.document import Plan
+from autotune.plan.make import with_server_of
 from autotune.preflight.setup import Setup, set_up
 from autotune.preflight.survey import survey
 from autotune.rounds.running import is_disturbed
@@ -172,7 +173,7 @@ class _Concluding:
         self._refuse_no_winner()
         stored = self.call.store.newest_plan(self.call.spec.name)
         if stored is not None and self._is_up_to_date(stored):
-            return stored
+            return self._renewed(stored)
         plan = self._confirmed()
         self.call.store.save_plan(plan)
         return plan
@@ -220,7 +221,7 @@ class _Concluding:
             raise no_plan_error(self.searching.records, spec)
         stored = self.call.store.newest_plan(spec.name)
         if stored is not None and self._is_of_all(stored):
-            return stored
+            return self._renewed(stored)
         fitness = Fitness(self.searching.crew.first, wait=False)
         fit = fit_records(fitness, self.searching.records, spec, lambda left: ranked(left, spec)[:1])
         winner, *_ = ranked(fit, spec)
@@ -236,6 +237,13 @@ class _Concluding:
             self.searching.searched(),
         )
         self.call.store.save_plan(plan)
+        return plan
+
+    def _renewed(self, stored: Plan) -> Plan:
+        """Give the stored plan, or store and give the same with the server that the study names today."""
+        plan = with_server_of(stored, self.call.spec)
+        if plan is not stored:
+            self.call.store.save_plan(plan)
         return plan
 
     def _refuse_no_winner(self) -> None:

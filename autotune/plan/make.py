@@ -160,6 +160,20 @@ def _finished(plan: Plan, measured: Measured) -> Plan:
     return plan.model_copy(update={"id": f"{plan.id}-{_digest(plan)}", "curve": curve})
 
 
+def with_server_of(plan: Plan, spec: StudySpec) -> Plan:
+    """Give the plan with the server that the study names today: a plan of its own, unless it names the same.
+
+    Reads the clock.
+    """
+    named = study_document(spec).get("launch")
+    if plan.study.stated("launch") == named:
+        return plan
+    rest = {key: value for key, value in plan.study.spec.items() if key != "launch"}
+    study = PlanStudy(name=spec.name, spec=rest if named is None else {**rest, "launch": named})
+    renewed = plan.model_copy(update={"id": spec.name, "created_s": time.time(), "study": study})
+    return renewed.model_copy(update={"id": f"{spec.name}-{_digest(renewed)}"})
+
+
 def _served(model: ResolvedModel) -> dict[str, str]:
     """What is served beside the encoder, and where its tokenizer lies, with what says how texts are read."""
     tokenizer = tokenizer_of(model)
