@@ -11,6 +11,9 @@ _NUMBER = r"[0-9]{1,15}(\.[0-9]{1,15})?"
 
 # U+00B5 and U+03BC, which look alike, are both typed for micro.
 DURATION_PATTERN = rf"^{_NUMBER} ?(us|\u00b5s|\u03bcs|ms|s|min|h)$"
+RATE_PATTERN = r"^[0-9]{1,15}(\.[0-9]{1,15})?([eE][0-9]{1,2})? ?(/ ?(s|min|h|day))?$"
+HIGHEST_RATE = 1e9
+"""Of requests a second that anybody may ask for: more than all of a large company's machines see."""
 SIZE_PATTERN = rf"^{_NUMBER} ?([kKmMgGtT][iI]?)?[bB]$"
 """What `parse_duration_s` and `parse_bytes` read, as regular expressions that JSON Schema shares."""
 
@@ -38,6 +41,24 @@ def parse_duration_s(text: str) -> float:
     if not re.fullmatch(DURATION_PATTERN, text):
         raise ValueError(f"{text!r} is not a duration: write a number and us, ms, s, min or h, such as 50ms")
     return float(_scaled(text, _SECONDS))
+
+
+def parse_rate_per_s(text: str) -> float:
+    """Requests per second of a rate with its unit: `100/s`, `6000/min`, `1e9/day`; of a number alone, `/s`.
+
+    Raises:
+        ValueError: the text is none, or the rate is 0 or above `HIGHEST_RATE`.
+    """
+    if not re.fullmatch(RATE_PATTERN, text):
+        raise ValueError(f"{text!r} is not a rate: write a number and /s, /min, /h or /day, such as 100/s")
+    number, _, unit = text.partition("/")
+    rate_per_s = float(number) / _RATE_SECONDS[unit.strip() or "s"]
+    if not 0 < rate_per_s <= HIGHEST_RATE:
+        raise ValueError(f"a rate of {text} is none to serve: write more than 0 and at most 1e9/s")
+    return rate_per_s
+
+
+_RATE_SECONDS = {"s": 1, "min": 60, "h": 3_600, "day": 86_400}
 
 
 def parse_bytes(text: str) -> int:

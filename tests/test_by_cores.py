@@ -113,6 +113,70 @@ def test_the_plan_knows_what_the_table_said(plan: Plan) -> None:
     }
 
 
+def test_the_table_of_costs_has_plan_baseline_and_every_machine(tuned: Path, plan: Plan) -> None:
+    out, _ = autotune(tuned, "cost", "--rate", "100/s")
+    title, columns, *rows = out.splitlines()
+    assert title == f"cost of {plan.id}"
+    assert "a month at 100 requests/s" in columns
+    assert [row.split("  ")[0] for row in rows[:4]] == ["plan", "baseline", "1 core", "2 cores"]
+    assert all("USD" in row and "used" in row for row in rows[:4])
+    assert "Price: 0.101 USD a core hour (aws 8-cores in autotune's prices.yaml, 2021-04-20)." in out
+
+
+def test_the_document_of_costs_is_that_of_the_plan(tuned: Path, plan: Plan) -> None:
+    document = json.loads(autotune(tuned, "cost", plan.id, "--rate", "6000/min", "--json")[0])
+    assert document["schema"] == "autotune.cost/1"
+    assert document["requests_per_s"] == 100
+    first, baseline, *machines = document["bills"]
+    assert plan.estimate.charge is not None
+    assert first["per_million_samples"]["estimate"] == pytest.approx(plan.estimate.charge.per_million)
+    assert first["per_request"]["estimate"] == pytest.approx(2e-6 * plan.estimate.charge.per_million)
+    assert first["per_million_samples"]["low"] < first["per_million_samples"]["high"]
+    assert first["month"]["cost"]["estimate"] == pytest.approx(
+        first["month"]["machines"]["estimate"] * first["per_hour"] * 730
+    )
+    assert baseline["name"] == "baseline"
+    assert [machine["cores"] for machine in machines] == [1, 2]
+
+
+def test_another_machine_types_price_can_be_asked_for(tuned: Path) -> None:
+    table = tuned / "mine.yaml"
+    table.write_text(
+        "prices: [{provider: acme, type: mine, cores: 2, per_hour: 1, currency: EUR, source: a letter, "
+        "date: 2026-01-31}]"
+    )
+    out, _ = autotune(tuned, "cost", "--type", "mine", "--prices", "mine.yaml")
+    assert "Price: 0.500 EUR a core hour (acme mine in mine.yaml, 2026-01-31)." in out
+    assert "only where its cores are of the same kind" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (("--rate", "0/s"), 2, "a rate of 0/s is none to serve"),
+        (("--rate", "1e12"), 2, "at most 1e9/s"),
+        (("--rate", "fast"), 2, "'fast' is not a rate"),
+        (("--type", "mine2", "--prices", "mine2.yaml"), 4, "mine2.yaml does not exist"),
+        (("--type", "48-core"), 4, "did you mean 48-cores?"),
+        (("--region", "east"), 2, "belongs to a machine type"),
+    ],
+)
+def test_what_cannot_be_told_ends_with_the_value_and_a_remedy(
+    tuned: Path, arguments: tuple[str, ...], status: int, told: str
+) -> None:
+    out, err = autotune(tuned, "cost", *arguments, status=status)
+    assert out == ""
+    assert told in " ".join(err.replace("│", " ").split())
+
+
+def test_show_and_report_have_the_table(tuned: Path) -> None:
+    assert "2 cores" in autotune(tuned, "show")[0].partition("\ncost\n")[2].partition("\n\n")[0]
+    autotune(tuned, "report", "-o", "report.html", "--force")
+    page = (tuned / "report.html").read_text()
+    assert "Cost of plan, baseline and smaller machines" in page
+    assert "prices.yaml, 2021-04-20" in page
+
+
 def test_the_same_price_from_elsewhere_is_the_same_study(tuned: Path) -> None:
     write(tuned, price={"per_hour": 0.808, "cores": 8})
     autotune(tuned, "tune", "study.yaml")

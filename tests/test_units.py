@@ -13,6 +13,7 @@ from autotune.units import (
     format_throughput,
     parse_bytes,
     parse_duration_s,
+    parse_rate_per_s,
 )
 
 
@@ -130,3 +131,17 @@ def test_sizes_are_told_in_binary_units() -> None:
     assert format_bytes(1023) == "1023 B"
     assert format_bytes(1536) == "1.5 KiB"
     assert format_bytes(3 * 2**50) == "3072.0 TiB"
+
+
+@pytest.mark.parametrize(
+    ("text", "per_s"),
+    [("100/s", 100.0), ("100", 100.0), ("6000 / min", 100.0), ("3.6e3/h", 1.0), ("1e9/day", 1e9 / 86_400)],
+)
+def test_a_rate_is_read_with_its_unit(text: str, per_s: float) -> None:
+    assert parse_rate_per_s(text) == pytest.approx(per_s)
+
+
+@pytest.mark.parametrize("text", ["", "fast", "-1/s", "0", "0/day", "1e12/s", "1e10", "1/year", "nan"])
+def test_what_is_no_rate_to_serve_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="rate"):
+        parse_rate_per_s(text)

@@ -16,6 +16,7 @@ from autotune.cli import exits, output
 from autotune.cli.cache import cache
 from autotune.cli.choose import choose
 from autotune.cli.compare import compare
+from autotune.cli.cost import cost
 from autotune.cli.curve import curve
 from autotune.cli.descriptors import open_standard_descriptors
 from autotune.cli.engines import engines
@@ -49,6 +50,7 @@ app.command(name="import")(import_plans)
 app.add_typer(series, name="series")
 app.add_typer(series, name=FORMER_NAME, hidden=True, callback=tell_former_name)
 app.add_typer(cache, name="cache")
+app.command()(cost)
 app.command()(prices)
 app.command()(schema)
 

@@ -90,6 +90,7 @@ class Conditions:
         involuntary_switches, migrations: of the workers' threads; major_faults: of the workers.
         culprits: other processes that were running on the cpus, where they can be seen.
         lost_cpus: of the instances' cpus, how many were taken away (offline, or out of the mask).
+        energy_j: that all packages of the machine took, whoever ran on them.
     """
 
     window_s: float
@@ -111,6 +112,7 @@ class Conditions:
     migrations: int | None = None
     culprits: tuple[str, ...] = ()
     lost_cpus: int = 0
+    energy_j: float | None = None
 
 
 @dataclass(frozen=True)

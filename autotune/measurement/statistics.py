@@ -86,6 +86,18 @@ def hit_rate(measurements: Iterable[Measurement]) -> float | None:
     return sum(part.hits for part in parts) / answered if answered else None
 
 
+def power_w(measurements: Iterable[Measurement]) -> float | None:
+    """Watts that all packages of the machine took while this was measured; None where that was not readable.
+
+    Whoever else ran on them is counted too, and so are cores that idled.
+    """
+    looked = [block.conditions for one in measurements for block in one.blocks]
+    spans = [(one.energy_j, one.window_s) for one in looked if one is not None and one.energy_j is not None]
+    if not spans or len(spans) < len(looked):
+        return None
+    return sum(joules for joules, _ in spans) / sum(seconds for _, seconds in spans)
+
+
 def memory_bytes(measurement: Measurement) -> int:
     """Proportional set size after warm-up, summed over instances."""
     return sum(observation.memory_bytes for observation in measurement.observations)

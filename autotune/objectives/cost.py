@@ -21,6 +21,8 @@ from autotune.objectives.outcome import Outcome, Resources
 SAMPLES: Final = 1_000_000
 """Of which the cost is told."""
 SECONDS_PER_HOUR: Final = 3_600
+HOURS_PER_MONTH: Final = 730
+"""365 days of 24 hours over 12 months, as providers of clouds count them."""
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,14 @@ from autotune.plan.claims import (
     unprepared_words,
     verdict_sentence,
 )
+from autotune.plan.cost_words import cost_rows, cost_sentences, energy_words
+from autotune.plan.costs import stated_costs
 from autotune.plan.formats import format_gain, format_objective_value, format_time
 from autotune.units import format_bytes, format_count, format_latency, format_throughput
 
 if TYPE_CHECKING:
     from autotune.model.assessment import Assessment
+    from autotune.plan.costs import PlanCosts
     from autotune.plan.curve import Curve
     from autotune.plan.document import Plan
     from autotune.plan.evidence import Charge, Estimate, LatencyPercentile, ServedRequests
@@ -39,6 +42,7 @@ def describe(plan: Plan) -> str:
         ["placement", *_table(placement_rows(plan))],
         ["evidence", *_table(evidence_rows(plan))],
         *([["curve", *_table(_curve(plan.curve))]] if plan.curve else []),
+        *([["cost", *_cost(costs)]] if (costs := stated_costs(plan)) else []),
         *([["requests", *_facts(requests_facts(plan.requests))]] if plan.requests else []),
         *([["files", *_files(plan)]] if plan.files else []),
         *([["quality", *_facts(quality_facts(plan.quality))]] if plan.quality else []),
@@ -175,12 +179,21 @@ def evidence_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
     yield "throughput", *(format_throughput(column.throughput_sps) for column in columns)
     if any(column.charge for column in columns):
         yield "cost", *(_charge(column.charge) for column in columns)
+    if any(column.energy_j_per_million for column in columns):
+        yield "energy a million", *(energy_words(column.energy_j_per_million) for column in columns)
     for latency in plan.estimate.latencies:
         shown = (column.latency(latency.percentile) for column in columns)
         yield f"latency p{latency.percentile:g}", *map(format_percentile, shown)
     yield "requests", *(str(column.requests) for column in columns)
     yield "runs", *(str(column.runs) for column in columns)
     yield "memory", *(format_bytes(column.memory_bytes) for column in columns)
+
+
+def _cost(costs: PlanCosts) -> Iterator[str]:
+    """What the plan, its baseline and each smaller machine cost, and by which price."""
+    yield from _table(cost_rows(costs))
+    for sentence in cost_sentences(costs):
+        yield from textwrap.wrap(sentence, WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
 def _charge(charge: Charge | None) -> str:

@@ -90,6 +90,8 @@ class Estimate(DocumentPart):
         histogram: all latencies in microseconds as an HdrHistogram of three significant digits, in its
             compressed base64 form; None where there are none to show.
         charge: what that costs; None where the study states no price.
+        energy_j_per_million: joules that all packages of the machine took for a million samples, idle cores
+            and whoever else ran there included; None where that was not readable, or in older documents.
     """
 
     objective_value: Positive
@@ -101,6 +103,7 @@ class Estimate(DocumentPart):
     memory_bytes: Bytes
     histogram: str | None = None
     charge: Charge | None = None
+    energy_j_per_million: Positive | None = None
 
     def latency(self, percentile: float) -> LatencyPercentile | None:
         """One of `latencies`."""

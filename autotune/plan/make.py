@@ -12,7 +12,7 @@ from autotune.errors import PlanError
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
 from autotune.measurement.measurement import Measurement
-from autotune.measurement.statistics import hit_rate, latencies_s, memory_bytes, throughput_sps
+from autotune.measurement.statistics import hit_rate, latencies_s, memory_bytes, power_w, throughput_sps
 from autotune.measurement.steps import kept_step
 from autotune.model.assessment import UNCOMPARED, Assessment
 from autotune.model.sources import ResolvedModel
@@ -197,7 +197,7 @@ def estimate_from(measured: Measured, spec: StudySpec) -> Estimate:
     resources, objective = resources_of(spec, runs[0]), objective_of(spec)
     served = mean_interval([throughput_sps(run) for run in runs])
     implied_sps = objective.implied_throughput_sps(value.estimate, resources)
-    served_sps = implied_sps or served.estimate
+    served_sps, watts = implied_sps or served.estimate, power_w(runs)
     return Estimate(
         objective_value=value.estimate,
         objective_range=range_of(value),
@@ -208,6 +208,7 @@ def estimate_from(measured: Measured, spec: StudySpec) -> Estimate:
         memory_bytes=max(memory_bytes(run) for run in runs),
         histogram=latency_histogram(latencies),
         charge=_charge(served_sps, _served_range(objective, value, served, resources), resources),
+        energy_j_per_million=None if watts is None else 1e6 * watts / served_sps,
     )
 
 

@@ -10,6 +10,8 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
+from autotune.plan.cost_words import cost_sentences
+from autotune.plan.costs import stated_costs
 from autotune.plan.describe import (
     configuration_facts,
     confirmation_sentences,
@@ -22,6 +24,7 @@ from autotune.plan.describe import (
 from autotune.report.dossier import Dossier
 from autotune.report.figures.picture import MARK, Missing, Picture, inlined
 from autotune.report.tables import (
+    cost_table,
     curve_table,
     disturbances_table,
     evidence_table,
@@ -49,7 +52,7 @@ def page(dossier: Dossier, pictures: Sequence[Picture | Missing]) -> str:
         pictures: all those of the catalogue, drawn or missing.
     """
     plan = dossier.plan
-    quietness = list(quietness_sentences(plan))
+    quietness, costs = list(quietness_sentences(plan)), stated_costs(plan)
     text = (
         environment()
         .get_template("report.html")
@@ -62,6 +65,8 @@ def page(dossier: Dossier, pictures: Sequence[Picture | Missing]) -> str:
             configuration=list(configuration_facts(plan)),
             placement=placement_table(plan),
             evidence=evidence_table(plan),
+            costs=cost_table(costs),
+            cost_sentences=list(cost_sentences(costs)) if costs else [],
             quality=list(quality_facts(plan.quality)) if plan.quality else [],
             requests=list(requests_facts(plan.requests)) if plan.requests else [],
             latencies=latency_table(dossier),

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from autotune.measurement.measurement import Failure
 from autotune.plan.claims import STANDINGS, format_probability, format_range
+from autotune.plan.cost_words import cost_rows
+from autotune.plan.costs import PlanCosts
 from autotune.plan.curve_words import COLUMNS, curve_rows
 from autotune.plan.describe import (
     evidence_rows,
@@ -70,6 +72,11 @@ def curve_table(plan: Plan) -> Table:
     """What was measured at each rate; no rows where there is no curve."""
     rows = [] if plan.curve is None else [Row(cells) for cells in curve_rows(plan.curve)]
     return Table(COLUMNS, tuple(rows))
+
+
+def cost_table(costs: PlanCosts | None) -> Table:
+    """What the plan, its baseline and each smaller machine cost; no rows where no price is known."""
+    return _plain(cost_rows(costs)) if costs is not None else Table((), ())
 
 
 def finalists_table(plan: Plan) -> Table:

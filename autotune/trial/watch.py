@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autotune.errors import MachineError
+from autotune.machine.energy import Energy, EnergyReader, joules_between
 from autotune.machine.state import StateReader
 from autotune.machine.sysfs import Tree
 from autotune.measurement.conditions import have_others_disturbed
@@ -43,6 +44,7 @@ class Watch:
         """
         self._tree = Tree(root)
         self._reader = StateReader(self._tree)
+        self._energy = EnergyReader(self._tree)
         self._allowed = self._allowed_cpus()
         self._probed = _spread(_first_of_each_core(self._tree, self._allowed), MAX_PROBED)
         self._usual = UsualSpeed()
@@ -56,11 +58,11 @@ class Watch:
         allowed = frozenset(self._allowed)
         instances = [Instance(pid, frozenset(own) or allowed) for pid, own in zip(pids, cpus, strict=True)]
         if not self._tree.is_host:
-            yield Observer(self._reader, instances, None)
+            yield Observer(self._reader, instances, None, self._energy)
             return
         with speed_probe() as probe:
             prober = None if probe is None else _Prober(probe, self._probed, self._usual)
-            yield Observer(self._reader, instances, prober)
+            yield Observer(self._reader, instances, prober, self._energy)
 
     def _allowed_cpus(self) -> tuple[int, ...]:
         if self._tree.is_host:
@@ -104,8 +106,16 @@ class _Prober:
 class Observer:
     """Watches the workers of one trial: `before` and `after` every block."""
 
-    def __init__(self, reader: StateReader, instances: Sequence[Instance], prober: _Prober | None) -> None:
+    def __init__(
+        self,
+        reader: StateReader,
+        instances: Sequence[Instance],
+        prober: _Prober | None,
+        energy: EnergyReader,
+    ) -> None:
         self._reader = reader
+        self._energy = energy
+        self._energy_before: Energy = {}
         self._instances = instances
         self._cpus = frozenset[int]().union(*(instance.cpus for instance in instances))
         self._prober = prober
@@ -126,6 +136,7 @@ class Observer:
             self._probe_before = self._prober.fresh()
         self._before = self._snapshot()
         self._away_before = self._away()
+        self._energy_before = self._energy.read()
 
     def has_lost_cpus(self) -> bool:
         """Whether cpus of the instances are away now, or were at any look since the trial began."""
@@ -134,6 +145,7 @@ class Observer:
 
     def after(self) -> Conditions:
         """Look again, and say what happened since `before`; the first thing when workers have answered."""
+        energy_j = joules_between(self._energy_before, self._energy.read())
         after = self._snapshot()
         found = conditions_between(self._before or after, after, self._instances, self._own)
         is_shared = have_others_disturbed(found)
@@ -147,6 +159,7 @@ class Observer:
             speed=speed,
             probe_s=probe_s,
             lost_cpus=len(self._lost_cpus(after)),
+            energy_j=energy_j,
         )
 
     def _snapshot(self) -> Snapshot:

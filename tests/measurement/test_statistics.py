@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from autotune.measurement.measurement import Block, InstanceBlock, Measurement
+from autotune.measurement.measurement import Block, Conditions, InstanceBlock, Measurement
 from autotune.measurement.outcomes import BlockOutcome
 from autotune.measurement.statistics import (
     block_seconds,
@@ -10,6 +10,7 @@ from autotune.measurement.statistics import (
     hit_rate,
     latencies_s,
     latency_count,
+    power_w,
     throughput_sps,
 )
 from autotune.objectives.latency import Latency
@@ -65,3 +66,15 @@ def test_a_blocks_score_is_the_objectives_value_in_it() -> None:
     assert Latency(99).score(split) == 1.5
     assert (latency_count(block, "offline"), latency_count(block, "single_stream")) == (6, 3)
     assert block_seconds(block) == 2.5
+
+
+def test_power_is_of_all_windows_and_unknown_where_one_was_not_looked_at() -> None:
+    def block(joules: float | None, window_s: float) -> Block:
+        return Block(10.0, (FAST,), Conditions(window_s=window_s, energy_j=joules))
+
+    assert (
+        power_w([measurement("offline", block(100.0, 1.0)), measurement("offline", block(50.0, 2.0))]) == 50.0
+    )
+    assert power_w([measurement("offline", block(100.0, 1.0), block(None, 1.0))]) is None
+    assert power_w([measurement("offline", block(100.0, 1.0), Block(10.0, (FAST,)))]) is None
+    assert power_w([]) is None

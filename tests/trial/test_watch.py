@@ -266,3 +266,18 @@ def test_the_watch_leaves_nothing_behind_when_the_trial_fails(tmp_path: Path) ->
     result = FakeTrial(tmp_path, {"faults": [{"fault": "crash"}]}).run(watch=Watch())
     assert isinstance(result, Failure)
     assert psutil.Process().children() == []
+
+
+def test_the_energy_of_a_window_is_that_between_both_looks(tmp_path: Path) -> None:
+    zone = tmp_path / "sys/class/powercap/intel-rapl:0"
+    zone.mkdir(parents=True)
+    (zone / "name").write_text("package-0\n")
+    (zone / "max_energy_range_uj").write_text("262143328850\n")
+    (zone / "energy_uj").write_text("5000000\n")
+    with Watch(tmp_path).over([2**22], [[CPUS[0]]]) as observer:
+        observer.before()
+        (zone / "energy_uj").write_text("7500000\n")
+        assert observer.after().energy_j == pytest.approx(2.5)
+        (zone / "energy_uj").unlink()
+        observer.before()
+        assert observer.after().energy_j is None
