@@ -72,7 +72,8 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which a study of one and of two cores was tuned."""
     folder = tmp_path_factory.mktemp("sizes")
     write(folder)
-    autotune(folder, "tune", "study.yaml")
+    out, _ = autotune(folder, "tune", "study.yaml")
+    (folder / "told").write_text(out)
     return folder
 
 
@@ -104,6 +105,19 @@ def test_every_smaller_machine_has_its_best_confirmed_with_an_interval(plan: Pla
         assert between.low <= of.estimate.charge.per_million <= between.high
         expected = 0.808 / 8 * of.cores / 3_600 * 1e6 / of.estimate.throughput_sps
         assert of.estimate.charge.per_million == pytest.approx(expected)
+
+
+def test_tune_ends_with_what_each_machine_costs(tuned: Path) -> None:
+    told = (tuned / "told").read_text()
+    _, _, table = told.partition("what it costs on each smaller machine\n")
+    assert [row.split("  ")[0] for row in table.splitlines()[1:5]] == [
+        "plan",
+        "baseline",
+        "1 core",
+        "2 cores",
+    ]
+    assert "prices.yaml, 2021-04-20" in table
+    assert "on 1 core, fake int8-dynamic" in told
 
 
 def test_the_plan_knows_what_the_table_said(plan: Plan) -> None:

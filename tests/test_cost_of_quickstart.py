@@ -12,7 +12,7 @@ import yaml
 
 from autotune.machine.read import read_machine
 
-pytestmark = [pytest.mark.engines, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.engines, pytest.mark.slow, pytest.mark.quiet, pytest.mark.timeout(1_200)]
 
 QUICKSTART = Path(__file__).parents[1] / "studies" / "quickstart.yaml"
 
@@ -35,6 +35,7 @@ def test_the_first_study_for_cost_ends_with_a_plan_and_a_table_of_both_machines(
     study = yaml.safe_load(QUICKSTART.read_text())
     study["objective"], study["price"] = "cost", {"type": "8-cores"}
     study["search"] = {**study["search"], "cores": [1, 2]}
+    study["budget"] = {"minutes": 5}
     (tmp_path / "quickstart.yaml").write_text(yaml.safe_dump(study))
     autotune(tmp_path, "tune", "quickstart.yaml")
     plan = json.loads(autotune(tmp_path, "show", "--json"))

@@ -15,6 +15,8 @@ from autotune.plan.claims import (
     spent_words,
     unprepared_words,
 )
+from autotune.plan.cost_words import cost_rows, cost_sentences
+from autotune.plan.costs import stated_costs
 from autotune.plan.describe import WIDTH, confirmation_sentences
 from autotune.plan.document import Plan
 from autotune.report.top import top_table
@@ -49,6 +51,11 @@ def print_winner(plan: Plan, spec: StudySpec, store: str) -> None:
         f"      autotune export {plan.id} --to numactl -o launch/{url}",
     ]
     output.result_text("\n".join(lines))
+    if plan.confirmation.by_cores and (costs := stated_costs(plan)) is not None:
+        columns, *rows = cost_rows(costs)
+        output.result_text("")
+        output.result_table("what it costs on each smaller machine", columns, rows)
+        output.result_text("\n".join(cost_sentences(costs)))
 
 
 def _refused(trials: Sequence[TrialRecord]) -> Iterator[str]:

@@ -12,10 +12,10 @@ from autotune.store.ranking import gain, measured_baseline, ranked
 from autotune.store.records import TrialSummary
 
 TOP_COLUMNS = (
-    *("trial", "instances x threads", "placement", "sockets", "engine", "precision"),
+    *("trial", "instances x threads", "placement", "sockets", "cores", "engine", "precision"),
     *("model", "padding", "batching", "knobs", "score", "gain"),
 )
-LEFT_OUT_WHERE_EQUAL = ("sockets", "model", "padding", "batching", "knobs")
+LEFT_OUT_WHERE_EQUAL = ("sockets", "cores", "model", "padding", "batching", "knobs")
 """Columns that say nothing where all rows have the same in them."""
 
 
@@ -48,6 +48,7 @@ def _row(trial: TrialSummary, baseline: TrialSummary | None, spec: StudySpec) ->
         f"{one.instances} x {one.threads_per_instance or 'default'}",
         one.placement + ("+smt" if one.smt else ""),
         one.sockets,
+        str(one.cores) if one.cores else "all",
         one.backend,
         one.precision,
         one.model,

@@ -5,7 +5,8 @@ what is believed (`autotune.search.beliefs`), times the share of its like that d
 What it costs is the seconds of the trial and, unless its artifact is there, of preparing it. In this order:
 
 1. the *defaults*, engines as their documentation starts them, as far as they are promising and cheap;
-2. a first trial of everything else that is promising and cheap, in its best layout;
+2. a first trial of everything else that is promising and cheap, in its best layout; and one on each smaller
+   machine (`Configuration.cores`), of which a figure is asked for whether it is promising or not;
 3. all else.
 
 *Promising* is what has a probability of at least `PROMISING` to be better than the best so far; *cheap* is an
@@ -109,6 +110,9 @@ class Prospects:
         is_cheap = (prices_s <= self._most_price_s())[of_pair]
         turns = np.full(len(fitting), LATER, dtype=np.intp)
         for index in self._first_trials(fitting, ahead, beliefs, costs_s, reference, known, left_s):
+            if is_cheap[index]:
+                turns[index] = FIRST_TRIAL
+        for index in _first_on_each_machine(fitting, ahead, known):
             if is_cheap[index]:
                 turns[index] = FIRST_TRIAL
         for index in self._defaults_to_see(fitting, beliefs, known):
@@ -230,6 +234,17 @@ def stated_prospects(
     """
     prior = Prior(expected, most_threads(configurations), core_exponent=core_exponent)
     return Prospects(prior, defaults=tuple(defaults))
+
+
+def _first_on_each_machine(
+    candidates: Sequence[Configuration], ahead: npt.NDArray[np.intp], known: Known
+) -> list[int]:
+    """The most worth trying on each smaller machine on which nothing was tried."""
+    tried = {0, *(one.cores for one in known)}
+    best: dict[int, int] = {}
+    for index in ahead:
+        best.setdefault(candidates[index].cores, int(index))
+    return [index for cores, index in best.items() if cores not in tried]
 
 
 def _indexed(values: Sequence[Kind]) -> tuple[tuple[Kind, ...], npt.NDArray[np.intp]]:

@@ -9,6 +9,7 @@ import pytest
 from autotune.errors import StudyFileError
 from autotune.search.bounds import core_counts
 from autotune.search.likeness import charged_shares, filled_shares, layout_of, most_threads
+from autotune.search.prospects import stated_prospects
 from autotune.search.space import SearchSpace, build_space
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import Search, StudySpec
@@ -70,6 +71,19 @@ def test_the_baseline_and_the_defaults_stay_on_the_whole_machine() -> None:
 
 def test_every_machine_has_its_recipes() -> None:
     assert {one.cores for one in space(cores=(2, 4, "all")).recipes} == {2, 4, 8}
+
+
+def test_every_machine_is_tried_before_anything_is_tried_twice() -> None:
+    """Also where small ones are not promising: with throughput as the objective they never are."""
+    found = space(cores=(1, 2, 4, "all"))
+    prospects = stated_prospects(found.configurations, found.expected)
+    tried = next(one for one in found.configurations if one.cores == 8)
+    left = [one for one in found.configurations if one != tried]
+    order = prospects.ranked(left, {found.baseline: 1.0, tried: 3.0})
+    assert {one.cores for one in order[:3]} == {1, 2, 4}
+    seen = {found.baseline: 1.0, tried: 3.0, **dict.fromkeys(order[:2], 0.1)}
+    third = prospects.ranked([one for one in left if one not in seen], seen)[0]
+    assert third.cores == order[2].cores
 
 
 def test_more_cores_than_there_are_is_refused_with_the_place() -> None:
