@@ -12,7 +12,7 @@ _NUMBER = r"[0-9]{1,15}(\.[0-9]{1,15})?"
 # U+00B5 and U+03BC, which look alike, are both typed for micro.
 DURATION_PATTERN = rf"^{_NUMBER} ?(us|\u00b5s|\u03bcs|ms|s|min|h)$"
 RATE_PATTERN = r"^[0-9]{1,15}(\.[0-9]{1,15})?([eE][0-9]{1,2})? ?(/ ?(s|min|h|day))?$"
-HIGHEST_RATE = 1e9
+_MOST_PER_S = 1e9
 """Of requests a second that anybody may ask for: more than all of a large company's machines see."""
 SIZE_PATTERN = rf"^{_NUMBER} ?([kKmMgGtT][iI]?)?[bB]$"
 """What `parse_duration_s` and `parse_bytes` read, as regular expressions that JSON Schema shares."""
@@ -47,13 +47,13 @@ def parse_rate_per_s(text: str) -> float:
     """Requests per second of a rate with its unit: `100/s`, `6000/min`, `1e9/day`; of a number alone, `/s`.
 
     Raises:
-        ValueError: the text is none, or the rate is 0 or above `HIGHEST_RATE`.
+        ValueError: the text is none, or the rate is 0 or above a billion a second.
     """
     if not re.fullmatch(RATE_PATTERN, text):
         raise ValueError(f"{text!r} is not a rate: write a number and /s, /min, /h or /day, such as 100/s")
     number, _, unit = text.partition("/")
     rate_per_s = float(number) / _RATE_SECONDS[unit.strip() or "s"]
-    if not 0 < rate_per_s <= HIGHEST_RATE:
+    if not 0 < rate_per_s <= _MOST_PER_S:
         raise ValueError(f"a rate of {text} is none to serve: write more than 0 and at most 1e9/s")
     return rate_per_s
 

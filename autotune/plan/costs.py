@@ -182,7 +182,7 @@ def _machine(cores: int) -> str:
 
 def _stated(plan: Plan) -> MachinePrice:
     """The price of a plan's study, whatever else that lacks."""
-    stated = plan.study.get("spec", {}).get("price")
+    stated = plan.study.stated("price")
     if stated is None:
         raise PlanError(
             f"the plan {plan.id} was made without a price",
@@ -227,7 +227,7 @@ def _samples_per_request(plan: Plan) -> float:
     """Sequences of a request: of all requests where they differ, else of the study's batch."""
     if plan.requests is not None:
         return plan.requests.sequences / plan.requests.requests
-    batch = plan.study.get("spec", {}).get("problem", {}).get("batch_size")
+    batch = plan.study.stated("problem", "batch_size")
     if type(batch) is int and batch > 0:
         return float(batch)
     raise PlanError(

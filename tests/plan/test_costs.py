@@ -11,7 +11,7 @@ from autotune.errors import PlanError
 from autotune.plan.cost_words import UNREADABLE, cost_rows, cost_sentences
 from autotune.plan.costs import Bill, Figure, costs_of, stated_costs
 from autotune.plan.describe import describe
-from autotune.plan.document import Plan, format_plan, parse_plan
+from autotune.plan.document import Plan, PlanStudy, format_plan, parse_plan
 from autotune.plan.evidence import Charge, OfCores, Range
 from autotune.spec.machine_price import MachinePrice
 from autotune.testing.plans import build_plan
@@ -45,7 +45,7 @@ def plan() -> Plan:
             "objective": "cost_USD",
             "estimate": small.model_copy(update={"energy_j_per_million": 250_000.0}),
             "baseline": estimate(built, 50.0, 48),
-            "study": {"name": "sizes", "spec": {"problem": problem, "price": price}},
+            "study": PlanStudy(name="sizes", spec={"problem": problem, "price": price}),
             "confirmation": built.confirmation.model_copy(
                 update={
                     "by_cores": (
