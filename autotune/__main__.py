@@ -1,5 +1,5 @@
 """`python -m autotune` is `autotune`."""
 
-from autotune.cli.main import main
+from autotune.cli.start import main
 
 main()

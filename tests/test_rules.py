@@ -107,6 +107,14 @@ def imported(nodes: Iterator[ast.AST]) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             yield node.module
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            yield from (name for name in map(spelled_module, node.args) if name)
+
+
+def spelled_module(argument: ast.expr) -> str:
+    """The name of a module that is imported by call, as far as it is spelled out."""
+    first = argument.values[0] if isinstance(argument, ast.JoinedStr) else argument
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
 
 
 def imported_rooms(path: Path) -> set[str]:

@@ -114,7 +114,7 @@ def _run(compare_both: Callable[..., Comparison]) -> Comparison:
     from autotune.stop import Stop
 
     stop = Stop()
-    with Interruption(stop):
+    with Interruption(stop, on_first=output.stopping):
         return compare_both(emit=show_of_duel, stop=stop)
 
 

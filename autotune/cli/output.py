@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, TextIO
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -45,6 +47,15 @@ def status(text: str) -> None:
     if sys.stderr.isatty():
         width = shutil.get_terminal_size().columns - 1
         _write(sys.stderr, _line_start() + printable(text).replace("\n", " ")[:width])
+
+
+def stopping() -> None:
+    """Say on stderr that a signal was heard, as ending may take a while; for use in a signal's handler.
+
+    Written past Python's own buffer, which the handler may have broken into.
+    """
+    with suppress(OSError):
+        os.write(2, f"{_line_start()}stopping; whatever was measured so far is kept\n".encode())
 
 
 def error(text: str) -> None:

@@ -114,7 +114,7 @@ def _run(file: SeriesFile, folder: Path, rounds: int | None, *, fresh: bool, off
     from autotune.stop import Stop
 
     stop = Stop()
-    with Interruption(stop):
+    with Interruption(stop, on_first=output.stopping):
         return run_series(
             file, folder, rounds=rounds, fresh=fresh, offline=offline, emit=show_of_series, stop=stop
         )

@@ -107,7 +107,7 @@ def _tune(spec: StudySpec, source: _Source, *, store: str, as_json: bool) -> Non
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     stop, heard = Stop(), SearchHeard(show)
     try:
-        with Interruption(stop):
+        with Interruption(stop, on_first=output.stopping):
             tuned = tune(
                 spec,
                 base=source.base,

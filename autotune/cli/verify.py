@@ -83,7 +83,7 @@ def _verify(plan: Plan, tolerance: float, bounds: Bounds, origin: Origin) -> Ver
     from autotune.stop import Stop
 
     stop = Stop()
-    with Interruption(stop):
+    with Interruption(stop, on_first=output.stopping):
         return verify(plan, tolerance=tolerance, bounds=bounds, origin=origin, emit=show_of_duel, stop=stop)
 
 

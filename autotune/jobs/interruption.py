@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -36,9 +36,21 @@ class Interruption:
     SIGHUP) stays ignored.
     """
 
-    def __init__(self, stop: Stop, signals: Sequence[signal.Signals] = SIGNALS) -> None:
+    def __init__(
+        self,
+        stop: Stop,
+        signals: Sequence[signal.Signals] = SIGNALS,
+        *,
+        on_first: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Handle these signals while it is entered.
+
+        Args:
+            on_first: told of the first signal, inside its handler: what it does may break into anything.
+        """
         self._stop = stop
         self._signals = signals
+        self._on_first = on_first
         self._count = 0
         self._before: dict[signal.Signals, Any] = {}
 
@@ -57,6 +69,8 @@ class Interruption:
     def _interrupt(self, _number: int, frame: FrameType | None) -> None:
         self._stop.set()
         self._count += 1
+        if self._count == 1:
+            self._on_first()
         waits = frame is not None and frame.f_globals.get("__name__") in WAITING_MODULES
         if (waits and self._stop.may_break) or self._count % INSISTENCE == 0:
             self._stop.heed()

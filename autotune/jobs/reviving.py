@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import autotune
 from autotune.backends.protocol import Shape
 from autotune.backends.registry import get_backend, package_versions
 from autotune.bench.host import Host
@@ -78,7 +80,7 @@ def differences(plan: Plan, origin: Origin) -> Differences:
     """
     machine = machine_here()
     hardware = tuple(machine_differences(plan.machine, machine_document(machine)))
-    versions = tuple(_version_differences(plan, machine))
+    versions = (*_version_differences(plan, machine), *_foreign_code(plan))
     if not hardware and not versions:
         return Differences((), (), _model_differences(plan, find_models(plan, machine, origin)))
     with suppress(ModelError):
@@ -263,6 +265,20 @@ def _version_differences(plan: Plan, machine: Machine) -> Iterator[str]:
         if name in decisive or name.startswith(PRELOADED)
     }
     yield from mapping_differences(then, now)
+
+
+def _foreign_code(plan: Plan) -> Iterator[str]:
+    """Say where a plan's workers would import another autotune, with which this one may not be able to speak.
+
+    A plan of an autotune that was not installed names the folder of its code; where that is gone, the
+    interpreter's own is imported.
+    """
+    own = Path(autotune.__file__).resolve().parents[1]
+    for folder in plan.commands()[0].environment.get("PYTHONPATH", "").split(os.pathsep):
+        if folder and Path(folder, "autotune", "__init__.py").is_file():
+            if Path(folder).resolve() != own:
+                yield f"autotune's own code: {folder} -> {own}"
+            return
 
 
 def _known_now(plan: Plan) -> dict[str, str]:

@@ -63,7 +63,7 @@ _VERDICTS = {
     "baseline": "No finalist was surely enough better than the baseline in {rounds} rounds: "
     "the baseline is the plan.",
     "alone": "Nothing else was there to be compared with the baseline, which is therefore the plan: "
-    "give the study more time (budget), or see why other configurations failed.",
+    "give the study more time (budget), and see in its list of trials whether any failed.",
     "unconfirmed": "Not confirmed: the figures are the search's own, which flatter the best of many. "
     "Run the same command again to confirm it.",
 }

@@ -157,6 +157,22 @@ def test_an_unexpected_exception_prints_a_traceback_and_asks_for_a_report() -> N
     assert "report" in ended.stderr
 
 
+def test_ctrl_c_while_the_command_line_is_imported_is_no_traceback() -> None:
+    """The interrupt comes as soon as the command line's own module is looked for."""
+    code = (
+        "import os, signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'autotune.cli.main':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from autotune.cli.start import main\n"
+        "main()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (exits.INTERRUPTED, "", "interrupted\n")
+
+
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
     command = f"{sys.executable} -m autotune schema | true"
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)

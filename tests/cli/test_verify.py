@@ -252,6 +252,7 @@ def test_ctrl_c_prints_what_is_known_so_far_and_leaves_no_process(own_study: Fak
     assert document["verdict"] == "undecided"
     assert document["runs"]
     assert "Traceback" not in err
+    assert "stopping; whatever was measured so far is kept" in err
     assert processes_of(own_study.folder) == []
 
 

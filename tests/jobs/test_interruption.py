@@ -82,6 +82,15 @@ def test_a_signal_where_nothing_waits_only_sets_it(number: signal.Signals) -> No
         assert stop.is_set
 
 
+def test_the_first_signal_alone_is_told_of() -> None:
+    heard: list[bool] = []
+    stop = Stop()
+    with Interruption(stop, on_first=lambda: heard.append(stop.is_set)):
+        for _ in range(INSISTENCE - 1):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert heard == [True]
+
+
 def test_somebody_who_insists_ends_it_wherever_it_is() -> None:
     with Interruption(Stop()):
         for _ in range(INSISTENCE - 1):

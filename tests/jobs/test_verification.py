@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -381,6 +382,29 @@ def test_everything_that_differs_is_named(shared_study: FakeStudy) -> None:
         "kernel",
         "model fake",
     ]
+
+
+def imported_from(plan: Plan, folder: Path) -> Plan:
+    """The plan, as an autotune that was not installed and lay in this folder would have made it."""
+    changed = [
+        instance.model_copy(update={"env": {**instance.env, "PYTHONPATH": str(folder)}})
+        for instance in plan.instances
+    ]
+    return plan.model_copy(update={"instances": tuple(changed)})
+
+
+def test_workers_that_would_import_another_autotune_than_this_one_make_a_plan_stale(
+    shared_study: FakeStudy, tmp_path: Path
+) -> None:
+    plan = imported_from(shared_study.plan(STATED), tmp_path)
+    assert verified(shared_study, plan).stopped, (
+        "there is no autotune in that folder: the installed one is used"
+    )
+    (tmp_path / "autotune").mkdir()
+    (tmp_path / "autotune" / "__init__.py").touch()
+    found = verified(shared_study, plan)
+    assert found.verdict == "stale"
+    assert found.reasons[0].startswith(f"autotune's own code: {tmp_path} -> ")
 
 
 def test_versions_of_engines_that_the_plan_does_not_use_do_not_matter(shared_study: FakeStudy) -> None:
