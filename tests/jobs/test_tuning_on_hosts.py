@@ -94,7 +94,7 @@ class World:
         clock: VirtualClock | None = None,
     ) -> SimulatedHost:
         nature = SimulatedMachine(self.surface, NOISE, 7, clock or self.clock, samples_per_request=8)
-        return SimulatedHost(name, self.setup, nature, 5.0, fate, dies_at_s)
+        return SimulatedHost(name, self.setup, nature, 5.0, fate=fate, dies_at_s=dies_at_s)
 
     def tune(self, *hosts: SimulatedHost, **more: Any) -> Tuned:
         conveyor = SimulatedConveyor(self.clock) if len(hosts) > 1 else None
