@@ -59,7 +59,7 @@ def _service(launch: Launch, instance: LaunchedInstance, options: ComposeOptions
         "environment": {name: _literal(value) for name, value in instance.environment.items()},
         **({"working_dir": _literal(instance.directory)} if instance.directory else {}),
         **({"cpuset": format_cpu_list(instance.cpus)} if instance.cpus else {}),
-        "ports": [f"{instance.port}:{instance.port}"],
+        **({} if instance.port is None else {"ports": [f"{instance.port}:{instance.port}"]}),
         "volumes": [
             _mount(f"./{PLAN_FILE}", options.plan),
             _mount(artifact, artifact),

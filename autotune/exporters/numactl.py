@@ -95,7 +95,7 @@ def _rate(plan: Plan) -> AskedRate | None:
 def _instance(instance: LaunchedInstance) -> dict[str, Any]:
     return {
         "index": instance.index,
-        "port": instance.port,
+        "port": "" if instance.port is None else instance.port,
         "directory": instance.directory,
         "cpus": format_cpu_list(instance.cpus),
         "memory_nodes": format_cpu_list(instance.memory_nodes),

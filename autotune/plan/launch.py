@@ -36,7 +36,7 @@ class LaunchedInstance:
 
     Attributes:
         index: from 0, in the order of the plan.
-        port: where it listens; None of a worker.
+        port: where it listens; None of a worker, and of a command that asks for no port.
         threads: 0 = as many as the engine takes by itself.
         environment: what is set.
         unset: names of variables that it must not inherit.
@@ -200,9 +200,10 @@ def _server(index: int, command: Command, server: LaunchSpec, plan_path: str) ->
         **({PLAN_VARIABLE: plan_path} if plan_path else {}),
         INSTANCE_VARIABLE: str(index),
     }
+    listens = server.command is None or "port" in server.placeholders
     return LaunchedInstance(
         index=index,
-        port=port,
+        port=port if listens else None,
         threads=assignment.threads,
         cpus=command.cpus,
         memory_nodes=command.memory_nodes,

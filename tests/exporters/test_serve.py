@@ -287,6 +287,29 @@ def free_ports(count: int) -> int:
     pytest.fail("no free ports")
 
 
+def test_a_port_in_use_is_named_before_anything_starts(folder: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        with started(script_of(launch(folder, port=port - 1), folder)) as process:
+            complaint = process.communicate(timeout=WAIT_S)[1]
+    assert process.returncode == 1
+    assert f"port {port} is in use" in complaint
+    assert "another --port" in complaint
+    assert not list(folder.glob("*.json"))
+
+
+def test_of_servers_that_ask_for_no_port_none_is_told(folder: Path) -> None:
+    plan = launch(folder).plan
+    program = (sys.executable, str(folder / "server.py"), str(folder), "{instance}")
+    with started(script_of(launch_of(plan, LaunchSpec(command=program)), folder)) as process:
+        records(folder)
+        process.terminate()
+        told = process.communicate(timeout=WAIT_S)[0]
+    assert "port" not in told
+
+
 def test_wrong_arguments_and_help_start_nothing(folder: Path) -> None:
     script = script_of(launch(folder), folder)
     wrong = subprocess.run([script, "--what"], capture_output=True, text=True, check=False)

@@ -143,6 +143,13 @@ def test_a_plan_that_is_written_nowhere_is_asked_for_in_vain() -> None:
     assert "AUTOTUNE_PLAN" not in launch_of(build_plan(), silent).instances[0].environment
 
 
+def test_a_command_that_asks_for_no_port_has_none() -> None:
+    silent = launch_of(build_plan(), LaunchSpec(command=("run", "{instance}")))
+    assert [instance.port for instance in silent.instances] == [None, None]
+    unknown = launch_of(build_plan(), LaunchSpec(port=9000))
+    assert [instance.port for instance in unknown.instances] == [9000, 9001]
+
+
 def of_study(**launch: Any) -> Plan:
     return build_plan(study=PlanStudy(name="s", spec={"launch": launch} if launch else {}))
 

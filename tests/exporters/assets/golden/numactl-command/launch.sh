@@ -97,13 +97,23 @@ for signal in HUP USR1 USR2; do
     trap "signal_all $signal || true" "$signal"
 done
 
+# Says at once what a server would only say in its own words, once the others run.
+check_port() { # PORT
+    if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then
+        fail 1 "port $1 is in use" "end what listens there, or export again with another --port"
+    fi
+}
+check_port 8000
+check_port 8001
+
 serve() { # INDEX PORT DIRECTORY CPUS NODES COMMAND...
     (
         [ -z "$3" ] || cd -- "$3" || fail 1 "the working folder is not there: $3" "make it, or change launch.directory"
         pinned "${@:4}"
     ) </dev/null &
     pids+=("$!")
-    printf 'instance %s: process %s, port %s' "$1" "$!" "$2"
+    printf 'instance %s: process %s' "$1" "$!"
+    [ -z "$2" ] || printf ', port %s' "$2"
     [ -z "$4" ] || printf ', cpus %s' "$4"
     [ -z "$5" ] || printf ', memory nodes %s' "$5"
     printf '\n'
