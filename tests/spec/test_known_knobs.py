@@ -29,6 +29,11 @@ print(json.dumps({
 LOUD = """
 from autotune.spec.knob import Knob
 class Backend:
+    name = "loud"
+    precisions = ("fp32",)
+    packages = ()
+    install_hint = ""
+    unsupported = environment = prepare = load = load_with = lambda *_: None
     knobs = {Knob("loudness", ("low", "high"), "how loud it is"): ("fp32",)}
 """
 
