@@ -24,7 +24,7 @@ from autotune.jobs.foresight import Foresight
 from autotune.jobs.progress import progress_of, trial_ended
 from autotune.measurement.measurement import Failure, Measurement, TrialResult
 from autotune.plan.evidence import Unprepared
-from autotune.rounds.contest import MIN_ROUNDS
+from autotune.rounds.looks import MIN_ROUNDS
 from autotune.rounds.running import ATTEMPTS
 from autotune.search.crowding import Crowding
 from autotune.search.estimate import estimated_trials, needed_rounds, search_s

@@ -27,8 +27,8 @@ from autotune.objectives.catalogue import objective_named
 from autotune.plan.describe import unsupported_percentile
 from autotune.plan.document import Plan
 from autotune.plan.study import spec_of
-from autotune.rounds.contest import MIN_ROUNDS
 from autotune.rounds.duel import Duel
+from autotune.rounds.looks import MIN_ROUNDS
 from autotune.rounds.running import Entrant, Run
 from autotune.search.score import limits_missed, violations
 from autotune.spec.configuration import Configuration

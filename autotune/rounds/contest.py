@@ -26,10 +26,20 @@ import random
 from collections.abc import Iterable, Sequence
 
 from autotune.rounds.contradiction import Compared, compare
+from autotune.rounds.looks import MIN_ROUNDS, look_rounds
 from autotune.rounds.posterior import ContestPrior, Posterior, ScoredRun
-from autotune.rounds.verdict import Advantage, Contender, FinalistStanding, RivalVerdict, Role, Said, Verdict
+from autotune.rounds.verdict import (
+    Advantage,
+    Contender,
+    FinalistStanding,
+    RivalVerdict,
+    Role,
+    Said,
+    Verdict,
+    more_rounds,
+)
 from autotune.statistics.paired import Interval, paired_ratio
-from autotune.statistics.shrinkage import unlucky_factor
+from autotune.statistics.shrinkage import NO_LUCK, Luck, luck
 
 ALPHA = 0.0125
 """Probability of any wrong claim in one family; there are three. Together that is less than the 5 % that are
@@ -49,12 +59,6 @@ it is chosen no more, and nothing is claimed of it by that."""
 FAR, SURELY = 1.25, 0.99
 """A baseline or default that the leader surpasses by more than this factor, with this confidence, runs no
 further."""
-
-MIN_ROUNDS = 3
-"""Rounds before the first look: fewer say next to nothing of their own spread."""
-
-MANY_ROUNDS = 200
-"""Nobody is advised to run more."""
 
 
 class Contest:
@@ -161,12 +165,13 @@ class Contest:
         winner = self._choice()
         if winner is None:
             return None
-        factor, posterior = self._unlucky_factor(winner), self._posterior()
+        lucky, posterior = self._luck(winner), self._posterior()
+        factor = self._factor(winner, winner, lucky)
         baseline = self._comparison(winner, self._baseline, factor)
         return Verdict(
             winner=winner,
-            estimate=posterior.value(winner).scaled(factor),
-            rivals=tuple(self._rival(name, winner) for name in self._finalists if name != winner),
+            estimate=posterior.value(winner).moved(factor),
+            rivals=tuple(self._rival(name, winner, lucky) for name in self._finalists if name != winner),
             twin=self._twin_ratio(),
             spread=posterior.spread if posterior.freedom > 0 else None,
             rounds=self._rounds,
@@ -222,44 +227,42 @@ class Contest:
         ratio = self._posterior().ratio(winner, other)
         probability = self._posterior().probability(winner, other)
         said = self._said(winner, other, probability)
-        more = None if said == "shown" else self._more_rounds(ratio)
-        return Advantage(other, ratio.scaled(factor), probability, said, more)
+        more = None if said == "shown" else more_rounds(self._rounds, ratio)
+        return Advantage(other, ratio.moved(factor), probability, said, more)
 
     def _said(self, better: str, worse: str, probability: float) -> Said:
         if (better, worse) in self._shown:
             return "shown"
         return "likely" if probability >= LIKELY else "untold"
 
-    def _more_rounds(self, ratio: Interval) -> int | None:
-        """About how many more rounds would make the interval leave 1: it narrows with their square root."""
-        gap, half_width = abs(math.log(ratio.estimate)), ratio.half_width
-        if gap <= 0 or not math.isfinite(half_width):
-            return None
-        needed = self._rounds * (half_width / gap) ** 2
-        return None if needed > MANY_ROUNDS else max(1, math.ceil(needed - self._rounds))
-
-    def _unlucky_factor(self, winner: str) -> float:
-        """What takes the luck out of the winner's figures; 1 for the baseline, which nobody chose."""
+    def _luck(self, winner: str) -> Luck:
+        """Say what the winner and its like owe to luck; nothing for the baseline, which nobody chose."""
         if winner == self._baseline:
-            return 1.0
+            return NO_LUCK
         posterior = self._posterior()
-        near = [name for name in self._finalists if name != winner and self._is_running(name)]
-        near = [name for name in near if not self._is_behind(name)]
+        near = [name for name in self._finalists if name != winner and self._is_near(name)]
         spread = posterior.spread if posterior.freedom > 0 else math.inf
-        return unlucky_factor(posterior.values(winner), [posterior.values(name) for name in near], spread)
+        return luck(posterior.values(winner), [posterior.values(name) for name in near], spread)
 
-    def _rival(self, name: str, winner: str) -> RivalVerdict:
+    def _is_near(self, name: str) -> bool:
+        return self._is_running(name) and not self._is_behind(name)
+
+    def _factor(self, name: str, winner: str, lucky: Luck) -> float:
+        """What takes the luck out of the figures of the winner, or of a finalist near it."""
+        return lucky.factor(self._posterior().values(name)) if name == winner or self._is_near(name) else 1.0
+
+    def _rival(self, name: str, winner: str, lucky: Luck) -> RivalVerdict:
         if not self._is_running(name):
             reason = self._failed.get(name, "it gave no measurement")
             return RivalVerdict(name, "failed", None, reason)
-        ratio = self._posterior().ratio(name, winner)
-        probability = self._posterior().probability(winner, name)
+        posterior, factor = self._posterior(), self._factor(name, winner, lucky)
+        ratio = posterior.ratio(name, winner).moved(factor / self._factor(winner, winner, lucky))
+        probability = posterior.probability(winner, name)
         if (winner, name) in self._shown or self._is_behind(name):
             return RivalVerdict(name, "worse", ratio, probability=probability)
         standing: FinalistStanding = "likely" if probability >= LIKELY else "tied"
-        return RivalVerdict(
-            name, standing, ratio, probability=probability, more_rounds=self._more_rounds(ratio)
-        )
+        more = more_rounds(self._rounds, posterior.ratio(name, winner))
+        return RivalVerdict(name, standing, ratio, probability=probability, more_rounds=more)
 
     @property
     def _is_doubted(self) -> bool:
@@ -384,13 +387,3 @@ class Contest:
 
 def _of_role(contenders: Iterable[Contender], role: Role) -> str | None:
     return next((contender.name for contender in contenders if contender.role == role), None)
-
-
-def look_rounds(max_rounds: int) -> tuple[int, ...]:
-    """After which rounds a contest is looked at: 3, 6, 12, ... and the last."""
-    looks = []
-    at = MIN_ROUNDS
-    while at < max_rounds:
-        looks.append(at)
-        at *= 2
-    return (*looks, max_rounds)

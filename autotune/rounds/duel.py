@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 
-from autotune.rounds.contest import MIN_ROUNDS, look_rounds
+from autotune.rounds.looks import MIN_ROUNDS, look_rounds
 from autotune.statistics.paired import CONFIDENCE, Interval, mean_interval, paired_ratio
 
 

@@ -10,7 +10,8 @@ from typing import Protocol
 from autotune.events import Emit, RoundBegan, unheard
 from autotune.measurement.measurement import Failure, FailureKind, Measurement, TrialResult
 from autotune.placement.placement import Command
-from autotune.rounds.contest import MIN_ROUNDS, Contest
+from autotune.rounds.contest import Contest
+from autotune.rounds.looks import MIN_ROUNDS
 from autotune.rounds.verdict import Role
 from autotune.spec.configuration import Configuration
 

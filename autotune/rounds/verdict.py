@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -109,3 +110,16 @@ class Verdict:
     def gain(self) -> Interval | None:
         """Over the baseline."""
         return None if self.baseline is None else self.baseline.ratio
+
+
+MANY_ROUNDS = 200
+"""Nobody is advised to run more."""
+
+
+def more_rounds(rounds: int, ratio: Interval) -> int | None:
+    """About how many more rounds would make the interval leave 1: it narrows with their square root."""
+    gap, half_width = abs(math.log(ratio.estimate)), ratio.half_width
+    if gap <= 0 or not math.isfinite(half_width):
+        return None
+    needed = rounds * (half_width / gap) ** 2
+    return None if needed > MANY_ROUNDS else max(1, math.ceil(needed - rounds))

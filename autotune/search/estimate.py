@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from autotune.rounds.contest import MIN_ROUNDS
+from autotune.rounds.looks import MIN_ROUNDS
 from autotune.search.experience import run_blocks
 from autotune.search.second_stage import second_stage
 from autotune.search.space import SearchSpace

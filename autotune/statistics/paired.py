@@ -37,6 +37,14 @@ class Interval:
         """The same of values that are so many times as large."""
         return replace(self, estimate=self.estimate * factor, low=self.low * factor, high=self.high * factor)
 
+    def moved(self, factor: float) -> Interval:
+        """The same less what luck is thought to have added; that counts as unsure as it is large."""
+        unsure = statistics.NormalDist().inv_cdf((1 + self.confidence) / 2) * math.log(factor)
+        reach, estimate = math.hypot(self.half_width, unsure), self.estimate * factor
+        return replace(
+            self, estimate=estimate, low=estimate * math.exp(-reach), high=estimate * math.exp(reach)
+        )
+
     @property
     def half_width(self) -> float:
         """Half the interval's length in logarithms, which for small ones is a share of the estimate."""

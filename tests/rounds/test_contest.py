@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
 from collections.abc import Mapping
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotune.rounds.contest import MIN_ROUNDS, Contest, look_rounds
+from autotune.rounds.contest import Contest
+from autotune.rounds.looks import MIN_ROUNDS, look_rounds
 from autotune.rounds.posterior import ContestPrior
 from autotune.rounds.verdict import Contender, Verdict
 
@@ -338,3 +340,30 @@ def test_a_plans_own_value_holds_though_nobody_knows_how_much_the_host_matters()
         assert verdict is not None
         held += verdict.estimate.low <= 2.0 <= verdict.estimate.high
     assert held >= 90
+
+
+def test_a_rival_as_good_as_the_winner_is_not_said_to_be_worse_for_the_winners_luck() -> None:
+    """Half of its ratios would lie more than 3 % below 1, and a quarter of their intervals too low."""
+    entered = contenders(*map(finalist, "abc"), twin=False)
+    truths = {"a": 1.0, "b": 1.0, "c": 1.0, "baseline": 0.5}
+    ratios, held = [], []
+    for seed in range(40):
+        _, verdict, _ = fought(entered, truths, noise=0.04, rounds=6, seed=seed)
+        assert verdict is not None
+        for rival in verdict.rivals:
+            assert rival.ratio is not None
+            ratios.append(math.log(rival.ratio.estimate))
+            held.append(rival.ratio.low <= 1 <= rival.ratio.high)
+    assert statistics.median(ratios) > -0.02
+    assert sum(held) > 0.85 * len(held)
+
+
+def test_what_luck_is_thought_to_have_added_widens_the_intervals_of_the_winner() -> None:
+    entered = contenders(*map(finalist, "abc"), twin=False)
+    truths = {"a": 1.0, "b": 1.0, "c": 1.0, "baseline": 0.5}
+    contest, verdict, _ = fought(entered, truths, noise=0.04, rounds=6, seed=3)
+    assert verdict is not None
+    plain = contest._posterior().value(verdict.winner)
+    assert verdict.winner in "abc"
+    assert verdict.estimate.estimate < plain.estimate
+    assert verdict.estimate.half_width > plain.half_width

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from autotune.rounds.contest import MIN_ROUNDS, Contest
+from autotune.rounds.contest import Contest
 from autotune.rounds.contradiction import REACH, Earlier
+from autotune.rounds.looks import MIN_ROUNDS
 from autotune.rounds.posterior import ContestPrior
 from autotune.rounds.verdict import Contender, Role, Verdict
 from autotune.statistics.linear import ScalePrior

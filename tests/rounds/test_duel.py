@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from autotune.rounds.contest import MIN_ROUNDS
 from autotune.rounds.duel import Duel
+from autotune.rounds.looks import MIN_ROUNDS
 from autotune.statistics.paired import CONFIDENCE
 
 STUDIES = 400

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from autotune.rounds.contest import MIN_ROUNDS
+from autotune.rounds.looks import MIN_ROUNDS
 from autotune.search.estimate import (
     CONFIRMATION_SHARE,
     PREPARATION_S,

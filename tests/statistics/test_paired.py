@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from autotune.statistics.paired import mean_interval, paired_ratio, t_quantile, t_tail
+from autotune.statistics.paired import Interval, mean_interval, paired_ratio, t_quantile, t_tail
 
 positive = st.floats(0.01, 1e6)
 
@@ -66,3 +66,14 @@ def test_unequal_numbers_are_not_paired() -> None:
 def test_students_quantile_and_tail_are_each_others_inverse(freedom: int) -> None:
     assert t_tail(t_quantile(0.99, freedom), freedom) == pytest.approx(0.01)
     assert t_quantile(0.975, freedom) == pytest.approx(stats.t.ppf(0.975, freedom))
+
+
+def test_an_interval_that_is_moved_is_as_unsure_of_that_as_it_is_far() -> None:
+    plain = Interval(100.0, 100.0, 100.0, 0.95, 5)
+    moved = plain.moved(0.98)
+    assert moved.estimate == pytest.approx(98.0)
+    assert moved.low == pytest.approx(98.0 * 0.98**1.96, rel=1e-4)
+    assert moved.high == pytest.approx(98.0 / 0.98**1.96, rel=1e-4)
+    assert plain.moved(1.0) == plain
+    unknown = Interval(100.0, 0.0, math.inf, 0.95, 1).moved(0.9)
+    assert (unknown.estimate, unknown.low, unknown.high) == (90.0, 0.0, math.inf)
