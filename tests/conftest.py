@@ -59,6 +59,7 @@ MEASURING = (
     "jobs/test_comparison.py",
     "jobs/test_verification.py",
     "test_kept_version.py",
+    "test_own_server.py",
     "bench/test_hosts.py",
 )
 """Files whose tests run trials, longest first. One process at a time can do that on a host, so that a second

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -51,7 +52,6 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 """Tells over HTTP what it was started with."""
 
-PORT = 18_471
 WAIT_S = 60.0
 
 
@@ -71,10 +71,11 @@ def test_a_server_is_started_from_the_plan_and_naming_another_is_no_other_study(
     code, script, err = run_command(tmp_path, "export", "--to", "numactl")
     assert code == 0, err
     assert "autotune.trial.conduct" in script
+    port = free_port()
     write(
         tmp_path,
         command=[sys.executable, str(tmp_path / "server.py"), "{port}", "{cpus}", "{artifact}"],
-        port=PORT,
+        port=port,
         environment={"GREETING": "hello {instance}"},
     )
     for _ in range(2):
@@ -86,8 +87,8 @@ def test_a_server_is_started_from_the_plan_and_naming_another_is_no_other_study(
     assert code == 0, err
     plan = json.loads((tmp_path / "launch" / "plan.json").read_text())
     (instance,) = plan["instances"]
-    told = asked(tmp_path / "launch" / "launch.sh")
-    assert told["argv"] == [str(PORT), cpu_list(instance["cpus"]), instance["worker"]["artifact"]]
+    told = asked(tmp_path / "launch" / "launch.sh", port)
+    assert told["argv"] == [str(port), cpu_list(instance["cpus"]), instance["worker"]["artifact"]]
     assert told["cpus"] == (instance["cpus"] or sorted(os.sched_getaffinity(0)))
     assert (
         told["environ"].items()
@@ -106,14 +107,22 @@ def cpu_list(cpus: list[int]) -> str:
     return ",".join(map(str, cpus))
 
 
-def asked(script: Path) -> dict[str, Any]:
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def asked(script: Path, port: int) -> dict[str, Any]:
     """Start the script, ask its server, and end it."""
     with subprocess.Popen([script], stdout=subprocess.DEVNULL, start_new_session=True) as process:
         try:
             give_up_s = time.monotonic() + WAIT_S
             while True:
                 try:
-                    with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/", timeout=WAIT_S) as answer:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=WAIT_S) as answer:
                         told: dict[str, Any] = json.load(answer)
                         return told
                 except OSError:
