@@ -6,15 +6,17 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from autotune.errors import ModelError
-from autotune.model.folders.positions import Shapes, longest_sequence, trained_length
 from autotune.model.folders.sentence_modules import SentenceModules
 from autotune.spec.longest import LONGEST_TEXT, shorter
 from autotune.spec.model_source import ArrayKind
+
+if TYPE_CHECKING:
+    from autotune.model.folders.positions import Shapes
 
 INPUTS_FILE = "inputs.json"
 FORMAT = "autotune.inputs/1"
@@ -85,6 +87,9 @@ def describe_inputs(
     Raises:
         ModelError: it has no vocabulary, hence takes no token ids.
     """
+    # Where requests are only made, in workers and servers, nothing is derived.
+    from autotune.model.folders.positions import longest_sequence, trained_length
+
     vocabulary = config.get("vocab_size")
     if not isinstance(vocabulary, int):
         raise ModelError(

@@ -9,6 +9,7 @@ the plan's cpu: the session alone, in a loop over the same texts; uvicorn with t
 standard library, on the other cpus, each send the next request when they have their answer. Printed are
 samples per second as the median of the rounds with their range, and each server's share of the session's in
 the same round. What is missing to the whole is HTTP, JSON and the event loop, which run on the same core.
+What they take of the serving process's cpu time is printed, too, which neighbours on the host disturb less.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -63,11 +65,11 @@ with autotune.runtime.load() as session:
     until, count = time.monotonic() + 1.0, 0
     while time.monotonic() < until:
         session(texts)
-    start = time.monotonic()
+    start, used = time.monotonic(), time.process_time()
     while time.monotonic() < start + seconds:
         session(texts)
         count += len(texts)
-    print(count / (time.monotonic() - start))
+    print(count / (time.monotonic() - start), (time.process_time() - used) / count)
 """
 
 
@@ -82,15 +84,24 @@ def started(plan: Path, *command: str) -> list[str]:
     return [sys.executable, "-P", "-m", "autotune.runtime.start", str(plan), "0", sys.executable, *command]
 
 
-def session_sps(plan: Path, texts: list[str], seconds: float) -> float:
-    """Samples per second of the session alone."""
+@dataclass(frozen=True)
+class Served:
+    """Samples per second, and what the serving process takes of the cpu for one."""
+
+    sps: float
+    cpu_s: float
+
+
+def session_alone(plan: Path, texts: list[str], seconds: float) -> Served:
+    """Run the session in a loop."""
     words = started(plan, "-P", "-c", SESSION, json.dumps(texts), str(seconds))
-    return float(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+    printed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    return Served(*map(float, printed.split()))
 
 
 @contextmanager
-def server(plan: Path) -> Iterator[int]:
-    """Uvicorn with the example; gives its port once it answers."""
+def server(plan: Path) -> Iterator[tuple[int, int]]:
+    """Uvicorn with the example; gives its port and process once it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
@@ -108,16 +119,26 @@ def server(plan: Path) -> Iterator[int]:
                     if process.poll() is not None or time.monotonic() > until:
                         raise RuntimeError("the server does not start") from None
                     time.sleep(0.1)
-            yield port
+            yield port, process.pid
         finally:
             process.send_signal(signal.SIGINT)
 
 
-def served_sps(port: int, texts: list[str], seconds: float, connections: int, accept: str) -> float:
-    """Samples per second over HTTP, from clients that each wait for their answer."""
+def cpu_seconds(pid: int) -> float:
+    """What a process has used of the cpu so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def over_http(
+    server: tuple[int, int], texts: list[str], seconds: float, connections: int, accept: str
+) -> Served:
+    """Ask from clients that each wait for their answer."""
+    port, pid = server
     body = json.dumps({"texts": texts})
     headers = {"content-type": "application/json", "accept": accept}
-    counts, begin = [0] * connections, time.monotonic() + 1.0
+    counts, everything = [0] * connections, [0] * connections
+    begin, used = time.monotonic() + 1.0, cpu_seconds(pid)
 
     def client(number: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -128,13 +149,15 @@ def served_sps(port: int, texts: list[str], seconds: float, connections: int, ac
             if response.status != 200:
                 raise RuntimeError(f"the server answers {response.status}")
             counts[number] += len(texts) * (now >= begin)
+            everything[number] += len(texts)
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(connections)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(counts) / (time.monotonic() - begin)
+    cpu_s = (cpu_seconds(pid) - used) / sum(everything)
+    return Served(sum(counts) / (time.monotonic() - begin), cpu_s)
 
 
 def made_plan(batch: int, tokens: int, backend: str, precision: str) -> Plan:
@@ -163,29 +186,31 @@ def main() -> None:
     texts = texts_of(asked.batch, asked.tokens)
     (own,) = plan.instances
     others = os.sched_getaffinity(0) - set(own.cpus)
-    found: dict[str, list[float]] = {"session": [], "bytes": [], "JSON": []}
+    found: dict[str, list[Served]] = {"session": [], "bytes": [], "JSON": []}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "plan.json"
         file.write_text(format_plan(plan))
         for _ in range(asked.rounds):
-            found["session"].append(session_sps(file, texts, asked.seconds))
-            with server(file) as port:
+            found["session"].append(session_alone(file, texts, asked.seconds))
+            with server(file) as serving:
                 allowed = os.sched_getaffinity(0)
                 os.sched_setaffinity(0, others or allowed)
                 for name, accept in (("bytes", "application/octet-stream"), ("JSON", "application/json")):
-                    sps = served_sps(port, texts, asked.seconds, asked.connections, accept)
-                    found[name].append(sps)
+                    got = over_http(serving, texts, asked.seconds, asked.connections, accept)
+                    found[name].append(got)
                 os.sched_setaffinity(0, allowed)
     print(f"{asked.backend} {asked.precision}, {asked.batch} texts of {asked.tokens} tokens, 1 core:")
     for name, values in found.items():
-        share = statistics.median(
-            value / whole for value, whole in zip(values, found["session"], strict=True)
-        )
-        held = "" if name == "session" else f", {share:.0%} of the session's"
-        held += f" ({'holds' if share >= ASKED else 'MISSED'}: {ASKED:.0%})" if name == "bytes" else ""
-        print(
-            f"{name:8} {statistics.median(values):8.1f} samples/s ({min(values):.1f}-{max(values):.1f}){held}"
-        )
+        rates = [served.sps for served in values]
+        pairs = list(zip(values, found["session"], strict=True))
+        line = f"{name:8} {statistics.median(rates):8.1f} samples/s ({min(rates):.1f}-{max(rates):.1f})"
+        line += f", {statistics.median(served.cpu_s for served in values) * 1e3:.2f} ms of cpu for each"
+        if name != "session":
+            share = statistics.median(served.sps / alone.sps for served, alone in pairs)
+            rest = 1 - statistics.median(alone.cpu_s / served.cpu_s for served, alone in pairs)
+            line += f": {share:.0%} of the session's; HTTP takes {rest:.0%} of the cpu time"
+            line += f" ({'holds' if share >= ASKED else 'MISSED'}: {ASKED:.0%})" if name == "bytes" else ""
+        print(line)
 
 
 if __name__ == "__main__":

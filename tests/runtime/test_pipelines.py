@@ -14,7 +14,7 @@ import pytest
 from autotune.errors import ServingError
 from autotune.runtime.pipelines import FUNCTIONS, make_pipeline
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
 
 PlanFile = Callable[..., Path]
 
