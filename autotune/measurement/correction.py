@@ -88,6 +88,9 @@ def learn(launches: Sequence[MeasuredLaunch]) -> Correction:
     """Learn from every launch so far; the priors alone where there are none."""
     by_load = _by_load(launches)
     usually = usual(by_load)
+    # Who takes as many threads as it likes has all cpus at work, as the highest load has. As its own load,
+    # which the baseline and defaults alone have, its usual would be what these few launches happened to meet.
+    usually = {0: usually[max(usually)], **usually} if usually else {}
     overall = usual({0: [[one for group in by_load.values() for launch in group for one in launch]]})[0]
     configurations = {launch.configuration: index for index, launch in enumerate(_first_of_each(launches))}
     rows, values = [], []
@@ -123,10 +126,11 @@ def _centered(covariates: Explanation, middle: Sequence[float]) -> list[float]:
 
 
 def _by_load(launches: Sequence[MeasuredLaunch]) -> dict[int, list[Sequence[Explanation]]]:
+    most = max((load_of(launch.configuration) for launch in launches), default=0)
     found: dict[int, list[Sequence[Explanation]]] = {}
     for launch in launches:
         known = [one for one in launch.explanations if one != UNEXPLAINED]
-        found.setdefault(load_of(launch.configuration), []).append(known)
+        found.setdefault(load_of(launch.configuration) or most, []).append(known)
     return found
 
 

@@ -92,6 +92,21 @@ def test_values_are_brought_to_what_is_usual_under_their_own_load() -> None:
     assert known.factor(conditions(0.8), load_of(configuration(1))) > 1.05
 
 
+def test_a_baseline_that_met_a_slow_spell_is_brought_to_what_is_usual_under_the_highest_load() -> None:
+    """It takes as many threads as it likes, and its two launches are all that there are of that."""
+    fast, slow = (explanation(conditions(speed)) for speed in (1.0, 0.5))
+    seen = [
+        *(MeasuredLaunch(configuration(0), (0.5,) * 3, (slow,) * 3) for _ in range(2)),
+        *(MeasuredLaunch(configuration(1), (0.6,) * 3, (fast,) * 3) for _ in range(9)),
+        *(MeasuredLaunch(configuration(2), (1.0,) * 3, (fast,) * 3) for _ in range(9)),
+    ]
+    known = learn(seen)
+    assert known.deviations(slow, 0) == known.deviations(slow, 2)
+    assert known.deviations(slow, 0)[0] == pytest.approx(math.log(0.5), abs=0.05)
+    alone = learn(seen[:2])
+    assert alone.deviations(slow, 0) == pytest.approx((0.0, 0.0))
+
+
 def test_few_launches_of_a_load_do_not_say_what_is_usual() -> None:
     """All that was seen under load 2 was a slow spell."""
     known = usual({1: [[(0.0, 0.0)]] * 9, 2: [[(-0.7, 0.0)]]})
