@@ -147,6 +147,14 @@ def _compare_seed(seed: int) -> Compared:
     return compare(random_case(seed))
 
 
+def _line(compared: Compared) -> str:
+    return (
+        f"{compared.seed:3}  {compared.kind:12} {compared.instances:2} instances  "
+        f"{compared.machines:4} machines, {compared.replay_machines:4} by replay  "
+        f"cost {compared.cost_ratio:.3f} of the replay's"
+    )
+
+
 def main() -> None:
     """Print a line for each workload, and what they come to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -154,24 +162,23 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
+    found: list[Compared] = []
     with ProcessPoolExecutor(asked.processes) as pool:
-        found = list(pool.map(_compare_seed, range(asked.workloads)))
+        for compared in pool.map(_compare_seed, range(asked.workloads)):
+            found.append(compared)
+            if not asked.json:
+                print(_line(compared), flush=True)
     if asked.json:
-        print(json.dumps([{**asdict(one), "cost_ratio": one.cost_ratio} for one in found], indent=2))
+        print(json.dumps([{**asdict(each), "cost_ratio": each.cost_ratio} for each in found], indent=2))
         return
-    for one in found:
-        print(
-            f"{one.seed:3}  {one.kind:12} {one.instances:2} instances  {one.machines:4} machines, "
-            f"{one.replay_machines:4} by replay  cost {one.cost_ratio:.3f} of the replay's"
-        )
-    same = sum(one.machines == one.replay_machines for one in found)
-    ratios = sorted(abs(one.cost_ratio - 1) for one in found)
+    same = sum(each.machines == each.replay_machines for each in found)
+    ratios = sorted(abs(each.cost_ratio - 1) for each in found)
     print(
         f"machines: {same} of {len(found)} the same, "
-        f"{sum(one.is_near_in_machines for one in found)} within one or {MACHINES_SHARE:.0%}"
+        f"{sum(each.is_near_in_machines for each in found)} within one or {MACHINES_SHARE:.0%}"
     )
     print(
-        f"cost of a request: {sum(one.is_near_in_cost for one in found)} within {COST_SHARE:.0%}; "
+        f"cost of a request: {sum(each.is_near_in_cost for each in found)} within {COST_SHARE:.0%}; "
         f"median {statistics.median(ratios):.2%}, most {ratios[-1]:.2%} apart"
     )
 
