@@ -80,9 +80,8 @@ def replay(
     own_rate = rate_per_s * few / machines
 
     def arrive() -> Generator[Event, Any, None]:
-        for number in range(requests):
+        for number, service_s in enumerate(_shuffled(services_s, requests, draw)):
             yield environment.timeout(draw.expovariate(own_rate))
-            service_s = services_s[int(draw.random() * len(services_s))]
             choose().take(_Request(number, environment.now, service_s))
 
     environment.process(arrive())
@@ -90,6 +89,14 @@ def replay(
     answered = [each for machine in fleet for each in machine.answered]
     settled = sorted(latency for number, latency in answered if number >= SETTLING * requests)
     return FleetReplay(few, machines, rate_per_s, balancing, tuple(settled))
+
+
+def _shuffled(services_s: Sequence[float], requests: int, draw: random.Random) -> list[float]:
+    """Give so many service times in random order, each of the sample's as often as any other."""
+    times, rest = divmod(requests, len(services_s))
+    drawn = [*services_s] * times + draw.sample(services_s, rest)
+    draw.shuffle(drawn)
+    return drawn
 
 
 def machines_by_replay(

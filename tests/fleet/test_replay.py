@@ -67,7 +67,7 @@ def test_a_fleets_latency_is_what_its_replay_gives() -> None:
     assert checked.least_busy_s <= checked.replayed_s
 
 
-@pytest.mark.parametrize("seed", range(1, 4))
+@pytest.mark.parametrize("seed", range(3))
 def test_machines_and_cost_are_within_what_is_promised_of_the_replay(seed: int) -> None:
     """`studies/benchmarks/fleet.py` prints it of a hundred."""
     compared = compare(random_case(seed))
