@@ -45,6 +45,7 @@ from autotune.spec.study import StudySpec
 from autotune.store.ranking import best, measured_baseline, ranked
 from autotune.store.records import ConfirmationRecord, StudyRecord, TrialRecord
 from autotune.store.store import StudyStore, open_store, read_store
+from autotune.testing.curves import build_curve, lognormal_services_s
 from autotune.testing.machines import build_machine
 from autotune.testing.noise import Noise
 from autotune.testing.plans import build_assignment
@@ -284,14 +285,16 @@ def dossier_of(tmp_path: Path) -> MakesStudies:
 
 @pytest.fixture(scope="session")
 def rich(tmp_path_factory: pytest.TempPathFactory) -> Dossier:
-    """A confirmed study with ties, two kinds of failure, disturbed blocks and an unmet limit."""
-    return stored(
+    """A confirmed study with ties, two kinds of failure, disturbed blocks, an unmet limit and a curve."""
+    dossier = stored(
         tmp_path_factory.mktemp("rich"),
         machine=build_machine(packages=2, nodes_per_package=1, cores_per_node=3, allowed=range(11)),
         spec_values={"limits": {"latency": {"percentile": 90.0, "max_s": 0.24}}},
         broken=some_broken,
         trials=60,
     )
+    curve = build_curve(lognormal_services_s(0.1, 0.2), dossier.plan.configuration.instances)
+    return replace(dossier, plan=dossier.plan.model_copy(update={"curve": curve}))
 
 
 @pytest.fixture(scope="session")
