@@ -16,7 +16,8 @@ from autotune.measurement.conditions import quietness
 from autotune.measurement.measurement import Failure, Measurement, TrialResult
 from autotune.measurement.steps import needed_requests
 from autotune.placement.placement import Command
-from autotune.plan.curve import PERCENTILES, CurvePoint, make_curve, point_of, samples_per_request
+from autotune.plan.curve import PERCENTILES, CurvePoint, make_curve
+from autotune.plan.curve_of_runs import point_of, samples_per_request
 from autotune.plan.document import Plan
 from autotune.plan.study import spec_of
 from autotune.preflight.setup import Setup

@@ -27,7 +27,7 @@ from autotune.objectives.outcome import Figures, Resources
 from autotune.placement.knobs import PRELOAD_VARIABLE
 from autotune.placement.placement import Command
 from autotune.placement.smaller import what_differs
-from autotune.plan.curve import tuned_curve
+from autotune.plan.curve_of_runs import tuned_curve
 from autotune.plan.document import Plan, PlanInstance, PlanStudy, format_plan
 from autotune.plan.evidence import Charge, Confirmation, Estimate, LatencyPercentile, Range, ServedRequests
 from autotune.plan.histogram import latency_histogram

@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from autotune.measurement.measurement import RateStep
-from autotune.plan.curve import Curve, make_curve, point_of, tuned_curve
+from autotune.plan.curve import Curve, make_curve
+from autotune.plan.curve_of_runs import point_of, tuned_curve
 from autotune.plan.curve_words import COLUMNS, curve_rows
 from autotune.plan.describe import describe
 from autotune.plan.document import format_plan, parse_plan
