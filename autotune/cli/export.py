@@ -32,7 +32,7 @@ Target = Annotated[
     typer.Option(
         "--to",
         metavar="TARGET",
-        help="What to write: numactl, systemd, compose, env, json, or what a plug-in offers.",
+        help="What to write: numactl, systemd, compose, supervisor, nginx, haproxy, env, json, or yours.",
     ),
 ]
 Settings = Annotated[
