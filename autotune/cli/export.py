@@ -32,7 +32,7 @@ Target = Annotated[
     typer.Option(
         "--to",
         metavar="TARGET",
-        help="What to write: numactl, systemd, compose, supervisor, nginx, haproxy, env, json, or yours.",
+        help="What to write: numactl, systemd, compose, kubernetes, supervisor, nginx, haproxy, env or json.",
     ),
 ]
 Settings = Annotated[

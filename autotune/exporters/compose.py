@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field
 
 from autotune.exporters.protocol import Exported, ExportOptions, Keeps, Loss
+from autotune.exporters.yaml_text import yaml_text
 from autotune.machine.cpus import format_cpu_list
 from autotune.plan.launch import PLAN_FILE, Launch, LaunchedInstance, Program
 
@@ -46,7 +47,8 @@ class ComposeExporter:
             f"{options.service}-{instance.index}": _service(launch, instance, options)
             for instance in launch.instances
         }
-        return Exported({FILE: _yaml(launch, {"services": services})}, losses=tuple(_losses(launch)))
+        head = f"All instances of plan {launch.plan.id}; autotune export --to compose"
+        return Exported({FILE: yaml_text(head, [{"services": services}])}, losses=tuple(_losses(launch)))
 
 
 def _service(launch: Launch, instance: LaunchedInstance, options: ComposeOptions) -> dict[str, Any]:
@@ -93,18 +95,3 @@ def _losses(launch: Launch) -> list[Loss]:
 def _literal(text: str) -> str:
     """A text in which compose fills in nothing. Source: the compose specification, interpolation."""
     return text.replace("$", "$$")
-
-
-def _yaml(launch: Launch, document: dict[str, Any]) -> str:
-    """The document with every text in double quotes: readers of YAML 1.1 and 1.2 differ on plain ones."""
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        """Quotes every text, keys too."""
-
-    def quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
-
-    Dumper.add_representer(str, quoted)
-    head = f"# All instances of plan {launch.plan.id}; autotune export --to compose\n"
-    return head + str(yaml.dump(document, Dumper=Dumper, sort_keys=False, width=2**20))
