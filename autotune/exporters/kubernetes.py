@@ -39,7 +39,7 @@ class KubernetesOptions(ExportOptions):
     memory: Annotated[str, Field(pattern=r"^([1-9][0-9]{0,9}[MG]i)?$")] = ""
     """Memory of each pod, such as 2Gi; by default twice what an instance was measured with."""
     artifact: Literal["host", "image"] = "host"
-    """Where the prepared model is: on the `host`, from where it is mounted, or in the `image` at that path."""
+    """Where the model is: on the `host`, from where it is mounted, or in the `image`, at that path."""
     plan: Annotated[str, Field(pattern=r"^/[^\x00-\x1f:]+$")] = "/autotune/plan.json"
     """Path of plan.json in the pods, where it is mounted."""
     port: Annotated[int, Field(ge=1, le=65_535)] = 80
