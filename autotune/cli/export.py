@@ -32,7 +32,7 @@ Target = Annotated[
     typer.Option(
         "--to",
         metavar="TARGET",
-        help="What to write: numactl, systemd, compose, kubernetes, supervisor, nginx, haproxy, env or json.",
+        help="What to write, such as numactl, systemd, compose, kubernetes, triton, nginx or json.",
     ),
 ]
 Settings = Annotated[
