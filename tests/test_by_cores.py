@@ -88,7 +88,7 @@ def test_the_plan_is_of_the_machine_that_serves_most_for_the_money(plan: Plan) -
     assert cpus <= smaller(read_machine(), 1).allowed
     assert plan.estimate.charge is not None
     assert plan.estimate.charge.cores == 1
-    assert any("measured as a smaller machine" in warning for warning in plan.warnings)
+    assert any("as a smaller machine of the same kind" in warning for warning in plan.warnings)
 
 
 def test_every_smaller_machine_has_its_best_confirmed_with_an_interval(plan: Plan) -> None:

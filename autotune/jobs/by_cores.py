@@ -18,7 +18,7 @@ from autotune.statistics.paired import CONFIDENCE, Interval
 from autotune.store.ranking import missed_words, nearest, ranked
 from autotune.store.records import TrialRecord
 
-UNMEASURED = "nothing was measured on it: more trials or minutes would"
+UNMEASURED = "nothing was measured on it; it takes more trials or minutes"
 
 
 def by_cores(

@@ -74,8 +74,8 @@ def what_differs(machine: Machine, cores: int) -> tuple[str, ...]:
         return ()
     idle = len(machine.cores) - len(taken)
     return (
-        f"{format_count(len(taken), 'core')} were measured as a smaller machine of the same kind, while the "
-        f"other {format_count(idle, 'core')} idled: {'; '.join(_advantages(machine, taken))}. "
+        f"Measured on {format_count(len(taken), 'core')}, as a smaller machine of the same kind, while "
+        f"{format_count(idle, 'other core')} idled: {'; '.join(_advantages(machine, taken))}. "
         "A machine that has no more than these cores may be slower.",
     )
 

@@ -91,8 +91,8 @@ def test_the_whole_smaller_machine_is_paid_for() -> None:
 
 def test_what_a_smaller_machine_may_lack_is_said() -> None:
     (of_two,) = what_differs(MACHINE, 2)
-    assert of_two.startswith("2 cores were measured as a smaller machine of the same kind")
-    assert "the other 14 cores idled" in of_two
+    assert of_two.startswith("Measured on 2 cores, as a smaller machine of the same kind")
+    assert "while 14 other cores idled" in of_two
     assert "the L3 cache of 4 cores to themselves" in of_two
     assert "memory was that of 8 cores (64.0 GiB)" in of_two
     (of_node,) = what_differs(MACHINE, 8)
