@@ -94,15 +94,16 @@ def _objects(launch: Launch, options: KubernetesOptions) -> Iterator[dict[str, A
         "metadata": _metadata(options, f"{options.name}-plan"),
         "data": {PLAN_FILE: plan},
     }
-    yield {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": _metadata(options, options.name),
-        "spec": {
-            "selector": _labels(options),
-            "ports": [{"name": "http", "port": options.port, "targetPort": "http"}],
-        },
-    }
+    if all(instance.port is not None for instance in launch.instances):
+        yield {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": _metadata(options, options.name),
+            "spec": {
+                "selector": _labels(options),
+                "ports": [{"name": "http", "port": options.port, "targetPort": "http"}],
+            },
+        }
     for instance in launch.instances:
         yield _deployment(launch, instance, options)
 
@@ -162,13 +163,19 @@ def _container(
         "args": [_literal(argument) for argument in arguments],
         "env": [{"name": name, "value": _literal(value)} for name, value in instance.environment.items()],
         **({"workingDir": instance.directory} if instance.directory else {}),
-        "ports": [{"name": "http", "containerPort": instance.port}],
-        "readinessProbe": {"tcpSocket": {"port": "http"}},
+        **({} if instance.port is None else _listening(instance.port)),
         "resources": {"requests": resources, "limits": resources.copy()},
         "volumeMounts": [
             {"name": "plan", "mountPath": options.plan, "subPath": PLAN_FILE, "readOnly": True},
             *({"name": "artifact", "mountPath": path, "readOnly": True} for path in mounted),
         ],
+    }
+
+
+def _listening(port: int) -> dict[str, Any]:
+    return {
+        "ports": [{"name": "http", "containerPort": port}],
+        "readinessProbe": {"tcpSocket": {"port": "http"}},
     }
 
 

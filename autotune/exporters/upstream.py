@@ -31,10 +31,13 @@ def port_of(instance: LaunchedInstance) -> int:
     """Give the port of a server's instance.
 
     Raises:
-        ValueError: it is a worker, which has none.
+        ExportError: its command asks for none.
     """
     if instance.port is None:
-        raise ValueError(f"instance {instance.index} listens nowhere")
+        raise ExportError(
+            f"nobody knows where instance {instance.index} listens: its command has no {{port}}",
+            remedy="write {port} into the command, as in 'uvicorn app:app --port {port}'",
+        )
     return instance.port
 
 

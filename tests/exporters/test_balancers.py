@@ -17,6 +17,7 @@ from autotune.exporters.nginx import NginxExporter, NginxOptions
 from autotune.exporters.options import read_options
 from autotune.exporters.protocol import Exporter, ExportOptions
 from autotune.plan.launch import Launch
+from autotune.spec.launch import LaunchSpec
 from autotune.testing.exporter_contract import ExporterContract, Started
 from autotune.testing.plans import build_commands, build_plan
 from tests.exporters.serving import answering, asked, free_ports, is_free, running
@@ -44,7 +45,7 @@ class BalancerContract(ExporterContract):
         return [Started() for _ in ports]
 
     def can_express(self, launch: Launch) -> bool:
-        return launch.instances[0].port != 1
+        return launch.instances[0].port not in (None, 1)
 
 
 class TestNginxExporter(BalancerContract):
@@ -93,6 +94,13 @@ def test_names_that_would_break_the_file_are_refused(
 ) -> None:
     with pytest.raises(ExportError, match=f"--set {re.escape(setting)}"):
         read_options(exporter, [setting])
+
+
+@of_both
+def test_a_command_that_asks_for_no_port_is_refused(exporter: Exporter, options: ExportOptions) -> None:
+    launch = launch_for(exporter, build_plan(), LaunchSpec(command=("run", "{instance}")))
+    with pytest.raises(ExportError, match=r"its command has no \{port\}"):
+        exporter.render(launch, options)
 
 
 def balanced(exporter: Exporter, options: ExportOptions, folder: Path, balancer: list[str]) -> None:

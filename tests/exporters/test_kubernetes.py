@@ -161,6 +161,15 @@ def test_a_model_that_cannot_be_mounted_is_in_the_image() -> None:
     assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["plan"]
 
 
+def test_a_command_that_asks_for_no_port_has_no_service_and_no_probe() -> None:
+    made = launch_of(build_plan(), LaunchSpec(command=("run", "{instance}")), plan_path="/p")
+    files = KubernetesExporter().render(made, OPTIONS).files
+    assert [found["kind"] for found in objects_of(files)] == ["ConfigMap", "Deployment", "Deployment"]
+    assert not any(
+        {"ports", "readinessProbe"} & pod["spec"]["containers"][0].keys() for pod in pods_of(files)
+    )
+
+
 @pytest.mark.parametrize("setting", ["name=A", "memory=2G", "node=a b", "namespace=-", "port=0", "plan=p"])
 def test_wrong_options_are_named(setting: str) -> None:
     with pytest.raises(ExportError, match=re.escape(f"--set {setting}")):
