@@ -174,7 +174,7 @@ def model_config() -> Any:
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
 @pytest.mark.parametrize("pinned", [True, False])
 def test_tritons_own_parser_reads_the_settings(backend: str, pinned: bool) -> None:
-    from google.protobuf import text_format
+    from google.protobuf import text_format  # type: ignore[import-untyped]
 
     made = of_engine(launch_of(build_plan(build_commands(2, pinned=pinned))), backend)
     text = TritonExporter().render(made, TritonOptions()).files[CONFIG]
