@@ -93,6 +93,8 @@ def test_the_names_of_events_stay_as_they_are_in_this_version() -> None:
         "round_began",
         "run_ended",
         "doubt_raised",
+        "rate_began",
+        "rate_ended",
     ]
 
 

@@ -14,6 +14,25 @@ from autotune.plan.launch import Launch, LaunchedInstance, Program
 Reader = Literal["any", "docker", "systemd", "shell"]
 
 
+KEPT_BY_THE_SHELL: Final = frozenset(
+    (
+        *("_", "BASHOPTS", "BASHPID", "BASH_ARGC", "BASH_ARGV", "BASH_ARGV0", "BASH_LINENO"),
+        *(
+            "BASH_SOURCE",
+            "BASH_SUBSHELL",
+            "BASH_VERSINFO",
+            "COMP_WORDBREAKS",
+            "DIRSTACK",
+            "EPOCHREALTIME",
+            "EPOCHSECONDS",
+        ),
+        *("EUID", "FUNCNAME", "GROUPS", "HISTCMD", "LINENO", "PIPESTATUS", "PPID", "RANDOM", "SECONDS"),
+        *("SHELLOPTS", "SRANDOM", "UID"),
+    )
+)
+"""Variables that bash sets anew, or lets nobody set. Source: bash(1), Shell Variables."""
+
+
 class EnvOptions(ExportOptions):
     """Who reads the files."""
 
@@ -47,6 +66,8 @@ class EnvExporter:
 
 
 def _text(launch: Launch, instance: LaunchedInstance, reader: Reader) -> str:
+    if reader == "shell":
+        _refuse_names_of_the_shell(instance)
     write = _WRITERS[reader]
     head = f"# Instance {instance.index} of plan {launch.plan.id}; autotune export --to env\n"
     lines = []
@@ -59,6 +80,15 @@ def _text(launch: Launch, instance: LaunchedInstance, reader: Reader) -> str:
             )
         lines.append(f"{name}={written}\n")
     return head + "".join(lines)
+
+
+def _refuse_names_of_the_shell(instance: LaunchedInstance) -> None:
+    for name in instance.environment:
+        if name in KEPT_BY_THE_SHELL:
+            raise ExportError(
+                f"a shell keeps the variable {name} to itself: no file sets it",
+                remedy=f"leave {name} out of launch.environment, or name another reader (--set reader=...)",
+            )
 
 
 def _losses(launch: Launch) -> list[Loss]:

@@ -78,8 +78,12 @@ def as_stored(spec: StudySpec) -> StoredStudy:
 
 
 def study_document(spec: StudySpec) -> dict[str, Any]:
-    """Write a study as stores, plans and series hold it; without `launch` where nothing is said of that."""
-    document = as_stored(spec).model_dump(mode="json", exclude={"launch"} if spec.launch is None else None)
+    """Write a study as stores, plans and series hold it; without what came later and says nothing in it."""
+    unsaid: dict[str, Any] = {
+        **({"launch": True} if spec.launch is None else {}),
+        **({"search": {"cores"}} if spec.search.cores == "auto" else {}),
+    }
+    document = as_stored(spec).model_dump(mode="json", exclude=unsaid)
     return {name: document[name] for name in dict.fromkeys((*_ORDER, *document))}
 
 

@@ -167,6 +167,7 @@ def fail():
 
 @installed
 @pytest.mark.engines
+@pytest.mark.slow
 def test_a_plug_in_for_another_device_is_left_alone_while_an_artifact_is_made(
     tiny_models: Path, contract_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -217,9 +217,10 @@ def test_what_cannot_be_exported_is_told_and_nothing_is_written(
 
 
 def test_an_unknown_target_names_the_known_ones(folder: Path) -> None:
-    ended = autotune(folder, "export", "--to", "kubernets")
+    ended = autotune(folder, "export", "--to", "mainframe")
     assert ended.returncode == EXIT_CODES[ExportError]
-    assert "json, numactl" in ended.stderr
+    assert "json, kubernetes, nginx, numactl" in ended.stderr
+    assert "did you mean kubernetes?" in autotune(folder, "export", "--to", "kubernets").stderr
 
 
 @pytest.mark.parametrize(("content", "words"), [(None, "cannot be read"), ("{}", "has no `schema`")])

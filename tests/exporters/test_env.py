@@ -11,7 +11,7 @@ from typing import ClassVar
 import pytest
 
 from autotune.errors import ExportError
-from autotune.exporters.env import EnvExporter, EnvOptions
+from autotune.exporters.env import KEPT_BY_THE_SHELL, EnvExporter, EnvOptions
 from autotune.exporters.protocol import Exporter
 from autotune.plan.launch import Launch, launch_of
 from autotune.spec.launch import LaunchSpec
@@ -75,10 +75,31 @@ class TestForSystemd(EnvContract):
     refused = r"[\x01-\x08\x0b-\x1f\x7f]"
 
 
+def is_settable(name: str) -> bool:
+    """Whether what bash starts gets this variable as a file has set it; asked of bash itself."""
+    script = f"set -a\n{name}=autotune\nexec env -0"
+    command = ["env", "-i", "bash", "--norc", "-c", script]
+    printed = subprocess.run(command, capture_output=True, check=False).stdout
+    return f"{name}=autotune".encode() in printed.split(b"\0")
+
+
 class TestForAShell(EnvContract):
     settings = ("reader=shell",)
     read = staticmethod(shell_variables)
     refused = r"[^\s\S]"
+
+    def can_express(self, launch: Launch) -> bool:
+        names = {name for instance in launch.instances for name in instance.environment}
+        return not names & KEPT_BY_THE_SHELL
+
+
+@pytest.mark.parametrize("name", sorted(KEPT_BY_THE_SHELL))
+def test_a_variable_that_bash_keeps_to_itself_is_refused_in_a_file_for_a_shell(name: str) -> None:
+    assert not is_settable(name)
+    server = SERVER.model_copy(update={"environment": {name: "x"}})
+    launch = launch_of(build_plan(), server, plan_path="/srv/plan.json")
+    with pytest.raises(ExportError, match=f"keeps the variable {name} to itself"):
+        EnvExporter().render(launch, EnvOptions(reader="shell"))
 
 
 SERVER = LaunchSpec(command=("uvicorn", "app:app", "--port", "{port}"))

@@ -19,6 +19,8 @@ from scipy.special import bdtr
 from autotune.testing.noise import Noise, Spikes
 from studies.benchmarks.simulated_tune import PlanClaim, SimulatedOutcome, simulated_tune
 
+pytestmark = pytest.mark.slow
+
 SLIP = 1e-3
 STUDIES = 24
 CONFIGURATIONS = 10

@@ -106,9 +106,16 @@ check_port() { # PORT
 check_port 8000
 check_port 8001
 
+# Before any server runs, which would otherwise be ended again.
+check_folder() { # DIRECTORY
+    [ -d "$1" ] || fail 1 "the working folder is not there: $1" "make it, or change launch.directory"
+}
+check_folder /srv
+check_folder /srv
+
 serve() { # INDEX PORT DIRECTORY CPUS NODES COMMAND...
     (
-        [ -z "$3" ] || cd -- "$3" || fail 1 "the working folder is not there: $3" "make it, or change launch.directory"
+        [ -z "$3" ] || cd -- "$3"
         pinned "${@:4}"
     ) </dev/null &
     pids+=("$!")
