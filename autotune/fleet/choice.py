@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from autotune.errors import FleetError
 from autotune.fleet.capability import Capability, capability_of
-from autotune.fleet.price import plan_price, taken_cores
+from autotune.fleet.price import plan_price
 from autotune.fleet.sizing import Fleet, fleet_of, unmet_words
 from autotune.fleet.workload import Workload
+from autotune.plan.costs import paid_cores
 from autotune.plan.document import Plan
 from autotune.spec.machine_price import MachinePrice
 from autotune.units import format_significant
@@ -37,7 +38,7 @@ class Offer:
     @property
     def each_cores(self) -> int | None:
         """Cores of one machine that it takes; None where that is not known."""
-        return taken_cores(self.plan)
+        return paid_cores(self.plan)
 
     @property
     def cores(self) -> int | None:
@@ -258,7 +259,7 @@ def _merits(offer: Offer, *, by_price: bool) -> tuple[float, ...] | None:
     fleet = offer.fleet
     if by_price and fleet.cost is None:
         return None
-    cores = taken_cores(offer.plan) or 1
+    cores = offer.each_cores or 1
     cost = cores / fleet.bearable.rate_per_s if fleet.cost is None else fleet.cost.per_billion_full
     return offer.least_s, cost, -fleet.bearable.rate_per_s
 

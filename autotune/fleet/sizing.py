@@ -20,12 +20,10 @@ from typing import Final, Literal
 from autotune.errors import FleetError
 from autotune.fleet.capability import Bearable, Capability
 from autotune.fleet.workload import Workload
+from autotune.objectives.cost import HOURS_PER_MONTH, SECONDS_PER_HOUR
 from autotune.spec.machine_price import MachinePrice
 from autotune.units import format_latency, format_significant
 
-HOURS_PER_MONTH: Final = 730
-"""365 days of 24 hours over 12 months, as providers of clouds count them."""
-SECONDS_PER_HOUR: Final = 3_600
 BILLION: Final = 1_000_000_000
 
 _ROUNDING: Final = 1e-9

@@ -161,14 +161,40 @@ def stated_costs(plan: Plan) -> PlanCosts | None:
         return None
 
 
+def paid_cores(plan: Plan) -> int | None:
+    """Count the physical cores that a plan pays for; None where its document does not say.
+
+    Those of the smaller machine that it was measured as, else those on which its instances may run: all that
+    may be used where they are not pinned.
+    """
+    if plan.configuration.cores:
+        return plan.configuration.cores
+    return _charged(plan, plan.estimate, [cpu for instance in plan.instances for cpu in instance.cpus])
+
+
+def stated_price(plan: Plan) -> Price | None:
+    """Read the price of a plan's study, whatever else that lacks; None where it states none.
+
+    Raises:
+        PlanError: it is none.
+    """
+    stated = plan.study.stated("price")
+    try:
+        return None if stated is None else Price.model_validate_json(json.dumps(stated))
+    except ValidationError as error:
+        raise PlanError(
+            f"study.spec.price of the plan {plan.id}: {stated!r:.80} is no price",
+            remedy="give a plan as `autotune tune` stores it",
+        ) from error
+
+
 def _rows(plan: Plan) -> Iterator[tuple[str, str, int, Estimate, bool]]:
     """Name, configuration, cores, figures, and whether these are confirmed."""
     confirmed = plan.confirmation.verdict != "unconfirmed"
-    cpus = [cpu for instance in plan.instances for cpu in instance.cpus]
-    cores = plan.configuration.cores or _cores(plan, plan.estimate, cpus)
-    yield PLAN, str(plan.configuration), cores, plan.estimate, confirmed
+    yield PLAN, str(plan.configuration), _known(plan, paid_cores(plan)), plan.estimate, confirmed
     if plan.baseline is not None:
-        yield BASELINE, "what is run today", _cores(plan, plan.baseline, ()), plan.baseline, confirmed
+        cores = _known(plan, _charged(plan, plan.baseline, ()))
+        yield BASELINE, "what is run today", cores, plan.baseline, confirmed
     for of in plan.confirmation.by_cores:
         if of.estimate is not None:
             is_plan = of.configuration == plan.configuration
@@ -181,28 +207,27 @@ def _machine(cores: int) -> str:
 
 
 def _stated(plan: Plan) -> MachinePrice:
-    """The price of a plan's study, whatever else that lacks."""
-    stated = plan.study.stated("price")
-    if stated is None:
+    """The price of a plan's study, of one machine.
+
+    Raises:
+        PlanError: there is none.
+    """
+    price = stated_price(plan)
+    if price is None or not price.is_known:
         raise PlanError(
             f"the plan {plan.id} was made without a price",
             remedy="name a machine type of a table (--type, --prices FILE), or write `price` into the study "
             "file and tune again",
         )
-    try:
-        return Price.model_validate_json(json.dumps(stated)).machine
-    except (ValidationError, AssertionError) as error:
-        raise PlanError(
-            f"study.spec.price of the plan {plan.id}: {stated!r:.80} is no price",
-            remedy="give a plan as `autotune tune` stores it",
-        ) from error
+    return price.machine
 
 
-def _cores(plan: Plan, estimate: Estimate, cpus: Sequence[int]) -> int:
-    """How many cores are paid for; where the document does not say, those of the cpus, or all without any."""
-    if estimate.charge is not None:
-        return estimate.charge.cores
-    cores = _counted(plan.machine, cpus)
+def _charged(plan: Plan, estimate: Estimate, cpus: Sequence[int]) -> int | None:
+    """How many cores were charged for; where that is not stated, those of the cpus, or all without any."""
+    return _counted(plan.machine, cpus) if estimate.charge is None else estimate.charge.cores
+
+
+def _known(plan: Plan, cores: int | None) -> int:
     if cores is None:
         raise PlanError(
             f"the plan {plan.id} does not say how many cores it takes",

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from autotune.errors import PlanError
-from autotune.fleet.price import parse_price, plan_price, taken_cores
+from autotune.fleet.price import parse_price, plan_price
+from autotune.plan.costs import paid_cores
 from autotune.plan.evidence import Charge
 from autotune.testing.plans import build_commands, build_estimate, build_plan
 
@@ -37,11 +40,17 @@ def test_a_plan_that_states_its_charge_takes_those_cores() -> None:
     charged = build_estimate(30.0).model_copy(
         update={"charge": Charge(per_million=1.0, currency="USD", cores=5)}
     )
-    assert taken_cores(build_plan(machine=MACHINE, estimate=charged)) == 5
+    assert paid_cores(build_plan(machine=MACHINE, estimate=charged)) == 5
+
+
+def test_a_plan_that_was_measured_as_a_smaller_machine_pays_for_that() -> None:
+    plan = build_plan(build_commands(2), machine=MACHINE)
+    smaller = plan.model_copy(update={"configuration": replace(plan.configuration, cores=3)})
+    assert (paid_cores(plan), paid_cores(smaller)) == (2, 3)
 
 
 def test_a_plan_that_is_not_pinned_takes_all_cores_that_may_be_used() -> None:
-    assert taken_cores(build_plan(build_commands(1, pinned=False), machine=MACHINE)) == 4
+    assert paid_cores(build_plan(build_commands(1, pinned=False), machine=MACHINE)) == 4
 
 
 @pytest.mark.parametrize("cores", [None, "0-3", ["a"]])

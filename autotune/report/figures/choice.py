@@ -9,7 +9,8 @@ from typing import Final
 from matplotlib.axes import Axes
 
 from autotune.fleet.choice import Choice, Offer
-from autotune.fleet.sizing import BILLION, SECONDS_PER_HOUR
+from autotune.fleet.sizing import BILLION
+from autotune.objectives.cost import SECONDS_PER_HOUR
 from autotune.report.figures.axes import scale_values
 from autotune.report.figures.picture import HUES, MARKERS, RED, Picture, drawing, new_figure
 from autotune.units import format_latency, format_rate, format_significant
