@@ -66,6 +66,9 @@ def answers_health(address: str) -> bool:
     try:
         with urlopen(f"{address}/health", timeout=5) as response:
             return bool(response.status == 200)
+    except HTTPError as error:
+        error.close()
+        return False
     except (URLError, ConnectionError):
         return False
 
@@ -111,4 +114,5 @@ def test_its_answers_over_http_are_those_of_the_session(
         for wrong in wrongs:
             with pytest.raises(HTTPError) as refused:
                 post(address, wrong)
-            assert refused.value.code == 422
+            with refused.value as answer:
+                assert answer.code == 422
