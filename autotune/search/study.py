@@ -116,21 +116,26 @@ class SearchStudy:
             self._seen = None
             if not self.untried():
                 raise NothingLeftError("every legal configuration has been tried or is ruled out")
+            measured = {trial.number for trial in self._trials() if trial.state == TrialState.COMPLETE}
             self._seen = None
             trial = self._study.ask(fixed_distributions=self._sampler.distributions)
             trial.set_user_attr(LEASE, Lease(self._holder, time.time() + LEASE_S).to_json())
             proposal = Proposal(trial.number, Configuration.from_parameters(trial.params))
-            if not self._is_begun(proposal):
+            if not self._is_begun(proposal, measured):
                 return proposal
             self._study.tell(proposal.number, state=TrialState.FAIL)
 
-    def _is_begun(self, proposal: Proposal) -> bool:
-        """Say whether a trial that was asked for before runs the same."""
-        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    def _is_begun(self, proposal: Proposal, measured: Collection[int]) -> bool:
+        """Say whether a trial that was asked for before runs the same, or has measured it meanwhile.
+
+        Args:
+            measured: the trials that were measured when this one was asked for.
+        """
+        states = (TrialState.RUNNING, TrialState.COMPLETE)
         return any(
             trial.number < proposal.number and configuration_of(trial) == proposal.configuration
-            for trial in running
-            if has_configuration(trial)
+            for trial in self._study.get_trials(deepcopy=False, states=states)
+            if trial.number not in measured and has_configuration(trial)
         )
 
     @_storage_trouble
