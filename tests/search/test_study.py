@@ -328,7 +328,7 @@ FEW = SPEC.model_copy(update={"search": Search(instances=(1, 2), threads=(1, 2, 
 """Of a dozen configurations, so that two who share them meet at the last one."""
 
 COORDINATOR = """
-import sys, time
+import random, sys, time
 from tests_of_two import FEW, a_space, answer_to
 from autotune.search.sampler import NothingLeftError
 from autotune.search.study import open_search
@@ -343,6 +343,7 @@ with open_store(url) as store:
             proposal = study.ask()
         except NothingLeftError:
             break
+        time.sleep(0.05 + 0.2 * random.random())
         study.tell(proposal.number, answer_to(FEW, proposal.configuration))
         print(proposal.number, flush=True)
 """
@@ -375,6 +376,6 @@ def test_two_coordinators_of_one_study_share_its_configurations(tmp_path: Path) 
     complete = [configuration_of(trial) for trial in trials if trial.state == TrialState.COMPLETE]
     assert {trial.number for trial in trials if trial.state == TrialState.COMPLETE} == told[0] | told[1]
     assert set(complete) == {a_space(FEW).baseline, *a_space(FEW).configurations}
-    assert len(complete) - len(set(complete)) <= len(complete) // 10
+    assert len(complete) - len(set(complete)) <= 3, "of a dozen; a few are begun at the very same moment"
     abandoned = [trial for trial in trials if trial.state == TrialState.FAIL]
     assert all(trial.user_attrs.keys() == {"lease"} for trial in abandoned)
