@@ -29,7 +29,6 @@ MachineHour = Annotated[
         "--price", metavar="PRICE", help="Of one machine an hour, such as 0.808USD; else the study's."
     ),
 ]
-StoreUrl = Annotated[str, typer.Option(metavar="URL", help="Database of studies, trials and plans.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 

@@ -20,11 +20,11 @@ from autotune.cli.asked_fleet import (
     Margins,
     Rate,
     Spare,
-    StoreUrl,
     Zones,
     read_price,
     read_workload,
 )
+from autotune.cli.asked_plan import StoreUrl
 
 if TYPE_CHECKING:
     from autotune.fleet.choice import Choice

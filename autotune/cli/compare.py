@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autotune.cli import exits, output
+from autotune.cli.asked_plan import StoreUrl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,9 +41,7 @@ def compare(
         Path | None,
         typer.Option(metavar="STUDY", help="A and B are configurations of this study file, not plans."),
     ] = None,
-    store: Annotated[
-        str, typer.Option(metavar="URL", help="Database of studies, trials and plans.")
-    ] = "sqlite:///autotune.db",
+    store: StoreUrl = "sqlite:///autotune.db",
     rounds: Annotated[
         int, typer.Option(min=3, max=1000, help="Rounds at most; fewer when it is clear before.")
     ] = 12,

@@ -8,20 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autotune.cli import output
+from autotune.cli.asked_plan import PlanRef, StoreUrl
 
 if TYPE_CHECKING:
     from autotune.spec.machine_price import MachinePrice
 
 
 def cost(
-    ref: Annotated[
-        str,
-        typer.Argument(
-            metavar="[REF]",
-            help="`latest`, a plan's id or how it begins, a study's name, or a plan file.",
-            show_default=False,
-        ),
-    ] = "latest",
+    ref: PlanRef = "latest",
     *,
     rate: Annotated[
         str | None,
@@ -37,9 +31,7 @@ def cost(
     prices: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Table of prices in which the type stands.")
     ] = None,
-    store: Annotated[
-        str, typer.Option(metavar="URL", help="Database of studies, trials and plans.")
-    ] = "sqlite:///autotune.db",
+    store: StoreUrl = "sqlite:///autotune.db",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Tell what a plan costs: a million samples, a request, and a month at a rate of requests.

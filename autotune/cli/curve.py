@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autotune.cli import exits, output
+from autotune.cli.asked_plan import PlanRef, StoreUrl
 
 if TYPE_CHECKING:
     from autotune.jobs.reviving import Origin
@@ -17,14 +18,7 @@ if TYPE_CHECKING:
 
 
 def curve(
-    ref: Annotated[
-        str,
-        typer.Argument(
-            metavar="[REF]",
-            help="`latest`, a plan's id or how it begins, a study's name, or a plan file.",
-            show_default=False,
-        ),
-    ] = "latest",
+    ref: PlanRef = "latest",
     *,
     rates: Annotated[
         str | None,
@@ -42,9 +36,7 @@ def curve(
         Path, typer.Option(metavar="DIR", help="Folder that a relative path of the model starts from.")
     ] = Path(),
     offline: Annotated[bool, typer.Option("--offline", help="Never download a model.")] = False,
-    store: Annotated[
-        str, typer.Option(metavar="URL", help="Database of studies, trials and plans.")
-    ] = "sqlite:///autotune.db",
+    store: StoreUrl = "sqlite:///autotune.db",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure a plan's throughput-latency curve: its own processes, with requests that arrive at random.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autotune.cli import output
+from autotune.cli.asked_plan import PlanRef, StoreUrl
 
 if TYPE_CHECKING:
     from autotune.exporters.protocol import Exporter
@@ -19,14 +20,6 @@ if TYPE_CHECKING:
 STDOUT = "-"
 
 
-Ref = Annotated[
-    str,
-    typer.Argument(
-        metavar="[REF]",
-        help="`latest`, a plan's id or how it begins, a study's name, or a plan file.",
-        show_default=False,
-    ),
-]
 Target = Annotated[
     str,
     typer.Option(
@@ -65,7 +58,7 @@ AllowLoss = Annotated[
 
 
 def export(
-    ref: Ref = "latest",
+    ref: PlanRef = "latest",
     *,
     to: Target = "",
     bundle: Annotated[
@@ -83,9 +76,7 @@ def export(
     force: Annotated[
         bool, typer.Option("--force", help="Replace files that no export wrote, or that were edited.")
     ] = False,
-    store: Annotated[
-        str, typer.Option(metavar="URL", help="Database of studies, trials and plans.")
-    ] = "sqlite:///autotune.db",
+    store: StoreUrl = "sqlite:///autotune.db",
     as_json: Annotated[bool, typer.Option("--json", help="Print the written paths as JSON.")] = False,
 ) -> None:
     """Write a plan as a launch script, as files for what starts your server, or as its JSON document."""

@@ -20,11 +20,11 @@ from autotune.cli.asked_fleet import (
     Margins,
     Rate,
     Spare,
-    StoreUrl,
     Zones,
     read_price,
     read_workload,
 )
+from autotune.cli.asked_plan import PlanRef, StoreUrl
 
 if TYPE_CHECKING:
     from autotune.fleet.capability import Capability
@@ -34,14 +34,7 @@ if TYPE_CHECKING:
 
 
 def fleet(
-    ref: Annotated[
-        str,
-        typer.Argument(
-            metavar="[REF]",
-            help="`latest`, a plan's id or how it begins, a study's name, or a plan file.",
-            show_default=False,
-        ),
-    ] = "latest",
+    ref: PlanRef = "latest",
     *,
     rate: Rate,
     p50: P50 = None,

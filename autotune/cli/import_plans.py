@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autotune.cli import output
+from autotune.cli.asked_plan import StoreUrl
 
 if TYPE_CHECKING:
     from autotune.plan.document import Plan
@@ -22,9 +23,7 @@ def import_plans(
         typer.Argument(metavar="FILE|STORE...", help="Plan files, SQLite files, or URLs of stores."),
     ],
     *,
-    store: Annotated[
-        str, typer.Option(metavar="URL", help="Database of studies, trials and plans.")
-    ] = "sqlite:///autotune.db",
+    store: StoreUrl = "sqlite:///autotune.db",
     as_json: Annotated[bool, typer.Option("--json", help="Print what was imported as JSON.")] = False,
 ) -> None:
     """Bring plans of other machines into the store, from plan files or from other stores.

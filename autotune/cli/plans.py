@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autotune.cli import output
+from autotune.cli.asked_plan import StoreUrl
 
 if TYPE_CHECKING:
     from autotune.store.records import PlanSummary
@@ -19,9 +20,7 @@ def plans(
     study: Annotated[
         str | None, typer.Option(metavar="NAME", help="List only the plans of this study.")
     ] = None,
-    store: Annotated[
-        str, typer.Option(metavar="URL", help="Database of studies, trials and plans.")
-    ] = "sqlite:///autotune.db",
+    store: StoreUrl = "sqlite:///autotune.db",
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """List the plans that the store holds, newest first."""

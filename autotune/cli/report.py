@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from autotune.cli import output
+from autotune.cli.asked_plan import PlanRef, StoreUrl
 from autotune.errors import StoreError
 
 if TYPE_CHECKING:
@@ -18,14 +19,7 @@ STDOUT = "-"
 
 
 def report(
-    ref: Annotated[
-        str,
-        typer.Argument(
-            metavar="[REF]",
-            help="`latest`, a plan's id or how it begins, a study's name, or a plan file.",
-            show_default=False,
-        ),
-    ] = "latest",
+    ref: PlanRef = "latest",
     *,
     page: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="The page to write; - for stdout.")
@@ -36,9 +30,7 @@ def report(
     ] = None,
     form: Annotated[Literal["svg", "png"], typer.Option("--format", help="Of the figures' files.")] = "svg",
     force: Annotated[bool, typer.Option("--force", help="Replace files that no report wrote.")] = False,
-    store: Annotated[
-        str, typer.Option(metavar="URL", help="Database of studies, trials and plans.")
-    ] = "sqlite:///autotune.db",
+    store: StoreUrl = "sqlite:///autotune.db",
     as_json: Annotated[bool, typer.Option("--json", help="Print the written paths as JSON.")] = False,
 ) -> None:
     """Show a plan and what it stands on as one page that needs no network, with figures.

@@ -7,20 +7,12 @@ from typing import Annotated
 import typer
 
 from autotune.cli import output
+from autotune.cli.asked_plan import PlanRef, StoreUrl
 
 
 def show(
-    ref: Annotated[
-        str,
-        typer.Argument(
-            metavar="[REF]",
-            help="`latest`, a plan's id or how it begins, a study's name, or a plan file.",
-            show_default=False,
-        ),
-    ] = "latest",
-    store: Annotated[
-        str, typer.Option(metavar="URL", help="Database of studies, trials and plans.")
-    ] = "sqlite:///autotune.db",
+    ref: PlanRef = "latest",
+    store: StoreUrl = "sqlite:///autotune.db",
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan's document.")] = False,
 ) -> None:
     """Show one plan: configuration, placement per instance, evidence and provenance."""

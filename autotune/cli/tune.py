@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autotune.cli import exits, output
+from autotune.cli.asked_plan import StoreUrl
 
 if TYPE_CHECKING:
     from autotune.plan.document import Plan
@@ -21,9 +22,7 @@ UNBEGUN = "interrupted before the search began; the same command begins again"
 def tune(
     study: Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (YAML).")],
     *,
-    store: Annotated[
-        str, typer.Option(metavar="URL", help="Database of studies, trials and plans.")
-    ] = "sqlite:///autotune.db",
+    store: StoreUrl = "sqlite:///autotune.db",
     name: Annotated[
         str | None, typer.Option(help="Run the study under another name than the file's.")
     ] = None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autotune.cli import exits, output
+from autotune.cli.asked_plan import PlanRef, StoreUrl
 
 if TYPE_CHECKING:
     from autotune.jobs.dueling import Bounds
@@ -21,18 +22,9 @@ CODES = {"holds": 0, "better": 0, "worse": exits.WORSE, "stale": exits.STALE, "u
 
 
 def verify(
-    ref: Annotated[
-        str,
-        typer.Argument(
-            metavar="[REF]",
-            help="`latest`, a plan's id or how it begins, a study's name, or a plan file.",
-            show_default=False,
-        ),
-    ] = "latest",
+    ref: PlanRef = "latest",
     *,
-    store: Annotated[
-        str, typer.Option(metavar="URL", help="Database of studies, trials and plans.")
-    ] = "sqlite:///autotune.db",
+    store: StoreUrl = "sqlite:///autotune.db",
     rounds: Annotated[
         int, typer.Option(min=3, max=1000, help="Rounds at most; fewer when it is clear before.")
     ] = 12,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from autotune.bench.host import releasing
 from autotune.bench.local import LocalHost
 from autotune.bench.order import Order
 from autotune.errors import PlanError
@@ -119,10 +120,11 @@ def sweep_plan(
     if changes := differences(plan, where).all():
         return SweepResult(plan, stale=changes)
     host = LocalHost(set_up_plan(plan, where), emit, told)
-    commands = stored_commands(plan, host)
-    if refusal := refusal_of_plan(plan, commands, host):
-        raise PlanError(f"what was prepared anew answers wrongly: {refusal}", remedy="tune again")
-    return sweep_with(plan, sweep, LoadedHost(host, plan, commands, sweep), emit=emit, stop=told)
+    with releasing([host], told):
+        commands = stored_commands(plan, host)
+        if refusal := refusal_of_plan(plan, commands, host):
+            raise PlanError(f"what was prepared anew answers wrongly: {refusal}", remedy="tune again")
+        return sweep_with(plan, sweep, LoadedHost(host, plan, commands, sweep), emit=emit, stop=told)
 
 
 MeasureRate = Callable[[float, float, int], TrialResult]
