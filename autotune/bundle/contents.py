@@ -14,6 +14,7 @@ from autotune.errors import ExportError
 from autotune.placement.knobs import PRELOAD_VARIABLE
 from autotune.placement.variables import PASSED_ON
 from autotune.plan.document import Plan, plan_values
+from autotune.plan.prepared import refuse_changed
 from autotune.runtime.differences import BESIDE_ENGINES
 
 ARTIFACT, REQUESTS, MODEL, LIBRARIES = "artifact", "requests", "model", "lib"
@@ -47,7 +48,7 @@ def contents_of(plan: Plan) -> BundleContents:
     """Find all that a plan is served with.
 
     Raises:
-        ExportError: something of it is gone.
+        ExportError: something of it is gone, or was changed.
         BackendError: the plan's engine is unknown.
     """
     document = plan_values(plan)
@@ -62,6 +63,7 @@ def contents_of(plan: Plan) -> BundleContents:
     for name, file in files.items():
         if not file.is_file():
             raise ExportError(f"{name} of the plan {plan.id} is gone: {file}", remedy=GONE)
+    refuse_changed(plan)
     for instance in document["instances"]:
         _move(instance)
     document["model"] |= {"artifact": ARTIFACT, **({"requests": REQUESTS} if requests else {})}

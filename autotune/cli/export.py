@@ -83,6 +83,7 @@ def export(
     from autotune.exporters.exporting import export, single_text
     from autotune.exporters.options import read_options
     from autotune.exporters.write import write_export
+    from autotune.plan.prepared import refuse_changed
     from autotune.store.reference import find_plan
 
     if bundle:
@@ -97,6 +98,7 @@ def export(
     server = _Server(command, port, is_left_out=workers)
     _refuse_in_vain(exporter, server)
     options, plan = read_options(exporter, settings or ()), find_plan(ref, store)
+    refuse_changed(plan)
     launch = _launch(exporter, plan, server, plan_path=options.plan or _plan_path(folder))
     exported = export(exporter, launch, options, allow_loss=allow_loss)
     for loss in exported.losses:

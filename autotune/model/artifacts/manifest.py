@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from autotune.model.artifacts.changes import digest_of
 from autotune.model.exported import Export
 from autotune.spec.configuration import Precision
 
@@ -14,13 +15,19 @@ MANIFEST_FILE = "manifest.json"
 
 
 class FileRecord(BaseModel):
-    """One file of an artifact; its size and time tell whether it has been touched since."""
+    """One file of an artifact; its size and time tell whether it has been touched since.
+
+    Attributes:
+        sha256: in hex; tells of a copy, which has another time, whether it is the same. Empty in manifests of
+            versions that did not note it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     size_bytes: int
     mtime_ns: int
+    sha256: str = ""
 
 
 class AgreementRecord(BaseModel):
@@ -72,16 +79,18 @@ class Manifest(BaseModel):
 
 
 def record_files(directory: Path) -> tuple[FileRecord, ...]:
-    """Every file of a finished artifact but the manifest itself, by name."""
-    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST_FILE)
+    """Describe every file of a finished artifact but the manifest itself, by name."""
     return tuple(
-        FileRecord(
-            name=str(path.relative_to(directory)),
-            size_bytes=path.stat().st_size,
-            mtime_ns=path.stat().st_mtime_ns,
-        )
-        for path in files
+        FileRecord(name=name, size_bytes=size_bytes, mtime_ns=mtime_ns, sha256=digest_of(directory / name))
+        for name, size_bytes, mtime_ns in _looks(directory)
     )
+
+
+def _looks(directory: Path) -> list[tuple[str, int, int]]:
+    """Name, size in bytes and time of every file but the manifest itself, by name."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST_FILE)
+    states = ((path, path.stat()) for path in files)
+    return [(str(path.relative_to(directory)), state.st_size, state.st_mtime_ns) for path, state in states]
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
@@ -93,7 +102,8 @@ def read_manifest(directory: Path) -> Manifest | None:
     """The manifest, if the artifact is complete and its files are as they were; else None."""
     try:
         manifest = Manifest.model_validate_json((directory / MANIFEST_FILE).read_bytes())
-        complete = record_files(directory) == manifest.files
+        stated = [(file.name, file.size_bytes, file.mtime_ns) for file in manifest.files]
+        complete = _looks(directory) == stated
     except (OSError, ValidationError):
         return None
     return manifest if complete else None
