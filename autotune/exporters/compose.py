@@ -9,7 +9,7 @@ from pydantic import Field
 from autotune.exporters.protocol import Exported, ExportOptions, Keeps, Loss
 from autotune.exporters.yaml_text import yaml_text
 from autotune.machine.cpus import format_cpu_list
-from autotune.plan.launch import PLAN_FILE, Launch, LaunchedInstance, Program
+from autotune.plan.launch import PLAN_FILE, Launch, LaunchedInstance, Program, served_folders
 
 FILE: Final = "compose.yaml"
 
@@ -53,7 +53,6 @@ class ComposeExporter:
 
 def _service(launch: Launch, instance: LaunchedInstance, options: ComposeOptions) -> dict[str, Any]:
     program, *arguments = instance.argv
-    artifact = launch.plan.instances[instance.index].worker.artifact
     return {
         "image": _literal(options.image),
         "entrypoint": [_literal(program)],
@@ -64,7 +63,7 @@ def _service(launch: Launch, instance: LaunchedInstance, options: ComposeOptions
         **({} if instance.port is None else {"ports": [f"{instance.port}:{instance.port}"]}),
         "volumes": [
             _mount(f"./{PLAN_FILE}", options.plan),
-            _mount(artifact, artifact),
+            *(_mount(path, path) for path in served_folders(launch.plan, instance.index).values()),
         ],
         "restart": options.restart,
         "stop_grace_period": f"{options.grace_s}s",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -14,7 +14,8 @@ from autotune.exporters.protocol import Exported, ExportOptions, Keeps, Loss
 from autotune.exporters.yaml_text import yaml_text
 from autotune.machine.cpus import format_cpu_list
 from autotune.plan.document import format_plan
-from autotune.plan.launch import PLAN_FILE, Launch, LaunchedInstance, Program
+from autotune.plan.launch import PLAN_FILE, Launch, LaunchedInstance, Program, served_folders
+from autotune.spec.launched import DIFFERENCES_VARIABLE
 
 FILE: Final = "kubernetes.yaml"
 KUBELET_FILE: Final = "kubelet.yaml"
@@ -23,6 +24,9 @@ LONGEST_PLAN: Final = 1_000_000
 """Bytes of plan.json in a config map, which may have a MiB. Source: MaxSecretSize in the core API."""
 
 MEMORY_STEP_MIB: Final = 256
+
+ANY_CPUS: Final[Mapping[str, str]] = {DIFFERENCES_VARIABLE: "warn"}
+"""As the kubelet chooses the cpus, `autotune.runtime` is not to refuse others than the plan's."""
 
 
 class KubernetesOptions(ExportOptions):
@@ -123,11 +127,10 @@ def _deployment(launch: Launch, instance: LaunchedInstance, options: KubernetesO
         "autotune/cpus": format_cpu_list(instance.cpus),
         "autotune/memory-nodes": format_cpu_list(instance.memory_nodes),
     }
-    artifact = str(launch.plan.instances[instance.index].worker.artifact)
-    mounted = [artifact] if options.artifact == "host" else []
+    mounted = served_folders(launch.plan, instance.index) if options.artifact == "host" else {}
     volumes = [
         {"name": "plan", "configMap": {"name": f"{options.name}-plan"}},
-        *({"name": "artifact", "hostPath": {"path": _mountable(path)}} for path in mounted),
+        *({"name": name, "hostPath": {"path": _mountable(path)}} for name, path in mounted.items()),
     ]
     pod = {
         **({"nodeSelector": {"kubernetes.io/hostname": options.node}} if options.node else {}),
@@ -149,9 +152,10 @@ def _deployment(launch: Launch, instance: LaunchedInstance, options: KubernetesO
 
 
 def _container(
-    launch: Launch, instance: LaunchedInstance, options: KubernetesOptions, mounted: Sequence[str]
+    launch: Launch, instance: LaunchedInstance, options: KubernetesOptions, mounted: Mapping[str, str]
 ) -> dict[str, Any]:
     program, *arguments = instance.argv
+    environment = {**(ANY_CPUS if instance.cpus else {}), **instance.environment}
     resources = {
         **({"cpu": str(len(instance.cpus))} if instance.cpus else {}),
         "memory": options.memory or _memory(launch),
@@ -161,13 +165,13 @@ def _container(
         "image": options.image,
         "command": [_literal(program)],
         "args": [_literal(argument) for argument in arguments],
-        "env": [{"name": name, "value": _literal(value)} for name, value in instance.environment.items()],
+        "env": [{"name": name, "value": _literal(value)} for name, value in environment.items()],
         **({"workingDir": instance.directory} if instance.directory else {}),
         **({} if instance.port is None else _listening(instance.port)),
         "resources": {"requests": resources, "limits": resources.copy()},
         "volumeMounts": [
             {"name": "plan", "mountPath": options.plan, "subPath": PLAN_FILE, "readOnly": True},
-            *({"name": "artifact", "mountPath": path, "readOnly": True} for path in mounted),
+            *({"name": name, "mountPath": path, "readOnly": True} for name, path in mounted.items()),
         ],
     }
 

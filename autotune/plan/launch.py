@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Final, Literal
 
 from autotune.errors import ExportError
@@ -84,6 +85,29 @@ class Launch:
     def has_command(self) -> bool:
         """Whether it is known what is started."""
         return all(instance.argv for instance in self.instances)
+
+
+def served_folders(plan: Plan, index: int) -> dict[str, str]:
+    """Name the folders that a server reads through `autotune.runtime`, for targets that mount them.
+
+    Returns:
+        The folders of the `artifact`, of the prepared `requests`, and of the `model`, where its tokenizer is;
+        those that the plan has.
+    """
+    worker, folder = plan.instances[index].worker, plan.model.get("folder")
+    model = _whole(folder) if isinstance(folder, str) else None
+    named = {"artifact": worker.artifact, "requests": worker.requests, "model": model}
+    return {name: path for name, path in named.items() if path}
+
+
+def _whole(folder: str) -> str:
+    """The folder itself; of a snapshot in a hub's cache, which holds links alone, the one that has the files.
+
+    Source: huggingface_hub, docs/guides/manage-cache.
+    """
+    path = PurePosixPath(folder)
+    is_snapshot = path.parent.name == "snapshots" and path.parents[1].name.startswith("models--")
+    return str(path.parents[1]) if is_snapshot else folder
 
 
 def launch_of(plan: Plan, server: LaunchSpec | None = None, *, plan_path: str = "") -> Launch:

@@ -34,6 +34,7 @@ from autotune.plan.histogram import latency_histogram
 from autotune.search.score import asked_percentiles, needed_percentile, resources_of, score
 from autotune.spec.configuration import Configuration
 from autotune.spec.knobs import answering
+from autotune.spec.launched import UNBOUND_WORDS
 from autotune.spec.scenario import traits_of
 from autotune.spec.study import StudySpec
 from autotune.statistics.paired import Interval, mean_interval
@@ -309,7 +310,7 @@ def _warnings(measured: Measured, spec: StudySpec, machine: Machine) -> Iterator
     runs = measured.runs
     yield from what_differs(machine, measured.configuration.cores)
     if any(run.memory_binding == "refused" for run in runs):
-        yield "The kernel refused to bind memory to nodes, so it was measured without."
+        yield UNBOUND_WORDS
     if machine.quota_cpus is not None:
         yield f"A quota of {machine.quota_cpus:g} cpus was in force; another quota gives other figures."
     asked, count = needed_percentile(spec), sum(len(latencies_s(run)) for run in runs)

@@ -26,6 +26,7 @@ def load(
     *,
     differences: Tolerance | None = None,
     tokenizer: Path | str | None = None,
+    digests: bool = False,
 ) -> MeasuredSession:
     """Load the session that a plan measured: its artifact, at its precision, with its threads and knobs.
 
@@ -35,9 +36,11 @@ def load(
         instance: which of the plan's instances this is; None = the one that this process was started as
             (`AUTOTUNE_INSTANCE`), else the first.
         differences: what becomes of a process that is not as the plan says: `refuse` it, or `warn`. By
-            default it is refused where the plan started it, and warned of elsewhere. What the artifact cannot
-            do without is refused in any case.
+            default as the variable AUTOTUNE_DIFFERENCES says; else it is refused where the plan started it,
+            and warned of elsewhere. What the artifact cannot do without is refused in any case.
         tokenizer: the model's `tokenizer.json`, where it is not beside the plan's model any more.
+        digests: whether to read all of the artifact's files again and compare their digests; without, only
+            those whose time of change is another one.
 
     Raises:
         PlanError: there is no plan, or the document is none.
@@ -47,7 +50,7 @@ def load(
     from autotune.runtime.loading import load_session_of
     from autotune.runtime.planned import find_planned
 
-    return load_session_of(find_planned(plan, instance), differences, tokenizer)
+    return load_session_of(find_planned(plan, instance), differences, tokenizer, digests=digests)
 
 
 def configure(plan: Path | str | None = None, instance: int | None = None) -> EngineSettings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from autotune.errors import DifferenceError
+from autotune.model.artifacts.changes import digest_of
 from autotune.runtime.differences import Difference
 
 RECORD_FILE: Final = "bundle.json"
@@ -90,8 +90,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 def _digest(file: Path) -> str:
     """Hex SHA-256; empty of a file that cannot be read."""
     try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return digest_of(file)
     except OSError:
         return ""
 

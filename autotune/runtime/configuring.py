@@ -9,7 +9,7 @@ from typing import Any
 from autotune.backends.protocol import MakesOptions, SetsThreads
 from autotune.backends.registry import get_backend
 from autotune.errors import ServingError
-from autotune.runtime.differences import package_differences, process_differences, settle
+from autotune.runtime.differences import Difference, package_differences, process_differences, settle
 from autotune.runtime.planned import PlannedInstance
 from autotune.spec.configuration import Precision
 from autotune.spec.knobs import split_knobs
@@ -23,6 +23,7 @@ class EngineSettings:
         threads: intra-op threads; 0 = the engine's default.
         knobs: settings that differ from what is usual, by name.
         options: for the engine's own session; None where the engine was told of everything already.
+        differences: how this process differs from the plan, each with what helps.
     """
 
     backend: str
@@ -30,6 +31,7 @@ class EngineSettings:
     threads: int
     knobs: Mapping[str, str]
     options: Any = None
+    differences: tuple[Difference, ...] = ()
 
 
 def configure_as(planned: PlannedInstance) -> EngineSettings:
@@ -42,13 +44,14 @@ def configure_as(planned: PlannedInstance) -> EngineSettings:
         DifferenceError: it is not installed.
     """
     backend, knobs = get_backend(planned.backend), split_knobs(planned.knobs)
-    settle(planned, (*package_differences(planned, backend), *process_differences(planned)), "warn")
+    before = (*package_differences(planned, backend), *process_differences(planned))
+    tolerated = settle(planned, before, "warn")
     if isinstance(backend, SetsThreads):
         backend.set_threads(planned.threads, knobs)
     options = None
     if isinstance(backend, MakesOptions):
         options = backend.session_options(planned.precision, planned.threads, knobs)
-    return EngineSettings(planned.backend, planned.precision, planned.threads, knobs, options)
+    return EngineSettings(planned.backend, planned.precision, planned.threads, knobs, options, tolerated)
 
 
 def options_of(planned: PlannedInstance) -> Any:

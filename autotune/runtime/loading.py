@@ -31,12 +31,17 @@ from autotune.spec.knobs import split_knobs
 
 
 def load_session_of(
-    planned: PlannedInstance, tolerance: Tolerance | None = None, tokenizer: Path | str | None = None
+    planned: PlannedInstance,
+    tolerance: Tolerance | None = None,
+    tokenizer: Path | str | None = None,
+    *,
+    digests: bool = False,
 ) -> MeasuredSession:
     """Load the artifact of a planned instance, and answer a first request.
 
     Args:
-        tolerance, tokenizer: as `differences` and `tokenizer` of `autotune.runtime.load`.
+        tolerance: as `differences` of `autotune.runtime.load`.
+        tokenizer, digests: as there.
 
     Raises:
         DifferenceError: the process, its machine, packages or artifact are others than the plan's.
@@ -46,11 +51,11 @@ def load_session_of(
     backend = get_backend(planned.backend)
     before = (
         bundle_differences(planned.file.parent),
-        artifact_differences(planned),
+        artifact_differences(planned, digests=digests),
         package_differences(planned, backend),
         process_differences(planned),
     )
-    settle(planned, chain.from_iterable(before), tolerance)
+    tolerated = settle(planned, chain.from_iterable(before), tolerance)
     if not (planned.artifact / INPUTS_FILE).is_file():
         raise ServingError(
             f"{planned.artifact} does not say what its model takes: it computes nothing that could be served",
@@ -66,8 +71,9 @@ def load_session_of(
         backend, planned.artifact, planned.precision, planned.threads, split_knobs(planned.knobs)
     )
     engine.run(make_inputs(planned.artifact, *_first_shape(planned, filling, stream), seed=0))
-    settle(planned, session_differences(planned, backend, engine), tolerance)
-    return MeasuredSession(planned, engine, filling, reader, 0 if stream is None else stream.cache_size)
+    tolerated += settle(planned, session_differences(planned, backend, engine), tolerance)
+    cache_size = 0 if stream is None else stream.cache_size
+    return MeasuredSession(planned, engine, filling, reader, cache_size, tolerated)
 
 
 def filling_of(

@@ -15,12 +15,13 @@ from typing import Any, Final, TypeVar, cast, get_args
 from autotune.errors import PlanError
 from autotune.placement.knobs import PRELOAD_VARIABLE
 from autotune.spec.configuration import PRECISIONS, Batching, Padding, Precision
-from autotune.spec.launched import INSTANCE_VARIABLE, PLAN_VARIABLE
+from autotune.spec.launched import INSTANCE_VARIABLE, PLAN_VARIABLE, UNBOUND_WORDS
 
 SCHEMA: Final = "autotune.plan/5"
 PLAN_FILE: Final = "plan.json"
 
 _START: Final = "start this process by a launch of the plan, or name the plan: autotune.runtime.load(PLAN)"
+_NAME: Final = "name a plan's document, as from: autotune export latest --to json > plan.json"
 _WRITE: Final = "write it anew: autotune export REF --to json"
 
 Value = TypeVar("Value")
@@ -36,6 +37,7 @@ class PlannedInstance:
         index: of the instance, among `instances`.
         is_launched: whether a launch of the plan started this process.
         cpus, memory_nodes: empty = left alone.
+        was_unbound: whether the kernel refused to bind memory when it was measured.
         environment: the whole environment that it was measured in.
         threads: intra-op threads; 0 = the engine's default.
         batch_size: sequences of a request of its own.
@@ -45,6 +47,7 @@ class PlannedInstance:
         served: what is served beside the encoder, in words; empty where there is nothing.
         folder: of the model, with its tokenizer; None where the plan does not say.
         versions: of everything that decided what was measured.
+        cpu_model: of the machine that it was measured on; empty where the plan does not say.
     """
 
     file: Path
@@ -54,6 +57,7 @@ class PlannedInstance:
     is_launched: bool
     cpus: tuple[int, ...]
     memory_nodes: tuple[int, ...]
+    was_unbound: bool
     environment: Mapping[str, str]
     backend: str
     precision: Precision
@@ -69,6 +73,7 @@ class PlannedInstance:
     folder: Path | None
     model_digest: str
     versions: Mapping[str, str]
+    cpu_model: str
 
 
 def find_planned(plan: Path | str | None, instance: int | None) -> PlannedInstance:
@@ -81,6 +86,8 @@ def find_planned(plan: Path | str | None, instance: int | None) -> PlannedInstan
         PlanError: there is no plan, it is wrong, or it has no such instance.
     """
     is_launched = plan is None
+    if instance is not None and (not isinstance(instance, int) or isinstance(instance, bool)):
+        raise PlanError(f"the instance {instance!r:.80} is not a number", remedy="count instances from 0")
     if plan is None:
         plan = os.environ.get(PLAN_VARIABLE)
         if not plan:
@@ -106,7 +113,7 @@ def read_planned(plan: Path, index: int, *, is_launched: bool = False) -> Planne
     if not 0 <= index < len(instances):
         raise PlanError(
             f"{file} has no instance {index}: it has {len(instances)}, counted from 0",
-            remedy=f"set {INSTANCE_VARIABLE} to one of them",
+            remedy=f"name one of them: {INSTANCE_VARIABLE} in the environment, or load(PLAN, instance=0)",
         )
     return _planned(file, document, _Part(instances[index], f"instances.{index}"), index, is_launched)
 
@@ -124,6 +131,7 @@ def _planned(file: Path, document: _Part, instance: _Part, index: int, is_launch
         is_launched=is_launched,
         cpus=instance.numbers("cpus"),
         memory_nodes=instance.numbers("memory_nodes"),
+        was_unbound=UNBOUND_WORDS in (document.find("warnings", list) or ()),
         environment=_moved(instance.texts("env"), here),
         backend=worker.take("backend", str),
         precision=cast(Precision, worker.choice("precision", PRECISIONS)),
@@ -139,6 +147,7 @@ def _planned(file: Path, document: _Part, instance: _Part, index: int, is_launch
         folder=None if folder is None else here / folder,
         model_digest=model.find("digest", str) or "",
         versions=document.texts("versions"),
+        cpu_model=_Part(document.find("machine", dict) or {}, "machine").find("model_name", str) or "",
     )
 
 
@@ -161,7 +170,7 @@ def _read(file: Path) -> Any:
     try:
         return json.loads(file.read_bytes())
     except OSError as error:
-        raise PlanError(f"the plan {file} cannot be read: {error.strerror}", remedy=_START) from error
+        raise PlanError(f"the plan {file} cannot be read: {error.strerror}", remedy=_NAME) from error
     except (ValueError, RecursionError) as error:
         hint = "; a bundle that is packed is unpacked first: tar -xf" if file.suffix == ".tar" else ""
         raise PlanError(f"{file} is not a JSON document: {error}", remedy=f"{_WRITE}{hint}") from error

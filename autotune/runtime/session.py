@@ -11,6 +11,7 @@ import numpy as np
 
 from autotune.backends.protocol import EngineReport, Session
 from autotune.errors import ServingError
+from autotune.runtime.differences import Difference
 from autotune.runtime.filling import Filling
 from autotune.runtime.planned import PlannedInstance
 from autotune.runtime.reading import TextOrPair, TextReader, Tokens
@@ -27,6 +28,10 @@ class MeasuredSession:
 
     Any number of threads may call it. The engine answers one request at a time, as it was measured: a lock
     lets the others wait. Texts are tokenised before that, in the thread that brings them.
+
+    Attributes:
+        planned: the instance of the plan that it is.
+        differences: how this process differs from the plan, each with what helps; empty where it does not.
     """
 
     def __init__(
@@ -36,14 +41,17 @@ class MeasuredSession:
         filling: Filling,
         reader: TextReader | None = None,
         cache_size: int = 0,
+        differences: Sequence[Difference] = (),
     ) -> None:
         """Answer with a loaded engine.
 
         Args:
             reader: of texts; None where the model has no tokenizer.
             cache_size: answers to texts that are kept; 0 = none.
+            differences: from the plan, which were warned of and not refused.
         """
         self.planned = planned
+        self.differences = tuple(differences)
         self._engine: Session | None = engine
         self._filling, self._reader = filling, reader
         self._cache = AnswerCache(cache_size) if cache_size else None

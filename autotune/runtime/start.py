@@ -67,7 +67,7 @@ def prepare(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
         artifact_differences(planned),
         package_differences(planned, get_backend(planned.backend)),
     )
-    settle(planned, chain.from_iterable(before), "refuse")
+    settle(planned, chain.from_iterable(before), None)
     return pinned_words(planned, [found, *arguments[3:]]), environment_of(planned, os.environ)
 
 

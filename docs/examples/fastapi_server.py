@@ -22,9 +22,11 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 import autotune.runtime
+from autotune.errors import ServingError
 
 engine = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
 
@@ -45,6 +47,12 @@ async def serving(app: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(lifespan=serving)
+
+
+@app.exception_handler(ServingError)
+async def refused(_: Request, error: ServingError) -> JSONResponse:
+    """Say in words what the session cannot answer, such as a text where the model has no tokenizer."""
+    return JSONResponse({"detail": error.in_one_line}, status_code=422)
 
 
 @app.post("/answers")

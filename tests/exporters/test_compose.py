@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,14 @@ def test_every_instance_is_a_service_with_the_model_and_the_plan_mounted() -> No
         ("./plan.json", "/autotune/plan.json", True),
         ("/cache/artifacts/5e5e5e", "/cache/artifacts/5e5e5e", True),
     ]
+
+
+def test_the_requests_and_the_models_folder_are_mounted_where_the_plan_has_them() -> None:
+    made = launch()
+    plan = made.plan.model_copy(update={"model": {**made.plan.model, "folder": "/models/own"}})
+    services = services_of(ComposeExporter().render(replace(made, plan=plan), OPTIONS).files)
+    for service in services:
+        assert [mount["target"] for mount in service["volumes"]][2:] == ["/models/own"]
 
 
 def test_a_plan_that_binds_memory_is_refused_unless_the_loss_is_allowed() -> None:

@@ -17,7 +17,7 @@ from autotune.exporters.options import read_options
 from autotune.exporters.protocol import Exporter
 from autotune.machine.cpus import parse_cpu_list
 from autotune.plan.document import parse_plan
-from autotune.plan.launch import Launch, launch_of
+from autotune.plan.launch import Launch, launch_of, served_folders
 from autotune.spec.launch import LaunchSpec
 from autotune.testing.exporter_contract import ExporterContract, Started
 from autotune.testing.plans import build_commands, build_plan
@@ -45,12 +45,14 @@ def started(pod: Mapping[str, Any]) -> Started:
         tuple(sorted(parse_cpu_list(pod["metadata"]["annotations"][f"autotune/{kind}"])))
         for kind in ("cpus", "memory-nodes")
     )
+    environment = {variable["name"]: expanded(variable["value"]) for variable in container["env"]}
+    assert environment.pop("AUTOTUNE_DIFFERENCES", None) == ("warn" if cpus else None)
     resources = container["resources"]
     assert resources["requests"] == resources["limits"]
     assert int(resources["limits"].get("cpu", 0)) == len(cpus)
     return Started(
         argv=tuple(map(expanded, (*container["command"], *container["args"]))),
-        environment={variable["name"]: expanded(variable["value"]) for variable in container["env"]},
+        environment=environment,
         cpus=cpus,
         memory_nodes=nodes,
     )
@@ -67,7 +69,7 @@ class TestKubernetesExporter(ExporterContract):
         return [started(pod) for pod in pods_of(files)]
 
     def can_express(self, launch: Launch) -> bool:
-        paths = [str(instance.worker.artifact) for instance in launch.plan.instances]
+        paths = served_folders(launch.plan, 0).values()
         return not any(":" in path or ".." in PurePosixPath(path).parts for path in paths)
 
 
@@ -159,6 +161,32 @@ def test_a_model_that_cannot_be_mounted_is_in_the_image() -> None:
         KubernetesExporter().render(made, OPTIONS.model_copy(update={"artifact": "image"})).files
     )
     assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["plan"]
+
+
+def test_all_that_a_server_reads_is_mounted() -> None:
+    pod = pods_of(KubernetesExporter().render(with_texts(), OPTIONS).files)[0]
+    (container,) = pod["spec"]["containers"]
+    volumes = {volume["name"]: volume.get("hostPath", {}).get("path") for volume in pod["spec"]["volumes"]}
+    assert volumes == {
+        **{"plan": None, "artifact": "/cache/artifacts/5e5e5e", "requests": "/cache/artifacts/7e7e7e"},
+        "model": "/hub/models--o--n",
+    }
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert mounts == {**volumes, "plan": OPTIONS.plan}
+
+
+def with_texts() -> Launch:
+    """A launch of one instance whose requests are texts, and whose model is in a hub's cache."""
+    (command,) = build_commands(1)
+    program = command.worker
+    assignment = replace(program.assignment, sequence_length=0, requests=Path("/cache/artifacts/7e7e7e"))
+    plan = build_plan([replace(command, program=replace(program, assignment=assignment))])
+    model = {**plan.model, "folder": "/hub/models--o--n/snapshots/5e"}
+    return launch_of(
+        plan.model_copy(update={"model": model}),
+        LaunchSpec(command=("run", "{port}")),
+        plan_path=OPTIONS.plan,
+    )
 
 
 def test_a_command_that_asks_for_no_port_has_no_service_and_no_probe() -> None:

@@ -80,6 +80,18 @@ def test_an_instance_that_there_is_not_is_refused(
         find_planned(None, None)
 
 
+@pytest.mark.parametrize(
+    ("instance", "said"),
+    [(5, "no instance 5: it has 2"), (-1, "no instance -1"), ("1", "'1' is not a number")],
+)
+def test_an_instance_that_is_none_is_refused(
+    tmp_path: Path, document: dict[str, Any], instance: Any, said: str
+) -> None:
+    with pytest.raises(PlanError, match=said) as refused:
+        find_planned(written(tmp_path, document), instance)
+    assert refused.value.remedy
+
+
 def test_without_a_plan_it_says_how_to_come_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AUTOTUNE_PLAN", raising=False)
     with pytest.raises(PlanError, match="AUTOTUNE_PLAN is not set") as refused:
@@ -144,5 +156,6 @@ def test_a_bundle_that_is_packed_is_to_be_unpacked(tmp_path: Path) -> None:
 
 
 def test_a_plan_that_is_gone_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PlanError, match=r"gone\.json cannot be read: No such file"):
+    with pytest.raises(PlanError, match=r"gone\.json cannot be read: No such file") as refused:
         read_planned(tmp_path / "gone.json", 0)
+    assert "autotune export latest --to json" in refused.value.remedy
