@@ -6,10 +6,11 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 LEASE = "lease"
 """User attribute of every trial that is asked for: who runs it, and until when that is believed."""
@@ -17,6 +18,10 @@ LEASE = "lease"
 LEASE_S = 4 * 3600.0
 """How long a trial is believed to be running. Source: stated; four preparations of half an hour each,
 comparing answers and the trial itself take less."""
+
+BEGINNING_S: Final = 5.0
+"""How long a trial without a lease is believed to be just being asked for. Source: stated; Optuna writes a
+new trial's parameters one by one, in some hundredths of a second each on a slow disk."""
 
 BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 """What the kernel calls the time since it was started, in containers too. Source: Linux, random(4)."""
@@ -52,6 +57,13 @@ def lease_of(trial: FrozenTrial) -> Lease | None:
     if not isinstance(holder, str) or not isinstance(until_s, int | float):
         return None
     return Lease(holder, float(until_s))
+
+
+def is_beginning(trial: FrozenTrial) -> bool:
+    """Say whether somebody is asking for a trial at this moment, and has not written yet what it runs."""
+    if trial.state != TrialState.RUNNING or LEASE in trial.user_attrs or trial.datetime_start is None:
+        return False
+    return abs((datetime.now() - trial.datetime_start).total_seconds()) < BEGINNING_S
 
 
 def this_coordinator(boot: Path = BOOT) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -19,7 +20,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from autotune.errors import StoreError, StudyError
 from autotune.measurement.measurement import Failure, FailureKind, TrialResult
 from autotune.objectives.catalogue import objective_of
-from autotune.search.leases import LEASE, LEASE_S, Lease, lease_of, this_coordinator
+from autotune.search.leases import (
+    BEGINNING_S,
+    LEASE,
+    LEASE_S,
+    Lease,
+    is_beginning,
+    lease_of,
+    this_coordinator,
+)
 from autotune.search.outcomes import (
     FAILURE,
     MAY_PASS,
@@ -35,6 +44,8 @@ from autotune.search.second_stage import second_stage
 from autotune.search.space import SearchSpace
 from autotune.spec.configuration import Configuration, Prepared
 from autotune.spec.study import StudySpec
+
+RUNNING = (TrialState.RUNNING,)
 
 SUMMARY = "summary"
 """User attribute of every told trial: its configuration and outcome, for people."""
@@ -131,12 +142,21 @@ class SearchStudy:
         Args:
             measured: the trials that were measured when this one was asked for.
         """
-        states = (TrialState.RUNNING, TrialState.COMPLETE)
         return any(
-            trial.number < proposal.number and configuration_of(trial) == proposal.configuration
-            for trial in self._study.get_trials(deepcopy=False, states=states)
+            configuration_of(trial) == proposal.configuration
+            for trial in self._begun_before(proposal.number, (*RUNNING, TrialState.COMPLETE))
             if trial.number not in measured and has_configuration(trial)
         )
+
+    def _begun_before(self, number: float, states: Container[TrialState]) -> list[FrozenTrial]:
+        """Give the trials below a number, when those that are just being asked for have their leases."""
+        end_s = time.monotonic() + BEGINNING_S
+        while True:
+            trials = self._study.get_trials(deepcopy=False, states=states)
+            before = [trial for trial in trials if trial.number < number]
+            if not any(map(is_beginning, before)) or time.monotonic() > end_s:
+                return before
+            time.sleep(0.01)
 
     @_storage_trouble
     def tell(self, number: int, answer: Answer) -> None:
@@ -145,7 +165,7 @@ class SearchStudy:
         A disturbed one is proposed once more in this run, after everything that is new; one that failed for
         a reason that may pass, by the next run alone, as is all that such a failure speaks for.
         """
-        trial = self._running()[number]
+        trial = self._ours(self._study.get_trials(deepcopy=False, states=RUNNING))[number]
         configuration = Configuration.from_parameters(trial.params)
         self._finish(trial, answer)
         if isinstance(answer.result, Failure) and answer.result.kind == FailureKind.DISTURBED:
@@ -211,7 +231,7 @@ class SearchStudy:
         """
         self._seen = None
         self._sampler.may_pass([number for number, answer in answers.items() if _may_pass(answer)])
-        for number, trial in self._running().items():
+        for number, trial in self._ours(self._begun_before(math.inf, RUNNING)).items():
             if number in answers:
                 self._finish(trial, answers[number])
             else:
@@ -223,9 +243,8 @@ class SearchStudy:
             self._seen = self._study.get_trials(deepcopy=False)
         return self._seen
 
-    def _running(self) -> dict[int, Trial]:
+    def _ours(self, running: Sequence[FrozenTrial]) -> dict[int, Trial]:
         """The running trials that are ours by number, writable; those that nobody holds are anybody's."""
-        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         now_s = time.time()
         return {
             frozen.number: Trial(self._study, frozen._trial_id)
