@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
 from autotune.errors import ExportError, PlanError
 from autotune.exporters.protocol import EVERYTHING, Exported, ExportOptions, Keeps
+from autotune.exporters.serving_script import instance_values, refuse_what_env_mistakes
 from autotune.exporters.shell import script_template
-from autotune.machine.cpus import format_cpu_list
 from autotune.plan.document import Plan
-from autotune.plan.launch import Launch, LaunchedInstance, Program
+from autotune.plan.launch import Launch, Program
 from autotune.plan.study import spec_of
 from autotune.spec.scenario import traits_of
 from autotune.trial.asked import AskedRate, ask, asked_to_json
 
 SCRIPT = "launch.sh"
+
+PATH_WORDS: Final = "give it a path without '=', and no '-' in front; autotune's own is that of its Python"
 
 
 class NumactlOptions(ExportOptions):
@@ -49,7 +51,7 @@ class NumactlExporter:
             ExportError: a program's path has `=` in it, which `env` would take for a variable.
         """
         for instance in launch.instances:
-            _check_program(instance.argv[0])
+            refuse_what_env_mistakes(instance.argv[0], PATH_WORDS)
         text = _measuring(launch) if launch.program == "worker" else _serving(launch, options)
         return Exported({SCRIPT: text}, executable=frozenset({SCRIPT}))
 
@@ -62,7 +64,7 @@ def _measuring(launch: Launch) -> str:
         asked=json.dumps(asked_to_json(ask(commands, plan.configuration, plan.scenario, _rate(plan)))),
         artifact=plan.model.get("artifact") or "",
         requests=plan.model.get("requests") or "",
-        instances=[_instance(instance) for instance in launch.instances],
+        instances=[instance_values(instance) for instance in launch.instances],
     )
 
 
@@ -70,7 +72,7 @@ def _serving(launch: Launch, options: NumactlOptions) -> str:
     return script_template("serve.sh.j2").render(
         plan=launch.plan,
         grace_s=options.grace_s,
-        instances=[_instance(instance) for instance in launch.instances],
+        instances=[instance_values(instance) for instance in launch.instances],
     )
 
 
@@ -90,24 +92,3 @@ def _rate(plan: Plan) -> AskedRate | None:
         raise ExportError(f"the plan {plan.id} of a server has no limit of latency", remedy="tune again")
     rate_per_s = plan.estimate.throughput_sps / spec.problem.batch_size
     return AskedRate(rate_per_s, spec.limits.latency.percentile, spec.limits.latency.max_s)
-
-
-def _instance(instance: LaunchedInstance) -> dict[str, Any]:
-    return {
-        "index": instance.index,
-        "port": "" if instance.port is None else instance.port,
-        "directory": instance.directory,
-        "cpus": format_cpu_list(instance.cpus),
-        "memory_nodes": format_cpu_list(instance.memory_nodes),
-        "unset": instance.unset,
-        "variables": [f"{name}={value}" for name, value in instance.environment.items()],
-        "arguments": instance.argv,
-    }
-
-
-def _check_program(path: str) -> None:
-    if "=" in path or path.startswith("-"):
-        raise ExportError(
-            f"`env` would take the program {path!r} for a variable or an option",
-            remedy="give it a path without '=', and no '-' in front; autotune's own is that of its Python",
-        )

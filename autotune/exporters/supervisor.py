@@ -10,6 +10,7 @@ from pydantic import Field
 
 from autotune.errors import ExportError
 from autotune.exporters.protocol import Exported, ExportOptions, Keeps, Loss
+from autotune.exporters.serving_script import refuse_what_env_mistakes
 from autotune.machine.cpus import format_cpu_list
 from autotune.plan.launch import Launch, LaunchedInstance, Program
 
@@ -73,12 +74,7 @@ def _program(instance: LaunchedInstance, options: SupervisorOptions) -> Iterator
 
 def _words(instance: LaunchedInstance) -> Iterator[str]:
     """The server's command line, with what sets and pins it in front; each becomes the next."""
-    program = instance.argv[0]
-    if "=" in program or program.startswith("-"):
-        raise ExportError(
-            f"`env` would take the program {program!r:.80} for a variable or an option",
-            remedy="give it a path without '=', and no '-' in front",
-        )
+    refuse_what_env_mistakes(instance.argv[0], "give it a path without '=', and no '-' in front")
     yield "env"
     if instance.directory:
         yield f"--chdir={instance.directory}"
