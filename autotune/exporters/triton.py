@@ -68,6 +68,11 @@ def _check(worker: PlanWorker, launch: Launch) -> None:
         raise ExportError(
             f"Triton cannot tell {worker.backend} to compute in bf16", remedy="export to another target"
         )
+    if (worker.backend, worker.precision) == ("openvino", "int8-static"):
+        raise ExportError(
+            "Triton reads models, and openvino's at int8-static is compiled already",
+            remedy="export to another target, or leave this precision out of search.precisions",
+        )
     settable = {"streams"} if worker.backend == "openvino" else set()
     if unknown := sorted(split_knobs(worker.knobs).keys() - settable):
         raise ExportError(

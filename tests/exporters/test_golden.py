@@ -16,6 +16,7 @@ from autotune.exporters.registry import exporters
 from autotune.plan.launch import Launch, launch_of
 from autotune.spec.launch import LaunchSpec
 from autotune.testing.plans import build_commands, build_plan
+from tests.exporters.engines import of_engine
 
 GOLDEN = Path(__file__).parent / "assets" / "golden"
 
@@ -35,6 +36,9 @@ def written(program: str, plan_path: str) -> Launch:
     return launch_of(plan, SERVER, plan_path=plan_path)
 
 
+ENGINES = {"triton": "onnxruntime", "ovms": "openvino"}
+"""Of targets that load the prepared model themselves, which they can."""
+
 KEPT = sorted(path.name for path in GOLDEN.iterdir())
 
 
@@ -45,7 +49,10 @@ def test_a_targets_files_are_what_they_were(kept: str) -> None:
     assert program in exporter.programs
     needed = [f"{row.name}=example" for row in option_rows(exporter) if row.usual == REQUIRED]
     options = read_options(exporter, needed)
-    files = exporter.render(written(program, options.plan or "/srv/launch/plan.json"), options).files
+    launch = written(program, options.plan or "/srv/launch/plan.json")
+    if name in ENGINES:
+        launch = of_engine(launch, ENGINES[name])
+    files = exporter.render(launch, options).files
     folder = GOLDEN / kept
     if os.environ.get("AUTOTUNE_GOLDEN") == "write":
         for path, text in files.items():
@@ -54,3 +61,7 @@ def test_a_targets_files_are_what_they_were(kept: str) -> None:
     assert files == {
         path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()
     }
+
+
+def test_every_target_has_a_case() -> None:
+    assert {kept.rpartition("-")[0] for kept in KEPT} == exporters().keys()

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +19,12 @@ from autotune.machine.cpus import parse_cpu_list
 from autotune.plan.launch import Launch, launch_of
 from autotune.testing.exporter_contract import ExporterContract, Started
 from autotune.testing.plans import build_commands, build_plan
+from tests.exporters.engines import of_engine
 
 CONFIG = "models/autotune/config.pbtxt"
 GROUP = re.compile(
     r'^instance_group \{ count: (\d+) kind: KIND_CPU (?:host_policy: "(\w+)" )?\}$', re.MULTILINE
 )
-
-
-def of_engine(launch: Launch, backend: str = "onnxruntime", **changes: Any) -> Launch:
-    """The same launch of another engine; the generated plans are the fake one's."""
-    instances = tuple(
-        instance.model_copy(
-            update={"worker": instance.worker.model_copy(update={"backend": backend, "knobs": "", **changes})}
-        )
-        for instance in launch.plan.instances
-    )
-    return replace(launch, plan=launch.plan.model_copy(update={"instances": instances}))
 
 
 def started_words(script: str) -> list[str]:
@@ -123,6 +112,7 @@ def test_openvino_is_told_its_streams() -> None:
         ("onnxruntime", {"knobs": "spinning=off"}, "spinning of onnxruntime"),
         ("openvino", {"knobs": "pinning=on streams=2"}, "Triton cannot set the plan's pinning of openvino"),
         ("openvino", {"precision": "bf16"}, "bf16"),
+        ("openvino", {"precision": "int8-static"}, "is compiled already"),
     ],
 )
 def test_what_triton_cannot_run_as_measured_is_refused(
