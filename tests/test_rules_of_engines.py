@@ -43,6 +43,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "runtime/encoding.py": "answers with torch's tensors whoever asks sentence-transformers for them",
     "placement/variables.py": "what libraries of the user's own server read, whichever it has",
     "exporters/triton.py": "Triton has engines of the same names, with parameters of its own",
+    "exporters/ovms.py": "OpenVINO Model Server takes that engine's own properties",
     "trial/launcher.py": "removes what Intel's OpenMP runtime leaves of a worker that was killed",
     "trial/speed.py": "keeps NumPy's own library to one thread, whatever it was built with",
     "testing/fake_backend.py": "plays ONNX Runtime's knobs",

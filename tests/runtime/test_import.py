@@ -22,7 +22,7 @@ def test_importing_it_imports_the_standard_library_alone() -> None:
 
 
 def test_what_loads_a_session_needs_numpy_and_nothing_that_tunes() -> None:
-    modules = "loading", "encoding", "pipelines", "configuring", "bundled", "start"
+    modules = "loading", "encoding", "pipelines", "configuring", "bundled", "start", "ray_app"
     program = "".join(f"import autotune.runtime.{name}\n" for name in modules)
     program += "from autotune.backends.registry import backends\nbackends()\n"
     added = loaded(program) - loaded("")
