@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -114,7 +115,7 @@ def cluster(folder: str) -> list[psutil.Process]:
 
 
 @contextmanager
-def served(file: Path) -> Iterator[None]:
+def served(file: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Have `serve run` start a cluster of its own for a file; afterwards nothing of it is left."""
     serve = Path(sys.executable).with_name("serve")
     with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp", ignore_cleanup_errors=True) as folder:
@@ -123,9 +124,10 @@ def served(file: Path) -> Iterator[None]:
             **{"RAY_TMPDIR": folder, "RAY_AUTH_TOKEN_PATH": f"{folder}/token"},
             **{"RAY_USAGE_STATS_ENABLED": "0", "OMP_PLACES": "cores"},
         }
+        Path(folder, "token").write_text(secrets.token_hex(32))  # Ray would write one into the home
         process = subprocess.Popen([serve, "run", file.name], cwd=file.parent, env=environment)
         try:
-            yield
+            yield process
             process.send_signal(signal.SIGINT)
             process.wait(WAIT_S)
             psutil.wait_procs(cluster(folder), WAIT_S)
@@ -136,7 +138,7 @@ def served(file: Path) -> Iterator[None]:
             process.wait(WAIT_S)
 
 
-def get(address: str) -> Any:
+def get(address: str, serve: subprocess.Popen[bytes]) -> Any:
     """What runs, once all instances do."""
     until = time.monotonic() + WAIT_S
     while True:
@@ -146,6 +148,7 @@ def get(address: str) -> Any:
         except (HTTPError, URLError, ConnectionError) as error:
             if isinstance(error, HTTPError):
                 error.close()
+            assert serve.poll() is None, "Ray Serve has ended"
             assert time.monotonic() < until, "it does not answer"
         time.sleep(0.5)
 
@@ -195,9 +198,9 @@ def test_ray_serve_starts_what_was_exported_and_answers_as_the_session_does(
     port = free_ports(2)
     file, launch = written(plan, tmp_path / "it's out", port)
     expected = np.array(in_process(plan, ANSWER, json.dumps(TEXTS)), dtype=np.float32)
-    with served(file):
+    with served(file) as serve:
         address = f"http://127.0.0.1:{port}"
-        reports = get(address)["instances"]
+        reports = get(address, serve)["instances"]
         _, body = post(address, {"texts": TEXTS})
         np.testing.assert_array_equal(np.array(json.loads(body)["answers"], dtype=np.float32), expected)
         headers, body = post(address, {"texts": TEXTS}, BYTES)
@@ -217,16 +220,16 @@ def test_ray_serve_starts_what_was_exported_and_answers_as_the_session_does(
             assert not seen.keys() & {*AFFINITY}
         assert {report["plan"] for report in reports} == {launch.plan.id}
         os.kill(reports[1]["pid"], signal.SIGKILL)
-        again = new_process(address, reports[1]["pid"])
+        again = new_process(address, serve, reports[1]["pid"])
         assert masks(again) == {launch.instances[1].cpus}
         assert environ(again).items() >= launch.instances[1].environment.items()
     assert is_free(port)
 
 
-def new_process(address: str, ended: int) -> int:
+def new_process(address: str, serve: subprocess.Popen[bytes], ended: int) -> int:
     """The process of the second instance, once Ray has put another in the place of the one that ended."""
     until = time.monotonic() + WAIT_S
-    while (pid := int(get(address)["instances"][1]["pid"])) == ended:
+    while (pid := int(get(address, serve)["instances"][1]["pid"])) == ended:
         assert time.monotonic() < until, "it is not started again"
         time.sleep(0.5)
     return pid
