@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
+from autotune.errors import ExportError
 from autotune.exporters.protocol import Exported, ExportOptions, Keeps, Loss
 from autotune.exporters.serving_script import refuse_what_env_mistakes
 from autotune.exporters.shell import words
@@ -23,6 +24,8 @@ PIN: Final = "autotune.placement.pin"
 """What pins the process that becomes Ray's worker, or ends it."""
 
 INGRESS: Final = "ingress"
+QUIET: Final = {"enable_access_log": False}
+"""No line for each request, which the instances would write on their own cpus."""
 MANY: Final = 1_000
 """Requests that the ingress holds at once, while they wait for an instance."""
 SOME: Final = 0.001
@@ -69,8 +72,14 @@ class RayServeExporter:
         """Give `serve.yaml`.
 
         Raises:
-            ExportError: a path of Python has `=` in it, which `env` would take for a variable.
+            ExportError: a path of Python has `=` in it, which `env` would take for a variable, or the plan is
+                written nowhere.
         """
+        if not launch.plan_path:
+            raise ExportError(
+                "Ray's workers read plan.json, which is written nowhere",
+                remedy="give a folder (-o DIR), or where it lies on Ray's machines (--set plan=PATH)",
+            )
         head = f"All instances of plan {launch.plan.id}; autotune export --to ray-serve"
         document = {
             "proxy_location": "HeadOnly",
@@ -79,7 +88,7 @@ class RayServeExporter:
                 "port": launch.instances[0].port or USUAL_PORT,
                 "request_timeout_s": options.timeout_s,
             },
-            "logging_config": {"enable_access_log": False},
+            "logging_config": QUIET,
             "applications": [_application(launch, options)],
         }
         return Exported({FILE: yaml_text(head, [document])}, losses=tuple(_losses(options)))
@@ -90,6 +99,7 @@ def _application(launch: Launch, options: RayServeOptions) -> dict[str, Any]:
         "name": options.name,
         "route_prefix": "/",
         "import_path": APPLICATION,
+        "logging_config": QUIET,
         "args": {"instances": len(launch.instances), "answerer": options.answerer},
         "deployments": [
             *(_deployment(launch, instance, options) for instance in launch.instances),

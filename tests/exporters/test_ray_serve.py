@@ -132,6 +132,12 @@ def test_options_that_cannot_be_are_refused(setting: str) -> None:
     assert "--help-options" in caught.value.remedy
 
 
+def test_a_plan_that_is_written_nowhere_is_refused() -> None:
+    with pytest.raises(ExportError, match="written nowhere") as caught:
+        RayServeExporter().render(launch_of(build_plan(), LaunchSpec()), RayServeOptions())
+    assert "--set plan=PATH" in caught.value.remedy
+
+
 def test_a_python_that_env_would_take_for_a_variable_is_refused() -> None:
     exporter = RayServeExporter()
     with pytest.raises(ExportError, match="a=b") as caught:
