@@ -14,12 +14,21 @@ from autotune.machine.cpus import format_cpu_list
 from autotune.placement.serving import measured_environment
 from autotune.plan.document import PlanWorker
 from autotune.plan.launch import Launch, LaunchedInstance, Program
+from autotune.spec.configuration import Precision
 from autotune.spec.knobs import split_knobs
 
 START: Final = "start.sh"
 
 ENGINES: Final = {"onnxruntime": "model.onnx", "openvino": "model.xml"}
 """Engines that Triton has a backend of, under the same name, and the file that it loads."""
+
+
+BY_ITSELF: Final[frozenset[Precision]] = frozenset({"fp32", "int8-dynamic"})
+"""Precisions at which OpenVINO computes without being told; one of its artifacts is no model but compiled.
+
+Source: README of openvino_backend, whose parameters name neither its precision nor its dynamic quantisation;
+and `ModelState` in its src/openvino.cc, whose compiled model all instances share.
+"""
 
 
 class TritonOptions(ExportOptions):
@@ -64,20 +73,22 @@ def _check(worker: PlanWorker, launch: Launch) -> None:
             f"Triton has no engine {worker.backend!r:.80}",
             remedy=f"tune with the engines that it has: backends: [{', '.join(ENGINES)}]",
         )
-    if worker.precision == "bf16":
+    if worker.precision == "bf16" or (worker.backend == "openvino" and worker.precision not in BY_ITSELF):
         raise ExportError(
-            f"Triton cannot tell {worker.backend} to compute in bf16", remedy="export to another target"
-        )
-    if (worker.backend, worker.precision) == ("openvino", "int8-static"):
-        raise ExportError(
-            "Triton reads models, and openvino's at int8-static is compiled already",
-            remedy="export to another target, or leave this precision out of search.precisions",
+            f"Triton cannot tell {worker.backend} to compute at {worker.precision}",
+            remedy="export to another target",
         )
     settable = {"streams"} if worker.backend == "openvino" else set()
     if unknown := sorted(split_knobs(worker.knobs).keys() - settable):
         raise ExportError(
             f"Triton cannot set the plan's {', '.join(unknown)} of {worker.backend}",
             remedy="tune without these knobs, or export to another target",
+        )
+    if worker.backend == "openvino" and len(launch.instances) > 1:
+        raise ExportError(
+            f"Triton compiles openvino's model once, and the {len(launch.instances)} instances of the plan "
+            "would share the threads of one",
+            remedy="export to ovms, or to another target",
         )
     for instance in launch.instances:
         if len(instance.memory_nodes) > 1:
@@ -152,6 +163,10 @@ def _losses(launch: Launch, worker: PlanWorker) -> Iterator[Loss]:
         "argv",
         f"Triton runs the prepared model with the {worker.backend} that it was built with{measured}.",
     )
+    if worker.backend == "openvino":
+        yield Loss(
+            "argv", "OpenVINO chooses its precision there: on cpus that have bf16 it computes in that."
+        )
     variables = sorted(measured_environment(launch.plan.instances[0].command()))
     named = f": {', '.join(variables)}" if variables else ""
     yield Loss("environment", f"Set for tritonserver what the plan sets for its instances{named}.")

@@ -98,7 +98,7 @@ def test_a_single_cpu_is_a_range() -> None:
 
 
 def test_openvino_is_told_its_streams() -> None:
-    made = of_engine(launch(), "openvino", knobs="streams=2")
+    made = of_engine(launch(1), "openvino", knobs="streams=2")
     text = TritonExporter().render(made, TritonOptions()).files[CONFIG]
     assert 'default_model_filename: "model.xml"' in text
     assert 'parameters { key: "NUM_STREAMS" value { string_value: "2" } }' in text
@@ -112,7 +112,9 @@ def test_openvino_is_told_its_streams() -> None:
         ("onnxruntime", {"knobs": "spinning=off"}, "spinning of onnxruntime"),
         ("openvino", {"knobs": "pinning=on streams=2"}, "Triton cannot set the plan's pinning of openvino"),
         ("openvino", {"precision": "bf16"}, "bf16"),
-        ("openvino", {"precision": "int8-static"}, "is compiled already"),
+        ("openvino", {"precision": "int8-static"}, "compute at int8-static"),
+        ("openvino", {"precision": "int8-weights"}, "compute at int8-weights"),
+        ("openvino", {}, "the 2 instances of the plan would share the threads of one"),
     ],
 )
 def test_what_triton_cannot_run_as_measured_is_refused(
@@ -161,18 +163,18 @@ def model_config() -> Any:
     return module
 
 
-@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize(("backend", "instances"), [("onnxruntime", 2), ("openvino", 1)])
 @pytest.mark.parametrize("pinned", [True, False])
-def test_tritons_own_parser_reads_the_settings(backend: str, pinned: bool) -> None:
+def test_tritons_own_parser_reads_the_settings(backend: str, instances: int, pinned: bool) -> None:
     from google.protobuf import text_format  # type: ignore[import-untyped]
 
-    made = of_engine(launch_of(build_plan(build_commands(2, pinned=pinned))), backend)
+    made = of_engine(launch_of(build_plan(build_commands(instances, pinned=pinned))), backend)
     text = TritonExporter().render(made, TritonOptions()).files[CONFIG]
     config = text_format.Parse(text, model_config().ModelConfig())
     assert config.backend == backend
-    assert sum(group.count for group in config.instance_group) == 2
+    assert sum(group.count for group in config.instance_group) == instances
     assert [group.host_policy for group in config.instance_group if group.host_policy] == (
-        ["instance_0", "instance_1"] if pinned else []
+        [f"instance_{index}" for index in range(instances)] if pinned else []
     )
     assert config.max_batch_size == 0
     assert not config.HasField("dynamic_batching")
