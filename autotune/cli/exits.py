@@ -9,7 +9,7 @@ BUG = 70
 INTERRUPTED = 130
 """Stopped by SIGINT or SIGTERM; what was found is kept. Source: 128 + SIGINT, as shells report it."""
 
-WORSE, STALE, UNDECIDED = 20, 21, 22
+WORSE, STALE, UNDECIDED, DIFFERS = 20, 21, 22, 23
 """What `verify` and `compare` found is no error, and is told by a code of its own."""
 
 EXIT_CODES: dict[type[errors.AutotuneError], int] = {
@@ -58,9 +58,10 @@ MEANINGS: dict[int, str] = {
     15: "the machine was too noisy to measure what a plan needs, or the rounds contradict the search",
     16: "a process cannot serve as its plan was measured",
     17: "fleet, choose: no plan serves what is asked, or plans cannot be chosen among",
-    WORSE: "verify: the plan is worse than it states",
+    WORSE: "verify: the plan is worse than it states, or the running server falls short under a load",
     STALE: "verify, curve: machine, versions or model are others than the plan's; nothing was measured",
     UNDECIDED: "verify, compare, curve: it could not be told",
+    DIFFERS: "verify --launched: what runs is not as the plan says",
     BUG: "a bug in autotune",
     INTERRUPTED: "interrupted; every finished trial is kept",
 }

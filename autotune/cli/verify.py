@@ -10,6 +10,19 @@ import typer
 
 from autotune.cli import exits, output
 from autotune.cli.asked_plan import PlanRef, StoreUrl
+from autotune.cli.launched import (
+    BodiesOption,
+    LaunchedOption,
+    PidOptions,
+    RateOption,
+    SecondsOption,
+    UrlOptions,
+    read_load,
+    read_pids,
+    refuse_of_trials,
+    refuse_without_launched,
+    verify_running,
+)
 
 if TYPE_CHECKING:
     from autotune.jobs.dueling import Bounds
@@ -21,7 +34,12 @@ CODES = {"holds": 0, "better": 0, "worse": exits.WORSE, "stale": exits.STALE, "u
 """By verdict, so that the command can stand in a deployment pipeline."""
 
 
+OF_TRIALS = ("rounds", "minutes", "tolerance", "base", "offline")
+"""Options of what is run again."""
+
+
 def verify(
+    context: typer.Context,
     ref: PlanRef = "latest",
     *,
     store: StoreUrl = "sqlite:///autotune.db",
@@ -38,17 +56,31 @@ def verify(
         Path, typer.Option(metavar="DIR", help="Folder that a relative path of the model starts from.")
     ] = Path(),
     offline: Annotated[bool, typer.Option("--offline", help="Never download a model.")] = False,
+    launched: LaunchedOption = False,
+    pids: PidOptions = None,
+    urls: UrlOptions = None,
+    requests: BodiesOption = None,
+    rate: RateOption = None,
+    seconds: SecondsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Run a plan again beside its baseline: does it hold what it states?
 
     It holds or is better (exit code 0), is worse (20), stale (21: machine, versions or model differ), or
-    undecided (22).
+    undecided (22). With --launched nothing is started: what runs is compared with the plan, and what differs
+    is said (23).
     """
     from autotune.jobs.dueling import Bounds
     from autotune.jobs.reviving import Origin
     from autotune.store.reference import find_plan
 
+    of_launched = {"--pid": pids, "--url": urls, "--requests": requests, "--rate": rate, "--seconds": seconds}
+    if launched:
+        refuse_of_trials(context, OF_TRIALS)
+        load, plan = read_load(urls or (), requests, rate, seconds), find_plan(ref, store)
+        named = read_pids(pids or (), len(plan.instances))
+        raise typer.Exit(verify_running(plan, named, load, as_json=as_json))
+    refuse_without_launched(of_launched)
     share, bounds, origin = _share(tolerance), Bounds(rounds, minutes), Origin(base, offline)
     found = _verify(find_plan(ref, store), share, bounds, origin)
     _print(found, as_json=as_json)

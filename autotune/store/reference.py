@@ -6,6 +6,7 @@ from pathlib import Path
 
 from autotune.errors import PlanError
 from autotune.plan.document import Plan, parse_plan
+from autotune.plan.launch import PLAN_FILE
 from autotune.store.store import read_store
 
 FILE_SUFFIX = ".json"
@@ -14,12 +15,15 @@ FILE_SUFFIX = ".json"
 def find_plan(ref: str, store: str) -> Plan:
     """Read a plan: from a file if `ref` ends with .json or has a slash, else from the store.
 
+    A folder with a slash in its name is that of an export, or a bundle: its `plan.json` is read.
+
     Raises:
         PlanError: the file cannot be read, or is no plan.
         StoreError: the store cannot be read, or holds no such plan.
     """
     if is_file(ref):
-        return read_plan_file(Path(ref))
+        path = Path(ref)
+        return read_plan_file(path / PLAN_FILE if path.is_dir() else path)
     with read_store(store) as opened:
         return opened.plan(ref)
 
