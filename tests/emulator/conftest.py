@@ -19,8 +19,11 @@ REPOSITORY = Path(__file__).parents[2]
 EMULATOR = Path(os.environ.get("AUTOTUNE_NUMA_VM", REPOSITORY.parent / "shared" / "numa-vm" / "numa-vm"))
 
 STEPS = """
+import json
 import os
+import subprocess
 import sys
+import time
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -41,18 +44,33 @@ def command(printed, *arguments):
     with open(printed, "w") as file, redirect_stdout(file):
         sys.exit(run())
 
+def ends_with(code, printed, *arguments):
+    sys.argv = ["autotune", *arguments]
+    with open(printed, "w") as file, redirect_stdout(file):
+        ended = run()
+    assert ended == int(code), f"it ended with {ended}"
+
+def start(script):
+    instances = json.loads(Path(script).with_name("plan.json").read_text())["instances"]
+    subprocess.Popen(["bash", script], start_new_session=True)
+    while len(list(Path().glob("pid.*"))) < len(instances):
+        time.sleep(0.2)
+
 for step in sys.argv[1:]:
     child = os.fork()
     if not child:
         name, *arguments = step.split()
-        {"search": search, "autotune": command}[name](*arguments)
+        steps = {"search": search, "autotune": command, "ends-with": ends_with, "start": start}
+        steps.get(name, lambda *words: subprocess.run([name, *words], check=True))(*arguments)
         sys.exit()
     if os.waitpid(child, 0)[1]:
         sys.exit(f"{step} failed")
 """
 """`steps.py STEP...`, each in a process of its own, forked from one that has imported: that takes half a
 minute here, and is done once. `search TRIALS STUDY [CGROUP]` makes so many trials, and no confirmation, which
-would launch the same for minutes. `autotune FILE ARGUMENTS` runs the command, and writes what it prints."""
+would launch the same for minutes. `autotune FILE ARGUMENTS` runs the command, and writes what it prints;
+`ends-with CODE FILE ARGUMENTS` the same, which ends with this code. `start SCRIPT` starts a launch, and
+leaves it running once each of its servers has written a file `pid.INSTANCE`. Everything else is a program."""
 
 BOOT_S = 120
 """A machine of one socket booted in 35 s while two dozen others computed on two cpus. What takes longer

@@ -6,6 +6,7 @@ Within cgroup v2 limits, a study plans no more there than they allow.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -38,6 +39,22 @@ search:
 measure: {warmup: 1s, block: 200ms, blocks: 1, max_blocks: 1, disturbed: keep, trial_timeout: 240s}
 budget: {trials: 5, minutes: 60}
 """
+SERVER = """
+import os, sys, threading, time
+held = bytearray(b"x") * 2**25
+for _ in range(int(sys.argv[1])):
+    threading.Thread(target=time.sleep, args=(3600,)).start()
+with open("begun.pid" + sys.argv[2], "w") as file:
+    file.write(str(os.getpid()))
+os.rename("begun.pid" + sys.argv[2], "pid." + sys.argv[2])
+"""
+"""Holds 32 MiB and some threads more than its instance, and serves nothing."""
+LAUNCH = {"launch": {"command": [sys.executable, "-S", "server.py", "{threads}", "{instance}"]}}
+BY_HAND = """
+taskset -cp 0-15 "$(cat pid.0)"
+migratepages "$(cat pid.0)" all 3
+"""
+"""Lets the first instance run everywhere, and moves its memory to the last node."""
 TRIALS = {"adjacent": 3, "split": 5}
 """By numbering; a trial takes a minute."""
 LIMITED = """
@@ -62,7 +79,12 @@ echo 3 > "$groups/cpuset/cpuset.cpus"
     "split": f"""
 set -e
 "$PYTHON" -P steps.py "search {TRIALS["split"]} study.yaml" \\
-    "autotune exported.txt export latest --to numactl -o launch"
+    "autotune exported.txt export latest --to numactl --workers -o launch" \\
+    "autotune served.txt export latest --to numactl -o serve" \\
+    "start serve/launch.sh" \\
+    "ends-with 0 verified.json verify serve/ --launched --json" \\
+    "sh by-hand.sh" \\
+    "ends-with 23 changed.json verify serve/ --launched --json"
 bash launch/launch.sh --seconds 1 > launched.txt
 """,
 }
@@ -83,7 +105,9 @@ def machines(
 
     def tune(numbering: str, folder: Path) -> Path:
         (folder / "model.json").write_text(json.dumps(MODEL))
-        (folder / "study.yaml").write_text(STUDY)
+        (folder / "study.yaml").write_text(STUDY + json.dumps(LAUNCH)[1:-1] + "\n")
+        (folder / "server.py").write_text(SERVER)
+        (folder / "by-hand.sh").write_text(BY_HAND)
         for name in LIMITS:
             (folder / f"{name}.yaml").write_text(LIMITED.replace("NAME", name))
         emulate(folder, (*SHAPE, f"--numbering={numbering}"), SCRIPTS[numbering])
@@ -177,6 +201,33 @@ def test_the_exported_script_starts_instances_where_the_plan_says(tuned: tuple[s
         assert line.startswith(f"instance {index}: ")
         assert where in line
     assert lines[len(plan.instances)].startswith("throughput: ")
+
+
+@pytest.mark.parametrize("tuned", ["split"], indirect=True)
+def test_nothing_differs_of_servers_that_run_as_planned_and_what_was_changed_by_hand_is_named(
+    tuned: tuple[str, Path],
+) -> None:
+    _, folder = tuned
+    verified, changed = (
+        json.loads((folder / f"{name}.json").read_text()) for name in ("verified", "changed")
+    )
+    instances = json.loads((folder / "serve" / "plan.json").read_text())["instances"]
+    assert verified["verdict"] == "as planned"
+    memory = [finding["said"] for finding in verified["findings"] if finding["aspect"] == "memory"]
+    assert len(memory) == len(instances)
+    for said, instance in zip(memory, instances, strict=True):
+        assert said.startswith(
+            f"bound to nodes {format_cpu_list(instance['memory_nodes'])}; its own memory: "
+        )
+    wrong = [finding for finding in changed["findings"] if finding["finding"] != "as planned"]
+    cpus = format_cpu_list(instances[0]["cpus"])
+    said = f"it may run on all of cpus 0-15, and the plan keeps it to {cpus}"
+    assert said in [finding["said"] for finding in wrong if finding["aspect"] == "cpus"]
+    assert {finding["instance"] for finding in wrong} <= {0, None}
+    moved = [finding["said"] for finding in wrong if finding["aspect"] == "memory"]
+    if 3 not in instances[0]["memory_nodes"]:
+        assert len(moved) == 1
+        assert "lie on nodes 3, outside the plan's" in moved[0]
 
 
 @pytest.fixture
