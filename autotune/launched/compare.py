@@ -57,7 +57,7 @@ def compare_plan(
 def compare_instance(expected: Expected, running: Sequence[RunningProcess]) -> Iterator[Finding]:
     """Compare what the processes of an instance have; the first of them is the one that was launched."""
     yield from compare_masks(expected, running)
-    yield from compare_memory(expected.launched.memory_nodes, running)
+    yield from compare_memory(expected, running)
     yield from compare_threads(expected.launched.threads, running)
     yield from compare_environment(expected, running)
     yield from compare_libraries(expected, running)

@@ -13,7 +13,7 @@ from autotune.machine.cpus import parse_cpu_list
 from autotune.plan.document import Plan
 from autotune.plan.launch import PLAN_FILE, LaunchedInstance, launch_of, server_of
 from autotune.spec.launch import LaunchSpec, placeholders_of
-from autotune.spec.launched import INSTANCE_VARIABLE, PLAN_VARIABLE
+from autotune.spec.launched import INSTANCE_VARIABLE, PLAN_VARIABLE, UNBOUND_WORDS
 
 LOOSE: Final = frozenset({"port", "plan", "artifact"})
 """Placeholders whose values hang on where, and how, the plan was exported."""
@@ -33,6 +33,7 @@ class Expected:
         loose: names of those variables of which only the presence counts; see `LOOSE`.
         allowed: cpus that the plan's machine left it, where its processes are not pinned.
         versions: of the distributions that compute, by name, as the plan was measured with them.
+        is_unbound: the kernel did not bind memory to the plan's nodes when it was measured, either.
     """
 
     instances: tuple[int, ...]
@@ -41,6 +42,7 @@ class Expected:
     loose: frozenset[str]
     allowed: frozenset[int]
     versions: Mapping[str, str]
+    is_unbound: bool = False
 
     @property
     def cpus(self) -> frozenset[int]:
@@ -72,6 +74,7 @@ def expected_of(plan: Plan) -> tuple[Expected, ...]:
             loose=frozenset(loose),
             allowed=allowed,
             versions=versions,
+            is_unbound=UNBOUND_WORDS in plan.warnings,
         )
         for launched in launch_of(plan, server, plan_path=PLAN_FILE).instances
     )

@@ -12,7 +12,7 @@ from autotune.launched.read import RunningProcess, RunningThread
 from autotune.machine.cpus import format_cpu_list
 
 _NAMED: Final = 4
-"""So many threads that are elsewhere are named."""
+"""So many threads that are elsewhere, or pairs of instances, are named."""
 
 
 def compare_masks(expected: Expected, running: Sequence[RunningProcess]) -> Iterator[Finding]:
@@ -82,11 +82,15 @@ def shared_cpus(
         )
         for part in expected
     }
+    pairs: list[str] = []
     for part, other in combinations(expected, 2):
         is_apart = part.launched.cpus and other.launched.cpus
         if not is_apart or set(part.launched.cpus) & set(other.launched.cpus):
             continue
         if shared := cpus[part.instances] & cpus[other.instances]:
             names = f"{format_cpu_list(part.instances)} and {format_cpu_list(other.instances)}"
-            said = f"instances {names} share cpus {format_cpu_list(shared)}, and the plan gives each its own"
-            yield Finding(None, "cpus", "differs", said, ANEW)
+            pairs.append(f"instances {names} share cpus {format_cpu_list(shared)}")
+    if pairs:
+        more = f", and {len(pairs) - _NAMED} more pairs some" if len(pairs) > _NAMED else ""
+        said = f"{', '.join(pairs[:_NAMED])}{more}, and the plan gives each its own"
+        yield Finding(None, "cpus", "differs", said, ANEW)

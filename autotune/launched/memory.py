@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from autotune.launched.expected import Expected
 from autotune.launched.findings import Finding, alike, differing, untold
 from autotune.launched.read import MemoryPolicy, RunningProcess
 from autotune.machine.cpus import format_cpu_list
@@ -25,12 +26,15 @@ _PERMITTED: Final = (
 _MOVED: Final = "start it anew: memory stays where it is once it is given out"
 
 
-def compare_memory(nodes: Sequence[int], running: Sequence[RunningProcess]) -> Iterator[Finding]:
-    """Compare memory policies and cpusets with the nodes, and where memory really lies.
+def compare_memory(expected: Expected, running: Sequence[RunningProcess]) -> Iterator[Finding]:
+    """Compare memory policies and cpusets with the plan's nodes, and where memory really lies.
 
-    Args:
-        nodes: empty = the plan leaves memory alone.
+    Where the kernel bound no memory when the plan was measured, either, a process without is as planned.
     """
+    nodes: Sequence[int] = expected.launched.memory_nodes
+    policies = {process.main.policy.mode for process in running if process.main.policy is not None}
+    if expected.is_unbound and policies <= {*LEFT_ALONE}:
+        nodes = ()
     findings = [finding for process in running for finding in _compare(nodes, process)]
     yield from findings
     if not findings:

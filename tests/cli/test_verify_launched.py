@@ -71,13 +71,15 @@ def launch_in(folder: Path, plan: Plan, port: int, *arguments: object) -> Launch
 
 
 @contextmanager
-def running(*commands: Sequence[str], **options: Any) -> Iterator[list[subprocess.Popen[bytes]]]:
+def running(
+    *commands: Sequence[str], end: signal.Signals = signal.SIGTERM, **options: Any
+) -> Iterator[list[subprocess.Popen[bytes]]]:
     processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL, **options) for command in commands]
     try:
         yield processes
     finally:
         for process in processes:
-            process.terminate()
+            process.send_signal(end)
         for process in processes:
             process.wait(WAIT_S)
 
@@ -261,14 +263,14 @@ def test_a_plan_of_another_machine_is_not_compared(tmp_path: Path, verify: Verif
 def test_under_load_the_server_stands_beside_the_plan(plan: Plan, tmp_path: Path, verify: Verify) -> None:
     with served(tmp_path, plan, SERVICE_S) as ports:
         urls = [f"--url=http://127.0.0.1:{port}/answers" for port in ports]
-        code, out = verify(*urls, "--rate", "60", "--seconds", "3", "--json")
+        code, out = verify(*urls, "--rate", "100", "--seconds", "3", "--json")
     document = json.loads(out)
     load = document["served"]
     assert document["verdict"] == "as planned"
-    assert load["sent"] == 180
-    assert load["answered"] == 180
+    assert load["sent"] == 300
+    assert load["answered"] == 300
     assert load["failures"] == {}
-    assert (load["rate_per_s"], load["seconds"]) == (60.0, 3.0)
+    assert (load["rate_per_s"], load["seconds"]) == (100.0, 3.0)
     assert load["stated"]["capacity_per_s"] == pytest.approx(INSTANCES / SERVICE_S, rel=0.01)
     median = load["latencies"][0]
     assert median["percentile"] == 50
@@ -339,6 +341,26 @@ def test_what_another_user_may_not_see_cannot_be_told(plan: Plan, tmp_path: Path
     instances, hidden = map(int, ended.stdout.split())
     assert instances == 0
     assert hidden >= INSTANCES
+
+
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True, check=False).returncode != 0,
+    reason="no namespace of process ids can be made here",
+)
+def test_a_process_in_a_namespace_of_its_own_is_found_and_named_with_both_ids(
+    plan: Plan, tmp_path: Path, verify: Verify
+) -> None:
+    port = free_ports(INSTANCES)
+    instance = launch_in(tmp_path, plan, port).instances[0]
+    pinned = ["taskset", "-c", str(ALLOWED[0]), "unshare", "--pid", "--fork", "--kill-child", *instance.argv]
+    without = {name: value for name, value in os.environ.items() if name not in instance.unset}
+    with running(pinned, end=signal.SIGKILL, env={**without, **instance.environment}):
+        asked(port)
+        code, out = verify()
+    assert code == exits.DIFFERS, "the other instance does not run"
+    assert "0 environment as planned" in " ".join(out.split())
+    document = [row for row in rows(out) if row.startswith("0 processes")]
+    assert re.fullmatch(r"0 processes as planned process \d+ and 1 that it started", document[0])
 
 
 @pytest.mark.skipif(

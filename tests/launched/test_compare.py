@@ -149,6 +149,19 @@ def test_instances_that_share_cpus_are_told_together() -> None:
     )
 
 
+def test_of_many_pairs_that_share_cpus_some_are_named() -> None:
+    commands = build_commands(8)
+    parts = expected_of(build_plan(commands))
+    wide = [
+        as_planned(100 * index, part, threads=(thread(index, *range(8)),)) for index, part in enumerate(parts)
+    ]
+    seen = {process.pid: process for process in wide}
+    findings = compare_plan(parts, found({index: (100 * index,) for index in range(8)}), seen)
+    (together,) = [finding for finding in findings if finding.instance is None]
+    assert together.said.startswith("instances 0 and 1 share cpus 0-7, instances 0 and 2 share")
+    assert together.said.endswith(", and 24 more pairs some, and the plan gives each its own")
+
+
 def test_an_instance_that_is_not_pinned_has_all_cpus_of_the_plans_machine() -> None:
     parts = [replace(part, allowed=frozenset(range(4))) for part in expected(pinned=False)]
     narrow = (thread(100, 0, 1, policy="default"), thread(101, 0, 1, policy="default"))
@@ -197,6 +210,16 @@ def test_a_cpuset_that_leaves_no_other_node_binds_too(policy: MemoryPolicy | Non
     parts = expected()
     kept = pair(parts, threads=bound(policy), allowed_nodes=(0,), memory_bytes=None)
     assert wrong(compared(parts, *kept)) == []
+
+
+def test_where_memory_was_not_bound_when_it_was_measured_it_need_not_be_now() -> None:
+    parts = [replace(part, is_unbound=True) for part in expected()]
+    first, second = (as_planned(pid, part) for pid, part in zip((100, 200), parts, strict=True))
+    loose = replace(first, threads=bound(DEFAULT), memory_bytes={1: 300 * MIB})
+    findings = compared(parts, loose, second)
+    assert wrong(findings) == []
+    assert findings[2].said == "left alone; its own memory: 300.0 MiB on node 1"
+    assert wrong(compared(parts, replace(first, threads=bound(OTHER)), second)) != []
 
 
 def test_a_policy_that_may_not_be_read_cannot_be_told() -> None:

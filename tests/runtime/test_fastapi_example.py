@@ -26,6 +26,7 @@ import autotune
 pytestmark = pytest.mark.engines
 
 PlanFile = Callable[..., Path]
+RunCommand = Callable[..., tuple[int, str, str]]
 
 EXAMPLES = Path(autotune.__file__).parents[1] / "docs" / "examples"
 
@@ -85,7 +86,7 @@ def post(address: str, body: Any, accept: str = "application/json") -> Any:
 
 @pytest.mark.slow
 def test_its_answers_over_http_are_those_of_the_session(
-    plan_file: PlanFile, in_process: Callable[..., Any], minilm: Path
+    plan_file: PlanFile, in_process: Callable[..., Any], minilm: Path, run_command: RunCommand
 ) -> None:
     for package in ("fastapi", "uvicorn"):
         if importlib.util.find_spec(package) is None:
@@ -110,6 +111,22 @@ def test_its_answers_over_http_are_those_of_the_session(
         with urlopen(f"{address}/health") as response:
             health = json.loads(response.read())
         assert health["engine"] == "pytorch"
+        shown = [
+            "verify",
+            str(plan),
+            "--launched",
+            "--url",
+            f"{address}/answers",
+            "--rate",
+            "20",
+            "--seconds",
+            "2",
+        ]
+        _, out, err = run_command(plan.parent, *shown, "--json")
+        looked = json.loads(out)
+        assert (looked["verdict"], looked["served"]["answered"]) == ("as planned", 40), (out, err)
+        libraries = {finding["finding"] for finding in looked["findings"] if finding["aspect"] == "libraries"}
+        assert libraries == {"as planned"}
         wrongs: list[Any] = [{"texts": []}, {"texts": "one"}, {}]
         for wrong in wrongs:
             with pytest.raises(HTTPError) as refused:
