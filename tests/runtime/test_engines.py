@@ -29,10 +29,10 @@ WITHOUT_HEADS = ("ctranslate2",)
 TUNING, OF_TORCH = {"optuna", "sqlalchemy", "alembic"}, {"torch", "transformers", "pydantic", "typer"}
 """What no server loads, and what only those do whose engine does."""
 
-TEXTS = ["a b c", "a b c d e f g h i j a b c d e f g", "j", "c c c c c c", "a b c", ["a b", "c d e"]]
+TEXTS = ["a b c", "a b c d e f g h i j", "j", "c c c c c c", "a b c", ["a b", "c d e"]]
 IDS = [[2, 10, 11, 12, 3], [2, 13, 3, 0, 0], [2, 14, 15, 3, 0]]
 MASK = [[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0]]
-"""More sequences than a request of the plans has."""
+"""More sequences than a request of the plans has. Few lengths: JAX compiles for each that is filled up to."""
 
 STREAM = {"batch_size": 2, "texts": "texts.txt", "include": "tokenization", "cache": {"size": 2}}
 
@@ -50,7 +50,7 @@ def told(session):
     with ThreadPoolExecutor(1) as pool:  # as a server does that keeps its own thread free
         together = pool.submit(session, texts).result()
     return {
-        "alone": [session.answers([text])[0].tolist() for text in texts],
+        "alone": [session.answers([text])[0].tolist() for text in texts[:2]],
         "each": [answer.tolist() for answer in session.answers(texts)],
         "together": together.tolist(),
         "ids": session(input_ids=ids, attention_mask=mask).tolist(),
@@ -127,8 +127,9 @@ def loading_packages(engine: str) -> tuple[str, ...]:
 
 def compare(told: Any, original: Any) -> None:
     """Compare answers with the original model's; those to what fills shorter sequences up mean nothing."""
+    assert len(told["each"]) == len(told["together"]) == len(TEXTS)
     for name in ("alone", "each", "together"):
-        for answer, text in zip(told[name], original["alone"], strict=True):
+        for answer, text in zip(told[name], original["alone"][: len(told[name])], strict=True):
             np.testing.assert_allclose(answer[: len(text)], text, atol=2e-5, err_msg=name)
     for answer, row, mask in zip(told["ids"], original["ids"], MASK, strict=True):
         real = sum(mask) if isinstance(row[0], list) else len(row)
