@@ -38,9 +38,9 @@ exec "${PYTHON:-python3}" -P -m autotune.runtime.start "$here" "$@"
 """
 
 _REQUIREMENTS = """# What {plan} is served with, at the versions that were measured.
-# autotune itself comes without the packages that only tune:
+# autotune {autotune} itself comes from a clone of its repository, without the packages that only tune:
 #
-#     pip install --no-deps 'autotune=={autotune}'
+#     pip install --no-deps path/to/autotune
 #
 # A version with a + in it comes from the index that it was installed from: pip's --extra-index-url names it.
 """
@@ -49,10 +49,10 @@ _README = """# {plan}
 
 {instances} of `{source}`, measured on {machine}.
 
-Serve it on a machine of the same kind, with Python {python}:
+Serve it on a machine of the same kind, with Python {python} and a clone of autotune {autotune}:
 
     python3 -m venv venv
-    venv/bin/pip install --no-deps 'autotune=={autotune}'
+    venv/bin/pip install --no-deps path/to/autotune
     venv/bin/pip install -r requirements.txt
     PYTHON=venv/bin/python ./start.sh 0 venv/bin/python your_server.py
 

@@ -35,6 +35,7 @@ Tolerance = Literal["refuse", "warn"]
 LAUNCH = "start the process by a launch of the plan: autotune export REF -o launch/"
 ANEW = "run: autotune tune, on this machine"
 PREPARE = "run: autotune tune, which prepares it again"
+BRING = f"{PREPARE}; or bring it from where it was tuned: autotune export REF --bundle DIR"
 PERMIT = (
     "permit memory policies where the process runs, such as docker run --cap-add SYS_NICE, and start it by a "
     "launch of the plan"
@@ -233,14 +234,13 @@ def _read_manifest(planned: PlannedInstance, folder: Path) -> dict[str, Any]:
             if not isinstance(manifest[name], kind):
                 raise ValueError(f"its {name} is {manifest[name]!r:.80}")
         for file in manifest["files"]:
-            if not all(isinstance(file[name], kind) for name, kind in FILE_FIELDS):
+            if not all(isinstance(file.get(name), kind) for name, kind in FILE_FIELDS):
                 raise ValueError(f"its files have {file!r:.80}")
         return dict(manifest)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         what = "artifact" if folder == planned.artifact else "folder of requests"
-        raise DifferenceError(
-            f"the {what} {folder} of {planned.plan} is gone, or is none: {error}", remedy=PREPARE
-        ) from error
+        how = f"is none: {error}" if folder.is_dir() else "is not here"
+        raise DifferenceError(f"the {what} {folder} of {planned.plan} {how}", remedy=BRING) from error
 
 
 def session_differences(planned: PlannedInstance, backend: Backend, session: Session) -> Iterator[Difference]:

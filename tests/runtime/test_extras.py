@@ -22,7 +22,7 @@ BROUGHT = {"jaxlib": "jax"}
 @pytest.mark.parametrize("engine", sorted(name for name in backends() if name != "fake"))
 def test_the_manual_names_an_extra_that_brings_all_that_a_server_loads(engine: str) -> None:
     manual = (ROOT / "docs" / "runtime.md").read_text()
-    row = re.search(rf"^\|[^|]*`{engine}`[^|]*\| `pip install 'autotune\[([a-z0-9-]+)\]'` \|$", manual, re.M)
+    row = re.search(rf"^\|[^|]*`{engine}`[^|]*\| `pip install '\.\[([a-z0-9-]+)\]'` \|$", manual, re.M)
     assert row is not None, f"docs/runtime.md has no row for {engine}"
     brought = {Requirement(text).name for text in EXTRAS[row[1]]}
     backend = get_backend(engine)

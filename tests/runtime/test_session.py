@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 import time
 import warnings
@@ -293,6 +294,8 @@ def test_an_artifact_that_is_gone_changed_or_of_another_cpu_is_refused_anyhow(
     weights.write_bytes(whole[:-1])
     assert "was changed: model.safetensors" in refused()
     manifest.write_text(json.dumps(json.loads(text) | {"files": [{"name": "model.safetensors"}]}))
-    assert "is gone, or is none" in refused()
+    assert "is none: its files have {'name'" in refused()
     manifest.unlink()
-    assert "is gone, or is none" in refused()
+    assert "is none: " in refused()
+    shutil.rmtree(tmp_path / "artifact")
+    assert "is not here" in refused()
