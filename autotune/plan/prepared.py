@@ -45,8 +45,15 @@ def _folders(plan: Plan) -> Iterator[tuple[str, Path]]:
 
 
 def _changed(folder: Path) -> list[str]:
+    """Name the changed files; of a manifest without digests another time is a change, as for the cache."""
     try:
         manifest = Manifest.model_validate_json((folder / MANIFEST_FILE).read_bytes())
     except (OSError, ValidationError):
         return [MANIFEST_FILE]
-    return list(changed_files(folder, [file.model_dump() for file in manifest.files]))
+    found = set(changed_files(folder, [file.model_dump() for file in manifest.files]))
+    return [
+        file.name
+        for file in manifest.files
+        if file.name in found
+        or (not file.sha256 and (folder / file.name).stat().st_mtime_ns != file.mtime_ns)
+    ]

@@ -68,6 +68,23 @@ def test_other_weights_of_the_same_size_are_refused(prepared: Callable[[str], Pa
     assert raised.value.remedy == "run: autotune tune, which prepares it again"
 
 
+def test_another_time_is_a_change_where_the_manifest_is_of_before_there_were_digests(
+    prepared: Callable[[str], Path],
+) -> None:
+    folder = prepared("artifact")
+    manifest = Manifest.model_validate_json((folder / "manifest.json").read_bytes())
+    (file,) = manifest.files
+    files = (file.model_copy(update={"sha256": ""}),)
+    write_manifest(folder, manifest.model_copy(update={"files": files}))
+    refuse_changed(plan_of(artifact=folder))
+    os.utime(folder / "weights", ns=(2, 2))
+    with pytest.raises(ExportError, match="was changed: weights"):
+        refuse_changed(plan_of(artifact=folder))
+    (folder / "weights").unlink()
+    with pytest.raises(ExportError, match="was changed: weights"):
+        refuse_changed(plan_of(artifact=folder))
+
+
 def test_what_lies_on_another_machine_is_left_to_it_and_a_damaged_manifest_is_not(
     prepared: Callable[[str], Path],
 ) -> None:
