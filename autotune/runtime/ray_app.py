@@ -27,8 +27,7 @@ import numpy as np
 import autotune.runtime
 from autotune.errors import AutotuneError, ServingError
 from autotune.placement.variables import server_variables, unset_for_server
-from autotune.runtime.planned import find_planned
-from autotune.spec.launched import INSTANCE_VARIABLE
+from autotune.runtime.planned import PlannedInstance, find_planned
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -81,7 +80,7 @@ class MeasuredAnswerer:
 
     def report(self) -> Mapping[str, Any]:
         """Say what really runs."""
-        return {"plan": self.session.planned.plan, **asdict(self.session.report())}
+        return asdict(self.session.report())
 
 
 class RayInstance:
@@ -89,7 +88,8 @@ class RayInstance:
 
     def __init__(self, answerer: str = "") -> None:
         """Make what answers; `answerer` names a class as module:Class, empty = `MeasuredAnswerer`."""
-        _drop_what_ray_sets()
+        self._planned = find_planned(None, None)
+        _drop_what_ray_sets(self._planned)
         self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._answer: Answerer = self._engine.submit(_make, answerer).result()
 
@@ -110,7 +110,8 @@ class RayInstance:
         told: Mapping[str, Any] = {}
         if isinstance(self._answer, MeasuredAnswerer):
             told = await asyncio.get_running_loop().run_in_executor(self._engine, self._answer.report)
-        return {"instance": int(os.environ[INSTANCE_VARIABLE]), "pid": os.getpid(), **told}
+        own = {"plan": self._planned.plan, "instance": self._planned.index, "pid": os.getpid()}
+        return {**own, **told}
 
 
 class Ingress:
@@ -164,9 +165,8 @@ def build(args: dict[str, Any]) -> Any:
     return serve.deployment(Ingress).options(name="ingress").bind(*made)
 
 
-def _drop_what_ray_sets() -> None:
+def _drop_what_ray_sets(planned: PlannedInstance) -> None:
     """Take away what Ray sets and the plan does not, such as OMP_NUM_THREADS, before an engine reads it."""
-    planned = find_planned(None, None)
     for name in unset_for_server(server_variables(planned.threads, planned.environment)):
         os.environ.pop(name, None)
 
