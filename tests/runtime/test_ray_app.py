@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from autotune.exporters.exporting import export, launch_for
 from autotune.exporters.ray_serve import FILE, RayServeExporter, RayServeOptions
 from autotune.exporters.write import write_export
+from autotune.jobs.launched import AskedLoad, verify_launched
 from autotune.machine.cpus import parse_cpu_list
 from autotune.placement.variables import AFFINITY
 from autotune.plan.document import parse_plan
@@ -223,6 +224,10 @@ def test_ray_serve_starts_what_was_exported_and_answers_as_the_session_does(
         again = new_process(address, serve, reports[1]["pid"])
         assert masks(again) == {launch.instances[1].cpus}
         assert environ(again).items() >= launch.instances[1].environment.items()
+        looked = verify_launched(launch.plan, load=AskedLoad((address,), rate_per_s=20, seconds=1))
+        assert looked.verdict == "as planned", looked.findings
+        assert looked.served is not None
+        assert looked.served.answered > 0, looked.served
     assert is_free(port)
 
 
