@@ -52,7 +52,8 @@ def verdict_sentence(plan: Plan) -> str:
     if done.verdict not in ("likely", "tied"):
         return told
     sure = "" if done.probability is None else f" ({format_probability(done.probability)})"
-    return f"{told.format(sure=sure)} {more_sentence(done.more_rounds)}"
+    more = more_sentence(done.more_rounds)
+    return " ".join(filter(None, (told.format(sure=sure), alone_sentence(plan), more)))
 
 
 _VERDICTS = {
@@ -67,6 +68,22 @@ _VERDICTS = {
     "unconfirmed": "Not confirmed: the figures are the search's own, which flatter the best of many. "
     "Run the same command again to confirm it.",
 }
+
+
+def is_alone_sure(span: Range | None) -> bool:
+    """Whether the interval of a ratio excludes 1, as that of one comparison."""
+    return span is not None and not span.low <= 1 <= span.high
+
+
+def alone_sentence(plan: Plan) -> str:
+    """Why the gain is not called shown though its interval says so; empty where that is no question."""
+    if plan.confirmation.verdict not in ("likely", "tied") or not is_alone_sure(plan.gain_range):
+        return ""
+    return f"The interval is of this comparison alone; {SHARED}, and shown is what holds in all of them."
+
+
+SHARED: Final = "all comparisons of the rounds share the 5 %"
+"""Why an interval of 95 % that excludes 1 does not show a difference: the others could be wrong, too."""
 
 
 def _why_unopposed(plan: Plan) -> str:
@@ -134,8 +151,9 @@ def _doubt(plan: Plan, default: Default) -> str:
         return ""
     doubt = "likely better" if default.said == "likely" else "not told apart from it so far"
     sure = "" if default.probability is None else f", P(better) {format_probability(default.probability)}"
+    alone = f", not shown as {SHARED}" if is_alone_sure(default.ratio_range) else ""
     more = "" if default.more_rounds is None else f", about {_rounds(default.more_rounds)} would tell"
-    return f"{doubt}{sure}{more}"
+    return f"{doubt}{sure}{alone}{more}"
 
 
 def rival_sentences(plan: Plan) -> Iterator[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from autotune.objectives.catalogue import objective_named
-from autotune.plan.claims import default_words, format_probability, more_sentence
+from autotune.plan.claims import alone_sentence, default_words, format_probability, more_sentence
 from autotune.plan.describe import format_estimate
 from autotune.plan.document import Plan
 from autotune.plan.evidence import Estimate, RunnerUp
@@ -45,7 +45,8 @@ def _head(plan: Plan) -> tuple[Tone, str, str]:
     if verdict == "likely":
         sure = _in_parentheses(plan.confirmation.probability)
         text = f"It is likely that the plan {_surpasses(plan)}{sure}: not yet shown."
-        return "neutral", text, _joined(_interval(plan), more_sentence(plan.confirmation.more_rounds))
+        more = more_sentence(plan.confirmation.more_rounds)
+        return "neutral", text, _joined(_interval(plan), alone_sentence(plan), more)
     if verdict == "tied":
         sure = _in_parentheses(plan.confirmation.probability, "it is better with ")
         text = f"The plan is probably the best, and not told apart from the baseline so far{sure}."
@@ -55,6 +56,7 @@ def _head(plan: Plan) -> tuple[Tone, str, str]:
             _joined(
                 f"In these rounds, it {_surpasses(plan)}.",
                 _interval(plan),
+                alone_sentence(plan),
                 more_sentence(plan.confirmation.more_rounds),
             ),
         )

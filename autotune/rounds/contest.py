@@ -13,7 +13,8 @@ finalists that are as good within the indifference zone, the one that needs leas
 many more rounds would tell. Claims of the kind `shown` are of three families (over the baseline and the
 default, below them, between finalists); each keeps the probability of any wrong claim at or below `ALPHA`,
 whichever finalist turns out to lead and however often one looks: its level is divided by the number of its
-comparisons (Bonferroni) and by the number of looks, which are at 3, 6, 12, ... rounds and at the last.
+comparisons (Bonferroni) and by the number of looks, which are at 3, 6, 12, ... rounds and at the last. A
+ratio's interval is that of one comparison, and may exclude 1 before that is shown; never the other way round.
 
 *What is doubted*: while the rounds contradict what the search had measured
 (`autotune.rounds.contradiction`), nothing is shown, everybody runs, and the contest is not decided.
@@ -29,14 +30,15 @@ from autotune.rounds.contradiction import Compared, compare
 from autotune.rounds.looks import MIN_ROUNDS, look_rounds
 from autotune.rounds.posterior import ContestPrior, Posterior, ScoredRun
 from autotune.rounds.verdict import (
+    LIKELY,
     Advantage,
     Contender,
     FinalistStanding,
     RivalVerdict,
     Role,
-    Said,
     Verdict,
     more_rounds,
+    said_of,
 )
 from autotune.statistics.paired import Interval, paired_ratio
 from autotune.statistics.shrinkage import NO_LUCK, Luck, luck
@@ -48,9 +50,6 @@ promised, because real errors are not quite those of the model."""
 MARGIN, RISK = 0.02, 0.05
 """A plan is worse than the baseline, or than the best default, by more than the first with a probability of
 at most the second."""
-
-LIKELY = 0.8
-"""A probability that is worth a word."""
 
 HOPELESS = 0.1
 """A finalist that is better than the leader with less than this probability runs no further. Source: stated;
@@ -224,16 +223,16 @@ class Contest:
         """The winner beside the baseline or the default; None where there is none, or it is the winner."""
         if other is None or other == winner or not self._is_running(other):
             return None
-        ratio = self._posterior().ratio(winner, other)
-        probability = self._posterior().probability(winner, other)
-        said = self._said(winner, other, probability)
-        more = None if said == "shown" else more_rounds(self._rounds, ratio)
-        return Advantage(other, ratio.moved(factor), probability, said, more)
+        ratio = self._posterior().ratio(winner, other).moved(factor)
+        probability = self._posterior().probability_of(ratio)
+        said = said_of(ratio, probability, is_shown=(winner, other) in self._shown)
+        more = None if said == "shown" else self._more_rounds(winner, other, ratio)
+        return Advantage(other, ratio, probability, said, more)
 
-    def _said(self, better: str, worse: str, probability: float) -> Said:
-        if (better, worse) in self._shown:
-            return "shown"
-        return "likely" if probability >= LIKELY else "untold"
+    def _more_rounds(self, winner: str, other: str, ratio: Interval) -> int | None:
+        """How many more would show it, at the level that this takes and by the interval that is stated."""
+        confidence = 1 - 2 * self._level_of(winner, other)
+        return more_rounds(self._rounds, self._posterior().ratio(winner, other, confidence), ratio)
 
     def _luck(self, winner: str) -> Luck:
         """Say what the winner and its like owe to luck; nothing for the baseline, which nobody chose."""
@@ -257,11 +256,12 @@ class Contest:
             return RivalVerdict(name, "failed", None, reason)
         posterior, factor = self._posterior(), self._factor(name, winner, lucky)
         ratio = posterior.ratio(name, winner).moved(factor / self._factor(winner, winner, lucky))
-        probability = posterior.probability(winner, name)
-        if (winner, name) in self._shown or self._is_behind(name):
+        probability = 1 - posterior.probability_of(ratio)
+        is_behind = self._is_behind(name)
+        if (is_behind or (winner, name) in self._shown) and ratio.high < 1:
             return RivalVerdict(name, "worse", ratio, probability=probability)
         standing: FinalistStanding = "likely" if probability >= LIKELY else "tied"
-        more = more_rounds(self._rounds, posterior.ratio(name, winner))
+        more = None if is_behind else self._more_rounds(winner, name, ratio)
         return RivalVerdict(name, standing, ratio, probability=probability, more_rounds=more)
 
     @property
@@ -329,22 +329,28 @@ class Contest:
         if self.is_contradicted:
             self._doubted_from = self._rounds if self._doubted_from is None else self._doubted_from
             return
-        self._doubted_from, level = None, self._level
+        self._doubted_from = None
+        posterior = self._posterior()
+        for family in self._families():
+            level = self._level / max(1, len(family))
+            self._shown.update(pair for pair in family if 1 - posterior.probability(*pair) <= level)
+
+    def _families(self) -> tuple[list[tuple[str, str]], ...]:
+        """Every pair of which it may be shown that the first is better, family by family."""
         finalists = [name for name in self._finalists if self._is_running(name)]
         references = [
             name for name in (self._baseline, self._default) if name is not None and self._is_running(name)
         ]
         beside = [(name, reference) for name in finalists for reference in references]
         beside += [(self._default or "", self._baseline or "")] if len(references) == 2 else []
-        self._show(beside, level)
-        self._show([(reference, name) for name, reference in beside], level)
         # Every ordered pair is tested, so that a family of n finalists has n * (n - 1) one-sided tests.
-        self._show([(one, other) for one in finalists for other in finalists if one != other], level)
+        between = [(one, other) for one in finalists for other in finalists if one != other]
+        return beside, [(reference, name) for name, reference in beside], between
 
-    def _show(self, family: Sequence[tuple[str, str]], level: float) -> None:
-        """Remember which of these pairs, the better one first, are told apart at this level together."""
-        posterior = self._posterior()
-        self._shown.update(pair for pair in family if 1 - posterior.probability(*pair) <= level / len(family))
+    def _level_of(self, better: str, worse: str) -> float:
+        """The probability with which this claim may be wrong, at one look."""
+        sizes = [len(family) for family in self._families() if (better, worse) in family]
+        return self._level / max(sizes, default=1)
 
     def _running(self) -> list[str]:
         """All configurations that have not failed and have values: finalists, default, baseline."""

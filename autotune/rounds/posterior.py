@@ -134,6 +134,13 @@ class Posterior:
             return float(distance > 0)
         return t_tail(-distance / error, max(1.0, self.freedom))
 
+    def probability_of(self, ratio: Interval) -> float:
+        """That a ratio, as `ratio` gives it and moved or not, is more than 1: as its interval has it."""
+        freedom = max(1.0, self.freedom)
+        error = ratio.half_width / t_quantile((1 + ratio.confidence) / 2, freedom)
+        distance = math.log(ratio.estimate)
+        return t_tail(-distance / error, freedom) if error > 0 else float(distance > 0)
+
     def expected(self, name: str) -> float:
         """Log goodness in the contest's average round, under usual conditions; only differences count."""
         return float(self._fit.coefficients[self._columns[name]])

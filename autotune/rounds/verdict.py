@@ -14,6 +14,9 @@ Role = Literal["baseline", "default", "finalist", "twin"]
 FinalistStanding = Literal["tied", "likely", "worse", "failed"]
 Said = Literal["shown", "likely", "untold"]
 
+LIKELY = 0.8
+"""A probability that is worth a word."""
+
 
 @dataclass(frozen=True)
 class Contender:
@@ -45,8 +48,8 @@ class Advantage:
     """The winner beside another.
 
     Attributes:
-        ratio: of the winner's goodness to the other's.
-        probability: that the winner is better.
+        ratio: of the winner's goodness to the other's, with the interval of this comparison alone.
+        probability: that the winner is better, by that interval.
         said: what that allows to say; more_rounds: how many more would let it be shown, None = more than
             anybody would run, or nothing is left to show.
     """
@@ -116,10 +119,25 @@ MANY_ROUNDS = 200
 """Nobody is advised to run more."""
 
 
-def more_rounds(rounds: int, ratio: Interval) -> int | None:
-    """About how many more rounds would make the interval leave 1: it narrows with their square root."""
+def said_of(ratio: Interval, probability: float, *, is_shown: bool) -> Said:
+    """Decide what is said of the winner beside another.
+
+    Args:
+        ratio: as it is stated; probability: that it is more than 1.
+        is_shown: whether it was shown at some look. An interval that includes 1 by now takes that back.
+    """
+    if is_shown and ratio.low > 1:
+        return "shown"
+    return "likely" if probability >= LIKELY else "untold"
+
+
+def more_rounds(rounds: int, *ratios: Interval) -> int | None:
+    """About how many more rounds would make all intervals leave 1: they narrow with their square root."""
+    needed = [_needed(rounds, ratio) for ratio in ratios]
+    most = max(needed, default=math.inf)
+    return None if most > MANY_ROUNDS else max(1, math.ceil(most - rounds))
+
+
+def _needed(rounds: int, ratio: Interval) -> float:
     gap, half_width = abs(math.log(ratio.estimate)), ratio.half_width
-    if gap <= 0 or not math.isfinite(half_width):
-        return None
-    needed = rounds * (half_width / gap) ** 2
-    return None if needed > MANY_ROUNDS else max(1, math.ceil(needed - rounds))
+    return rounds * (half_width / gap) ** 2 if gap > 0 else math.inf

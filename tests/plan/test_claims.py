@@ -17,16 +17,20 @@ from autotune.plan.claims import (
     verdict_sentence,
 )
 from autotune.plan.document import Plan, PlanStudy
-from autotune.plan.evidence import Default, Spent, Unprepared
+from autotune.plan.evidence import Default, Range, Spent, Unprepared
 from autotune.testing.plans import build_default, build_plan
 
 CONFIGURATION = "1 x default threads, unpinned, sockets 0, fake int8-dynamic"
 EVERY_VERDICT = ("better", "likely", "tied", "baseline", "unopposed", "unconfirmed")
 
 
-def confirmed(**changes: Any) -> Plan:
+WIDE = Range(low=0.9, high=1.4)
+"""The interval of a gain that is not shown."""
+
+
+def confirmed(gain_range: Range = WIDE, **changes: Any) -> Plan:
     """The built plan with these values in its confirmation."""
-    plan = build_plan()
+    plan = build_plan(gain=1.12, gain_range=gain_range)
     return plan.model_copy(update={"confirmation": plan.confirmation.model_copy(update=changes)})
 
 
@@ -53,6 +57,17 @@ def confirmed(**changes: Any) -> Plan:
             "processes it may be better (62 %) or not. About 1 more round would tell (confirm.rounds).",
         ),
         (
+            {
+                "verdict": "likely",
+                "probability": 0.998,
+                "more_rounds": 5,
+                "gain_range": Range(low=1.02, high=1.23),
+            },
+            "It is likely to beat the baseline (> 99 %), after 3 rounds of fresh processes. The interval is "
+            "of this comparison alone; all comparisons of the rounds share the 5 %, and shown is what holds "
+            "in all of them. About 5 more rounds would tell (confirm.rounds).",
+        ),
+        (
             {"verdict": "baseline"},
             "No finalist was surely enough better than the baseline in 3 rounds: the baseline is the plan.",
         ),
@@ -76,9 +91,14 @@ def test_every_verdict_has_a_sentence(verdict: str, rivals: tuple[Any, ...]) -> 
     [
         ({}, f"1.24x the best default (95 %: 1.18x to 1.31x): {CONFIGURATION}"),
         (
-            {"said": "likely", "probability": 0.9, "more_rounds": 3},
-            "1.24x the best default (95 %: 1.18x to 1.31x; likely better, P(better) 90 %, about 3 more "
+            {"said": "likely", "probability": 0.9, "more_rounds": 3, "ratio_range": WIDE},
+            "1.24x the best default (95 %: 0.90x to 1.40x; likely better, P(better) 90 %, about 3 more "
             f"rounds would tell): {CONFIGURATION}",
+        ),
+        (
+            {"said": "likely", "probability": 0.999, "more_rounds": 7},
+            "1.24x the best default (95 %: 1.18x to 1.31x; likely better, P(better) > 99 %, not shown as all "
+            f"comparisons of the rounds share the 5 %, about 7 more rounds would tell): {CONFIGURATION}",
         ),
         (
             {"said": "untold", "probability": 0.6, "ratio_range": None},

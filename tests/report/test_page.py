@@ -246,6 +246,15 @@ def test_a_plan_alone_shows_what_it_carries_and_says_what_is_missing() -> None:
             "About 4 more rounds would tell (confirm.rounds).",
         ),
         (
+            {
+                "verdict": "likely",
+                "probability": 0.997,
+                "gain": 1.1,
+                "gain_range": Range(low=1.02, high=1.19),
+            },
+            "it is between 1.02 and 1.19 times. The interval is of this comparison alone",
+        ),
+        (
             {"verdict": "tied", "probability": 0.62, "gain": 1.02, "gain_range": Range(low=0.9, high=1.16)},
             "The plan is probably the best, and not told apart from the baseline so far (it is better with "
             "62 %). In these rounds, it serves 1.02 times as much as the baseline. With 95 % confidence it "

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from matplotlib.axes import Axes
 
-from autotune.plan.claims import STANDINGS, format_range
+from autotune.plan.claims import SHARED, STANDINGS, format_range, is_alone_sure
 from autotune.report.dossier import Dossier
 from autotune.report.figures.axes import name_marker, scale_values
 from autotune.report.figures.contenders import look
@@ -32,7 +32,8 @@ def picture(dossier: Dossier) -> Picture | Missing:
             _draw(axes[-1], dossier, to_plan, "plan")
             _draw_tie_zone(axes[-1], dossier.tie)
             axes[-1].set_xlabel("times as good as the plan")
-    return Picture(NAME, TITLE, _caption(dossier), _description(to_baseline, to_plan), figure)
+    caption = _caption(dossier, to_plan)
+    return Picture(NAME, TITLE, caption, _description(to_baseline, to_plan), figure)
 
 
 def _draw(axes: Axes, dossier: Dossier, standings: Sequence[Standing], panel: str) -> None:
@@ -71,9 +72,11 @@ def _draw_tie_zone(axes: Axes, tie: float | None) -> None:
         axes.axvspan(1 / (1 + tie), 1 + tie, color=FILL, zorder=0, gid="tie-zone")
 
 
-def _caption(dossier: Dossier) -> str:
+def _caption(dossier: Dossier, to_plan: Iterable[Standing]) -> str:
     ties = f" Differences within the shaded {100 * dossier.tie:g} % count as ties." if dossier.tie else ""
-    return f"Whiskers are 95 % intervals; to the right is better.{ties}"
+    doubted = any(one.kind in ("tied", "likely") and is_alone_sure(one.range) for one in to_plan)
+    alone = f" Each is of one comparison alone; to be shown takes more, as {SHARED}." if doubted else ""
+    return f"Whiskers are 95 % intervals; to the right is better.{ties}{alone}"
 
 
 def _description(to_baseline: Sequence[Standing], to_plan: Sequence[Standing]) -> str:
