@@ -14,16 +14,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
-
-import numpy as np
 
 from autotune.fleet.workload import LatencyTarget
 from autotune.plan.curve import Curve, CurvePoint
 from autotune.plan.document import Plan
 from autotune.plan.histogram import histogram_values_s
 from autotune.spec.scenario import traits_of
+from autotune.statistics.quantiles import percentile_of, upper_bound
 from autotune.statistics.queueing import Queue
 
 Basis = Literal["swept", "tuned", "back-to-back"]
@@ -44,6 +43,18 @@ MOST_SERVICES: Final = 20_000
 
 
 @dataclass(frozen=True)
+class Edge:
+    """A target that lies where the measured service times cannot tell whether lone requests keep to it.
+
+    Attributes:
+        measured: service times; beyond: of them, those that exceed the target by themselves.
+    """
+
+    measured: int
+    beyond: int
+
+
+@dataclass(frozen=True)
 class MeasuredRun:
     """One measured rate, or requests back to back.
 
@@ -61,7 +72,7 @@ class MeasuredRun:
         upper_s = self.stated.get(percentile)
         if upper_s is None or self.rate_per_s is None or self.rate_per_s >= self.queue.capacity_per_s:
             return 0.0, 1.0
-        replayed_s = float(np.percentile(self.queue.long_run(self.rate_per_s), percentile))
+        replayed_s = self.queue.latency_s(self.rate_per_s, percentile)
         return max(0.0, upper_s - replayed_s), max(1.0, upper_s / replayed_s)
 
     def highest_rate(self, target: LatencyTarget) -> float | None:
@@ -70,12 +81,33 @@ class MeasuredRun:
         asked_s = max(target.max_s - beyond_s, target.max_s / ratio)
         return self.queue.highest_rate(target.percentile, asked_s)
 
+    def at_speed(self, times: float) -> MeasuredRun:
+        """Give the run as it would have been on a machine that does everything so many times as fast."""
+        return MeasuredRun(
+            Queue(self.queue.servers, tuple(service_s / times for service_s in self.queue.services_s)),
+            None if self.rate_per_s is None else self.rate_per_s * times,
+            {percentile: upper_s / times for percentile, upper_s in self.stated.items()},
+        )
+
+    def edge(self, target: LatencyTarget) -> Edge | None:
+        """Say how many lone requests miss a target, where the run cannot tell whether too many do.
+
+        None where the percentile is bounded, by the run or by the number of its service times.
+        """
+        if target.percentile in self.stated:
+            return None
+        services = self.queue.services_s
+        bound_s = upper_bound(services, target.percentile)
+        if bound_s is not None and bound_s <= target.max_s:
+            return None
+        return Edge(len(services), sum(service_s > target.max_s for service_s in services))
+
     def latency_s(self, rate_per_s: float, percentile: float) -> float:
         """Give the percentile of latency at a rate; infinite where that is more than is served for long."""
         if rate_per_s >= self.queue.capacity_per_s:
             return math.inf
         beyond_s, ratio = self.excess(percentile)
-        replayed_s = float(np.percentile(self.queue.long_run(rate_per_s), percentile))
+        replayed_s = self.queue.latency_s(rate_per_s, percentile)
         return min(replayed_s + beyond_s, replayed_s * ratio)
 
 
@@ -87,12 +119,14 @@ class Bearable:
         rate_per_s: requests per second; utilisation: share of its capacity that they take.
         capacity_per_s: what no queue serves for long.
         is_measured: the rate is no higher than one that was measured.
+        edge: None where the service times tell that lone requests keep to the target.
     """
 
     rate_per_s: float
     utilisation: float
     capacity_per_s: float
     is_measured: bool
+    edge: Edge | None = None
 
 
 @dataclass(frozen=True)
@@ -126,28 +160,31 @@ class Capability:
         run = self.runs[len(self.runs) // 2]
         rate = run.highest_rate(target)
         asked = {id(run)}
-        while rate is not None and len(asked) < SEARCHED and id(nearer := self.near(rate)) not in asked:
+        while len(asked) < SEARCHED and id(nearer := self.near(rate or 0.0)) not in asked:
             asked.add(id(nearer))
             run, rate = nearer, nearer.highest_rate(target)
         if rate is None:
             return None
         highest = max((run.rate_per_s or 0.0 for run in self.runs), default=0.0)
         capacity = run.queue.capacity_per_s
-        return Bearable(rate, rate / capacity, capacity, is_measured=rate <= highest)
+        return Bearable(rate, rate / capacity, capacity, is_measured=rate <= highest, edge=run.edge(target))
+
+    def at_speed(self, times: float) -> Capability:
+        """Give what a machine does that does everything so many times as fast."""
+        return replace(self, runs=tuple(run.at_speed(times) for run in self.runs))
 
     def least_s(self, percentile: float) -> float:
         """Give the percentile of latency of requests that never wait."""
-        services = self.runs[0].queue.services_s
-        return float(np.percentile(services, percentile))
+        return percentile_of(self.runs[0].queue.services_s, percentile)
 
     def latency_s(self, rate_per_s: float, percentile: float) -> float:
         """Give the percentile of latency at a rate; infinite where that is more than is served for long."""
         return self.near(rate_per_s).latency_s(rate_per_s, percentile)
 
     def near(self, rate_per_s: float) -> MeasuredRun:
-        """Give the run whose rate is nearest; the first where none has a rate."""
+        """Give the run whose rate is nearest; the first where none has a rate, and for a rate of 0."""
         rated = [(run, run.rate_per_s) for run in self.runs if run.rate_per_s is not None]
-        if not rated:
+        if not rated or rate_per_s <= 0:
             return self.runs[0]
         return min(rated, key=lambda pair: abs(math.log(pair[1] / rate_per_s)))[0]
 

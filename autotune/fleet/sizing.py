@@ -152,16 +152,19 @@ def unmet_words(capability: Capability, workload: Workload) -> str:
     """Say by how much a target is missed that no rate keeps to."""
     target = workload.target
     least_s = capability.least_s(target.percentile)
-    over = f", {least_s / target.max_s - 1:.0%} more" if least_s > target.max_s else ""
+    if least_s > target.max_s:
+        beyond = f", {least_s / target.max_s - 1:.0%} more"
+    else:
+        beyond = ", which leaves too little for those that do"
     return (
         f"no number of machines keeps to {target.in_words}: a request that never waits has a "
-        f"p{target.percentile:g} of {format_latency(least_s)}{over}"
+        f"p{target.percentile:g} of {format_latency(least_s)}{beyond}"
     )
 
 
 def unmet_remedy(capability: Capability, workload: Workload) -> str:
     """Say what would be kept to, and how to get nearer to what was asked."""
-    least_s = capability.least_s(workload.target.percentile)
+    least_s = max(capability.least_s(workload.target.percentile), workload.target.max_s)
     return (
         f"allow more than {format_latency(least_s)}, or tune for latency: `limits: {{latency: "
         f"{{p{workload.target.percentile:g}: {format_significant(workload.target.max_s * 1000)}ms}}}}`"

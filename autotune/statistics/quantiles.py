@@ -11,6 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 """Confidence of the upper bounds."""
@@ -37,7 +42,12 @@ def percentile_of(values: Sequence[float], percentile: float) -> float:
     Raises:
         ValueError: there are no values, or the percentile is not within (0, 100].
     """
-    return sorted(values)[rank(len(values), percentile) - 1]
+    return percentile_of_sorted(sorted(values), percentile)
+
+
+def percentile_of_sorted(ascending: Sequence[float] | NDArray[np.float64], percentile: float) -> float:
+    """The nearest-rank percentile of values in ascending order; raises as `percentile_of` does."""
+    return float(ascending[rank(len(ascending), percentile) - 1])
 
 
 def upper_rank(count: int, percentile: float, confidence: float = CONFIDENCE) -> int | None:

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.statistics.paired import t_quantile
-from autotune.statistics.quantiles import CONFIDENCE
+from autotune.statistics.quantiles import CONFIDENCE, percentile_of_sorted
 
 REPLAYED = 120_000
 """Requests of a long replay. Every replay has the same arrivals (`_SEED`), so that configurations are
@@ -82,11 +82,20 @@ def fifo_latencies(arrivals_s: Floats, services_s: Floats, servers: int) -> Floa
 def _long_run() -> tuple[Floats, Floats]:
     """Arrivals of a Poisson process of rate 1, and for each a number in [0, 1) that picks its service time.
 
-    The gaps are the exponential distribution's quantiles in random order, so that their mean is exact.
+    The gaps are the exponential distribution's quantiles in random order, so that their mean is exact. So are
+    the picks of the requests that count: each service time comes as often as any other, and what a request
+    takes by itself is no matter of chance. Else the share of stragglers was 0.97 % of the replay where 1.00 %
+    were measured, and p99 lay on the other side of them.
     """
     random = np.random.default_rng(_SEED)
-    levels = (np.arange(REPLAYED) + 0.5) / REPLAYED
-    return np.cumsum(random.permutation(-np.log1p(-levels))), random.random(REPLAYED)
+    gaps = random.permutation(-np.log1p(-_levels(REPLAYED)))
+    picks = [random.random(SETTLING), random.permutation(_levels(REPLAYED - SETTLING))]
+    return np.cumsum(gaps), np.concatenate(picks)
+
+
+def _levels(count: int) -> Floats:
+    """Quantiles at which a distribution is cut into equally probable parts."""
+    return (np.arange(count) + 0.5) / count
 
 
 @dataclass(frozen=True)
@@ -114,6 +123,10 @@ class Queue:
         services = self._sorted_s[(picks * len(self._sorted_s)).astype(np.intp)]
         return fifo_latencies(arrivals_s, services, self.servers)
 
+    def latency_s(self, rate_per_s: float, percentile: float) -> float:
+        """A percentile of latency in the long run."""
+        return percentile_of_sorted(self.long_run(rate_per_s), percentile)
+
     def long_run(self, rate_per_s: float, requests: int = REPLAYED) -> Floats:
         """Very many latencies under Poisson arrivals of this rate, ascending."""
         arrivals, picks = _long_run()
@@ -122,7 +135,7 @@ class Queue:
         return settled
 
     def highest_rate(self, percentile: float, max_s: float) -> float | None:
-        """The highest rate at which the percentile is at most `max_s`; None = not even without a queue.
+        """The highest rate at which the percentile is at most `max_s`; None = no rate does.
 
         A queue's latencies grow as 1 / (1 - load), so what is solved for is nearly linear in the load.
         """
@@ -130,13 +143,14 @@ class Queue:
 
         def shortfall(load: float) -> float:
             latencies = self.long_run(load * self.capacity_per_s) if load else self._sorted_s
-            return 1 / max_s - 1 / float(np.percentile(latencies, percentile))
+            return 1 / max_s - 1 / percentile_of_sorted(latencies, percentile)
 
         if shortfall(0.0) >= 0:
             return None
         if shortfall(1.0) <= 0:
             return self.capacity_per_s
-        return float(brentq(shortfall, 0.0, 1.0, xtol=LOAD_RESOLUTION)) * self.capacity_per_s
+        load = float(brentq(shortfall, 0.0, 1.0, xtol=LOAD_RESOLUTION))
+        return load * self.capacity_per_s if load > 0 else None
 
 
 @dataclass(frozen=True)
@@ -229,7 +243,7 @@ class _Shares:
 
     def replayed_s(self, percentile: float) -> float:
         """The long replay's percentile."""
-        return float(np.percentile(self._long_run, percentile))
+        return percentile_of_sorted(self._long_run, percentile)
 
     def share(self, at_s: float) -> float:
         """As the long replay has it, corrected by what was measured beyond the short one."""

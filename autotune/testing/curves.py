@@ -7,11 +7,10 @@ import random
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
-
 from autotune.plan.curve import PERCENTILES, Curve, CurvePoint, make_curve
 from autotune.plan.evidence import LatencyPercentile
 from autotune.plan.histogram import latency_histogram
+from autotune.statistics.quantiles import percentile_of_sorted
 from autotune.statistics.queueing import Queue
 
 SHARES = (0.3, 0.6, 0.8, 0.9)
@@ -64,7 +63,7 @@ def _point(queue: Queue, share: float, excess: float) -> CurvePoint:
         latencies=tuple(
             LatencyPercentile(percentile=percentile, value_s=value, upper_s=value, needed=300)
             for percentile in PERCENTILES
-            if (value := excess * float(np.percentile(latencies, percentile)))
+            if (value := excess * percentile_of_sorted(latencies, percentile))
         ),
         length_s=3_000 / rate,
         answered_per_s=rate,

@@ -55,6 +55,14 @@ def test_the_same_seed_gives_the_same_replay_and_another_one_another() -> None:
     assert first != other
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_as_many_requests_that_count_are_stragglers_as_were_measured(seed: int) -> None:
+    services = (0.01,) * 990 + (0.05,) * 10
+    found = replay(services, 16, 1, 100.0, requests=20_000, seed=seed)
+    assert sum(latency > 0.04 for latency in found.latencies_s) == 180
+    assert found.latency_s(99) < 0.02
+
+
 def test_no_number_of_machines_helps_a_service_time_above_the_limit() -> None:
     assert machines_by_replay((0.03,), 2, 100.0, LatencyTarget(99, 0.02)) is None
 
@@ -73,3 +81,12 @@ def test_machines_and_cost_are_within_what_is_promised_of_the_replay(seed: int) 
     compared = compare(random_case(seed))
     assert compared.is_near_in_machines, compared
     assert compared.is_near_in_cost, compared
+    assert not compared.is_on_edge
+
+
+def test_a_workload_of_which_as_many_requests_straggle_as_may_be_is_named_and_near_in_machines() -> None:
+    """Ten of a thousand requests straggle, and p99 is asked for: it had 0.59 of the replay's cost."""
+    compared = compare(random_case(35))
+    assert compared.is_on_edge
+    assert compared.is_near_in_machines, compared
+    assert 0.8 < compared.cost_ratio < 1.25, compared

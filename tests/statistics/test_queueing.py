@@ -95,6 +95,24 @@ def test_a_limit_that_nothing_comes_near_permits_the_capacity() -> None:
     assert queue.highest_rate(50, 1e6 * SERVICE_S) == queue.capacity_per_s == pytest.approx(200)
 
 
+@pytest.mark.parametrize("longer", [9, 10, 11])
+def test_the_share_of_stragglers_is_that_of_the_service_times(longer: int) -> None:
+    """Of a thousand. Where each request drew its own, there were 0.97 % in the long run where 1.00 % are."""
+    queue = Queue(16, (SERVICE_S,) * (1_000 - longer) + (4 * SERVICE_S,) * longer)
+    latencies = queue.long_run(0.05 * queue.capacity_per_s)
+    assert 1_000 * int((latencies > 3 * SERVICE_S).sum()) == longer * len(latencies)
+
+
+def test_a_percentile_that_lies_among_the_stragglers_has_no_rate_and_one_before_them_has() -> None:
+    among, before = (
+        Queue(16, (SERVICE_S,) * (1_000 - longer) + (4 * SERVICE_S,) * longer) for longer in (11, 9)
+    )
+    assert among.highest_rate(99, 1.1 * SERVICE_S) is None
+    rate = before.highest_rate(99, 1.1 * SERVICE_S)
+    assert rate is not None
+    assert 0.3 * before.capacity_per_s < rate < 0.8 * before.capacity_per_s
+
+
 @pytest.mark.parametrize(
     ("servers", "requests", "percentile"), [(1, 100, 90.0), (1, 300, 99.0), (2, 100, 90.0)]
 )

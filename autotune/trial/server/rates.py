@@ -11,6 +11,7 @@ import numpy as np
 from autotune.measurement.measurement import Block, Conditions, InstanceBlock, RateStep
 from autotune.measurement.steps import needed_requests
 from autotune.spec.study import LatencyLimit
+from autotune.statistics.quantiles import percentile_of
 from autotune.statistics.queueing import Queue, QueueRun, TailBound, tail_bound
 from autotune.trial.server.load import Load, SentRequest
 
@@ -131,7 +132,7 @@ def judge(
         step,
         conditions,
         capacity_per_s=queue.capacity_per_s,
-        service_s=float(np.percentile(queue.services_s, limit.percentile)),
+        service_s=percentile_of(queue.services_s, limit.percentile),
         expected_per_s=_expected_rate(queue, bound, limit),
     )
 
