@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autotune.cli.asked_plan import read_type_price
+
 if TYPE_CHECKING:
+    from autotune.fleet.price import AskedPrice
     from autotune.fleet.workload import LatencyTarget, Workload
-    from autotune.spec.machine_price import MachinePrice
 
 
 Rate = Annotated[float, typer.Option("--rate", metavar="R", help="Requests per second at the peak.")]
@@ -26,7 +29,9 @@ Zones = Annotated[int, typer.Option(metavar="N", help="Of which one may be lost,
 MachineHour = Annotated[
     str | None,
     typer.Option(
-        "--price", metavar="PRICE", help="Of one machine an hour, such as 0.808USD; else the study's."
+        "--price",
+        metavar="PRICE",
+        help="Of one machine an hour, such as 0.808USD; else the type's, or the study's.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -72,16 +77,26 @@ def read_share(text: str) -> float:
         raise ValueError(f"{text!r} is not a share: write 30% or 0.3") from error
 
 
-def read_price(text: str | None) -> MachinePrice | None:
-    """Read what one machine costs an hour.
+def read_price(
+    text: str | None, machine_type: str | None, region: str | None, prices: Path | None
+) -> AskedPrice:
+    """Read what machines cost: a price of each, or a type of a table; neither = what studies state.
 
     Raises:
-        typer.BadParameter: the text is no price.
+        typer.BadParameter: the text is no price, or both are given.
+        StudyFileError: the table is wrong, or has no such type.
     """
-    from autotune.fleet.price import parse_price
+    from autotune.fleet.price import AskedPrice, parse_price
 
+    of_type = read_type_price(machine_type, region, prices)
+    if text is None:
+        return AskedPrice(of_type=of_type)
+    if of_type is not None:
+        raise typer.BadParameter(
+            f"{text!r} beside --type {machine_type}: give one of them", param_hint="--price"
+        )
     try:
-        return None if text is None else parse_price(text)
+        return AskedPrice(parse_price(text))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--price") from error
 

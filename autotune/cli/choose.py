@@ -24,13 +24,20 @@ from autotune.cli.asked_fleet import (
     read_price,
     read_workload,
 )
-from autotune.cli.asked_plan import StoreUrl
+from autotune.cli.asked_plan import MachineType, PriceFile, StoreUrl, TypeRegion
 
 if TYPE_CHECKING:
     from autotune.fleet.choice import Choice
+    from autotune.fleet.price import AskedPrice
     from autotune.fleet.workload import Workload
     from autotune.plan.document import Plan
-    from autotune.spec.machine_price import MachinePrice
+
+MonthlyBudget = Annotated[
+    float | None, typer.Option(metavar="AMOUNT", help="What the fleet may cost a month.")
+]
+Studies = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Choose among its plans; may be repeated.")
+]
 
 
 def choose(
@@ -43,13 +50,12 @@ def choose(
     headroom: Headroom = "30%",
     spare: Spare = 1,
     zones: Zones = 1,
-    budget: Annotated[
-        float | None, typer.Option(metavar="AMOUNT", help="What the fleet may cost a month.")
-    ] = None,
+    budget: MonthlyBudget = None,
     price: MachineHour = None,
-    study: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Choose among its plans; may be repeated.")
-    ] = None,
+    machine_type: MachineType = None,
+    region: TypeRegion = None,
+    prices: PriceFile = None,
+    study: Studies = None,
     page: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write all of it as one page of HTML."),
@@ -68,7 +74,7 @@ def choose(
     workload = read_workload(
         rate, {50.0: p50, 90.0: p90, 95.0: p95, 99.0: p99}, Margins(headroom, spare, zones)
     )
-    own_price = read_price(price)
+    asked = read_price(price, machine_type, region, prices)
     if budget is not None and not 0 < budget < 1e15:
         raise typer.BadParameter(f"{budget:g} a month buys nothing: give more than 0", param_hint="--budget")
     targets = [target for target in (page, figure) if target is not None]
@@ -76,7 +82,7 @@ def choose(
         from autotune.report.write import check_targets
 
         check_targets(targets, force=force)
-    choice = _choose(_plans(store, study or ()), workload, budget, own_price)
+    choice = _choose(_plans(store, study or ()), workload, budget, asked)
     if targets:
         _write(choice, page, figure)
     if as_json:
@@ -87,13 +93,23 @@ def choose(
         _print(choice)
 
 
-def _choose(
-    plans: Sequence[Plan], workload: Workload, budget: float | None, own_price: MachinePrice | None
-) -> Choice:
-    from autotune.fleet.choice import choose
-    from autotune.fleet.price import plan_price
+def _choose(plans: Sequence[Plan], workload: Workload, budget: float | None, asked: AskedPrice) -> Choice:
+    """Choose among plans.
 
-    return choose(plans, workload, budget_per_month=budget, prices=lambda plan: own_price or plan_price(plan))
+    Raises:
+        FleetError: see `choose`; or a machine type is asked for, and no plan fits it.
+    """
+    from autotune.errors import FleetError
+    from autotune.fleet.choice import choose
+
+    choice = choose(plans, workload, budget_per_month=budget, prices=asked.of)
+    if asked.of_type is not None and not choice.by_price:
+        best = choice.chosen
+        raise FleetError(
+            f"no plan has a price by --type: {best.plan.id}: {best.unpriced}",
+            remedy="name another --type, or give what one machine costs an hour (--price 0.808USD)",
+        )
+    return choice
 
 
 def _plans(store: str, names: Sequence[str]) -> list[Plan]:

@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from autotune.jobs.reviving import Origin
     from autotune.preflight.setup import Setup
     from autotune.spec.configuration import Configuration
+    from autotune.spec.study import StudySpec
+
+OfStudy = Annotated[
+    Path | None,
+    typer.Option(metavar="STUDY", help="A and B are configurations of this study file, not plans."),
+]
+StudyPrices = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Table of prices in which the machine type of --study stands."),
+]
 
 CODES = {"a": 0, "b": 0, "tie": 0, "undecided": exits.UNDECIDED}
 """By verdict: a tie within the indifference zone is an answer."""
@@ -37,10 +47,7 @@ def compare(
     ],
     b: Annotated[str, typer.Argument(metavar="B", help="The other.", show_default=False)],
     *,
-    study: Annotated[
-        Path | None,
-        typer.Option(metavar="STUDY", help="A and B are configurations of this study file, not plans."),
-    ] = None,
+    study: OfStudy = None,
     store: StoreUrl = "sqlite:///autotune.db",
     rounds: Annotated[
         int, typer.Option(min=3, max=1000, help="Rounds at most; fewer when it is clear before.")
@@ -56,6 +63,7 @@ def compare(
         ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Never download a model.")] = False,
+    prices: StudyPrices = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Run two plans, or two configurations of a study, side by side: which is faster, and how surely?
@@ -64,13 +72,18 @@ def compare(
     """
     from autotune.jobs.dueling import Bounds
     from autotune.jobs.reviving import Origin
+    from autotune.spec.load import load_study
+    from autotune.spec.priced import priced
 
     bounds = Bounds(rounds, minutes)
+    if study is None and prices is not None:
+        raise typer.BadParameter("belongs to --study: plans state their own", param_hint="--prices")
     if study is None:
         found = _plans(a, b, store, bounds, Origin(base or Path(), offline))
     else:
         origin = Origin(base or study.parent, offline)
-        found = _configurations(study, a, b, store, bounds, origin)
+        spec = priced(load_study(study), base=origin.base, prices=prices)
+        found = _configurations(spec, a, b, store, bounds, origin)
     _print(found, as_json=as_json)
     raise typer.Exit(exits.INTERRUPTED if found.stopped else CODES[found.verdict])
 
@@ -83,15 +96,14 @@ def _plans(a: str, b: str, store: str, bounds: Bounds, origin: Origin) -> Compar
     return _run(partial(compare_plans, one, other, bounds=bounds, origin=origin))
 
 
-def _configurations(study: Path, a: str, b: str, store: str, bounds: Bounds, origin: Origin) -> Comparison:
+def _configurations(
+    spec: StudySpec, a: str, b: str, store: str, bounds: Bounds, origin: Origin
+) -> Comparison:
     from autotune.bench.local import machine_here
     from autotune.jobs.comparison import compare_configurations
     from autotune.preflight.setup import set_up
     from autotune.preflight.survey import survey
-    from autotune.spec.load import load_study
-    from autotune.spec.priced import priced
 
-    spec = priced(load_study(study), base=origin.base)
     setup = set_up(survey(spec, machine_here()), base=origin.base, offline=origin.offline)
     one, other = (_configuration(text, setup, store, hint) for text, hint in ((a, "A"), (b, "B")))
     return _run(partial(compare_configurations, setup, one, other, bounds=bounds))

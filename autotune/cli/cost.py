@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from autotune.cli import output
-from autotune.cli.asked_plan import PlanRef, StoreUrl
-
-if TYPE_CHECKING:
-    from autotune.spec.machine_price import MachinePrice
+from autotune.cli.asked_plan import (
+    MachineType,
+    PlanRef,
+    PriceFile,
+    StoreUrl,
+    TypeRegion,
+    read_type_price,
+)
 
 
 def cost(
@@ -21,16 +24,9 @@ def cost(
         str | None,
         typer.Option(metavar="RATE", help="Tell what a month costs at this rate: 100/s, 6000/min, 1e9/day."),
     ] = None,
-    machine_type: Annotated[
-        str | None,
-        typer.Option("--type", metavar="TYPE", help="A machine type's price in the place of the study's."),
-    ] = None,
-    region: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of the type, where the table has several.")
-    ] = None,
-    prices: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Table of prices in which the type stands.")
-    ] = None,
+    machine_type: MachineType = None,
+    region: TypeRegion = None,
+    prices: PriceFile = None,
     store: StoreUrl = "sqlite:///autotune.db",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -45,7 +41,7 @@ def cost(
     from autotune.store.reference import find_plan
 
     requests_per_s = _requests_per_s(rate)
-    price = _price(machine_type, region, prices)
+    price = read_type_price(machine_type, region, prices)
     costs = costs_of(find_plan(ref, store), price)
     if as_json:
         output.result_json(cost_document(costs, requests_per_s))
@@ -69,15 +65,3 @@ def _requests_per_s(rate: str | None) -> float | None:
         return None if rate is None else parse_rate_per_s(rate)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--rate") from None
-
-
-def _price(machine_type: str | None, region: str | None, prices: Path | None) -> MachinePrice | None:
-    """What the named type costs; None where the plan's own price is asked for."""
-    from autotune.spec.price_table import table_for
-
-    if machine_type is not None:
-        return table_for(prices).price_of(machine_type, region=region or "")
-    if region is not None or prices is not None:
-        named = "--prices" if region is None else "--region"
-        raise typer.BadParameter("belongs to a machine type: add --type TYPE", param_hint=named)
-    return None

@@ -10,6 +10,7 @@ from autotune.fleet.capability import Capability
 from autotune.fleet.check import ReplayCheck
 from autotune.fleet.choice import Choice, Offer
 from autotune.fleet.sizing import Fleet, FleetCost, Outage
+from autotune.fleet.uncertainty import FleetRange
 from autotune.fleet.workload import Workload
 from autotune.plan.document import Plan
 
@@ -18,15 +19,20 @@ CHOICE_SCHEMA: Final = "autotune.choice/1"
 
 
 def fleet_document(
-    plan: Plan, capability: Capability, fleet: Fleet, check: ReplayCheck | None
+    plan: Plan,
+    capability: Capability,
+    fleet: Fleet,
+    between: FleetRange | None,
+    check: ReplayCheck | None,
 ) -> dict[str, Any]:
-    """Write a fleet as one JSON document."""
+    """Write a fleet as one JSON document; `interval` is null where no interval of the speed is known."""
     return {
         "schema": FLEET_SCHEMA,
         "plan": plan.id,
         "workload": workload_document(fleet.workload),
         "basis": capability.basis,
         **_fleet(fleet),
+        "interval": None if between is None else _interval(between),
         "check": None if check is None else {**asdict(check), "agrees": check.agrees},
     }
 
@@ -39,6 +45,7 @@ def choice_document(choice: Choice) -> dict[str, Any]:
         "budget_per_month": choice.budget_per_month,
         "ranked_by": "cost" if choice.by_price else "cores",
         "chosen": choice.chosen.plan.id,
+        "interval": None if choice.between is None else _interval(choice.between),
         "offers": [_offer(offer) for offer in choice.offers],
     }
 
@@ -60,6 +67,7 @@ def _offer(offer: Offer) -> dict[str, Any]:
         "cores": offer.cores,
         "efficient": offer.is_efficient,
         "lacks": offer.lacks or None,
+        "unpriced": offer.unpriced or None,
         "fleet": None if offer.fleet is None else _fleet(offer.fleet),
     }
 
@@ -74,10 +82,29 @@ def _fleet(fleet: Fleet) -> dict[str, Any]:
             "utilisation": fleet.bearable.utilisation,
             "capacity_per_s": fleet.bearable.capacity_per_s,
             "within_measured_rates": fleet.bearable.is_measured,
+            "edge": None if fleet.bearable.edge is None else asdict(fleet.bearable.edge),
         },
         "utilisation": fleet.utilisation,
         "latency_s": _finite(fleet.latency_s),
         "losses": [_loss(loss) for loss in fleet.losses],
+        "cost": None if fleet.cost is None else _cost(fleet.cost),
+    }
+
+
+def _interval(between: FleetRange) -> dict[str, Any]:
+    """Write the fleets of both ends of the speed's interval; null where there is none that suffices."""
+    speed = between.speed
+    return {
+        "speed": {"low": speed.low, "high": speed.high, "launches": speed.runs},
+        "slow": None if between.slow is None else _end(between.slow),
+        "fast": None if between.fast is None else _end(between.fast),
+    }
+
+
+def _end(fleet: Fleet) -> dict[str, Any]:
+    return {
+        "machines": fleet.machines,
+        "rate_per_s": fleet.bearable.rate_per_s,
         "cost": None if fleet.cost is None else _cost(fleet.cost),
     }
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from autotune.errors import FleetError
 from autotune.fleet.capability import Capability, capability_of
-from autotune.fleet.price import plan_price
+from autotune.fleet.price import STATED
 from autotune.fleet.sizing import Fleet, fleet_of, unmet_words
+from autotune.fleet.uncertainty import FleetRange, range_of_fleet, speed_of
 from autotune.fleet.workload import Workload
 from autotune.plan.costs import paid_cores
 from autotune.plan.document import Plan
@@ -22,6 +23,7 @@ class Offer:
 
     Attributes:
         price: of one machine; None = not known.
+        unpriced: why not, as a clause.
         capability: None where the plan does not say what it bears.
         fleet: None where the plan cannot serve the workload.
         lacks: why it is not chosen, as a clause; empty of the chosen one.
@@ -34,6 +36,7 @@ class Offer:
     fleet: Fleet | None = None
     lacks: str = ""
     is_efficient: bool = False
+    unpriced: str = ""
 
     @property
     def each_cores(self) -> int | None:
@@ -62,12 +65,14 @@ class Choice:
         offers: the chosen one first, then the runners-up by cost, then those that serve it not at all.
         budget_per_month: None = no bound.
         by_price: whether they are ranked by cost; else by the number of cores, as no price is known.
+        between: the chosen one's fleet at both ends of the interval of its speed; None = not known.
     """
 
     workload: Workload
     offers: tuple[Offer, ...]
     budget_per_month: float | None
     by_price: bool
+    between: FleetRange | None = None
 
     @property
     def chosen(self) -> Offer:
@@ -75,8 +80,8 @@ class Choice:
         return self.offers[0]
 
 
-Prices = Callable[[Plan], MachinePrice | None]
-"""Gives what a machine costs that runs a plan."""
+Prices = Callable[[Plan], MachinePrice | str]
+"""Gives what a machine costs that runs a plan, or says in a clause why that is not known."""
 
 
 def choose(
@@ -84,7 +89,7 @@ def choose(
     workload: Workload,
     *,
     budget_per_month: float | None = None,
-    prices: Prices = plan_price,
+    prices: Prices = STATED.of,
 ) -> Choice:
     """Choose the cheapest plan whose fleet serves a workload.
 
@@ -104,7 +109,8 @@ def choose(
     if budget_per_month is not None and currency is None:
         raise FleetError(
             f"a budget of {format_significant(budget_per_month)} a month needs prices, and no plan has one",
-            remedy="give what one machine costs an hour (--price 0.808USD), or leave the budget out",
+            remedy="give what one machine costs an hour (--price 0.808USD, or its --type), or leave the "
+            "budget out",
         )
     able = _ranked((each for each in offers if each.fleet is not None), by_price=by_price)
     if not able:
@@ -124,7 +130,8 @@ def choose(
     rest = [offer for offer in judged if offer.lacks]
     unable = [offer for offer in offers if offer.fleet is None]
     ordered = (best, *others, *rest, *unable)
-    return Choice(workload, _efficient(ordered, by_price=by_price), budget_per_month, by_price)
+    efficient = _efficient(ordered, by_price=by_price)
+    return Choice(workload, efficient, budget_per_month, by_price, _between(best))
 
 
 def refuse_different_requests(plans: Sequence[Plan]) -> None:
@@ -150,14 +157,23 @@ def _asked(plan: Plan) -> str:
     return ", ".join([size, *named])
 
 
-def _offer(plan: Plan, workload: Workload, price: MachinePrice | None) -> Offer:
+def _offer(plan: Plan, workload: Workload, price: MachinePrice | str) -> Offer:
+    known, unpriced = (None, price) if isinstance(price, str) else (price, "")
     capability = capability_of(plan)
     if isinstance(capability, str):
-        return Offer(plan, price, lacks=capability)
+        return Offer(plan, known, lacks=capability, unpriced=unpriced)
     bearable = capability.bearable(workload.target)
     if bearable is None:
-        return Offer(plan, price, capability, lacks=unmet_words(capability, workload))
-    return Offer(plan, price, capability, fleet_of(capability, bearable, workload, price))
+        return Offer(plan, known, capability, lacks=unmet_words(capability, workload), unpriced=unpriced)
+    return Offer(plan, known, capability, fleet_of(capability, bearable, workload, known), unpriced=unpriced)
+
+
+def _between(offer: Offer) -> FleetRange | None:
+    """Give an offer's fleet at both ends of the interval of its plan's speed."""
+    speed = speed_of(offer.plan)
+    if speed is None or offer.capability is None or offer.fleet is None:
+        return None
+    return range_of_fleet(offer.capability, offer.fleet, speed)
 
 
 def _currency(offers: Iterable[Offer]) -> str | None:
@@ -171,7 +187,8 @@ def _currency(offers: Iterable[Offer]) -> str | None:
         named = " and ".join(f"{plan_id} in {currency}" for currency, plan_id in sorted(priced.items()))
         raise FleetError(
             f"the plans are priced in several currencies: {named}",
-            remedy="give one price for all (--price 0.808USD), or say which to choose among (--study NAME)",
+            remedy="give one price for all (--price 0.808USD, or --type), or say which to choose among "
+            "(--study NAME)",
         )
     return next(iter(priced), None)
 
@@ -211,7 +228,7 @@ def _over_budget(offer: Offer, budget_per_month: float | None) -> Offer:
     if budget_per_month is None:
         return offer
     if cost is None:
-        return replace(offer, lacks="no price of it is known, so that it may be over the budget")
+        return replace(offer, lacks=f"{offer.unpriced}, so that it may be over the budget")
     if cost.per_month <= budget_per_month:
         return offer
     over = cost.per_month - budget_per_month
@@ -228,7 +245,7 @@ def _beside(offer: Offer, best: Offer, *, by_price: bool) -> Offer:
     assert own is not None
     assert least is not None
     if by_price and own.cost is None:
-        lacks = "no price of it is known"
+        lacks = offer.unpriced
     elif own.cost is not None and least.cost is not None:
         more = own.cost.per_hour / least.cost.per_hour - 1
         lacks = f"it costs {more:.0%} more" if more else "it costs as much, and its latency is no lower"

@@ -1,14 +1,15 @@
-"""What a machine costs that runs a plan: as somebody says now, or as the plan's study does."""
+"""What a machine costs that runs a plan: as somebody says now, as a table does, or as its study does."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from autotune.plan.costs import paid_cores, stated_price
 from autotune.plan.document import Plan
 from autotune.spec.machine_price import MachinePrice
+from autotune.units import format_count
 
 FORMS: Final = "a price of one machine an hour, such as 0.808USD"
 COMMAND_LINE: Final = "--price"
@@ -18,8 +19,40 @@ MOST: Final = 1e9
 _PRICE: Final = re.compile(r"^(?P<amount>[0-9]{1,10}(\.[0-9]{1,10})?) ?(?P<currency>[A-Z]{3})?$")
 
 NO_PRICE: Final = (
-    "No price is known: give what one machine costs an hour (--price 0.808USD), or `price` in the study file."
+    "No price is known: give what one machine costs an hour (--price 0.808USD), a machine type of a table of "
+    "prices (--type), or `price` in the study file."
 )
+UNKNOWN: Final = "no price of it is known"
+
+
+@dataclass(frozen=True)
+class AskedPrice:
+    """What somebody says of prices; without either, what each plan's study states.
+
+    Attributes:
+        machine: what every machine costs, whatever it runs.
+        of_type: what a machine type costs: of its cores, a plan pays for those that it takes.
+    """
+
+    machine: MachinePrice | None = None
+    of_type: MachinePrice | None = None
+
+    def of(self, plan: Plan) -> MachinePrice | str:
+        """Give what one machine costs that runs a plan, or say in a clause why that is not known."""
+        if self.machine is not None:
+            return self.machine
+        cores = paid_cores(plan)
+        if self.of_type is None:
+            price = stated_price(plan)
+            return UNKNOWN if price is None or not price.is_known else _of_cores(price.machine, cores)
+        if cores is not None and cores > self.of_type.cores:
+            have = f"{self.of_type.name} has {self.of_type.cores}"
+            return f"it takes {format_count(cores, 'core')}, and {have}"
+        return _of_cores(self.of_type, cores)
+
+
+STATED: Final = AskedPrice()
+"""What each plan's study states."""
 
 
 def parse_price(text: str) -> MachinePrice:
@@ -36,11 +69,16 @@ def parse_price(text: str) -> MachinePrice:
 
 
 def plan_price(plan: Plan) -> MachinePrice | None:
-    """Give what the cores cost that a plan takes, at its study's price; None where that states none.
+    """Give what the cores cost that a plan takes, at its study's price; None where that is not known.
 
     A machine that runs the plan is rented for these cores: the physical ones on which its instances may run.
     """
-    price, cores = stated_price(plan), paid_cores(plan)
-    if price is None or cores is None or not price.is_known:
-        return None
-    return replace(price.machine, per_hour=price.of_core_hour * cores, cores=cores)
+    price = STATED.of(plan)
+    return None if isinstance(price, str) else price
+
+
+def _of_cores(price: MachinePrice, cores: int | None) -> MachinePrice | str:
+    """Give the price of so many of a machine's cores."""
+    if cores is None:
+        return f"{UNKNOWN}, as it does not say how many cores it takes"
+    return replace(price, per_hour=price.of_core_hour * cores, cores=cores)

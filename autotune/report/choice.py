@@ -7,7 +7,8 @@ from importlib.metadata import version
 from typing import Final
 
 from autotune.fleet.choice import Choice, Offer
-from autotune.fleet.price import NO_PRICE
+from autotune.fleet.price import NO_PRICE, UNKNOWN
+from autotune.fleet.words import edge_words, interval_words
 from autotune.report.figures.picture import MARK, Picture
 from autotune.report.page import drawn, environment
 from autotune.report.tables import Row, Table
@@ -47,6 +48,14 @@ def sentences(choice: Choice) -> Iterator[str]:
     """Say what the choice rests on, and what it does not know."""
     if not choice.by_price:
         yield f"Ranked by the number of cores. {NO_PRICE}"
+    if choice.between is not None:
+        yield (
+            f"{choice.chosen.plan.id} takes {interval_words(choice.between)}, by the interval of its speed "
+            "(95 %)."
+        )
+    for offer in choice.offers:
+        if offer.unpriced not in ("", UNKNOWN, offer.lacks):
+            yield f"{offer.plan.id} has no price: {offer.unpriced}."
     prices = sorted({offer.price.source_in_words for offer in choice.offers if offer.price is not None})
     if prices:
         yield f"Prices: {'; '.join(prices)}."
@@ -56,6 +65,8 @@ def sentences(choice: Choice) -> Iterator[str]:
     for offer in choice.offers:
         if offer.fleet is not None and offer.capability is not None:
             yield f"{offer.plan.id}: by {offer.capability.in_words}."
+            if edge := edge_words(offer.fleet):
+                yield edge
 
 
 def choice_table(choice: Choice) -> Table:

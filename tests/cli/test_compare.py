@@ -14,7 +14,14 @@ from typer.testing import CliRunner
 
 from autotune.cli import exits
 from autotune.cli.main import app
-from autotune.errors import AutotuneError, BackendError, PlacementError, StoreError, UnsupportedError
+from autotune.errors import (
+    AutotuneError,
+    BackendError,
+    PlacementError,
+    StoreError,
+    StudyFileError,
+    UnsupportedError,
+)
 from autotune.measurement.measurement import Failure, FailureKind
 from autotune.plan.document import format_plan
 from autotune.spec.configuration import Configuration
@@ -157,6 +164,62 @@ def test_a_configuration_that_cannot_be_run_is_refused_before_anything_is_measur
         assert isinstance(ended.exception, error)
         assert said in str(ended.exception)
         assert str(ended.exception).startswith("A (") or error is StoreError
+
+
+TABLE = """\
+prices:
+  - {provider: acme, type: tiny, cores: 1, per_hour: 0.2, currency: EUR, source: a letter, date: 2026-01-31}
+"""
+
+
+def cost_study(study: FakeStudy, machine_type: str) -> str:
+    """A study for cost whose machine stands in a table, beside that table."""
+    path = study.folder / study_file(study)
+    values = {**json.loads(path.read_text()), "objective": "cost", "price": {"type": machine_type}}
+    path.write_text(json.dumps(values))
+    (study.folder / "mine.yaml").write_text(TABLE)
+    return path.name
+
+
+def test_a_studys_machine_type_is_looked_up_in_the_table_that_is_named(
+    run: RunCommand, own_study: FakeStudy
+) -> None:
+    own_study.write_model(speed=FAST)
+    named = ("--study", cost_study(own_study, "tiny"), "--prices", "mine.yaml")
+    code, out, err = run(own_study, "1x1,close,fake,int8-dynamic", "1x1,close,fake,fp32", *named)
+    assert code == 0, err
+    assert "A is cheaper" in out
+    assert "EUR per million" in out
+
+
+@pytest.mark.parametrize(
+    ("machine_type", "arguments", "said"),
+    [
+        ("huge", ("--study", "study.yaml", "--prices", "mine.yaml"), "mine.yaml has no machine type 'huge'"),
+        ("tiny", ("--study", "study.yaml", "--prices", "none.yaml"), "none.yaml"),
+        ("tiny", ("--study", "study.yaml"), "has no machine type 'tiny'"),
+    ],
+)
+def test_a_machine_type_that_no_table_tells_is_refused_before_anything_is_measured(
+    shared_study: FakeStudy,
+    monkeypatch: pytest.MonkeyPatch,
+    machine_type: str,
+    arguments: Sequence[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(shared_study.folder)
+    monkeypatch.delenv("AUTOTUNE_PRICES", raising=False)
+    cost_study(shared_study, machine_type)
+    ended = CliRunner().invoke(app, ["compare", "1x1,close,fake,fp32", "baseline", *arguments])
+    assert isinstance(ended.exception, StudyFileError)
+    assert said in str(ended.exception)
+    assert "[round" not in ended.stderr
+
+
+def test_a_table_of_prices_belongs_to_a_study() -> None:
+    ended = CliRunner().invoke(app, ["compare", "a", "b", "--prices", "mine.yaml"])
+    assert ended.exit_code == 2
+    assert "belongs to --study" in " ".join(ended.stderr.replace("│", " ").split())
 
 
 @pytest.mark.parametrize("arguments", [(), ("latest",), ("a", "b", "c")])

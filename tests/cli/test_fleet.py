@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from autotune.cli.exits import EXIT_CODES
 from autotune.cli.main import app
-from autotune.errors import ExportError, FleetError, PlanError, StoreError
+from autotune.errors import ExportError, FleetError, PlanError, StoreError, StudyFileError
 from autotune.plan.document import format_plan
 from autotune.store.imports import import_all
 from autotune.store.records import StudyRecord
@@ -90,6 +90,93 @@ def test_a_price_that_is_given_comes_before_the_studys(store: str) -> None:
     assert found["cost"]["currency"] == "EUR"
     assert found["cost"]["per_hour"] == pytest.approx(4.848 * found["machines"])
     assert found["check"] is None
+
+
+TABLE = """\
+prices:
+  - {provider: acme, type: big, region: east, cores: 48, per_hour: 9.6, currency: EUR, source: a letter,
+     date: 2026-01-31}
+  - {provider: acme, type: big, region: west, cores: 48, per_hour: 4.8, currency: EUR, source: a letter,
+     date: 2026-01-31}
+  - {provider: acme, type: tiny, cores: 1, per_hour: 0.2, currency: EUR, source: a letter, date: 2026-01-31}
+"""
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> str:
+    path = tmp_path / "mine.yaml"
+    path.write_text(TABLE)
+    return str(path)
+
+
+@pytest.mark.parametrize("command", ["fleet", "choose"])
+def test_a_type_of_a_table_gives_the_price_of_the_cores_that_a_plan_takes(
+    store: str, table: str, command: str
+) -> None:
+    asked = (*ASKED, "--type", "big", "--region", "west", "--prices", table)
+    found = document(command, store, *asked)
+    fleet = found if command == "fleet" else found["offers"][0]["fleet"]
+    assert fleet["cost"]["currency"] == "EUR"
+    assert fleet["cost"]["per_hour"] == pytest.approx(0.2 * fleet["machines"])
+    assert fleet["cost"]["machine"]["table"] == table
+    shown = run(command, store, *asked).stdout
+    assert f"acme big west in {table}, 2026-01-31" in shown
+
+
+@pytest.mark.parametrize("command", ["fleet", "choose"])
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (("--type", "big"), "has 2 prices of 'big'"),
+        (("--type", "bigger"), "has no machine type 'bigger'"),
+        (("--type", "big", "--region", "north"), "has no price of 'big north'"),
+    ],
+)
+def test_a_type_that_the_table_does_not_tell_is_refused_with_what_there_is(
+    store: str, table: str, command: str, asked: tuple[str, ...], words: str
+) -> None:
+    error = failing(command, store, *ASKED, *asked, "--prices", table)
+    assert isinstance(error, StudyFileError)
+    assert words in error.problem
+    assert error.remedy
+
+
+@pytest.mark.parametrize("command", ["fleet", "choose"])
+def test_a_type_with_fewer_cores_than_the_plan_takes_is_refused(store: str, table: str, command: str) -> None:
+    error = failing(command, store, *ASKED, "--type", "tiny", "--prices", table)
+    assert isinstance(error, FleetError)
+    assert "it takes 2 cores, and acme tiny has 1" in error.problem
+
+
+@pytest.mark.parametrize("command", ["fleet", "choose"])
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (("--region", "west"), "belongs to a machine type"),
+        (("--prices", "mine.yaml"), "belongs to a machine type"),
+        (("--price", "1USD", "--type", "8-cores"), "give one of them"),
+    ],
+)
+def test_options_of_prices_that_do_not_belong_together_are_refused(
+    store: str, command: str, asked: tuple[str, ...], words: str
+) -> None:
+    ended = run(command, store, *ASKED, *asked)
+    assert ended.exit_code == 2, ended.output
+    assert words in " ".join(ended.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("command", ["fleet", "choose"])
+def test_figures_have_the_interval_of_the_plans_speed(store: str, command: str) -> None:
+    found = document(command, store, *ASKED)
+    fleet = found if command == "fleet" else found["offers"][0]["fleet"]
+    interval = found["interval"]
+    assert interval["speed"]["low"] < 1 < interval["speed"]["high"]
+    assert interval["fast"]["machines"] <= fleet["machines"] <= interval["slow"]["machines"]
+    assert interval["fast"]["rate_per_s"] > fleet["machine"]["rate_per_s"] > interval["slow"]["rate_per_s"]
+    assert interval["slow"]["cost"]["per_month"] >= fleet["cost"]["per_month"]
+    shown = run(command, store, *ASKED).stdout
+    machines = f"{interval['fast']['machines']} to {interval['slow']['machines']}"
+    assert machines in shown
 
 
 def test_without_a_price_there_are_machines_and_how_to_give_one(tmp_path: Path) -> None:

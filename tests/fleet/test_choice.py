@@ -7,6 +7,7 @@ import pytest
 
 from autotune.errors import FleetError
 from autotune.fleet.choice import Choice, choose
+from autotune.fleet.price import UNKNOWN
 from autotune.fleet.workload import LatencyTarget, Workload
 from autotune.plan.document import Plan
 from autotune.spec.machine_price import MachinePrice
@@ -36,9 +37,9 @@ SILENT = build_plan(id="quickstart-silent", study={"name": "quickstart", "spec":
 def priced(**per_hour: float) -> Any:
     """Prices by the machine's name."""
 
-    def price(of: Plan) -> MachinePrice | None:
+    def price(of: Plan) -> MachinePrice | str:
         amount = per_hour.get(str(of.machine["model_name"]))
-        return None if amount is None else MachinePrice("USD", amount, 1)
+        return UNKNOWN if amount is None else MachinePrice("USD", amount, 1)
 
     return price
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from autotune.errors import PlanError
-from autotune.fleet.price import parse_price, plan_price
+from autotune.fleet.price import UNKNOWN, AskedPrice, parse_price, plan_price
 from autotune.plan.costs import paid_cores
 from autotune.plan.evidence import Charge
+from autotune.spec.machine_price import MachinePrice
 from autotune.testing.plans import build_commands, build_estimate, build_plan
 
 MACHINE = {"model_name": "Built CPU", "allowed": "0-7", "cores": ["0,4", "1,5", "2,6", "3,7"]}
@@ -64,3 +65,29 @@ def test_a_plan_without_a_price_has_none_and_a_wrong_one_is_refused() -> None:
     study = {"name": "quickstart", "spec": {"price": {"per_hour": -1}}}
     with pytest.raises(PlanError, match=r"study\.spec\.price"):
         plan_price(build_plan(machine=MACHINE, study=study))
+
+
+OF_TYPE = MachinePrice("USD", 4.848, 48, "aws 48-cores", "prices.yaml", "2021-04-20")
+
+
+def test_a_plan_pays_for_its_cores_of_a_type_whatever_its_study_states() -> None:
+    study = {"name": "quickstart", "spec": {"price": {"per_hour": 4.8, "cores": 48, "currency": "EUR"}}}
+    price = AskedPrice(of_type=OF_TYPE).of(build_plan(build_commands(2), machine=MACHINE, study=study))
+    assert isinstance(price, MachinePrice)
+    assert (price.currency, price.cores) == ("USD", 2)
+    assert price.per_hour == pytest.approx(0.202)
+    assert price.source_in_words == "aws 48-cores in prices.yaml, 2021-04-20"
+
+
+def test_a_price_of_one_machine_is_that_of_every_plans() -> None:
+    asked = AskedPrice(parse_price("3 EUR"))
+    assert asked.of(build_plan(build_commands(2), machine=MACHINE)) == asked.machine
+
+
+def test_why_no_price_is_known_is_a_clause() -> None:
+    plan = build_plan(build_commands(2), machine=MACHINE)
+    assert AskedPrice().of(plan) == UNKNOWN
+    small = AskedPrice(of_type=replace(OF_TYPE, cores=1, name="acme tiny"))
+    assert small.of(plan) == "it takes 2 cores, and acme tiny has 1"
+    silent = build_plan(build_commands(2), machine={**MACHINE, "cores": None})
+    assert AskedPrice(of_type=OF_TYPE).of(silent) == f"{UNKNOWN}, as it does not say how many cores it takes"
