@@ -14,7 +14,7 @@ PlanRef = Annotated[
     str,
     typer.Argument(
         metavar="[REF]",
-        help="`latest`, a plan's id or how it begins, a study's name, or a plan file.",
+        help="`latest`, a plan's id or how it begins, a study's name, or a plan's file or folder.",
         show_default=False,
     ),
 ]

@@ -19,7 +19,10 @@ from typing import Any
 import pytest
 
 from autotune.cli import exits
+from autotune.exporters.nginx import NginxExporter, NginxOptions
 from autotune.exporters.numactl import SCRIPT, NumactlExporter, NumactlOptions
+from autotune.exporters.protocol import Exporter, ExportOptions
+from autotune.exporters.supervisor import SupervisorExporter, SupervisorOptions
 from autotune.exporters.write import write_export
 from autotune.launched.find import find_processes
 from autotune.launched.proc import ProcFiles
@@ -40,6 +43,7 @@ ALLOWED = sorted(os.sched_getaffinity(0))
 INSTANCES = 2
 WAIT_S = 60.0
 SERVICE_S = 0.005
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 STUDY = {"name": "launched", "model": "fake:model.json"}
 
 pytestmark = pytest.mark.skipif(len(ALLOWED) < INSTANCES, reason="two cpus are needed")
@@ -57,6 +61,13 @@ def make_plan(*, memory_nodes: tuple[int, ...] = (), **changes: Any) -> Plan:
     return plan.model_copy(update={"estimate": estimate})
 
 
+def write_export_of(launch: Launch, exporter: Exporter, options: ExportOptions, folder: Path) -> None:
+    """Write what the exporter makes of a launch, and the plan beside."""
+    exported = exporter.render(launch, options)
+    files = {**exported.files, "plan.json": format_plan(launch.plan)}
+    write_export(files, folder, executable=exported.executable)
+
+
 def launch_in(folder: Path, plan: Plan, port: int, *arguments: object) -> Launch:
     """The launch of the plan's servers, and its files in `launch/`."""
     words = (sys.executable, "-S", str(SERVER))
@@ -64,9 +75,7 @@ def launch_in(folder: Path, plan: Plan, port: int, *arguments: object) -> Launch
     launch = launch_of(
         plan, LaunchSpec(command=command, port=port), plan_path=str(folder / "launch" / "plan.json")
     )
-    exported = NumactlExporter().render(launch, NumactlOptions())
-    files = {**exported.files, "plan.json": format_plan(plan)}
-    write_export(files, folder / "launch", executable=exported.executable)
+    write_export_of(launch, NumactlExporter(), NumactlOptions(), folder / "launch")
     return launch
 
 
@@ -292,6 +301,40 @@ def test_under_load_failed_requests_are_named_and_fall_short(
     assert "nothing differs" in out
     assert f"sent for 2 s to {first}" in out
     assert code == exits.WORSE
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+def test_what_supervisor_started_is_as_planned_and_nginx_before_it_is_asked(
+    plan: Plan, tmp_path: Path, verify: Verify
+) -> None:
+    pytest.importorskip("supervisor", reason="supervisor is not installed")
+    first = free_ports(INSTANCES + 1)
+    launch = launch_in(tmp_path, plan, first + 1)
+    write_export_of(launch, SupervisorExporter(), SupervisorOptions(), tmp_path / "conf")
+    write_export_of(launch, NginxExporter(), NginxOptions(listen=first), tmp_path / "nginx")
+    supervised = tmp_path / "supervisord.conf"
+    supervised.write_text(
+        f"[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile={tmp_path}/pid\n"
+        f"childlogdir={tmp_path}\n[include]\nfiles={tmp_path}/conf/autotune.conf\n"
+    )
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    folders = "".join(f"{kind}_temp_path {tmp_path}/{kind};\n" for kind in kinds)
+    balancing = tmp_path / "nginx.conf"
+    balancing.write_text(
+        f"daemon off;\npid {tmp_path}/nginx.pid;\nerror_log stderr;\nevents {{}}\n"
+        f"http {{\naccess_log off;\n{folders}include {tmp_path}/nginx/autotune.conf;\n}}\n"
+    )
+    supervisor = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(supervised)]
+    with running(supervisor, stderr=subprocess.DEVNULL):
+        for port in (first + 1, first + 2):
+            asked(port)
+        with running([str(NGINX), "-c", str(balancing)], stderr=subprocess.DEVNULL):
+            asked(first)
+            url = f"http://127.0.0.1:{first}/"
+            _, out = verify("--url", url, "--rate", "50", "--seconds", "2", "--json")
+    document = json.loads(out)
+    assert document["verdict"] == "as planned"
+    assert (document["served"]["answered"], document["served"]["failures"]) == (100, {})
 
 
 def test_ctrl_c_ends_the_load_with_what_was_measured_and_no_server(plan: Plan, tmp_path: Path) -> None:

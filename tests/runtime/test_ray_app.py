@@ -38,6 +38,7 @@ from autotune.testing.launches import literal
 from tests.exporters.serving import free_ports, is_free
 
 PlanFile = Callable[..., Path]
+RunCommand = Callable[..., tuple[int, str, str]]
 
 WAIT_S = 120.0
 TEXTS = ["a b c", "d e f g h", "j"]
@@ -191,7 +192,7 @@ def environ(pid: int) -> dict[str, str]:
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cpus")
 @pytest.mark.parametrize("backend", ["onnxruntime"])
 def test_ray_serve_starts_what_was_exported_and_answers_as_the_session_does(
-    plan_file: PlanFile, in_process: Callable[..., Any], tmp_path: Path, backend: str
+    plan_file: PlanFile, in_process: Callable[..., Any], run_command: RunCommand, tmp_path: Path, backend: str
 ) -> None:
     if importlib.util.find_spec("ray") is None:
         pytest.skip("ray is not installed")
@@ -220,6 +221,8 @@ def test_ray_serve_starts_what_was_exported_and_answers_as_the_session_does(
             assert seen.items() >= instance.environment.items()
             assert not seen.keys() & {*AFFINITY}
         assert {report["plan"] for report in reports} == {launch.plan.id}
+        code, out, err = run_command(file.parent, "verify", f"./{PLAN_FILE}", "--launched", "--json")
+        assert (code, json.loads(out)["verdict"]) == (0, "as planned"), out + err
         os.kill(reports[1]["pid"], signal.SIGKILL)
         again = new_process(address, serve, reports[1]["pid"])
         assert masks(again) == {launch.instances[1].cpus}

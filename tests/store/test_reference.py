@@ -36,6 +36,14 @@ def test_a_plan_is_read_from_a_file_and_the_store_is_not_asked(tmp_path: Path) -
     assert find_plan(str(file), "sqlite:////nowhere/autotune.db") == PLAN
 
 
+def test_the_folder_of_an_export_stands_for_the_plan_in_it(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(format_plan(PLAN))
+    assert find_plan(f"{tmp_path}/", "sqlite:////nowhere/autotune.db") == PLAN
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(PlanError, match=r"empty/plan\.json' cannot be read"):
+        find_plan(str(tmp_path / "empty"), "sqlite:////nowhere/autotune.db")
+
+
 def test_a_plan_that_is_not_there_is_refused(store: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         find_plan("no-such-plan", store)
