@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from autotune.errors import ExportError
 from autotune.exporters.exporting import launch_for
 from autotune.exporters.options import read_options
 from autotune.exporters.protocol import Exporter
-from autotune.exporters.ray_serve import FILE, RayServeExporter, RayServeOptions
+from autotune.exporters.ray_serve import APPLICATION, FILE, PIN, RayServeExporter, RayServeOptions
 from autotune.machine.cpus import parse_cpu_list
 from autotune.plan.launch import Launch, launch_of
 from autotune.spec.launch import LaunchSpec
@@ -110,6 +111,12 @@ def test_an_instance_that_is_not_pinned_becomes_python_itself() -> None:
     assert command.endswith(f" \\\n{PROGRAM}")
     assert "autotune.placement.pin" not in command
     assert first["ray_actor_options"]["num_cpus"] == 2
+
+
+def test_what_it_has_ray_import_and_run_is_there() -> None:
+    module, _, name = APPLICATION.partition(":")
+    assert callable(getattr(importlib.import_module(module), name))
+    assert callable(importlib.import_module(PIN).main)
 
 
 def test_it_listens_on_the_port_of_the_first_instance() -> None:
