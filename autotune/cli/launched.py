@@ -35,7 +35,12 @@ BodiesOption = Annotated[
 ]
 RateOption = Annotated[
     float | None,
-    typer.Option("--rate", metavar="R", help="With --url: requests per second.", show_default="60% of it"),
+    typer.Option(
+        "--rate",
+        metavar="R",
+        help="With --url: requests per second.",
+        show_default="60% of what the plan bears",
+    ),
 ]
 SecondsOption = Annotated[
     float | None, typer.Option("--seconds", metavar="S", help="With --url: for so long.", show_default="10")

@@ -272,14 +272,14 @@ def test_a_plan_of_another_machine_is_not_compared(tmp_path: Path, verify: Verif
 def test_under_load_the_server_stands_beside_the_plan(plan: Plan, tmp_path: Path, verify: Verify) -> None:
     with served(tmp_path, plan, SERVICE_S) as ports:
         urls = [f"--url=http://127.0.0.1:{port}/answers" for port in ports]
-        code, out = verify(*urls, "--rate", "100", "--seconds", "3", "--json")
+        code, out = verify(*urls, "--rate", "150", "--seconds", "2", "--json")
     document = json.loads(out)
     load = document["served"]
     assert document["verdict"] == "as planned"
     assert load["sent"] == 300
     assert load["answered"] == 300
     assert load["failures"] == {}
-    assert (load["rate_per_s"], load["seconds"]) == (100.0, 3.0)
+    assert (load["rate_per_s"], load["seconds"]) == (150.0, 2.0)
     assert load["stated"]["capacity_per_s"] == pytest.approx(INSTANCES / SERVICE_S, rel=0.01)
     median = load["latencies"][0]
     assert median["percentile"] == 50
@@ -296,10 +296,10 @@ def test_under_load_failed_requests_are_named_and_fall_short(
     bodies.write_text('{"texts": ["a"]}\n{"texts": ["b"]}\n')
     with served(tmp_path, plan, 0, 5) as ports:
         first = f"http://127.0.0.1:{ports[0]}/"
-        code, out = verify("--url", first, "--requests", str(bodies), "--rate", "50", "--seconds", "2")
+        code, out = verify("--url", first, "--requests", str(bodies), "--rate", "100", "--seconds", "1")
     assert re.search(r"^(19|20|21) of 100 requests failed: status 503 \(\1\)\.$", out, re.MULTILINE)
     assert "nothing differs" in out
-    assert f"sent for 2 s to {first}" in out
+    assert f"sent for 1 s to {first}" in out
     assert code == exits.WORSE
 
 
@@ -331,7 +331,7 @@ def test_what_supervisor_started_is_as_planned_and_nginx_before_it_is_asked(
         with running([str(NGINX), "-c", str(balancing)], stderr=subprocess.DEVNULL):
             asked(first)
             url = f"http://127.0.0.1:{first}/"
-            _, out = verify("--url", url, "--rate", "50", "--seconds", "2", "--json")
+            _, out = verify("--url", url, "--rate", "100", "--seconds", "1", "--json")
     document = json.loads(out)
     assert document["verdict"] == "as planned"
     assert (document["served"]["answered"], document["served"]["failures"]) == (100, {})
