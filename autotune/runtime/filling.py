@@ -119,9 +119,9 @@ class Filling:
             The request, and the shape that was given.
 
         Raises:
-            ServingError: an array is missing, unknown, or of another shape.
+            ServingError: an array is missing, unknown, of another shape, or not what the model takes.
         """
-        arrays = {name: np.asarray(array) for name, array in given.items()}
+        arrays = {name: _numbers(name, array) for name, array in given.items()}
         own = {name: self._of(name, kind, arrays) for name, kind in self.inputs.arrays.items()}
         known = {
             *own,
@@ -139,11 +139,28 @@ class Filling:
                 "there are no token ids (batch, tokens)", remedy="give input_ids=..., or texts in their place"
             )
         batch, length = tokens.shape
+        self._refuse_tokens(tokens)
         if any(array is not None and array.shape != tokens.shape for array in own.values()):
             raise ServingError(f"arrays differ in shape: input_ids has {batch} x {length}", remedy="pad them")
         rows, to = self.shape(batch, length)
         made = {name: self._filled(name, array, (batch, length), (rows, to)) for name, array in own.items()}
         return made, (batch, length)
+
+    def _refuse_tokens(self, tokens: Array) -> None:
+        """Refuse ids that some engines would read beyond their weights for, and sequences that are too long."""
+        most = self.inputs.max_sequence_length
+        if tokens.dtype.kind not in "iu":
+            raise ServingError(f"input_ids are {tokens.dtype}, not whole numbers", remedy="give token ids")
+        wrong = tokens[(tokens < 0) | (tokens >= self.inputs.vocabulary)]
+        if wrong.size:
+            raise ServingError(
+                f"the token {wrong[0]} is none of the model's {self.inputs.vocabulary}",
+                remedy="tokenise with the model's own tokenizer",
+            )
+        if most is not None and tokens.shape[1] > most:
+            raise ServingError(
+                f"sequences have {tokens.shape[1]} tokens, and the model takes {most}", remedy="cut them"
+            )
 
     def _of(self, name: str, kind: str, arrays: Mapping[str, Array]) -> Array | None:
         return arrays.get(name, arrays.get(NAMES[kind]))
@@ -160,6 +177,21 @@ class Filling:
             made[:batch, :length] = 1
         made[batch:] = made[:1]
         return made
+
+
+def _numbers(name: str, values: Any) -> Array:
+    """Give an array of numbers.
+
+    Raises:
+        ServingError: it is none.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ServingError(f"the rows of {name} differ in length", remedy="pad them") from error
+    if array.dtype.kind not in "iufb":
+        raise ServingError(f"{name} has {values!r:.60}, which is no array of numbers", remedy="give numbers")
+    return array
 
 
 def _alike(request: Sequence[int], lengths: Sequence[int]) -> Iterator[tuple[int, ...]]:

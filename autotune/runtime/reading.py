@@ -74,7 +74,7 @@ class TextReader:
         import numpy as np
 
         before = self.prompt if prompt is None else prompt
-        encodings = self._tokenizer.encode_batch([_prompted(text, before) for text in texts])
+        encodings = self._encode([_prompted(text, before) for text in texts])
         read = [
             Tokens(np.array(encoding.ids, dtype=np.int64), np.array(encoding.type_ids, dtype=np.int64))
             for encoding in encodings
@@ -87,6 +87,17 @@ class TextReader:
                     remedy="give a text that is not empty, and the model's own tokenizer",
                 )
         return read
+
+    def _encode(self, texts: list[TextOrPair]) -> list[Any]:
+        try:
+            encodings: list[Any] = self._tokenizer.encode_batch(texts)
+        except TypeError as error:  # of half a character; the library says that it is no text
+            wrong = next((text for text in texts if not _is_whole("".join(text))), texts[0])
+            raise ServingError(
+                f"{wrong!r:.60} has half a character (a lone surrogate), which no tokenizer reads",
+                remedy="decode texts with errors='replace'",
+            ) from error
+        return encodings
 
     def _lower(self) -> None:
         from tokenizers import normalizers
@@ -140,6 +151,15 @@ def _object(file: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _is_whole(text: str) -> bool:
+    """Whether it can be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _prompted(text: TextOrPair, prompt: str) -> TextOrPair:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -77,6 +77,10 @@ class MeasuredSession:
             return self._run_arrays(arrays)
         if arrays:
             raise ServingError("there are texts and arrays", remedy="give either of them")
+        if not isinstance(texts, Iterable):
+            raise ServingError(
+                f"{texts!r:.60} is not a text, nor texts", remedy="give str, or a list of them"
+            )
         return stacked(self.answers([texts] if isinstance(texts, str) else texts))
 
     def answers(self, texts: Sequence[TextOrPair], prompt: str | None = None) -> list[Array]:

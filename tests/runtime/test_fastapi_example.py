@@ -127,7 +127,7 @@ def test_its_answers_over_http_are_those_of_the_session(
         assert (looked["verdict"], looked["served"]["answered"]) == ("as planned", 40), (out, err)
         libraries = {finding["finding"] for finding in looked["findings"] if finding["aspect"] == "libraries"}
         assert libraries == {"as planned"}
-        wrongs: list[Any] = [{"texts": []}, {"texts": "one"}, {}]
+        wrongs: list[Any] = [{"texts": []}, {"texts": "one"}, {"texts": ["\ud800"]}, {}]
         for wrong in wrongs:
             with pytest.raises(HTTPError) as refused:
                 post(address, wrong)

@@ -130,6 +130,13 @@ def test_arrays_are_filled_up_and_attended_to_where_nobody_says() -> None:
         ({"input_ids": np.zeros((0, 4))}, "no token ids"),
         ({"input_ids": [[1, 2]], "attention_mask": [[1]]}, "differ in shape"),
         ({"input_ids": [[1, 2]], "pixels": [[1, 2]]}, "takes no 'pixels'"),
+        ({"input_ids": [[1, 2], [3]]}, "rows of input_ids differ in length"),
+        ({"input_ids": [["a"]]}, "no array of numbers"),
+        ({"input_ids": [[None]]}, "no array of numbers"),
+        ({"input_ids": [[1.5]]}, "input_ids are float64, not whole numbers"),
+        ({"input_ids": [[1, 100]]}, "the token 100 is none of the model's 100"),
+        ({"input_ids": [[1, -1]]}, "the token -1 is none"),
+        ({"input_ids": np.ones((1, 65), np.int64)}, "sequences have 65 tokens, and the model takes 64"),
     ],
 )
 def test_arrays_that_the_model_cannot_take_are_refused(arrays: dict[str, Any], said: str) -> None:

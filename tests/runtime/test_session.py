@@ -136,7 +136,14 @@ def test_a_closed_session_says_so(reader: TextReader) -> None:
         session("a")
 
 
-@pytest.mark.parametrize("texts", [[""], [3], [("a",)], [None]])
+@pytest.mark.parametrize("text", ["\ud800", ("a", "b \udfff")])
+def test_half_a_character_is_named(reader: TextReader, text: Any) -> None:
+    with pytest.raises(ServingError, match="has half a character") as refused:
+        session_of(Counting(), reader)(["a", text])
+    assert "\\ud" in refused.value.problem
+
+
+@pytest.mark.parametrize("texts", [[""], [3], [("a",)], [None], 5])
 def test_what_is_no_text_is_refused(reader: TextReader, texts: Any) -> None:
     session = session_of(Counting(), reader)
     if texts == [""]:
