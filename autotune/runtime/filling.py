@@ -147,7 +147,7 @@ class Filling:
         return made, (batch, length)
 
     def _refuse_tokens(self, tokens: Array) -> None:
-        """Refuse ids that some engines would read beyond their weights for, and sequences that are too long."""
+        """Refuse ids that engines might read beyond their weights for, and sequences that are too long."""
         most = self.inputs.max_sequence_length
         if tokens.dtype.kind not in "iu":
             raise ServingError(f"input_ids are {tokens.dtype}, not whole numbers", remedy="give token ids")
