@@ -34,7 +34,13 @@ _START = """#!/usr/bin/env bash
 # PYTHON names the interpreter that has autotune and requirements.txt; by default python3.
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-exec "${PYTHON:-python3}" -P -m autotune.runtime.start "$here" "$@"
+python=${PYTHON:-python3}
+"$python" -P -c 'import autotune.runtime' 2>/dev/null || {
+    printf '%s: %s has no autotune, or is older than Python 3.11\n  %s\n' "${0##*/}" "$python" \
+        "name the one that has it: PYTHON=venv/bin/python $0 ..." >&2
+    exit 16
+}
+exec "$python" -P -m autotune.runtime.start "$here" "$@"
 """
 
 _REQUIREMENTS = """# What {plan} is served with, at the versions that were measured.

@@ -122,6 +122,23 @@ def test_what_differs_is_refused_before_the_program_starts(plan: Plan, tmp_path:
     assert "no record of a bundle" in start(bundle, ANSWER, json.dumps(TEXTS))
 
 
+def test_a_python_without_autotune_is_named(plan: Plan, tmp_path: Path) -> None:
+    script = write_bundle(plan, tmp_path / "bundle") / "start.sh"
+    bare = tmp_path / "bare"
+    venv.create(bare, with_pip=False)
+    for python in (str(bare / "bin" / "python"), "no-such-python"):
+        environment = {"PATH": "/usr/bin:/bin", "PYTHON": python}
+        words = ["bash", str(script), "0", "true"]
+        ended = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+        assert (ended.returncode, ended.stdout) == (16, "")
+        problem, remedy = ended.stderr.splitlines()
+        assert problem == f"start.sh: {python} has no autotune, or is older than Python 3.11"
+        assert "PYTHON=venv/bin/python" in remedy
+    if shutil.which("shellcheck"):
+        checked = subprocess.run(["shellcheck", str(script)], capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, checked.stdout
+
+
 def test_nothing_is_written_over_that_is_no_bundle(plan: Plan, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
