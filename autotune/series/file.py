@@ -71,7 +71,7 @@ def load_series(path: Path, *, known: Path | None = None) -> SeriesFile:
     """
     file = _file(path)
     name = file.absolute().parent.name if file.name == FILE else file.stem
-    document = read_document(read_text(file, remedy=_remedy(path, known)), file=str(file))
+    document = read_document(read_text(file, remedy=_remedy(path, known)), file=str(file), hint=HINT)
     if not isinstance(document.data, dict):
         fault = "this is no series: write at least title, source, study and points"
         raise study_file_error(str(file), [Refusal((), document.line(()), fault)], hint=HINT)

@@ -9,6 +9,7 @@ prices:
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -76,6 +77,14 @@ class ListedMachine(Part):
     def name(self) -> str:
         """`aws c5.12xlarge us-east-1`."""
         return " ".join(filter(None, (self.provider, self.type, self.region)))
+
+    @property
+    def day(self) -> datetime.date | None:
+        """The day of `date`; None where the calendar has none, as 2021-02-30."""
+        try:
+            return datetime.date.fromisoformat(self.date)
+        except ValueError:
+            return None
 
 
 class _Written(Part):
@@ -152,7 +161,7 @@ def read_prices(path: Path) -> PriceTable:
     text = read_text(path, remedy=REMEDY)
     if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
         raise study_file_error(name, [Refusal((), 0, "there is nothing in it: write `prices`")], hint=HINT)
-    document = read_document(text, file=name)
+    document = read_document(text, file=name, hint=HINT)
     if not isinstance(document.data, dict):
         fault = "this is no table of prices: write `prices:` and a list of machines below it"
         raise study_file_error(name, [Refusal((), document.line(()), fault)], hint=HINT)
@@ -160,8 +169,8 @@ def read_prices(path: Path) -> PriceTable:
         machines = _Written.model_validate(document.data).prices
     except ValidationError as error:
         raise study_file_error(name, _refusals(document, error), hint=HINT) from None
-    if repeated := list(_repeated(document, machines)):
-        raise study_file_error(name, repeated, hint=HINT)
+    if refusals := [*_repeated(document, machines), *_unlikely(document, machines)]:
+        raise study_file_error(name, refusals, hint=HINT)
     return PriceTable(name, machines)
 
 
@@ -185,6 +194,27 @@ def _repeated(document: Document, machines: Sequence[ListedMachine]) -> Iterator
             fault = f"{machine.name!r} is there twice, first on line {first[machine.name]}: keep the newer"
             yield Refusal(place, line, fault)
         first.setdefault(machine.name, line)
+
+
+def _unlikely(document: Document, machines: Sequence[ListedMachine]) -> Iterator[Refusal]:
+    """Every value that no provider can have stated: columns are mistaken for each other, or digits wrong."""
+    latest = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=1)
+    for index, machine in enumerate(machines):
+        if machine.vcpus is not None and machine.vcpus < machine.cores:
+            fault = (
+                f"{machine.vcpus} vCPUs are fewer than {machine.cores} cores: a core has one or two of them"
+            )
+            yield _refusal(document, index, "vcpus", fault)
+        if not (day := machine.day) or day > latest:
+            kind = "in the future" if day else "no day of the calendar"
+            yield _refusal(
+                document, index, "date", f"{machine.date} is {kind}: write when the price was stated"
+            )
+
+
+def _refusal(document: Document, index: int, key: str, fault: str) -> Refusal:
+    place: Place = ("prices", index, key)
+    return Refusal(place, document.line(place), fault)
 
 
 def _refusals(document: Document, error: ValidationError) -> Iterator[Refusal]:

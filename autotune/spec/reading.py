@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from autotune.spec.refusal import Place, Refusal, format_place, study_file_error
+from autotune.spec.refusal import SCHEMA_HINT, Place, Refusal, format_place, study_file_error
 
 MAX_CHARACTERS = 2**20
 MAX_DEPTH = 8
@@ -68,25 +68,29 @@ class Document:
         return self.written[place].line
 
 
-def read_document(text: str, *, file: str) -> Document:
-    """Read the text of a study file; `file` names it in errors.
+def read_document(text: str, *, file: str, hint: str = SCHEMA_HINT) -> Document:
+    """Read the text of a study file, or of another file that is written in the same part of YAML.
+
+    Args:
+        file: names it in errors.
+        hint: what says what such a file holds.
 
     Raises:
-        StudyFileError: the text is not YAML, or uses what study files do without.
+        StudyFileError: the text is not YAML, or uses what such files do without.
     """
     if len(text) > MAX_CHARACTERS:
-        fault = f"{len(text)} characters are too many for a study: at most {MAX_CHARACTERS}"
-        raise study_file_error(file, [Refusal((), 0, fault)])
+        fault = f"{len(text)} characters are too many: at most {MAX_CHARACTERS}"
+        raise study_file_error(file, [Refusal((), 0, fault)], hint=hint)
     reader = _Reader(text)
     try:
         document = reader.document()
     except _StopReading:
-        raise study_file_error(file, reader.refusals) from None
+        raise study_file_error(file, reader.refusals, hint=hint) from None
     # ValueError and OverflowError: escapes of characters that do not exist, such as "\UFFFFFFFF".
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise study_file_error(file, [_syntax_refusal(text, error)]) from error
+        raise study_file_error(file, [_syntax_refusal(text, error)], hint=hint) from error
     if reader.refusals:
-        raise study_file_error(file, reader.refusals)
+        raise study_file_error(file, reader.refusals, hint=hint)
     return document
 
 
@@ -127,7 +131,7 @@ class _Reader:
         self._next()  # the document's end
         after = self._next()
         if not isinstance(after, yaml.StreamEndEvent):
-            self._refuse((), after, "a second document begins here: write one study per file")
+            self._refuse((), after, "a second document begins here: write one per file")
         return Document(data, self.written)
 
     def _value(self, event: Any, place: Place) -> Any:
@@ -197,7 +201,9 @@ class _Reader:
 
     def _check_plain(self, event: Any, place: Place) -> None:
         if event.anchor is not None:
-            self._refuse(place, event, f"&{event.anchor} is an anchor: study files do without")
+            self._refuse(
+                place, event, f"&{event.anchor} is an anchor: write the value out where it is repeated"
+            )
         if event.tag is not None:
             self._refuse(place, event, f"{_shortened(event.tag)} is a YAML tag: write the plain value")
 

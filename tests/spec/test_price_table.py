@@ -99,6 +99,10 @@ def test_a_type_with_several_prices_asks_for_the_region(path: Path) -> None:
         (TABLE, "prices: []\n", "an empty list is not allowed"),
         (TABLE, "prices: [a]\n", "a is not allowed: an entry is a mapping"),
         (TABLE, "prices: {a: b\n", "this is not YAML"),
+        (TABLE, "prices: &a []\n", "&a is an anchor: write the value out"),
+        ("vcpus: 96, cores: 48", "vcpus: 48, cores: 96", "48 vCPUs are fewer than 96 cores"),
+        ("2026-01-31}\n", "2999-01-31}\n", "2999-01-31 is in the future"),
+        ("2026-01-31}\n", "2026-02-31}\n", "2026-02-31 is no day of the calendar"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_said_with_file_line_and_value(
@@ -110,7 +114,7 @@ def test_what_is_wrong_with_a_table_is_said_with_file_line_and_value(
         read_prices(path)
     assert fault in str(refused.value)
     assert str(path) in str(refused.value)
-    assert refused.value.remedy
+    assert "docs/cost.md" in refused.value.remedy
 
 
 def test_a_table_that_is_not_there_says_so(tmp_path: Path) -> None:

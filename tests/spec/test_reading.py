@@ -130,7 +130,7 @@ def test_too_many_values_are_refused() -> None:
 
 
 def test_too_long_a_text_is_refused() -> None:
-    assert "too many for a study" in refusal("#" * (2**20 + 1)).problem
+    assert "1048577 characters are too many" in refusal("#" * (2**20 + 1)).problem
 
 
 def test_every_value_knows_its_line() -> None:
