@@ -11,7 +11,7 @@ _NUMBER = r"[0-9]{1,15}(\.[0-9]{1,15})?"
 
 # U+00B5 and U+03BC, which look alike, are both typed for micro.
 DURATION_PATTERN = rf"^{_NUMBER} ?(us|\u00b5s|\u03bcs|ms|s|min|h)$"
-RATE_PATTERN = r"^[0-9]{1,15}(\.[0-9]{1,15})?([eE][0-9]{1,2})? ?(/ ?(s|min|h|day))?$"
+RATE_PATTERN = r"^[0-9]{1,15}(\.[0-9]{1,15})?([eE][+-]?[0-9]{1,3})? ?(/ ?(s|min|h|day))?$"
 _MOST_PER_S = 1e9
 """Of requests a second that anybody may ask for: more than all of a large company's machines see."""
 SIZE_PATTERN = rf"^{_NUMBER} ?([kKmMgGtT][iI]?)?[bB]$"

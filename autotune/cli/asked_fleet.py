@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from autotune.fleet.workload import LatencyTarget, Workload
 
 
-Rate = Annotated[float, typer.Option("--rate", metavar="R", help="Requests per second at the peak.")]
+Rate = Annotated[
+    str, typer.Option("--rate", metavar="RATE", help="Requests at the peak: 25000, 25000/s, 1e9/day.")
+]
 P50 = Annotated[str | None, typer.Option("--p50", metavar="LATENCY", help="What p50 keeps to.")]
 P90 = Annotated[str | None, typer.Option("--p90", metavar="LATENCY", help="What p90 keeps to.")]
 P95 = Annotated[str | None, typer.Option("--p95", metavar="LATENCY", help="What p95 keeps to.")]
@@ -46,7 +48,7 @@ class Margins:
     zones: int
 
 
-def read_workload(rate: float, limits: Mapping[float, str | None], margins: Margins) -> Workload:
+def read_workload(rate: str, limits: Mapping[float, str | None], margins: Margins) -> Workload:
     """Read a workload.
 
     Args:
@@ -57,11 +59,25 @@ def read_workload(rate: float, limits: Mapping[float, str | None], margins: Marg
     """
     from autotune.fleet.workload import Workload
 
-    target = _target(limits)
+    target, rate_per_s = _target(limits), read_rate(rate)
     try:
-        return Workload(rate, target, read_share(margins.headroom), margins.spare, margins.zones)
+        return Workload(rate_per_s, target, read_share(margins.headroom), margins.spare, margins.zones)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def read_rate(text: str) -> float:
+    """Read requests per second of `100/s`, `6000/min` or `1e9/day`; of a number alone, `/s`.
+
+    Raises:
+        typer.BadParameter: it is none of them, or out of bounds.
+    """
+    from autotune.units import parse_rate_per_s
+
+    try:
+        return parse_rate_per_s(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--rate") from None
 
 
 def read_share(text: str) -> float:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from autotune.cli import output
+from autotune.cli.asked_fleet import read_rate
 from autotune.cli.asked_plan import (
     MachineType,
     PlanRef,
@@ -40,7 +41,7 @@ def cost(
     from autotune.plan.costs import costs_of
     from autotune.store.reference import find_plan
 
-    requests_per_s = _requests_per_s(rate)
+    requests_per_s = None if rate is None else read_rate(rate)
     price = read_type_price(machine_type, region, prices)
     costs = costs_of(find_plan(ref, store), price)
     if as_json:
@@ -56,12 +57,3 @@ _OF_ANOTHER = (
     "The speed is that of the machine on which the plan was measured: one of this type has it only where its "
     "cores are of the same kind."
 )
-
-
-def _requests_per_s(rate: str | None) -> float | None:
-    from autotune.units import parse_rate_per_s
-
-    try:
-        return None if rate is None else parse_rate_per_s(rate)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--rate") from None

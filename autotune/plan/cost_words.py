@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 from autotune.plan.costs import Bill, Figure, PlanCosts
@@ -48,7 +49,7 @@ def _cells(bill: Bill, requests_per_s: float | None) -> Iterator[str]:
     yield _money(bill.per_request, currency)
     if requests_per_s is not None:
         month = bill.month(requests_per_s)
-        yield f"{_between(month.machines, _whole)}, {month.used:.0%} used"
+        yield f"{_between(month.machines, _whole)}, {math.floor(100 * month.used)}% used"
         yield _money(month.cost, currency)
     yield energy_words(bill.energy_j_per_million)
 

@@ -193,9 +193,9 @@ def test_without_a_price_there_are_machines_and_how_to_give_one(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--rate", "0", "--p99", "20ms"), "0 requests per second"),
-        (("--rate", "1e12", "--p99", "20ms"), "1e+12 requests per second"),
-        (("--rate", "nan", "--p99", "20ms"), "nan requests per second"),
+        (("--rate", "0", "--p99", "20ms"), "a rate of 0 is none to serve"),
+        (("--rate", "1e12", "--p99", "20ms"), "a rate of 1e12 is none to serve"),
+        (("--rate", "nan", "--p99", "20ms"), "'nan' is not a rate"),
         (("--rate", "10"), "no limit of latency is given"),
         (("--rate", "10", "--p99", "20ms", "--p50", "5ms"), "2 limits of latency"),
         (("--rate", "10", "--p99", "20"), "'20' is not a duration"),
@@ -212,6 +212,15 @@ def test_a_wrong_command_line_is_refused_before_anything_is_read(
     ended = run(command, "sqlite:///nowhere/none.db", *arguments)
     assert ended.exit_code == 2, ended.output
     assert words in " ".join(ended.stderr.replace("│", " ").split())
+
+
+def test_a_rate_is_written_with_or_without_its_unit(store: str) -> None:
+    said = [
+        run("fleet", store, "--rate", rate, "--p99", "50ms", "--no-replay").stdout
+        for rate in ("20", "20/s", "1200 / min", "1728e3/day")
+    ]
+    assert "machine" in said[0]
+    assert said[1:] == said[:1] * 3
 
 
 def failing(command: str, store: str, *arguments: str) -> Exception:
