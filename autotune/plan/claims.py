@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+from autotune.plan.costs import paid_cores
 from autotune.units import format_count
 
 if TYPE_CHECKING:
@@ -160,12 +161,12 @@ def rival_sentences(plan: Plan) -> Iterator[str]:
     """The finalists that may be as good as the plan, and how likely that is."""
     for rival in plan.confirmation.rivals:
         if rival.ratio is not None and rival.standing in ("tied", "likely"):
-            why = _why_not(plan, rival.ratio)
+            why = _why_not(plan, rival, rival.ratio)
             told = _likely(rival, rival.ratio) if rival.standing == "likely" else _tied(rival, rival.ratio)
             yield f"{told}{why}"
 
 
-def _why_not(plan: Plan, ratio: float) -> str:
+def _why_not(plan: Plan, rival: RunnerUp, ratio: float) -> str:
     """Why a finalist is not the plan though its estimate is higher; empty where it is not."""
     if ratio <= 1 or plan.confirmation.verdict == "baseline":
         return ""
@@ -174,6 +175,12 @@ def _why_not(plan: Plan, ratio: float) -> str:
         return ""
     default = plan.confirmation.default
     is_default = default is not None and default.said == "plan"  # which needing less does not make a plan
+    cores = paid_cores(plan)
+    if cores is not None and rival.cores < cores:
+        return (
+            "; the plan was ahead before luck was taken off its figures, or is less likely to be worse than "
+            "what people start today"
+        )
     if ratio <= 1 + tie and not is_default:
         return (
             f"; within {100 * tie:g} % (confirm.tie) the plan is what needs fewer cores, knobs or less memory"

@@ -17,7 +17,7 @@ from autotune.plan.claims import (
     verdict_sentence,
 )
 from autotune.plan.document import Plan, PlanStudy
-from autotune.plan.evidence import Default, Range, Spent, Unprepared
+from autotune.plan.evidence import Charge, Default, Range, Spent, Unprepared
 from autotune.testing.plans import build_default, build_plan
 
 CONFIGURATION = "1 x default threads, unpinned, sockets 0, fake int8-dynamic"
@@ -203,6 +203,22 @@ def test_a_finalist_with_the_higher_estimate_is_told_with_why_it_is_not_the_plan
     )
     (sentence,) = rival_sentences(plan)
     assert sentence.partition("; about 4 more rounds would tell)")[2] == (f"; {why}" if why else "")
+
+
+def test_a_finalist_that_needs_fewer_cores_is_not_said_to_need_more() -> None:
+    """Seen: a plan on two cores beside one core's 1.006x was `what needs fewer cores`."""
+    rival = build_plan().confirmation.rivals[0].model_copy(update={"ratio": 1.006, "cores": 1})
+    charge = Charge(per_million=1.0, currency="USD", cores=2)
+    plan = confirmed(rivals=(rival,))
+    plan = plan.model_copy(
+        update={
+            "study": PlanStudy(name="s", spec={"confirm": {"tie": 0.02}}),
+            "estimate": plan.estimate.model_copy(update={"charge": charge}),
+        }
+    )
+    (sentence,) = rival_sentences(plan)
+    assert "fewer cores" not in sentence
+    assert "; the plan was ahead before luck was taken off its figures, or" in sentence
 
 
 def test_a_plan_that_is_the_best_default_is_not_said_to_be_so_for_needing_less() -> None:
