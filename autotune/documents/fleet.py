@@ -82,6 +82,7 @@ def _fleet(fleet: Fleet) -> dict[str, Any]:
             "utilisation": fleet.bearable.utilisation,
             "capacity_per_s": fleet.bearable.capacity_per_s,
             "within_measured_rates": fleet.bearable.is_measured,
+            "disputed": fleet.bearable.is_disputed,
             "edge": None if fleet.bearable.edge is None else asdict(fleet.bearable.edge),
         },
         "utilisation": fleet.utilisation,

@@ -89,6 +89,10 @@ class MeasuredRun:
             {percentile: upper_s / times for percentile, upper_s in self.stated.items()},
         )
 
+    def has_kept(self, target: LatencyTarget) -> bool:
+        """Tell whether the run was measured to keep to a target, by its bound."""
+        return self.stated.get(target.percentile, math.inf) <= target.max_s
+
     def edge(self, target: LatencyTarget) -> Edge | None:
         """Say how many lone requests miss a target, where the run cannot tell whether too many do.
 
@@ -120,6 +124,8 @@ class Bearable:
         capacity_per_s: what no queue serves for long.
         is_measured: the rate is no higher than one that was measured.
         edge: None where the service times tell that lone requests keep to the target.
+        is_disputed: at a lower rate, requests that never waited were measured to miss the target.
+        run: by which it was found; None = not known.
     """
 
     rate_per_s: float
@@ -127,6 +133,8 @@ class Bearable:
     capacity_per_s: float
     is_measured: bool
     edge: Edge | None = None
+    is_disputed: bool = False
+    run: MeasuredRun | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +163,8 @@ class Capability:
     def bearable(self, target: LatencyTarget) -> Bearable | None:
         """Find the highest rate that keeps to the target; None where no rate does.
 
-        The run speaks whose own rate is nearest to the one that it expects.
+        The run speaks whose own rate is nearest to the one that it expects. Where that knows of none, the
+        highest rate counts that was measured to keep to it: some of the runs were disturbed then.
         """
         run = self.runs[len(self.runs) // 2]
         rate = run.highest_rate(target)
@@ -163,19 +172,34 @@ class Capability:
         while len(asked) < SEARCHED and id(nearer := self.near(rate or 0.0)) not in asked:
             asked.add(id(nearer))
             run, rate = nearer, nearer.highest_rate(target)
+        if rate is None and (kept := [run for run in self.runs if run.has_kept(target)]):
+            run, rate = kept[-1], kept[-1].highest_rate(target)
         if rate is None:
             return None
         highest = max((run.rate_per_s or 0.0 for run in self.runs), default=0.0)
         capacity = run.queue.capacity_per_s
-        return Bearable(rate, rate / capacity, capacity, is_measured=rate <= highest, edge=run.edge(target))
+        disputing = (
+            percentile_of(other.queue.services_s, target.percentile) > target.max_s
+            for other in self.runs
+            if (other.rate_per_s or 0.0) < rate
+        )
+        return Bearable(
+            rate,
+            rate / capacity,
+            capacity,
+            is_measured=rate <= highest,
+            edge=run.edge(target),
+            is_disputed=any(disputing),
+            run=run,
+        )
 
     def at_speed(self, times: float) -> Capability:
         """Give what a machine does that does everything so many times as fast."""
         return replace(self, runs=tuple(run.at_speed(times) for run in self.runs))
 
     def least_s(self, percentile: float) -> float:
-        """Give the percentile of latency of requests that never wait."""
-        return percentile_of(self.runs[0].queue.services_s, percentile)
+        """Give the percentile of latency of requests that never wait, in the run that has the shortest."""
+        return min(percentile_of(run.queue.services_s, percentile) for run in self.runs)
 
     def latency_s(self, rate_per_s: float, percentile: float) -> float:
         """Give the percentile of latency at a rate; infinite where that is more than is served for long."""

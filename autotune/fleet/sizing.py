@@ -137,10 +137,15 @@ def fleet_of(
         needed,
         bare,
         utilisation=rate / machines / bearable.capacity_per_s,
-        latency_s=capability.latency_s(rate / machines, workload.target.percentile),
+        latency_s=_latency_s(capability, bearable, rate / machines, workload),
         losses=tuple(_losses(capability, bearable, machines, workload)),
         cost=None if price is None else _cost(price, machines, bearable, rate),
     )
+
+
+def _latency_s(capability: Capability, bearable: Bearable, rate_per_s: float, workload: Workload) -> float:
+    """Give the target's percentile at a rate, by the run that says what is borne: so both say the same."""
+    return (bearable.run or capability).latency_s(rate_per_s, workload.target.percentile)
 
 
 def machines_for(rate_per_s: float, per_machine_s: float) -> int:
@@ -207,7 +212,7 @@ def _loss(
         lost,
         left,
         utilisation=rate / bearable.capacity_per_s,
-        latency_s=capability.latency_s(rate, workload.target.percentile),
+        latency_s=_latency_s(capability, bearable, rate, workload),
         is_met=rate <= bearable.rate_per_s * (1 + _ROUNDING),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from autotune.fleet.capability import Capability
 from autotune.fleet.check import ReplayCheck
@@ -11,6 +12,11 @@ from autotune.fleet.price import COMMAND_LINE, NO_PRICE
 from autotune.fleet.sizing import Fleet, FleetCost, Outage
 from autotune.fleet.uncertainty import FleetRange
 from autotune.units import format_count, format_latency, format_rate, format_significant
+
+DISPUTED: Final = (
+    "The curve contradicts itself: at a lower rate, requests that never waited took longer than the limit. "
+    "Something disturbed it: run `autotune curve` again when nothing else runs here."
+)
 
 
 def fleet_headline(fleet: Fleet) -> str:
@@ -53,6 +59,8 @@ def fleet_sentences(
     """Say what the figures do not know, and what the replay gives."""
     if not fleet.bearable.is_measured and capability.basis != "back-to-back":
         yield "The rate of one machine is higher than any that was measured: `autotune curve` measures more."
+    if fleet.bearable.is_disputed:
+        yield DISPUTED
     if edge := edge_words(fleet):
         yield edge
     yield _interval_words(fleet, between)

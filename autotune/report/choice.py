@@ -8,7 +8,7 @@ from typing import Final
 
 from autotune.fleet.choice import Choice, Offer
 from autotune.fleet.price import NO_PRICE, UNKNOWN
-from autotune.fleet.words import edge_words, interval_words
+from autotune.fleet.words import DISPUTED, edge_words, interval_words
 from autotune.report.figures.picture import MARK, Picture
 from autotune.report.page import drawn, environment
 from autotune.report.tables import Row, Table
@@ -65,6 +65,8 @@ def sentences(choice: Choice) -> Iterator[str]:
     for offer in choice.offers:
         if offer.fleet is not None and offer.capability is not None:
             yield f"{offer.plan.id}: by {offer.capability.in_words}."
+            if offer.fleet.bearable.is_disputed:
+                yield DISPUTED
             if edge := edge_words(offer.fleet):
                 yield edge
 

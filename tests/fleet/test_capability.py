@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from autotune.fleet.capability import Capability, capability_of
-from autotune.fleet.workload import LatencyTarget
+from autotune.fleet.capability import Capability, MeasuredRun, capability_of
+from autotune.fleet.sizing import size
+from autotune.fleet.workload import LatencyTarget, Workload
 from autotune.plan.evidence import Estimate
 from autotune.plan.histogram import latency_histogram
 from autotune.statistics.queueing import Queue
@@ -56,6 +57,41 @@ def test_more_than_the_capacity_has_no_latency() -> None:
 
 def test_a_limit_that_a_lone_request_misses_has_no_rate() -> None:
     assert of_curve().bearable(LatencyTarget(99.0, 0.01)) is None
+
+
+def test_a_rate_that_was_measured_to_keep_to_the_target_is_borne_though_disturbed_runs_deny_it() -> None:
+    """Seen on a busy machine: a slow run at the lowest rate, and at the highest, denied what lay between."""
+    calm, disturbed = Queue(2, (0.01,) * 500), Queue(2, (0.2,) * 500)
+    runs = (
+        MeasuredRun(disturbed, 2.0, {99.0: 0.3}),
+        MeasuredRun(calm, 20.0, {99.0: 0.012}),
+        MeasuredRun(disturbed, 25.0, {99.0: 0.3}),
+    )
+    borne = Capability("swept", 1.0, runs).bearable(TARGET)
+    assert borne is not None
+    assert borne.rate_per_s >= 20.0
+    assert borne.is_disputed
+    assert Capability("swept", 1.0, runs).least_s(99.0) == 0.01
+    assert Capability("swept", 1.0, (runs[0], runs[2])).bearable(TARGET) is None
+
+
+def test_a_loss_that_the_limit_outlives_has_a_latency_within_it() -> None:
+    """Seen: `p99 434 ms: the limit is kept to`, as another run told the latency than had told the rate."""
+    calm, other = Queue(2, (0.01,) * 500), Queue(2, (0.01,) * 400 + (0.07,) * 100)
+    capability = Capability(
+        "swept", 1.0, (MeasuredRun(other, 50.0, {99.0: 0.4}), MeasuredRun(calm, 100.0, {99.0: 0.02}))
+    )
+    fleet = size(capability, Workload(1_000, TARGET, headroom=0.1, spare=1))
+    assert fleet.latency_s <= TARGET.max_s
+    (loss,) = fleet.losses
+    assert loss.is_met
+    assert loss.latency_s <= TARGET.max_s
+
+
+def test_a_curve_that_agrees_with_itself_is_not_disputed() -> None:
+    borne = of_curve().bearable(TARGET)
+    assert borne is not None
+    assert not borne.is_disputed
 
 
 def test_a_rate_beyond_those_that_were_measured_is_said_to_be_one() -> None:
