@@ -125,9 +125,7 @@ def test_progress_and_tables_speak_of_money(tuned: tuple[Folder, str, str]) -> N
 
 def test_a_plan_is_verified_and_compared_by_what_it_costs(tuned: tuple[Folder, str, str]) -> None:
     folder, *_ = tuned
-    out, _ = folder.autotune(
-        "compare", "--study", "study.yaml", "--rounds", "3", "baseline", "1x1,close,fake,int8-dynamic"
-    )
+    out, _ = folder.autotune("compare", "--study", "study.yaml", "baseline", "1x1,close,fake,int8-dynamic")
     assert out.splitlines()[2].startswith("B is cheaper")
     assert "USD per million" in out.splitlines()[0]
     verified, _ = folder.autotune("verify", "--rounds", "3", "--tolerance", "30%", "--json")

@@ -161,7 +161,7 @@ def test_the_plan_is_verified_beside_a_baseline_of_another_model(tuned: Folder) 
 
 def test_two_models_are_compared_by_their_names(tuned: Folder) -> None:
     sides = (f"1x1,close,fake,fp32,model={SMALL}", "baseline")
-    study = ("--study", str(tuned.path / "study.yaml"), "--rounds", "3")
+    study = ("--study", str(tuned.path / "study.yaml"))
     document = json.loads(tuned.run("compare", *sides, *study, "--json").stdout)
     assert document["verdict"] == "a"
     assert f"the models differ: A runs {SMALL}, B runs {BIG}" in document["notes"]
