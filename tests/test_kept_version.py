@@ -34,40 +34,41 @@ from autotune.spec.load import load_study
 from autotune.store.store import read_store
 
 ASSETS = Path(__file__).parent / "assets" / "version-0.1.0"
+RunCommand = Callable[..., tuple[int, str, str]]
+
 PLAN_ID = "kept-2c93e3"
 THEN_PYTHON, THEN_CACHE = "/opt/autotune/bin/python", "/var/cache/autotune"
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A folder as a user of version 0.1.0 left it."""
+    """A folder as a user of version 0.1.0 left it.
+
+    Attributes:
+        command: runs `autotune` in this process; the workers that it starts are processes as ever.
+    """
 
     folder: Path
+    command: RunCommand
 
     @property
     def store(self) -> str:
         return f"sqlite:///{self.folder}/autotune.db"
 
     def run(self, *arguments: str, status: Sequence[int] = (0,)) -> str:
-        ended = subprocess.run(
-            [sys.executable, "-m", "autotune", *arguments],
-            cwd=self.folder,
-            env={**os.environ, "AUTOTUNE_CACHE": str(self.folder / "cache")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ended.returncode in status, ended.stderr
-        return ended.stdout
+        code, out, err = self.command(self.folder, *arguments)
+        assert code in status, err
+        return out
 
     def answer(self, *arguments: str, status: Sequence[int] = (0,)) -> Any:
         return json.loads(self.run(*arguments, "--json", status=status))
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Kept:
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_command: RunCommand) -> Kept:
     """Lay the kept files out, the cache's as old as its manifests say."""
-    kept = Kept(tmp_path / "kept")
+    kept = Kept(tmp_path / "kept", run_command)
+    monkeypatch.setenv("AUTOTUNE_CACHE", str(kept.folder / "cache"))
     shutil.copytree(ASSETS, kept.folder)
     (kept.folder / "cache").mkdir()
     (kept.folder / "artifacts").rename(kept.folder / "cache" / "artifacts")
