@@ -25,6 +25,7 @@ STUDY = {
     "search": {"precisions": ["fp32"], "threads": [1], "placements": ["close"], "knobs": "none"},
     "measure": {"warmup": "200ms", "block": "300ms", "blocks": 2, "max_blocks": 2},
     "confirm": {"finalists": 1, "rounds": 3},
+    "budget": {"minutes": 9.0},  # less than it takes for a twin to run in the rounds, too
 }
 MODEL = {"schema": "autotune.fake/1", "timing": "busy", "serial_s": 0.02}
 HOG = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True: pass"

@@ -62,7 +62,9 @@ problem: {batch_size: 1, sequence_length: 1}
 search: {instances: [1], threads: [1], placements: [close]}
 measure: {warmup: 200ms, block: 100ms, blocks: 2, max_blocks: 2, disturbed: keep, trial_timeout: 20s}
 confirm: {finalists: 1, rounds: 3}
+budget: {minutes: 9}
 """
+"""In less time than it takes for a twin to run in the rounds, too."""
 
 
 def test_a_full_disk_is_told_with_what_helps() -> None:

@@ -595,7 +595,7 @@ def test_after_kill_9_no_child_lives_and_the_next_run_repeats_no_finished_trial(
     process.kill()
     assert wait_until(lambda: not processes_of(folder.path), within_s=5)
     kept = folder.trials()
-    folder.tune()
+    folder.search()
     trials = folder.trials()
     states = folder.optuna_states()
     assert len(kept) >= 2
@@ -704,7 +704,7 @@ def test_an_unusable_cache_ends_the_run_and_costs_no_configuration(folder: Folde
     assert "cannot be written" in err
     assert folder.trials() == ()
     (folder.path / "cache").unlink()
-    folder.tune()
+    folder.tune("--trials", "1")
     assert folder.plan().gain is not None
 
 
@@ -742,8 +742,10 @@ def test_an_interrupted_run_stores_and_prints_the_plan_of_the_best_so_far(
     assert parse_plan(out) == folder.plan()
     assert TrialState.RUNNING not in folder.optuna_states()
     assert processes_of(folder.path) == []
-    folder.tune()
-    assert len({trial.configuration for trial in folder.trials()}) == len(folder.trials())
+    begun = folder.trials()
+    folder.search()
+    assert folder.trials()[: len(begun)] == begun
+    assert len({trial.configuration for trial in folder.trials()}) == len(folder.trials()) == 4
 
 
 def test_an_interruption_before_any_result_says_that_there_is_no_plan(
@@ -842,6 +844,7 @@ def test_a_second_run_of_the_same_study_at_once_is_refused(
 
 
 def test_the_parent_maps_no_engine_and_python_gets_the_plan(folder: Folder) -> None:
+    folder.write(search={**STUDY["search"], "instances": [1], "threads": [1]})
     program = (
         "import sys, autotune\n"
         "assert not {'optuna', 'pydantic', 'sqlalchemy'} & set(sys.modules), 'import autotune is light'\n"
