@@ -61,8 +61,6 @@ MEASURING = (
     "cli/test_series.py",
     "jobs/test_doubting.py",
     "test_model_faults.py",
-    "jobs/test_comparison.py",
-    "jobs/test_verification.py",
     "test_kept_version.py",
     "test_own_server.py",
     "bench/test_hosts.py",
