@@ -66,9 +66,9 @@ def sentences(choice: Choice) -> Iterator[str]:
         if offer.fleet is not None and offer.capability is not None:
             yield f"{offer.plan.id}: by {offer.capability.in_words}."
             if offer.fleet.bearable.is_disputed:
-                yield DISPUTED
+                yield f"{offer.plan.id}: {DISPUTED}"
             if edge := edge_words(offer.fleet):
-                yield edge
+                yield f"{offer.plan.id}: {edge}"
 
 
 def choice_table(choice: Choice) -> Table:
