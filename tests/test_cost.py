@@ -128,7 +128,7 @@ def test_a_plan_is_verified_and_compared_by_what_it_costs(tuned: tuple[Folder, s
     out, _ = folder.autotune("compare", "--study", "study.yaml", "baseline", "1x1,close,fake,int8-dynamic")
     assert out.splitlines()[2].startswith("B is cheaper")
     assert "USD per million" in out.splitlines()[0]
-    verified, _ = folder.autotune("verify", "--rounds", "3", "--tolerance", "30%", "--json")
+    verified, _ = folder.autotune("verify", "--tolerance", "30%", "--json")
     document = json.loads(verified)
     assert document["objective"] == "cost_USD"
     assert document["now"]["plan"]["estimate"] == pytest.approx(document["then"]["plan"], rel=0.3)
