@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
-from autotune.errors import PlanError
+from autotune.errors import PlanError, StoreError
 from autotune.plan.document import Plan, parse_plan
 from autotune.plan.launch import PLAN_FILE
 from autotune.store.store import read_store
 
 FILE_SUFFIX = ".json"
+_READABLE: Final = (
+    "a file that `autotune export --to json` wrote, an export's or a bundle's folder, or a plan of the store"
+)
 
 
 def find_plan(ref: str, store: str) -> Plan:
@@ -23,9 +27,19 @@ def find_plan(ref: str, store: str) -> Plan:
     """
     if is_file(ref):
         path = Path(ref)
+        if ref.endswith("/") and not path.is_dir():
+            raise PlanError(f"there is no folder {ref!r}", remedy=f"give {_READABLE}")
         return read_plan_file(path / PLAN_FILE if path.is_dir() else path)
-    with read_store(store) as opened:
-        return opened.plan(ref)
+    try:
+        with read_store(store) as opened:
+            return opened.plan(ref)
+    except StoreError as error:
+        if not (Path(ref) / PLAN_FILE).is_file():
+            raise
+        raise StoreError(
+            error.problem,
+            remedy=f"for the folder of that name write a slash, {ref + '/'!r}; for a plan: {error.remedy}",
+        ) from error
 
 
 def is_file(ref: str) -> bool:
@@ -44,6 +58,6 @@ def read_plan_file(path: Path) -> Plan:
     except OSError as error:
         raise PlanError(
             f"the plan file {str(path)!r} cannot be read: {error.strerror}",
-            remedy="give a file that `autotune export --to json` wrote, or a plan of the store",
+            remedy=f"give {_READABLE}",
         ) from error
     return parse_plan(text)

@@ -44,6 +44,25 @@ def test_the_folder_of_an_export_stands_for_the_plan_in_it(tmp_path: Path) -> No
         find_plan(str(tmp_path / "empty"), "sqlite:////nowhere/autotune.db")
 
 
+def test_a_folder_that_is_not_there_or_lacks_its_slash_is_told(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(PlanError, match=r"there is no folder '.*/gone/'") as gone:
+        find_plan(f"{tmp_path}/gone/", store)
+    assert "an export's or a bundle's folder" in gone.value.remedy
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "launch").mkdir()
+    with pytest.raises(StoreError) as empty:
+        find_plan("launch", store)
+    assert "slash" not in empty.value.remedy
+    (tmp_path / "launch" / "plan.json").write_text(format_plan(PLAN))
+    for url in (store, "sqlite:////nowhere/autotune.db"):
+        with pytest.raises(StoreError) as unslashed:
+            find_plan("launch", url)
+        assert "write a slash, 'launch/'" in unslashed.value.remedy
+    assert find_plan("launch/", store) == PLAN
+
+
 def test_a_plan_that_is_not_there_is_refused(store: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         find_plan("no-such-plan", store)
