@@ -66,8 +66,11 @@ def read_workload(rate: str, limits: Mapping[float, str | None], margins: Margin
         raise typer.BadParameter(str(error)) from error
 
 
-def read_rate(text: str) -> float:
+def read_rate(text: str, *, option: str = "--rate", bounds: tuple[float, float] | None = None) -> float:
     """Read requests per second of `100/s`, `6000/min` or `1e9/day`; of a number alone, `/s`.
+
+    Args:
+        bounds: the lowest and the highest rate, per second, that can be sent; None where none is sent.
 
     Raises:
         typer.BadParameter: it is none of them, or out of bounds.
@@ -75,9 +78,16 @@ def read_rate(text: str) -> float:
     from autotune.units import parse_rate_per_s
 
     try:
-        return parse_rate_per_s(text)
+        rate_per_s = parse_rate_per_s(text)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--rate") from None
+        raise typer.BadParameter(str(error), param_hint=option) from None
+    if bounds is not None and not bounds[0] <= rate_per_s <= bounds[1]:
+        raise typer.BadParameter(
+            f"{text} is {rate_per_s:g} requests per second, which cannot be sent: give from {bounds[0]:g}/s "
+            f"to {bounds[1]:g}/s",
+            param_hint=option,
+        )
+    return rate_per_s
 
 
 def read_share(text: str) -> float:

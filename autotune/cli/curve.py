@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autotune.cli import exits, output
+from autotune.cli.asked_fleet import read_rate
 from autotune.cli.asked_plan import PlanRef, StoreUrl
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ def curve(
     *,
     rates: Annotated[
         str | None,
-        typer.Option(metavar="R,R...", help="Requests per second; by default shares of what it bears."),
+        typer.Option(
+            metavar="R,R...",
+            help="Requests to send: 50,100/s,6000/min; by default shares of what it bears.",
+        ),
     ] = None,
     seconds: Annotated[
         float, typer.Option(metavar="S", help="Measure each rate for so long, a low one for longer.")
@@ -80,18 +84,10 @@ def _sweep(rates: str | None, seconds: float) -> Sweep:
         )
     if rates is None:
         return Sweep(seconds=seconds)
-    try:
-        listed = tuple(sorted({float(text) for text in rates.split(",")}))
-    except ValueError as error:
-        raise typer.BadParameter(
-            f"{rates!r} is no list of rates: write such as 50,100,200", param_hint="--rates"
-        ) from error
-    for rate in listed:
-        if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-            raise typer.BadParameter(
-                f"{rate:g} requests per second cannot be sent: give from {LOWEST_RATE:g} to {HIGHEST_RATE:g}",
-                param_hint="--rates",
-            )
+    bounds = LOWEST_RATE, HIGHEST_RATE
+    listed = tuple(
+        sorted({read_rate(text.strip(), option="--rates", bounds=bounds) for text in rates.split(",")})
+    )
     if len(listed) > MOST_RATES:
         raise typer.BadParameter(f"{len(listed)} rates: give at most {MOST_RATES}", param_hint="--rates")
     return Sweep(listed, seconds)

@@ -57,7 +57,17 @@ def test_a_plan_file_with_its_curve_is_written_and_a_document_printed(
     plan = own_study.plan(2.0)
     path = own_study.folder / "plan.json"
     path.write_text(format_plan(plan))
-    arguments = ("curve", "./plan.json", "--rates", "20", "--seconds", "0.5", "-o", "plan.json", "--json")
+    arguments = (
+        "curve",
+        "./plan.json",
+        "--rates",
+        "1200/min",
+        "--seconds",
+        "0.5",
+        "-o",
+        "plan.json",
+        "--json",
+    )
     code, out, err = run_command(own_study.folder, *arguments)
     assert code == 0, err
     found = json.loads(out)
@@ -83,9 +93,11 @@ def test_a_plan_of_another_machine_is_stale_and_nothing_is_started(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--rates", "0"), "0 requests per second"),
-        (("--rates", "1e12"), "1e+12 requests per second"),
-        (("--rates", "many"), "'many' is no list of rates"),
+        (("--rates", "0"), "a rate of 0 is none to serve"),
+        (("--rates", "1e12"), "a rate of 1e12 is none to serve"),
+        (("--rates", "50,1/day"), "1/day is 1.15741e-05 requests per second, which cannot be sent"),
+        (("--rates", "many"), "'many' is not a rate"),
+        (("--rates", "50,,100"), "'' is not a rate"),
         (("--seconds", "0"), "0 seconds"),
     ],
 )
