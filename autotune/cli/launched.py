@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autotune.cli import exits, output
+from autotune.cli.asked_fleet import read_rate
 
 if TYPE_CHECKING:
     from autotune.jobs.launched import AskedLoad, LaunchedVerification
@@ -34,11 +35,11 @@ BodiesOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="With --url: bodies to send, one JSON value to a line.")
 ]
 RateOption = Annotated[
-    float | None,
+    str | None,
     typer.Option(
         "--rate",
-        metavar="R",
-        help="With --url: requests per second.",
+        metavar="RATE",
+        help="With --url: requests to send: 100, 100/s, 6000/min.",
         show_default="60% of what the plan bears",
     ),
 ]
@@ -93,7 +94,7 @@ def _is_number(text: str) -> bool:
 
 
 def read_load(
-    urls: Sequence[str], requests: Path | None, rate: float | None, seconds: float | None
+    urls: Sequence[str], requests: Path | None, rate: str | None, seconds: float | None
 ) -> AskedLoad | None:
     """Read what is to be sent; None where nothing is."""
     from autotune.jobs import launched
@@ -107,11 +108,8 @@ def read_load(
                     "it is of a load: say where to send it with --url", param_hint=option
                 )
         return None
-    low, high = launched.LOWEST_RATE_PER_S, launched.HIGHEST_RATE_PER_S
-    if rate is not None and not low <= rate <= high:
-        raise typer.BadParameter(
-            f"{rate:g} requests per second cannot be sent: give from {low:g} to {high:g}", param_hint="--rate"
-        )
+    bounds = launched.LOWEST_RATE_PER_S, launched.HIGHEST_RATE_PER_S
+    rate_per_s = None if rate is None else read_rate(rate, bounds=bounds)
     length_s = launched.USUAL_SECONDS if seconds is None else seconds
     least_s, most_s = launched.LEAST_SECONDS, launched.MOST_SECONDS
     if not least_s <= length_s <= most_s:
@@ -126,7 +124,7 @@ def read_load(
         bodies = () if requests is None else read_bodies(requests)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--requests") from error
-    return launched.AskedLoad(checked, bodies, rate, length_s)
+    return launched.AskedLoad(checked, bodies, rate_per_s, length_s)
 
 
 def verify_running(plan: Plan, named: dict[int, list[int]], load: AskedLoad | None, *, as_json: bool) -> int:
@@ -183,24 +181,28 @@ def _headline(verification: LaunchedVerification) -> str:
 
 
 def _rows(verification: LaunchedVerification) -> Iterator[tuple[str, str, str, str]]:
+    from autotune.launched.findings import listed
+
     for finding in verification.findings:
-        who = f" (process {', '.join(map(str, finding.pids))})" if finding.pids else ""
+        who = f" (process {listed(finding.pids)})" if finding.pids else ""
         instance = "all" if finding.instance is None else str(finding.instance)
         yield instance, finding.aspect, finding.likeness, f"{finding.said}{who}"
 
 
 def _beside(verification: LaunchedVerification) -> Iterator[str]:
     """Say what else runs that may explain what is missing."""
+    from autotune.launched.findings import listed
+
     found, instances = verification.found, len(verification.plan.instances)
     if len(found.instances) == instances or verification.verdict == "stale":
         return
     for other in found.others:
         which = f"the plan {other.id}" if other.id else f"a plan that cannot be read ({other.reason})"
-        yield f"Of {which}, {other.path}: process {', '.join(map(str, other.pids))}."
+        yield f"Of {which}, {other.path}: process {listed(other.pids)}."
     if found.others:
         yield "To look at those, name that file in the place of this plan."
     if found.measuring:
-        pids = ", ".join(map(str, found.measuring))
+        pids = listed(found.measuring)
         yield f"autotune's own workers measure now (process {pids}); they are no launch of a server."
     yield (
         "Processes are found by AUTOTUNE_PLAN and AUTOTUNE_INSTANCE in their environment. Of a container, "

@@ -35,7 +35,10 @@ def launched_document(verification: LaunchedVerification) -> dict[str, Any]:
             for other in found.others
         ],
         "measuring": list(found.measuring),
-        "hidden": found.hidden,
+        "hidden": [
+            {"process": process.pid, "name": process.name, "user": None if process.user < 0 else process.user}
+            for process in found.hidden
+        ],
         "served": None if verification.served is None else _served(verification.served),
         "stopped": verification.stopped,
     }

@@ -9,7 +9,16 @@ from typing import Final
 from autotune.launched.environment import compare_environment
 from autotune.launched.expected import Expected, merged
 from autotune.launched.find import FoundProcesses
-from autotune.launched.findings import ASPECTS, READABLE, Finding, alike, differing, untold
+from autotune.launched.findings import (
+    ASPECTS,
+    READABLE,
+    READABLE_TO_ROOT,
+    Finding,
+    alike,
+    differing,
+    listed,
+    untold,
+)
 from autotune.launched.libraries import compare_libraries
 from autotune.launched.masks import compare_masks, shared_cpus
 from autotune.launched.memory import compare_memory
@@ -19,17 +28,23 @@ from autotune.units import format_count
 
 START: Final = "start it by a launch of the plan, or name its process: --pid INSTANCE=PID"
 _ONE: Final = "end what is not to run any more, and look again"
+_GO_ON: Final = "let it go on: kill -CONT PID, or end the debugger that holds it"
 _NO_WORKERS: Final = "run one process for each instance: the plan's instances are its workers"
 
 
 def compare_plan(
-    expected: Sequence[Expected], found: FoundProcesses, running: Mapping[int, RunningProcess]
+    expected: Sequence[Expected],
+    found: FoundProcesses,
+    running: Mapping[int, RunningProcess],
+    *,
+    by_root: bool = False,
 ) -> tuple[Finding, ...]:
     """Compare every instance, then what the plan says of them together.
 
     Args:
         expected: in the order of the instances.
         running: what was read of each process, by id; those that ended meanwhile are not there.
+        by_root: root has looked, whom nobody can tell to look as root.
 
     Returns:
         Ordered by instance and aspect. Of an instance that runs there is at least one for each aspect, but of
@@ -51,7 +66,11 @@ def compare_plan(
         findings += [replace(finding, instance=index) for index in part.instances for finding in compared]
     findings.sort(key=lambda finding: (finding.instance or 0, ASPECTS.index(finding.aspect)))
     of_instances = {part.instances[0]: [running[pid] for pid in pids] for pids, part in wholes.items()}
-    return (*findings, *shared_cpus(tuple(wholes.values()), of_instances), *_strays(found, len(expected)))
+    findings += [*shared_cpus(tuple(wholes.values()), of_instances), *_strays(found, len(expected))]
+    return tuple(
+        replace(finding, remedy=READABLE_TO_ROOT) if by_root and finding.remedy == READABLE else finding
+        for finding in findings
+    )
 
 
 def compare_instance(expected: Expected, running: Sequence[RunningProcess]) -> Iterator[Finding]:
@@ -70,7 +89,8 @@ def _first(pids: Sequence[int], roots: Sequence[int]) -> tuple[int, ...]:
 
 def _missing(index: int, found: FoundProcesses) -> Finding:
     if not found.instances and found.hidden:
-        said = f"none was found, and {found.hidden} of other users' processes may not be looked at"
+        names = listed([process.in_words for process in found.hidden])
+        said = f"none was found, and {len(found.hidden)} may not be looked at: process {names}"
         return replace(untold("processes", said, (), READABLE), instance=index)
     return replace(differing("processes", "no process of it runs here", (), START), instance=index)
 
@@ -82,14 +102,18 @@ def _compare_processes(
     index = expected.instances[0]
     roots = tuple(pid for pid in found.roots.get(index, ()) if pid in pids)
     if len(roots) > 1 and index not in found.named:
-        said = f"it runs {len(roots)} times, as processes {_listed(roots)}, and the plan has it once"
+        said = f"it runs {len(roots)} times, and the plan has it once"
         yield differing("processes", said, roots, _ONE)
+    held = [process for process in running if process.held]
+    for why in sorted({process.held for process in held}):
+        stopped = tuple(process.pid for process in held if process.held == why)
+        yield differing("processes", f"it is {why}, and answers nothing", stopped, _GO_ON)
     loaded = [process for process in running if process.versions]
     if len(loaded) > 1 and len(roots) == 1:
         names = ", ".join(sorted({name for process in loaded for name in process.versions}))
         said = f"{len(loaded)} of its processes have loaded {names}, and the plan has one for each instance"
         yield differing("processes", said, tuple(process.pid for process in loaded), _NO_WORKERS)
-    elif len(roots) <= 1 or index in found.named:
+    elif not held and (len(roots) <= 1 or index in found.named):
         started = f" and {len(pids) - 1} that it started" if len(pids) > 1 else ""
         yield alike("processes", f"process {_named(running[0])}{started}")
 
@@ -105,7 +129,3 @@ def _strays(found: FoundProcesses, instances: int) -> Iterator[Finding]:
             f"{format_count(instances, 'instance')}, counted from 0"
         )
         yield differing("processes", said, pids)
-
-
-def _listed(pids: Sequence[int]) -> str:
-    return " and ".join(filter(None, [", ".join(map(str, pids[:-1])), str(pids[-1])]))

@@ -3,7 +3,8 @@
 A process belongs to an instance where its environment names the plan's document and the instance, whoever
 started it. So do its children, which inherit both, and those of its children that do not. Of the document
 its id counts, not its path. This process, and whoever started it, are nobody's instance: a shell inside a
-container may have the container's variables.
+container may have the container's variables. Neither is what an instance's process has started as another
+instance, such as the servers of a script that starts them all.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from autotune.errors import PlanError, ServingError
+from autotune.launched.hidden import HiddenProcess, hidden_processes
 from autotune.launched.proc import ProcFiles
 from autotune.spec.launched import INSTANCE_VARIABLE, PLAN_VARIABLE
 
@@ -70,7 +72,7 @@ class FoundProcesses:
         others: processes of other plans.
         named: instances whose processes were named by hand.
         measuring: autotune's own workers that measure now.
-        hidden: how many processes may not be looked at, as they are other users'.
+        hidden: processes that may not be looked at, and may be instances for all that can be told.
     """
 
     instances: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
@@ -79,7 +81,7 @@ class FoundProcesses:
     others: tuple[OtherPlan, ...] = ()
     named: frozenset[int] = frozenset()
     measuring: tuple[int, ...] = ()
-    hidden: int = 0
+    hidden: tuple[HiddenProcess, ...] = ()
 
 
 def find_processes(
@@ -89,6 +91,7 @@ def find_processes(
     files: ProcFiles,
     named: Mapping[int, Sequence[int]] | None = None,
     own: int | None = None,
+    made_s: float = 0.0,
 ) -> FoundProcesses:
     """Find the processes of a plan.
 
@@ -97,28 +100,34 @@ def find_processes(
         instances: how many it has.
         named: processes of instances that are named by hand, in the place of those that variables tell.
         own: id of the process that asks; by default of this one.
+        made_s: Unix time at which the plan was made; 0 = not known.
 
     Raises:
-        ServingError: a process that is named is not there, or is autotune's own worker.
+        ServingError: a process that is named is not there, is autotune's own worker, or has started this
+            command, too.
         PlanError: the plan has no such instance.
     """
     seen = {process.pid: process for process in _look(files)}
     by_hand = {index: tuple(pids) for index, pids in (named or {}).items()}
-    _check_named(by_hand, seen, instances)
     asking = _with_ancestors(os.getpid() if own is None else own, seen)
+    _check_named(by_hand, seen, instances, asking)
     claims = _Claims(plan, instances, files)
     for process in seen.values():
         if process.pid not in asking and not process.is_measuring:
             claims.hear(process)
-    strangers = asking.union(*(other.pids for other in claims.others))
+    measuring = tuple(process.pid for process in seen.values() if process.is_measuring)
+    strangers = asking.union(measuring, *(other.pids for other in claims.others))
     taken = {pid for pids in by_hand.values() for pid in pids}
     groups: dict[int, set[int]] = {index: set(pids) for index, pids in by_hand.items()}
     for pid, index in claims.members.items():
         if index not in by_hand and pid not in taken:
             groups.setdefault(index, set()).add(pid)
     members = {
-        index: _with_children(groups, index, seen, strangers) for index in sorted(groups) if groups[index]
+        index: _with_children(groups, index, seen, strangers, claims.members)
+        for index in sorted(groups)
+        if groups[index]
     }
+    unread = (pid for pid, process in seen.items() if process.environment is None and pid not in asking)
     return FoundProcesses(
         instances=members,
         roots={
@@ -128,8 +137,8 @@ def find_processes(
         strays=claims.strays,
         others=claims.others,
         named=frozenset(by_hand),
-        measuring=tuple(process.pid for process in seen.values() if process.is_measuring),
-        hidden=sum(process.environment is None for process in seen.values()),
+        measuring=measuring,
+        hidden=tuple(hidden_processes(unread, files, made_s=made_s)),
     )
 
 
@@ -151,7 +160,12 @@ def _look(files: ProcFiles) -> Iterator[SeenProcess]:
         yield SeenProcess(pid, parent, words, environment)
 
 
-def _check_named(named: Mapping[int, Sequence[int]], seen: Mapping[int, SeenProcess], instances: int) -> None:
+def _check_named(
+    named: Mapping[int, Sequence[int]],
+    seen: Mapping[int, SeenProcess],
+    instances: int,
+    asking: Collection[int],
+) -> None:
     for index, pids in named.items():
         if not 0 <= index < instances:
             raise PlanError(
@@ -167,6 +181,11 @@ def _check_named(named: Mapping[int, Sequence[int]], seen: Mapping[int, SeenProc
             if seen[pid].is_measuring:
                 raise ServingError(
                     f"process {pid} is autotune's own worker, which measures", remedy="name your server's"
+                )
+            if pid in asking:
+                raise ServingError(
+                    f"process {pid} started this command, too: not all that it started is instance {index}",
+                    remedy="name the server's own process, as `ps -ef --forest` shows it",
                 )
 
 
@@ -220,8 +239,13 @@ def _with_children(
     index: int,
     seen: Mapping[int, SeenProcess],
     strangers: Collection[int],
+    claims: Mapping[int, int],
 ) -> tuple[int, ...]:
-    """Give an instance's processes with all that they started which say nothing of a plan themselves."""
+    """Give an instance's processes with all that they started, but as another instance or plan.
+
+    Args:
+        claims: instances by process, as their variables have it.
+    """
     members = set(groups[index])
     elsewhere = {pid for other, pids in groups.items() if other != index for pid in pids}.union(strangers)
     found = members
@@ -229,7 +253,10 @@ def _with_children(
         found = {
             process.pid
             for process in seen.values()
-            if process.parent in found and process.pid not in elsewhere and process.pid not in members
+            if process.parent in found
+            and process.pid not in elsewhere
+            and process.pid not in members
+            and claims.get(process.pid, index) in (index, claims.get(process.parent))
         }
         members |= found
     return tuple(sorted(members))

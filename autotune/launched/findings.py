@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -37,6 +38,20 @@ class Finding:
 
 ANEW: Final = "end it, and start it by a launch of the plan: autotune export REF -o launch/"
 READABLE: Final = "run this as the user of these processes, or as root"
+READABLE_TO_ROOT: Final = (
+    "run this as the user of these processes, or on the host as root; root of a container may look at them "
+    "with the capability SYS_PTRACE (docker run --cap-add SYS_PTRACE)"
+)
+"""The same where root asks already, and was refused."""
+
+_NAMED: Final = 6
+"""So many of a list are named."""
+
+
+def listed(items: Sequence[object]) -> str:
+    """Name the first few of a list, and count the rest: `7, 8, 9, 10, 11, 12 and 37 more`."""
+    named = ", ".join(map(str, items[:_NAMED]))
+    return f"{named} and {len(items) - _NAMED} more" if len(items) > _NAMED else named
 
 
 def differing(aspect: Aspect, said: str, pids: tuple[int, ...], remedy: str = ANEW) -> Finding:

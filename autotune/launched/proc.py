@@ -91,6 +91,22 @@ class ProcFiles:
         """
         return tuple(self.text(pid, *path, "stat").rpartition(")")[2].split())
 
+    def started_s(self, pid: int) -> float | None:
+        """Give the Unix time at which a process was started; None where the kernel does not say.
+
+        Source: proc_pid_stat(5), field 22 (starttime), and `btime` of proc_stat(5).
+
+        Raises:
+            OSError: as from `content`.
+        """
+        stat = self.stat(pid)
+        try:
+            lines = (self.root / "stat").read_text().splitlines()
+            booted_s = next(int(line.split()[1]) for line in lines if line.startswith("btime "))
+            return booted_s + int(stat[22 - 3]) / os.sysconf("SC_CLK_TCK")
+        except (OSError, ValueError, IndexError, StopIteration):
+            return None
+
     def inside(self, pid: int, path: str) -> Path:
         """Give where a file lies that a process knows by this absolute path: a container has its own root."""
         own = self.root / str(pid) / "root"

@@ -34,6 +34,9 @@ _PAGES: Final = re.compile(r" N([0-9]{1,5})=([0-9]{1,15})")
 _PAGE_SIZE: Final = re.compile(r" kernelpagesize_kB=([0-9]{1,9})")
 _USUAL_PAGE_BYTES: Final = 4_096
 
+_HELD: Final = {"T": "stopped by a signal", "t": "stopped by a debugger"}
+"""By the state that the kernel writes. Source: proc_pid_status(5)."""
+
 _ENDED: Final = (FileNotFoundError, ProcessLookupError, NotADirectoryError)
 
 
@@ -86,6 +89,7 @@ class RunningProcess:
         versions: of the distributions that were asked for and have a library in its memory, by name.
         unread: why one of these is None, as the kernel says it: by `memory`, `environment`, `files`.
         inner_pid: its id inside its container; None where it is in none.
+        held: in words, why none of its threads goes on: a signal, or a debugger; empty where they may.
     """
 
     pid: int
@@ -97,6 +101,7 @@ class RunningProcess:
     versions: Mapping[str, str] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
     inner_pid: int | None = None
+    held: str = ""
 
     @property
     def main(self) -> RunningThread:
@@ -138,6 +143,7 @@ def read_process(pid: int, files: ProcFiles, distributions: Collection[str] = ()
         versions=loaded_versions(mapped or (), distributions, partial(files.inside, pid)),
         unread=unread,
         inner_pid=_inner_pid(status.get("NSpid", "")),
+        held=_HELD.get(status.get("State", "")[:1], ""),
     )
 
 

@@ -242,6 +242,73 @@ def test_processes_without_the_variables_are_looked_at_by_their_ids(
     assert unknown == 16
 
 
+@pytest.mark.parametrize("pid", [1, os.getpid()])
+def test_who_started_this_command_is_refused_as_an_instance(
+    run_command: RunCommand, tmp_path: Path, plan: Plan, pid: int
+) -> None:
+    if pid != os.getpid() and not is_ancestor(pid):
+        pytest.skip("the first process here is nobody's parent")
+    launch_in(tmp_path, plan, free_ports(INSTANCES))
+    code, out, err = run_command(tmp_path, "verify", "launch/", "--launched", "--pid", f"0={pid}")
+    assert (code, out) == (16, "")
+    assert f"process {pid} started this command, too" in err
+
+
+def is_ancestor(pid: int) -> bool:
+    """Whether a process has started this one, or who started it."""
+    own = os.getpid()
+    while own > 0 and own != pid:
+        own = int(ProcFiles().stat(own)[1])
+    return own == pid
+
+
+def test_the_script_that_starts_all_may_be_named_and_is_no_second_launch(
+    plan: Plan, tmp_path: Path, verify: Verify
+) -> None:
+    with served(tmp_path, plan):
+        pids = pids_of(plan)
+        script = int(ProcFiles().stat(pids[0])[1])
+        _, out = verify(f"--pid=0={script}", "--json")
+    instances = {part["instance"]: part["processes"] for part in json.loads(out)["instances"]}
+    assert instances[1] == [pids[1]]
+    assert instances[0] == [script, pids[0]]
+
+
+def test_servers_that_were_killed_are_missing_also_for_root(
+    plan: Plan, tmp_path: Path, verify: Verify
+) -> None:
+    with served(tmp_path, plan):
+        pids = pids_of(plan)
+        os.kill(pids[1], signal.SIGKILL)
+        give_up_s = time.monotonic() + WAIT_S
+        while any(map(ProcFiles().is_there, pids)) and time.monotonic() < give_up_s:
+            time.sleep(0.02)
+        code, out = verify("--json")
+    document = json.loads(out)
+    hidden = {process["process"] for process in document["hidden"]}
+    assert not any(map(is_ancestor, hidden))
+    assert code == (exits.UNDECIDED if hidden else exits.DIFFERS)
+    assert {finding["aspect"] for finding in document["findings"]} == {"processes"}
+    assert {part["instance"] for part in document["instances"] if part["processes"]} == set()
+
+
+def test_a_server_that_is_stopped_differs_until_it_goes_on(
+    plan: Plan, tmp_path: Path, verify: Verify
+) -> None:
+    with served(tmp_path, plan):
+        pid = pids_of(plan)[1]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            code, out = verify()
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        again, _ = verify()
+    assert (code, again) == (exits.DIFFERS, 0)
+    said = f"1 processes differs it is stopped by a signal, and answers nothing (process {pid})"
+    assert said in rows(out)
+    assert "What helps: let it go on: kill -CONT PID" in out
+
+
 def test_a_second_launch_of_one_instance_is_told(plan: Plan, tmp_path: Path, verify: Verify) -> None:
     with served(tmp_path, plan):
         environment = {
@@ -272,7 +339,7 @@ def test_a_plan_of_another_machine_is_not_compared(tmp_path: Path, verify: Verif
 def test_under_load_the_server_stands_beside_the_plan(plan: Plan, tmp_path: Path, verify: Verify) -> None:
     with served(tmp_path, plan, SERVICE_S) as ports:
         urls = [f"--url=http://127.0.0.1:{port}/answers" for port in ports]
-        code, out = verify(*urls, "--rate", "150", "--seconds", "2", "--json")
+        code, out = verify(*urls, "--rate", "9000/min", "--seconds", "2", "--json")
     document = json.loads(out)
     load = document["served"]
     assert document["verdict"] == "as planned"
@@ -375,7 +442,8 @@ def test_what_another_user_may_not_see_cannot_be_told(plan: Plan, tmp_path: Path
     program = (
         "import os, sys\nfrom autotune.launched.find import find_processes\n"
         "from autotune.launched.proc import ProcFiles\nos.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "found = find_processes(sys.argv[1], 2, files=ProcFiles())\nprint(len(found.instances), found.hidden)"
+        "found = find_processes(sys.argv[1], 2, files=ProcFiles())\n"
+        "print(len(found.instances), len(found.hidden))"
     )
     with served(tmp_path, plan):
         ended = subprocess.run(
@@ -435,8 +503,10 @@ def test_memory_that_is_not_bound_is_named(plan: Plan, tmp_path: Path, verify: V
         (("--launched", "--rounds", "3"), "--launched runs none"),
         (("--launched", "--tolerance", "5%"), "--launched runs none"),
         (("--launched", "--url", "nowhere"), "is no URL of a server"),
-        (("--launched", "--url", "http://a/", "--rate", "1e9"), "cannot be sent"),
-        (("--launched", "--url", "http://a/", "--rate", "nan"), "cannot be sent"),
+        (("--launched", "--url", "http://a/", "--rate", "1e9"), "give from 0.1/s to 10000/s"),
+        (("--launched", "--url", "http://a/", "--rate", "1/min"), "cannot be sent"),
+        (("--launched", "--url", "http://a/", "--rate", "nan"), "'nan' is not a rate"),
+        (("--launched", "--url", "http://a/", "--rate", "5/week"), "such as 100/s"),
         (("--launched", "--url", "http://a/", "--seconds", "0"), "give from 1 to 600"),
         (("--launched", "--url", "http://a/", "--requests", "gone"), "cannot be read"),
         (("--launched", "--pid", "one=1"), "write such as 0=1234"),

@@ -8,6 +8,7 @@ from autotune.documents.launched import launched_document
 from autotune.jobs.launched import LaunchedVerification, verdict_of
 from autotune.launched.find import FoundProcesses, OtherPlan
 from autotune.launched.findings import alike, differing, untold
+from autotune.launched.hidden import HiddenProcess
 from autotune.launched.sending import Sending, SentOverHttp
 from autotune.launched.served import judge_load
 from autotune.launched.stated import StatedLoad
@@ -20,7 +21,10 @@ def test_all_of_it_is_written() -> None:
     stated = StatedLoad(10.0, None, {}, "it has no curve", LatencyLimit(percentile=99.0, max_s=0.02))
     served = judge_load(("http://a/",), stated, Sending(0.0, 20.0, waiting), 9.0, shares_cpus=True)
     found = FoundProcesses(
-        {0: (7, 8)}, {0: (7,)}, others=(OtherPlan("/gone.json", (9,), "", "No such file"),)
+        {0: (7, 8)},
+        {0: (7,)},
+        others=(OtherPlan("/gone.json", (9,), "", "No such file"),),
+        hidden=(HiddenProcess(5, "python", 1000), HiddenProcess(6, "x", -1)),
     )
     findings = (
         alike("cpus", "it is"),
@@ -37,6 +41,10 @@ def test_all_of_it_is_written() -> None:
     assert document["others"] == [
         {"plan": None, "path": "/gone.json", "processes": [9], "reason": "No such file"}
     ]
+    assert document["hidden"] == [
+        {"process": 5, "name": "python", "user": 1000},
+        {"process": 6, "name": "x", "user": None},
+    ]
     assert document["served"]["given_up"] == document["served"]["sent"] > 80
     assert {latency["value_s"] for latency in document["served"]["latencies"]} == {None}
     assert document["served"]["stated"]["limit"] == {"percentile": 99.0, "max_s": 0.02}
@@ -47,7 +55,7 @@ def test_a_stale_plan_has_an_empty_document() -> None:
     document = launched_document(
         LaunchedVerification(build_plan(), "stale", stale=("the cpu model differs",))
     )
-    assert (document["findings"], document["served"], document["hidden"]) == ([], None, 0)
+    assert (document["findings"], document["served"], document["hidden"]) == ([], None, [])
     assert document["stale"] == ["the cpu model differs"]
 
 

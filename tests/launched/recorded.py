@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,11 +23,16 @@ def write_process(
     own: str = "heap anon=10 dirty=10 N0=10 kernelpagesize_kB=4",
     mapped: Sequence[str] = (),
     inner: int | None = None,
+    name: str = "server (1) x",
+    state: str = "S (sleeping)",
+    user: int = 0,
+    started_s: int = 0,
 ) -> None:
     """Write one process.
 
     Args:
         environment: None = it may not be read.
+        started_s: after the boot.
         threads: by id, cpus and memory policy; beside the main one.
         own: what follows the policy on a line of numa_maps.
     """
@@ -34,6 +40,11 @@ def write_process(
     (folder / "task").mkdir(parents=True)
     (folder / "cmdline").write_text("".join(f"{word}\0" for word in words))
     _write_task(folder, pid, parent, cpus, nodes, inner)
+    status = (folder / "status").read_text().replace("server (1) x", name).replace("S (sleeping)", state)
+    (folder / "status").write_text(f"{status}Uid:\t{user}\t{user}\t{user}\t{user}\n")
+    stat = (folder / "stat").read_text().split(" ")
+    stat[-24] = str(started_s * os.sysconf("SC_CLK_TCK"))
+    (folder / "stat").write_text(" ".join(stat))
     if environment is None:
         (folder / "environ").mkdir()  # root, too, is refused to read a folder
     else:

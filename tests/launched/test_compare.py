@@ -11,7 +11,8 @@ import pytest
 from autotune.launched.compare import compare_plan
 from autotune.launched.expected import Expected, expected_of
 from autotune.launched.find import FoundProcesses
-from autotune.launched.findings import Finding
+from autotune.launched.findings import READABLE_TO_ROOT, Finding
+from autotune.launched.hidden import HiddenProcess
 from autotune.launched.read import MemoryPolicy, RunningProcess, RunningThread
 from autotune.plan.document import PlanStudy
 from autotune.testing.plans import build_commands, build_plan
@@ -336,18 +337,48 @@ def test_an_instance_that_runs_twice_or_not_at_all_is_told() -> None:
     seen = {100: as_planned(100, parts[0]), 150: as_planned(150, parts[0])}
     twice = found({0: (100, 150)}, roots={0: (100, 150)})
     assert wrong(compare_plan(parts, twice, seen)) == [
-        (0, "processes", "differs", "it runs 2 times, as processes 100 and 150, and the plan has it once"),
+        (0, "processes", "differs", "it runs 2 times, and the plan has it once"),
         (1, "processes", "differs", "no process of it runs here"),
     ]
     assert wrong(compare_plan(parts[:1], replace(twice, named=frozenset({0})), seen)) == []
 
 
 def test_where_nothing_was_found_and_some_may_not_be_looked_at_nothing_can_be_told() -> None:
-    findings = compare_plan(expected(), found({}, hidden=12), {})
+    hidden = tuple(HiddenProcess(pid, "server", 1000) for pid in range(10, 18))
+    findings = compare_plan(expected(), found({}, hidden=hidden[:1]), {})
     assert {(finding.likeness, finding.said) for finding in findings} == {
-        ("cannot be told", "none was found, and 12 of other users' processes may not be looked at")
+        (
+            "cannot be told",
+            "none was found, and 1 may not be looked at: process 10 ('server' of user 1000)",
+        )
     }
+    said = compare_plan(expected(), found({}, hidden=hidden), {})[0].said
+    assert "8 may not be looked at: process 10 (" in said
+    assert said.endswith("15 ('server' of user 1000) and 2 more")
     assert {finding.likeness for finding in compare_plan(expected(), found({}), {})} == {"differs"}
+
+
+def test_root_is_not_told_to_look_as_root() -> None:
+    parts = expected()
+    unread = pair(parts, environment=None, unread={"environment": "Permission denied"})
+    seen = {process.pid: process for process in unread}
+    running = found({0: (100,), 1: (200,)})
+    assert only(compare_plan(parts, running, seen)).remedy.endswith("as root")
+    assert only(compare_plan(parts, running, seen, by_root=True)).remedy == READABLE_TO_ROOT
+    missing = compare_plan(parts, found({}, hidden=(HiddenProcess(1, "x", 0),)), {}, by_root=True)
+    assert {finding.remedy for finding in missing} == {READABLE_TO_ROOT}
+
+
+def test_a_process_that_is_stopped_is_told_and_not_called_as_planned() -> None:
+    parts = expected()
+    findings = compared(parts, *pair(parts, held="stopped by a signal"))
+    finding = only(findings)
+    assert (finding.aspect, finding.said) == ("processes", "it is stopped by a signal, and answers nothing")
+    assert "kill -CONT" in finding.remedy
+    assert [(each.instance, each.likeness) for each in findings if each.aspect == "processes"] == [
+        (0, "differs"),
+        (1, "as planned"),
+    ]
 
 
 def test_a_process_that_ended_while_it_was_looked_at_is_missing() -> None:

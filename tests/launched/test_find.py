@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from autotune.errors import PlanError, ServingError
 from autotune.launched.find import FoundProcesses, OtherPlan, find_processes
+from autotune.launched.hidden import CLOCK_S, HiddenProcess
 from autotune.launched.proc import ProcFiles
 from tests.launched.recorded import write_process
 
@@ -46,7 +50,7 @@ def test_processes_are_found_by_their_variables_and_children_by_their_parents(
     found = find(root)
     assert found.instances == {0: (10, 11, 12, 13), 1: (20,)}
     assert found.roots == {0: (10,), 1: (20,)}
-    assert found.hidden == 1
+    assert [process.pid for process in found.hidden] == [13]
 
 
 def test_a_second_launch_of_an_instance_is_another_root(tmp_path: Path, plan: str) -> None:
@@ -142,4 +146,64 @@ def test_processes_that_end_meanwhile_and_those_of_the_kernel_are_passed_over(
     write_process(tmp_path, 12, environment={})
     (tmp_path / "12" / "environ").unlink()
     found = find(tmp_path)
-    assert (found.instances, found.hidden) == ({0: (10,)}, 0)
+    assert (found.instances, found.hidden) == ({0: (10,)}, ())
+
+
+def test_who_is_hidden_is_named_unless_it_cannot_be_an_instance(tmp_path: Path) -> None:
+    booted_s, made_s = 1_000_000, 1_005_000
+    (tmp_path / "stat").write_text(f"cpu 1 2 3\nbtime {booted_s}\n")
+    write_process(tmp_path, 1, environment=None, parent=0, name="tini", started_s=9_000)
+    write_process(tmp_path, 2, environment=None, parent=0, words=())
+    write_process(tmp_path, 10, environment=None, name="older", started_s=4_000)
+    write_process(tmp_path, 11, environment=None, name="server", started_s=6_000, user=1000)
+    write_process(tmp_path, 12, environment=None, name="python", started_s=9_000, inner=1)
+    write_process(tmp_path, 13, environment=None, name="pause", started_s=9_000, inner=1)
+    write_process(tmp_path, 14, environment=None, name="pause", started_s=9_000)
+    write_process(tmp_path, 20, environment=None, name="sh", started_s=9_000)
+    write_process(tmp_path, 21, environment={}, parent=20, name="autotune", started_s=9_000)
+    found = find_processes(PLAN, 2, files=ProcFiles(tmp_path), own=21, made_s=made_s)
+    assert found.hidden == (
+        HiddenProcess(11, "server", 1000),
+        HiddenProcess(12, "python", 0),
+        HiddenProcess(14, "pause", 0),
+    )
+    unknown = find_processes(PLAN, 2, files=ProcFiles(tmp_path), own=21)
+    assert [process.pid for process in unknown.hidden] == [10, 11, 12, 14]
+
+
+def test_where_the_kernel_does_not_say_when_a_process_was_started_it_stays_open(tmp_path: Path) -> None:
+    write_process(tmp_path, 10, environment=None, started_s=1)
+    found = find_processes(PLAN, 2, files=ProcFiles(tmp_path), own=0, made_s=10.0**9)
+    assert [process.in_words for process in found.hidden] == ["10 ('server (1) x' of user 0)"]
+
+
+def test_when_a_real_process_was_started_is_known() -> None:
+    began_s = time.time()
+    with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as child:
+        started_s = ProcFiles().started_s(child.pid)
+        child.communicate(b"\n")
+    assert started_s is not None
+    assert abs(started_s - began_s) < CLOCK_S
+
+
+def test_who_has_started_this_command_too_cannot_be_named(tmp_path: Path, plan: str) -> None:
+    write_process(tmp_path, 1, environment={}, parent=0)
+    write_process(tmp_path, 5, environment=of(plan, 0))
+    write_process(tmp_path, 20, environment={})
+    write_process(tmp_path, 21, parent=20, environment={})
+    for pid in (1, 20, 21):
+        with pytest.raises(ServingError, match=f"process {pid} started this command, too"):
+            find_processes(PLAN, 2, files=ProcFiles(tmp_path), own=21, named={0: [pid]})
+
+
+def test_what_was_launched_as_another_instance_is_no_child_of_who_started_it(
+    tmp_path: Path, plan: str
+) -> None:
+    write_process(tmp_path, 5, environment={}, words=("bash", "launch.sh"))
+    write_process(tmp_path, 10, parent=5, environment=of(plan, 0))
+    write_process(tmp_path, 20, parent=5, environment=of(plan, 1))
+    write_process(tmp_path, 21, parent=20, environment={})
+    write_process(tmp_path, 30, parent=5, environment={}, words=("python", "-m", "autotune.worker.worker"))
+    assert find(tmp_path, named={0: [5]}).instances == {0: (5, 10), 1: (20, 21)}
+    assert find(tmp_path, named={0: [5], 1: [21]}).instances == {0: (5, 10), 1: (21,)}
+    assert find(tmp_path, named={0: [20]}).instances == {0: (20, 21)}, "it is named as what it does not claim"

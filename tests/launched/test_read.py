@@ -78,6 +78,21 @@ def test_a_process_that_has_ended_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "held"),
+    [
+        ("S (sleeping)", ""),
+        ("T (stopped)", "stopped by a signal"),
+        ("t (tracing stop)", "stopped by a debugger"),
+    ],
+)
+def test_a_process_that_does_not_go_on_says_why(tmp_path: Path, state: str, held: str) -> None:
+    write_process(tmp_path, 10, environment={}, state=state)
+    process = read_process(10, ProcFiles(tmp_path))
+    assert process is not None
+    assert process.held == held
+
+
+@pytest.mark.parametrize(
     ("line", "policy"),
     [
         ("7f00 default anon=1", MemoryPolicy("default")),
