@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
 from autotune.bench.local import machine_here
 from autotune.events import Emit, RateBegan, RateEnded, unheard
-from autotune.launched.bodies import USUAL_ANSWERS, usual_bodies
+from autotune.launched.bodies import USUAL_ANSWERS, cached_words, usual_bodies
 from autotune.launched.compare import compare_plan
 from autotune.launched.expected import expected_of
 from autotune.launched.find import FoundProcesses, find_processes
@@ -100,7 +100,7 @@ def verify_launched(
         proc: the folder in which processes are looked for.
 
     Raises:
-        ServingError: a process that is named is not there.
+        ServingError: a process that is named is not there, or cannot be an instance.
         PlanError: the plan has no such instance, or its study is wrong.
         ExportError: what its study says of a server does not fit it.
         MachineError: this machine cannot be read.
@@ -112,7 +112,9 @@ def verify_launched(
     own = os.getpid() if proc == PROC else 0
 
     def find(asked: Mapping[int, Sequence[int]]) -> FoundProcesses:
-        return find_processes(plan.id, len(expected), files=files, named=asked, own=own)
+        return find_processes(
+            plan.id, len(expected), files=files, named=asked, own=own, made_s=plan.created_s
+        )
 
     found, served = find(named or {}), None
     if load is not None and found.instances:
@@ -125,7 +127,7 @@ def verify_launched(
         for pid in sorted({pid for pids in found.instances.values() for pid in pids})
         if (process := read_process(pid, files, distributions)) is not None
     }
-    findings = compare_plan(expected, found, read)
+    findings = compare_plan(expected, found, read, by_root=os.geteuid() == 0)
     return LaunchedVerification(
         plan=plan,
         verdict=verdict_of(findings),
@@ -160,15 +162,18 @@ def put_under_load(plan: Plan, load: AskedLoad, emit: Emit, stop: Stop) -> Serve
     stated = stated_load(plan, load.rate_per_s)
     site = site_beside([instance.cpus for instance in plan.instances])
     emit(RateBegan(stated.rate_per_s, 1, 1))
+    times_s = poisson_times(os.getpid(), stated.rate_per_s, (SETTLING * load.seconds, load.seconds))
     over_http = LoadOverHttp(
         urls=load.urls,
-        bodies=load.bodies or usual_bodies(plan),
-        times_s=poisson_times(os.getpid(), stated.rate_per_s, (SETTLING * load.seconds, load.seconds)),
+        bodies=load.bodies or usual_bodies(plan, len(times_s)),
+        times_s=times_s,
         patience_s=PATIENCE_S,
         accept="*/*" if load.bodies else USUAL_ANSWERS,
     )
     sending = send_open_loop(over_http, stop, site.cpus)
     served = judge_load(load.urls, stated, sending, load.seconds, shares_cpus=not site.cpus)
+    if not load.bodies and (cached := cached_words(plan)):
+        served = replace(served, reasons=(*served.reasons, cached))
     emit(RateEnded(stated.rate_per_s, 1, 1, served_words(served)))
     return served
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -18,22 +19,13 @@ USUAL_TOKENS: Final = 32
 USUAL_ANSWERS: Final = "application/octet-stream"
 """What that example gives fastest: many numbers as JSON take it longer than a small model."""
 
-_WORDS: Final = (
-    "the",
-    "weather",
-    "is",
-    "fine",
-    "today",
-    "and",
-    "nobody",
-    "has",
-    "a",
-    "bad",
-    "day",
-    "by",
-    "river",
+_SENTENCE: Final = (
+    "the weather is fine today and nobody has a bad day by river we like to see our old town in its first "
+    "light some people work all night long for their food while other men sleep under big trees near water "
+    "or walk home with two new books from school"
 )
-"""Each is one token to the usual vocabularies of English."""
+_WORDS: Final = tuple(_SENTENCE.split())
+"""Each is one token to the usual vocabularies of English, and none comes twice."""
 _SPECIAL: Final = 2
 """Tokens that tokenizers add to a text."""
 
@@ -68,16 +60,49 @@ def read_bodies(path: Path) -> tuple[bytes, ...]:
     return tuple(bodies)
 
 
-def usual_bodies(plan: Plan) -> tuple[bytes, ...]:
+def usual_bodies(plan: Plan, count: int) -> tuple[bytes, ...]:
     """Make requests of the plan's batch size and about its lengths, as the example of FastAPI takes them.
+
+    No text comes twice, within a request or among them, so that no cache of answers makes a server fast. The
+    exception are texts of so few words that there are not as many.
+
+    Args:
+        count: of requests; fewer are made where they would be more than `MOST_BODIES`, or `MOST_BYTES` long.
 
     Raises:
         PlanError: the study in the plan is wrong.
     """
     batch = spec_of(plan).problem.batch_size
     words = max(1, round(tokens_of(plan)) - _SPECIAL)
-    texts = [" ".join(_WORDS[(row + place) % len(_WORDS)] for place in range(words)) for row in range(batch)]
-    return (json.dumps({"texts": texts}).encode(),)
+    first = _body(range(batch), words)
+    made = max(1, min(count, MOST_BODIES, MOST_BYTES // len(first)))
+    return tuple(_body(range(batch * number, batch * (number + 1)), words) for number in range(made))
+
+
+def cached_words(plan: Plan) -> str:
+    """Say that texts which never come again are not what a plan with a cache of answers was measured with."""
+    rate = None if plan.requests is None else plan.requests.hit_rate
+    if not rate:
+        return ""
+    return (
+        f"The plan took {rate:.0%} of its answers from a cache. Here the texts all differ, so that a cache "
+        "gives hardly any: send texts of your own with --requests."
+    )
+
+
+def _body(numbers: Iterable[int], words: int) -> bytes:
+    return json.dumps({"texts": [_text(number, words) for number in numbers]}).encode()
+
+
+def _text(number: int, words: int) -> str:
+    """Give the text of a number: each digit, in the base of the words, moves the word at its place."""
+    chosen = [_WORDS[place % len(_WORDS)] for place in range(words)]
+    for place in range(words):
+        if number == 0:
+            break
+        number, digit = divmod(number, len(_WORDS))
+        chosen[place] = _WORDS[(place + digit) % len(_WORDS)]
+    return " ".join(chosen)
 
 
 def tokens_of(plan: Plan) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import socket
@@ -13,8 +14,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from autotune.events import unheard
+from autotune.jobs.launched import AskedLoad, put_under_load
 from autotune.launched.sending import LoadOverHttp, Sending, check_url, send_open_loop
+from autotune.plan.document import PlanStudy
 from autotune.stop import Stop
+from autotune.testing.plans import build_plan
 
 Answer = Callable[[int], int]
 """From the number of a request to the status of its answer; may take its time."""
@@ -161,6 +166,17 @@ def test_of_two_instances_the_one_with_fewer_in_hand_gets_the_next() -> None:
     assert all(request.is_answered for request in sending.requests)
     assert 1 <= len(slow_bodies) < 8
     assert len(slow_bodies) + len(fast_bodies) == 20
+
+
+def test_a_load_of_the_plans_own_texts_asks_for_each_of_them_once() -> None:
+    plan = build_plan()
+    spec = {**plan.study.spec, "name": "quickstart", "model": "fake:model.json"}
+    plan = plan.model_copy(update={"study": PlanStudy(name="quickstart", spec=spec)})
+    with server(all_well) as (url, bodies, _):
+        put_under_load(plan, AskedLoad((url,), rate_per_s=60.0, seconds=1.0), unheard, Stop())
+    texts = [text for body in bodies for text in json.loads(body)["texts"]]
+    assert len(bodies) >= 60
+    assert len(set(texts)) == len(texts) == 8 * len(bodies)
 
 
 def test_a_stop_ends_it_with_what_was_sent() -> None:

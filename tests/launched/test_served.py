@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.launched.bodies import read_bodies, usual_bodies
+from autotune.launched.bodies import MOST_BODIES, MOST_BYTES, cached_words, read_bodies, usual_bodies
 from autotune.launched.sending import Sending, SentOverHttp
 from autotune.launched.served import STRETCHES, ServedLoad, judge_load
 from autotune.launched.stated import StatedLoad, stated_load
 from autotune.plan.document import Plan, PlanStudy
+from autotune.plan.evidence import ServedRequests
 from autotune.plan.histogram import latency_histogram
 from autotune.spec.study import LatencyLimit
 from autotune.statistics.arrivals import poisson_times
@@ -240,11 +241,37 @@ def test_the_studys_limit_is_known() -> None:
 
 
 def test_the_usual_requests_are_texts_of_the_studys_size() -> None:
-    (body,) = usual_bodies(stated_plan())
-    texts = json.loads(body)["texts"]
-    assert len(texts) == 8
-    assert len(set(texts)) == 8
+    bodies = usual_bodies(stated_plan(), 300)
+    requests = [json.loads(body)["texts"] for body in bodies]
+    assert [len(texts) for texts in requests] == [8] * 300
+    texts = [text for request in requests for text in request]
+    assert len(set(texts)) == len(texts), "a cache of answers would make the server fast"
     assert {len(text.split()) for text in texts} == {126}
+    assert bodies == usual_bodies(stated_plan(), 300)
+
+
+def test_requests_are_no_more_than_memory_should_hold() -> None:
+    assert len(usual_bodies(stated_plan(), 1)) == 1
+    many = usual_bodies(stated_plan(), 10**9)
+    assert 1_000 < len(many) <= MOST_BODIES
+    assert sum(map(len, many)) < 1.5 * MOST_BYTES
+
+
+def test_of_a_plan_with_a_cache_it_is_said_that_no_text_came_twice() -> None:
+    assert cached_words(stated_plan()) == ""
+    requests = ServedRequests(
+        requests=10,
+        sequences=80,
+        median_tokens=20,
+        p90_tokens=30,
+        most_tokens=40,
+        mean_tokens=22,
+        padding=0.1,
+        tokens_per_s=None,
+        hit_rate=0.25,
+    )
+    plan = stated_plan().model_copy(update={"requests": requests})
+    assert cached_words(plan).startswith("The plan took 25% of its answers from a cache.")
 
 
 def test_a_file_of_requests_is_sent_line_by_line(tmp_path: Path) -> None:
