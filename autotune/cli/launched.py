@@ -214,11 +214,8 @@ def _beside(verification: LaunchedVerification) -> Iterator[str]:
 def _print_served(served: ServedLoad) -> None:
     from autotune.units import format_rate
 
-    sent, got = format_rate(served.stated.rate_per_s), format_rate(served.answered_per_s)
-    output.result_text(
-        f"{served.verdict}: {sent} sent for {served.seconds:.3g} s to {', '.join(served.urls)}: "
-        f"{got} answered"
-    )
+    rate = format_rate(served.stated.rate_per_s)
+    output.result_text(f"{served.verdict}: {rate} to {', '.join(served.urls)}: {served.in_words}")
     columns = ("latency", "the plan states", "the server gives", "95 % interval")
     output.result_table("", columns, (_latency_row(latency) for latency in served.latencies))
     for reason in served.reasons:

@@ -28,7 +28,7 @@ from autotune.plan.document import Plan
 from autotune.statistics.arrivals import poisson_times
 from autotune.stop import Stop
 from autotune.trial.server.load import site_beside
-from autotune.units import format_latency, format_rate
+from autotune.units import format_latency
 
 LaunchedVerdict = Literal["as planned", "differs", "stale", "undecided"]
 
@@ -179,7 +179,7 @@ def put_under_load(plan: Plan, load: AskedLoad, emit: Emit, stop: Stop) -> Serve
 
 
 def served_words(served: ServedLoad) -> str:
-    """Say what a load gave: `keeps up: 59.8 requests/s answered, p50 8.10 ms`."""
+    """Say what a load gave: `keeps up: 600 requests in 10 s, all answered, p50 8.10 ms`."""
     median = served.latency(50.0)
     latency = "" if median is None or median.value_s is None else f", p50 {format_latency(median.value_s)}"
-    return f"{served.verdict}: {format_rate(served.answered_per_s)} answered{latency}"
+    return f"{served.verdict}: {served.in_words}{latency}"

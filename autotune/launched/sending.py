@@ -33,6 +33,15 @@ for an intended time is to be no later than that."""
 
 _CLOSED: Final = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
 
+_FAULTS: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...]] = (
+    (TimeoutError, "no answer in time"),
+    (ConnectionRefusedError, "connection refused"),
+    (_CLOSED, "connection closed by the server"),
+    (http.client.IncompleteRead, "answer cut short"),
+    (http.client.HTTPException, "answer that is no HTTP"),
+)
+"""Why there was no answer; the first that fits."""
+
 
 @dataclass(frozen=True)
 class LoadOverHttp:
@@ -138,15 +147,12 @@ class _Server:
 
 def fault_words(error: Exception) -> str:
     """Say in a few words why there was no answer, the same for the same cause."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, _CLOSED):
-        return "connection closed by the server"
+    for kinds, words in _FAULTS:
+        if isinstance(error, kinds):
+            return words
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    return type(error).__name__
+    return str(error) or type(error).__name__
 
 
 def _connect(parts: SplitResult, timeout_s: float) -> http.client.HTTPConnection:
@@ -309,6 +315,9 @@ class _Connection:
         headers = {"content-type": "application/json", "accept": self._loop.accept}
         self._http.request("POST", path, body, headers)
         answer = self._http.getresponse()
+        length = answer.getheader("content-length", "0")
+        if not (length.isascii() and length.isdigit()):
+            raise http.client.HTTPException(f"content-length: {length}")
         answer.read()
         self._is_used = not answer.will_close
         return answer.status

@@ -93,6 +93,14 @@ class ServedLoad:
     reasons: tuple[str, ...]
     stopped: bool = False
 
+    @property
+    def in_words(self) -> str:
+        """What was sent, for how long, and how much of it was answered."""
+        if not self.sent:
+            return "it was ended before a request counted"
+        answered = "all" if self.answered == self.sent else str(self.answered)
+        return f"{format_count(self.sent, 'request')} in {self.seconds:.3g} s, {answered} answered"
+
     def latency(self, percentile: float) -> ServedLatency | None:
         """Give one of `latencies`."""
         return next((latency for latency in self.latencies if latency.percentile == percentile), None)
@@ -217,7 +225,7 @@ def _shortage(served: ServedLoad) -> str:
     if missing <= max(LEAST_MISSING, (1 - KEEPS_UP) * served.sent):
         return ""
     sent = format_rate(served.sent / served.seconds)
-    return f"It answered {format_rate(served.answered_per_s)}, and {sent} were sent."
+    return f"While they were sent, it answered {format_rate(served.answered_per_s)}, and {sent} were sent."
 
 
 def _missed_limit(served: ServedLoad) -> str:
@@ -234,7 +242,7 @@ def _missed_limit(served: ServedLoad) -> str:
 
 def _notes(served: ServedLoad, shares_cpus: bool) -> Iterator[str]:
     """Say what else there is to know."""
-    if served.sent < LEAST_REQUESTS:
+    if 0 < served.sent < LEAST_REQUESTS:
         yield f"{format_count(served.sent, 'request')} say nothing: measure for longer (--seconds)."
     failed = sum(count for _, count in served.failures)
     if failed:

@@ -366,7 +366,7 @@ def test_under_load_failed_requests_are_named_and_fall_short(
         code, out = verify("--url", first, "--requests", str(bodies), "--rate", "100", "--seconds", "1")
     assert re.search(r"^(19|20|21) of 100 requests failed: status 503 \(\1\)\.$", out, re.MULTILINE)
     assert "nothing differs" in out
-    assert f"sent for 1 s to {first}" in out
+    assert f"falls short: 100 requests/s to {first}: 100 requests in 1 s, " in out
     assert code == exits.WORSE
 
 

@@ -132,6 +132,35 @@ def test_nobody_listening_is_told() -> None:
     assert not any(math.isinf(request.end_s) for request in sending.requests)
 
 
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (b"nonsense\r\n\r\n", "answer that is no HTTP"),
+        (b"HTTP/1.1 200 OK\r\nA: " + b"x" * 70_000 + b"\r\n\r\n", "answer that is no HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "answer that is no HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{}", "answer cut short"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", ""),
+    ],
+)
+def test_an_answer_that_is_none_is_told_in_words(answer: bytes, fault: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def speak() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                asked = b""
+                while not asked.endswith(b"}") and (part := connection.recv(65_536)):
+                    asked += part
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=speak)
+        thread.start()
+        sending = send(f"http://127.0.0.1:{listening.getsockname()[1]}/", times=(0.0,))
+        thread.join()
+    (request,) = sending.requests
+    assert (request.fault, request.is_answered) == (fault, not fault)
+
+
 def test_a_connection_that_the_server_closed_while_it_was_idle_is_opened_again() -> None:
     with server(all_well, protocol="HTTP/1.0") as (url, bodies, ports):
         sending = send(url, times=every(0.03, 5))

@@ -95,7 +95,8 @@ def test_a_server_that_answers_less_than_is_sent_falls_short() -> None:
     )
     served = judged(Sending(5.0, 20.0, slow))
     assert served.verdict == "falls short"
-    assert served.reasons[0].startswith("It answered 80.")
+    assert served.reasons[0].startswith("While they were sent, it answered 80.")
+    assert served.in_words == "1000 requests in 10 s, all answered"
     assert "100 requests/s were sent" in served.reasons[0]
 
 
@@ -185,6 +186,17 @@ def test_too_few_requests_say_nothing_and_a_stop_keeps_what_there_is() -> None:
     assert served.verdict == "keeps up"
     nothing = judged(Sending(5.0, 5.0, (), stopped=True))
     assert (nothing.verdict, nothing.sent) == ("undecided", 0)
+    assert nothing.in_words == "it was ended before a request counted"
+    assert not any("say nothing" in reason for reason in nothing.reasons)
+
+
+def test_of_a_short_load_it_is_said_how_many_of_the_requests_were_answered() -> None:
+    load = sending(always(0.5), rate=2.0)
+    served = judged(load)
+    assert served.in_words == "20 requests in 10 s, all answered"
+    assert served.verdict == "keeps up"
+    lost = judged(sending(always(0.01), change=lambda request: setattr(request, "status", 503)))
+    assert lost.in_words == "1000 requests in 10 s, 0 answered"
 
 
 STUDY = {**build_plan().study.spec, "name": "quickstart", "model": "fake:model.json"}
