@@ -196,6 +196,8 @@ def _beside(verification: LaunchedVerification) -> Iterator[str]:
     found, instances = verification.found, len(verification.plan.instances)
     if len(found.instances) == instances or verification.verdict == "stale":
         return
+    if found.hidden and not found.instances:
+        yield f"May not be looked at: process {listed([process.in_words for process in found.hidden])}."
     for other in found.others:
         which = f"the plan {other.id}" if other.id else f"a plan that cannot be read ({other.reason})"
         yield f"Of {which}, {other.path}: process {listed(other.pids)}."

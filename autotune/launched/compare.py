@@ -16,7 +16,6 @@ from autotune.launched.findings import (
     Finding,
     alike,
     differing,
-    listed,
     untold,
 )
 from autotune.launched.libraries import compare_libraries
@@ -89,8 +88,8 @@ def _first(pids: Sequence[int], roots: Sequence[int]) -> tuple[int, ...]:
 
 def _missing(index: int, found: FoundProcesses) -> Finding:
     if not found.instances and found.hidden:
-        names = listed([process.in_words for process in found.hidden])
-        said = f"none was found, and {len(found.hidden)} may not be looked at: process {names}"
+        hidden = f"the processes that may not be looked at ({len(found.hidden)})"
+        said = f"none was found, but it may be among {hidden}"
         return replace(untold("processes", said, (), READABLE), instance=index)
     return replace(differing("processes", "no process of it runs here", (), START), instance=index)
 

@@ -454,6 +454,38 @@ def test_what_another_user_may_not_see_cannot_be_told(plan: Plan, tmp_path: Path
     assert hidden >= INSTANCES
 
 
+WITHOUT = ("setpriv", "--bounding-set=-sys_ptrace,-sys_admin,-perfmon")
+"""Starts a command as root of a container is: without what it takes to look at others."""
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0
+    or shutil.which("setpriv") is None
+    or subprocess.run(
+        [*WITHOUT, "cat", f"/proc/{os.getpid()}/environ"], capture_output=True, check=False
+    ).returncode
+    == 0,
+    reason="only root with all capabilities may start somebody with fewer",
+)
+def test_root_who_may_not_look_is_told_who_is_hidden_and_what_helps_root(plan: Plan, tmp_path: Path) -> None:
+    command = [*WITHOUT, sys.executable, "-m", "autotune", "verify", "launch/", "--launched"]
+    with served(tmp_path, plan):
+        pids = pids_of(plan)
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        as_json = subprocess.run(
+            [*command, "--json"], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+    assert ended.returncode == exits.UNDECIDED, ended.stderr
+    assert (
+        "What helps: run this as the user of these processes, or on the host as root; root of a"
+        in ended.stdout
+    )
+    assert ended.stdout.count("May not be looked at: process ") == 1
+    hidden = {process["process"]: process["user"] for process in json.loads(as_json.stdout)["hidden"]}
+    assert {hidden[pid] for pid in pids} == {0}
+    assert os.getpid() not in hidden, "it started the command"
+
+
 @pytest.mark.skipif(
     subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True, check=False).returncode != 0,
     reason="no namespace of process ids can be made here",
