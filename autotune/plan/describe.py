@@ -107,10 +107,11 @@ def _problem(problem: dict[str, Any]) -> str:
     """The requests in words; of a document that no study file could hold, what it says of their shape."""
     from pydantic import ValidationError  # which listings of plans do without
 
-    from autotune.spec.problem import Problem, problem_in_words
+    from autotune.model.stored_study import StoredProblem
+    from autotune.spec.problem import problem_in_words
 
     try:
-        return problem_in_words(Problem.model_validate_json(json.dumps(problem)))
+        return problem_in_words(StoredProblem.model_validate_json(json.dumps(problem)))
     except ValidationError:
         return f"batch {problem.get('batch_size')} x {problem.get('sequence_length')} tokens"
 

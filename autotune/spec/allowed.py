@@ -55,9 +55,13 @@ def _inner_keys() -> list[str]:
 
 
 def _schema_at(place: Place) -> Schema:
+    """The schema of a place, or of the nearest one around it that the schema knows."""
     schema = _schema()
     for step in place:
-        schema = _inner(schema, step) or {}
+        inner = _inner(schema, step)
+        if inner is None:
+            break
+        schema = inner
     return schema
 
 

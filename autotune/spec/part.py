@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 FAULT = "autotune"
 """Type of the validation errors raised here; their context tells the place within the value (`at`)."""
 WORD, LIST = "<word>", "<list>"
-"""Names of the two forms of a `Choices` in the locations of validation errors."""
+"""Names of the two forms of a `Choices`, and of a `CoreCount`, in the locations of validation errors."""
 
 MAX_CHOICES = 1_000
 MAX_COUNT = 65_536

@@ -58,6 +58,8 @@ class Price(Part):
             for name in ("per_hour", "cores", "type"):
                 if getattr(self, name) is not None:
                     refuse(f"a price is stated once, and `per_core_hour` says it: write {FORMS}", name)
+        elif self.type is not None and self.per_hour is not None and self.table is None:
+            refuse(f"a price is stated once, and `type` says it: write {FORMS}", "per_hour")
         elif self.per_hour is None:
             if self.type is None:
                 refuse(f"missing: what cores cost; write {FORMS}")

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    Discriminator,
     Field,
+    Tag,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -27,7 +29,9 @@ from autotune.spec.longest import shorter
 from autotune.spec.model_source import ArrayKind, Head, max_tokens, model_kind
 from autotune.spec.models import Models, listed
 from autotune.spec.part import (
+    LIST,
     MAX_CHOICES,
+    WORD,
     Choices,
     Count,
     Part,
@@ -35,6 +39,7 @@ from autotune.spec.part import (
     Seconds,
     as_tuple,
     distinct,
+    form,
     refuse,
 )
 from autotune.spec.price import FORMS as PRICES
@@ -65,7 +70,7 @@ def _backend_name(name: str) -> str:
 
 SearchedPolicy = Literal["close", "spread", "per-node", "per-l3"]
 """`autotune.spec.configuration.POLICIES` as a type."""
-CoreCount = Count | Literal["all"]
+CoreCount = Annotated[Annotated[Count, Tag(LIST)] | Annotated[Literal["all"], Tag(WORD)], Discriminator(form)]
 """Of a smaller machine; `all` that may be used of this one."""
 SearchedPadding = Literal["max", "bucket", "none"]
 SearchedBatching = Literal["arrival", "sorted", "tokens"]

@@ -26,6 +26,13 @@ def test_a_description_shows_configuration_placement_evidence_and_provenance() -
         assert expected in text
 
 
+def test_requests_of_texts_are_told_by_their_file_with_what_was_found_of_it() -> None:
+    plan = build_plan()
+    problem = {"batch_size": 2, "texts": {"path": "texts.txt"}, "texts_digest": "5e" * 32}
+    study = plan.study.model_copy(update={"spec": {**plan.study.spec, "problem": problem}})
+    assert "batch 2, texts of texts.txt, offline" in describe(plan.model_copy(update={"study": study}))
+
+
 def test_a_description_says_how_the_plan_was_confirmed_and_against_whom() -> None:
     text = " ".join(describe(build_plan()).split())
     for expected in (
