@@ -83,7 +83,7 @@ def export(
     from autotune.exporters.exporting import export, single_text
     from autotune.exporters.options import read_options
     from autotune.exporters.write import write_export
-    from autotune.plan.prepared import refuse_changed
+    from autotune.plan.prepared import folders_gone, refuse_changed
     from autotune.store.reference import find_plan
 
     if bundle:
@@ -101,8 +101,10 @@ def export(
     refuse_changed(plan)
     launch = _launch(exporter, plan, server, plan_path=options.plan or _plan_path(folder))
     exported = export(exporter, launch, options, allow_loss=allow_loss)
-    for loss in exported.losses:
-        output.message(f"{exporter.name}: {loss.words}")
+    for words in (*(loss.words for loss in exported.losses), *exported.notes):
+        output.message(f"{exporter.name}: {words}")
+    for gone in folders_gone(plan):
+        output.message(f"{gone} is not here. Where the plan is served it must be there, or nothing starts.")
     if folder == STDOUT:
         output.result_text(single_text(exported, to).removesuffix("\n"))
         return

@@ -6,6 +6,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
+from autotune.exporters.option_values import Image, PlanPath
+from autotune.exporters.ports import portless_notes
 from autotune.exporters.protocol import Exported, ExportOptions, Keeps, Loss
 from autotune.exporters.yaml_text import yaml_text
 from autotune.machine.cpus import format_cpu_list
@@ -19,11 +21,17 @@ ComposeRestart = Literal["no", "on-failure", "always", "unless-stopped"]
 class ComposeOptions(ExportOptions):
     """What the containers are made of."""
 
-    image: Annotated[str, Field(min_length=1, max_length=1_000)]
+    image: Image
     """Image that your server is in."""
-    service: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")] = "encoder"
+    service: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$",
+            title="a name of lower-case letters, digits, _ and -, such as encoder",
+        ),
+    ] = "encoder"
     """Name of the services: SERVICE-0, SERVICE-1 and so on."""
-    plan: Annotated[str, Field(pattern=r"^/[^\x00]*$")] = "/autotune/plan.json"
+    plan: PlanPath = "/autotune/plan.json"
     """Path of plan.json in the container, where the file beside compose.yaml is mounted."""
     restart: ComposeRestart = "on-failure"
     """When a server that ended is started again: `no`, `on-failure`, `always` or `unless-stopped`."""
@@ -48,7 +56,9 @@ class ComposeExporter:
             for instance in launch.instances
         }
         head = f"All instances of plan {launch.plan.id}; autotune export --to compose"
-        return Exported({FILE: yaml_text(head, [{"services": services}])}, losses=tuple(_losses(launch)))
+        text = yaml_text(head, [{"services": services}])
+        notes = tuple(portless_notes(launch, "no port is published"))
+        return Exported({FILE: text}, losses=tuple(_losses(launch)), notes=notes)
 
 
 def _service(launch: Launch, instance: LaunchedInstance, options: ComposeOptions) -> dict[str, Any]:

@@ -21,7 +21,13 @@ from autotune.plan.launch import Launch, Program
 class HaproxyOptions(BalancerOptions):
     """Where HAProxy listens, how it looks after instances, and how many requests each is given at once."""
 
-    health: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_./~-]{0,200})?$")] = ""
+    health: Annotated[
+        str,
+        Field(
+            pattern=r"^(/[A-Za-z0-9_./~-]{0,200})?$",
+            title="a path of letters, digits and _ . / ~ -, such as /health",
+        ),
+    ] = ""
     """Path that an instance in health answers with 2xx or 3xx; by default it only has to listen."""
     maxconn: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """Requests that an instance is given at once, while HAProxy keeps the others waiting; 0 = any number."""

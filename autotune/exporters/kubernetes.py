@@ -10,6 +10,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field
 
 from autotune.errors import ExportError
+from autotune.exporters.option_values import Image
+from autotune.exporters.ports import PORT_REMEDY, listens, portless_notes
 from autotune.exporters.protocol import Exported, ExportOptions, Keeps, Loss
 from autotune.exporters.yaml_text import yaml_text
 from autotune.machine.cpus import format_cpu_list
@@ -32,19 +34,45 @@ ANY_CPUS: Final[Mapping[str, str]] = {DIFFERENCES_VARIABLE: "warn"}
 class KubernetesOptions(ExportOptions):
     """What the pods are made of."""
 
-    image: Annotated[str, Field(min_length=1, max_length=1_000)]
+    image: Image
     """Image that your server is in."""
-    name: Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,48}[a-z0-9])?$")] = "autotune"
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z]([a-z0-9-]{0,48}[a-z0-9])?$",
+            title="a name of lower-case letters, digits and -, a letter first, such as encoder",
+        ),
+    ] = "autotune"
     """Name of the service; the deployments are NAME-0, NAME-1 and so on."""
-    namespace: Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$")] = ""
+    namespace: Annotated[
+        str,
+        Field(
+            pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$",
+            title="a name of lower-case letters, digits and -, such as serving",
+        ),
+    ] = ""
     """Where the objects live; by default in the namespace that they are applied to."""
-    node: Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)?$")] = ""
+    node: Annotated[
+        str,
+        Field(
+            pattern=r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)?$",
+            title="a node's name in lower case, such as node-1",
+        ),
+    ] = ""
     """Machine that all pods run on (its label kubernetes.io/hostname); by default the scheduler chooses."""
-    memory: Annotated[str, Field(pattern=r"^([1-9][0-9]{0,9}[MG]i)?$")] = ""
+    memory: Annotated[
+        str, Field(pattern=r"^([1-9][0-9]{0,9}[MG]i)?$", title="a size such as 2Gi or 512Mi")
+    ] = ""
     """Memory of each pod, such as 2Gi; by default twice what an instance was measured with."""
     artifact: Literal["host", "image"] = "host"
     """Where the model is: on the `host`, from where it is mounted, or in the `image`, at that path."""
-    plan: Annotated[str, Field(pattern=r"^/[^\x00-\x1f:]+$")] = "/autotune/plan.json"
+    plan: Annotated[
+        str,
+        Field(
+            pattern=r"^/[^\x00-\x1f\x7f:]*[^\x00-\x1f\x7f:/]$",
+            title="the absolute path of a file, without a colon, such as /srv/plan.json",
+        ),
+    ] = "/autotune/plan.json"
     """Path of plan.json in the pods, where it is mounted."""
     port: Annotated[int, Field(ge=1, le=65_535)] = 80
     """Port of the service."""
@@ -70,8 +98,10 @@ class KubernetesExporter:
         """Give the objects, and the settings of the kubelet that pinned pods need.
 
         Raises:
-            ExportError: a path cannot be mounted, or the plan is too long for a config map.
+            ExportError: a path cannot be mounted, the plan is too long for a config map, or the port of a
+                service is named and no server listens.
         """
+        _refuse_a_port_of_no_service(launch, options)
         head = f"All instances of plan {launch.plan.id}; autotune export --to kubernetes"
         files = {FILE: yaml_text(head, _objects(launch, options))}
         if launch.is_pinned:
@@ -82,7 +112,8 @@ class KubernetesExporter:
                 "delete /var/lib/kubelet/cpu_manager_state and memory_manager_state before it starts again."
             )
             files[KUBELET_FILE] = yaml_text(f"{words} {again}", [_kubelet(launch)])
-        return Exported(files, losses=tuple(_losses(launch)))
+        notes = tuple(portless_notes(launch, "there is no service, and no pod is asked whether it listens"))
+        return Exported(files, losses=tuple(_losses(launch)), notes=notes)
 
 
 def _objects(launch: Launch, options: KubernetesOptions) -> Iterator[dict[str, Any]]:
@@ -98,7 +129,7 @@ def _objects(launch: Launch, options: KubernetesOptions) -> Iterator[dict[str, A
         "metadata": _metadata(options, f"{options.name}-plan"),
         "data": {PLAN_FILE: plan},
     }
-    if all(instance.port is not None for instance in launch.instances):
+    if listens(launch):
         yield {
             "apiVersion": "v1",
             "kind": "Service",
@@ -110,6 +141,14 @@ def _objects(launch: Launch, options: KubernetesOptions) -> Iterator[dict[str, A
         }
     for instance in launch.instances:
         yield _deployment(launch, instance, options)
+
+
+def _refuse_a_port_of_no_service(launch: Launch, options: KubernetesOptions) -> None:
+    if "port" in options.model_fields_set and not listens(launch):
+        raise ExportError(
+            f"--set port={options.port} is the port of a service, and the command has no {{port}} to serve",
+            remedy=PORT_REMEDY,
+        )
 
 
 def _metadata(options: KubernetesOptions, name: str) -> dict[str, Any]:

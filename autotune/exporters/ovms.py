@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import Field
 
 from autotune.errors import ExportError
+from autotune.exporters.option_values import ModelName
 from autotune.exporters.protocol import Exported, ExportOptions, Keeps, Loss
 from autotune.exporters.serving_script import instance_values
 from autotune.exporters.shell import ShellText, script_template
@@ -39,7 +40,7 @@ _DYNAMIC_GROUP: Final = 32
 class OvmsOptions(ExportOptions):
     """How the model is called, and where the servers listen beside HTTP."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")] = "autotune"
+    name: ModelName = "autotune"
     """Name of the model, as requests have it."""
     grpc_port: Annotated[int, Field(ge=1, le=LAST_PORT)] = 9_000
     """Port of gRPC of instance 0; each further one has the next."""

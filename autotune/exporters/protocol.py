@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from autotune.exporters.option_values import PlanPath
 from autotune.plan.launch import Launch, Program
 
 LaunchPart = Literal["argv", "environment", "cpus", "memory_nodes"]
@@ -65,19 +66,24 @@ class Exported:
         executable: the paths of those that are to be run.
         losses: in the order of `PARTS`; one at least for every part that the launch has and the target does
             not keep exactly.
+        notes: whole sentences on what the files leave to the user, for stderr.
     """
 
     files: Mapping[str, str]
     executable: frozenset[str] = frozenset()
     losses: tuple[Loss, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class ExportOptions(BaseModel):
-    """Base of every target's options, as `--set NAME=VALUE` gives them; a docstring describes each."""
+    """Base of every target's options, as `--set NAME=VALUE` gives them; a docstring describes each.
+
+    What a text may be stands in its field's `title`, as "a size such as 2Gi": a refusal says it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
-    plan: str = ""
+    plan: PlanPath = ""
     """Path of plan.json where the instances run; by default where it is written."""
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import Field
 
 from autotune.errors import ExportError
+from autotune.exporters.option_values import Address, ModelName
 from autotune.exporters.protocol import Exported, ExportOptions, Keeps, Loss
 from autotune.exporters.serving_script import refuse_what_env_mistakes
 from autotune.exporters.shell import words
@@ -35,17 +36,35 @@ SOME: Final = 0.001
 class RayServeOptions(ExportOptions):
     """Where Ray listens, and what its processes are."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")] = "autotune"
+    name: ModelName = "autotune"
     """Name of the application."""
-    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")] = "127.0.0.1"
+    host: Address = "127.0.0.1"
     """Address that Ray listens on: 0.0.0.0 for all."""
-    python: Annotated[str, Field(pattern=r"^(/[^\x00]*)?$")] = ""
+    python: Annotated[
+        str,
+        Field(
+            pattern=r"^(/[^\x00-\x1f\x7f]*)?$",
+            title="an absolute path, such as /srv/venv/bin/python",
+        ),
+    ] = ""
     """Path of Python on Ray's machines, with autotune and the engine; by default the one that measured."""
-    answerer: Annotated[str, Field(pattern=r"^([A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)?$")] = ""
+    answerer: Annotated[
+        str,
+        Field(
+            pattern=r"^([A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)?$",
+            title="a module and a class of it, such as my.server:Answers",
+        ),
+    ] = ""
     """Class of yours that answers, as module:Class; by default the measured session does."""
     ongoing: Annotated[int, Field(ge=1, le=1_000)] = 2
     """Requests that an instance has at once: the one that it answers, and those that wait there."""
-    node: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9.:-]{0,251})?$")] = ""
+    node: Annotated[
+        str,
+        Field(
+            pattern=r"^([A-Za-z0-9][A-Za-z0-9.:-]{0,251})?$",
+            title="a machine's address, such as 10.0.0.7",
+        ),
+    ] = ""
     """Address of the machine that all instances run on, as Ray knows it; by default Ray chooses."""
     timeout_s: Annotated[int, Field(ge=1, le=86_400)] = 60
     """Seconds that a request is given to be answered."""

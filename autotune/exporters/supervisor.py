@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from autotune.errors import ExportError
+from autotune.exporters.option_values import User
 from autotune.exporters.protocol import Exported, ExportOptions, Keeps, Loss
 from autotune.exporters.serving_script import refuse_what_env_mistakes
 from autotune.machine.cpus import format_cpu_list
@@ -20,9 +21,15 @@ SupervisorRestart = Literal["false", "unexpected", "true"]
 class SupervisorOptions(ExportOptions):
     """How the programs are called, and what becomes of a server that ends."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")] = "autotune"
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$",
+            title="a name of letters, digits and _ . -, a letter or digit first, such as encoder",
+        ),
+    ] = "autotune"
     """Name of the group; its programs are NAME-0, NAME-1 and so on."""
-    user: Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_-]{0,30})?$")] = ""
+    user: User = ""
     """User that the servers run as; by default that of supervisord."""
     restart: SupervisorRestart = "unexpected"
     """When a server that ended is started again: `false`, `unexpected` (it failed) or `true`."""

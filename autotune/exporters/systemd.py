@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from autotune.errors import ExportError
+from autotune.exporters.option_values import User
 from autotune.exporters.protocol import EVERYTHING, Exported, ExportOptions, Keeps
 from autotune.machine.cpus import format_cpu_list
 from autotune.plan.launch import Launch, LaunchedInstance, Program
@@ -21,9 +22,15 @@ NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9:_.-]{0,99}$"
 class SystemdOptions(ExportOptions):
     """How the units are called, and what becomes of a server that ends."""
 
-    name: Annotated[str, Field(pattern=NAME_PATTERN)] = "autotune"
+    name: Annotated[
+        str,
+        Field(
+            pattern=NAME_PATTERN,
+            title="a name of letters, digits and : _ . -, a letter or digit first, such as encoder",
+        ),
+    ] = "autotune"
     """Name of the units: NAME.target starts NAME@0.service, NAME@1.service and so on."""
-    user: Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_-]{0,30})?$")] = ""
+    user: User = ""
     """User that the servers run as; by default root, as systemd has it."""
     restart: SystemdRestart = "on-failure"
     """When a server that ended is started again: `no`, `on-failure` or `always`."""

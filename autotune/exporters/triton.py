@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Final
-
-from pydantic import Field
+from typing import ClassVar, Final
 
 from autotune.errors import ExportError
+from autotune.exporters.option_values import ModelName
 from autotune.exporters.protocol import Exported, ExportOptions, Keeps, Loss
 from autotune.exporters.shell import comment, quoted
 from autotune.machine.cpus import format_cpu_list
@@ -34,7 +33,7 @@ and `ModelState` in its src/openvino.cc, whose compiled model all instances shar
 class TritonOptions(ExportOptions):
     """How the model is called."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")] = "autotune"
+    name: ModelName = "autotune"
     """Name of the model, as requests have it."""
 
 

@@ -8,6 +8,8 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from autotune.errors import ExportError
+from autotune.exporters.option_values import Address
+from autotune.exporters.ports import PORT_REMEDY
 from autotune.exporters.protocol import ExportOptions, Keeps, Loss
 from autotune.plan.launch import Launch, LaunchedInstance
 
@@ -17,9 +19,15 @@ NOTHING: Final = Keeps(argv="lost", environment="lost", cpus="lost", memory_node
 class BalancerOptions(ExportOptions):
     """Where the balancer listens, and where the instances do."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")] = "autotune"
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z][a-z0-9_]{0,62}$",
+            title="a name of lower-case letters, digits and _, a letter first, such as encoder",
+        ),
+    ] = "autotune"
     """Name of the group of instances."""
-    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")] = "127.0.0.1"
+    host: Address = "127.0.0.1"
     """Host that the instances listen on: a name or an IPv4 address."""
     listen: Annotated[int, Field(ge=1, le=65_535)] = 8_080
     """Port that the balancer listens on."""
@@ -36,7 +44,7 @@ def port_of(instance: LaunchedInstance) -> int:
     if instance.port is None:
         raise ExportError(
             f"nobody knows where instance {instance.index} listens: its command has no {{port}}",
-            remedy="write {port} into the command, as in 'uvicorn app:app --port {port}'",
+            remedy=PORT_REMEDY,
         )
     return instance.port
 

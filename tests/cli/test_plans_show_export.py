@@ -202,7 +202,16 @@ def test_a_targets_options_and_what_it_keeps_are_listed(folder: Path) -> None:
         (["--to", "json", *SERVER], 2, "json starts no server"),
         (["--to", "env", "--workers"], EXIT_CODES[ExportError], "env starts no workers"),
         (["--to", "env", "--set", "readr=docker"], EXIT_CODES[ExportError], "did you mean reader?"),
-        (["--to", "env", "--set", "reader=bash"], EXIT_CODES[ExportError], "reader=bash"),
+        (
+            ["--to", "env", "--set", "reader=bash"],
+            EXIT_CODES[ExportError],
+            "reader='bash' is not any or docker",
+        ),
+        (
+            ["--to", "env", *SERVER, "--set", "plan=rel.json"],
+            EXIT_CODES[ExportError],
+            "is not the absolute path",
+        ),
         (["--to", "env", "--set", "reader"], EXIT_CODES[ExportError], "write --set NAME=VALUE"),
         (["--to", "env", "--set", "plan=/a", "--set", "plan=/b"], EXIT_CODES[ExportError], "is there twice"),
     ],

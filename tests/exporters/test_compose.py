@@ -111,3 +111,12 @@ def test_names_of_variables_that_mean_something_in_yaml_are_names() -> None:
     environment = yaml.load(text, yaml.BaseLoader)["services"]["encoder-0"]["environment"]
     assert environment.items() >= {"null": "null", "y": "no", "true": "1e3"}.items()
     assert yaml.safe_load(text)["services"]["encoder-0"]["environment"] == environment
+
+
+def test_a_command_without_a_port_is_told_to_publish_none() -> None:
+    reader = launch_of(build_plan(build_commands(1)), LaunchSpec(command=("srv",)), plan_path=OPTIONS.plan)
+    exported = ComposeExporter().render(reader, OPTIONS)
+    assert "ports" not in services_of(exported.files)[0]
+    (note,) = exported.notes
+    assert note.startswith("The command has no {port}, so no port is published.")
+    assert not ComposeExporter().render(launch(), OPTIONS).notes

@@ -200,5 +200,21 @@ def test_a_command_that_asks_for_no_port_has_no_service_and_no_probe() -> None:
 
 @pytest.mark.parametrize("setting", ["name=A", "memory=2G", "node=a b", "namespace=-", "port=0", "plan=p"])
 def test_wrong_options_are_named(setting: str) -> None:
-    with pytest.raises(ExportError, match=re.escape(f"--set {setting}")):
+    name, _, value = setting.partition("=")
+    with pytest.raises(ExportError, match=re.escape(f"--set {name}={value!r} is not")):
         read_options(KubernetesExporter(), ["image=i", setting])
+
+
+def test_a_command_without_a_port_is_told_to_have_no_service_and_none_is_named_for_it() -> None:
+    reader = launch_of(build_plan(build_commands(1)), LaunchSpec(command=("srv",)), plan_path=OPTIONS.plan)
+    exported = KubernetesExporter().render(reader, OPTIONS)
+    assert {made["kind"] for made in objects_of(exported.files)} == {"ConfigMap", "Deployment"}
+    (note,) = exported.notes
+    assert note.startswith("The command has no {port}, so there is no service")
+    assert "write {port} into the command" in note
+    options = read_options(KubernetesExporter(), ["image=i", "port=80"])
+    with pytest.raises(ExportError, match="port=80 is the port of a service") as caught:
+        KubernetesExporter().render(reader, options)
+    assert "{port}" in caught.value.remedy
+    server = launch_of(build_plan(), LaunchSpec(command=("srv", "{port}")), plan_path=OPTIONS.plan)
+    assert not KubernetesExporter().render(server, options).notes

@@ -13,7 +13,7 @@ import pytest
 from autotune.errors import ExportError
 from autotune.model.artifacts.manifest import Manifest, record_files, write_manifest
 from autotune.plan.document import Plan, format_plan
-from autotune.plan.prepared import refuse_changed
+from autotune.plan.prepared import folders_gone, refuse_changed
 from autotune.testing.plans import build_plan
 
 
@@ -89,7 +89,10 @@ def test_what_lies_on_another_machine_is_left_to_it_and_a_damaged_manifest_is_no
     prepared: Callable[[str], Path],
 ) -> None:
     refuse_changed(plan_of(artifact=Path("/nowhere")))
+    (gone,) = folders_gone(plan_of(artifact=Path("/nowhere")))
+    assert gone.endswith("in /nowhere")
     folder = prepared("artifact")
+    assert not list(folders_gone(plan_of(artifact=folder)))
     (folder / "manifest.json").write_text("{")
     with pytest.raises(ExportError, match=r"was changed: manifest\.json"):
         refuse_changed(plan_of(artifact=folder))
@@ -109,3 +112,28 @@ def test_the_command_refuses_it_and_writes_nothing(
         assert (code, out) == (14, "")
         assert "was changed: weights" in " ".join(err.split())
         assert not (tmp_path / "again").exists()
+
+
+def test_what_was_changed_and_kept_its_time_is_found_where_every_byte_is_read(
+    prepared: Callable[[str], Path],
+) -> None:
+    folder = prepared("artifact")
+    (folder / "weights").write_bytes(b"x" * 100)
+    os.utime(folder / "weights", ns=(1, 1))
+    refuse_changed(plan_of(artifact=folder))
+    with pytest.raises(ExportError, match="was changed: weights"):
+        refuse_changed(plan_of(artifact=folder), digests=True)
+
+
+def test_the_command_says_what_is_gone_and_writes_for_where_it_is_there(
+    prepared: Callable[[str], Path], run_command: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    folder = prepared("artifact")
+    (tmp_path / "its.json").write_text(format_plan(plan_of(artifact=folder)))
+    words: list[Any] = ["export", "./its.json", "--to", "numactl", "-o", "launch", "--json"]
+    assert "is not here" not in run_command(tmp_path, *words)[2]
+    folder.rename(tmp_path / "elsewhere")
+    code, out, err = run_command(tmp_path, *words)
+    assert (code, len(json.loads(out))) == (0, 2)
+    said = " ".join(err.split())
+    assert f"in {folder} is not here. Where the plan is served it must be there" in said
