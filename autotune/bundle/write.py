@@ -33,6 +33,26 @@ _START = """#!/usr/bin/env bash
 #
 # PYTHON names the interpreter that has autotune and requirements.txt; by default python3.
 set -euo pipefail
+
+usage() {
+    printf 'usage: %s INSTANCE COMMAND...\\n\\n' "${0##*/}"
+    printf 'Becomes COMMAND as the instance of this number, from 0. '
+    printf 'PYTHON names the interpreter that has autotune.\\n'
+}
+case ${1-} in
+    -h | --help)
+        usage
+        exit 0
+        ;;
+    '' | *[!0-9]*)
+        usage >&2
+        exit 2
+        ;;
+esac
+[ $# -ge 2 ] || {
+    usage >&2
+    exit 2
+}
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 python=${PYTHON:-python3}
 "$python" -P -c 'import autotune.runtime' 2>/dev/null || {

@@ -82,30 +82,49 @@ def session_options(plan: Path | str | None = None, instance: int | None = None)
     return options_of(find_planned(plan, instance))
 
 
-def sentence_transformer(session: MeasuredSession | None = None) -> SentenceEncoder:
+def sentence_transformer(session: MeasuredSession | Path | str | None = None) -> SentenceEncoder:
     """Answer as sentence-transformers' `SentenceTransformer` does, from a measured session.
 
     Args:
-        session: from `load`; None = load it as `load()` does.
+        session: from `load`, or the plan that `load` is to load; None = the one that started this process.
 
     Raises:
-        ServingError: the plan does not serve sentence embeddings.
+        ServingError: it is neither, or the plan does not serve sentence embeddings.
+        PlanError, DifferenceError, BackendError: as from `load`.
     """
     from autotune.runtime.encoding import SentenceEncoder
 
-    return SentenceEncoder(session or load())
+    return SentenceEncoder(_session_of(session))
 
 
-def pipeline(task: str, session: MeasuredSession | None = None) -> TextPipeline:
+def pipeline(task: str, session: MeasuredSession | Path | str | None = None) -> TextPipeline:
     """Answer as transformers' `pipeline` does, from a measured session.
 
     Args:
         task: `text-classification` (or `sentiment-analysis`), or `feature-extraction`.
-        session: from `load`; None = load it as `load()` does.
+        session: from `load`, or the plan that `load` is to load; None = the one that started this process.
 
     Raises:
-        ServingError: there is no such task here, or the plan's model is not for it.
+        ServingError: it is neither, there is no such task here, or the plan's model is not for it.
+        PlanError, DifferenceError, BackendError: as from `load`.
     """
     from autotune.runtime.pipelines import make_pipeline
 
-    return make_pipeline(task, session or load())
+    return make_pipeline(task, _session_of(session))
+
+
+def _session_of(given: MeasuredSession | Path | str | None) -> MeasuredSession:
+    """Give the session itself, or load that of the plan."""
+    from os import PathLike
+
+    if given is None or isinstance(given, str | PathLike):
+        return load(given)
+    from autotune.errors import ServingError
+    from autotune.runtime.session import MeasuredSession
+
+    if not isinstance(given, MeasuredSession):
+        raise ServingError(
+            f"{given!r:.60} is neither a session nor a plan",
+            remedy="give what autotune.runtime.load() gives, or the path of a plan's document",
+        )
+    return given

@@ -11,12 +11,11 @@ from typing import Any, Final
 
 from autotune.errors import DifferenceError
 from autotune.model.artifacts.changes import digest_of
-from autotune.runtime.differences import Difference
+from autotune.runtime.differences import AGAIN, Difference
+from autotune.runtime.planned import PlannedInstance
 
 RECORD_FILE: Final = "bundle.json"
 FORMAT: Final = "autotune.bundle/1"
-
-AGAIN: Final = "unpack the bundle again, or write it anew: autotune export REF --bundle DIR"
 
 
 def record_of(folder: Path, versions: Mapping[str, str], machine: str) -> dict[str, Any]:
@@ -37,13 +36,18 @@ def record_of(folder: Path, versions: Mapping[str, str], machine: str) -> dict[s
     }
 
 
-def bundle_differences(folder: Path) -> Iterator[Difference]:
-    """Say what differs between a bundle and its record; nothing of a folder that has none.
+def bundle_differences(planned: PlannedInstance) -> Iterator[Difference]:
+    """Say what differs between a bundle and its record; nothing of a plan that lies in none.
 
     Raises:
-        DifferenceError: the record is damaged.
+        DifferenceError: the record is damaged, or a bundle has none, as half a copy of one.
     """
+    folder = planned.file.parent
     record = read_record(folder)
+    if record is None and planned.is_bundled:
+        raise DifferenceError(
+            f"the bundle {folder} has no {RECORD_FILE}, so nobody can tell whether it is whole", remedy=AGAIN
+        )
     if record is None:
         return
     if record["architecture"] != platform.machine():

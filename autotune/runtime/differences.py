@@ -35,6 +35,7 @@ Tolerance = Literal["refuse", "warn"]
 LAUNCH = "start the process by a launch of the plan: autotune export REF -o launch/"
 ANEW = "run: autotune tune, on this machine"
 PREPARE = "run: autotune tune, which prepares it again"
+AGAIN = "unpack the bundle again, or write it anew: autotune export REF --bundle DIR"
 BRING = f"{PREPARE}; or bring it from where it was tuned: autotune export REF --bundle DIR"
 PERMIT = (
     "permit memory policies where the process runs, such as docker run --cap-add SYS_NICE, and start it by a "
@@ -185,10 +186,10 @@ def artifact_differences(planned: PlannedInstance, *, digests: bool = False) -> 
         digests: as of `autotune.model.artifacts.changes.changed_files`.
     """
     manifest = read_manifest_of(planned)
-    yield from _changes("artifact", planned.artifact, manifest, digests=digests)
+    yield from _changes(planned, planned.artifact, manifest, digests=digests)
     if planned.requests is not None:
         requests = _read_manifest(planned, planned.requests)
-        yield from _changes("folder of requests", planned.requests, requests, digests=digests)
+        yield from _changes(planned, planned.requests, requests, digests=digests)
     stated = (
         ("engine", manifest["backend"], planned.backend),
         ("precision", manifest["precision"], planned.precision),
@@ -210,12 +211,15 @@ def artifact_differences(planned: PlannedInstance, *, digests: bool = False) -> 
         )
 
 
-def _changes(what: str, folder: Path, manifest: Mapping[str, Any], *, digests: bool) -> Iterator[Difference]:
+def _changes(
+    planned: PlannedInstance, folder: Path, manifest: Mapping[str, Any], *, digests: bool
+) -> Iterator[Difference]:
+    what, remedy = _kind_of(planned, folder), AGAIN if planned.is_bundled else PREPARE
     found = list(changed_files(folder, manifest["files"], digests=digests))
     if found:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         said = f"the {what} {folder} was changed: {', '.join(found[:3])}{more}"
-        yield Difference(said, PREPARE, decides_answers=True)
+        yield Difference(said, remedy, decides_answers=True)
 
 
 def read_manifest_of(planned: PlannedInstance) -> dict[str, Any]:
@@ -238,9 +242,15 @@ def _read_manifest(planned: PlannedInstance, folder: Path) -> dict[str, Any]:
                 raise ValueError(f"its files have {file!r:.80}")
         return dict(manifest)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        what = "artifact" if folder == planned.artifact else "folder of requests"
         how = f"is none: {error}" if folder.is_dir() else "is not here"
-        raise DifferenceError(f"the {what} {folder} of {planned.plan} {how}", remedy=BRING) from error
+        raise DifferenceError(
+            f"the {_kind_of(planned, folder)} {folder} of {planned.plan} {how}",
+            remedy=AGAIN if planned.is_bundled else BRING,
+        ) from error
+
+
+def _kind_of(planned: PlannedInstance, folder: Path) -> str:
+    return "artifact" if folder == planned.artifact else "folder of requests"
 
 
 def session_differences(planned: PlannedInstance, backend: Backend, session: Session) -> Iterator[Difference]:

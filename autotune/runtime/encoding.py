@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from autotune.errors import ServingError
+from autotune.runtime.asked import listed, refuse_batch_size
 from autotune.runtime.session import MeasuredSession
 
 PROMPTS_FILE = "config_sentence_transformers.json"
@@ -19,6 +20,8 @@ USUAL_PROMPTS: Mapping[str, str] = {"query": "", "document": ""}
 LEAST_LENGTH = 1e-12
 """Of a vector that is divided by its length. Source: torch, functional.normalize."""
 
+Texts = str | Mapping[str, str] | Sequence[str | Mapping[str, str]]
+"""A text, a mapping of `text` to one, or several of them."""
 Array = np.ndarray[Any, Any]
 
 
@@ -58,7 +61,7 @@ class SentenceEncoder:
 
     def encode(
         self,
-        inputs: str | Sequence[str],
+        inputs: Texts,
         prompt_name: str | None = None,
         prompt: str | None = None,
         *,
@@ -71,6 +74,7 @@ class SentenceEncoder:
         """Give the embedding of each text; of a single text the embedding itself.
 
         Args:
+            inputs: a text, a mapping of `text` to one, or several of them.
             prompt_name: of what is put before each text, among `prompts`; ignored beside `prompt`.
             prompt: the same, as it is; None = the default prompt.
             convert_to_numpy: one array `(texts, width)`; else a list of torch's tensors.
@@ -80,11 +84,11 @@ class SentenceEncoder:
                 requests are put together as they were measured. Other values and precisions are refused.
 
         Raises:
-            ServingError: something is asked for that was not measured.
+            ServingError: something is asked for that was not measured, or that is no text.
         """
         _refuse_unmeasured(others)
-        is_single = isinstance(inputs, str)
-        texts = [inputs] if isinstance(inputs, str) else list(inputs)
+        is_single = isinstance(inputs, str | Mapping)
+        texts = [_text(each) for each in ([inputs] if is_single else listed(inputs))]
         before = self._prompt(prompt, prompt_name)
         answers = self.session.answers(texts, before)
         if not answers:
@@ -98,11 +102,11 @@ class SentenceEncoder:
             return _as_tensors(embeddings, is_single=is_single, as_one=convert_to_tensor)
         return embeddings[0] if is_single else embeddings
 
-    def encode_query(self, inputs: str | Sequence[str], **options: Any) -> Any:
+    def encode_query(self, inputs: Texts, **options: Any) -> Any:
         """Encode with the prompt `query`, unless another one is named."""
         return self._encode_for("query", inputs, options)
 
-    def encode_document(self, inputs: str | Sequence[str], **options: Any) -> Any:
+    def encode_document(self, inputs: Texts, **options: Any) -> Any:
         """Encode with the prompt `document`, unless another one is named; it is empty if nobody states it."""
         return self._encode_for("document", inputs, options)
 
@@ -116,7 +120,7 @@ class SentenceEncoder:
         """Close the session."""
         self.session.close()
 
-    def _encode_for(self, name: str, inputs: str | Sequence[str], options: dict[str, Any]) -> Any:
+    def _encode_for(self, name: str, inputs: Texts, options: dict[str, Any]) -> Any:
         is_named = options.get("prompt") is not None or options.get("prompt_name") is not None
         return self.encode(inputs, **(options if is_named else {**options, "prompt_name": name}))
 
@@ -136,6 +140,15 @@ class SentenceEncoder:
         return prompt
 
 
+def _text(given: Any) -> Any:
+    """Give the text of a mapping that has nothing else; what is none, the session's reader refuses."""
+    if not isinstance(given, Mapping):
+        return given
+    if given.keys() != {"text"}:
+        raise ServingError(f"{given!r:.60} is not a text", remedy='give str, or {"text": ...}')
+    return given["text"]
+
+
 def _refuse_unmeasured(options: Mapping[str, Any]) -> None:
     understood: dict[str, tuple[Any, ...]] = {
         "output_value": ("sentence_embedding",),
@@ -145,7 +158,10 @@ def _refuse_unmeasured(options: Mapping[str, Any]) -> None:
         "chunk_size": (None,),
     }
     for name, value in options.items():
-        if name in ("batch_size", "show_progress_bar"):
+        if name == "batch_size":
+            refuse_batch_size(value)
+            continue
+        if name == "show_progress_bar":
             continue
         if name not in understood or value not in understood[name]:
             raise ServingError(

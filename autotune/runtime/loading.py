@@ -50,7 +50,7 @@ def load_session_of(
     """
     backend = get_backend(planned.backend)
     before = (
-        bundle_differences(planned.file.parent),
+        bundle_differences(planned),
         artifact_differences(planned, digests=digests),
         package_differences(planned, backend),
         process_differences(planned),

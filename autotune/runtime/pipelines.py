@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from autotune.errors import ServingError
+from autotune.runtime.asked import refuse_batch_size
 from autotune.runtime.reading import TextOrPair
 from autotune.runtime.session import MeasuredSession
 
@@ -119,7 +120,7 @@ class FeatureExtraction:
                 not measured.
         """
         _refuse_unmeasured(options)
-        answers = self.session.answers([inputs] if isinstance(inputs, str) else list(inputs))
+        answers = self.session.answers([inputs] if isinstance(inputs, str) else inputs)
         for answer in answers:
             if answer.ndim != 2:
                 raise ServingError(
@@ -175,6 +176,8 @@ def _text(given: Any) -> TextOrPair:
 
 def _refuse_unmeasured(options: Mapping[str, Any]) -> None:
     for name, value in options.items():
+        if name == "batch_size" and value is not None:
+            refuse_batch_size(value)
         is_understood = name in WITHOUT_EFFECT or (name, value) in (
             ("truncation", True),
             ("return_tensors", False),

@@ -36,6 +36,7 @@ class PlannedInstance:
         plan: the plan's id.
         index: of the instance, among `instances`.
         is_launched: whether a launch of the plan started this process.
+        is_bundled: whether the document is that of a bundle, whose paths start from there.
         cpus, memory_nodes: empty = left alone.
         was_unbound: whether the kernel refused to bind memory when it was measured.
         environment: the whole environment that it was measured in.
@@ -55,6 +56,7 @@ class PlannedInstance:
     index: int
     instances: int
     is_launched: bool
+    is_bundled: bool
     cpus: tuple[int, ...]
     memory_nodes: tuple[int, ...]
     was_unbound: bool
@@ -122,6 +124,7 @@ def _planned(file: Path, document: _Part, instance: _Part, index: int, is_launch
     worker, model = _Part(instance.take("worker", dict), instance.place("worker")), document.part("model")
     configuration = document.part("configuration")
     here = file.parent
+    artifact = Path(worker.take("artifact", str))
     requests, folder = worker.find("requests", str), model.find("folder", str)
     return PlannedInstance(
         file=file,
@@ -129,13 +132,14 @@ def _planned(file: Path, document: _Part, instance: _Part, index: int, is_launch
         index=index,
         instances=len(document.take("instances", list)),
         is_launched=is_launched,
+        is_bundled=not artifact.is_absolute(),
         cpus=instance.numbers("cpus"),
         memory_nodes=instance.numbers("memory_nodes"),
         was_unbound=UNBOUND_WORDS in (document.find("warnings", list) or ()),
         environment=_moved(instance.texts("env"), here),
         backend=worker.take("backend", str),
         precision=cast(Precision, worker.choice("precision", PRECISIONS)),
-        artifact=here / worker.take("artifact", str),
+        artifact=here / artifact,
         threads=worker.take("threads", int),
         batch_size=worker.take("batch_size", int),
         sequence_length=worker.find("sequence_length", int) or 0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from autotune.backends.protocol import EngineReport, Session
 from autotune.errors import ServingError
+from autotune.runtime.asked import listed
 from autotune.runtime.differences import Difference
 from autotune.runtime.filling import Filling
 from autotune.runtime.planned import PlannedInstance
@@ -77,10 +78,6 @@ class MeasuredSession:
             return self._run_arrays(arrays)
         if arrays:
             raise ServingError("there are texts and arrays", remedy="give either of them")
-        if not isinstance(texts, Iterable):
-            raise ServingError(
-                f"{texts!r:.60} is not a text, nor texts", remedy="give str, or a list of them"
-            )
         return stacked(self.answers([texts] if isinstance(texts, str) else texts))
 
     def answers(self, texts: Sequence[TextOrPair], prompt: str | None = None) -> list[Array]:
@@ -93,7 +90,7 @@ class MeasuredSession:
             ServingError: as from calling the session.
         """
         reader = self.reader
-        texts = list(texts)
+        texts = listed(texts)
         if self._cache is None:
             return self._run(reader.read(texts, prompt))
         keys: list[Hashable] = [(prompt, text if isinstance(text, str) else tuple(text)) for text in texts]

@@ -56,19 +56,31 @@ def prepare(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     found = shutil.which(program)
     if found is None:
         raise ServingError(f"there is no program {program!r}", remedy="install it, or name its path")
-    missing = set(planned.cpus) - os.sched_getaffinity(0)
+    missing = _cpus_missing(planned)
     if missing:
         raise PlacementError(
             f"cpus {format_cpu_list(missing)} of the plan may not be used here",
             remedy="serve it on a machine of the same kind, or run: autotune tune, on this one",
         )
     before = (
-        bundle_differences(planned.file.parent),
+        bundle_differences(planned),
         artifact_differences(planned),
         package_differences(planned, get_backend(planned.backend)),
     )
     settle(planned, chain.from_iterable(before), None)
     return pinned_words(planned, [found, *arguments[3:]]), environment_of(planned, os.environ)
+
+
+def _cpus_missing(planned: PlannedInstance) -> set[int]:
+    """Take the plan's cpus, and give those that the kernel does not permit, whatever the caller's mask is."""
+    wanted = set(planned.cpus)
+    if not wanted:
+        return set()
+    try:
+        os.sched_setaffinity(0, wanted)
+    except OSError:
+        return wanted - os.sched_getaffinity(0)
+    return wanted - os.sched_getaffinity(0)
 
 
 def environment_of(planned: PlannedInstance, caller: Mapping[str, str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -120,6 +121,63 @@ def test_what_differs_is_refused_before_the_program_starts(plan: Plan, tmp_path:
         assert "Traceback" not in refusal
     record.write_text("{")
     assert "no record of a bundle" in start(bundle, ANSWER, json.dumps(TEXTS))
+
+
+def test_a_bundle_that_is_not_whole_is_refused_and_is_to_be_unpacked_again(
+    plan: Plan, tmp_path: Path
+) -> None:
+    bundle = write_bundle(plan, tmp_path / "bundle")
+    weights = bundle / "artifact" / "model.safetensors"
+    changed = weights.read_bytes()[:-1] + b"?"
+    cases: list[tuple[Path, bytes | None, str]] = [
+        (bundle / "bundle.json", None, f"the bundle {bundle} has no bundle.json"),
+        (bundle / "artifact" / "manifest.json", None, "is none"),
+        (bundle / "requests" / "manifest.json", None, "is none"),
+        (weights, changed, "artifact/model.safetensors"),
+    ]
+    for file, content, said in cases:
+        whole = file.read_bytes()
+        file.unlink()
+        if content is not None:
+            file.write_bytes(content)
+        refusal = start(bundle, ANSWER, json.dumps(TEXTS))
+        file.write_bytes(whole)
+        assert said in refusal
+        assert "unpack the bundle again" in refusal
+        assert "autotune tune" not in refusal
+        assert "Traceback" not in refusal
+    (bundle / "artifact").rename(tmp_path / "artifact")
+    refusal = start(bundle, ANSWER, json.dumps(TEXTS))
+    assert "is not here" in refusal
+    assert "unpack the bundle again" in refusal
+
+
+def test_the_script_of_a_bundle_says_how_it_is_called(plan: Plan, tmp_path: Path) -> None:
+    script = write_bundle(plan, tmp_path / "bundle") / "start.sh"
+    usage = "usage: start.sh INSTANCE COMMAND..."
+    cases = [(["--help"], 0), (["-h"], 0), ([], 2), (["0"], 2), (["one", "true"], 2), (["-1", "true"], 2)]
+    for words, status in cases:
+        ended = subprocess.run(["bash", str(script), *words], capture_output=True, text=True, check=False)
+        told, silent = (ended.stderr, ended.stdout) if status else (ended.stdout, ended.stderr)
+        assert (ended.returncode, silent) == (status, ""), words
+        assert told.startswith(f"{usage}\n")
+
+
+def test_a_changed_artifact_is_not_copied_though_its_time_was_kept(plan: Plan, tmp_path: Path) -> None:
+    kept = Path(plan.instances[0].worker.artifact)
+    own = tmp_path / "own"
+    shutil.copytree(kept, own)  # with their times; the cache's own is others', too
+    worker = plan.instances[0].worker.model_copy(update={"artifact": str(own)})
+    changed = plan.model_copy(
+        update={"instances": (plan.instances[0].model_copy(update={"worker": worker}),)}
+    )
+    weights = own / "model.safetensors"
+    before = weights.stat()
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(ExportError, match=r"was changed: model\.safetensors"):
+        write_bundle(changed, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_a_python_without_autotune_is_named(plan: Plan, tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ tensors = encoder.encode(texts[:2], convert_to_tensor=True)
 each = encoder.encode(texts[:2], convert_to_numpy=False)
 print(json.dumps({{
     "answers": answers, "single": encoder.encode(texts[0]).tolist(), "empty": encoder.encode([]).shape,
+    "mappings": [encoder.encode({{"text": texts[0]}}).shape, encoder.encode([{{"text": texts[0]}}]).shape],
     "tensors": [str(tensors.dtype), list(tensors.shape)], "each": [type(each).__name__, list(each[0].shape)],
     "width": encoder.get_embedding_dimension(), "cut": encoder.max_seq_length,
     "prompts": encoder.prompts, "default": encoder.default_prompt_name,
@@ -97,17 +98,31 @@ def test_it_answers_as_the_library_does(
 
 REFUSED = """
 import json
+import sys
 import autotune.runtime
-from autotune.errors import ServingError
-encoder = autotune.runtime.sentence_transformer()
+from autotune.errors import AutotuneError
+encoder = autotune.runtime.sentence_transformer(sys.argv[1])
 said = []
+def refused(call, *given, **options):
+    try:
+        call(*given, **options)
+    except AutotuneError as error:
+        said.append(str(error))
 for options in (
     {"output_value": "token_embeddings"}, {"precision": "int8"}, {"prompt_name": "nobody"}, {"task": "x"},
 ):
-    try:
-        encoder.encode("a", **options)
-    except ServingError as error:
-        said.append(str(error))
+    refused(encoder.encode, "a", **options)
+for size in (0, -1, None, 1.5, True):
+    refused(encoder.encode, "a", batch_size=size)
+for given in (None, 5, {}, {"image": "a"}, {"text": 5}, [None]):
+    refused(encoder.encode, given)
+for given in (5, {}, [sys.argv[1]]):
+    refused(autotune.runtime.sentence_transformer, given)
+    refused(autotune.runtime.pipeline, "feature-extraction", given)
+for make in (autotune.runtime.sentence_transformer, lambda plan: autotune.runtime.pipeline("x", plan)):
+    refused(make, "/nowhere/plan.json")
+assert encoder.encode({"text": "a"}).tolist() == encoder.encode("a").tolist()
+assert encoder.encode([{"text": "a"}], batch_size=1).shape == (1, encoder.get_embedding_dimension())
 print(json.dumps(said))
 """
 
@@ -116,7 +131,13 @@ def test_what_was_not_measured_is_refused(
     plan_file: PlanFile, in_process: Callable[..., Any], minilm: Path
 ) -> None:
     plan = plan_file(minilm, {"batch_size": 1, "sequence_length": 8})
-    values, precision, prompt, task = in_process(plan, REFUSED)
+    values, precision, prompt, task, *others = in_process(plan, REFUSED, str(plan))
+    sizes, texts, sessions, plans = others[:5], others[5:11], others[11:17], others[17:]
+    assert all("is no number of texts" in said for said in sizes)
+    assert all("is no list of texts" in said or "is not a text" in said for said in texts)
+    assert all("is neither a session nor a plan" in said for said in sessions)
+    assert len(plans) == 2
+    assert all("/nowhere/plan.json cannot be read" in said for said in plans)
     assert "output_value='token_embeddings'" in values
     assert "precision='int8'" in precision
     assert "'nobody' is no prompt of the model" in prompt

@@ -67,8 +67,8 @@ def session_of(engine: Counting, reader: TextReader | None, cache: int = 0) -> M
 
 def planned() -> PlannedInstance:
     return PlannedInstance(
-        file=Path("/plans/plan.json"), plan="p", index=0, instances=1, is_launched=False, cpus=(),
-        memory_nodes=(), was_unbound=False, environment={}, backend="counting", precision="fp32",
+        file=Path("/plans/plan.json"), plan="p", index=0, instances=1, is_launched=False, is_bundled=False,
+        cpus=(), memory_nodes=(), was_unbound=False, environment={}, backend="counting", precision="fp32",
         artifact=Path("/artifact"), threads=1, batch_size=2, sequence_length=0, requests=None, knobs="",
         padding="", batching="", served="", folder=None, model_digest="", versions={}, cpu_model="",
     )  # fmt: skip
@@ -136,6 +136,16 @@ def test_a_closed_session_says_so(reader: TextReader) -> None:
         session("a")
 
 
+@pytest.mark.parametrize("texts", [5, b"a", {"text": "a"}, object])
+def test_what_has_no_texts_is_refused_in_words(reader: TextReader, texts: Any) -> None:
+    session = session_of(Counting(), reader)
+    for ask in (session, session.answers):
+        with pytest.raises(ServingError, match="is no list of texts"):
+            ask(texts)
+    with pytest.raises(ServingError, match="'ab' is no list of texts"):
+        session.answers("ab")
+
+
 @pytest.mark.parametrize("text", ["\ud800", ("a", "b \udfff")])
 def test_half_a_character_is_named(reader: TextReader, text: Any) -> None:
     with pytest.raises(ServingError, match="has half a character") as refused:
@@ -143,7 +153,7 @@ def test_half_a_character_is_named(reader: TextReader, text: Any) -> None:
     assert "\\ud" in refused.value.problem
 
 
-@pytest.mark.parametrize("texts", [[""], [3], [("a",)], [None], 5])
+@pytest.mark.parametrize("texts", [[""], [3], [("a",)], [None]])
 def test_what_is_no_text_is_refused(reader: TextReader, texts: Any) -> None:
     session = session_of(Counting(), reader)
     if texts == [""]:
@@ -265,7 +275,7 @@ def test_an_artifact_that_is_gone_changed_or_of_another_cpu_is_refused_anyhow(
 ) -> None:
     """It was copied, so that all of its files have other times than where it was prepared."""
     import autotune.runtime
-    from autotune.bundle.contents import contents_of, plan_text
+    from autotune.bundle.contents import contents_of
     from autotune.plan.document import parse_plan
 
     plan = plan_file("classifier")
@@ -274,7 +284,9 @@ def test_an_artifact_that_is_gone_changed_or_of_another_cpu_is_refused_anyhow(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(source.read_bytes())
     moved = tmp_path / "plan.json"
-    moved.write_text(plan_text(contents))
+    (instance,) = contents.plan["instances"]
+    worker = {**instance["worker"], "artifact": str(tmp_path / "artifact")}
+    moved.write_text(json.dumps({**contents.plan, "instances": [{**instance, "worker": worker}]}))
 
     def refused(*, digests: bool = False) -> str:
         with warnings.catch_warnings():

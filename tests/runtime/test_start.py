@@ -48,6 +48,24 @@ def test_it_is_pinned_and_has_the_environment_that_was_measured(
         assert environment[name] == instance["env"][name]
 
 
+def test_it_takes_cpus_that_the_kernel_permits_and_the_callers_mask_leaves_out(plan_file: PlanFile) -> None:
+    *_, last = permitted = sorted(os.sched_getaffinity(0))
+    if len(permitted) < 2:
+        pytest.skip("needs two cpus")
+    plan = plan_file("classifier")
+    document = json.loads(plan.read_text())
+    document["instances"][0]["cpus"] = [last]
+    plan.write_text(json.dumps(document))
+    words = [sys.executable, "-P", "-m", "autotune.runtime.start", str(plan), "0"]
+    narrow = (
+        f"import os, sys; os.sched_setaffinity(0, {{{permitted[0]}}}); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    command = [sys.executable, "-P", "-c", narrow, *words, sys.executable, "-c", SHOW]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["cpus"] == [last]
+
+
 def test_what_is_wrong_is_said_in_a_line_and_nothing_is_started(plan_file: PlanFile) -> None:
     plan = plan_file("classifier")
     document = json.loads(plan.read_text())
