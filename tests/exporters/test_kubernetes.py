@@ -212,7 +212,7 @@ def test_a_command_without_a_port_is_told_to_have_no_service_and_none_is_named_f
     (note,) = exported.notes
     assert note.startswith("The command has no {port}, so there is no service")
     assert "write {port} into the command" in note
-    options = read_options(KubernetesExporter(), ["image=i", "port=80"])
+    options = KubernetesOptions(image="i", port=80)
     with pytest.raises(ExportError, match="port=80 is the port of a service") as caught:
         KubernetesExporter().render(reader, options)
     assert "{port}" in caught.value.remedy
