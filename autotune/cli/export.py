@@ -13,7 +13,7 @@ from autotune.cli import output
 from autotune.cli.asked_plan import PlanRef, StoreUrl
 
 if TYPE_CHECKING:
-    from autotune.exporters.protocol import Exporter
+    from autotune.exporters.protocol import Exported, Exporter
     from autotune.plan.document import Plan
     from autotune.plan.launch import Launch
 
@@ -83,7 +83,7 @@ def export(
     from autotune.exporters.exporting import export, single_text
     from autotune.exporters.options import read_options
     from autotune.exporters.write import write_export
-    from autotune.plan.prepared import folders_gone, refuse_changed
+    from autotune.plan.prepared import refuse_changed
     from autotune.store.reference import find_plan
 
     if bundle:
@@ -101,15 +101,22 @@ def export(
     refuse_changed(plan)
     launch = _launch(exporter, plan, server, plan_path=options.plan or _plan_path(folder))
     exported = export(exporter, launch, options, allow_loss=allow_loss)
-    for words in (*(loss.words for loss in exported.losses), *exported.notes):
-        output.message(f"{exporter.name}: {words}")
-    for gone in folders_gone(plan):
-        output.message(f"{gone} is not here. Where the plan is served it must be there, or nothing starts.")
+    _say_what_is_left(exporter, plan, exported)
     if folder == STDOUT:
         output.result_text(single_text(exported, to).removesuffix("\n"))
         return
     written = write_export(exported.files, Path(folder), executable=exported.executable, force=force)
     _print_written(written, as_json=as_json)
+
+
+def _say_what_is_left(exporter: Exporter, plan: Plan, exported: Exported) -> None:
+    """Say what the target does not keep, what it leaves to the user, and what is not on this machine."""
+    from autotune.plan.prepared import folders_gone
+
+    for words in (*(loss.words for loss in exported.losses), *exported.notes):
+        output.message(f"{exporter.name}: {words}")
+    for gone in folders_gone(plan):
+        output.message(f"{gone} is not here. Where the plan is served it must be there, or nothing starts.")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ USUAL_PROMPTS: Mapping[str, str] = {"query": "", "document": ""}
 LEAST_LENGTH = 1e-12
 """Of a vector that is divided by its length. Source: torch, functional.normalize."""
 
-Texts = str | Mapping[str, str] | Sequence[str | Mapping[str, str]]
+Encodable = str | Mapping[str, str] | Sequence[str | Mapping[str, str]]
 """A text, a mapping of `text` to one, or several of them."""
 Array = np.ndarray[Any, Any]
 
@@ -61,7 +61,7 @@ class SentenceEncoder:
 
     def encode(
         self,
-        inputs: Texts,
+        inputs: Encodable,
         prompt_name: str | None = None,
         prompt: str | None = None,
         *,
@@ -102,11 +102,11 @@ class SentenceEncoder:
             return _as_tensors(embeddings, is_single=is_single, as_one=convert_to_tensor)
         return embeddings[0] if is_single else embeddings
 
-    def encode_query(self, inputs: Texts, **options: Any) -> Any:
+    def encode_query(self, inputs: Encodable, **options: Any) -> Any:
         """Encode with the prompt `query`, unless another one is named."""
         return self._encode_for("query", inputs, options)
 
-    def encode_document(self, inputs: Texts, **options: Any) -> Any:
+    def encode_document(self, inputs: Encodable, **options: Any) -> Any:
         """Encode with the prompt `document`, unless another one is named; it is empty if nobody states it."""
         return self._encode_for("document", inputs, options)
 
@@ -120,7 +120,7 @@ class SentenceEncoder:
         """Close the session."""
         self.session.close()
 
-    def _encode_for(self, name: str, inputs: Texts, options: dict[str, Any]) -> Any:
+    def _encode_for(self, name: str, inputs: Encodable, options: dict[str, Any]) -> Any:
         is_named = options.get("prompt") is not None or options.get("prompt_name") is not None
         return self.encode(inputs, **(options if is_named else {**options, "prompt_name": name}))
 
