@@ -124,6 +124,12 @@ def check_url(url: str) -> str:
     return url
 
 
+def without_password(url: str) -> str:
+    """Give a URL as it may be shown: what stands before the `@` is nobody else's."""
+    parts = urlsplit(url)
+    return url if "@" not in parts.netloc else parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def send_open_loop(load: LoadOverHttp, stop: Stop, cpus: Collection[int] = ()) -> Sending:
     """Send all requests at their times, and wait until all are answered or given up.
 

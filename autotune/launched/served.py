@@ -94,6 +94,11 @@ class ServedLoad:
     stopped: bool = False
 
     @property
+    def failed_wholly(self) -> bool:
+        """Whether every request had an answer that is none: more of them would tell nothing else."""
+        return 0 < self.sent == sum(count for _, count in self.failures)
+
+    @property
     def in_words(self) -> str:
         """What was sent, for how long, and how much of it was answered."""
         if not self.sent:
@@ -210,6 +215,8 @@ def is_late(served: ServedLoad) -> bool:
 
 def _verdict(served: ServedLoad) -> ServedVerdict:
     """Judge; what may be the fault of a load that was late is nobody's."""
+    if served.failed_wholly:
+        return "falls short"
     if served.sent < LEAST_REQUESTS:
         return "undecided"
     if _shortage(served):
@@ -242,7 +249,7 @@ def _missed_limit(served: ServedLoad) -> str:
 
 def _notes(served: ServedLoad, shares_cpus: bool) -> Iterator[str]:
     """Say what else there is to know."""
-    if 0 < served.sent < LEAST_REQUESTS:
+    if 0 < served.sent < LEAST_REQUESTS and not served.failed_wholly:
         yield f"{format_count(served.sent, 'request')} say nothing: measure for longer (--seconds)."
     failed = sum(count for _, count in served.failures)
     if failed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -65,7 +65,7 @@ def point_of(run: Measurement, bounded: Collection[float] = ()) -> CurvePoint:
         rate_per_s=step.rate_per_s,
         requests=max(1, len(latencies)),
         waiting=step.waiting,
-        latencies=tuple(
+        latencies=_rising(
             _latency(percentile, step, latencies, queue, is_bounded=percentile in bounded)
             for percentile in wanted
         ),
@@ -125,6 +125,19 @@ def _latency(
     return LatencyPercentile(
         percentile=percentile, value_s=bound.value_s, upper_s=bound.upper_s, needed=needed
     )
+
+
+def _rising(latencies: Iterable[LatencyPercentile]) -> tuple[LatencyPercentile, ...]:
+    """Have no percentile lie below a lower one: some are of the long run, and others of this run alone."""
+    known_s, rising = 0.0, []
+    for latency in latencies:
+        stated: dict[str, float | None] = {}
+        if latency.value_s is not None:
+            known_s = max(known_s, latency.value_s)
+            upper_s = None if latency.upper_s is None else max(known_s, latency.upper_s)
+            stated = {"value_s": known_s, "upper_s": upper_s}
+        rising.append(latency.model_copy(update=stated))
+    return tuple(rising)
 
 
 def _services_s(run: Measurement) -> list[float]:

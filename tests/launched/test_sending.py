@@ -16,7 +16,7 @@ import pytest
 
 from autotune.events import unheard
 from autotune.jobs.launched import AskedLoad, put_under_load
-from autotune.launched.sending import LoadOverHttp, Sending, check_url, send_open_loop
+from autotune.launched.sending import LoadOverHttp, Sending, check_url, send_open_loop, without_password
 from autotune.plan.document import PlanStudy
 from autotune.stop import Stop
 from autotune.testing.plans import build_plan
@@ -261,3 +261,8 @@ def test_what_is_no_url_is_refused(url: str) -> None:
 @pytest.mark.parametrize("url", ["http://localhost", "https://a.example:8443/x?y=z", "http://[::1]:80/"])
 def test_urls_are_taken_as_they_are(url: str) -> None:
     assert check_url(url) == url
+
+
+def test_no_password_of_a_url_is_shown() -> None:
+    assert without_password("http://me:secret@a.example:80/x?y=z") == "http://a.example:80/x?y=z"
+    assert without_password("http://a.example/x@y") == "http://a.example/x@y"

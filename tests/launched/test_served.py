@@ -190,6 +190,17 @@ def test_too_few_requests_say_nothing_and_a_stop_keeps_what_there_is() -> None:
     assert not any("say nothing" in reason for reason in nothing.reasons)
 
 
+def test_where_every_request_fails_it_is_the_failure_that_is_named() -> None:
+    def refuse(request: SentOverHttp) -> None:
+        request.status = 422
+
+    served = judged(sending(always(0.01), rate=1.0, change=refuse))
+    assert served.verdict == "falls short"
+    said = " ".join(served.reasons)
+    assert f"{served.sent} of {served.sent} requests failed: status 422" in said
+    assert "for longer" not in said
+
+
 def test_of_a_short_load_it_is_said_how_many_of_the_requests_were_answered() -> None:
     load = sending(always(0.5), rate=2.0)
     served = judged(load)

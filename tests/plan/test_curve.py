@@ -57,6 +57,17 @@ def test_a_rate_that_is_too_much_is_stated_as_it_was_seen_without_a_bound() -> N
     assert median.value_s > 1.0
 
 
+def test_no_percentile_of_a_rate_lies_below_a_lower_one() -> None:
+    """p90 is of the long run here, as the study judges by it; p95 and p99 are of these requests alone."""
+    run = loaded_measurement(SERVICES, 1, 0.6 * CAPACITY, seconds=30.0)
+    judged = replace(run.rates[0], percentile=90.0, latency_s=0.2, upper_s=0.25)
+    latencies = point_of(replace(run, rates=(judged,))).latencies
+    values = [latency.value_s for latency in latencies if latency.value_s is not None]
+    assert [latency.percentile for latency in latencies] == [50.0, 90.0, 95.0, 99.0]
+    assert values == sorted(values)
+    assert values[1:] == [0.2, 0.2, 0.2]
+
+
 def test_requests_that_were_never_begun_count_as_waiting() -> None:
     point = point_of(loaded_measurement(SERVICES, 1, 2 * CAPACITY, seconds=5.0, patience_s=0.5))
     assert point.waiting > 0
