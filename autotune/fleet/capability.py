@@ -4,7 +4,11 @@ A plan's curve says it at the rates that were measured. Between and beyond them 
 nearest measured rate are replayed in a queue, as if requests came at the other rate. As far as the measured
 latency of that run, with its 95 % bound, lies above the replay at the run's own rate, the replay is
 corrected upwards: in seconds or by the ratio, whichever is less, because the distance shrinks with the
-queue.
+queue. At lower rates than its own it is no more than what was measured.
+
+Runs differ, so that what the nearest one says jumps where two rates are equally near. But no queue gets
+faster as more requests come. So the latency at a rate is the least that is told of this or any higher one: a
+run that was disturbed does not speak against a higher rate that was measured to be faster.
 
 A plan without a curve is replayed with the latencies of its own requests, which were sent back to back: that
 is what an instance takes while all are busy. No arrival rate was measured then, which is said.
@@ -15,6 +19,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
 from typing import Final, Literal
 
 from autotune.fleet.workload import LatencyTarget
@@ -34,9 +40,6 @@ BASES: Final[Mapping[Basis, str]] = {
     "tuned": "the rates that were tried while the plan was tuned",
     "back-to-back": "requests sent back to back: no arrival rate was measured, which `autotune curve` does",
 }
-
-SEARCHED: Final = 4
-"""So many measured runs are asked at most which of them is nearest to the rate that it expects."""
 
 MOST_SERVICES: Final = 20_000
 """Service times of one run that are replayed: of more, every so many-th of the sorted ones."""
@@ -79,7 +82,9 @@ class MeasuredRun:
         """Give the highest rate that keeps to the target; None where not even a lone request does."""
         beyond_s, ratio = self.excess(target.percentile)
         asked_s = max(target.max_s - beyond_s, target.max_s / ratio)
-        return self.queue.highest_rate(target.percentile, asked_s)
+        rate = self.queue.highest_rate(target.percentile, asked_s)
+        measured = self._kept_rate(target)
+        return rate if measured is None else max(rate or 0.0, measured)
 
     def at_speed(self, times: float) -> MeasuredRun:
         """Give the run as it would have been on a machine that does everything so many times as fast."""
@@ -89,9 +94,10 @@ class MeasuredRun:
             {percentile: upper_s / times for percentile, upper_s in self.stated.items()},
         )
 
-    def has_kept(self, target: LatencyTarget) -> bool:
-        """Tell whether the run was measured to keep to a target, by its bound."""
-        return self.stated.get(target.percentile, math.inf) <= target.max_s
+    def _kept_rate(self, target: LatencyTarget) -> float | None:
+        """Give the run's own rate if it was measured to keep to a target, by its bound."""
+        is_kept = self.stated.get(target.percentile, math.inf) <= target.max_s
+        return self.rate_per_s if is_kept and (self.rate_per_s or 0.0) < self.queue.capacity_per_s else None
 
     def edge(self, target: LatencyTarget) -> Edge | None:
         """Say how many lone requests miss a target, where the run cannot tell whether too many do.
@@ -111,8 +117,27 @@ class MeasuredRun:
         if rate_per_s >= self.queue.capacity_per_s:
             return math.inf
         beyond_s, ratio = self.excess(percentile)
-        replayed_s = self.queue.latency_s(rate_per_s, percentile)
-        return min(replayed_s + beyond_s, replayed_s * ratio)
+        if rate_per_s > 0:
+            replayed_s = self.queue.latency_s(rate_per_s, percentile)
+        else:
+            replayed_s = percentile_of(self.queue.services_s, percentile)
+        told_s = min(replayed_s + beyond_s, replayed_s * ratio)
+        if self.rate_per_s is None or not rate_per_s <= self.rate_per_s < self.queue.capacity_per_s:
+            return told_s
+        return min(told_s, self.stated.get(percentile, math.inf))
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The rates, from `low` up to `high`, of which no other measured run is nearer than this one."""
+
+    run: MeasuredRun
+    low: float
+    high: float
+
+    def latency_s(self, rate_per_s: float, percentile: float) -> float:
+        """Give what the run says of a rate, or of the lowest of its own where that is lower."""
+        return self.run.latency_s(max(rate_per_s, self.low), percentile)
 
 
 @dataclass(frozen=True)
@@ -125,7 +150,6 @@ class Bearable:
         is_measured: the rate is no higher than one that was measured.
         edge: None where the service times tell that lone requests keep to the target.
         is_disputed: at a lower rate, requests that never waited were measured to miss the target.
-        run: by which it was found; None = not known.
     """
 
     rate_per_s: float
@@ -134,7 +158,6 @@ class Bearable:
     is_measured: bool
     edge: Edge | None = None
     is_disputed: bool = False
-    run: MeasuredRun | None = None
 
 
 @dataclass(frozen=True)
@@ -161,21 +184,17 @@ class Capability:
         return self.runs[0].queue.servers
 
     def bearable(self, target: LatencyTarget) -> Bearable | None:
-        """Find the highest rate that keeps to the target; None where no rate does.
-
-        The run speaks whose own rate is nearest to the one that it expects. Where that knows of none, the
-        highest rate counts that was measured to keep to it: some of the runs were disturbed then.
-        """
-        run = self.runs[len(self.runs) // 2]
-        rate = run.highest_rate(target)
-        asked = {id(run)}
-        while len(asked) < SEARCHED and id(nearer := self.near(rate or 0.0)) not in asked:
-            asked.add(id(nearer))
-            run, rate = nearer, nearer.highest_rate(target)
-        if rate is None and (kept := [run for run in self.runs if run.has_kept(target)]):
-            run, rate = kept[-1], kept[-1].highest_rate(target)
-        if rate is None:
+        """Find the highest rate that keeps to the target; None where no rate does."""
+        kept = (
+            stretch
+            for stretch in reversed(self._stretches)
+            if stretch.latency_s(0.0, target.percentile) <= target.max_s
+        )
+        stretch = next(kept, None)
+        own = None if stretch is None else stretch.run.highest_rate(target)
+        if stretch is None or own is None:
             return None
+        run, rate = stretch.run, min(max(own, stretch.low), stretch.high)
         highest = max((run.rate_per_s or 0.0 for run in self.runs), default=0.0)
         capacity = run.queue.capacity_per_s
         disputing = (
@@ -190,7 +209,6 @@ class Capability:
             is_measured=rate <= highest,
             edge=run.edge(target),
             is_disputed=any(disputing),
-            run=run,
         )
 
     def at_speed(self, times: float) -> Capability:
@@ -202,15 +220,41 @@ class Capability:
         return min(percentile_of(run.queue.services_s, percentile) for run in self.runs)
 
     def latency_s(self, rate_per_s: float, percentile: float) -> float:
-        """Give the percentile of latency at a rate; infinite where that is more than is served for long."""
-        return self.near(rate_per_s).latency_s(rate_per_s, percentile)
+        """Give the percentile of latency at a rate; infinite where that is more than is served for long.
 
-    def near(self, rate_per_s: float) -> MeasuredRun:
-        """Give the run whose rate is nearest; the first where none has a rate, and for a rate of 0."""
-        rated = [(run, run.rate_per_s) for run in self.runs if run.rate_per_s is not None]
-        if not rated or rate_per_s <= 0:
-            return self.runs[0]
-        return min(rated, key=lambda pair: abs(math.log(pair[1] / rate_per_s)))[0]
+        It never falls as the rate rises, and is within a target at the rates that `bearable` allows.
+        """
+        return self._told(rate_per_s, percentile)[0]
+
+    def speaking(self, rate_per_s: float, percentile: float) -> MeasuredRun:
+        """Give the run by which the latency at a rate is told."""
+        return self._told(rate_per_s, percentile)[1]
+
+    def _told(self, rate_per_s: float, percentile: float) -> tuple[float, MeasuredRun]:
+        """Give the least latency that is told of a rate or of higher ones, and the run that tells it."""
+        if percentile not in self._lowest_s:
+            told = [stretch.latency_s(0.0, percentile) for stretch in self._stretches]
+            self._lowest_s[percentile] = tuple(told)
+        pairs = zip(self._stretches, self._lowest_s[percentile], strict=True)
+        found = [
+            (lowest_s if rate_per_s <= stretch.low else stretch.latency_s(rate_per_s, percentile), stretch)
+            for stretch, lowest_s in pairs
+            if rate_per_s <= stretch.high
+        ]
+        latency_s, stretch = min(found, key=lambda pair: pair[0])
+        return latency_s, stretch.run
+
+    @cached_property
+    def _lowest_s(self) -> dict[float, tuple[float, ...]]:
+        """By percentile, what each stretch tells of its lowest rate: known once it was asked for."""
+        return {}
+
+    @cached_property
+    def _stretches(self) -> tuple[Stretch, ...]:
+        """Divide all rates among the runs: the middle between two is that of their logarithms."""
+        rates = [run.rate_per_s or 0.0 for run in self.runs]
+        edges = [0.0, *(math.sqrt(low * high) for low, high in pairwise(rates)), math.inf]
+        return tuple(map(Stretch, self.runs, edges, edges[1:]))
 
 
 def capability_of(plan: Plan) -> Capability | str:

@@ -38,7 +38,7 @@ class ReplayCheck:
 def check(capability: Capability, fleet: Fleet, *, requests: int = REQUESTS, seed: int = 0) -> ReplayCheck:
     """Replay a fleet with requests spread at random, and with a balancer that knows who is busy."""
     percentile, rate = fleet.workload.target.percentile, fleet.workload.rate_per_s
-    queue = (fleet.bearable.run or capability.near(fleet.rate_per_machine_s)).queue
+    queue = capability.speaking(fleet.rate_per_machine_s, percentile).queue
     few = min(fleet.machines, MOST_BALANCED)
     at_random = replay(
         queue.services_s, queue.servers, fleet.machines, rate, requests=requests, seed=seed

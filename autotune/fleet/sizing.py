@@ -25,6 +25,8 @@ from autotune.spec.machine_price import MachinePrice
 from autotune.units import format_latency, format_significant
 
 BILLION: Final = 1_000_000_000
+MANY_TIMES: Final = 10
+"""From here on a ratio reads better than a percentage."""
 
 _ROUNDING: Final = 1e-9
 """Of a quotient: so much above a whole number is an error of arithmetic."""
@@ -137,15 +139,10 @@ def fleet_of(
         needed,
         bare,
         utilisation=rate / machines / bearable.capacity_per_s,
-        latency_s=_latency_s(capability, bearable, rate / machines, workload),
+        latency_s=capability.latency_s(rate / machines, workload.target.percentile),
         losses=tuple(_losses(capability, bearable, machines, workload)),
         cost=None if price is None else _cost(price, machines, bearable, rate),
     )
-
-
-def _latency_s(capability: Capability, bearable: Bearable, rate_per_s: float, workload: Workload) -> float:
-    """Give the target's percentile at a rate, by the run that says what is borne: so both say the same."""
-    return (bearable.run or capability).latency_s(rate_per_s, workload.target.percentile)
 
 
 def machines_for(rate_per_s: float, per_machine_s: float) -> int:
@@ -157,8 +154,11 @@ def unmet_words(capability: Capability, workload: Workload) -> str:
     """Say by how much a target is missed that no rate keeps to."""
     target = workload.target
     least_s = capability.least_s(target.percentile)
-    if least_s > target.max_s:
-        beyond = f", {least_s / target.max_s - 1:.0%} more"
+    ratio = least_s / target.max_s
+    if ratio >= MANY_TIMES:
+        beyond = f", {format_significant(ratio)} times as much"
+    elif ratio > 1:
+        beyond = f", {ratio - 1:.0%} more"
     else:
         beyond = ", which leaves too little for those that do"
     return (
@@ -212,7 +212,7 @@ def _loss(
         lost,
         left,
         utilisation=rate / bearable.capacity_per_s,
-        latency_s=_latency_s(capability, bearable, rate, workload),
+        latency_s=capability.latency_s(rate, workload.target.percentile),
         is_met=rate <= bearable.rate_per_s * (1 + _ROUNDING),
     )
 

@@ -181,8 +181,10 @@ def _latency_words(latency_s: float) -> str:
 def _check_words(fleet: Fleet, check: ReplayCheck) -> str:
     percentile = f"p{fleet.workload.target.percentile:g}"
     verdict = "agrees" if check.agrees else "does not agree"
+    expected, told = format_latency(check.expected_s), format_latency(fleet.latency_s)
+    corrected = f", and {told} once corrected by what was measured" if told != expected else ""
     return (
         f"A replay of the service times, event by event, {verdict}: {percentile} "
-        f"{format_latency(check.replayed_s)}, where the arithmetic says {format_latency(check.expected_s)}; "
+        f"{format_latency(check.replayed_s)}, where the arithmetic says {expected}{corrected}; "
         f"{format_latency(check.least_busy_s)} behind a balancer that picks the least busy machine."
     )

@@ -3,6 +3,8 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from autotune.fleet.capability import Capability, MeasuredRun, capability_of
 from autotune.fleet.sizing import size
@@ -130,3 +132,36 @@ def test_a_plan_that_does_not_say_what_it_bears_says_how_to_find_out(scenario: s
     assert isinstance(found, str)
     assert words in found
     assert "autotune curve" in found
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(5.0, 300.0), st.floats(0.004, 0.02), st.floats(0.5, 3.0)), min_size=1, max_size=4
+    ),
+    st.sampled_from((50.0, 99.0)),
+    st.floats(0.005, 0.2),
+)
+def test_of_any_curve_latency_never_falls_and_the_highest_rate_keeps_to_its_limit(
+    drawn: list[tuple[float, float, float]], percentile: float, max_s: float
+) -> None:
+    """Seen: with one of ten machines lost the others were busier, and their p99 was told to be lower."""
+    runs = []
+    for rate, mean_s, excess in sorted(drawn):
+        queue = Queue(1, lognormal_services_s(mean_s, 0.3, count=200))
+        is_stable = rate < 0.95 * queue.capacity_per_s
+        stated = {percentile: excess * queue.latency_s(rate, percentile)} if is_stable else {}
+        runs.append(MeasuredRun(queue, rate, stated))
+    capability = Capability("swept", 1.0, tuple(runs))
+    latencies = [capability.latency_s(1.3**step, percentile) for step in range(24)]
+    assert latencies == sorted(latencies)
+    borne, wider = (
+        capability.bearable(LatencyTarget(percentile, limit_s)) for limit_s in (max_s, 1.2 * max_s)
+    )
+    if borne is None:
+        assert capability.latency_s(0.01, percentile) > 0.95 * max_s
+        return
+    assert capability.latency_s(borne.rate_per_s - 0.01 * borne.capacity_per_s, percentile) <= max_s
+    assert capability.latency_s(borne.rate_per_s + 0.01 * borne.capacity_per_s, percentile) > max_s
+    assert wider is not None
+    assert wider.rate_per_s >= 0.99 * borne.rate_per_s

@@ -51,8 +51,7 @@ def _draw(panels: tuple[Axes, Axes], offer: Offer, choice: Choice, hue: str, mar
     assert fleet is not None
     assert capability is not None
     rates = [share * fleet.bearable.rate_per_s for share in LOADS]
-    speaking = fleet.bearable.run or capability  # so that the line meets the limit where the rate says it
-    known = [(rate, speaking.latency_s(rate, choice.workload.target.percentile)) for rate in rates]
+    known = [(rate, capability.latency_s(rate, choice.workload.target.percentile)) for rate in rates]
     finite = [(rate, 1000 * latency_s) for rate, latency_s in known if math.isfinite(latency_s)]
     is_chosen = offer is choice.chosen
     label = f"{offer.plan.id}{' (chosen)' if is_chosen else ''}"
