@@ -7,18 +7,15 @@ machines and zones are another question (docs/fleet.md).
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-
-from pydantic import ValidationError
 
 from autotune.errors import MachineError, PlanError
 from autotune.machine.cpus import parse_cpu_list
 from autotune.objectives.cost import HOURS_PER_MONTH, SAMPLES, SECONDS_PER_HOUR
 from autotune.objectives.throughput import THROUGHPUT
-from autotune.plan.document import Plan
+from autotune.plan.document import Plan, price_of
 from autotune.plan.evidence import Estimate
 from autotune.spec.machine_price import MachinePrice
 from autotune.spec.price import Price
@@ -173,19 +170,8 @@ def paid_cores(plan: Plan) -> int | None:
 
 
 def stated_price(plan: Plan) -> Price | None:
-    """Read the price of a plan's study, whatever else that lacks; None where it states none.
-
-    Raises:
-        PlanError: it is none.
-    """
-    stated = plan.study.stated("price")
-    try:
-        return None if stated is None else Price.model_validate_json(json.dumps(stated))
-    except ValidationError as error:
-        raise PlanError(
-            f"study.spec.price of the plan {plan.id}: {stated!r:.80} is no price",
-            remedy="give a plan as `autotune tune` stores it",
-        ) from error
+    """Read the price of a plan's study, whatever else that lacks; None where it states none."""
+    return price_of(plan.study.spec)
 
 
 def _rows(plan: Plan) -> Iterator[tuple[str, str, int, Estimate, bool]]:

@@ -12,8 +12,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from autotune.plan.evidence import DocumentPart, ElapsedSeconds, LatencyPercentile, Positive
-from autotune.plan.histogram import histogram_percentiles_s, histogram_values_s
+from autotune.plan.evidence import DocumentPart, ElapsedSeconds, Histogram, LatencyPercentile, Positive
+from autotune.plan.histogram import histogram_values_s
 
 PERCENTILES: Final = (50.0, 90.0, 95.0, 99.0)
 """What every point states, as far as its requests support it."""
@@ -42,14 +42,8 @@ class CurvePoint(DocumentPart):
     length_s: Positive | None = None
     answered_per_s: Annotated[float, Field(ge=0, le=1e12)] | None = None
     utilisation: Annotated[float, Field(ge=0, le=1)] | None = None
-    services: str | None = None
+    services: Histogram | None = None
     delay_s: ElapsedSeconds = 0.0
-
-    @model_validator(mode="after")
-    def _has_readable_services(self) -> Self:
-        if self.services is not None:
-            histogram_percentiles_s(self.services, (50.0,))
-        return self
 
     def services_s(self) -> tuple[float, ...]:
         """Give the service times of the run, ascending; none where they are not known."""

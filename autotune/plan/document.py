@@ -12,7 +12,9 @@ from autotune.errors import PlanError
 from autotune.machine.cpus import MAX_CPU
 from autotune.model.assessment import Assessment
 from autotune.model.texts.files_read import FileRead
-from autotune.objectives.catalogue import NAME_PATTERN
+from autotune.objectives.catalogue import objective_named
+from autotune.objectives.cost import Cost
+from autotune.objectives.latency import Latency
 from autotune.placement.assignment import Assignment
 from autotune.placement.placement import Command, WorkerProgram
 from autotune.plan.curve import Curve
@@ -25,8 +27,10 @@ from autotune.plan.evidence import (
     ServedRequests,
     StrictConfiguration,
 )
+from autotune.plan.faults import fault_in_words
 from autotune.plan.upgrade import UPGRADES
 from autotune.spec.configuration import Precision
+from autotune.spec.price import FORMS, Price
 from autotune.spec.scenario import Scenario
 
 SCHEMA: Final = "autotune.plan/5"
@@ -38,17 +42,38 @@ GivenText = Annotated[str, Field(pattern=r"^[^\x00]+$")]
 """The same, which says something."""
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
-ObjectiveName = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 UnixTime = Annotated[float, Field(ge=0, lt=253_370_764_800)]
 """Before the year 9999, after which a date cannot be written in every time zone."""
 
 
 def _spec(spec: dict[str, Any]) -> dict[str, Any]:
-    """Refuse a study whose problem has no parts of its own."""
+    """Refuse a study whose problem has no parts of its own, or whose price is none."""
     if not isinstance(spec.get("problem", {}), dict):
         raise ValueError("its `problem` must be a mapping")
+    price_of(spec)
     return spec
+
+
+def price_of(spec: dict[str, Any]) -> Price | None:
+    """Read the price in a study's values; None where they state none.
+
+    Raises:
+        ValueError: it is none.
+    """
+    stated = spec.get("price")
+    try:
+        return None if stated is None else Price.model_validate_json(to_json(stated))
+    except ValidationError as error:
+        raise ValueError(f"{fault_in_words(error, under=('price',))}; write {FORMS}") from error
+
+
+def _objective(name: str) -> str:
+    """Refuse the name of a percentile that there is none of."""
+    aim = objective_named(name)
+    if isinstance(aim, Latency) and not 0 < aim.of < 100:
+        raise ValueError("its percentile must lie between 0 and 100")
+    return name
 
 
 def _model(model: dict[str, Any]) -> dict[str, Any]:
@@ -56,6 +81,9 @@ def _model(model: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(model.get("source"), str):
         raise ValueError("its `source` must be a text")
     return model
+
+
+ObjectiveName = Annotated[str, AfterValidator(_objective)]
 
 
 class PlanWorker(DocumentPart):
@@ -235,6 +263,13 @@ class Plan(DocumentPart):
             )
         return self
 
+    @model_validator(mode="after")
+    def _has_one_currency(self) -> Self:
+        aim, price = objective_named(self.objective), price_of(self.study.spec)
+        if isinstance(aim, Cost) and price is not None and price.is_known and price.currency != aim.currency:
+            raise ValueError(f"its objective is {aim.name}, but its study's price is in {price.currency}")
+        return self
+
     @property
     def is_baseline(self) -> bool:
         """Whether the plan is the out-of-box configuration itself, so that there is no gain to speak of."""
@@ -272,10 +307,7 @@ def parse_plan(text: str | bytes) -> Plan:
             text = to_json(UPGRADES[schema](values))
         return _without_void_gain(Plan.model_validate_json(text, strict=True))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = ".".join(str(part) for part in first["loc"]) or "plan"
-        words = first["msg"].removeprefix("Value error, ")
-        raise PlanError(f"{path}: {words}, not {first['input']!r:.80}", remedy=_REMEDY) from error
+        raise PlanError(fault_in_words(error), remedy=_REMEDY) from error
 
 
 def _without_void_gain(plan: Plan) -> Plan:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from autotune.plan.histogram import readable_histogram
 from autotune.plan.strictness import known_configuration_keys
 from autotune.spec.configuration import Configuration
 
@@ -24,6 +25,11 @@ Positive = Annotated[float, Field(gt=0, le=1e100)]
 
 ElapsedSeconds = Annotated[float, Field(ge=0, le=1e9)]
 """How long something takes: at most some thirty years."""
+
+Histogram = Annotated[str, AfterValidator(readable_histogram)]
+"""Latencies in microseconds as an HdrHistogram, in its compressed base64 form."""
+
+Percentile = Annotated[float, Field(gt=0, le=100)]
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -52,7 +58,7 @@ class LatencyPercentile(DocumentPart):
         needed: how many requests it takes.
     """
 
-    percentile: float
+    percentile: Percentile
     value_s: ElapsedSeconds | None
     upper_s: ElapsedSeconds | None
     needed: int
@@ -101,7 +107,7 @@ class Estimate(DocumentPart):
     requests: int
     runs: int
     memory_bytes: Bytes
-    histogram: str | None = None
+    histogram: Histogram | None = None
     charge: Charge | None = None
     energy_j_per_million: Positive | None = None
 

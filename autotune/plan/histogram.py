@@ -9,6 +9,8 @@ LOWEST_US, HIGHEST_US = 1, 3_600_000_000
 """From a microsecond to an hour; what is longer counts as an hour."""
 DIGITS = 3
 """Significant decimal digits that every latency keeps."""
+MOST = 100_000_000
+"""Latencies of a histogram that is read: an hour of 25,000 requests a second has fewer."""
 
 
 def latency_histogram(latencies_s: Iterable[float]) -> str | None:
@@ -45,6 +47,18 @@ def histogram_values_s(histogram: str) -> tuple[float, ...]:
     # The library's own iterator computes all there is to know of each of 25,000 buckets; a few have counts.
     recorded = ((value_s(index), count) for index, count in enumerate(decoded.counts) if count)
     return tuple(value for value, count in recorded for _ in range(count))
+
+
+def readable_histogram(histogram: str) -> str:
+    """Give the encoded histogram back if it can be read and holds latencies.
+
+    Raises:
+        ValueError: it cannot, holds none, or more than any run has.
+    """
+    count = _decoded(histogram).get_total_count()
+    if not 0 < count <= MOST:
+        raise ValueError(f"{histogram[:40]!r} is an HdrHistogram of {count} values: it needs 1 to {MOST}")
+    return histogram
 
 
 def _decoded(histogram: str) -> Any:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from autotune.errors import PlanError
 from autotune.model.stored_study import StoredStudy, read_stored_study
 from autotune.plan.document import Plan
+from autotune.plan.faults import fault_in_words
 from autotune.spec.study import StudySpec
 
 
@@ -24,9 +25,7 @@ def stored_of(plan: Plan) -> StoredStudy:
     try:
         return read_stored_study(plan.study.spec)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = ".".join(str(part) for part in ("study", "spec", *first["loc"]))
         raise PlanError(
-            f"{path}: {first['msg']}, not {first['input']!r:.80}",
+            fault_in_words(error, under=("study", "spec")),
             remedy="give a plan as `autotune tune` stores it, or tune again",
         ) from error

@@ -51,7 +51,7 @@ def read_plan_file(path: Path) -> Plan:
     """Read a plan's JSON document.
 
     Raises:
-        PlanError: the file cannot be read, or is no plan.
+        PlanError: the file cannot be read, or is no plan; names the file.
     """
     try:
         text = path.read_bytes()
@@ -60,4 +60,7 @@ def read_plan_file(path: Path) -> Plan:
             f"the plan file {str(path)!r} cannot be read: {error.strerror}",
             remedy=f"give {_READABLE}",
         ) from error
-    return parse_plan(text)
+    try:
+        return parse_plan(text)
+    except PlanError as error:
+        raise PlanError(f"the plan file {str(path)!r}: {error.problem}", remedy=error.remedy) from error

@@ -305,13 +305,19 @@ class StudyStore:
 
         Raises:
             StoreError: nothing, or more than one plan, answers to it; names the near ones.
+            PlanError: its document cannot be read.
         """
         from autotune.plan.document import parse_plan
 
         with self.transaction() as connection:
             plan_id = find_plan(ref, connection, self.location, knows_origins="origin" not in self._lacking)
             document = connection.scalars(select(plans.c.document).where(plans.c.id == plan_id)).one()
-        return parse_plan(document)
+        try:
+            return parse_plan(document)
+        except PlanError as error:
+            raise PlanError(
+                f"the plan {plan_id!r} of the store {self.location}: {error.problem}", remedy=error.remedy
+            ) from error
 
     def newest_plan(self, study: str) -> Plan | None:
         """The study's newest plan; None where there is none that can be read."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,8 @@ from autotune.spec.configuration import PRECISIONS
 from autotune.testing.plans import build_assignment, build_commands, build_plan
 
 ASSETS = sorted((Path(__file__).parent / "assets").glob("plan-*.json"))
+
+EMPTY_HISTOGRAM = HdrHistogram(1, 1_000, 3).encode().decode()
 
 words = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True)
@@ -94,13 +97,13 @@ def test_the_newest_version_is_among_the_assets() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("trail", 3, "trail: Extra inputs are not permitted"),
+        ("trail", 3, "trail: this key is not known here"),
         ("configuration.thread", 3, "configuration: unknown keys thread"),
         ("configuration.instances", 5, "2 instances, but its configuration has 5"),
         ("configuration.instances", "2", "configuration.instances: "),
         ("configuration.precision", "fp8", "configuration.precision: "),
         ("configuration.smt", 1, "configuration.smt: "),
-        ("instances.1.argv", [], "instances.1.argv: Extra inputs"),
+        ("instances.1.argv", [], "instances.1.argv: this key is not"),
         ("instances.1.worker.interpreter", "", "instances.1.worker.interpreter: "),
         ("instances.1.worker.precision", "fp8", "instances.1.worker.precision: "),
         ("instances.1.worker.threads", "1", "instances.1.worker.threads: "),
@@ -133,11 +136,29 @@ def test_the_newest_version_is_among_the_assets() -> None:
         ("objective", "latency_p", "objective: "),
         ("estimate.objective_value", 1e101, "estimate.objective_value: "),
         ("study.name", None, "study.name: "),
-        ("study.later", 2, "study.later: Extra inputs"),
+        ("study.later", 2, "study.later: this key is not"),
         ("study.spec", None, "study.spec: "),
         ("study.spec", "quick", "study.spec: "),
         ("study.spec.problem", None, "study.spec: its `problem` must"),
         ("study.spec.problem", 3, "study.spec: its `problem` must"),
+        (
+            "study.spec.price",
+            {"per_hour": -1, "cores": 2},
+            "study.spec: price.per_hour: it must be more than 0",
+        ),
+        ("study.spec.price", {"per_hour": "dear", "cores": 2}, "study.spec: price.per_hour: "),
+        ("study.spec.price", 3, "study.spec: price: "),
+        (
+            "study.spec.price",
+            {"per_hour": 1.0, "cores": 2, "currency": "euro"},
+            "study.spec: price.currency: ",
+        ),
+        ("estimate.histogram", "garbage", "estimate.histogram: 'garbage' is no HdrHistogram"),
+        ("estimate.histogram", EMPTY_HISTOGRAM, "is an HdrHistogram of 0 values"),
+        ("baseline.histogram", "garbage", "baseline.histogram: 'garbage' is no HdrHistogram"),
+        ("estimate.latencies.0.percentile", 999.0, "estimate.latencies.0.percentile: it must be at most 100"),
+        ("objective", "latency_p999", "objective: its percentile must lie between 0 and 100"),
+        ("objective", "latency_p0", "objective: its percentile must lie between 0 and 100"),
         ("model", {}, "model: its `source` must"),
         ("model.source", None, "model: its `source` must"),
         ("gain", None, ""),
@@ -152,6 +173,21 @@ def test_a_wrong_value_is_refused_with_its_path(path: str, value: object, messag
         parse_plan(changed(path, value))
     assert caught.value.problem.startswith(message) or message in caught.value.problem
     assert caught.value.remedy
+
+
+def test_a_plan_for_cost_in_one_currency_with_a_price_in_another_is_refused() -> None:
+    values = plan_values(build_plan())
+    values["objective"] = "cost_USD"
+    values["study"]["spec"]["price"] = {"per_core_hour": 0.1, "currency": "EUR"}
+    with pytest.raises(PlanError, match="its objective is cost_USD, but its study's price is in EUR"):
+        parse_plan(json.dumps(values))
+
+
+def test_what_is_wrong_is_told_without_the_words_of_a_library() -> None:
+    for path, value in (("instances.0.cpus", [99_999]), ("estimate.throughput_sps", "fast"), ("trial", None)):
+        with pytest.raises(PlanError, match="it must be ") as caught:
+            parse_plan(changed(path, value))
+        assert "Input should" not in caught.value.problem
 
 
 def test_the_study_and_the_model_may_hold_more_than_is_read_here() -> None:
@@ -185,7 +221,7 @@ def test_a_command_line_that_is_no_workers_is_refused_in_an_older_document(argv:
 def test_an_older_document_without_a_whole_command_line_is_refused_by_what_it_lacks() -> None:
     values = json.loads(ASSETS[3].read_text())
     del values["instances"][0]["argv"][-2:]
-    with pytest.raises(PlanError, match=r"instances\.0\.worker\.instance: Field required"):
+    with pytest.raises(PlanError, match=r"instances\.0\.worker\.instance: this key is missing"):
         parse_plan(json.dumps(values))
 
 
@@ -220,7 +256,7 @@ def test_figures_of_version_1_are_held_to_the_same_bounds() -> None:
         ("{}", "has no `schema`"),
         ('{"schema": "autotune.plan/6"}', "autotune.plan/5"),
         ('{"schema": ["autotune.plan/1"]}', "this autotune reads"),
-        ('{"schema": "autotune.plan/2"}', "id: Field required"),
+        ('{"schema": "autotune.plan/2"}', "id: this key is missing"),
     ],
 )
 def test_text_that_is_no_plan_is_refused(text: str | bytes, message: str) -> None:
@@ -232,7 +268,7 @@ def test_text_that_is_no_plan_is_refused(text: str | bytes, message: str) -> Non
 def test_a_missing_key_is_named() -> None:
     values = plan_values(build_plan())
     del values["estimate"]
-    with pytest.raises(PlanError, match="estimate: Field required"):
+    with pytest.raises(PlanError, match="estimate: this key is missing"):
         parse_plan(json.dumps(values))
 
 
