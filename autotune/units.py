@@ -85,7 +85,8 @@ def format_duration(seconds: float) -> str:
 
 def format_count(count: float, noun: str) -> str:
     """So many of something: `1 trial`, `2.5 minutes`."""
-    return f"{count:g} {noun}{'' if count == 1 else 's'}"
+    told = str(count) if isinstance(count, int) else f"{count:g}"
+    return f"{told} {noun}{'' if count == 1 else 's'}"
 
 
 def format_latency(seconds: float) -> str:

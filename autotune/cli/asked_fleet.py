@@ -12,7 +12,7 @@ import typer
 from autotune.cli.asked_plan import read_type_price
 
 if TYPE_CHECKING:
-    from autotune.fleet.price import AskedPrice
+    from autotune.fleet.price import AskedPrice, Budget
     from autotune.fleet.workload import LatencyTarget, Workload
 
 
@@ -125,6 +125,20 @@ def read_price(
         return AskedPrice(parse_price(text))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--price") from error
+
+
+def read_budget(text: str | None) -> Budget | None:
+    """Read what a fleet may cost a month; None = no bound.
+
+    Raises:
+        typer.BadParameter: the text is no amount of money.
+    """
+    from autotune.fleet.price import parse_budget
+
+    try:
+        return None if text is None else parse_budget(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--budget") from error
 
 
 def _target(limits: Mapping[float, str | None]) -> LatencyTarget:

@@ -21,6 +21,7 @@ from autotune.cli.asked_fleet import (
     Rate,
     Spare,
     Zones,
+    read_budget,
     read_price,
     read_workload,
 )
@@ -28,13 +29,15 @@ from autotune.cli.asked_plan import MachineType, PriceFile, StoreUrl, TypeRegion
 
 if TYPE_CHECKING:
     from autotune.fleet.choice import Choice
-    from autotune.fleet.price import AskedPrice
+    from autotune.fleet.price import AskedPrice, Budget
     from autotune.fleet.workload import Workload
     from autotune.plan.document import Plan
 
 MonthlyBudget = Annotated[
-    float | None, typer.Option(metavar="AMOUNT", help="What the fleet may cost a month.")
+    str | None,
+    typer.Option(metavar="AMOUNT", help="What the fleet may cost a month, such as 5000 or 5000USD."),
 ]
+ELSEWHERE = "give another path (-o for the page, --figure for the picture)"
 Studies = Annotated[
     list[str] | None, typer.Option(metavar="NAME", help="Choose among its plans; may be repeated.")
 ]
@@ -75,14 +78,13 @@ def choose(
         rate, {50.0: p50, 90.0: p90, 95.0: p95, 99.0: p99}, Margins(headroom, spare, zones)
     )
     asked = read_price(price, machine_type, region, prices)
-    if budget is not None and not 0 < budget < 1e15:
-        raise typer.BadParameter(f"{budget:g} a month buys nothing: give more than 0", param_hint="--budget")
+    monthly = read_budget(budget)
     targets = [target for target in (page, figure) if target is not None]
     if targets:
         from autotune.report.write import check_targets
 
-        check_targets(targets, force=force)
-    choice = _choose(_plans(store, study or ()), workload, budget, asked)
+        check_targets(targets, force=force, elsewhere=ELSEWHERE)
+    choice = _choose(_plans(store, study or ()), workload, monthly, asked)
     if targets:
         _write(choice, page, figure)
     if as_json:
@@ -93,7 +95,7 @@ def choose(
         _print(choice)
 
 
-def _choose(plans: Sequence[Plan], workload: Workload, budget: float | None, asked: AskedPrice) -> Choice:
+def _choose(plans: Sequence[Plan], workload: Workload, budget: Budget | None, asked: AskedPrice) -> Choice:
     """Choose among plans.
 
     Raises:
@@ -102,7 +104,7 @@ def _choose(plans: Sequence[Plan], workload: Workload, budget: float | None, ask
     from autotune.errors import FleetError
     from autotune.fleet.choice import choose
 
-    choice = choose(plans, workload, budget_per_month=budget, prices=asked.of)
+    choice = choose(plans, workload, budget=budget, prices=asked.of)
     if asked.of_type is not None and not choice.by_price:
         best = choice.chosen
         raise FleetError(
@@ -136,7 +138,7 @@ def _write(choice: Choice, page: Path | None, figure: Path | None) -> None:
     files = {} if figure is None else {figure: encoded(drawn, "svg")}
     if page is not None:
         files[page] = choice_page(choice, drawn).encode()
-    write_files(files)
+    write_files(files, elsewhere=ELSEWHERE)
 
 
 def _print(choice: Choice) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from autotune.plan.curve import Curve
     from autotune.plan.document import Plan
 
+ELSEWHERE = "give another file with -o"
+
 
 def curve(
     ref: PlanRef = "latest",
@@ -103,7 +105,7 @@ def _check_target(target: Path, plan: Plan, *, force: bool) -> None:
     from autotune.report.write import check_targets
     from autotune.store.reference import read_plan_file
 
-    check_targets([target], force=True)
+    check_targets([target], force=True, elsewhere=ELSEWHERE)
     if force or not target.exists():
         return
     try:
@@ -138,7 +140,7 @@ def _keep(plan: Plan, store: str | None, target: Path | None) -> None:
         with open_store(store) as opened:
             keep_curve(opened, plan)
     if target is not None:
-        write_files({target: format_plan(plan).encode()})
+        write_files({target: format_plan(plan).encode()}, elsewhere=ELSEWHERE)
 
 
 def _print(result: SweepResult, *, as_json: bool) -> None:

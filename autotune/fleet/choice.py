@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from autotune.errors import FleetError
 from autotune.fleet.capability import Capability, capability_of
-from autotune.fleet.price import STATED
+from autotune.fleet.price import STATED, Budget
 from autotune.fleet.sizing import Fleet, fleet_of, unmet_words
 from autotune.fleet.uncertainty import FleetRange, range_of_fleet, speed_of
 from autotune.fleet.workload import Workload
@@ -88,7 +89,7 @@ def choose(
     plans: Sequence[Plan],
     workload: Workload,
     *,
-    budget_per_month: float | None = None,
+    budget: Budget | None = None,
     prices: Prices = STATED.of,
 ) -> Choice:
     """Choose the cheapest plan whose fleet serves a workload.
@@ -98,7 +99,7 @@ def choose(
 
     Raises:
         FleetError: there are no plans, they answer different requests, their currencies differ, none keeps to
-            the target, or none to the budget.
+            the target or the budget, or the budget is in another currency than the prices.
     """
     if not plans:
         raise FleetError("there are no plans to choose among", remedy="tune some, or import them first")
@@ -106,12 +107,9 @@ def choose(
     offers = [_offer(plan, workload, prices(plan)) for plan in plans]
     by_price = any(offer.price is not None for offer in offers)
     currency = _currency(offers)
-    if budget_per_month is not None and currency is None:
-        raise FleetError(
-            f"a budget of {format_significant(budget_per_month)} a month needs prices, and no plan has one",
-            remedy="give what one machine costs an hour (--price 0.808USD, or its --type), or leave the "
-            "budget out",
-        )
+    if budget is not None:
+        _refuse_other_currency(budget, currency)
+    budget_per_month = None if budget is None else budget.per_month
     able = _ranked((each for each in offers if each.fleet is not None), by_price=by_price)
     if not able:
         problem, remedy = _none_serves(offers, workload)
@@ -143,18 +141,41 @@ def refuse_different_requests(plans: Sequence[Plan]) -> None:
     first = plans[0]
     for plan in plans[1:]:
         if (asked := _asked(plan)) != _asked(first):
+            own, other = _difference(_asked(first), asked)
             raise FleetError(
-                f"the plans {first.id} and {plan.id} serve different requests: {_asked(first)} and {asked}",
+                f"the plans {first.id} and {plan.id} serve different requests: {own}, and {other}",
                 remedy="say which to choose among (--study NAME)",
             )
 
 
-def _asked(plan: Plan) -> str:
-    """Say what a plan's requests are; what is not said is the default."""
+_DIGEST_SHOWN: Final = 8
+"""Letters of a digest, where nothing else tells requests apart."""
+
+
+def _asked(plan: Plan) -> dict[str, object]:
+    """Give what a plan's requests are; what is not said is the default."""
     problem = plan.study.stated("problem") or {}
-    size = f"batch {problem.get('batch_size', 1)}"
-    named = [f"{name} {value}" for name, value in sorted(problem.items()) if name != "batch_size" and value]
-    return ", ".join([size, *named])
+    return {"batch_size": 1} | {name: value for name, value in problem.items() if value}
+
+
+def _difference(asked: Mapping[str, object], other: Mapping[str, object]) -> tuple[str, str]:
+    """Say of each of two kinds of requests what the other does not have.
+
+    Digests are shown only of files that are otherwise the same.
+    """
+    names = [name for name in sorted({*asked, *other}) if asked.get(name) != other.get(name)]
+    named = [name for name in names if not name.endswith("_digest")] or names
+    first, second = (
+        ", ".join(_asked_words(name, requests.get(name)) for name in named) for requests in (asked, other)
+    )
+    return first, second
+
+
+def _asked_words(name: str, value: object) -> str:
+    label = {"batch_size": "batch"}.get(name, name.replace("_", " "))
+    if value is None:
+        return f"no {label}"
+    return f"{label} {str(value)[:_DIGEST_SHOWN] if name.endswith('_digest') else value}"
 
 
 def _offer(plan: Plan, workload: Workload, price: MachinePrice | str) -> Offer:
@@ -191,6 +212,25 @@ def _currency(offers: Iterable[Offer]) -> str | None:
             "(--study NAME)",
         )
     return next(iter(priced), None)
+
+
+def _refuse_other_currency(budget: Budget, currency: str | None) -> None:
+    """Make sure that prices can be held against a budget.
+
+    Raises:
+        FleetError: there are no prices, or they are in another currency.
+    """
+    if currency is None:
+        raise FleetError(
+            f"a budget of {budget.in_words} needs prices, and no plan has one",
+            remedy="give what one machine costs an hour (--price 0.808USD, or its --type), or leave the "
+            "budget out",
+        )
+    if budget.currency not in ("", currency):
+        raise FleetError(
+            f"the budget of {budget.in_words} is in another currency than the prices, in {currency}",
+            remedy=f"give --budget in {currency}, or prices in {budget.currency} (--price, or --type)",
+        )
 
 
 def _ranked(offers: Iterable[Offer], *, by_price: bool) -> list[Offer]:

@@ -9,20 +9,41 @@ from typing import Final
 from autotune.plan.costs import paid_cores, stated_price
 from autotune.plan.document import Plan
 from autotune.spec.machine_price import MachinePrice
-from autotune.units import format_count
+from autotune.units import format_count, format_significant
 
 FORMS: Final = "a price of one machine an hour, such as 0.808USD"
 COMMAND_LINE: Final = "--price"
 """Where a price stands that somebody says now."""
 MOST: Final = 1e9
 
-_PRICE: Final = re.compile(r"^(?P<amount>[0-9]{1,10}(\.[0-9]{1,10})?) ?(?P<currency>[A-Z]{3})?$")
+MOST_BUDGET: Final = 1e15
+
+_MONEY: Final = re.compile(
+    r"^(?P<amount>[0-9]{1,15}(\.[0-9]{1,10})?([eE][+-]?[0-9]{1,3})?) ?(?P<currency>[A-Z]{3})?$"
+)
 
 NO_PRICE: Final = (
     "No price is known: give what one machine costs an hour (--price 0.808USD), a machine type of a table of "
     "prices (--type), or `price` in the study file."
 )
 UNKNOWN: Final = "no price of it is known"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a fleet may cost a month.
+
+    Attributes:
+        currency: its code of three letters; empty = that of the prices.
+    """
+
+    per_month: float
+    currency: str = ""
+
+    @property
+    def in_words(self) -> str:
+        """`5000 USD a month`."""
+        return f"{format_significant(self.per_month)}{self.currency and ' '}{self.currency} a month"
 
 
 @dataclass(frozen=True)
@@ -61,11 +82,30 @@ def parse_price(text: str) -> MachinePrice:
     Raises:
         ValueError: the text is none.
     """
-    match = _PRICE.match(text.strip())
+    amount, currency = _money(text, MOST, FORMS)
+    return MachinePrice(currency or "USD", amount, cores=1, table=COMMAND_LINE)
+
+
+def parse_budget(text: str) -> Budget:
+    """Read what a fleet may cost a month: `5000`, `5000USD`, or `5000 EUR`.
+
+    Raises:
+        ValueError: the text is none.
+    """
+    return Budget(*_money(text, MOST_BUDGET, "an amount of money a month, such as 5000 or 5000USD"))
+
+
+def _money(text: str, most: float, forms: str) -> tuple[float, str]:
+    """Give an amount and its currency's code, empty where none is written.
+
+    Raises:
+        ValueError: the text is neither, or the amount is not more than 0 and at most `most`.
+    """
+    match = _MONEY.match(text.strip())
     amount = float(match["amount"]) if match else 0.0
-    if match is None or not 0 < amount <= MOST:
-        raise ValueError(f"{text!r} is not {FORMS}")
-    return MachinePrice(match["currency"] or "USD", amount, cores=1, table=COMMAND_LINE)
+    if match is None or not 0 < amount <= most:
+        raise ValueError(f"{text!r} is not {forms}")
+    return amount, match["currency"] or ""
 
 
 def plan_price(plan: Plan) -> MachinePrice | None:

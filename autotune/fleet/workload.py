@@ -63,7 +63,7 @@ class Workload:
         if not LOWEST_RATE <= self.rate_per_s <= HIGHEST_RATE:
             raise ValueError(
                 f"a rate of {self.rate_per_s:g} requests per second is none that a fleet is made for: give "
-                f"one from {LOWEST_RATE:g} to {HIGHEST_RATE:g}"
+                f"one from {LOWEST_RATE:g} to {HIGHEST_RATE:.0f}"
             )
         if not 0 <= self.headroom <= MOST_HEADROOM:
             raise ValueError(

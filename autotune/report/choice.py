@@ -82,7 +82,8 @@ def choice_table(choice: Choice) -> Table:
 def _cells(offer: Offer) -> Iterator[str]:
     plan, fleet = offer.plan, offer.fleet
     yield plan.id
-    yield f"{plan.machine.get('model_name') or 'unknown'}, {offer.each_cores or 'unknown'} cores"
+    cores = "unknown cores" if offer.each_cores is None else format_count(offer.each_cores, "core")
+    yield f"{plan.machine.get('model_name') or 'unknown'}, {cores}"
     if fleet is None:
         yield from ("", "", "")
     else:

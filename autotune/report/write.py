@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from autotune.errors import ExportError
 from autotune.exporters.write import replace_file
@@ -16,18 +17,31 @@ _HEAD_BYTES = 4_096
 """In which every file of a report says where it comes from."""
 
 
-def check_targets(targets: Iterable[Path], *, force: bool = False) -> None:
+ELSEWHERE: Final = "give another path (-o for the page, --figures for the pictures)"
+"""What to do where a report's file cannot be written; other commands have words of their own."""
+
+
+def check_targets(targets: Sequence[Path], *, force: bool = False, elsewhere: str = ELSEWHERE) -> None:
     """Make sure that all can be written, before anything is drawn.
 
     Args:
-        force: replace files that no report wrote.
+        force: replace files that autotune has not drawn.
+        elsewhere: what to do where one cannot be written, as an imperative clause.
 
     Raises:
-        ExportError: a folder is missing or cannot be written, or something else is in the way.
+        ExportError: a folder is missing or cannot be written, two are the same file, or something else is in
+            the way.
     """
     for target in targets:
-        _check_folder(target.parent)
-        _check_target(target, force=force)
+        _check_folder(target.parent, elsewhere)
+        _check_target(target, elsewhere, force=force)
+    files = [target.absolute().parent.resolve() / target.name for target in targets]
+    for index, file in enumerate(files):
+        if file in files[:index]:
+            raise ExportError(
+                f"{str(targets[index])!r} is named for two things, of which one would be lost",
+                remedy="give each a path of its own",
+            )
 
 
 def check_folder_to_make(folder: Path) -> None:
@@ -36,11 +50,14 @@ def check_folder_to_make(folder: Path) -> None:
     Raises:
         ExportError: something else is in the way, or the folder above cannot be written.
     """
-    _check_folder(folder if _exists(folder) else folder.absolute().parent)
+    _check_folder(folder if _exists(folder, ELSEWHERE) else folder.absolute().parent, ELSEWHERE)
 
 
-def write_files(files: Mapping[Path, bytes]) -> None:
+def write_files(files: Mapping[Path, bytes], *, elsewhere: str = ELSEWHERE) -> None:
     """Write all, making their folders; a reader sees an old file or the whole new one.
+
+    Args:
+        elsewhere: what to do where one cannot be written, as an imperative clause.
 
     Raises:
         ExportError: one cannot be written.
@@ -51,50 +68,47 @@ def write_files(files: Mapping[Path, bytes]) -> None:
         except OSError as error:
             raise ExportError(
                 f"{str(target)!r} cannot be written: {error.strerror}",
-                remedy=write_remedy(error, _ELSEWHERE),
+                remedy=write_remedy(error, elsewhere),
             ) from error
 
 
-_ELSEWHERE = "give another path (-o for the page, --figures for the pictures)"
-
-
-def _exists(folder: Path) -> bool:
+def _exists(folder: Path, elsewhere: str) -> bool:
     try:
         return folder.exists()
     except OSError as error:
-        raise ExportError(f"{str(folder)!r} cannot be used: {error.strerror}", remedy=_ELSEWHERE) from error
+        raise ExportError(f"{str(folder)!r} cannot be used: {error.strerror}", remedy=elsewhere) from error
 
 
-def _check_folder(folder: Path) -> None:
-    if not _exists(folder):
-        raise ExportError(f"there is no folder {str(folder)!r}", remedy=f"make it, or {_ELSEWHERE}")
+def _check_folder(folder: Path, elsewhere: str) -> None:
+    if not _exists(folder, elsewhere):
+        raise ExportError(f"there is no folder {str(folder)!r}", remedy=f"make it, or {elsewhere}")
     if not folder.is_dir():
-        raise ExportError(f"{str(folder)!r} is no folder", remedy=_ELSEWHERE)
+        raise ExportError(f"{str(folder)!r} is no folder", remedy=elsewhere)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise ExportError(f"the folder {str(folder)!r} cannot be written", remedy=_ELSEWHERE)
+        raise ExportError(f"the folder {str(folder)!r} cannot be written", remedy=elsewhere)
 
 
-def _check_target(target: Path, *, force: bool) -> None:
+def _check_target(target: Path, elsewhere: str, *, force: bool) -> None:
     """Refuse what is no file, which --force does not make one, and a file of other origin."""
     try:
         found = target.lstat()
     except FileNotFoundError:
         return
     except OSError as error:
-        raise ExportError(f"{str(target)!r} cannot be used: {error.strerror}", remedy=_ELSEWHERE) from error
+        raise ExportError(f"{str(target)!r} cannot be used: {error.strerror}", remedy=elsewhere) from error
     if not stat.S_ISREG(found.st_mode) and not (force and stat.S_ISLNK(found.st_mode)):
         what = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
-        raise ExportError(f"{str(target)!r} is {what}", remedy=_ELSEWHERE)
-    if not force and not _is_ours(target):
+        raise ExportError(f"{str(target)!r} is {what}", remedy=elsewhere)
+    if not force and not _is_ours(target, elsewhere):
         raise ExportError(
-            f"the file {str(target)!r} is none that `autotune report` wrote",
-            remedy=f"give --force to replace it, or {_ELSEWHERE}",
+            f"the file {str(target)!r} is none that autotune has drawn",
+            remedy=f"give --force to replace it, or {elsewhere}",
         )
 
 
-def _is_ours(path: Path) -> bool:
+def _is_ours(path: Path, elsewhere: str) -> bool:
     try:
         with path.open("rb") as file:
             return MARK.encode() in file.read(_HEAD_BYTES)
     except OSError as error:
-        raise ExportError(f"{str(path)!r} cannot be read: {error.strerror}", remedy=_ELSEWHERE) from error
+        raise ExportError(f"{str(path)!r} cannot be read: {error.strerror}", remedy=elsewhere) from error

@@ -214,6 +214,23 @@ def test_a_wrong_command_line_is_refused_before_anything_is_read(
     assert words in " ".join(ended.stderr.replace("│", " ").split())
 
 
+@pytest.mark.parametrize("budget", ["0", "much", "-5", "500 euros", "1e99", "nan"])
+def test_a_budget_that_is_no_money_is_refused_before_anything_is_read(budget: str) -> None:
+    ended = run("choose", "sqlite:///nowhere/none.db", *ASKED, "--budget", budget)
+    assert ended.exit_code == 2, ended.output
+    said = " ".join(ended.stderr.replace("│", " ").split())
+    assert f"'{budget}' is not an amount of money a month, such as 5000 or 5000USD" in said
+
+
+def test_a_budget_may_name_its_currency(store: str) -> None:
+    found = document("choose", store, *ASKED, "--budget", "1e6USD")
+    assert found == document("choose", store, *ASKED, "--budget", "1000000 USD")
+    assert found["budget_per_month"] == 1e6
+    error = failing("choose", store, *ASKED, "--budget", "500EUR")
+    assert isinstance(error, FleetError)
+    assert "another currency" in error.problem
+
+
 def test_a_rate_is_written_with_or_without_its_unit(store: str) -> None:
     said = [
         run("fleet", store, "--rate", rate, "--p99", "50ms", "--no-replay").stdout
@@ -304,6 +321,48 @@ def test_what_is_no_plan_is_not_imported_and_no_store_is_made(
         path.write_text(content)
     assert isinstance(failing("import", f"sqlite:///{tmp_path}/new.db", str(path)), kind)
     assert not (tmp_path / "new.db").exists()
+
+
+def test_a_broken_plan_among_several_is_named_by_its_file_and_place(tmp_path: Path) -> None:
+    good, broken, cut = (tmp_path / name for name in ("good.json", "broken.json", "cut.json"))
+    good.write_text(format_plan(FOREIGN))
+    values = json.loads(format_plan(FOREIGN))
+    values["estimate"]["histogram"] = "garbage"
+    broken.write_text(json.dumps(values))
+    cut.write_text(format_plan(FOREIGN)[:2_000])
+    for path, words in ((broken, "estimate.histogram: 'garbage' is no HdrHistogram"), (cut, "not a JSON")):
+        error = failing("import", f"sqlite:///{tmp_path}/new.db", str(good), str(path))
+        assert isinstance(error, PlanError)
+        assert str(path) in error.problem
+        assert words in error.problem
+    assert not (tmp_path / "new.db").exists()
+    for command in ("fleet", "show"):
+        asked = [str(broken), *(ASKED if command == "fleet" else ())]
+        assert isinstance(CliRunner().invoke(app, [command, *asked]).exception, PlanError)
+
+
+def test_page_and_picture_are_never_one_file(store: str, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    for figure in (tmp_path / "x.html", tmp_path / "link" / "x.html"):
+        error = failing("choose", store, *ASKED, "-o", str(tmp_path / "x.html"), "--figure", str(figure))
+        assert isinstance(error, ExportError)
+        assert "named for two things" in error.problem
+    assert not (tmp_path / "x.html").exists()
+
+
+def test_a_path_of_a_choice_that_cannot_be_written_names_the_options_of_choose(store: str) -> None:
+    error = failing("choose", store, *ASKED, "-o", "/nowhere/x.html")
+    assert isinstance(error, ExportError)
+    assert error.remedy == "make it, or give another path (-o for the page, --figure for the picture)"
+
+
+def test_the_replays_sentence_names_the_tables_latency(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(format_plan(PLAN.model_copy(update={"curve": build_curve(SERVICES, 2, excess=1.3)})))
+    lines = run("fleet", f"sqlite:///{tmp_path}/none.db", str(path), *ASKED).stdout.splitlines()
+    (told,) = (line.split(maxsplit=1)[1] for line in lines if line.startswith("p99"))
+    (sentence,) = (line for line in lines if line.startswith("A replay"))
+    assert f"and {told} once corrected by what was measured" in sentence
 
 
 def test_a_changed_plan_of_the_same_id_is_refused(store: str, tmp_path: Path) -> None:
