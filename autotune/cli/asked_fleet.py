@@ -12,7 +12,7 @@ import typer
 from autotune.cli.asked_plan import read_type_price
 
 if TYPE_CHECKING:
-    from autotune.fleet.price import AskedPrice, Budget
+    from autotune.fleet.price import AskedPrice, MonthlyBudget
     from autotune.fleet.workload import LatencyTarget, Workload
 
 
@@ -127,7 +127,7 @@ def read_price(
         raise typer.BadParameter(str(error), param_hint="--price") from error
 
 
-def read_budget(text: str | None) -> Budget | None:
+def read_budget(text: str | None) -> MonthlyBudget | None:
     """Read what a fleet may cost a month; None = no bound.
 
     Raises:

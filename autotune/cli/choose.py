@@ -29,11 +29,11 @@ from autotune.cli.asked_plan import MachineType, PriceFile, StoreUrl, TypeRegion
 
 if TYPE_CHECKING:
     from autotune.fleet.choice import Choice
-    from autotune.fleet.price import AskedPrice, Budget
+    from autotune.fleet.price import AskedPrice, MonthlyBudget
     from autotune.fleet.workload import Workload
     from autotune.plan.document import Plan
 
-MonthlyBudget = Annotated[
+MostAMonth = Annotated[
     str | None,
     typer.Option(metavar="AMOUNT", help="What the fleet may cost a month, such as 5000 or 5000USD."),
 ]
@@ -53,7 +53,7 @@ def choose(
     headroom: Headroom = "30%",
     spare: Spare = 1,
     zones: Zones = 1,
-    budget: MonthlyBudget = None,
+    budget: MostAMonth = None,
     price: MachineHour = None,
     machine_type: MachineType = None,
     region: TypeRegion = None,
@@ -95,7 +95,9 @@ def choose(
         _print(choice)
 
 
-def _choose(plans: Sequence[Plan], workload: Workload, budget: Budget | None, asked: AskedPrice) -> Choice:
+def _choose(
+    plans: Sequence[Plan], workload: Workload, budget: MonthlyBudget | None, asked: AskedPrice
+) -> Choice:
     """Choose among plans.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Final
 
 from autotune.errors import FleetError
 from autotune.fleet.capability import Capability, capability_of
-from autotune.fleet.price import STATED, Budget
+from autotune.fleet.price import STATED, MonthlyBudget
 from autotune.fleet.sizing import Fleet, fleet_of, unmet_words
 from autotune.fleet.uncertainty import FleetRange, range_of_fleet, speed_of
 from autotune.fleet.workload import Workload
@@ -89,7 +89,7 @@ def choose(
     plans: Sequence[Plan],
     workload: Workload,
     *,
-    budget: Budget | None = None,
+    budget: MonthlyBudget | None = None,
     prices: Prices = STATED.of,
 ) -> Choice:
     """Choose the cheapest plan whose fleet serves a workload.
@@ -214,7 +214,7 @@ def _currency(offers: Iterable[Offer]) -> str | None:
     return next(iter(priced), None)
 
 
-def _refuse_other_currency(budget: Budget, currency: str | None) -> None:
+def _refuse_other_currency(budget: MonthlyBudget, currency: str | None) -> None:
     """Make sure that prices can be held against a budget.
 
     Raises:

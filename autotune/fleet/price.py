@@ -30,7 +30,7 @@ UNKNOWN: Final = "no price of it is known"
 
 
 @dataclass(frozen=True)
-class Budget:
+class MonthlyBudget:
     """What a fleet may cost a month.
 
     Attributes:
@@ -86,13 +86,13 @@ def parse_price(text: str) -> MachinePrice:
     return MachinePrice(currency or "USD", amount, cores=1, table=COMMAND_LINE)
 
 
-def parse_budget(text: str) -> Budget:
+def parse_budget(text: str) -> MonthlyBudget:
     """Read what a fleet may cost a month: `5000`, `5000USD`, or `5000 EUR`.
 
     Raises:
         ValueError: the text is none.
     """
-    return Budget(*_money(text, MOST_BUDGET, "an amount of money a month, such as 5000 or 5000USD"))
+    return MonthlyBudget(*_money(text, MOST_BUDGET, "an amount of money a month, such as 5000 or 5000USD"))
 
 
 def _money(text: str, most: float, forms: str) -> tuple[float, str]:

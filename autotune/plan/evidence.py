@@ -29,8 +29,6 @@ ElapsedSeconds = Annotated[float, Field(ge=0, le=1e9)]
 Histogram = Annotated[str, AfterValidator(readable_histogram)]
 """Latencies in microseconds as an HdrHistogram, in its compressed base64 form."""
 
-Percentile = Annotated[float, Field(gt=0, le=100)]
-
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 Bytes = Annotated[int, Field(ge=0, lt=2**63)]
@@ -58,7 +56,7 @@ class LatencyPercentile(DocumentPart):
         needed: how many requests it takes.
     """
 
-    percentile: Percentile
+    percentile: Annotated[float, Field(gt=0, le=100)]
     value_s: ElapsedSeconds | None
     upper_s: ElapsedSeconds | None
     needed: int

@@ -7,7 +7,7 @@ import pytest
 
 from autotune.errors import FleetError
 from autotune.fleet.choice import Choice, choose
-from autotune.fleet.price import UNKNOWN, Budget
+from autotune.fleet.price import UNKNOWN, MonthlyBudget
 from autotune.fleet.workload import LatencyTarget, Workload
 from autotune.plan.document import Plan
 from autotune.spec.machine_price import MachinePrice
@@ -81,16 +81,16 @@ def test_a_budget_excludes_what_costs_more() -> None:
         if offer.fleet and offer.fleet.cost
     }
     assert costs[LARGE.id] < costs[SMALL.id]
-    within = choose([LARGE, SMALL], WORKLOAD, budget=Budget(costs[LARGE.id] + 1), prices=prices)
+    within = choose([LARGE, SMALL], WORKLOAD, budget=MonthlyBudget(costs[LARGE.id] + 1), prices=prices)
     assert within.chosen.plan.id == LARGE.id
     assert "over the budget" in within.offers[1].lacks
     with pytest.raises(FleetError, match="the cheapest is quickstart-large, and it costs"):
-        choose([LARGE, SMALL], WORKLOAD, budget=Budget(1.0), prices=prices)
+        choose([LARGE, SMALL], WORKLOAD, budget=MonthlyBudget(1.0), prices=prices)
 
 
 def test_a_budget_needs_prices() -> None:
     with pytest.raises(FleetError, match="needs prices"):
-        choose([LARGE, SMALL], WORKLOAD, budget=Budget(100.0))
+        choose([LARGE, SMALL], WORKLOAD, budget=MonthlyBudget(100.0))
 
 
 def test_without_prices_the_fewest_cores_are_chosen() -> None:
@@ -117,9 +117,12 @@ def test_currencies_that_differ_are_refused_with_both() -> None:
 def test_a_budget_in_another_currency_than_the_prices_is_refused() -> None:
     prices = priced(large=1.0, small=1.0)
     with pytest.raises(FleetError, match="the budget of 500 EUR a month is in another currency") as caught:
-        choose([LARGE, SMALL], WORKLOAD, budget=Budget(500.0, "EUR"), prices=prices)
+        choose([LARGE, SMALL], WORKLOAD, budget=MonthlyBudget(500.0, "EUR"), prices=prices)
     assert "in USD" in caught.value.remedy
-    assert choose([LARGE, SMALL], WORKLOAD, budget=Budget(1e9, "USD"), prices=prices).budget_per_month == 1e9
+    assert (
+        choose([LARGE, SMALL], WORKLOAD, budget=MonthlyBudget(1e9, "USD"), prices=prices).budget_per_month
+        == 1e9
+    )
 
 
 def test_requests_that_differ_are_told_by_their_files_and_digests_only_where_nothing_else_differs() -> None:
