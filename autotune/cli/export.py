@@ -36,7 +36,7 @@ HelpOptions = Annotated[
     bool, typer.Option("--help-options", help="List the target's options, and what it keeps of a plan.")
 ]
 ServerCommand = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="COMMAND",
         help="Your server's command, such as 'uvicorn app:app --port {port}'; by default the study's.",
@@ -69,7 +69,7 @@ def export(
     ] = STDOUT,
     settings: Settings = None,
     help_options: HelpOptions = False,
-    command: ServerCommand = "",
+    command: ServerCommand = None,
     port: FirstPort = None,
     workers: WithWorkers = False,
     allow_loss: AllowLoss = False,
@@ -123,13 +123,13 @@ def _say_what_is_left(exporter: Exporter, plan: Plan, exported: Exported) -> Non
 class _Server:
     """What the command line says of the user's server."""
 
-    command: str
+    command: str | None
     port: int | None
     is_left_out: bool
 
     @property
     def is_named(self) -> bool:
-        return bool(self.command) or self.port is not None
+        return self.command is not None or self.port is not None
 
 
 def _refuse_in_vain(exporter: Exporter, server: _Server) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -13,6 +12,7 @@ from autotune.machine.cpus import format_cpu_list
 from autotune.placement.placement import Command
 from autotune.placement.serving import measured_environment, server_environment
 from autotune.placement.variables import unset_for_server
+from autotune.plan.command_line import parse_command
 from autotune.plan.document import Plan
 from autotune.spec.launch import (
     FORM,
@@ -20,7 +20,6 @@ from autotune.spec.launch import (
     TELLING_APART,
     LaunchSpec,
     filled,
-    template_fault,
 )
 from autotune.spec.launched import INSTANCE_VARIABLE, PLAN_VARIABLE
 
@@ -131,11 +130,11 @@ def launch_of(plan: Plan, server: LaunchSpec | None = None, *, plan_path: str = 
     return Launch(plan, "command", servers, plan_path)
 
 
-def server_of(plan: Plan, command: str = "", port: int | None = None) -> LaunchSpec | None:
+def server_of(plan: Plan, command: str | None = None, port: int | None = None) -> LaunchSpec | None:
     """Give the server that the plan's study names, or the one that is named here, which wins.
 
     Args:
-        command: as in a shell; placeholders as in a study file; empty = the study's.
+        command: words as in a shell; placeholders as in a study file; None = the study's.
         port: of instance 0; None = the study's.
 
     Returns:
@@ -147,7 +146,7 @@ def server_of(plan: Plan, command: str = "", port: int | None = None) -> LaunchS
     """
     stated = _stated(plan)
     changes = {
-        **({"command": parse_command(command)} if command else {}),
+        **({} if command is None else {"command": parse_command(command)}),
         **({} if port is None else {"port": port}),
     }
     if stated is None and not changes:
@@ -171,26 +170,6 @@ def _stated(plan: Plan) -> LaunchSpec | None:
             f"the plan {plan.id} does not say how the server is started: study.spec.launch is {values!r:.80}",
             remedy="give the command with --command",
         ) from error
-
-
-def parse_command(text: str) -> tuple[str, ...]:
-    """Take a command line apart as a shell does, and check its placeholders.
-
-    Raises:
-        ExportError: there is no program in it, a quote is not closed, or a placeholder is unknown.
-    """
-    try:
-        words = tuple(shlex.split(text))
-    except ValueError as error:
-        raise ExportError(
-            f"the command {text!r:.80} cannot be read: {str(error).lower()}", remedy="close what is open"
-        ) from error
-    if not words or not words[0]:
-        raise ExportError(f"the command {text!r:.80} names no program", remedy=f"write one, such as {FORM}")
-    for word in words:
-        if fault := template_fault(word):
-            raise ExportError(f"the command is wrong: {fault}")
-    return words
 
 
 def _worker(index: int, command: Command) -> LaunchedInstance:

@@ -18,6 +18,7 @@ from autotune.spec.named_file import KEYS
 from autotune.spec.reading import Document
 from autotune.spec.refusal import Place, Refusal
 from autotune.spec.schema import DURATIONS, PERCENTILE_PATTERN, UNLIMITED
+from autotune.spec.shell_syntax import NO_SHELL, shell_syntax
 from autotune.spec.study import Measure
 from autotune.units import parse_bytes, parse_duration_s
 
@@ -160,6 +161,9 @@ def _command(expansion: Expansion, place: Place, value: Any) -> Any:
         expansion.refuse(
             place, f"{value!r:.80} is no command: {str(error).lower()}; close it, or write a list"
         )
+        return _UNTOLD
+    if wanted := shell_syntax(value):
+        expansion.refuse(place, f"{value!r:.80} has {wanted!r:.40}, which wants a shell, and {NO_SHELL}")
         return _UNTOLD
     expansion.places |= {(*place, index): place for index in range(len(words))}
     return words

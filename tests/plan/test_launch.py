@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 from autotune.errors import ExportError
 from autotune.placement.variables import AFFINITY, COUNTS
+from autotune.plan.command_line import parse_command
 from autotune.plan.document import Plan, PlanStudy
-from autotune.plan.launch import Launch, launch_of, parse_command, server_of
+from autotune.plan.launch import Launch, launch_of, server_of
 from autotune.spec.launch import LaunchSpec
 from autotune.testing.launches import launches, plans
 from autotune.testing.plans import build_assignment, build_commands, build_plan
@@ -184,6 +186,35 @@ def test_a_plan_whose_study_says_nonsense_of_the_server_is_refused() -> None:
 def test_a_command_that_is_none_is_refused(command: str, message: str) -> None:
     with pytest.raises(ExportError, match=message):
         parse_command(command)
+
+
+@pytest.mark.parametrize(
+    ("command", "wanted"),
+    [
+        ("srv {port} > log 2>&1", "'>'"),
+        ("cd /srv && srv {port}", "'&&'"),
+        ("srv {port} | tee log", "'|'"),
+        ("srv {port}; echo", "';'"),
+        ("srv {port} &", "'&'"),
+        ("srv {port} # comment", "'#'"),
+        ("srv --port $PORT {port}", "'$PORT'"),
+        ('srv "$(hostname)" {port}', "hostname"),
+        ("~/venv/bin/srv {port}", "'~/venv/bin/srv'"),
+    ],
+)
+def test_a_command_that_wants_a_shell_is_refused(command: str, wanted: str) -> None:
+    with pytest.raises(ExportError, match="wants a shell") as refused:
+        parse_command(command)
+    assert wanted in refused.value.problem
+    assert "bash -c" in refused.value.remedy
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1))
+def test_what_is_quoted_for_a_shell_is_taken_as_it_is(words: list[str]) -> None:
+    from autotune.testing.launches import literal
+
+    named = ["run", *map(literal, words)]
+    assert parse_command(shlex.join(named)) == tuple(named)
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1))

@@ -47,6 +47,8 @@ def test_everything_else_has_its_usual_value() -> None:
         ("{command: []}", "launch.command", "an empty list is not allowed: write a list of 1 to"),
         ('{command: ""}', "launch.command", "write a list of 1 to"),
         ('{command: "\'"}', "launch.command", "no closing quotation"),
+        ('{command: "srv {port} > log"}', "launch.command", "has '>', which wants a shell"),
+        ('{command: "srv $PORT {port}"}', "launch.command", "bash -c"),
         ('{command: ["", x]}', "launch.command[0]", "its first word is empty"),
         ('{command: [run, "{prot}"]}', "launch.command[1]", "did you mean {port}?"),
         ('{command: "run {prot}"}', "launch.command", "did you mean {port}?"),
