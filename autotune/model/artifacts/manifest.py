@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from autotune.model.artifacts.changes import digest_of
 from autotune.model.exported import Export
@@ -28,6 +34,10 @@ class FileRecord(BaseModel):
     size_bytes: int
     mtime_ns: int
     sha256: str = ""
+
+    @model_serializer(mode="wrap")
+    def _as_it_was_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if name != "sha256" or value}
 
 
 class AgreementRecord(BaseModel):
