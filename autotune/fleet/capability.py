@@ -8,7 +8,8 @@ queue. At lower rates than its own it is no more than what was measured.
 
 Runs differ, so that what the nearest one says jumps where two rates are equally near. But no queue gets
 faster as more requests come. So the latency at a rate is the least that is told of this or any higher one: a
-run that was disturbed does not speak against a higher rate that was measured to be faster.
+run that was disturbed does not speak against a higher rate that was measured to be faster. Nor is a rate
+bearable above one that was tried and missed the target, unless a higher one was measured to keep to it.
 
 A plan without a curve is replayed with the latencies of its own requests, which were sent back to back: that
 is what an instance takes while all are busy. No arrival rate was measured then, which is said.
@@ -128,6 +129,23 @@ class MeasuredRun:
 
 
 @dataclass(frozen=True)
+class Glance:
+    """A rate that was tried without its service times being kept.
+
+    Attributes:
+        stated: as of `MeasuredRun`.
+    """
+
+    rate_per_s: float
+    stated: Mapping[float, float]
+
+    def at_speed(self, times: float) -> Glance:
+        """Give it as it would have been on a machine that does everything so many times as fast."""
+        stated = {percentile: upper_s / times for percentile, upper_s in self.stated.items()}
+        return Glance(self.rate_per_s * times, stated)
+
+
+@dataclass(frozen=True)
 class Stretch:
     """The rates, from `low` up to `high`, of which no other measured run is nearer than this one."""
 
@@ -167,11 +185,13 @@ class Capability:
     Attributes:
         samples_per_request: sequences in each request.
         runs: at least one, ascending by rate.
+        glances: other rates that were tried.
     """
 
     basis: Basis
     samples_per_request: float
     runs: tuple[MeasuredRun, ...]
+    glances: tuple[Glance, ...] = ()
 
     @property
     def in_words(self) -> str:
@@ -194,8 +214,8 @@ class Capability:
         own = None if stretch is None else stretch.run.highest_rate(target)
         if stretch is None or own is None:
             return None
-        run, rate = stretch.run, min(max(own, stretch.low), stretch.high)
-        highest = max((run.rate_per_s or 0.0 for run in self.runs), default=0.0)
+        run, rate = stretch.run, self._not_missed(min(max(own, stretch.low), stretch.high), target)
+        highest = max(tried.rate_per_s or 0.0 for tried in (*self.runs, *self.glances))
         capacity = run.queue.capacity_per_s
         disputing = (
             percentile_of(other.queue.services_s, target.percentile) > target.max_s
@@ -211,9 +231,24 @@ class Capability:
             is_disputed=any(disputing),
         )
 
+    def _not_missed(self, rate_per_s: float, target: LatencyTarget) -> float:
+        """Give a rate, or the highest that was measured to keep to a target where a lower one misses it."""
+        bounds = [
+            (tried.rate_per_s, tried.stated[target.percentile])
+            for tried in (*self.runs, *self.glances)
+            if tried.rate_per_s is not None and target.percentile in tried.stated
+        ]
+        kept = max((rate for rate, upper_s in bounds if upper_s <= target.max_s), default=0.0)
+        missed = min(
+            (rate for rate, upper_s in bounds if rate > kept and upper_s > target.max_s), default=math.inf
+        )
+        return rate_per_s if rate_per_s < missed else kept or missed
+
     def at_speed(self, times: float) -> Capability:
         """Give what a machine does that does everything so many times as fast."""
-        return replace(self, runs=tuple(run.at_speed(times) for run in self.runs))
+        runs = tuple(run.at_speed(times) for run in self.runs)
+        glances = tuple(glance.at_speed(times) for glance in self.glances)
+        return replace(self, runs=runs, glances=glances)
 
     def least_s(self, percentile: float) -> float:
         """Give the percentile of latency of requests that never wait, in the run that has the shortest."""
@@ -260,7 +295,10 @@ class Capability:
 def capability_of(plan: Plan) -> Capability | str:
     """Read what one machine does with a plan, or say in a clause why that is not known."""
     if plan.curve is not None and (runs := _runs(plan.curve)):
-        return Capability(plan.curve.way, plan.curve.samples_per_request, runs)
+        glances = (
+            Glance(point.rate_per_s, _stated(point)) for point in plan.curve.points if point.services is None
+        )
+        return Capability(plan.curve.way, plan.curve.samples_per_request, runs, tuple(glances))
     if traits_of(plan.scenario).has_arrivals:
         return "it has no curve, and its latencies include what requests waited: run `autotune curve` on it"
     if plan.estimate.histogram is None:
@@ -273,10 +311,12 @@ def _runs(curve: Curve) -> tuple[MeasuredRun, ...]:
 
 
 def _run(curve: Curve, point: CurvePoint) -> MeasuredRun:
-    stated = {
-        latency.percentile: latency.upper_s for latency in point.latencies if latency.upper_s is not None
-    }
-    return MeasuredRun(Queue(curve.instances, _thinned(point.services_s())), point.rate_per_s, stated)
+    queue = Queue(curve.instances, _thinned(point.services_s()))
+    return MeasuredRun(queue, point.rate_per_s, _stated(point))
+
+
+def _stated(point: CurvePoint) -> dict[float, float]:
+    return {latency.percentile: latency.upper_s for latency in point.latencies if latency.upper_s is not None}
 
 
 def _back_to_back(plan: Plan, histogram: str) -> Capability:

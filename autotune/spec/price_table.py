@@ -119,7 +119,10 @@ class PriceTable:
         )
 
     def find(self, type: str, *, provider: str = "", region: str = "") -> ListedMachine:
-        """Give the entry of a machine type; raises as `price_of` does."""
+        """Give the entry of a machine type, or of that name; raises as `price_of` does."""
+        named = [machine for machine in self.machines if machine.name == type]
+        if named and not provider and not region:
+            return named[0]
         of_type = [machine for machine in self.machines if machine.type == type]
         if not of_type:
             raise StudyFileError(
@@ -138,7 +141,7 @@ class PriceTable:
             raise StudyFileError(
                 f"{self.name} has {len(fitting)} prices of {asked!r}",
                 path="price.region",
-                remedy=f"name the region or the provider: there are {there}",
+                remedy=f"name one as it is listed, in the place of the type: there are {there}",
             )
         raise StudyFileError(
             f"{self.name} has no price of {asked!r}", path="price.region", remedy=f"there are {there}"

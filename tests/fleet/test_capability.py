@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotune.fleet.capability import Capability, MeasuredRun, capability_of
+from autotune.fleet.capability import Capability, Glance, MeasuredRun, capability_of
 from autotune.fleet.sizing import size
 from autotune.fleet.workload import LatencyTarget, Workload
 from autotune.plan.evidence import Estimate
@@ -75,6 +76,26 @@ def test_a_rate_that_was_measured_to_keep_to_the_target_is_borne_though_disturbe
     assert borne.is_disputed
     assert Capability("swept", 1.0, runs).least_s(99.0) == 0.01
     assert Capability("swept", 1.0, (runs[0], runs[2])).bearable(TARGET) is None
+
+
+def test_no_rate_is_borne_above_one_that_was_tried_and_missed_the_target() -> None:
+    """Seen: 530/s of a plan that had missed its limit at 514, of which no service times were kept."""
+    run = MeasuredRun(Queue(2, (0.01,) * 500), 100.0, {99.0: 0.02})
+    free = Capability("tuned", 1.0, (run,))
+    borne = free.bearable(TARGET)
+    assert borne is not None
+    assert borne.rate_per_s > 150.0
+    missed = (Glance(120.0, {99.0: 0.05}), Glance(140.0, {99.0: 0.07}), Glance(150.0, {99.0: 0.08}))
+    capped = replace(free, glances=missed).bearable(TARGET)
+    assert capped is not None
+    assert (capped.rate_per_s, capped.is_measured) == (120.0, True)
+    kept_higher = (*missed, Glance(300.0, {99.0: 0.05}))
+    assert replace(free, glances=kept_higher).bearable(TARGET) == replace(borne, is_measured=True)
+    of_another_percentile = replace(free, glances=(Glance(140.0, {90.0: 0.07}),)).bearable(TARGET)
+    assert of_another_percentile == replace(borne, is_measured=False)
+    twice = replace(free, glances=missed).at_speed(2.0).bearable(LatencyTarget(99.0, 0.03))
+    assert twice is not None
+    assert twice.rate_per_s == pytest.approx(240.0)
 
 
 def test_a_loss_that_the_limit_outlives_has_a_latency_within_it() -> None:

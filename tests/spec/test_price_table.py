@@ -77,6 +77,15 @@ def test_a_type_with_several_prices_asks_for_the_region(path: Path) -> None:
     assert "acme big east, acme big west" in none.value.remedy
 
 
+def test_a_machine_may_be_named_as_it_is_listed(path: Path) -> None:
+    """Also one without a region beside others with one, which no region could name."""
+    path.write_text(TABLE.replace("     region: west, ", "     "))
+    table = read_prices(path)
+    assert table.price_of("acme big east").per_hour == 4.8
+    assert table.price_of("acme big").per_hour == 5
+    assert table.price_of("acme small") == table.price_of("small")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
