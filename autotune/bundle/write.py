@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ from typing import Final
 from autotune.bundle.contents import BundleContents, contents_of, plan_text
 from autotune.bundle.requirements import pinned_requirements
 from autotune.errors import ExportError
-from autotune.files import write_remedy
+from autotune.files import is_out_of_space, write_remedy
 from autotune.plan.document import Plan
 from autotune.runtime.bundled import RECORD_FILE, record_of
 from autotune.runtime.planned import PLAN_FILE
@@ -109,14 +110,19 @@ def write_bundle(plan: Plan, target: Path, *, force: bool = False) -> Path:
                 packed = area / "packed.tar"
                 with tarfile.open(packed, "w") as tar:
                     tar.add(folder, arcname=folder.name)
+                if not force:
+                    target.touch(exist_ok=False)
                 packed.replace(target)
             else:
-                if target.exists():
+                if force and target.exists():
                     shutil.rmtree(target)
                 folder.rename(target)
     except OSError as error:
+        if not force and error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            raise _there_already(target) from error  # since it was looked for: another export was quicker
+        place = target if is_out_of_space(error) else error.filename or target
         raise ExportError(
-            f"{str(error.filename or target)!r} cannot be written: {error.strerror}",
+            f"{str(place)!r} cannot be written: {error.strerror}",
             remedy=write_remedy(error, "give another place with --bundle"),
         ) from error
     return target
@@ -167,9 +173,13 @@ def _check_target(target: Path, *, force: bool) -> None:
     elif target.suffix != TAR:
         raise ExportError(f"{str(target)!r} is a file", remedy="give a folder, or a name that ends with .tar")
     if not force:
-        raise ExportError(
-            f"{str(target)!r} is there already", remedy="give --force to replace it, or another place"
-        )
+        raise _there_already(target)
+
+
+def _there_already(target: Path) -> ExportError:
+    return ExportError(
+        f"{str(target)!r} is there already", remedy="give --force to replace it, or another place"
+    )
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -173,7 +175,20 @@ def _write_bundle(plan: Plan, bundle: str, *, force: bool) -> Path:
     """Write a plan with all that it is served with; give where."""
     from autotune.bundle.write import write_bundle
 
-    return write_bundle(plan, Path(bundle), force=force)
+    with _ended_as_by_ctrl_c():
+        return write_bundle(plan, Path(bundle), force=force)
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Have SIGTERM end what runs as Ctrl-C does, so that nothing half written stays behind."""
+    before = signal.getsignal(signal.SIGTERM)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _refuse_json_of_stdout(folder: str, *, as_json: bool) -> None:

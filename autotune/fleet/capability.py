@@ -215,7 +215,8 @@ class Capability:
         if stretch is None or own is None:
             return None
         run, rate = stretch.run, self._not_missed(min(max(own, stretch.low), stretch.high), target)
-        highest = max(tried.rate_per_s or 0.0 for tried in (*self.runs, *self.glances))
+        rates = [run.rate_per_s or 0.0 for run in self.runs]
+        highest = max(rates + [glance.rate_per_s for glance in self.glances])
         capacity = run.queue.capacity_per_s
         disputing = (
             percentile_of(other.queue.services_s, target.percentile) > target.max_s
@@ -233,10 +234,11 @@ class Capability:
 
     def _not_missed(self, rate_per_s: float, target: LatencyTarget) -> float:
         """Give a rate, or the highest that was measured to keep to a target where a lower one misses it."""
+        tried: tuple[MeasuredRun | Glance, ...] = (*self.runs, *self.glances)
         bounds = [
-            (tried.rate_per_s, tried.stated[target.percentile])
-            for tried in (*self.runs, *self.glances)
-            if tried.rate_per_s is not None and target.percentile in tried.stated
+            (each.rate_per_s, each.stated[target.percentile])
+            for each in tried
+            if each.rate_per_s is not None and target.percentile in each.stated
         ]
         kept = max((rate for rate, upper_s in bounds if upper_s <= target.max_s), default=0.0)
         missed = min(

@@ -242,7 +242,7 @@ def test_processes_without_the_variables_are_looked_at_by_their_ids(
     assert unknown == 16
 
 
-@pytest.mark.parametrize("pid", [1, os.getpid()])
+@pytest.mark.parametrize("pid", [1, os.getpid()], ids=["first", "this"])  # each worker has its own
 def test_who_started_this_command_is_refused_as_an_instance(
     run_command: RunCommand, tmp_path: Path, plan: Plan, pid: int
 ) -> None:

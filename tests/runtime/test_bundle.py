@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 import autotune
+from autotune.bundle import write
 from autotune.bundle.requirements import pinned_requirements
 from autotune.bundle.write import write_bundle
 from autotune.errors import ExportError
@@ -215,6 +217,44 @@ def test_nothing_is_written_over_that_is_no_bundle(plan: Plan, tmp_path: Path) -
     write_bundle(plan, bundle, force=True)
     assert (bundle / "artifact" / "manifest.json").is_file()
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".autotune-")]
+
+
+@pytest.mark.parametrize("name", ["bundle", "bundle.tar"])
+def test_what_another_export_has_written_meanwhile_is_kept(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    target = tmp_path / name
+    fill = write._fill
+
+    def fill_while_another_writes(folder: Path, *given: Any) -> None:
+        fill(folder, *given)
+        if name.endswith(".tar"):
+            target.write_text("the other one's")
+        else:
+            target.mkdir()
+            (target / "plan.json").write_text("the other one's")
+
+    monkeypatch.setattr(write, "_fill", fill_while_another_writes)
+    with pytest.raises(ExportError, match="there already"):
+        write_bundle(plan, target)
+    kept = target if target.is_file() else target / "plan.json"
+    assert kept.read_text() == "the other one's"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".autotune-")] == []
+
+
+def test_a_terminated_export_leaves_nothing(
+    plan: Plan,
+    run_command: Callable[..., tuple[int, str, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "its.json").write_text(format_plan(plan))
+    monkeypatch.setattr(shutil, "copyfile", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    code, out, _ = run_command(tmp_path, "export", "./its.json", "--bundle", "made")
+    assert (code, out) == (130, "")
+    assert not (tmp_path / "made").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".autotune-")] == []
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_an_artifact_that_is_gone_is_no_bundle(plan: Plan, tmp_path: Path) -> None:
