@@ -233,16 +233,24 @@ class Capability:
         )
 
     def _not_missed(self, rate_per_s: float, target: LatencyTarget) -> float:
-        """Give a rate, or the highest that was measured to keep to a target where a lower one misses it."""
-        tried: tuple[MeasuredRun | Glance, ...] = (*self.runs, *self.glances)
-        bounds = [
-            (each.rate_per_s, each.stated[target.percentile])
-            for each in tried
-            if each.rate_per_s is not None and target.percentile in each.stated
-        ]
-        kept = max((rate for rate, upper_s in bounds if upper_s <= target.max_s), default=0.0)
+        """Give a rate, or the highest that was measured to keep to a target if a lower glance missed it."""
+        bounds = [(run.rate_per_s or 0.0, run.stated) for run in self.runs]
+        glances = [(glance.rate_per_s, glance.stated) for glance in self.glances]
+        kept = max(
+            (
+                rate
+                for rate, stated in bounds + glances
+                if stated.get(target.percentile, math.inf) <= target.max_s
+            ),
+            default=0.0,
+        )
         missed = min(
-            (rate for rate, upper_s in bounds if rate > kept and upper_s > target.max_s), default=math.inf
+            (
+                rate
+                for rate, stated in glances
+                if rate > kept and stated.get(target.percentile, 0.0) > target.max_s
+            ),
+            default=math.inf,
         )
         return rate_per_s if rate_per_s < missed else kept or missed
 

@@ -33,12 +33,15 @@ class ProcFiles:
         return (self.root / str(pid)).is_dir()
 
     def threads(self, pid: int) -> tuple[int, ...]:
-        """Give the ids of a process's threads, ascending; the main thread's is the process's own.
+        """Give the ids of a process's threads: first the main thread's, which is the process's own.
+
+        The others ascend. They are lower than that where the kernel has begun anew with low ids.
 
         Raises:
             OSError: the process has ended, or may not be read.
         """
-        return tuple(sorted(_numbers(self.root / str(pid) / "task")))
+        ids = _numbers(self.root / str(pid) / "task")
+        return tuple(sorted(ids, key=lambda thread: (thread != pid, thread)))
 
     def content(self, pid: int, *path: str, most: int = MAX_BYTES) -> bytes:
         """Give a file of a process, as far as `most` bytes go.

@@ -77,8 +77,9 @@ def observe(
 
 
 def thread_masks() -> Iterator[ThreadMask]:
-    """The mask of every thread of this process, in the order of their ids; the main thread is first."""
-    for task in sorted(Path("/proc/self/task").iterdir(), key=lambda path: int(path.name)):
+    """The mask of every thread of this process: the main thread's first, then by their ids."""
+    tasks = [(int(path.name), path) for path in Path("/proc/self/task").iterdir()]
+    for _, task in sorted(tasks, key=lambda pair: (pair[0] != os.getpid(), pair[0])):
         try:
             status = _fields(task / "status")
         except (FileNotFoundError, ProcessLookupError):

@@ -53,6 +53,14 @@ def test_a_recorded_process_is_read_whole(tmp_path: Path) -> None:
     assert process.unread == {}
 
 
+def test_the_main_thread_is_first_also_where_the_kernel_began_anew_with_low_ids(tmp_path: Path) -> None:
+    write_process(tmp_path, 30_000, cpus="0", threads={2_000: ("1", "default"), 30_001: ("1", "default")})
+    process = read_process(30_000, ProcFiles(tmp_path))
+    assert process is not None
+    assert [thread.id for thread in process.threads] == [30_000, 2_000, 30_001]
+    assert process.main.cpus == (0,)
+
+
 def test_what_may_not_be_read_is_none_with_the_kernels_reason(tmp_path: Path) -> None:
     write_process(tmp_path, 10, environment=None)
     for name in ("maps", "numa_maps"):
