@@ -57,7 +57,7 @@ esac
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 python=${PYTHON:-python3}
 "$python" -P -c 'import autotune.runtime' 2>/dev/null || {
-    printf '%s: %s has no autotune, or is older than Python 3.11\n  %s\n' "${0##*/}" "$python" \
+    printf '%s: %s has no autotune, or is older than Python 3.11\\n  %s\\n' "${0##*/}" "$python" \
         "name the one that has it: PYTHON=venv/bin/python $0 ..." >&2
     exit 16
 }

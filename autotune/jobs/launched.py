@@ -20,7 +20,7 @@ from autotune.launched.find import FoundProcesses, find_processes
 from autotune.launched.findings import DECISIVE, Finding
 from autotune.launched.proc import PROC, ProcFiles
 from autotune.launched.read import read_process
-from autotune.launched.sending import LoadOverHttp, send_open_loop, without_password
+from autotune.launched.sending import LoadOverHttp, send_open_loop
 from autotune.launched.served import SETTLING, ServedLoad, judge_load
 from autotune.launched.stated import stated_load
 from autotune.machine.document import machine_differences, machine_document
@@ -171,8 +171,7 @@ def put_under_load(plan: Plan, load: AskedLoad, emit: Emit, stop: Stop) -> Serve
         accept="*/*" if load.bodies else USUAL_ANSWERS,
     )
     sending = send_open_loop(over_http, stop, site.cpus)
-    shown = tuple(map(without_password, load.urls))
-    served = judge_load(shown, stated, sending, load.seconds, shares_cpus=not site.cpus)
+    served = judge_load(load.urls, stated, sending, load.seconds, shares_cpus=not site.cpus)
     if not load.bodies and (cached := cached_words(plan)):
         served = replace(served, reasons=(*served.reasons, cached))
     emit(RateEnded(stated.rate_per_s, 1, 1, served_words(served)))

@@ -112,6 +112,9 @@ def check_url(url: str) -> str:
         ValueError: says what is wrong, and what a URL looks like.
     """
     form = "write such as http://127.0.0.1:8000/answers"
+    _, at, host = url.partition("//")[2].partition("/")[0].rpartition("@")
+    if at:  # what stands before it may have a password, which is not to be shown
+        raise ValueError(f"the URL of {host!r:.80} names a user, which is not sent: {form}")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -122,12 +125,6 @@ def check_url(url: str) -> str:
     if not url.isascii() or any(letter <= " " for letter in url):
         raise ValueError(f"{url!r:.80} has characters that no URL may have: {form}")
     return url
-
-
-def without_password(url: str) -> str:
-    """Give a URL as it may be shown: what stands before the `@` is nobody else's."""
-    parts = urlsplit(url)
-    return url if "@" not in parts.netloc else parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def send_open_loop(load: LoadOverHttp, stop: Stop, cpus: Collection[int] = ()) -> Sending:

@@ -16,7 +16,7 @@ import pytest
 
 from autotune.events import unheard
 from autotune.jobs.launched import AskedLoad, put_under_load
-from autotune.launched.sending import LoadOverHttp, Sending, check_url, send_open_loop, without_password
+from autotune.launched.sending import LoadOverHttp, Sending, check_url, send_open_loop
 from autotune.plan.document import PlanStudy
 from autotune.stop import Stop
 from autotune.testing.plans import build_plan
@@ -263,6 +263,12 @@ def test_urls_are_taken_as_they_are(url: str) -> None:
     assert check_url(url) == url
 
 
-def test_no_password_of_a_url_is_shown() -> None:
-    assert without_password("http://me:secret@a.example:80/x?y=z") == "http://a.example:80/x?y=z"
-    assert without_password("http://a.example/x@y") == "http://a.example/x@y"
+@pytest.mark.parametrize("host", ["a.example:80", "a:b"])
+def test_a_url_with_a_user_is_refused_and_no_password_is_shown(host: str) -> None:
+    with pytest.raises(ValueError, match=f"the URL of '{host}' names a user, which is not sent") as refused:
+        check_url(f"http://me:secret@{host}/x")
+    assert "secret" not in str(refused.value)
+
+
+def test_an_at_sign_in_the_path_is_no_user() -> None:
+    assert check_url("http://a.example/x@y") == "http://a.example/x@y"
