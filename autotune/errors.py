@@ -19,7 +19,12 @@ AutotuneError                what happened, the offending value, what to do next
 │   ├── NoPlanError          no trial succeeded, or none meets the limits
 │   └── NoisyMachineError    the machine was too noisy to measure what a plan needs
 ├── StoreError               the database is corrupt, foreign, read-only, newer, or lacks what is asked for
+├── JobError                 a job that was asked for cannot be found, begun or changed
+│   ├── JobNotFoundError     there is no such job
+│   └── JobConflictError     it is in another state, or another's
 ├── PlanError                a plan document is wrong or of an unknown version
+├── ServiceError             the HTTP service cannot be started or reached, or refuses
+│   └── AccessError          nobody may do that without a token, or with this one
 ├── ServingError             a process cannot serve as its plan was measured
 │   └── DifferenceError      the process, its machine, packages or artifact are others than the plan's
 ├── FleetError               no plan serves what a fleet is asked for
@@ -131,8 +136,28 @@ class StoreError(AutotuneError):
     """The database is corrupt, foreign, read-only, newer, or lacks what is asked for."""
 
 
+class JobError(AutotuneError):
+    """A job that was asked for cannot be found, begun or changed."""
+
+
+class JobNotFoundError(JobError):
+    """There is no such job."""
+
+
+class JobConflictError(JobError):
+    """The job is in another state, or another's."""
+
+
 class PlanError(AutotuneError):
     """A plan document is wrong or of an unknown version."""
+
+
+class ServiceError(AutotuneError):
+    """The HTTP service cannot be started or reached, or refuses what it is asked."""
+
+
+class AccessError(ServiceError):
+    """Nobody may do that without a token, or with this one."""
 
 
 class ServingError(AutotuneError):

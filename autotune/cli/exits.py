@@ -36,6 +36,11 @@ EXIT_CODES: dict[type[errors.AutotuneError], int] = {
     errors.ServingError: 16,
     errors.DifferenceError: 16,
     errors.FleetError: 17,
+    errors.ServiceError: 18,
+    errors.AccessError: 18,
+    errors.JobError: 19,
+    errors.JobNotFoundError: 19,
+    errors.JobConflictError: 19,
 }
 
 MEANINGS: dict[int, str] = {
@@ -58,6 +63,8 @@ MEANINGS: dict[int, str] = {
     15: "the machine was too noisy to measure what a plan needs, or the rounds contradict the search",
     16: "a process cannot serve as its plan was measured",
     17: "fleet, choose: no plan serves what is asked, or plans cannot be chosen among",
+    18: "the service cannot be started or reached, or refuses",
+    19: "there is no such job, or it is in another state",
     WORSE: "verify: the plan is worse than it states, or the running server falls short under a load",
     STALE: "verify, curve: machine, versions or model are others than the plan's; nothing was measured",
     UNDECIDED: "verify, compare, curve: it could not be told",

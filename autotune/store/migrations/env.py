@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+import autotune.store.job_tables  # noqa: F401 - its tables are of the same metadata
 from autotune.store.tables import VERSION_TABLE, metadata
 
 context.configure(

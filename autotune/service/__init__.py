@@ -1,0 +1,1 @@
+"""The HTTP service: parses requests, starts jobs as processes, renders the same events and documents."""

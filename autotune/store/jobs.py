@@ -1,0 +1,461 @@
+"""The queue of jobs: who asked for what, who runs it, what was told of it, and what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, or_, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from autotune.errors import JobConflictError, JobNotFoundError
+from autotune.store.job_records import (
+    ENDED,
+    JobFault,
+    JobHolder,
+    JobRecord,
+    JobRequest,
+    JobState,
+    ToldEvent,
+)
+from autotune.store.job_tables import events, jobs
+from autotune.store.store import StudyStore
+
+CLOCKS = {
+    "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0",
+    "postgresql": "SELECT extract(epoch FROM clock_timestamp())::double precision",
+}
+"""What each database says the time is, in Unix time."""
+
+HOLD_S = 4 * 3600.0
+"""How long a holder on another machine is believed to live after it was last heard of. Source: stated, as
+`autotune.search.leases.LEASE_S`: no trial takes longer. On its own machine a process is looked at instead."""
+
+_NEWEST = (jobs.c.asked_s.desc(), jobs.c.id)
+_NEXT = (jobs.c.priority.desc(), jobs.c.asked_s, jobs.c.id)
+_LISTED = [column for column in jobs.c if column.name not in ("request", "result")]
+
+
+class JobQueue:
+    """The jobs of an open store. Every method is one transaction."""
+
+    def __init__(self, store: StudyStore) -> None:
+        self._store = store
+
+    def ask(self, request: JobRequest) -> tuple[JobRecord, bool]:
+        """Put a job at the end of its priority's line, and say whether it is new.
+
+        Asking again with the same key gives the job that there is.
+
+        Raises:
+            JobConflictError: the key was used for another request.
+        """
+        digest = _digest(request)
+        with self._store.transaction() as connection:
+            known = self._of_key(connection, request.client_key, digest)
+            if known is not None:
+                return known, False
+            job_id = secrets.token_hex(8)
+            row = _row_of_request(request) | {
+                "id": job_id,
+                "digest": digest,
+                "state": "queued",
+                "asked_s": database_clock_s(connection),
+                "attempts": 0,
+            }
+            try:
+                with connection.begin_nested():
+                    connection.execute(insert(jobs).values(row))
+            except IntegrityError:  # somebody asked with this key meanwhile
+                known = self._of_key(connection, request.client_key, digest)
+                if known is None:
+                    raise
+                return known, False
+            return _job(self._row(connection, job_id)), True
+
+    def job(self, job_id: str) -> JobRecord:
+        """Give a job.
+
+        Raises:
+            JobNotFoundError: there is none of this id.
+        """
+        with self._store.transaction() as connection:
+            return _job(self._row(connection, job_id))
+
+    def jobs(
+        self,
+        *,
+        states: Sequence[JobState] = (),
+        study: str = "",
+        machine: str = "",
+        kind: str = "",
+        plan: str = "",
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[JobRecord, ...]:
+        """List jobs, newest first, without their requests' values and results."""
+        listed = _filtered(
+            select(*_LISTED), states=states, study=study, machine=machine, kind=kind, plan=plan
+        )
+        with self._store.transaction() as connection:
+            rows = connection.execute(listed.order_by(*_NEWEST).limit(limit).offset(offset))
+            return tuple(_job(row) for row in rows)
+
+    def waiting(self, machine: str = "", *, limit: int = 1000) -> tuple[JobRecord, ...]:
+        """List what waits in the order in which it will be begun, without values and results."""
+        listed = _filtered(select(*_LISTED), states=("queued",), machine=machine)
+        with self._store.transaction() as connection:
+            return tuple(_job(row) for row in connection.execute(listed.order_by(*_NEXT).limit(limit)))
+
+    def counts(self) -> Mapping[str, int]:
+        """Count the jobs of each state; a state without any is left out."""
+        counted = select(jobs.c.state, func.count()).group_by(jobs.c.state)
+        with self._store.transaction() as connection:
+            return {state: count for state, count in connection.execute(counted)}  # noqa: C416
+
+    def running(self, machine: str) -> JobRecord | None:
+        """Give the job that runs on a machine, whoever holds it, dead or alive."""
+        with self._store.transaction() as connection:
+            row = connection.execute(_running_on(machine)).one_or_none()
+            return None if row is None else _job(row)
+
+    def begin(self, machine: str, holder: JobHolder) -> JobRecord | None:
+        """Take the next job of a machine for a process; None where none waits, or one runs there.
+
+        Of two that ask at once one gets it: the database holds one running job for each machine.
+        """
+        first = _filtered(select(jobs.c.id), states=("queued",), machine=machine)
+        try:
+            with self._store.transaction() as connection:
+                if connection.execute(_running_on(machine)).first() is not None:
+                    return None
+                job_id = connection.scalar(first.order_by(*_NEXT).limit(1))
+                if job_id is None:
+                    return None
+                now_s = database_clock_s(connection)
+                taken = connection.execute(
+                    update(jobs)
+                    .where(jobs.c.id == job_id, jobs.c.state == "queued")
+                    .values(
+                        state="running",
+                        started_s=func.coalesce(jobs.c.started_s, now_s),
+                        attempts=jobs.c.attempts + 1,
+                        **_holder_columns(holder, now_s),
+                    )
+                )
+                return _job(self._row(connection, job_id)) if taken.rowcount else None
+        except IntegrityError:
+            return None
+
+    def tell(self, job_id: str, holder: JobHolder, event: str) -> int:
+        """Keep an event of a running job, and the job for its holder a while longer; give its number.
+
+        Raises:
+            JobConflictError: the job is not this holder's any more, who must end.
+        """
+        with self._store.transaction() as connection:
+            now_s = database_clock_s(connection)
+            self._hold(connection, job_id, holder, _holder_columns(holder, now_s))
+            newest = select(func.coalesce(func.max(events.c.number), 0)).where(events.c.job_id == job_id)
+            number = int(connection.scalar(newest) or 0) + 1
+            connection.execute(insert(events).values(job_id=job_id, number=number, told_s=now_s, event=event))
+            return number
+
+    def events(self, job_id: str, *, after: int = 0, limit: int = 1000) -> tuple[ToldEvent, ...]:
+        """Give the events of a job that come after a number, in order."""
+        listed = select(events).where(events.c.job_id == job_id, events.c.number > after)
+        with self._store.transaction() as connection:
+            rows = connection.execute(listed.order_by(events.c.number).limit(limit))
+            return tuple(ToldEvent(row.number, row.told_s, row.event) for row in rows)
+
+    def is_stop_asked(self, job_id: str) -> bool:
+        """Say whether somebody wants a job to end early, or has deleted it."""
+        with self._store.transaction() as connection:
+            asked = connection.scalar(select(jobs.c.stop_asked).where(jobs.c.id == job_id))
+            return asked is None or bool(asked)
+
+    def end(
+        self,
+        job_id: str,
+        holder: JobHolder,
+        state: JobState,
+        *,
+        plan: str = "",
+        result: Mapping[str, Any] | None = None,
+        fault: JobFault | None = None,
+    ) -> None:
+        """Keep what came of a running job.
+
+        Raises:
+            JobConflictError: the job is not this holder's any more.
+        """
+        with self._store.transaction() as connection:
+            self._hold(
+                connection,
+                job_id,
+                holder,
+                _NO_HOLDER
+                | {
+                    "state": state,
+                    "ended_s": database_clock_s(connection),
+                    "plan": plan,
+                    "result": None if result is None else dict(result),
+                    "fault": None if fault is None else asdict(fault),
+                },
+            )
+
+    def free(
+        self, job_id: str, holder: JobHolder, *, most_attempts: int, fault: JobFault
+    ) -> JobRecord | None:
+        """Take a job from a holder that is dead; None where it is not that holder's any more.
+
+        It waits again, unless it was to be stopped, or has killed so many processes that it has failed.
+        """
+        with self._store.transaction() as connection:
+            row = connection.execute(_locked(select(jobs).where(jobs.c.id == job_id))).one_or_none()
+            if row is None or row.state != "running" or _job(row).holder != holder:
+                return None
+            ends: dict[str, Any] = {"ended_s": database_clock_s(connection), "fault": asdict(fault)}
+            if row.stop_asked:
+                after = {"state": "cancelled", **ends}
+            elif row.attempts >= most_attempts:
+                after = {"state": "failed", **ends}
+            else:
+                after = {"state": "queued"}
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(**_NO_HOLDER, **after))
+            return _job(self._row(connection, job_id))
+
+    def is_expired(self, record: JobRecord) -> bool:
+        """Say whether a holder on another machine was not heard of for too long, by the database's clock."""
+        with self._store.transaction() as connection:
+            return record.held_until_s is not None and database_clock_s(connection) > record.held_until_s
+
+    def cancel(self, job_id: str) -> JobRecord:
+        """End a job that waits, or ask one that runs to end; an ended one stays as it is.
+
+        Raises:
+            JobNotFoundError: there is none of this id.
+        """
+        with self._store.transaction() as connection:
+            row = self._row(connection, job_id, lock=True)
+            if row.state == "queued":
+                after = {"state": "cancelled", "ended_s": database_clock_s(connection), "stop_asked": True}
+            elif row.state == "running":
+                after = {"stop_asked": True}
+            else:
+                return _job(row)
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(**after))
+            return _job(self._row(connection, job_id))
+
+    def resume(self, job_id: str) -> JobRecord:
+        """Let a job that was cancelled or failed wait again; one that waits or runs stays as it is.
+
+        Raises:
+            JobNotFoundError: there is none of this id.
+            JobConflictError: it is done, or is just ending.
+        """
+        with self._store.transaction() as connection:
+            row = self._row(connection, job_id, lock=True)
+            if row.state == "done":
+                raise JobConflictError(f"the job {job_id} is done", remedy="ask for a new job")
+            if row.state == "running" and row.stop_asked:
+                raise JobConflictError(
+                    f"the job {job_id} is just being stopped", remedy="resume it once it is cancelled"
+                )
+            if row.state in ENDED:
+                again = {
+                    "state": "queued",
+                    "stop_asked": False,
+                    "ended_s": None,
+                    "attempts": 0,
+                    "result": None,
+                    "fault": None,
+                }
+                connection.execute(update(jobs).where(jobs.c.id == job_id).values(**again))
+            return _job(self._row(connection, job_id))
+
+    def reorder(self, job_id: str, priority: int) -> JobRecord:
+        """Give a job that waits another priority.
+
+        Raises:
+            JobNotFoundError: there is none of this id.
+            JobConflictError: it does not wait.
+        """
+        with self._store.transaction() as connection:
+            row = self._row(connection, job_id, lock=True)
+            if row.state != "queued":
+                raise JobConflictError(
+                    f"the job {job_id} is {row.state}", remedy="only what waits has a place"
+                )
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(priority=priority))
+            return _job(self._row(connection, job_id))
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job and its events; studies and plans stay.
+
+        Raises:
+            JobNotFoundError: there is none of this id.
+            JobConflictError: it runs.
+        """
+        with self._store.transaction() as connection:
+            row = self._row(connection, job_id, lock=True)
+            if row.state == "running":
+                raise JobConflictError(f"the job {job_id} is running", remedy="cancel it first")
+            connection.execute(delete(events).where(events.c.job_id == job_id))
+            connection.execute(delete(jobs).where(jobs.c.id == job_id))
+
+    def now_s(self) -> float:
+        """Give the time by the database's clock, in Unix time."""
+        with self._store.transaction() as connection:
+            return database_clock_s(connection)
+
+    def _of_key(self, connection: Connection, key: str | None, digest: str) -> JobRecord | None:
+        if key is None:
+            return None
+        row = connection.execute(select(jobs).where(jobs.c.client_key == key)).one_or_none()
+        if row is not None and row.digest != digest:
+            raise JobConflictError(
+                f"the key {key!r} was used for another request, which is the job {row.id}",
+                remedy="use a new key for another request",
+            )
+        return None if row is None else _job(row)
+
+    def _row(self, connection: Connection, job_id: str, *, lock: bool = False) -> Row[Any]:
+        found = select(jobs).where(jobs.c.id == job_id)
+        row = connection.execute(_locked(found) if lock else found).one_or_none()
+        if row is None:
+            raise JobNotFoundError(f"there is no job {job_id!r}", remedy="list the jobs to see what there is")
+        return row
+
+    def _hold(
+        self, connection: Connection, job_id: str, holder: JobHolder, columns: Mapping[str, Any]
+    ) -> None:
+        """Change a running job of this holder's.
+
+        Raises:
+            JobConflictError: it is not his any more.
+        """
+        own = and_(jobs.c.id == job_id, jobs.c.state == "running", *_is_held_by(holder))
+        if not connection.execute(update(jobs).where(own).values(**columns)).rowcount:
+            raise JobConflictError(
+                f"the job {job_id} is not this process's any more",
+                remedy="it was taken for dead, and somebody else goes on with it",
+            )
+
+
+def database_clock_s(connection: Connection) -> float:
+    """Give the time as the database has it: several machines agree on that clock alone."""
+    return float(connection.scalar(text(CLOCKS[connection.dialect.name])) or 0.0)
+
+
+_Jobs = Select[*tuple[Any, ...]]
+
+
+def _filtered(
+    listed: _Jobs,
+    *,
+    states: Sequence[str] = (),
+    study: str = "",
+    machine: str = "",
+    kind: str = "",
+    plan: str = "",
+) -> _Jobs:
+    if states:
+        listed = listed.where(or_(*(jobs.c.state == state for state in states)))
+    wanted = {"study": study, "machine": machine, "kind": kind, "plan": plan}
+    for name, value in wanted.items():
+        if value:
+            listed = listed.where(jobs.c[name] == value)
+    return listed
+
+
+def _running_on(machine: str) -> _Jobs:
+    return select(jobs).where(jobs.c.machine == machine, jobs.c.state == "running")
+
+
+def _locked(listed: _Jobs) -> _Jobs:
+    """Keep rows from changing until the transaction ends; in SQLite, a writing transaction does so anyway."""
+    return listed.with_for_update()
+
+
+def _digest(request: JobRequest) -> str:
+    asked = [request.kind, request.study, request.machine, dict(request.values), request.priority]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _row_of_request(request: JobRequest) -> dict[str, Any]:
+    return {
+        "client_key": request.client_key,
+        "kind": request.kind,
+        "study": request.study,
+        "machine": request.machine,
+        "request": dict(request.values),
+        "priority": request.priority,
+        "asked_by": request.asked_by,
+    }
+
+
+_NO_HOLDER: dict[str, Any] = {
+    "holder_host": None,
+    "holder_boot": None,
+    "holder_pid": None,
+    "holder_ticks": None,
+    "held_until_s": None,
+}
+
+
+def _holder_columns(holder: JobHolder, now_s: float) -> dict[str, Any]:
+    return {
+        "holder_host": holder.host,
+        "holder_boot": holder.boot,
+        "holder_pid": holder.pid,
+        "holder_ticks": holder.started_ticks,
+        "held_until_s": now_s + HOLD_S,
+    }
+
+
+def _is_held_by(holder: JobHolder) -> tuple[Any, ...]:
+    return (
+        jobs.c.holder_host == holder.host,
+        jobs.c.holder_boot == holder.boot,
+        jobs.c.holder_pid == holder.pid,
+        jobs.c.holder_ticks == holder.started_ticks,
+    )
+
+
+def _job(row: Row[Any]) -> JobRecord:
+    """Read a row; a listing's lacks the request's values and the result."""
+    columns = row._mapping
+    request = JobRequest(
+        kind=row.kind,
+        study=row.study,
+        machine=row.machine,
+        values=columns.get("request", {}),
+        priority=row.priority,
+        client_key=row.client_key,
+        asked_by=row.asked_by,
+    )
+    holder = (
+        None
+        if row.holder_pid is None
+        else JobHolder(row.holder_host, row.holder_boot, row.holder_pid, row.holder_ticks)
+    )
+    return JobRecord(
+        id=row.id,
+        request=request,
+        state=row.state,
+        asked_s=row.asked_s,
+        started_s=row.started_s,
+        ended_s=row.ended_s,
+        attempts=row.attempts,
+        stop_asked=bool(row.stop_asked),
+        holder=holder,
+        held_until_s=row.held_until_s,
+        plan=row.plan,
+        result=columns.get("result"),
+        fault=None if row.fault is None else JobFault(**row.fault),
+    )

@@ -1,0 +1,71 @@
+"""Jobs that were asked for, and what is told of them."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+RUNNING = "state = 'running'"
+
+
+def upgrade() -> None:
+    """Make the tables; what was run before was asked for on a command line, and is no job."""
+    op.create_table(
+        "autotune_jobs",
+        sa.Column("id", sa.String(32), nullable=False),
+        sa.Column("client_key", sa.String(128)),
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("study", sa.String(64), nullable=False),
+        sa.Column("machine", sa.String(255), nullable=False),
+        sa.Column("request", sa.JSON(), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("asked_by", sa.String(64), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("asked_s", sa.Double(), nullable=False),
+        sa.Column("started_s", sa.Double()),
+        sa.Column("ended_s", sa.Double()),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("stop_asked", sa.Boolean(), nullable=False, server_default=sa.false()),
+        sa.Column("holder_host", sa.String(255)),
+        sa.Column("holder_boot", sa.String(64)),
+        sa.Column("holder_pid", sa.BigInteger()),
+        sa.Column("holder_ticks", sa.BigInteger()),
+        sa.Column("held_until_s", sa.Double()),
+        sa.Column("plan", sa.String(80), nullable=False, server_default=""),
+        sa.Column("result", sa.JSON()),
+        sa.Column("fault", sa.JSON()),
+        sa.PrimaryKeyConstraint("id", name="pk_autotune_jobs"),
+        sa.UniqueConstraint("client_key", name="uq_autotune_jobs_client_key"),
+    )
+    op.create_index("ix_autotune_jobs_study", "autotune_jobs", ["study"])
+    op.create_index("ix_autotune_jobs_state", "autotune_jobs", ["state"])
+    op.create_index(
+        "uq_autotune_jobs_running",
+        "autotune_jobs",
+        ["machine"],
+        unique=True,
+        sqlite_where=sa.text(RUNNING),
+        postgresql_where=sa.text(RUNNING),
+    )
+    op.create_table(
+        "autotune_events",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("job_id", sa.String(32), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("told_s", sa.Double(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_autotune_events"),
+        sa.ForeignKeyConstraint(
+            ["job_id"],
+            ["autotune_jobs.id"],
+            name="fk_autotune_events_job_id_autotune_jobs",
+            ondelete="CASCADE",
+        ),
+        sa.UniqueConstraint("job_id", "number", name="uq_autotune_events_job_id"),
+    )
