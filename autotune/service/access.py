@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from autotune.errors import AccessError
 
 
-class Role(IntEnum):
+class AccessRole(IntEnum):
     """What a token lets its bearer do; each may do what those before it may."""
 
     READ = 1
@@ -18,8 +18,8 @@ class Role(IntEnum):
     ADMIN = 3
 
 
-def _require(request: Request, role: Role) -> Role:
-    held: Role | None = getattr(request.state, "role", None)
+def _require(request: Request, role: AccessRole) -> AccessRole:
+    held: AccessRole | None = getattr(request.state, "role", None)
     if held is None or held < role:
         raise AccessError(
             f"this needs the role {role.name.lower()}",
@@ -28,18 +28,18 @@ def _require(request: Request, role: Role) -> Role:
     return held
 
 
-def _reads(request: Request) -> Role:
-    return _require(request, Role.READ)
+def _reads(request: Request) -> AccessRole:
+    return _require(request, AccessRole.READ)
 
 
-def _tunes(request: Request) -> Role:
-    return _require(request, Role.TUNE)
+def _tunes(request: Request) -> AccessRole:
+    return _require(request, AccessRole.TUNE)
 
 
-def _administers(request: Request) -> Role:
-    return _require(request, Role.ADMIN)
+def _administers(request: Request) -> AccessRole:
+    return _require(request, AccessRole.ADMIN)
 
 
-MayRead = Annotated[Role, Depends(_reads)]
-MayTune = Annotated[Role, Depends(_tunes)]
-MayAdminister = Annotated[Role, Depends(_administers)]
+MayRead = Annotated[AccessRole, Depends(_reads)]
+MayTune = Annotated[AccessRole, Depends(_tunes)]
+MayAdminister = Annotated[AccessRole, Depends(_administers)]

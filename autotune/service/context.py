@@ -51,5 +51,5 @@ def context_of(request: Request) -> Context:
     return context
 
 
-Here = Annotated[Context, Depends(context_of)]
+InContext = Annotated[Context, Depends(context_of)]
 """A handler's parameter that gives it the service's context."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -22,6 +20,14 @@ from autotune.store.job_records import (
     JobState,
     ToldEvent,
 )
+from autotune.store.job_rows import (
+    NO_HOLDER,
+    digest_of,
+    holder_columns,
+    is_held_by,
+    job_record,
+    request_row,
+)
 from autotune.store.job_tables import events, jobs
 from autotune.store.store import StudyStore
 
@@ -30,10 +36,6 @@ CLOCKS = {
     "postgresql": "SELECT extract(epoch FROM clock_timestamp())::double precision",
 }
 """What each database says the time is, in Unix time."""
-
-HOLD_S = 4 * 3600.0
-"""How long a holder on another machine is believed to live after it was last heard of. Source: stated, as
-`autotune.search.leases.LEASE_S`: no trial takes longer. On its own machine a process is looked at instead."""
 
 _NEWEST = (jobs.c.asked_s.desc(), jobs.c.id)
 _NEXT = (jobs.c.priority.desc(), jobs.c.asked_s, jobs.c.id)
@@ -54,13 +56,13 @@ class JobQueue:
         Raises:
             JobConflictError: the key was used for another request.
         """
-        digest = _digest(request)
+        digest = digest_of(request)
         with self._store.transaction() as connection:
             known = self._of_key(connection, request.client_key, digest)
             if known is not None:
                 return known, False
             job_id = secrets.token_hex(8)
-            row = _row_of_request(request) | {
+            row = request_row(request) | {
                 "id": job_id,
                 "digest": digest,
                 "state": "queued",
@@ -75,7 +77,7 @@ class JobQueue:
                 if known is None:
                     raise
                 return known, False
-            return _job(self._row(connection, job_id)), True
+            return job_record(self._row(connection, job_id)), True
 
     def job(self, job_id: str) -> JobRecord:
         """Give a job.
@@ -84,7 +86,7 @@ class JobQueue:
             JobNotFoundError: there is none of this id.
         """
         with self._store.transaction() as connection:
-            return _job(self._row(connection, job_id))
+            return job_record(self._row(connection, job_id))
 
     def jobs(
         self,
@@ -103,13 +105,13 @@ class JobQueue:
         )
         with self._store.transaction() as connection:
             rows = connection.execute(listed.order_by(*_NEWEST).limit(limit).offset(offset))
-            return tuple(_job(row) for row in rows)
+            return tuple(job_record(row) for row in rows)
 
     def waiting(self, machine: str = "", *, limit: int = 1000) -> tuple[JobRecord, ...]:
         """List what waits in the order in which it will be begun, without values and results."""
         listed = _filtered(select(*_LISTED), states=("queued",), machine=machine)
         with self._store.transaction() as connection:
-            return tuple(_job(row) for row in connection.execute(listed.order_by(*_NEXT).limit(limit)))
+            return tuple(job_record(row) for row in connection.execute(listed.order_by(*_NEXT).limit(limit)))
 
     def counts(self) -> Mapping[str, int]:
         """Count the jobs of each state; a state without any is left out."""
@@ -121,7 +123,7 @@ class JobQueue:
         """Give the job that runs on a machine, whoever holds it, dead or alive."""
         with self._store.transaction() as connection:
             row = connection.execute(_running_on(machine)).one_or_none()
-            return None if row is None else _job(row)
+            return None if row is None else job_record(row)
 
     def begin(self, machine: str, holder: JobHolder) -> JobRecord | None:
         """Take the next job of a machine for a process; None where none waits, or one runs there.
@@ -144,10 +146,10 @@ class JobQueue:
                         state="running",
                         started_s=func.coalesce(jobs.c.started_s, now_s),
                         attempts=jobs.c.attempts + 1,
-                        **_holder_columns(holder, now_s),
+                        **holder_columns(holder, now_s),
                     )
                 )
-                return _job(self._row(connection, job_id)) if taken.rowcount else None
+                return job_record(self._row(connection, job_id)) if taken.rowcount else None
         except IntegrityError:
             return None
 
@@ -159,7 +161,7 @@ class JobQueue:
         """
         with self._store.transaction() as connection:
             now_s = database_clock_s(connection)
-            self._hold(connection, job_id, holder, _holder_columns(holder, now_s))
+            self._hold(connection, job_id, holder, holder_columns(holder, now_s))
             newest = select(func.coalesce(func.max(events.c.number), 0)).where(events.c.job_id == job_id)
             number = int(connection.scalar(newest) or 0) + 1
             connection.execute(insert(events).values(job_id=job_id, number=number, told_s=now_s, event=event))
@@ -198,7 +200,7 @@ class JobQueue:
                 connection,
                 job_id,
                 holder,
-                _NO_HOLDER
+                NO_HOLDER
                 | {
                     "state": state,
                     "ended_s": database_clock_s(connection),
@@ -217,7 +219,7 @@ class JobQueue:
         """
         with self._store.transaction() as connection:
             row = connection.execute(_locked(select(jobs).where(jobs.c.id == job_id))).one_or_none()
-            if row is None or row.state != "running" or _job(row).holder != holder:
+            if row is None or row.state != "running" or job_record(row).holder != holder:
                 return None
             ends: dict[str, Any] = {"ended_s": database_clock_s(connection), "fault": asdict(fault)}
             if row.stop_asked:
@@ -226,8 +228,8 @@ class JobQueue:
                 after = {"state": "failed", **ends}
             else:
                 after = {"state": "queued"}
-            connection.execute(update(jobs).where(jobs.c.id == job_id).values(**_NO_HOLDER, **after))
-            return _job(self._row(connection, job_id))
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(**NO_HOLDER, **after))
+            return job_record(self._row(connection, job_id))
 
     def is_expired(self, record: JobRecord) -> bool:
         """Say whether a holder on another machine was not heard of for too long, by the database's clock."""
@@ -247,9 +249,9 @@ class JobQueue:
             elif row.state == "running":
                 after = {"stop_asked": True}
             else:
-                return _job(row)
+                return job_record(row)
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(**after))
-            return _job(self._row(connection, job_id))
+            return job_record(self._row(connection, job_id))
 
     def resume(self, job_id: str) -> JobRecord:
         """Let a job that was cancelled or failed wait again; one that waits or runs stays as it is.
@@ -276,7 +278,7 @@ class JobQueue:
                     "fault": None,
                 }
                 connection.execute(update(jobs).where(jobs.c.id == job_id).values(**again))
-            return _job(self._row(connection, job_id))
+            return job_record(self._row(connection, job_id))
 
     def reorder(self, job_id: str, priority: int) -> JobRecord:
         """Give a job that waits another priority.
@@ -292,7 +294,7 @@ class JobQueue:
                     f"the job {job_id} is {row.state}", remedy="only what waits has a place"
                 )
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(priority=priority))
-            return _job(self._row(connection, job_id))
+            return job_record(self._row(connection, job_id))
 
     def delete(self, job_id: str) -> None:
         """Forget a job and its events; studies and plans stay.
@@ -322,7 +324,7 @@ class JobQueue:
                 f"the key {key!r} was used for another request, which is the job {row.id}",
                 remedy="use a new key for another request",
             )
-        return None if row is None else _job(row)
+        return None if row is None else job_record(row)
 
     def _row(self, connection: Connection, job_id: str, *, lock: bool = False) -> Row[Any]:
         found = select(jobs).where(jobs.c.id == job_id)
@@ -339,7 +341,7 @@ class JobQueue:
         Raises:
             JobConflictError: it is not his any more.
         """
-        own = and_(jobs.c.id == job_id, jobs.c.state == "running", *_is_held_by(holder))
+        own = and_(jobs.c.id == job_id, jobs.c.state == "running", *is_held_by(holder))
         if not connection.execute(update(jobs).where(own).values(**columns)).rowcount:
             raise JobConflictError(
                 f"the job {job_id} is not this process's any more",
@@ -380,82 +382,3 @@ def _running_on(machine: str) -> _Jobs:
 def _locked(listed: _Jobs) -> _Jobs:
     """Keep rows from changing until the transaction ends; in SQLite, a writing transaction does so anyway."""
     return listed.with_for_update()
-
-
-def _digest(request: JobRequest) -> str:
-    asked = [request.kind, request.study, request.machine, dict(request.values), request.priority]
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-
-
-def _row_of_request(request: JobRequest) -> dict[str, Any]:
-    return {
-        "client_key": request.client_key,
-        "kind": request.kind,
-        "study": request.study,
-        "machine": request.machine,
-        "request": dict(request.values),
-        "priority": request.priority,
-        "asked_by": request.asked_by,
-    }
-
-
-_NO_HOLDER: dict[str, Any] = {
-    "holder_host": None,
-    "holder_boot": None,
-    "holder_pid": None,
-    "holder_ticks": None,
-    "held_until_s": None,
-}
-
-
-def _holder_columns(holder: JobHolder, now_s: float) -> dict[str, Any]:
-    return {
-        "holder_host": holder.host,
-        "holder_boot": holder.boot,
-        "holder_pid": holder.pid,
-        "holder_ticks": holder.started_ticks,
-        "held_until_s": now_s + HOLD_S,
-    }
-
-
-def _is_held_by(holder: JobHolder) -> tuple[Any, ...]:
-    return (
-        jobs.c.holder_host == holder.host,
-        jobs.c.holder_boot == holder.boot,
-        jobs.c.holder_pid == holder.pid,
-        jobs.c.holder_ticks == holder.started_ticks,
-    )
-
-
-def _job(row: Row[Any]) -> JobRecord:
-    """Read a row; a listing's lacks the request's values and the result."""
-    columns = row._mapping
-    request = JobRequest(
-        kind=row.kind,
-        study=row.study,
-        machine=row.machine,
-        values=columns.get("request", {}),
-        priority=row.priority,
-        client_key=row.client_key,
-        asked_by=row.asked_by,
-    )
-    holder = (
-        None
-        if row.holder_pid is None
-        else JobHolder(row.holder_host, row.holder_boot, row.holder_pid, row.holder_ticks)
-    )
-    return JobRecord(
-        id=row.id,
-        request=request,
-        state=row.state,
-        asked_s=row.asked_s,
-        started_s=row.started_s,
-        ended_s=row.ended_s,
-        attempts=row.attempts,
-        stop_asked=bool(row.stop_asked),
-        holder=holder,
-        held_until_s=row.held_until_s,
-        plan=row.plan,
-        result=columns.get("result"),
-        fault=None if row.fault is None else JobFault(**row.fault),
-    )

@@ -38,10 +38,10 @@ CREATE TABLE autotune_events (
 	event TEXT NOT NULL, 
 	CONSTRAINT pk_autotune_events PRIMARY KEY (id), 
 	CONSTRAINT fk_autotune_events_job_id_autotune_jobs FOREIGN KEY(job_id) REFERENCES autotune_jobs (id) ON DELETE CASCADE, 
-	CONSTRAINT uq_autotune_events_job_id UNIQUE (job_id, number)
+	CONSTRAINT uq_autotune_events_job_id_number UNIQUE (job_id, number)
 );
-INSERT INTO "autotune_events" VALUES(1,'2aed5673bdd6718a',1,1.79612865634201622011e+09,'{"schema":"autotune.event/1","event":"waiting_began","text":"another trial"}');
-INSERT INTO "autotune_events" VALUES(2,'2aed5673bdd6718a',2,1.79612865634499335289e+09,'{"schema":"autotune.event/1","event":"waiting_ended","seconds":2.5}');
+INSERT INTO "autotune_events" VALUES(1,'2871c4f5a9023486',1,1.79612893315998768803e+09,'{"schema":"autotune.event/1","event":"waiting_began","text":"another trial"}');
+INSERT INTO "autotune_events" VALUES(2,'2871c4f5a9023486',2,1.79612893316300511366e+09,'{"schema":"autotune.event/1","event":"waiting_ended","seconds":2.5}');
 CREATE TABLE autotune_jobs (
 	id VARCHAR(32) NOT NULL, 
 	client_key VARCHAR(128), 
@@ -69,8 +69,8 @@ CREATE TABLE autotune_jobs (
 	CONSTRAINT pk_autotune_jobs PRIMARY KEY (id), 
 	CONSTRAINT uq_autotune_jobs_client_key UNIQUE (client_key)
 );
-INSERT INTO "autotune_jobs" VALUES('2aed5673bdd6718a','key-1','b1a0998c108306827bd84d35204f8fe740e0ed186b71f2edb02369f106974601','tune','quickstart','a-host','{"format": 1, "study": {"name": "quickstart"}, "offline": true}',0,'ci','done',1.79612865632700920105e+09,1.79612865633501553536e+09,1.7961286563529996872e+09,1,0,NULL,NULL,NULL,NULL,NULL,'quickstart-7f3a9c','{"format": 1}',NULL);
-INSERT INTO "autotune_jobs" VALUES('3dfaab9dabfa3458',NULL,'e9ad48c543e9c54733feeb79ddb77cdee9d779f04ab411574ae336b2deed4ba9','verify','quickstart','a-host','{"format": 1, "plan": "quickstart-7f3a9c"}',3,'','queued',1.7961286563579888344e+09,NULL,NULL,0,0,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL);
+INSERT INTO "autotune_jobs" VALUES('2871c4f5a9023486','key-1','b1a0998c108306827bd84d35204f8fe740e0ed186b71f2edb02369f106974601','tune','quickstart','a-host','{"format": 1, "study": {"name": "quickstart"}, "offline": true}',0,'ci','done',1.79612893315399289135e+09,1.79612893315801620481e+09,1.79612893316401100161e+09,1,0,NULL,NULL,NULL,NULL,NULL,'quickstart-7f3a9c','{"format": 1}',NULL);
+INSERT INTO "autotune_jobs" VALUES('8a17e7a0e0dcaddf',NULL,'e9ad48c543e9c54733feeb79ddb77cdee9d779f04ab411574ae336b2deed4ba9','verify','quickstart','a-host','{"format": 1, "plan": "quickstart-7f3a9c"}',3,'','queued',1.79612893316598224639e+09,NULL,NULL,0,0,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL);
 CREATE TABLE autotune_plans (
 	id VARCHAR(80) NOT NULL, 
 	study_id INTEGER NOT NULL, 

@@ -15,6 +15,11 @@ RUNNING = "state = 'running'"
 
 def upgrade() -> None:
     """Make the tables; what was run before was asked for on a command line, and is no job."""
+    _make_jobs()
+    _make_events()
+
+
+def _make_jobs() -> None:
     op.create_table(
         "autotune_jobs",
         sa.Column("id", sa.String(32), nullable=False),
@@ -53,6 +58,9 @@ def upgrade() -> None:
         sqlite_where=sa.text(RUNNING),
         postgresql_where=sa.text(RUNNING),
     )
+
+
+def _make_events() -> None:
     op.create_table(
         "autotune_events",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -67,5 +75,5 @@ def upgrade() -> None:
             name="fk_autotune_events_job_id_autotune_jobs",
             ondelete="CASCADE",
         ),
-        sa.UniqueConstraint("job_id", "number", name="uq_autotune_events_job_id"),
+        sa.UniqueConstraint("job_id", "number", name="uq_autotune_events_job_id_number"),
     )
