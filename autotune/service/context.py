@@ -41,7 +41,7 @@ def open_context(settings: ServiceSettings, machine: str) -> Iterator[Context]:
     Raises:
         StoreError: it cannot be opened.
     """
-    with open_store(settings.store) as store:
+    with open_store(settings.store, runs_studies=False) as store:
         yield Context(settings, store, machine)
 
 

@@ -22,6 +22,9 @@ _ADVISORY_KEY = 0x6175746F74756E65
 BUSY_TIMEOUT_S = 30.0
 """How long a lock that another process holds is waited for; writers hold one for milliseconds."""
 
+READS = "autotune_reads"
+"""Execution option of a connection that writes nothing, and asks for no lock before it needs one."""
+
 WRITING_PRAGMAS = ("foreign_keys = ON", "journal_mode = DELETE")
 """The rollback journal keeps a store one file to copy; the write-ahead log could lose data before 3.51.3.
 
@@ -33,6 +36,8 @@ def writing_engine(location: Location, timeout_s: float) -> Engine:
     """An engine whose transactions take the write lock at their start, so that waiting for it can work.
 
     A deferred transaction that finds another writer at its first write fails at once, whatever the timeout.
+    One that only reads is begun with the option `READS`: readers share the file with each other and with a
+    writer until it commits.
     Source: https://www.sqlite.org/lang_transaction.html
     """
     engine = create_engine(
@@ -85,7 +90,7 @@ def _take_over_transactions(engine: Engine, begin: str, pragmas: Iterable[str]) 
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(READS) else begin)
 
 
 class _NoJsonError(ValueError):

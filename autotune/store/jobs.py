@@ -85,7 +85,7 @@ class JobQueue:
         Raises:
             JobNotFoundError: there is none of this id.
         """
-        with self._store.transaction() as connection:
+        with self._store.reading() as connection:
             return job_record(self._row(connection, job_id))
 
     def jobs(
@@ -103,25 +103,25 @@ class JobQueue:
         listed = _filtered(
             select(*_LISTED), states=states, study=study, machine=machine, kind=kind, plan=plan
         )
-        with self._store.transaction() as connection:
+        with self._store.reading() as connection:
             rows = connection.execute(listed.order_by(*_NEWEST).limit(limit).offset(offset))
             return tuple(job_record(row) for row in rows)
 
     def waiting(self, machine: str = "", *, limit: int = 1000) -> tuple[JobRecord, ...]:
         """List what waits in the order in which it will be begun, without values and results."""
         listed = _filtered(select(*_LISTED), states=("queued",), machine=machine)
-        with self._store.transaction() as connection:
+        with self._store.reading() as connection:
             return tuple(job_record(row) for row in connection.execute(listed.order_by(*_NEXT).limit(limit)))
 
     def counts(self) -> Mapping[str, int]:
         """Count the jobs of each state; a state without any is left out."""
         counted = select(jobs.c.state, func.count()).group_by(jobs.c.state)
-        with self._store.transaction() as connection:
+        with self._store.reading() as connection:
             return {state: count for state, count in connection.execute(counted)}  # noqa: C416
 
     def running(self, machine: str) -> JobRecord | None:
         """Give the job that runs on a machine, whoever holds it, dead or alive."""
-        with self._store.transaction() as connection:
+        with self._store.reading() as connection:
             row = connection.execute(_running_on(machine)).one_or_none()
             return None if row is None else job_record(row)
 
@@ -170,13 +170,13 @@ class JobQueue:
     def events(self, job_id: str, *, after: int = 0, limit: int = 1000) -> tuple[ToldEvent, ...]:
         """Give the events of a job that come after a number, in order."""
         listed = select(events).where(events.c.job_id == job_id, events.c.number > after)
-        with self._store.transaction() as connection:
+        with self._store.reading() as connection:
             rows = connection.execute(listed.order_by(events.c.number).limit(limit))
             return tuple(ToldEvent(row.number, row.told_s, row.event) for row in rows)
 
     def is_stop_asked(self, job_id: str) -> bool:
         """Say whether somebody wants a job to end early, or has deleted it."""
-        with self._store.transaction() as connection:
+        with self._store.reading() as connection:
             asked = connection.scalar(select(jobs.c.stop_asked).where(jobs.c.id == job_id))
             return asked is None or bool(asked)
 
@@ -233,7 +233,7 @@ class JobQueue:
 
     def is_expired(self, record: JobRecord) -> bool:
         """Say whether a holder on another machine was not heard of for too long, by the database's clock."""
-        with self._store.transaction() as connection:
+        with self._store.reading() as connection:
             return record.held_until_s is not None and database_clock_s(connection) > record.held_until_s
 
     def cancel(self, job_id: str) -> JobRecord:
@@ -312,7 +312,7 @@ class JobQueue:
 
     def now_s(self) -> float:
         """Give the time by the database's clock, in Unix time."""
-        with self._store.transaction() as connection:
+        with self._store.reading() as connection:
             return database_clock_s(connection)
 
     def _of_key(self, connection: Connection, key: str | None, digest: str) -> JobRecord | None:

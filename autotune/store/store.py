@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from autotune.errors import PlanError, StoreError
 from autotune.store.engine import (
     BUSY_TIMEOUT_S,
+    READS,
     making_tables,
     reading_engine,
     translated,
@@ -49,7 +50,7 @@ from autotune.store.schema import (
     read_contents,
     upgrade,
 )
-from autotune.store.tables import confirmations, plans, studies, trials
+from autotune.store.tables import REVISIONS, confirmations, plans, studies, trials
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage, RDBStorage
@@ -60,7 +61,11 @@ DEFAULT_URL = "sqlite:///autotune.db"
 
 
 def open_store(
-    url: str = DEFAULT_URL, *, timeout_s: float = BUSY_TIMEOUT_S, optuna: BaseStorage | None = None
+    url: str = DEFAULT_URL,
+    *,
+    timeout_s: float = BUSY_TIMEOUT_S,
+    optuna: BaseStorage | None = None,
+    runs_studies: bool = True,
 ) -> StudyStore:
     """Open a store for writing; make it, or bring its tables up to date, where needed.
 
@@ -70,16 +75,18 @@ def open_store(
     Args:
         timeout_s: how long a lock that another process holds is waited for.
         optuna: another storage for Optuna's trials; None = the same database.
+        runs_studies: whether Optuna's tables are to be written, and are checked; asking Optuna takes memory.
 
     Raises:
         StoreError: the URL is wrong, or the database corrupt, foreign, read-only, newer or locked.
     """
     location = parse_location(url)
     with translated(location, timeout_s):
-        _check(location, timeout_s, writing=True)
+        contents = _check(location, timeout_s, writing=True, runs_studies=runs_studies)
         store = StudyStore(location, writing_engine(location, timeout_s), timeout_s, optuna=optuna)
-        with making_tables(location, timeout_s), store.transaction() as connection:
-            upgrade(connection)
+        if contents.revision != REVISIONS[-1]:
+            with making_tables(location, timeout_s), store.transaction() as connection:
+                upgrade(connection)
     return store
 
 
@@ -118,6 +125,7 @@ class StudyStore:
         self.location = location
         self._lacking = lacking
         self._engine = engine
+        self._reader = engine.execution_options(**{READS: True, "postgresql_readonly": True})
         self._timeout_s = timeout_s
         self._optuna: RDBStorage | None = None
         self._other_optuna = optuna
@@ -143,6 +151,12 @@ class StudyStore:
     def transaction(self) -> Iterator[Connection]:
         """One transaction: committed at its end, rolled back by an exception."""
         with translated(self.location, self._timeout_s), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One transaction that writes nothing: it waits for no writer but one that just commits."""
+        with translated(self.location, self._timeout_s), self._reader.begin() as connection:
             yield connection
 
     def optuna_storage(self) -> BaseStorage:
@@ -176,13 +190,13 @@ class StudyStore:
 
     def find_study(self, name: str) -> StudyRecord | None:
         """The study of this name, if there is one."""
-        with self.transaction() as connection:
+        with self.reading() as connection:
             row = connection.execute(select(studies).where(studies.c.name == name)).one_or_none()
             return None if row is None else study_record(row)
 
     def studies(self) -> tuple[str, ...]:
         """The names of all studies, oldest first."""
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return tuple(connection.scalars(select(studies.c.name).order_by(studies.c.id)))
 
     def record_trial(self, record: TrialRecord) -> None:
@@ -207,7 +221,7 @@ class StudyStore:
         Raises:
             StoreError: the study is unknown, or a stored result is damaged.
         """
-        with self.transaction() as connection:
+        with self.reading() as connection:
             mine = trials.c.study_id == self._study_id(connection, study)
             rows = connection.execute(select(*self._columns(trials)).where(mine).order_by(trials.c.number))
             return tuple(trial_record(row, study) for row in rows)
@@ -219,7 +233,7 @@ class StudyStore:
             StoreError: the study is unknown.
         """
         listed = [column for column in trials.c if column.name not in ("result", "host")]
-        with self.transaction() as connection:
+        with self.reading() as connection:
             mine = trials.c.study_id == self._study_id(connection, study)
             rows = connection.execute(select(*listed).where(mine).order_by(trials.c.number))
             return tuple(trial_summary(row, study) for row in rows)
@@ -247,7 +261,7 @@ class StudyStore:
         Raises:
             StoreError: the study is unknown.
         """
-        with self.transaction() as connection:
+        with self.reading() as connection:
             counted = select(func.count()).where(
                 confirmations.c.study_id == self._study_id(connection, study)
             )
@@ -260,7 +274,7 @@ class StudyStore:
             StoreError: the study is unknown, or a stored result is damaged.
         """
         order = (confirmations.c.series, confirmations.c.round, confirmations.c.position)
-        with self.transaction() as connection:
+        with self.reading() as connection:
             listed = select(*self._columns(confirmations)).where(
                 confirmations.c.study_id == self._study_id(connection, study)
             )
@@ -284,7 +298,7 @@ class StudyStore:
         """Say which file or store a plan was imported from; empty where it was made in this store."""
         if "origin" in self._lacking:
             return ""
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return connection.scalar(select(plans.c.origin).where(plans.c.id == plan_id)) or ""
 
     def plans(self, study: str | None = None) -> tuple[PlanSummary, ...]:
@@ -293,7 +307,7 @@ class StudyStore:
         Raises:
             StoreError: the study is unknown.
         """
-        with self.transaction() as connection:
+        with self.reading() as connection:
             listed = select(*self._columns(plans), studies.c.name).join_from(plans, studies)
             if study is not None:
                 listed = listed.where(plans.c.study_id == self._study_id(connection, study))
@@ -309,7 +323,7 @@ class StudyStore:
         """
         from autotune.plan.document import parse_plan
 
-        with self.transaction() as connection:
+        with self.reading() as connection:
             plan_id = find_plan(ref, connection, self.location, knows_origins="origin" not in self._lacking)
             document = connection.scalars(select(plans.c.document).where(plans.c.id == plan_id)).one()
         try:
@@ -341,13 +355,13 @@ class StudyStore:
         return found
 
 
-def _check(location: Location, timeout_s: float, *, writing: bool) -> Contents:
+def _check(location: Location, timeout_s: float, *, writing: bool, runs_studies: bool = False) -> Contents:
     """Refuse a database that cannot be used, before anything in it is changed; give what it holds."""
     contents = _contents(location, timeout_s, writing=writing)
     check_contents(contents, location)
-    if writing:
+    if runs_studies:
         check_optuna(contents, location)
-    else:
+    if not writing:
         check_readable(contents, location)
     if contents.abandoned and location.path is not None:
         recover(location.path, timeout_s)

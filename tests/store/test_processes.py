@@ -6,12 +6,14 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
 
 from autotune.errors import StoreError
+from autotune.store.jobs import JobQueue
 from autotune.store.records import StudyRecord, TrialRecord
 from autotune.store.store import open_store, read_store
 
@@ -135,3 +137,45 @@ def test_processes_that_start_on_one_new_store_at_once_all_succeed(path: Path, u
         assert all(len(store.trial_summaries(name)) == 20 for name in names)
     with open_store(url) as store:
         assert len(optuna.get_all_study_names(store.optuna_storage())) == len(names)
+
+
+HOLD_THE_WRITERS_LOCK = HOLD_THE_LOCK.replace("EXCLUSIVE", "IMMEDIATE")
+
+OPEN_AS_THE_SERVICE_DOES = """
+import sys
+from autotune.store.jobs import JobQueue
+from autotune.store.store import open_store
+
+with open_store(sys.argv[1], runs_studies=False) as store:
+    store.studies(), JobQueue(store).jobs()
+print(*sorted({"alembic", "numpy", "optuna"} & set(sys.modules)))
+"""
+
+
+def test_an_open_store_is_read_while_another_process_is_about_to_write(
+    path: Path, url: str, study: StudyRecord
+) -> None:
+    with open_store(url, timeout_s=0.1) as store:
+        store.create_study(study)
+        with subprocess.Popen(
+            [sys.executable, "-c", HOLD_THE_WRITERS_LOCK, path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "locked\n"
+            assert store.studies() == (study.name,)
+            assert JobQueue(store).jobs() == ()
+            with pytest.raises(StoreError, match="locked by another process"):
+                store.create_study(replace(study, name="other"))
+            process.communicate()
+
+
+def test_a_store_that_runs_no_studies_imports_neither_optuna_nor_alembic(url: str) -> None:
+    with open_store(url) as store:
+        store.optuna_storage()
+    ended = subprocess.run(
+        [sys.executable, "-c", OPEN_AS_THE_SERVICE_DOES, url], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.strip() == ""
