@@ -19,12 +19,15 @@ AutotuneError                what happened, the offending value, what to do next
 │   ├── NoPlanError          no trial succeeded, or none meets the limits
 │   └── NoisyMachineError    the machine was too noisy to measure what a plan needs
 ├── StoreError               the database is corrupt, foreign, read-only, newer, or lacks what is asked for
+│   └── NotStoredError       it holds no study or plan of that name
 ├── JobError                 a job that was asked for cannot be found, begun or changed
 │   ├── JobNotFoundError     there is no such job
 │   └── JobConflictError     it is in another state, or another's
 ├── PlanError                a plan document is wrong or of an unknown version
 ├── ServiceError             the HTTP service cannot be started or reached, or refuses
-│   └── AccessError          nobody may do that without a token, or with this one
+│   ├── AccessError          nobody may do that without a token, or with this one
+│   ├── RequestError         a value of a request is wrong; knows its path in the body
+│   └── BusyError            it can be asked for again later: too many ask, or the machine measures
 ├── ServingError             a process cannot serve as its plan was measured
 │   └── DifferenceError      the process, its machine, packages or artifact are others than the plan's
 ├── FleetError               no plan serves what a fleet is asked for
@@ -36,6 +39,9 @@ answer: see `autotune.measurement.measurement.Failure`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 
 class AutotuneError(Exception):
@@ -64,16 +70,35 @@ class MachineError(AutotuneError):
     """The machine cannot be read, or offers nothing to run on."""
 
 
+@dataclass(frozen=True)
+class FileFault:
+    """One fault of a study file.
+
+    Attributes:
+        path: where in the file, as in `search.instances[2]`; empty for the whole file.
+        line: counted from 1; 0 where that is not known.
+        fault: what is wrong, with the value in it.
+    """
+
+    path: str
+    line: int
+    fault: str
+
+
 class StudyFileError(AutotuneError):
     """A study file is wrong.
 
     Attributes:
-        path: where in the file, as in `search.instances[2]`; empty for the whole file.
+        path: where in the file, as in `search.instances[2]`; empty for the whole file, and of several faults.
+        faults: each by itself, in the order of the file; all that `problem` says.
     """
 
-    def __init__(self, problem: str, *, path: str = "", remedy: str = "") -> None:
+    def __init__(
+        self, problem: str, *, path: str = "", remedy: str = "", faults: Sequence[FileFault] = ()
+    ) -> None:
         super().__init__(f"{path}: {problem}" if path else problem, remedy=remedy)
         self.path = path
+        self.faults = tuple(faults) or (FileFault(path, 0, problem),)
 
 
 class ChangedFileError(StudyFileError):
@@ -136,6 +161,10 @@ class StoreError(AutotuneError):
     """The database is corrupt, foreign, read-only, newer, or lacks what is asked for."""
 
 
+class NotStoredError(StoreError):
+    """The store holds no study or plan of that name."""
+
+
 class JobError(AutotuneError):
     """A job that was asked for cannot be found, begun or changed."""
 
@@ -158,6 +187,31 @@ class ServiceError(AutotuneError):
 
 class AccessError(ServiceError):
     """Nobody may do that without a token, or with this one."""
+
+
+class RequestError(ServiceError):
+    """A value of a request is wrong.
+
+    Attributes:
+        path: where in the body, as in `rate`; empty for the whole of it.
+    """
+
+    def __init__(self, problem: str, *, path: str = "", remedy: str = "") -> None:
+        super().__init__(f"{path}: {problem}" if path else problem, remedy=remedy)
+        self.path = path
+        self.fault = problem
+
+
+class BusyError(ServiceError):
+    """The same can be asked for again later: too many ask at once, or the machine measures.
+
+    Attributes:
+        after_s: when it is worth asking again.
+    """
+
+    def __init__(self, problem: str, *, remedy: str = "", after_s: int = 10) -> None:
+        super().__init__(problem, remedy=remedy)
+        self.after_s = after_s
 
 
 class ServingError(AutotuneError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from autotune.errors import StudyFileError
+from autotune.errors import FileFault, StudyFileError
 
 Place = tuple[str | int, ...]
 """Keys and list indices from the top of the file down to a value."""
@@ -44,15 +44,16 @@ def format_place(place: Place) -> str:
 def study_file_error(file: str, refusals: Iterable[Refusal], *, hint: str = SCHEMA_HINT) -> StudyFileError:
     """The error that tells all refusals, in the order of the file; `hint` says what else there is to read."""
     ordered = sorted(refusals, key=lambda refusal: (refusal.line, refusal.path))
+    faults = [FileFault(refusal.path, refusal.line, refusal.fault) for refusal in ordered]
     if len(ordered) == 1:
         (only,) = ordered
         where = f"{file}, line {only.line}" if only.line else file
-        return StudyFileError(f"{only.fault} ({where})", path=only.path, remedy=hint)
+        return StudyFileError(f"{only.fault} ({where})", path=only.path, remedy=hint, faults=faults)
     lines = [_line(refusal) for refusal in ordered[:MAX_REPORTED]]
     hidden = len(ordered) - len(lines)
     more = [f"and {hidden} more"] if hidden else []
     problem = "\n  ".join([f"{len(ordered)} faults in {file}", *lines, *more])
-    return StudyFileError(problem, remedy=hint)
+    return StudyFileError(problem, remedy=hint, faults=faults)
 
 
 def _line(refusal: Refusal) -> str:

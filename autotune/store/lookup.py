@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Select, select
 
-from autotune.errors import StoreError
+from autotune.errors import NotStoredError
 from autotune.store.location import Location
 from autotune.store.tables import plans, studies
 
@@ -22,7 +22,7 @@ def find_plan(ref: str, connection: Connection, location: Location, *, knows_ori
         knows_origins: whether the database can say which plans were imported, as older ones cannot.
 
     Raises:
-        StoreError: nothing, or more than one plan, answers to it.
+        NotStoredError: nothing, or more than one plan, answers to it.
     """
     if ref == LATEST:
         own = _newest().where(plans.c.origin == "") if knows_origins else _newest()
@@ -47,15 +47,15 @@ def _newest() -> Select[str]:
 def _beginning_with(ref: str, connection: Connection, location: Location) -> str:
     ids = connection.scalars(select(plans.c.id).order_by(plans.c.created_s.desc())).all()
     if not ids:
-        raise StoreError(
+        raise NotStoredError(
             f"the store {location} holds no plans", remedy="run `autotune tune STUDY.yaml` first"
         )
     matching = [plan_id for plan_id in ids if ref and plan_id.startswith(ref)]
     if len(matching) > 1:
-        raise StoreError(
+        raise NotStoredError(
             f"{len(matching)} plans begin with {ref!r}", remedy=f"give more of one: {', '.join(matching[:3])}"
         )
     if not matching:
         names = [*ids, *connection.scalars(select(studies.c.name))]
-        raise StoreError(f"the store {location} holds no plan {ref!r}", remedy=nearest(ref, names))
+        raise NotStoredError(f"the store {location} holds no plan {ref!r}", remedy=nearest(ref, names))
     return matching[0]

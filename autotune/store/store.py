@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sqlalchemy import Column, Connection, Engine, Table, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from autotune.errors import PlanError, StoreError
+from autotune.errors import NotStoredError, PlanError, StoreError
 from autotune.store.engine import (
     BUSY_TIMEOUT_S,
     READS,
@@ -349,7 +349,7 @@ class StudyStore:
         found = connection.scalar(select(studies.c.id).where(studies.c.name == name))
         if found is None:
             names = connection.scalars(select(studies.c.name)).all()
-            raise StoreError(
+            raise NotStoredError(
                 f"the store {self.location} holds no study {name!r}", remedy=nearest(name, names)
             )
         return found
