@@ -166,6 +166,21 @@ class OneMeasures(LoadFileScheduling):  # type: ignore[misc]  # xdist has no typ
                 self.workqueue.move_to_end(computing, last=False)
         super()._assign_work_unit(node)
 
+    def remove_node(self, node: WorkerController) -> str | None:
+        """Take back what a worker that ended had not done yet, and that alone.
+
+        xdist would give out its finished files again, too, of which nobody reports anything: the others then
+        wait for work, and the run never ends. Source: `LoadScopeScheduling.remove_node` of xdist 3.8.
+        """
+        for file, done in list(self.assigned_work[node].items()):
+            pending = {test: False for test, is_done in done.items() if not is_done}
+            if pending:
+                self.assigned_work[node][file] = pending
+            else:
+                del self.assigned_work[node][file]
+        crashed: str | None = super().remove_node(node)
+        return crashed
+
     def _begun_by_others(self, node: WorkerController) -> Iterator[str]:
         for other, files in self.assigned_work.items():
             if other is not node:

@@ -37,6 +37,31 @@ session.run(make_inputs(directory, 2, 9, 0))
 print(*sorted(name for name, module in sys.modules.items() if module is not None))
 """
 
+LOAD_TWO_AND_HEAR_A_SIGNAL = """
+import gc, os, signal, sys
+from pathlib import Path
+from autotune.backends.openvino.runtime import compile_model, import_openvino
+openvino = import_openvino()
+from openvino import opset13 as ops
+entry = ops.parameter([-1, -1])
+openvino.save_model(openvino.Model([ops.relu(entry)], [entry], "one"), Path(sys.argv[1]) / "model.xml")
+first = compile_model(Path(sys.argv[1]), "fp32", 1)
+second = compile_model(Path(sys.argv[1]), "fp32", 1)
+del first
+gc.collect()
+del second
+gc.collect()
+signal.signal(signal.SIGTERM, lambda *_: print("heard"))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+@installed
+def test_a_process_that_had_two_models_still_hears_signals(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LOAD_TWO_AND_HEAR_A_SIGNAL, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "heard\n"), ended.stderr
+
 
 @installed
 @pytest.mark.engines

@@ -22,7 +22,7 @@ import jsonschema
 import pytest
 
 from autotune.backends.openvino.knobs import in_force
-from autotune.backends.openvino.runtime import import_openvino, stated_properties
+from autotune.backends.openvino.runtime import core, import_openvino, stated_properties
 from autotune.errors import ExportError
 from autotune.exporters.exporting import launch_for
 from autotune.exporters.options import read_options
@@ -176,7 +176,7 @@ def test_openvino_itself_takes_them_as_the_workers_were(knobs: str) -> None:
     model = openvino.Model([ops.relu(entry)], [entry], "one")
     told = model_of(launch(knobs=knobs, threads=1))["plugin_config"]
     asked_for = stated_properties("fp32", 1, split_knobs(knobs))
-    compiled, expected = (openvino.Core().compile_model(model, "CPU", chosen) for chosen in (told, asked_for))
+    compiled, expected = (core().compile_model(model, "CPU", chosen) for chosen in (told, asked_for))
     for name in told:
         assert compiled.get_property(name) == expected.get_property(name), name
     assert in_force(compiled) == in_force(expected)

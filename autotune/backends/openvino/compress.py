@@ -10,7 +10,13 @@ from typing import Any
 
 from autotune.backends.int8 import EXACT_INT8_FLAGS
 from autotune.backends.openvino.export import engine_refuses
-from autotune.backends.openvino.runtime import MODEL_FILE, compile_model, import_openvino, write_compiled
+from autotune.backends.openvino.runtime import (
+    MODEL_FILE,
+    compile_model,
+    core,
+    import_openvino,
+    write_compiled,
+)
 from autotune.backends.protocol import Derivation
 from autotune.backends.reference import reference_requests
 from autotune.model.calibration import read_requests
@@ -34,7 +40,7 @@ def compress_model(derivation: Derivation, directory: Path) -> None:
     import nncf
 
     nncf.set_log_level(logging.ERROR)
-    model = openvino.Core().read_model(derivation.base / MODEL_FILE)
+    model = core().read_model(derivation.base / MODEL_FILE)
     precision = derivation.precision
     with engine_refuses("nncf cannot quantise this model", f"leave {precision} out of search.precisions"):
         compressed = _COMPRESSIONS[precision](model, derivation)

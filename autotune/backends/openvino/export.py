@@ -12,7 +12,7 @@ from typing import Any
 
 from autotune.backends.onnx import graph
 from autotune.backends.onnx.export import onnx_ways
-from autotune.backends.openvino.runtime import MODEL_FILE, import_openvino
+from autotune.backends.openvino.runtime import MODEL_FILE, core, import_openvino
 from autotune.backends.protocol import Session, Shape
 from autotune.backends.torch import exporting
 from autotune.backends.torch.exporting import EAGER, Tracing, Way, Ways
@@ -65,7 +65,7 @@ def convert_onnx(file: Path, directory: Path) -> None:
     """
     openvino = import_openvino()
     with engine_refuses("openvino cannot convert this model", REMEDY):
-        model = openvino.Core().read_model(file)
+        model = core().read_model(file)
     first = openvino.Model(model.get_results()[:1], model.get_parameters(), "first output")
     openvino.save_model(first, directory / MODEL_FILE, compress_to_fp16=False)
 
