@@ -6,6 +6,7 @@ import pytest
 
 from autotune import events
 from autotune.cli.progress import show, show_of_duel, show_of_series
+from autotune.event_lines import lines_of
 from autotune.events import EVENTS, Event, Excess, Progress, Summary
 
 STANDING = Progress(3, 40, 2, 38.9, "38.9 samples/s", 1.5, 61.5)
@@ -16,7 +17,7 @@ CLOSE = "2 x 4 threads, close"
 
 
 def test_every_event_is_shown() -> None:
-    assert [kind.__name__ for kind in EVENTS if show.dispatch(kind) is show.dispatch(object)] == []
+    assert [kind.__name__ for kind in EVENTS if lines_of.dispatch(kind) is lines_of.dispatch(object)] == []
 
 
 @pytest.mark.parametrize(
