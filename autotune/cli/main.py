@@ -26,6 +26,9 @@ from autotune.cli.import_plans import import_plans
 from autotune.cli.machine import machine
 from autotune.cli.plans import plans
 from autotune.cli.prices import prices
+from autotune.cli.remote.jobs import cancel, resume, status
+from autotune.cli.remote.submit import submit
+from autotune.cli.remote.watch import watch
 from autotune.cli.report import report
 from autotune.cli.schema import schema
 from autotune.cli.series import FORMER_NAME, series, tell_former_name
@@ -50,6 +53,8 @@ app.command(name="import")(import_plans)
 app.add_typer(series, name="series")
 app.add_typer(series, name=FORMER_NAME, hidden=True, callback=tell_former_name)
 app.add_typer(cache, name="cache")
+for _asking in (submit, status, watch, cancel, resume):
+    app.command()(_asking)
 app.command()(cost)
 app.command()(prices)
 app.command()(schema)

@@ -38,12 +38,7 @@ def print_winner(plan: Plan, spec: StudySpec, store: str) -> None:
         *refused,
         *_no_gain(trials, spec),
         "",
-        f"plan {plan.id}: {plan.configuration}",
-        f"gain over the baseline: {_gain(plan)}",
-        *_beside_default(plan),
-        *(line for sentence in confirmation_sentences(plan) for line in textwrap.wrap(sentence, WIDTH)),
-        *rival_sentences(plan),
-        *_search(plan),
+        *plan_lines(plan),
         f"stored in {parse_location(store)}",
         f"next: autotune show {plan.id}{url}",
         f"      autotune verify {plan.id}{url}",
@@ -56,6 +51,18 @@ def print_winner(plan: Plan, spec: StudySpec, store: str) -> None:
         output.result_text("")
         output.result_table("what it costs on each smaller machine", columns, rows)
         output.result_text("\n".join(cost_sentences(costs)))
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """Say in lines what a plan is, what it gains, how sure that is, and where the minutes went."""
+    return [
+        f"plan {plan.id}: {plan.configuration}",
+        f"gain over the baseline: {_gain(plan)}",
+        *_beside_default(plan),
+        *(line for sentence in confirmation_sentences(plan) for line in textwrap.wrap(sentence, WIDTH)),
+        *rival_sentences(plan),
+        *_search(plan),
+    ]
 
 
 def _refused(trials: Sequence[TrialRecord]) -> Iterator[str]:

@@ -1,0 +1,110 @@
+"""`autotune status`, `cancel` and `resume`: the jobs of a service."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from autotune.cli import output
+from autotune.cli.remote.asked_service import (
+    DEFAULT_ADDRESS,
+    AsDocument,
+    AskedJob,
+    CertificateFile,
+    PlainHttp,
+    ServiceUrl,
+    TokenFile,
+    connect,
+)
+
+COLUMNS = ("job", "kind", "study", "state", "priority", "asked", "started", "ended", "by")
+
+
+def status(
+    job: Annotated[
+        str | None, typer.Argument(metavar="[JOB]", help="A job's id; without it, all are listed.")
+    ] = None,
+    *,
+    url: ServiceUrl = DEFAULT_ADDRESS,
+    study: Annotated[
+        str | None, typer.Option(metavar="NAME", help="List only the jobs of this study.")
+    ] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="List so many at most.")] = 20,
+    token_file: TokenFile = None,
+    ca: CertificateFile = None,
+    plain_http: PlainHttp = False,
+    as_json: AsDocument = False,
+) -> None:
+    """List the jobs of a service, newest first, or say how one stands."""
+    with connect(url, token_file, ca, plain_http) as client:
+        if job is not None:
+            _print(client.job(job), as_json=as_json)
+            return
+        jobs = client.jobs(study=study, limit=limit)
+    if as_json:
+        output.result_json(jobs)
+    elif jobs:
+        output.result_table("", COLUMNS, map(_row, jobs))
+    else:
+        output.message("there are no jobs: ask for one with `autotune submit STUDY.yaml`")
+
+
+def cancel(
+    job: AskedJob,
+    *,
+    url: ServiceUrl = DEFAULT_ADDRESS,
+    token_file: TokenFile = None,
+    ca: CertificateFile = None,
+    plain_http: PlainHttp = False,
+    as_json: AsDocument = False,
+) -> None:
+    """End a job of a service early; what it has measured is kept, and `resume` lets it go on."""
+    with connect(url, token_file, ca, plain_http) as client:
+        _print(client.cancel(job), as_json=as_json)
+
+
+def resume(
+    job: AskedJob,
+    *,
+    url: ServiceUrl = DEFAULT_ADDRESS,
+    token_file: TokenFile = None,
+    ca: CertificateFile = None,
+    plain_http: PlainHttp = False,
+    as_json: AsDocument = False,
+) -> None:
+    """Let a job of a service that was cancelled or failed go on from where it was."""
+    with connect(url, token_file, ca, plain_http) as client:
+        _print(client.resume(job), as_json=as_json)
+
+
+def _print(job: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        output.result_json(job)
+    else:
+        output.result_text("\n".join(_lines(job)))
+
+
+def _lines(job: dict[str, Any]) -> list[str]:
+    """How a job stands, in lines."""
+    stopping = ", and is just being stopped" if job["state"] == "running" and job.get("stop_asked") else ""
+    lines = [f"job {job['id']}: {job['kind']} of {job['study']}, {job['state']}{stopping}"]
+    times = [f"{name} {_time(job.get(f'{name}_s'))}" for name in ("asked", "started", "ended")]
+    lines.append(", ".join(text for text in times if not text.endswith(" ")))
+    if job.get("plan"):
+        lines.append(f"plan {job['plan']}")
+    if fault := job.get("fault"):
+        lines += [fault["problem"], *filter(None, [fault.get("remedy")])]
+    return lines
+
+
+def _row(job: dict[str, Any]) -> tuple[str, ...]:
+    times = (_time(job.get(f"{name}_s")) for name in ("asked", "started", "ended"))
+    named = (str(job[name]) for name in ("id", "kind", "study", "state", "priority"))
+    return (*named, *times, str(job.get("asked_by", "")))
+
+
+def _time(moment_s: float | None) -> str:
+    from autotune.plan.formats import format_time
+
+    return "" if moment_s is None else format_time(moment_s)
