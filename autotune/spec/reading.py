@@ -34,7 +34,7 @@ _SPECIAL_FLOAT = re.compile(r"([-+]?)\.(inf|Inf|INF|nan|NaN|NAN)")
 """Source of these: YAML 1.2.2, section 10.3.2, less hexadecimal and octal numbers."""
 _AMBIGUOUS = re.compile(r"y|n|yes|no|on|off", re.IGNORECASE)
 """Booleans in YAML 1.1, text in YAML 1.2."""
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class _Reader:
         if not isinstance(event, yaml.ScalarEvent):
             self._stop(place, _line_of(event), "a key must be a single word")
         self._check_plain(event, place)
-        if len(event.value) > 100 or _UNPRINTABLE.search(event.value):
+        if len(event.value) > 100 or UNPRINTABLE.search(event.value):
             self._stop(place, _line_of(event), f"{event.value[:40]!r}... is no key")
         return str(event.value)
 
@@ -182,11 +182,11 @@ class _Reader:
     def _scalar(self, event: Any, place: Place) -> Any:
         text = event.value
         quoted = not event.implicit[0]
-        self._note(place, event, _shortened(repr(text) if quoted else text))
+        self._note(place, event, shortened(repr(text) if quoted else text))
         if len(text) > MAX_TEXT:
             self._refuse(place, event, f"{len(text)} characters are too many for one value")
-        elif _UNPRINTABLE.search(text):
-            self._refuse(place, event, f"{_shortened(repr(text))} holds control characters or line breaks")
+        elif UNPRINTABLE.search(text):
+            self._refuse(place, event, f"{shortened(repr(text))} holds control characters or line breaks")
         elif not quoted and (fault := _plain_fault(text)):
             self._refuse(place, event, fault)
         else:
@@ -205,7 +205,7 @@ class _Reader:
                 place, event, f"&{event.anchor} is an anchor: write the value out where it is repeated"
             )
         if event.tag is not None:
-            self._refuse(place, event, f"{_shortened(event.tag)} is a YAML tag: write the plain value")
+            self._refuse(place, event, f"{shortened(event.tag)} is a YAML tag: write the plain value")
 
     def _note(self, place: Place, event: Any, text: str) -> None:
         self.written.setdefault(place, Written(_line_of(event), text))
@@ -225,7 +225,8 @@ def _line_of(event: Any) -> int:
     return int(event.start_mark.line) + 1
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """Cut what is written to what a sentence can name of it."""
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -234,9 +235,9 @@ def _plain_fault(text: str) -> str | None:
     if _AMBIGUOUS.fullmatch(text):
         return f"{text} is a boolean to some readers and text to others: write true or false, or quote it"
     if zeros := _LEADING_ZERO.fullmatch(text):
-        return f"{_shortened(text)} is octal to some readers: write {zeros[1]}{zeros[2]}, or quote it"
+        return f"{shortened(text)} is octal to some readers: write {zeros[1]}{zeros[2]}, or quote it"
     if _INTEGER.fullmatch(text) and len(text.lstrip("+-")) > MAX_DIGITS:
-        return f"{_shortened(text)} is too large a number"
+        return f"{shortened(text)} is too large a number"
     return None
 
 

@@ -1,0 +1,13 @@
+"""Every endpoint of the API, in the order of its description."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from autotune.service.api import events, jobs, service
+
+
+def include_api(app: FastAPI) -> None:
+    """Add the API to an application."""
+    for module in (jobs, events, service):
+        app.include_router(module.router)

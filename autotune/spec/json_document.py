@@ -1,0 +1,95 @@
+"""Takes a study that came as JSON, under the bounds of a study file, for the same reader as the file's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from autotune.errors import StudyFileError
+from autotune.spec.load import study_of
+from autotune.spec.reading import (
+    MAX_DEPTH,
+    MAX_DIGITS,
+    MAX_TEXT,
+    MAX_VALUES,
+    UNPRINTABLE,
+    Document,
+    Written,
+    shortened,
+)
+from autotune.spec.refusal import Place, Refusal, study_file_error
+from autotune.spec.study import StudySpec
+
+MAX_KEY: Final = 100
+"""Characters of a key, as in a file."""
+
+
+def study_of_json(data: Any, *, name: str = "", file: str = "the study") -> StudySpec:
+    """Read a study from JSON values, shorthands and all, with the texts of `load_study`.
+
+    Args:
+        data: what the JSON text holds.
+        name: of the study if it gives none; empty = it must give one.
+        file: names it in errors.
+
+    Raises:
+        StudyFileError: it is not a study, or larger than a file may be.
+    """
+    reader = _Walker()
+    reader.walk(data, ())
+    if reader.refusals:
+        raise study_file_error(file, reader.refusals)
+    if isinstance(data, dict) and "name" not in data and not name:
+        raise StudyFileError(
+            f"missing: there is no file to call the study by ({file})", path="name", remedy=NAME_IT
+        )
+    return study_of(Document(data, reader.written), name=name, file=file)
+
+
+NAME_IT: Final = "write a name of letters, digits, dots, - and _"
+
+
+class _Walker:
+    """Notes where every value of a document stands, and refuses what no study file may hold."""
+
+    def __init__(self) -> None:
+        self.written: dict[Place, Written] = {}
+        self.refusals: list[Refusal] = []
+
+    def walk(self, value: Any, place: Place) -> None:
+        """Note a value and all that is in it; of what is too much, nothing more."""
+        if len(place) > MAX_DEPTH or len(self.written) >= MAX_VALUES:
+            if not self.refusals:
+                many = f"too many values: at most {MAX_VALUES}"
+                deep = f"nested too deeply: at most {MAX_DEPTH} levels"
+                self._refuse(place[:MAX_DEPTH], deep if len(place) > MAX_DEPTH else many)
+            return
+        if isinstance(value, dict):
+            self._note(place, "a mapping")
+            for key, inner in value.items():
+                if len(key) > MAX_KEY or UNPRINTABLE.search(key):
+                    self._refuse(place, f"{key[:40]!r}... is no key")
+                else:
+                    self.walk(inner, (*place, key))
+        elif isinstance(value, list):
+            self._note(place, "a list" if value else "an empty list")
+            for index, inner in enumerate(value):
+                self.walk(inner, (*place, index))
+        else:
+            self._single(value, place)
+
+    def _single(self, value: Any, place: Place) -> None:
+        text = repr(value) if isinstance(value, str) else json.dumps(value)
+        self._note(place, shortened(text))
+        if isinstance(value, str) and len(value) > MAX_TEXT:
+            self._refuse(place, f"{len(value)} characters are too many for one value")
+        elif isinstance(value, str) and UNPRINTABLE.search(value):
+            self._refuse(place, f"{shortened(text)} holds control characters or line breaks")
+        elif isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
+            self._refuse(place, f"{shortened(text)} is too large a number")
+
+    def _note(self, place: Place, text: str) -> None:
+        self.written[place] = Written(0, text)
+
+    def _refuse(self, place: Place, fault: str) -> None:
+        self.refusals.append(Refusal(place, 0, fault))
