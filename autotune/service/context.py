@@ -13,6 +13,10 @@ from autotune.service.settings import ServiceSettings
 from autotune.store.jobs import JobQueue
 from autotune.store.store import StudyStore, open_store
 
+LOCK_WAIT_S = 5.0
+"""How long a request waits for a store that another process locks; who asked may come again. Writers hold a
+lock for milliseconds, and a browser's patience is shorter than a job's."""
+
 
 @dataclass(frozen=True)
 class Context:
@@ -41,7 +45,7 @@ def open_context(settings: ServiceSettings, machine: str) -> Iterator[Context]:
     Raises:
         StoreError: it cannot be opened.
     """
-    with open_store(settings.store, runs_studies=False) as store:
+    with open_store(settings.store, timeout_s=LOCK_WAIT_S, runs_studies=False) as store:
         yield Context(settings, store, machine)
 
 
