@@ -310,9 +310,9 @@ def test_a_name_that_two_ideas_share_is_found(tmp_path: Path) -> None:
 
 
 def test_only_the_command_lines_print() -> None:
-    """One module of the command line, and the conductor that launch scripts start as a program."""
+    """One module of the command line, the conductor that launch scripts start, and what starts a server."""
     printing = {"print", "typer.echo", "sys.stdout.write", "click.echo"}
-    assert callers(printing) <= {"cli/output.py", "trial/conduct.py"}
+    assert callers(printing) <= {"cli/output.py", "trial/conduct.py", "runtime/start.py"}
 
 
 def test_a_service_can_start_any_job_and_write_its_document_without_the_command_line() -> None:

@@ -46,6 +46,7 @@ def choice_document(choice: Choice) -> dict[str, Any]:
         "ranked_by": "cost" if choice.by_price else "cores",
         "chosen": choice.chosen.plan.id,
         "interval": None if choice.between is None else _interval(choice.between),
+        "rivals": list(choice.rivals),
         "offers": [_offer(offer) for offer in choice.offers],
     }
 

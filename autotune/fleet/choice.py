@@ -67,6 +67,7 @@ class Choice:
         budget_per_month: None = no bound.
         by_price: whether they are ranked by cost; else by the number of cores, as no price is known.
         between: the chosen one's fleet at both ends of the interval of its speed; None = not known.
+        rivals: ids of runners-up that may be as cheap, as their intervals overlap the chosen one's.
     """
 
     workload: Workload
@@ -74,6 +75,7 @@ class Choice:
     budget_per_month: float | None
     by_price: bool
     between: FleetRange | None = None
+    rivals: tuple[str, ...] = ()
 
     @property
     def chosen(self) -> Offer:
@@ -129,7 +131,9 @@ def choose(
     unable = [offer for offer in offers if offer.fleet is None]
     ordered = (best, *others, *rest, *unable)
     efficient = _efficient(ordered, by_price=by_price)
-    return Choice(workload, efficient, budget_per_month, by_price, _between(best))
+    between = _between(best)
+    rivals = tuple(offer.plan.id for offer in others if _may_be_as_cheap(offer, best, between))
+    return Choice(workload, efficient, budget_per_month, by_price, between, rivals)
 
 
 def refuse_different_requests(plans: Sequence[Plan]) -> None:
@@ -195,6 +199,24 @@ def _between(offer: Offer) -> FleetRange | None:
     if speed is None or offer.capability is None or offer.fleet is None:
         return None
     return range_of_fleet(offer.capability, offer.fleet, speed)
+
+
+def _may_be_as_cheap(offer: Offer, best: Offer, chosen: FleetRange | None) -> bool:
+    """Say whether an offer at its best takes no more than the chosen one at its worst.
+
+    Args:
+        chosen: the chosen one's fleet at both ends.
+    """
+    between = _between(offer)
+    if chosen is None or between is None or between.fast is None:
+        return False
+    if chosen.slow is None:
+        return True
+    if between.fast.cost is not None and chosen.slow.cost is not None:
+        return between.fast.cost.per_month <= chosen.slow.cost.per_month
+    if best.price is not None or offer.each_cores is None or best.each_cores is None:
+        return False
+    return between.fast.machines * offer.each_cores <= chosen.slow.machines * best.each_cores
 
 
 def _currency(offers: Iterable[Offer]) -> str | None:

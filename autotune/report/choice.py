@@ -53,6 +53,11 @@ def sentences(choice: Choice) -> Iterator[str]:
             f"{choice.chosen.plan.id} takes {interval_words(choice.between)}, by the interval of its speed "
             "(95 %)."
         )
+    if choice.rivals:
+        yield (
+            f"Not told apart, as their intervals overlap: {choice.chosen.plan.id} and "
+            f"{', '.join(choice.rivals)}. `autotune verify` of each with more --rounds says more."
+        )
     for offer in choice.offers:
         if offer.unpriced not in ("", UNKNOWN, offer.lacks):
             yield f"{offer.plan.id} has no price: {offer.unpriced}."

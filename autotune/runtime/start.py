@@ -31,7 +31,10 @@ USAGE = "python -m autotune.runtime.start PLAN INSTANCE COMMAND..."
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Become the program; comes back only with the status of a refusal."""
+    """Become the program; comes back only with the status of a refusal, or from telling its usage."""
+    if list(arguments) in (["--help"], ["-h"]):
+        sys.stdout.write(f"{(__doc__ or '').strip()}\n")
+        return 0
     try:
         argv, environment = prepare(arguments)
         os.execve(argv[0], argv, environment)

@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
+from autotune.documents.fleet import choice_document
 from autotune.errors import FleetError
 from autotune.fleet.choice import Choice, choose
 from autotune.fleet.price import UNKNOWN, MonthlyBudget
 from autotune.fleet.workload import LatencyTarget, Workload
 from autotune.plan.document import Plan
+from autotune.plan.evidence import Range
+from autotune.report.choice import sentences
 from autotune.spec.machine_price import MachinePrice
 from autotune.testing.curves import build_curve
 from autotune.testing.plans import build_plan
@@ -165,3 +168,23 @@ def test_a_plan_that_is_beaten_in_everything_is_not_efficient() -> None:
     choice = choose([LARGE, SMALL, worse], WORKLOAD, prices=priced(large=1.0, small=0.1, worse=0.5))
     efficient = {offer.plan.id: offer.is_efficient for offer in choice.offers}
     assert efficient == {LARGE.id: True, SMALL.id: True, worse.id: False}
+
+
+def unsure(of: Plan, *, by: float) -> Plan:
+    """The same plan, whose speed is known to such a share to either side."""
+    value = of.estimate.objective_value
+    between = Range(low=value * (1 - by), high=value * (1 + by))
+    estimate = of.estimate.model_copy(update={"objective_range": between, "runs": 3})
+    return of.model_copy(update={"estimate": estimate})
+
+
+def test_runners_up_whose_intervals_overlap_the_chosen_ones_are_named() -> None:
+    alike = plan("alike", 0.0125, 2)
+    prices = priced(small=0.808, alike=0.808, large=48.0)
+    surely = choose([unsure(each, by=0.001) for each in (SMALL, alike)], WORKLOAD, prices=prices)
+    hardly = choose([unsure(each, by=0.2) for each in (SMALL, alike, LARGE)], WORKLOAD, prices=prices)
+    assert (surely.chosen.plan.id, surely.rivals) == (SMALL.id, ())
+    assert (hardly.chosen.plan.id, hardly.rivals) == (SMALL.id, (alike.id,))
+    assert any(f"{SMALL.id} and {alike.id}" in sentence for sentence in sentences(hardly))
+    assert choice_document(hardly)["rivals"] == [alike.id]
+    assert choose([unsure(each, by=0.2) for each in (SMALL, alike)], WORKLOAD).rivals == (alike.id,)

@@ -86,3 +86,10 @@ def test_what_is_wrong_is_said_in_a_line_and_nothing_is_started(plan_file: PlanF
         assert ended.returncode == 16, (words, ended)
         assert said in ended.stderr
         assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("asked", ["--help", "-h"])
+def test_it_tells_its_usage(asked: str) -> None:
+    ended = start(asked)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "python -m autotune.runtime.start PLAN INSTANCE COMMAND" in ended.stdout

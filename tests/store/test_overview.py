@@ -3,7 +3,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from autotune.store.overview import StudySummary, count_studies, study_summaries
-
 from autotune.store.records import StudyRecord, TrialRecord
 from autotune.store.store import open_store
 from autotune.testing.plans import build_plan
