@@ -32,6 +32,7 @@ from autotune.cli.remote.watch import watch
 from autotune.cli.report import report
 from autotune.cli.schema import schema
 from autotune.cli.series import FORMER_NAME, series, tell_former_name
+from autotune.cli.serving.serve import serve
 from autotune.cli.show import show
 from autotune.cli.tune import tune
 from autotune.cli.verify import verify
@@ -55,6 +56,7 @@ app.add_typer(series, name=FORMER_NAME, hidden=True, callback=tell_former_name)
 app.add_typer(cache, name="cache")
 for _asking in (submit, status, watch, cancel, resume):
     app.command()(_asking)
+app.add_typer(serve, name="serve")
 app.command()(cost)
 app.command()(prices)
 app.command()(schema)

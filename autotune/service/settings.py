@@ -31,6 +31,9 @@ class ServiceSettings:
         webhook_hosts: hosts that may be told of results.
         body_bytes: the largest body that is read.
         clients: the most event streams at once.
+        public: whether it may listen where other machines reach it.
+        commands: whether a study may say how a server of one's own is started, which an export then runs.
+        dashboard: whether Optuna's own dashboard is shown, too.
     """
 
     store: str = DEFAULT_URL
@@ -47,3 +50,6 @@ class ServiceSettings:
     webhook_hosts: tuple[str, ...] = ()
     body_bytes: int = BODY_BYTES
     clients: int = 200
+    public: bool = False
+    commands: bool = False
+    dashboard: bool = False

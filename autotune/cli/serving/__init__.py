@@ -1,0 +1,1 @@
+"""Commands that start the service and say who may use it."""

@@ -1,0 +1,1 @@
+"""What stands around every request: who asks, from where, how much, and what the answer may do."""

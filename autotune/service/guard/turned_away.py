@@ -1,0 +1,69 @@
+"""A request that is answered before any handler sees it, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from http import HTTPStatus
+
+from starlette.responses import HTMLResponse, Response
+from starlette.types import Scope
+
+from autotune.service.guard.request_head import header
+from autotune.service.problems import problem_response
+
+CLOSE = {"Connection": "close"}
+"""Ends a connection whose further bytes nobody reads."""
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>autotune: {phrase}</title></head>
+<body><main><h1>{phrase}</h1><p>{detail}</p><p>{remedy}</p><p><a href="/login">Sign in</a></p></main></body>
+</html>
+"""
+
+
+class TurnedAway(Exception):  # noqa: N818 - an answer, which the guard sends
+    """What is answered in the place of a handler.
+
+    Attributes:
+        status: of the response.
+        kind: the end of the problem's type: `urn:autotune:problem:KIND`.
+        detail: what happened.
+        remedy: what to do.
+        headers: of the response.
+    """
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        kind: str,
+        detail: str,
+        *,
+        remedy: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.kind, self.detail, self.remedy = status, kind, detail, remedy
+        self.headers = dict(headers or {})
+
+    def response(self, scope: Scope) -> Response:
+        """Write it as a problem document, or as a small page for who navigates to one."""
+        if not wants_page(scope):
+            return problem_response(
+                self.status, self.kind, self.detail, remedy=self.remedy, headers=self.headers
+            )
+        text = _PAGE.format(
+            phrase=escape(self.status.phrase), detail=escape(self.detail), remedy=escape(self.remedy)
+        )
+        return HTMLResponse(text, self.status, headers=self.headers)
+
+
+def wants_page(scope: Scope) -> bool:
+    """Whether a browser asks for a page to show."""
+    return not is_api(scope["path"]) and "text/html" in header(scope, b"accept")
+
+
+def is_api(path: str) -> bool:
+    """Whether a path belongs to programs, not to people."""
+    return path.startswith("/api/") or path in ("/metrics", "/openapi.json")

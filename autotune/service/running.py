@@ -1,0 +1,102 @@
+"""Runs the service: from settings to a process that answers until it is told to stop."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from autotune.errors import ServiceError
+from autotune.machine.cpus import format_cpu_list, parse_cpu_list
+from autotune.service.app import create_app
+from autotune.service.binding import bind, check_exposure, check_tls
+from autotune.service.context import open_context
+from autotune.service.guard.gate import Keys, guarded, open_keys
+from autotune.service.guard.tokens import OPERATOR
+from autotune.service.logs import LogFormat, begin_logging
+from autotune.service.server import SleepingServer, server_config
+from autotune.service.settings import ServiceSettings
+
+ADDRESS_FILE: Final = "address"
+"""In the state folder while the service runs: its URL, for the commands of this user."""
+_EVERYWHERE: Final = ("0.0.0.0", "::")
+
+
+def run_service(
+    settings: ServiceSettings,
+    *,
+    log_format: LogFormat = "text",
+    on_ready: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Serve until SIGINT or SIGTERM, and then end within 10 s.
+
+    Args:
+        log_format: of the log, which goes to stderr.
+        on_ready: is given the link that signs the operator's browser in, once.
+
+    Raises:
+        ServiceError: it may not or cannot listen, or the state folder cannot be used.
+        StoreError: the store cannot be opened.
+        MachineError: the list of cpus is none.
+    """
+    check_exposure(settings)
+    if settings.certificate is not None and settings.key is not None:
+        check_tls(settings.certificate, settings.key)
+    with bind(settings.host, settings.port) as listening:
+        port = int(listening.getsockname()[1])
+        keys = open_keys(settings, port)
+        begin_logging(log_format, _secrets(settings, keys))
+        _pin(settings.cpus)
+        with open_context(settings, socket.gethostname()) as context, _announced(settings, port) as url:
+            app = guarded(create_app(context), settings, keys)
+            config = server_config(app, settings)
+            server = SleepingServer(
+                config, lambda: on_ready(f"{url}/login?code={keys.codes.issue(OPERATOR)}")
+            )
+            gc.freeze()
+            server.run([listening])
+
+
+def service_url(settings: ServiceSettings, port: int) -> str:
+    """Give the URL under which a browser reaches the service."""
+    scheme = "https" if settings.certificate is not None else "http"
+    if settings.names:
+        return f"{scheme}://{settings.names[0]}:{port}"
+    host = settings.host.strip("[]")
+    if host in _EVERYWHERE:
+        host = "127.0.0.1" if host == _EVERYWHERE[0] else "::1"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+@contextmanager
+def _announced(settings: ServiceSettings, port: int) -> Iterator[str]:
+    """Write down where the service listens for as long as it does."""
+    url, path = service_url(settings, port), settings.state / ADDRESS_FILE
+    path.write_text(f"{url}\n", encoding="utf-8")
+    try:
+        yield url
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _pin(cpus: str) -> None:
+    """Keep this process, and the threads that it will start, on the cpus that are set aside for it."""
+    if not cpus:
+        return
+    wanted, allowed = parse_cpu_list(cpus), os.sched_getaffinity(0)
+    if not wanted or not wanted <= allowed:
+        raise ServiceError(
+            f"this process may not run on cpus {cpus!r}",
+            remedy=f"name some of {format_cpu_list(frozenset(allowed))}: --cpus LIST",
+        )
+    os.sched_setaffinity(0, wanted)
+
+
+def _secrets(settings: ServiceSettings, keys: Keys) -> tuple[str, ...]:
+    from sqlalchemy import make_url
+
+    password = make_url(settings.store).password if "://" in settings.store else None
+    return (keys.tokens.operator_token, *([str(password)] if password else []))
