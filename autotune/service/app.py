@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+from anyio import to_thread
 from fastapi import FastAPI
 
 from autotune.service.api.description import describe
@@ -13,6 +14,10 @@ from autotune.service.api.routers import include_api
 from autotune.service.context import Context
 from autotune.service.feeds import Feeds
 from autotune.service.problems import install_problems
+
+THREADS = 8
+"""So many requests are handled at once. A handler reads a store for milliseconds; each thread that ever ran
+keeps some megabytes, and what one could do together with forty others is done by one Python interpreter."""
 
 
 def create_app(context: Context) -> FastAPI:
@@ -40,6 +45,7 @@ def create_app(context: Context) -> FastAPI:
 @asynccontextmanager
 async def _running(app: FastAPI) -> AsyncIterator[None]:
     """Tell clients of events for as long as the service runs."""
+    to_thread.current_default_thread_limiter().total_tokens = THREADS
     feeds: Feeds = app.state.feeds
     async with feeds.running():
         yield

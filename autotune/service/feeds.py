@@ -116,6 +116,7 @@ class Feeds:
         self._news: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
         self._number = 0
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._queue_read: tuple[int, asyncio.Task[bytes]] | None = None
         self._idle = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -199,8 +200,8 @@ class Feeds:
 
     async def queue(self, hearer: Hearer) -> AsyncIterator[bytes]:
         """Give the queue as it is, then every job whose state changes."""
-        hearer.after = self._number
-        yield await to_thread.run_sync(self._queue_frame)
+        hearer.after, frame_of_now = await self._queue_now()
+        yield frame_of_now
         while not self._is_ending:
             hearer.changed.clear()
             news = [(number, kept) for number, kept in self._news if number > hearer.after]
@@ -211,6 +212,17 @@ class Feeds:
                 await hearer.changed.wait()
                 if hearer.after == self._number and hearer.is_due:
                     yield BEAT
+
+    async def _queue_now(self) -> tuple[int, bytes]:
+        """Give the queue's frame, and the number of the news that it follows.
+
+        Clients that come at once, as after a restart, share one read.
+        """
+        if self._queue_read is None or self._queue_read[1].done():
+            reading = asyncio.create_task(to_thread.run_sync(self._queue_frame))
+            self._queue_read = (self._number, reading)
+        number, reading = self._queue_read
+        return number, await asyncio.shield(reading)
 
     def _wake(self, job_id: str) -> None:
         task = asyncio.ensure_future(self._tell(job_id))

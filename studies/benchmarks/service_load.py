@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=200.0, help="reads per second; 0 = none")
     parser.add_argument("--cpus", default="", help="that the clients run on, as Linux writes lists")
     parser.add_argument("--job", default="", help="whose events are streamed; else those of all jobs")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     if options.cpus:
         os.sched_setaffinity(0, parse_cpu_list(options.cpus))
     print(json.dumps(asyncio.run(run(options)).document()))

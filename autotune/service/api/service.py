@@ -27,8 +27,8 @@ _READY = {"status": "ready"}
     responses={200: {"model": HealthShape, "content": {"application/json": {"example": _LIVE}}}},
     openapi_extra={"security": []},
 )
-def is_live() -> Response:
-    """Answer; needs no token."""
+async def is_live() -> Response:
+    """Answer; needs no token, nor a thread, which a locked store may keep from being free."""
     return JSONResponse(_LIVE)
 
 
