@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from anyio import to_thread
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 
 from autotune.service.api.description import describe
 from autotune.service.api.routers import include_api
@@ -18,6 +19,13 @@ from autotune.service.problems import install_problems
 THREADS = 8
 """So many requests are handled at once. A handler reads a store for milliseconds; each thread that ever ran
 keeps some megabytes, and what one could do together with forty others is done by one Python interpreter."""
+
+COMPRESSED_BYTES = 1000
+"""Shorter answers are sent as they are: they take one packet in any case."""
+LEVEL = 5
+"""Of gzip: on a list of 1,000 jobs level 9 takes three times as long, and saves 2 %."""
+IN_PLACE_BYTES = 2**24
+"""Shorter answers are compressed in place, in milliseconds, and not in one of forty more threads."""
 
 
 def create_app(context: Context) -> FastAPI:
@@ -37,6 +45,12 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     app.state.feeds = Feeds(context)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    app.add_middleware(
+        GZipMiddleware,
+        minimum_size=COMPRESSED_BYTES,
+        compresslevel=LEVEL,
+        thread_minimum_size=IN_PLACE_BYTES,
+    )
     install_problems(app)
     include_api(app)
     return app
