@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -14,6 +15,8 @@ from starlette.responses import JSONResponse
 
 from autotune import errors
 from autotune.errors import AutotuneError
+
+LOGGER: Final = logging.getLogger("autotune.service")
 
 PROBLEM_JSON: Final = "application/problem+json"
 """Source: RFC 9457, section 3, like the names of the members."""
@@ -146,7 +149,14 @@ def install_problems(app: FastAPI) -> None:
 
 def _answer_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AutotuneError)
+    log_own_fault(error)
     return error_response(error, is_known=getattr(request.state, "role", None) is not None)
+
+
+def log_own_fault(error: AutotuneError) -> None:
+    """Tell the operator of what the service itself lacks: the client is not to be blamed, and may not say."""
+    if problem_status(error) >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, errors.BusyError):
+        LOGGER.warning("%s: %s", type(error).__name__, error.problem)
 
 
 def _answer_wrong_request(_: Request, error: Exception) -> JSONResponse:

@@ -11,7 +11,7 @@ from autotune.service.api.description import describe
 from autotune.service.api.documented import documented, refusal
 from autotune.service.api.shapes import HealthShape, OpenShape
 from autotune.service.context import InContext
-from autotune.service.problems import problem_response
+from autotune.service.problems import log_own_fault, problem_response
 
 router = APIRouter(tags=["service"])
 
@@ -46,8 +46,9 @@ async def is_live() -> Response:
 def is_ready(request: Request, context: InContext) -> Response:
     """Say whether jobs can be asked for and are begun; needs no token."""
     try:
-        context.queue.now_s()
-    except AutotuneError:
+        context.queue.running(context.machine)
+    except AutotuneError as error:
+        log_own_fault(error)
         return _unready("the store does not answer", "see the service's log, or run: autotune doctor")
     dispatcher = getattr(request.app.state, "dispatcher", None)
     if dispatcher is not None and not dispatcher.is_alive:
