@@ -83,10 +83,10 @@ def format_duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def format_count(count: float, noun: str) -> str:
-    """So many of something: `1 trial`, `2.5 minutes`."""
+def format_count(count: float, noun: str, plural: str = "") -> str:
+    """So many of something: `1 trial`, `2.5 minutes`, and of `study` with its plural `2 studies`."""
     told = str(count) if isinstance(count, int) else f"{count:g}"
-    return f"{told} {noun}{'' if count == 1 else 's'}"
+    return f"{told} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def format_latency(seconds: float) -> str:

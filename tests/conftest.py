@@ -64,6 +64,7 @@ MEASURING = (
     "test_kept_version.py",
     "test_own_server.py",
     "bench/test_hosts.py",
+    "cli/test_upkeep.py",
 )
 """Files whose tests run trials, longest first. One process at a time can do that on a host, so that a second
 such file would only wait for the first."""

@@ -35,6 +35,8 @@ from autotune.cli.series import FORMER_NAME, series, tell_former_name
 from autotune.cli.serving.serve import serve
 from autotune.cli.show import show
 from autotune.cli.tune import tune
+from autotune.cli.upkeep.backup import backup, restore
+from autotune.cli.upkeep.prune import prune
 from autotune.cli.verify import verify
 from autotune.errors import AutotuneError
 from autotune.files import is_out_of_space
@@ -57,6 +59,8 @@ app.add_typer(cache, name="cache")
 for _asking in (submit, status, watch, cancel, resume):
     app.command()(_asking)
 app.add_typer(serve, name="serve")
+for _keeping in (backup, restore, prune):
+    app.command()(_keeping)
 app.command()(cost)
 app.command()(prices)
 app.command()(schema)

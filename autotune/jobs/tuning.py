@@ -31,7 +31,7 @@ from autotune.spec.load import read_study
 from autotune.spec.priced import priced
 from autotune.spec.study import StudySpec
 from autotune.stop import Stop, Stopped
-from autotune.store.one_run import one_run
+from autotune.store.in_use import one_run
 from autotune.store.ranking import best, measured_baseline, no_plan_error, ranked
 from autotune.store.store import DEFAULT_URL, StudyStore, open_store
 
