@@ -36,6 +36,14 @@ def lines_of(event: Event) -> Iterator[EventLine]:
 
 
 @lines_of.register
+def _(event: events.AttemptBegan) -> Iterator[EventLine]:
+    if event.reason:
+        yield EventLine(f"attempt {event.attempt}: {event.reason}")
+    else:
+        yield EventLine("begun", is_passing=True)
+
+
+@lines_of.register
 def _(event: events.SpaceSurveyed) -> Iterator[EventLine]:
     yield from _left_out(event.left_out)
 
@@ -164,6 +172,11 @@ def _(event: events.RateBegan) -> Iterator[EventLine]:
 @lines_of.register
 def _(event: events.RateEnded) -> Iterator[EventLine]:
     yield EventLine(f"[{event.number}/{event.total}] {format_rate(event.rate_per_s)}: {event.in_words}")
+
+
+@lines_of.register
+def _(event: events.WebhookCalled) -> Iterator[EventLine]:
+    yield EventLine(f"webhook to {event.host}: {event.in_words}")
 
 
 def _left_out(left_out: tuple[str, ...]) -> Iterator[EventLine]:

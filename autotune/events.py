@@ -72,6 +72,19 @@ class Excess:
 
 
 @dataclass(frozen=True)
+class AttemptBegan:
+    """A process has begun a job of a queue.
+
+    Attributes:
+        attempt: how many have begun it, with this one.
+        reason: why the one before did not end it; empty of the first.
+    """
+
+    attempt: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class SpaceSurveyed:
     """The space is laid out; `left_out` says which engines and precisions are not in it, and why."""
 
@@ -289,8 +302,17 @@ class RateEnded:
     in_words: str
 
 
+@dataclass(frozen=True)
+class WebhookCalled:
+    """Somebody was told of a result over HTTP, or why not, in words."""
+
+    host: str
+    in_words: str
+
+
 Event = (
-    SpaceSurveyed
+    AttemptBegan
+    | SpaceSurveyed
     | RoomWeighed
     | FilesRead
     | ModelsServed
@@ -312,6 +334,7 @@ Event = (
     | DoubtRaised
     | RateBegan
     | RateEnded
+    | WebhookCalled
 )
 Emit = Callable[[Event], None]
 """Is told of every event; what it raises ends the job."""

@@ -29,6 +29,8 @@ FAILED = Summary("timeout: it took longer than 20 s", failure="timeout", reason=
 CLOSE = "2 x 4 threads, close, sockets 0, onnxruntime fp32"
 
 EXAMPLES: tuple[Event, ...] = (
+    events.AttemptBegan(1),
+    events.AttemptBegan(2, "its process (4711) was killed"),
     events.SpaceSurveyed(("openvino is not installed",)),
     events.RoomWeighed(("64 x 1 threads: no room",), ("it may run out of memory",)),
     events.FilesRead(("problem.texts: texts.txt is plain lines: 3 texts, the first 'é \u2028'",)),
@@ -56,6 +58,7 @@ EXAMPLES: tuple[Event, ...] = (
     events.DoubtRaised("the rounds contradict the search: baseline fell"),
     events.RateBegan(120.0, 1, 7),
     events.RateEnded(120.0, 1, 7, "p50 8.10 ms, p99 21.0 ms, 62% busy"),
+    events.WebhookCalled("hooks.example.com", "it answered 204"),
 )
 
 
@@ -73,6 +76,7 @@ def test_an_event_is_one_line_of_json_and_the_same_again(event: Event) -> None:
 
 def test_the_names_of_events_stay_as_they_are_in_this_version() -> None:
     assert list(dict.fromkeys(json.loads(to_json(event))["event"] for event in EXAMPLES)) == [
+        "attempt_began",
         "space_surveyed",
         "room_weighed",
         "files_read",
@@ -95,6 +99,7 @@ def test_the_names_of_events_stay_as_they_are_in_this_version() -> None:
         "doubt_raised",
         "rate_began",
         "rate_ended",
+        "webhook_called",
     ]
 
 

@@ -28,12 +28,17 @@ class TuneValues(_Values):
 
 
 class VerifyValues(_Values):
-    """`autotune verify`: the id of a plan in the store, and how long it may take."""
+    """`autotune verify`: the id of a plan in the store, how long it may take, and who is told of it.
+
+    Attributes:
+        webhook: URL that is told where the plan does not hold any more; empty = nobody is.
+    """
 
     plan: str
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.05
     rounds: Annotated[int, Field(ge=1)] | None = None
     minutes: Annotated[float, Field(gt=0)] | None = None
+    webhook: str = ""
 
 
 class CompareValues(_Values):

@@ -74,13 +74,13 @@ class JobRecord:
     Attributes:
         id: opaque; of the letters and digits of a URL.
         asked_s, started_s, ended_s: Unix time by the database's clock; None before it happened.
-        attempts: how many processes have begun it.
+        attempts: how many processes have begun it; those that were told to leave it do not count.
         stop_asked: somebody wants it to end early.
         holder: the process that runs it; None while none does.
         held_until_s: until when a holder on another machine is believed to live, by the database's clock.
         plan: id of the plan that it gave, or that it verified; empty without one.
         result: the document of its result, once it is done; None before, and where there is none.
-        fault: why it failed; None of one that did not.
+        fault: why it failed; of one that waits or runs again, why the last attempt ended; else None.
     """
 
     id: str

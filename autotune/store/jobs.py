@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, or_, select, text, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from autotune.errors import JobConflictError, JobNotFoundError
@@ -28,14 +28,9 @@ from autotune.store.job_rows import (
     job_record,
     request_row,
 )
+from autotune.store.job_selects import database_clock_s, filtered, locked, running_on
 from autotune.store.job_tables import events, jobs
 from autotune.store.store import StudyStore
-
-CLOCKS = {
-    "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0",
-    "postgresql": "SELECT extract(epoch FROM clock_timestamp())::double precision",
-}
-"""What each database says the time is, in Unix time."""
 
 _NEWEST = (jobs.c.asked_s.desc(), jobs.c.id)
 _NEXT = (jobs.c.priority.desc(), jobs.c.asked_s, jobs.c.id)
@@ -100,16 +95,14 @@ class JobQueue:
         offset: int = 0,
     ) -> tuple[JobRecord, ...]:
         """List jobs, newest first, without their requests' values and results."""
-        listed = _filtered(
-            select(*_LISTED), states=states, study=study, machine=machine, kind=kind, plan=plan
-        )
+        listed = filtered(select(*_LISTED), states=states, study=study, machine=machine, kind=kind, plan=plan)
         with self._store.reading() as connection:
             rows = connection.execute(listed.order_by(*_NEWEST).limit(limit).offset(offset))
             return tuple(job_record(row) for row in rows)
 
     def waiting(self, machine: str = "", *, limit: int = 1000) -> tuple[JobRecord, ...]:
         """List what waits in the order in which it will be begun, without values and results."""
-        listed = _filtered(select(*_LISTED), states=("queued",), machine=machine)
+        listed = filtered(select(*_LISTED), states=("queued",), machine=machine)
         with self._store.reading() as connection:
             return tuple(job_record(row) for row in connection.execute(listed.order_by(*_NEXT).limit(limit)))
 
@@ -122,7 +115,7 @@ class JobQueue:
     def running(self, machine: str) -> JobRecord | None:
         """Give the job that runs on a machine, whoever holds it, dead or alive."""
         with self._store.reading() as connection:
-            row = connection.execute(_running_on(machine)).one_or_none()
+            row = connection.execute(running_on(machine)).one_or_none()
             return None if row is None else job_record(row)
 
     def begin(self, machine: str, holder: JobHolder) -> JobRecord | None:
@@ -130,10 +123,10 @@ class JobQueue:
 
         Of two that ask at once one gets it: the database holds one running job for each machine.
         """
-        first = _filtered(select(jobs.c.id), states=("queued",), machine=machine)
+        first = filtered(select(jobs.c.id), states=("queued",), machine=machine)
         try:
             with self._store.transaction() as connection:
-                if connection.execute(_running_on(machine)).first() is not None:
+                if connection.execute(running_on(machine)).first() is not None:
                     return None
                 job_id = connection.scalar(first.order_by(*_NEXT).limit(1))
                 if job_id is None:
@@ -215,21 +208,26 @@ class JobQueue:
     ) -> JobRecord | None:
         """Take a job from a holder that is dead; None where it is not that holder's any more.
 
-        It waits again, unless it was to be stopped, or has killed so many processes that it has failed.
+        It waits again, and keeps the fault, unless it was to be stopped, or has killed so many processes that
+        it has failed.
         """
         with self._store.transaction() as connection:
-            row = connection.execute(_locked(select(jobs).where(jobs.c.id == job_id))).one_or_none()
-            if row is None or row.state != "running" or job_record(row).holder != holder:
+            row = self._held(connection, job_id, holder)
+            if row is None:
                 return None
-            ends: dict[str, Any] = {"ended_s": database_clock_s(connection), "fault": asdict(fault)}
-            if row.stop_asked:
-                after = {"state": "cancelled", **ends}
-            elif row.attempts >= most_attempts:
-                after = {"state": "failed", **ends}
-            else:
-                after = {"state": "queued"}
-            connection.execute(update(jobs).where(jobs.c.id == job_id).values(**NO_HOLDER, **after))
-            return job_record(self._row(connection, job_id))
+            after: JobState = "failed" if row.attempts >= most_attempts else "queued"
+            return self._let_go(connection, row, after, {"fault": asdict(fault)})
+
+    def give_back(self, job_id: str, holder: JobHolder) -> JobRecord | None:
+        """Let a job wait again that its holder was told to leave; None where it is not his any more.
+
+        That was no attempt. A job that was to be stopped is cancelled.
+        """
+        with self._store.transaction() as connection:
+            row = self._held(connection, job_id, holder)
+            if row is None:
+                return None
+            return self._let_go(connection, row, "queued", {"attempts": row.attempts - 1})
 
     def is_expired(self, record: JobRecord) -> bool:
         """Say whether a holder on another machine was not heard of for too long, by the database's clock."""
@@ -328,10 +326,26 @@ class JobQueue:
 
     def _row(self, connection: Connection, job_id: str, *, lock: bool = False) -> Row[Any]:
         found = select(jobs).where(jobs.c.id == job_id)
-        row = connection.execute(_locked(found) if lock else found).one_or_none()
+        row = connection.execute(locked(found) if lock else found).one_or_none()
         if row is None:
             raise JobNotFoundError(f"there is no job {job_id!r}", remedy="list the jobs to see what there is")
         return row
+
+    def _held(self, connection: Connection, job_id: str, holder: JobHolder) -> Row[Any] | None:
+        """Give the row of a running job that this holder has, and keep it from changing."""
+        row = connection.execute(locked(select(jobs).where(jobs.c.id == job_id))).one_or_none()
+        is_his = row is not None and row.state == "running" and job_record(row).holder == holder
+        return row if is_his else None
+
+    def _let_go(
+        self, connection: Connection, row: Row[Any], after: JobState, columns: dict[str, Any]
+    ) -> JobRecord:
+        """Take a running job from its holder; what was to be stopped does not wait again."""
+        state = "cancelled" if row.stop_asked else after
+        ended_s = None if state == "queued" else database_clock_s(connection)
+        let_go: dict[str, Any] = NO_HOLDER | {"state": state, "ended_s": ended_s} | columns
+        connection.execute(update(jobs).where(jobs.c.id == row.id).values(**let_go))
+        return job_record(self._row(connection, row.id))
 
     def _hold(
         self, connection: Connection, job_id: str, holder: JobHolder, columns: Mapping[str, Any]
@@ -347,38 +361,3 @@ class JobQueue:
                 f"the job {job_id} is not this process's any more",
                 remedy="it was taken for dead, and somebody else goes on with it",
             )
-
-
-def database_clock_s(connection: Connection) -> float:
-    """Give the time as the database has it: several machines agree on that clock alone."""
-    return float(connection.scalar(text(CLOCKS[connection.dialect.name])) or 0.0)
-
-
-_Jobs = Select[*tuple[Any, ...]]
-
-
-def _filtered(
-    listed: _Jobs,
-    *,
-    states: Sequence[str] = (),
-    study: str = "",
-    machine: str = "",
-    kind: str = "",
-    plan: str = "",
-) -> _Jobs:
-    if states:
-        listed = listed.where(or_(*(jobs.c.state == state for state in states)))
-    wanted = {"study": study, "machine": machine, "kind": kind, "plan": plan}
-    for name, value in wanted.items():
-        if value:
-            listed = listed.where(jobs.c[name] == value)
-    return listed
-
-
-def _running_on(machine: str) -> _Jobs:
-    return select(jobs).where(jobs.c.machine == machine, jobs.c.state == "running")
-
-
-def _locked(listed: _Jobs) -> _Jobs:
-    """Keep rows from changing until the transaction ends; in SQLite, a writing transaction does so anyway."""
-    return listed.with_for_update()

@@ -30,7 +30,7 @@ TABLES_SINCE: Mapping[str, frozenset[str]] = {
     "0002": frozenset({"autotune_confirmations"}),
     "0003": frozenset(),
     "0004": frozenset(),
-    "0005": frozenset({"autotune_jobs", "autotune_events"}),
+    "0005": frozenset({"autotune_jobs", "autotune_events", "autotune_schedules"}),
 }
 """By schema version, oldest first, the tables that came with it.
 

@@ -23,6 +23,8 @@ def test_every_event_is_shown() -> None:
 @pytest.mark.parametrize(
     ("event", "lines"),
     [
+        (events.AttemptBegan(1), []),
+        (events.AttemptBegan(2, "its process ended"), ["attempt 2: its process ended"]),
         (events.SpaceSurveyed(("a", "b")), ["not searched: a", "not searched: b"]),
         (events.RoomWeighed(("a",), ("b",)), ["not searched: a", "warning: b"]),
         (events.FilesRead(("texts.txt is plain lines",)), ["texts.txt is plain lines"]),
@@ -60,6 +62,7 @@ def test_every_event_is_shown() -> None:
         (events.RunEnded(2, "twin", CLOSE, MEASURED), [f"[round 2] twin: {CLOSE}: 23.6 samples/s"]),
         (events.DoubtRaised("they fell"), ["they fell: running three more rounds"]),
         (events.RateBegan(120.0, 1, 7), []),
+        (events.WebhookCalled("a.example", "204"), ["webhook to a.example: 204"]),
         (events.RateEnded(120.0, 1, 7, "p50 8.10 ms"), ["[1/7] 120 requests/s: p50 8.10 ms"]),
     ],
     ids=lambda value: type(value).__name__,

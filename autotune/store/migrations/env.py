@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-import autotune.store.job_tables  # noqa: F401 - its tables are of the same metadata
+import autotune.store.job_tables  # its tables are of the same metadata
+import autotune.store.schedule_tables  # noqa: F401 - as these are
 from autotune.store.tables import VERSION_TABLE, metadata
 
 context.configure(

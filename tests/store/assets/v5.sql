@@ -344,6 +344,21 @@ INSERT INTO "autotune_plans" VALUES('quickstart-7f3a9c',1,7,1790000000.0,'throug
   "warnings": []
 }
 ','');
+CREATE TABLE autotune_schedules (
+	name VARCHAR(64) NOT NULL, 
+	study VARCHAR(64) NOT NULL, 
+	machine VARCHAR(255) NOT NULL, 
+	every_s DOUBLE, 
+	on_change BOOLEAN NOT NULL, 
+	tolerance DOUBLE NOT NULL, 
+	minutes DOUBLE, 
+	webhook TEXT NOT NULL, 
+	priority INTEGER NOT NULL, 
+	asked_by VARCHAR(64) NOT NULL, 
+	due_s DOUBLE, 
+	seen VARCHAR(64) NOT NULL, 
+	CONSTRAINT pk_autotune_schedules PRIMARY KEY (name)
+);
 CREATE TABLE autotune_studies (
 	id INTEGER NOT NULL, 
 	name VARCHAR(64) NOT NULL, 
@@ -494,5 +509,6 @@ CREATE UNIQUE INDEX ix_studies_study_name ON studies (study_name);
 CREATE INDEX ix_trials_study_id ON trials (study_id);
 CREATE INDEX ix_autotune_jobs_study ON autotune_jobs (study);
 CREATE INDEX ix_autotune_jobs_state ON autotune_jobs (state);
+CREATE INDEX ix_autotune_schedules_machine ON autotune_schedules (machine);
 CREATE UNIQUE INDEX uq_autotune_jobs_running ON autotune_jobs (machine) WHERE state = 'running';
 COMMIT;

@@ -1,4 +1,4 @@
-"""Jobs that were asked for, and what is told of them."""
+"""Jobs that were asked for, what is told of them, and what is to be verified every so often."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def upgrade() -> None:
     """Make the tables; what was run before was asked for on a command line, and is no job."""
     _make_jobs()
     _make_events()
+    _make_schedules()
 
 
 def _make_jobs() -> None:
@@ -77,3 +78,23 @@ def _make_events() -> None:
         ),
         sa.UniqueConstraint("job_id", "number", name="uq_autotune_events_job_id_number"),
     )
+
+
+def _make_schedules() -> None:
+    op.create_table(
+        "autotune_schedules",
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("study", sa.String(64), nullable=False),
+        sa.Column("machine", sa.String(255), nullable=False),
+        sa.Column("every_s", sa.Double()),
+        sa.Column("on_change", sa.Boolean(), nullable=False),
+        sa.Column("tolerance", sa.Double(), nullable=False),
+        sa.Column("minutes", sa.Double()),
+        sa.Column("webhook", sa.Text(), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("asked_by", sa.String(64), nullable=False),
+        sa.Column("due_s", sa.Double()),
+        sa.Column("seen", sa.String(64), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_autotune_schedules"),
+    )
+    op.create_index("ix_autotune_schedules_machine", "autotune_schedules", ["machine"])
