@@ -40,8 +40,8 @@ class JobColumns(TypedColumns):
     request: Named[dict[str, Any]] = Column(JSON)
     priority: Named[int]
     asked_by: Named[str] = Column(String(64))
-    state: Named[str] = Column(String(16), index=True)
-    asked_s: Named[float] = Column(Double)
+    state: Named[str] = Column(String(16))
+    asked_s: Named[float] = Column(Double, index=True)
     started_s: Named[float | None] = Column(Double)
     ended_s: Named[float | None] = Column(Double)
     attempts: Named[int]
@@ -51,7 +51,7 @@ class JobColumns(TypedColumns):
     holder_pid: Named[int | None] = Column(BigInteger)
     holder_ticks: Named[int | None] = Column(BigInteger)
     held_until_s: Named[float | None] = Column(Double)
-    plan: Named[str] = Column(String(80), server_default="")
+    plan: Named[str] = Column(String(80), server_default="", index=True)
     result: Named[dict[str, Any] | None] = Column(JSON(none_as_null=True))
     fault: Named[dict[str, Any] | None] = Column(JSON(none_as_null=True))
 
@@ -72,6 +72,7 @@ jobs = Table(
     "autotune_jobs",
     metadata,
     JobColumns,
+    Index(None, "state", "asked_s"),
     # One job at a time runs on a machine: the database refuses a second one, whoever asks.
     Index(
         "uq_autotune_jobs_running",

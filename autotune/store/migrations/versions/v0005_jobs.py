@@ -50,7 +50,9 @@ def _make_jobs() -> None:
         sa.UniqueConstraint("client_key", name="uq_autotune_jobs_client_key"),
     )
     op.create_index("ix_autotune_jobs_study", "autotune_jobs", ["study"])
-    op.create_index("ix_autotune_jobs_state", "autotune_jobs", ["state"])
+    op.create_index("ix_autotune_jobs_asked_s", "autotune_jobs", ["asked_s"])
+    op.create_index("ix_autotune_jobs_plan", "autotune_jobs", ["plan"])
+    op.create_index("ix_autotune_jobs_state_asked_s", "autotune_jobs", ["state", "asked_s"])
     op.create_index(
         "uq_autotune_jobs_running",
         "autotune_jobs",
