@@ -16,6 +16,7 @@ from autotune.queue.requests import (
     tune_request,
     values_to_store,
 )
+from autotune.service.admission import admit
 from autotune.service.context import Context
 from autotune.spec.json_document import study_of_json
 from autotune.spec.load import parse_study
@@ -102,7 +103,7 @@ def ask_tune(context: Context, spec: StudySpec, asker: Asker) -> tuple[JobRecord
         JobConflictError: the key was used for another request.
         AutotuneError: the study may not be asked for over HTTP.
     """
-    values = TuneValues(study=spec, offline=not context.settings.hub)
+    values = TuneValues(study=admit(spec, context.settings), offline=not context.settings.hub)
     return context.queue.ask(tune_request(values, context.machine, **_others(asker)))
 
 
