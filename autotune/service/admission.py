@@ -22,7 +22,6 @@ TOKENS: Final = 2**24
 """Of one request, and of all sequences whose answers are compared: 128 MiB of ids."""
 
 Kind = TypeVar("Kind", bound=Part)
-Place = tuple[str, ...]
 
 
 def admit(spec: StudySpec, settings: ServiceSettings) -> StudySpec:
@@ -115,7 +114,7 @@ def _no_repository(source: str) -> StudyFileError:
     )
 
 
-def _placed(part: Kind, place: Place, roots: Sequence[Path], closed: Path) -> Kind:
+def _placed(part: Kind, place: tuple[str, ...], roots: Sequence[Path], closed: Path) -> Kind:
     """Give a part of a study with every file in it located."""
     changed: dict[str, object] = {}
     for name in type(part).model_fields:
@@ -129,7 +128,7 @@ def _placed(part: Kind, place: Place, roots: Sequence[Path], closed: Path) -> Ki
     return part.model_copy(update=changed) if changed else part
 
 
-def _table(price: Price, table: str, place: Place, roots: Sequence[Path], closed: Path) -> str:
+def _table(price: Price, table: str, place: tuple[str, ...], roots: Sequence[Path], closed: Path) -> str:
     if price.is_known:
         raise StudyFileError(
             "what a table says is looked up by the service",
@@ -139,7 +138,7 @@ def _table(price: Price, table: str, place: Place, roots: Sequence[Path], closed
     return str(_locate(table, (*place, "table"), roots, closed))
 
 
-def _locate(text: str, place: Place, roots: Sequence[Path], closed: Path) -> Path:
+def _locate(text: str, place: tuple[str, ...], roots: Sequence[Path], closed: Path) -> Path:
     """Give the real path of what a study names, which must lie below a root, and not among our own files."""
     where = ".".join(place)
     if not roots:

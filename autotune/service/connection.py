@@ -7,18 +7,14 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Any, Final
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HEAD_S: Final = 10.0
-"""How long a client may take to send the head of a request, and to begin the first."""
-IDLE_S: Final = 30
-"""How long a connection is kept for the next request."""
-STALLED_S: Final = 60.0
-"""How long a client may leave an answer unread."""
+from autotune.service.lingering import LingeringTransport
+from autotune.service.settings import TimeLimits
+
 FURTHER: Final = 64
 """Connections beside those of event streams."""
-LEAVE_S: Final = 1.0
-"""How long answers may go on once the service stops: event streams have no end of their own."""
 
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -65,6 +61,7 @@ class BoundedConnection(H11Protocol):
     """
 
     limits: ConnectionLimits
+    times: TimeLimits
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a client in, or tell it that there are too many."""
@@ -74,6 +71,8 @@ class BoundedConnection(H11Protocol):
         self._stalled: asyncio.TimerHandle | None = None
         self._counted = self.limits.add(self._address)
         super().connection_made(transport)
+        self._lingering = LingeringTransport(transport, self.loop, self.times.linger_s, self._is_sending)
+        self.transport = self._lingering  # type: ignore[assignment]
         if self._counted:
             self._await_head()
         else:
@@ -83,13 +82,15 @@ class BoundedConnection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let a client go."""
         self._stop_timers()
+        self._lingering.ended()
         if self._counted:
             self.limits.remove(self._address)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read what a client sends; a head must be whole within `HEAD_S` of its first byte."""
+        """Read what a client sends; a head must be whole within `head_s` of its first byte."""
         if self.transport.is_closing():
+            self._lingering.drop(len(data))
             return
         if self._timer is None and (self.cycle is None or self.cycle.response_complete):
             self._await_head()
@@ -105,11 +106,22 @@ class BoundedConnection(H11Protocol):
         if self.cycle is not before:
             self._head_is_here()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; where it is within a body, its handler is told that the client has gone."""
+        cycle: Any = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:
+                self.transport.close()
+                return
+        super().send_400_response(msg)
+
     def pause_writing(self) -> None:
         """Wait for a client that does not read, but not for ever."""
         super().pause_writing()
         if self._stalled is None:
-            self._stalled = self.loop.call_later(STALLED_S, self.transport.abort)
+            self._stalled = self.loop.call_later(self.times.unread_s, self.transport.abort)
 
     def resume_writing(self) -> None:
         """Go on with a client that reads again."""
@@ -121,7 +133,11 @@ class BoundedConnection(H11Protocol):
     def shutdown(self) -> None:
         """End once what is being answered is answered, or soon."""
         super().shutdown()
-        self.loop.call_later(LEAVE_S, self._leave)
+        self.loop.call_later(self.times.leave_s, self._leave)
+
+    def _is_sending(self) -> bool:
+        """Whether the client still has something to send of what it has begun."""
+        return self.conn.their_state in (h11.SEND_BODY, h11.ERROR)
 
     def _leave(self) -> None:
         """End an answer as if the client had gone: handlers know what to do then."""
@@ -132,7 +148,7 @@ class BoundedConnection(H11Protocol):
         self.transport.close()
 
     def _await_head(self) -> None:
-        self._timer = self.loop.call_later(HEAD_S, self._head_is_late)
+        self._timer = self.loop.call_later(self.times.head_s, self._head_is_late)
 
     def _head_is_here(self) -> None:
         if self._timer is not None:
@@ -152,6 +168,6 @@ class BoundedConnection(H11Protocol):
         self._timer = self._stalled = None
 
 
-def bounded(limits: ConnectionLimits) -> type[BoundedConnection]:
-    """Give the class of a service's connections, which count by its limits."""
-    return type("BoundedConnection", (BoundedConnection,), {"limits": limits})
+def bounded(limits: ConnectionLimits, times: TimeLimits) -> type[BoundedConnection]:
+    """Give the class of a service's connections, which keep to its limits."""
+    return type("BoundedConnection", (BoundedConnection,), {"limits": limits, "times": times})

@@ -63,4 +63,4 @@ def begin_logging(form: LogFormat, secrets: Iterable[str] = ()) -> None:
         logger.propagate = "." in name
         logger.setLevel(logging.INFO)
     logging.getLogger("uvicorn.access").disabled = True
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it warns of every request that is none

@@ -12,7 +12,7 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from autotune.service.connection import IDLE_S, ConnectionLimits, bounded
+from autotune.service.connection import ConnectionLimits, bounded
 from autotune.service.guard.framing import HEAD_BYTES
 from autotune.service.settings import ServiceSettings
 
@@ -63,7 +63,7 @@ def server_config(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
     """Say how uvicorn runs the application: HTTP/1.1 alone, with every limit that it has."""
     config = uvicorn.Config(
         app,
-        http=bounded(ConnectionLimits(settings.clients, settings.proxies)),
+        http=bounded(ConnectionLimits(settings.clients, settings.proxies), settings.times),
         ws="none",
         loop="asyncio",
         interface="asgi3",
@@ -74,7 +74,7 @@ def server_config(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
         date_header=False,
         proxy_headers=bool(settings.proxies),
         forwarded_allow_ips=list(settings.proxies),
-        timeout_keep_alive=IDLE_S,
+        timeout_keep_alive=settings.times.idle_s,
         timeout_graceful_shutdown=STOP_S,
         h11_max_incomplete_event_size=HEAD_BYTES + 4 * 2**10,
         ssl_certfile=settings.certificate,

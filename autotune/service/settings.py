@@ -15,6 +15,27 @@ BODY_BYTES = 2**20
 
 
 @dataclass(frozen=True)
+class TimeLimits:
+    """How long a client may keep the service waiting, in seconds.
+
+    Attributes:
+        head_s: to begin a request, and for the head of each.
+        body_s: for a body; a study file is sent within one second.
+        idle_s: until a connection that is kept for the next request is closed.
+        unread_s: for leaving an answer unread.
+        leave_s: for answers that are being given once the service stops.
+        linger_s: for reading why it was turned away, while it still sends.
+    """
+
+    head_s: float = 10.0
+    body_s: float = 20.0
+    idle_s: int = 30
+    unread_s: float = 60.0
+    leave_s: float = 1.0
+    linger_s: float = 2.0
+
+
+@dataclass(frozen=True)
 class ServiceSettings:
     """What `autotune serve` was told.
 
@@ -34,6 +55,7 @@ class ServiceSettings:
         public: whether it may listen where other machines reach it.
         commands: whether a study may say how a server of one's own is started, which an export then runs.
         dashboard: whether Optuna's own dashboard is shown, too.
+        times: how long clients may keep it waiting.
     """
 
     store: str = DEFAULT_URL
@@ -53,3 +75,4 @@ class ServiceSettings:
     public: bool = False
     commands: bool = False
     dashboard: bool = False
+    times: TimeLimits = TimeLimits()

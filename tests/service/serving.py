@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 WAIT_S = 60
@@ -150,6 +150,27 @@ def serving(folder: Path, *options: str, environment: Mapping[str, str] | None =
         text=True,
         env={**os.environ, **(environment or {})},
     )
+    yield from _while_running(process, folder, log)
+
+
+@contextmanager
+def impatient(folder: Path, settings: str) -> Iterator[Served]:
+    """Start a service whose settings no option of the command sets; they are keywords in Python."""
+    program = (
+        "from pathlib import Path\n"
+        "from autotune.service.running import run_service\n"
+        "from autotune.service.settings import ServiceSettings, TimeLimits\n"
+        f"run_service(ServiceSettings(port=0, {settings}), log_format='json',\n"
+        "            on_ready=lambda link: print(link, flush=True))\n"
+    )
+    log = (folder / "service.log").open("w", encoding="utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True
+    )
+    yield from _while_running(process, folder, log)
+
+
+def _while_running(process: subprocess.Popen[str], folder: Path, log: TextIO) -> Iterator[Served]:
     try:
         assert process.stdout is not None
         link = process.stdout.readline().strip()

@@ -129,7 +129,8 @@ def _serve(settings: ServiceSettings, log_format: AskedLogFormat) -> None:
 
     def tell(link: str) -> None:
         output.result_text(link)
-        output.message("Open this link in your browser; it works once. Ctrl-C ends the service.")
+        if log_format is AskedLogFormat.TEXT:
+            output.message("Open this link in your browser; it works once. Ctrl-C ends the service.")
 
     run_service(settings, log_format=log_format.value, on_ready=tell)
 

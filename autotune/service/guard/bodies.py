@@ -11,9 +11,6 @@ from starlette.types import Message, Receive, Scope
 from autotune.service.guard.request_head import header, is_unsafe
 from autotune.service.guard.turned_away import CLOSE, TurnedAway, is_api
 
-BODY_S: Final = 20.0
-"""How long a client may take to send a body; a study file is sent within one."""
-
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 
@@ -52,7 +49,7 @@ def has_body(scope: Scope) -> bool:
     return header(scope, b"content-length") not in ("", "0") or bool(header(scope, b"transfer-encoding"))
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int, within_s: float) -> bytes:
     """Read a whole body, and no more than the limit of it, whatever its head says.
 
     Raises:
@@ -64,7 +61,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         raise _too_large(limit)
     read = bytearray()
     try:
-        async with asyncio.timeout(BODY_S):
+        async with asyncio.timeout(within_s):
             while True:
                 message = await receive()
                 if message["type"] != "http.request":
@@ -78,7 +75,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         raise TurnedAway(
             HTTPStatus.REQUEST_TIMEOUT,
             "slow-body",
-            f"the body was not here after {BODY_S:g} s",
+            f"the body was not here after {within_s:g} s",
             remedy="send it faster",
             headers=CLOSE,
         ) from None

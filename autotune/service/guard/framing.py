@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Final
 
@@ -51,15 +52,20 @@ def check_framing(scope: Scope) -> None:
 
 def _ambiguity(scope: Scope) -> str:
     """What proxies and servers read in different ways. Source: RFC 9112, sections 3.2 and 6.3."""
+    return next(_ambiguities(scope), "")
+
+
+def _ambiguities(scope: Scope) -> Iterator[str]:
+    if scope["http_version"] not in ("1.0", "1.1"):
+        yield "the request is of another version of HTTP"
     if headers(scope, b"content-length") and headers(scope, b"transfer-encoding"):
-        return "the request has both Content-Length and Transfer-Encoding"
+        yield "the request has both Content-Length and Transfer-Encoding"
     for name in ("host", "content-length", "transfer-encoding", "content-type", "authorization", "origin"):
         if len(headers(scope, name.encode())) > 1:
-            return f"the request has more than one {name.title()} header"
+            yield f"the request has more than one {name.title()} header"
     if not headers(scope, b"host"):
-        return "the request has no Host header"
+        yield "the request has no Host header"
     if has_body(scope) and not is_unsafe(scope):
-        return f"a {scope['method']} request has no body"
+        yield f"a {scope['method']} request has no body"
     if any(character < " " or character == "\x7f" for character in scope["path"]):
-        return "the request's path has control characters in it"
-    return ""
+        yield "the request's path has control characters in it"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -53,8 +52,9 @@ def open_keys(settings: ServiceSettings, port: int) -> Keys:
 class Gate:
     """Lets a request pass to the application, with `role` and `token_name` in its state, or answers it."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, names: Collection[str], body_bytes: int) -> None:
-        self._app, self._names, self._body_bytes = app, names, body_bytes
+    def __init__(self, app: ASGIApp, keys: Keys, settings: ServiceSettings) -> None:
+        self._app, self._settings = app, settings
+        self._names = {name.lower().rstrip(".") for name in settings.names}
         self._door = Doorkeeper(keys.tokens, keys.sessions, FailureLimit())
         self._signing_in = SigningIn(self._door, keys.codes)
 
@@ -85,8 +85,8 @@ class Gate:
         body = b""
         if is_unsafe(scope):
             check_type(scope)
-            limit = FORM_BYTES if scope["path"] == LOGIN else self._body_bytes
-            body = await read_body(scope, receive, limit)
+            limit = FORM_BYTES if scope["path"] == LOGIN else self._settings.body_bytes
+            body = await read_body(scope, receive, limit, self._settings.times.body_s)
         if self._signing_in.is_asked(scope):
             await self._signing_in.answer(scope, body)(scope, receive, send)
         else:
@@ -95,5 +95,4 @@ class Gate:
 
 def guarded(app: ASGIApp, settings: ServiceSettings, keys: Keys) -> ASGIApp:
     """Put the gate around an application, and around both what is noted and said of every request."""
-    names = {name.lower().rstrip(".") for name in settings.names}
-    return Audit(AnswerHeaders(Gate(app, keys, names, settings.body_bytes)))
+    return Audit(AnswerHeaders(Gate(app, keys, settings)))
