@@ -98,6 +98,11 @@ class Dispatcher:
     ) -> None:
         self.close()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether jobs are begun."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Start no further job, and end the thread; a job that runs goes on."""
         if self._is_closing:

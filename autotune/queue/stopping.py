@@ -9,7 +9,6 @@ import time
 
 from autotune.queue.holding import is_here, send, watched
 from autotune.queue.reaping import is_dead, reap
-from autotune.queue.wake import Waker
 from autotune.store.job_records import JobHolder, JobRecord
 from autotune.store.jobs import JobQueue
 
@@ -17,7 +16,7 @@ KILL_S = 2.0
 """Of the time to stop, what is kept for ending at once what did not end by itself."""
 
 
-def cancel_job(queue: JobQueue, waker: Waker, job_id: str) -> JobRecord:
+def end_early(queue: JobQueue, job_id: str) -> JobRecord:
     """End a job that waits; have one that runs end before its next trial, or at once where it waits for one.
 
     What it has found until then is stored as a plan. One on another machine hears of it at its next event.
@@ -28,7 +27,6 @@ def cancel_job(queue: JobQueue, waker: Waker, job_id: str) -> JobRecord:
     job = queue.cancel(job_id)
     if job.state == "running" and job.holder is not None and is_here(job.holder):
         send(job.holder, signal.SIGTERM)
-    waker.wake(job_id)
     return job
 
 

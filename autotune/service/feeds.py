@@ -19,6 +19,7 @@ from anyio import to_thread
 
 from autotune.documents.job import job_document, job_line, queue_document
 from autotune.errors import BusyError, JobNotFoundError, StoreError
+from autotune.queue.wake import Waker
 from autotune.service.context import Context
 from autotune.store.job_records import JobRecord
 
@@ -145,6 +146,11 @@ class Feeds:
         """Take note that something was told of a job, from any thread."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._wake, job_id)
+
+    def changed(self, job_id: str) -> None:
+        """Have every service of this machine look at a job that was asked for or changed, and begin it."""
+        self.woken(job_id)
+        Waker(self._context.settings.state).wake(job_id)
 
     def end(self) -> None:
         """End every stream, as the service is about to end; clients may resume at the next one."""

@@ -14,6 +14,7 @@ from autotune.machine.cpus import format_cpu_list, parse_cpu_list
 from autotune.service.app import create_app
 from autotune.service.binding import bind, check_exposure, check_tls
 from autotune.service.context import open_context
+from autotune.service.dispatching import dispatching
 from autotune.service.guard.gate import Keys, guarded, open_keys
 from autotune.service.guard.tokens import OPERATOR
 from autotune.service.logs import LogFormat, begin_logging
@@ -49,15 +50,16 @@ def run_service(
         port = int(listening.getsockname()[1])
         keys = open_keys(settings, port)
         begin_logging(log_format, _secrets(settings, keys))
-        _pin(settings.cpus)
+        cpus = _pin(settings.cpus)
         with open_context(settings, socket.gethostname()) as context, _announced(settings, port) as url:
-            app = guarded(create_app(context), settings, keys)
-            config = server_config(app, settings)
+            app = create_app(context)
+            config = server_config(guarded(app, settings, keys), settings)
             server = SleepingServer(
                 config, lambda: on_ready(f"{url}/login?code={keys.codes.issue(OPERATOR)}")
             )
             gc.freeze()
-            server.run([listening])
+            with dispatching(app, context, cpus):
+                server.run([listening])
 
 
 def service_url(settings: ServiceSettings, port: int) -> str:
@@ -82,10 +84,10 @@ def _announced(settings: ServiceSettings, port: int) -> Iterator[str]:
         path.unlink(missing_ok=True)
 
 
-def _pin(cpus: str) -> None:
-    """Keep this process, and the threads that it will start, on the cpus that are set aside for it."""
+def _pin(cpus: str) -> str:
+    """Keep this process, and its threads to come, on the cpus set aside for it; give those of its jobs."""
     if not cpus:
-        return
+        return ""
     wanted, allowed = parse_cpu_list(cpus), os.sched_getaffinity(0)
     if not wanted or not wanted <= allowed:
         raise ServiceError(
@@ -93,6 +95,7 @@ def _pin(cpus: str) -> None:
             remedy=f"name some of {format_cpu_list(frozenset(allowed))}: --cpus LIST",
         )
     os.sched_setaffinity(0, wanted)
+    return format_cpu_list(frozenset(allowed) - wanted)
 
 
 def _secrets(settings: ServiceSettings, keys: Keys) -> tuple[str, ...]:

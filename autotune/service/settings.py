@@ -52,6 +52,7 @@ class ServiceSettings:
         webhook_hosts: hosts that may be told of results.
         body_bytes: the largest body that is read.
         clients: the most event streams at once.
+        stop_jobs: whether a job that runs ends with the service, and waits again; else it goes on.
         public: whether it may listen where other machines reach it.
         commands: whether a study may say how a server of one's own is started, which an export then runs.
         dashboard: whether Optuna's own dashboard is shown, too.
@@ -72,6 +73,7 @@ class ServiceSettings:
     webhook_hosts: tuple[str, ...] = ()
     body_bytes: int = BODY_BYTES
     clients: int = 200
+    stop_jobs: bool = False
     public: bool = False
     commands: bool = False
     dashboard: bool = False

@@ -68,6 +68,9 @@ WebhookHosts = Annotated[
     typer.Option("--webhook-host", metavar="HOST", help="Host that may be told of results. May be repeated."),
 ]
 Clients = Annotated[int, typer.Option(min=1, help="Event streams at once, at most.")]
+StopJobs = Annotated[
+    bool, typer.Option("--stop-jobs", help="At the end, stop the job that runs; it goes on at the next start.")
+]
 Dashboard = Annotated[bool, typer.Option("--dashboard", help="Show Optuna's own dashboard, too, read-only.")]
 LogForm = Annotated[AskedLogFormat, typer.Option("--log-format", help="Form of the log on stderr.")]
 
@@ -91,12 +94,14 @@ def run(
     names: Names = None,
     webhook_hosts: WebhookHosts = None,
     clients: Clients = 200,
+    stop_jobs: StopJobs = False,
     dashboard: Dashboard = False,
     log_format: LogForm = AskedLogFormat.TEXT,
 ) -> None:
     """Serve autotune over HTTP: tune, watch and take plans away from a browser or a pipeline.
 
     Prints one link, which signs your browser in, once. SIGTERM or Ctrl-C ends it within 10 s.
+    A job that runs then goes on by itself.
     """
     _check_installed()
     if context.invoked_subcommand is not None:
@@ -117,6 +122,7 @@ def run(
         names=tuple(names or ()),
         webhook_hosts=tuple(webhook_hosts or ()),
         clients=clients,
+        stop_jobs=stop_jobs,
         public=public,
         commands=commands,
         dashboard=dashboard,

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from autotune.documents.job import job_document, job_line, queue_document
+from autotune.queue.stopping import end_early
 from autotune.service.access import AccessRole
 from autotune.service.api import examples
 from autotune.service.api.documented import documented
@@ -148,7 +149,7 @@ def submit_job(
     asker = Asker(getattr(request.state, "token_name", ""), body.priority, read_key(idempotency_key))
     job, is_new = _ask(context, body, asker)
     if is_new:
-        feeds.woken(job.id)
+        feeds.changed(job.id)
     where = {"Location": f"/api/v1/jobs/{job.id}"}
     return JSONResponse(job_document(job), 201 if is_new else 200, headers=where)
 
@@ -214,7 +215,7 @@ def show_job(context: InContext, job_id: JobId) -> Response:
 )
 def cancel_job(context: InContext, feeds: InFeeds, job_id: JobId) -> Response:
     """End a job early: one that runs keeps what was measured, and one that has ended stays as it is."""
-    return _told(feeds, context.queue.cancel(job_id))
+    return _told(feeds, end_early(context.queue, job_id))
 
 
 @router.post(
@@ -248,10 +249,10 @@ def reorder_job(context: InContext, feeds: InFeeds, job_id: JobId, body: JobChan
 def delete_job(context: InContext, feeds: InFeeds, job_id: JobId) -> Response:
     """Forget a job and its events. Its study, trials and plans stay."""
     context.queue.delete(job_id)
-    feeds.woken(job_id)
+    feeds.changed(job_id)
     return Response(status_code=204)
 
 
 def _told(feeds: InFeeds, job: JobRecord) -> Response:
-    feeds.woken(job.id)
+    feeds.changed(job.id)
     return JSONResponse(job_document(job))
