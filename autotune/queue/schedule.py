@@ -62,7 +62,7 @@ class Scheduler:
         return ""
 
     def _asked(self, queue: JobQueue, schedule: ScheduleRecord, reason: str) -> list[JobRecord]:
-        """Ask for a verification of the study's newest plan, unless one waits or runs, or there is no plan."""
+        """Ask for the study's newest plan to be verified; not where there is none, or that is under way."""
         plans = _newest_first(self.store, schedule.study)
         under_way = queue.jobs(
             states=("queued", "running"), kind="verify", machine=schedule.machine, study=schedule.study

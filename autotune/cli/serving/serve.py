@@ -69,7 +69,8 @@ WebhookHosts = Annotated[
 ]
 Clients = Annotated[int, typer.Option(min=1, help="Event streams at once, at most.")]
 StopJobs = Annotated[
-    bool, typer.Option("--stop-jobs", help="At the end, stop the job that runs; it goes on at the next start.")
+    bool,
+    typer.Option("--stop-jobs", help="At the end, stop the job that runs; it goes on at the next start."),
 ]
 Dashboard = Annotated[bool, typer.Option("--dashboard", help="Show Optuna's own dashboard, too, read-only.")]
 LogForm = Annotated[AskedLogFormat, typer.Option("--log-format", help="Form of the log on stderr.")]
