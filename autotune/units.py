@@ -72,6 +72,19 @@ def parse_bytes(text: str) -> int:
     return int(_scaled(text.lower(), _BYTES))
 
 
+def parse_share(text: str) -> float:
+    """Read `30%`, `30 %` or `0.3`.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    number = text.strip().removesuffix("%")
+    try:
+        return float(number) / (100 if text.strip() != number else 1)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a share: write 30% or 0.3") from error
+
+
 def format_duration(seconds: float) -> str:
     """A span of time in its two largest units: `45 s`, `3 min 20 s`, `2 h 5 min`."""
     whole = math.ceil(seconds)

@@ -58,10 +58,11 @@ def read_workload(rate: str, limits: Mapping[float, str | None], margins: Margin
         typer.BadParameter: something is out of bounds; says what, and what it may be.
     """
     from autotune.fleet.workload import Workload
+    from autotune.units import parse_share
 
     target, rate_per_s = _target(limits), read_rate(rate)
     try:
-        return Workload(rate_per_s, target, read_share(margins.headroom), margins.spare, margins.zones)
+        return Workload(rate_per_s, target, parse_share(margins.headroom), margins.spare, margins.zones)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 
@@ -88,19 +89,6 @@ def read_rate(text: str, *, option: str = "--rate", bounds: tuple[float, float] 
             param_hint=option,
         )
     return rate_per_s
-
-
-def read_share(text: str) -> float:
-    """Read `30%`, `30 %` or `0.3`.
-
-    Raises:
-        ValueError: it is none of them.
-    """
-    number = text.strip().removesuffix("%")
-    try:
-        return float(number) / (100 if text.strip() != number else 1)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is not a share: write 30% or 0.3") from error
 
 
 def read_price(

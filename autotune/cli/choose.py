@@ -29,8 +29,6 @@ from autotune.cli.asked_plan import MachineType, PriceFile, StoreUrl, TypeRegion
 
 if TYPE_CHECKING:
     from autotune.fleet.choice import Choice
-    from autotune.fleet.price import AskedPrice, MonthlyBudget
-    from autotune.fleet.workload import Workload
     from autotune.plan.document import Plan
 
 MostAMonth = Annotated[
@@ -84,7 +82,9 @@ def choose(
         from autotune.report.write import check_targets
 
         check_targets(targets, force=force, elsewhere=ELSEWHERE)
-    choice = _choose(_plans(store, study or ()), workload, monthly, asked)
+    from autotune.fleet.answers import answer_choice
+
+    choice = answer_choice(_plans(store, study or ()), workload, monthly, asked)
     if targets:
         _write(choice, page, figure)
     if as_json:
@@ -93,27 +93,6 @@ def choose(
         output.result_json(choice_document(choice))
     else:
         _print(choice)
-
-
-def _choose(
-    plans: Sequence[Plan], workload: Workload, budget: MonthlyBudget | None, asked: AskedPrice
-) -> Choice:
-    """Choose among plans.
-
-    Raises:
-        FleetError: see `choose`; or a machine type is asked for, and no plan fits it.
-    """
-    from autotune.errors import FleetError
-    from autotune.fleet.choice import choose
-
-    choice = choose(plans, workload, budget=budget, prices=asked.of)
-    if asked.of_type is not None and not choice.by_price:
-        best = choice.chosen
-        raise FleetError(
-            f"no plan has a price by --type: {best.plan.id}: {best.unpriced}",
-            remedy="name another --type, or give what one machine costs an hour (--price 0.808USD)",
-        )
-    return choice
 
 
 def _plans(store: str, names: Sequence[str]) -> list[Plan]:

@@ -25,13 +25,7 @@ from autotune.cli.asked_fleet import (
 from autotune.cli.asked_plan import MachineType, PlanRef, PriceFile, StoreUrl, TypeRegion
 
 if TYPE_CHECKING:
-    from autotune.fleet.capability import Capability
-    from autotune.fleet.check import ReplayCheck
-    from autotune.fleet.price import AskedPrice
-    from autotune.fleet.sizing import Fleet
-    from autotune.fleet.uncertainty import FleetRange
-    from autotune.plan.document import Plan
-    from autotune.spec.machine_price import MachinePrice
+    from autotune.fleet.answers import FleetAnswer
 
 
 def fleet(
@@ -62,54 +56,23 @@ def fleet(
     )
     asked = read_price(price, machine_type, region, prices)
     from autotune.documents.fleet import fleet_document
-    from autotune.errors import FleetError
-    from autotune.fleet.capability import capability_of
-    from autotune.fleet.check import check
-    from autotune.fleet.sizing import size
-    from autotune.fleet.uncertainty import range_of_fleet, speed_of
+    from autotune.fleet.answers import answer_fleet
     from autotune.store.reference import find_plan
 
-    plan = find_plan(ref, store)
-    capability = capability_of(plan)
-    if isinstance(capability, str):
-        raise FleetError(f"what the plan {plan.id} bears is not known", remedy=capability)
-    sized = size(capability, workload, _price(plan, asked))
-    speed = speed_of(plan)
-    between = None if speed is None else range_of_fleet(capability, sized, speed)
-    checked = None if no_replay else check(capability, sized)
+    answer = answer_fleet(find_plan(ref, store), workload, asked, replay=not no_replay)
     if as_json:
-        output.result_json(fleet_document(plan, capability, sized, between, checked))
+        output.result_json(fleet_document(answer))
     else:
-        _print(plan, capability, sized, between, checked)
+        _print(answer)
 
 
-def _price(plan: Plan, asked: AskedPrice) -> MachinePrice | None:
-    """Give what one machine costs; None where nobody says.
-
-    Raises:
-        FleetError: a machine type is asked for, and the plan does not fit it.
-    """
-    from autotune.errors import FleetError
-
-    price = asked.of(plan)
-    if not isinstance(price, str):
-        return price
-    if asked.of_type is None:
-        return None
-    raise FleetError(
-        f"what a machine costs that runs the plan {plan.id} is not known: {price}",
-        remedy="name another --type, or give what one machine costs an hour (--price 0.808USD)",
-    )
-
-
-def _print(
-    plan: Plan, capability: Capability, fleet: Fleet, between: FleetRange | None, check: ReplayCheck | None
-) -> None:
+def _print(answer: FleetAnswer) -> None:
     from autotune.fleet.words import fleet_headline, fleet_rows, fleet_sentences
 
-    output.result_text(fleet_headline(fleet))
-    output.result_text(f"plan {plan.id}: {plan.configuration}")
-    output.result_text(f"by {capability.in_words}")
-    output.result_table("", ("", "figure"), fleet_rows(fleet, between))
-    for sentence in fleet_sentences(capability, fleet, between, check):
+    output.result_text(fleet_headline(answer.fleet))
+    output.result_text(f"plan {answer.plan.id}: {answer.plan.configuration}")
+    output.result_text(f"by {answer.capability.in_words}")
+    output.result_table("", ("", "figure"), fleet_rows(answer.fleet, answer.between))
+    sentences = fleet_sentences(answer.capability, answer.fleet, answer.between, answer.check)
+    for sentence in sentences:
         output.result_text(sentence)

@@ -6,32 +6,25 @@ import math
 from dataclasses import asdict
 from typing import Any, Final
 
-from autotune.fleet.capability import Capability
-from autotune.fleet.check import ReplayCheck
+from autotune.fleet.answers import FleetAnswer
 from autotune.fleet.choice import Choice, Offer
 from autotune.fleet.sizing import Fleet, FleetCost, Outage
 from autotune.fleet.uncertainty import FleetRange
 from autotune.fleet.workload import Workload
-from autotune.plan.document import Plan
 
 FLEET_SCHEMA: Final = "autotune.fleet/1"
 CHOICE_SCHEMA: Final = "autotune.choice/1"
 
 
-def fleet_document(
-    plan: Plan,
-    capability: Capability,
-    fleet: Fleet,
-    between: FleetRange | None,
-    check: ReplayCheck | None,
-) -> dict[str, Any]:
+def fleet_document(answer: FleetAnswer) -> dict[str, Any]:
     """Write a fleet as one JSON document; `interval` is null where no interval of the speed is known."""
+    between, check = answer.between, answer.check
     return {
         "schema": FLEET_SCHEMA,
-        "plan": plan.id,
-        "workload": workload_document(fleet.workload),
-        "basis": capability.basis,
-        **_fleet(fleet),
+        "plan": answer.plan.id,
+        "workload": workload_document(answer.fleet.workload),
+        "basis": answer.capability.basis,
+        **_fleet(answer.fleet),
         "interval": None if between is None else _interval(between),
         "check": None if check is None else {**asdict(check), "agrees": check.agrees},
     }

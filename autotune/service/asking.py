@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from autotune.errors import RequestError, StudyFileError
+from autotune.errors import RequestError
 from autotune.queue.requests import (
     CompareValues,
     JobValues,
@@ -28,7 +28,7 @@ MOST_PRIORITY: Final = 100
 """In either direction."""
 
 NAMELESS: Final = "-"
-"""Stands for the name that a study's text gives none of; no study can be called so."""
+"""Stands for the name of a study that gives none and was given none: no study can be called so."""
 
 _KEY: Final = re.compile(rf"[!-~]{{1,{KEY_LETTERS}}}")
 
@@ -52,7 +52,7 @@ def read_study_asked(study: Mapping[str, Any] | None, text: str | None, *, name:
     """Read a study that a client sent: as JSON values, or as the text of a study file.
 
     Args:
-        name: what the study is called in the place of what it says.
+        name: what the study is called if it gives no name.
 
     Raises:
         StudyFileError: it is not a study.
@@ -65,20 +65,8 @@ def read_study_asked(study: Mapping[str, Any] | None, text: str | None, *, name:
             remedy="give one of them",
         )
     if text is None:
-        return study_of_json({**(study or {}), **({"name": name} if name else {})})
-    spec = parse_study(text, name=name or NAMELESS)
-    return spec if not name or spec.name == name else renamed(spec, name)
-
-
-def renamed(spec: StudySpec, name: str) -> StudySpec:
-    """Give a study under another name.
-
-    Raises:
-        StudyFileError: that is no name of a study.
-    """
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name) is None:
-        raise StudyFileError(f"{name!r:.80} is no name of a study", path="name")
-    return spec.model_copy(update={"name": name})
+        return study_of_json(dict(study or {}), name=name)
+    return parse_study(text, name=name or NAMELESS)
 
 
 def read_key(key: str | None) -> str | None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any, Final
+
+from pydantic import ValidationError
 
 from autotune.errors import StudyFileError
 from autotune.spec.load import study_of
@@ -17,7 +20,7 @@ from autotune.spec.reading import (
     Written,
     shortened,
 )
-from autotune.spec.refusal import Place, Refusal, study_file_error
+from autotune.spec.refusal import SCHEMA_HINT, Place, Refusal, study_file_error
 from autotune.spec.study import StudySpec
 
 MAX_KEY: Final = 100
@@ -28,22 +31,40 @@ def study_of_json(data: Any, *, name: str = "", file: str = "the study") -> Stud
     """Read a study from JSON values, shorthands and all, with the texts of `load_study`.
 
     Args:
-        data: what the JSON text holds.
+        data: what the JSON text holds: what a study file does, or every value of a `StudySpec`.
         name: of the study if it gives none; empty = it must give one.
         file: names it in errors.
 
     Raises:
         StudyFileError: it is not a study, or larger than a file may be.
     """
-    reader = _Walker()
-    reader.walk(data, ())
-    if reader.refusals:
-        raise study_file_error(file, reader.refusals)
+    document = document_of_json(data, file=file)
+    if isinstance(data, dict) and data.keys() >= StudySpec.model_fields.keys():
+        with suppress(ValidationError):
+            return StudySpec.model_validate_json(json.dumps(data))
     if isinstance(data, dict) and "name" not in data and not name:
         raise StudyFileError(
             f"missing: there is no file to call the study by ({file})", path="name", remedy=NAME_IT
         )
-    return study_of(Document(data, reader.written), name=name, file=file)
+    return study_of(document, name=name, file=file)
+
+
+def document_of_json(data: Any, *, file: str, hint: str = SCHEMA_HINT) -> Document:
+    """Take JSON values for a document of the part of YAML that study files are written in.
+
+    Args:
+        data: what the JSON text holds.
+        file: names it in errors.
+        hint: what says what such a document holds.
+
+    Raises:
+        StudyFileError: it is larger or deeper than a file may be, or holds what no file may.
+    """
+    reader = _Walker()
+    reader.walk(data, ())
+    if reader.refusals:
+        raise study_file_error(file, reader.refusals, hint=hint)
+    return Document(data, reader.written)
 
 
 NAME_IT: Final = "write a name of letters, digits, dots, - and _"

@@ -164,7 +164,15 @@ def read_prices(path: Path) -> PriceTable:
     text = read_text(path, remedy=REMEDY)
     if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
         raise study_file_error(name, [Refusal((), 0, "there is nothing in it: write `prices`")], hint=HINT)
-    document = read_document(text, file=name, hint=HINT)
+    return price_table_of(read_document(text, file=name, hint=HINT), name)
+
+
+def price_table_of(document: Document, name: str) -> PriceTable:
+    """Give the table of prices that a document holds; `name` is printed beside every figure.
+
+    Raises:
+        StudyFileError: an entry is wrong: names the table, the line and the value.
+    """
     if not isinstance(document.data, dict):
         fault = "this is no table of prices: write `prices:` and a list of machines below it"
         raise study_file_error(name, [Refusal((), document.line(()), fault)], hint=HINT)

@@ -26,6 +26,11 @@ def test_json_means_what_the_same_yaml_means(name: str) -> None:
     assert study_of_json(STUDY, name=name) == parse_study(json.dumps(STUDY), name="other")
 
 
+def test_all_values_of_a_study_are_taken_as_they_are() -> None:
+    spec = study_of_json(STUDY)
+    assert study_of_json(spec.model_dump(mode="json")) == spec
+
+
 @pytest.mark.parametrize(
     ("changed", "path"),
     [

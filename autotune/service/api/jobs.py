@@ -14,7 +14,7 @@ from autotune.service.access import AccessRole
 from autotune.service.api import examples
 from autotune.service.api.documented import documented
 from autotune.service.api.event_stream import InFeeds
-from autotune.service.api.shapes import JobListShape, JobShape, JobStateName, QueueShape
+from autotune.service.api.shapes import JobKindName, JobListShape, JobShape, JobStateName, QueueShape
 from autotune.service.asking import (
     MOST_PRIORITY,
     Asker,
@@ -77,7 +77,7 @@ class TuneBody(JobBody):
         dict[str, Any] | None, Field(description="The study as JSON, with what a study file holds.")
     ] = None
     study_yaml: Annotated[str | None, Field(description="Or the text of a study file.")] = None
-    name: Annotated[str, Field(max_length=64, description="Its name in the place of what it says.")] = ""
+    name: Annotated[str, Field(max_length=64, description="Its name if it gives none.")] = ""
 
 
 class VerifyBody(JobBody):
@@ -174,11 +174,15 @@ def list_jobs(
     context: InContext,
     state: Annotated[list[JobStateName] | None, Query(description="Only of these states.")] = None,
     study: Annotated[str, Query(max_length=64, description="Only of this study.")] = "",
+    kind: Annotated[JobKindName | None, Query(description="Only of this kind.")] = None,
+    plan: Annotated[str, Query(max_length=80, description="Only those that gave or verified it.")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
 ) -> Response:
     """List jobs, newest first."""
-    found = context.queue.jobs(states=state or (), study=study, limit=limit + 1, offset=offset)
+    found = context.queue.jobs(
+        states=state or (), study=study, kind=kind or "", plan=plan, limit=limit + 1, offset=offset
+    )
     more = offset + limit if len(found) > limit else None
     return JSONResponse({"jobs": [job_line(job) for job in found[:limit]], "next": more})
 
