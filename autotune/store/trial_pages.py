@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from autotune.objectives.catalogue import objective_of
 from autotune.spec.study import StudySpec
 from autotune.store.lookup import nearest
 from autotune.store.ranking import best, gain, measured_baseline
-from autotune.store.records import TrialSummary
+from autotune.store.records import StudyRecord, TrialSummary
 from autotune.store.rows import trial_summary
 from autotune.store.store import StudyStore
 from autotune.store.tables import studies, trials
@@ -64,10 +64,7 @@ def trials_of(
     with store.reading() as connection:
         study_id = connection.scalar(select(studies.c.id).where(studies.c.name == study))
         if study_id is None:
-            known = connection.scalars(select(studies.c.name)).all()
-            raise NotStoredError(
-                f"the store {store.location} holds no study {study!r}", remedy=nearest(study, known)
-            )
+            raise _no_study(store, study, connection.scalars(select(studies.c.name)).all())
         mine = select(*columns).where(trials.c.study_id == study_id, trials.c.number > after)
         rows = connection.execute(mine.order_by(trials.c.number).limit(limit)).all()
         found = tuple(trial_summary(row, study) for row in rows)
@@ -79,6 +76,24 @@ def trials_of(
     return found, {row.number: _reason(row.result) for row in reasons}
 
 
+def study_found(store: StudyStore, study: str) -> StudyRecord:
+    """Give a study.
+
+    Raises:
+        NotStoredError: there is none of this name; names the near ones.
+    """
+    record = store.find_study(study)
+    if record is None:
+        raise _no_study(store, study, store.studies())
+    return record
+
+
+def _no_study(store: StudyStore, study: str, known: Sequence[str]) -> NotStoredError:
+    return NotStoredError(
+        f"the store {store.location} holds no study {study!r}", remedy=nearest(study, known)
+    )
+
+
 def count_trials(store: StudyStore) -> Mapping[tuple[str, str], int]:
     """Count trials by study and state."""
     counted = select(studies.c.name, trials.c.failure, func.count()).join_from(trials, studies)
@@ -87,19 +102,22 @@ def count_trials(store: StudyStore) -> Mapping[tuple[str, str], int]:
         return {(name, failure or MEASURED): count for name, failure, count in rows}
 
 
-def best_trials(store: StudyStore) -> tuple[BestTrial, ...]:
-    """Give the best trial of every study that has one, by the studies' age.
+def best_trials(store: StudyStore, study: str = "") -> tuple[BestTrial, ...]:
+    """Give the best trial of every study that has one, or of the one that is named, by the studies' age.
 
     A study that cannot be read any more has none.
     """
     listed = select(
         trials.c.study_id, trials.c.number, trials.c.baseline, trials.c.score, trials.c.violations
     ).where(trials.c.score.is_not(None))
+    of_scored = select(studies.c.id, studies.c.name, studies.c.spec).order_by(studies.c.id)
+    if study:
+        listed = listed.join(studies).where(studies.c.name == study)
+        of_scored = of_scored.where(studies.c.name == study)
     scored: dict[int, list[_ScoredTrial]] = defaultdict(list)
     with store.reading() as connection:
-        for study, number, baseline, score, violations in connection.execute(listed):
-            scored[study].append(_ScoredTrial(number, bool(baseline), score, violations))
-        of_scored = select(studies.c.id, studies.c.name, studies.c.spec).order_by(studies.c.id)
+        for study_id, number, baseline, score, violations in connection.execute(listed):
+            scored[study_id].append(_ScoredTrial(number, bool(baseline), score, violations))
         rows = connection.execute(of_scored).all()
     found = (_best(row.name, _spec(row.spec), scored[row.id]) for row in rows if row.id in scored)
     return tuple(leading for leading in found if leading is not None)

@@ -42,6 +42,7 @@ def documented(
     refused: tuple[int, ...] = (),
     media: str = "application/json",
     also: Mapping[int, str] | None = None,
+    downloads: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Give the arguments by which a router is told of an endpoint.
 
@@ -53,10 +54,13 @@ def documented(
         refused: statuses beside those that every endpoint may refuse with.
         media: type of the answer.
         also: other successful statuses with the same answer, and what each means.
+        downloads: other types that the answer may have, of files to take away.
     """
     answer: dict[str, Any] = {} if example is None else {"content": {media: {"example": example}}}
     if shape is not None:
         answer["model"] = shape
+    for kind in downloads:
+        answer["content"][kind] = {"schema": {"type": "string", "format": "binary"}}
     successes = {status: "Successful Response", **(also or {})}
     return {
         "dependencies": [get_args(_MAY[role])[1]],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from autotune.service.api import example_documents as documents
+
 Example = dict[str, Any]
 
 STUDY: Final[Example] = {
@@ -61,3 +63,12 @@ QUEUE_EVENTS: Final = (
     'event: queue\ndata: {"schema":"autotune.queue/1","running":null,"waiting":[]}\n\n'
     'event: job\ndata: {"schema":"autotune.job/1","id":"9f2c4b6d8e0a1c3e","state":"running"}\n\n'
 )
+
+VALIDATION: Final[Example] = {
+    "schema": "autotune.validation/1",
+    "name": "quickstart",
+    "spec": STUDY,
+    "outlook": documents.OUTLOOK,
+    "lines": ["study quickstart: throughput of random:minilm-l6, batch 1 x 128 tokens, offline"],
+    "skipped": None,
+}
