@@ -44,6 +44,7 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     app.state.feeds = Feeds(context)
+    app.state.dispatcher = None
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.add_middleware(
         GZipMiddleware,

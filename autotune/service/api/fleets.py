@@ -11,18 +11,18 @@ from starlette.responses import JSONResponse
 from autotune.service.access import AccessRole
 from autotune.service.api import example_documents as documents
 from autotune.service.api.documented import documented
-from autotune.service.api.plans import PlanRef
+from autotune.service.api.plans import PlanInPath
 from autotune.service.api.shapes import ChoiceShape, CostShape, FleetShape
 from autotune.service.context import InContext
 from autotune.service.fleet_asked import choice_among, fleet_of, plan_costs
 
 router = APIRouter(prefix="/api/v1", tags=["plans"])
 
-Rate = Annotated[
+RateAsked = Annotated[
     Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] | Annotated[str, Field(max_length=40)],
     Field(description="Requests per second, or a text such as `6000/min` or `1e9/day`."),
 ]
-Latency = Annotated[
+LatencyAsked = Annotated[
     Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] | Annotated[str, Field(max_length=40)] | None,
     Field(description="Seconds, or a text such as `20ms`, that this percentile keeps to."),
 ]
@@ -59,17 +59,17 @@ class CostBody(PricedBody):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rate": "1e9/day"}]})
 
-    rate: Rate | None = None
+    rate: RateAsked | None = None
 
 
 class WorkloadBody(PricedBody):
     """What is to be served. Give one limit of latency."""
 
-    rate: Rate
-    p50: Latency = None
-    p90: Latency = None
-    p95: Latency = None
-    p99: Latency = None
+    rate: RateAsked
+    p50: LatencyAsked = None
+    p90: LatencyAsked = None
+    p95: LatencyAsked = None
+    p99: LatencyAsked = None
     headroom: Annotated[
         Annotated[float, Field(ge=0, le=0.95)] | Annotated[str, Field(max_length=20)],
         Field(description="Of what a machine bears, the share that is left free: 0.3 or `30%`."),
@@ -116,7 +116,7 @@ class ChoiceBody(WorkloadBody):
     summary="Tell what a plan costs",
     **documented(AccessRole.READ, documents.COST, shape=CostShape, refused=(404,)),
 )
-def show_cost(context: InContext, ref: PlanRef, body: CostBody) -> Response:
+def show_cost(context: InContext, ref: PlanInPath, body: CostBody) -> Response:
     """Tell what a million samples, a request, and a month at a rate cost, as `autotune cost --json` does."""
     return JSONResponse(plan_costs(context, ref, body.model_dump()))
 

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 from autotune.service.access import AccessRole
 from autotune.service.api import example_documents as documents
 from autotune.service.api.documented import documented
-from autotune.service.api.shapes import EnginesShape, MachineShape, ModelsShape, SchemaShape
+from autotune.service.api.shapes import EnginesShape, MachineFactsShape, ModelsShape, SchemaShape
 from autotune.service.context import InContext
 from autotune.service.models import models_document
 
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/api/v1", tags=["machine"])
     "/machine",
     operation_id="show_machine",
     summary="Show the machine",
-    **documented(AccessRole.READ, documents.MACHINE, shape=MachineShape),
+    **documented(AccessRole.READ, documents.MACHINE, shape=MachineFactsShape),
 )
 def show_machine() -> Response:
     """Show what the service's machine is, as `autotune machine --json` does."""

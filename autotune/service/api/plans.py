@@ -21,7 +21,7 @@ from autotune.service.exporting import TAR, AskedExport, download, export_plan
 
 router = APIRouter(prefix="/api/v1", tags=["plans"])
 
-PlanRef = Annotated[
+PlanInPath = Annotated[
     str,
     Path(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,79}$",
@@ -59,7 +59,7 @@ def list_plans(
     summary="Show a plan",
     **documented(AccessRole.READ, documents.PLAN, shape=PlanShape, refused=(404,)),
 )
-def show_plan(context: InContext, ref: PlanRef) -> Response:
+def show_plan(context: InContext, ref: PlanInPath) -> Response:
     """Show a plan with its evidence, as `autotune show --json` does."""
     return JSONResponse(plan_values(context.store.plan(ref)))
 
@@ -109,7 +109,7 @@ class ExportQuery(BaseModel):
     summary="Export a plan",
     **documented(AccessRole.READ, documents.EXPORT, shape=ExportShape, refused=(404,), downloads=DOWNLOADS),
 )
-def export(context: InContext, ref: PlanRef, query: Annotated[ExportQuery, Query()]) -> Response:
+def export(context: InContext, ref: PlanInPath, query: Annotated[ExportQuery, Query()]) -> Response:
     """Show what a target makes of a plan, or download it: the bytes that `autotune export` writes.
 
     One file comes as it is; several, or with `archive` even one, as a tar.gz with plan.json.

@@ -50,7 +50,7 @@ def is_ready(request: Request, context: InContext) -> Response:
     except AutotuneError as error:
         log_own_fault(error)
         return _unready("the store does not answer", "see the service's log, or run: autotune doctor")
-    dispatcher = getattr(request.app.state, "dispatcher", None)
+    dispatcher = request.app.state.dispatcher
     if dispatcher is not None and not dispatcher.is_alive:
         return _unready("nobody begins jobs", "see the service's log, and start it again")
     return JSONResponse(_READY)

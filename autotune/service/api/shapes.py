@@ -354,7 +354,7 @@ class ChoiceShape(DocumentShape):
     offers: list[dict[str, Any]]
 
 
-class MachineShape(DocumentShape):
+class MachineFactsShape(DocumentShape):
     """A machine; cpu lists in the kernel's notation."""
 
     schema_: Literal["autotune.machine/1"]
