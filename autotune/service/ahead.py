@@ -47,7 +47,7 @@ class Ahead:
 
 
 def look_ahead(context: Context, spec: StudySpec) -> Ahead:
-    """Say what a study would try here, and for how long; nothing is measured, downloaded or stored.
+    """Say what an admitted study would try here, and for how long; nothing is measured or stored.
 
     Raises:
         BusyError: others have asked for dry runs, too.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from autotune.errors import RequestError
+from autotune.errors import RequestError, ServiceError
 from autotune.queue.requests import (
     CompareValues,
     JobValues,
@@ -16,6 +16,7 @@ from autotune.queue.requests import (
     tune_request,
     values_to_store,
 )
+from autotune.queue.webhooks import read_webhook
 from autotune.service.admission import admit
 from autotune.service.context import Context
 from autotune.spec.json_document import study_of_json
@@ -99,9 +100,11 @@ def ask_verify(context: Context, plan: str, asker: Asker, **bounds: Any) -> tupl
     """Ask for a plan of the store to be verified here; `bounds` are fields of `VerifyValues`.
 
     Raises:
+        RequestError: the webhook is none that the operator has allowed.
         NotStoredError: there is no such plan.
         JobConflictError: the key was used for another request.
     """
+    check_webhook(context, bounds.get("webhook", ""))
     found = context.store.plan(plan)
     return _ask(context, "verify", found.study.name, VerifyValues(plan=found.id, **bounds), asker)
 
@@ -116,6 +119,19 @@ def ask_compare(context: Context, a: str, b: str, asker: Asker, **bounds: Any) -
     one, other = context.store.plan(a), context.store.plan(b)
     values = CompareValues(a=one.id, b=other.id, **bounds)
     return _ask(context, "compare", one.study.name, values, asker)
+
+
+def check_webhook(context: Context, url: str) -> None:
+    """Refuse a webhook whose host the operator has not allowed; nothing is looked up. Empty = none.
+
+    Raises:
+        RequestError: it is none that may be told.
+    """
+    try:
+        if url:
+            read_webhook(url, context.settings.webhook_hosts)
+    except ServiceError as error:
+        raise RequestError(error.problem, path="webhook", remedy=error.remedy) from None
 
 
 def _ask(context: Context, kind: Any, study: str, values: JobValues, asker: Asker) -> tuple[JobRecord, bool]:

@@ -142,11 +142,6 @@ class Feeds:
         """How many clients listen."""
         return len(self._hearers)
 
-    def changed(self, job_id: str) -> None:
-        """Tell everybody on this machine that a job was changed here, from any thread."""
-        Waker(self._context.settings.state).wake(job_id)
-        self.woken(job_id)
-
     def woken(self, job_id: str) -> None:
         """Take note that something was told of a job, from any thread."""
         if self._loop is not None:

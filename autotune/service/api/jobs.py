@@ -89,9 +89,15 @@ class VerifyBody(JobBody):
 
     kind: Literal["verify"]
     plan: Reference
-    tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    tolerance: Annotated[float, Field(ge=0, lt=1, description="How much less than stated still holds.")] = (
+        0.05
+    )
     rounds: Rounds = None
     minutes: Minutes = None
+    webhook: Annotated[
+        str,
+        Field(max_length=2000, description="URL to tell if it does not hold; the operator allows its host."),
+    ] = ""
 
 
 class CompareBody(JobBody):
@@ -156,9 +162,8 @@ def submit_job(
 
 def _ask(context: Context, body: TuneBody | VerifyBody | CompareBody, asker: Asker) -> tuple[JobRecord, bool]:
     if isinstance(body, VerifyBody):
-        return ask_verify(
-            context, body.plan, asker, tolerance=body.tolerance, rounds=body.rounds, minutes=body.minutes
-        )
+        bounds = body.model_dump(include={"tolerance", "rounds", "minutes", "webhook"})
+        return ask_verify(context, body.plan, asker, **bounds)
     if isinstance(body, CompareBody):
         return ask_compare(context, body.a, body.b, asker, rounds=body.rounds, minutes=body.minutes)
     return ask_tune(context, read_study_asked(body.study, body.study_yaml, name=body.name), asker)

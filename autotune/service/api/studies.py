@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 
 from autotune.documents.study import stored_study_document, study_line, trial_document
 from autotune.service.access import AccessRole
+from autotune.service.admission import admit
 from autotune.service.ahead import Ahead, look_ahead
 from autotune.service.api import example_documents as documents
 from autotune.service.api import examples
@@ -51,7 +52,7 @@ class StudyBody(BaseModel):
 )
 def validate_study(context: InContext, body: StudyBody) -> Response:
     """Check a study and say what it would try here, and for how long. Nothing is measured or stored."""
-    spec = read_study_asked(body.study, body.study_yaml, name=body.name)
+    spec = admit(read_study_asked(body.study, body.study_yaml, name=body.name), context.settings)
     ahead = look_ahead(context, spec) if body.outlook else Ahead(None, skipped="nobody asked for it")
     return JSONResponse(
         {
