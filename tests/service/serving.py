@@ -181,12 +181,12 @@ def _while_running(process: subprocess.Popen[str], folder: Path, log: TextIO) ->
         log.close()
 
 
-def stop(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> int:
+def stop(process: subprocess.Popen[str], number: int = signal.SIGTERM, within_s: float = WAIT_S) -> int:
     """Send a signal, and give the exit status."""
     if process.poll() is None:
         process.send_signal(number)
     try:
-        return process.wait(WAIT_S)
+        return process.wait(within_s)
     finally:
         if process.poll() is None:
             process.kill()
