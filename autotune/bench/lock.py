@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ FOLDERS = (Path("/dev/shm"), Path("/tmp"))
 """Where the lock may lie: places that every user of the host sees as the same. The first that works is it."""
 
 NAME = "autotune-host.lock"
+
+LOCKS = Path("/proc/locks")
+"""Lists them by the process that took them: `1: FLOCK  ADVISORY  WRITE 27191 fe:00:2146819 0 EOF`."""
 
 _EVERYONE = 0o666
 
@@ -52,6 +56,38 @@ def host_lock(on_wait: Callable[[str], None], folders: Sequence[Path] = FOLDERS)
         yield waited_s
     finally:
         os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class LockHolder:
+    """A process that measures on this host, or may: it has the lock.
+
+    Attributes:
+        waiting: how many others wait for it.
+    """
+
+    pid: int
+    waiting: int = 0
+
+
+def lock_holder(folders: Sequence[Path] = FOLDERS, listing: Path = LOCKS) -> LockHolder | None:
+    """Give who holds the host's lock, without touching it; None where nobody does, or nobody can tell.
+
+    Args:
+        folders: where the lock may lie.
+        listing: of the kernel's locks.
+    """
+    path = next((folder / NAME for folder in folders if (folder / NAME).exists()), None)
+    if path is None:
+        return None
+    try:
+        status, text = path.stat(), listing.read_text()
+    except OSError:
+        return None
+    file = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    found = re.findall(rf"^\d+: (-> )?FLOCK +ADVISORY +WRITE +(\d+) {file} ", text, re.MULTILINE)
+    holders = [int(pid) for arrow, pid in found if not arrow]
+    return LockHolder(holders[0], len(found) - len(holders)) if holders else None
 
 
 def _acquire(descriptor: int, on_wait: Callable[[str], None]) -> float:

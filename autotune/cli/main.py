@@ -36,6 +36,7 @@ from autotune.cli.serving.serve import serve
 from autotune.cli.show import show
 from autotune.cli.tune import tune
 from autotune.cli.upkeep.backup import backup, restore
+from autotune.cli.upkeep.doctor import doctor
 from autotune.cli.upkeep.prune import prune
 from autotune.cli.verify import verify
 from autotune.errors import AutotuneError
@@ -59,7 +60,7 @@ app.add_typer(cache, name="cache")
 for _asking in (submit, status, watch, cancel, resume):
     app.command()(_asking)
 app.add_typer(serve, name="serve")
-for _keeping in (backup, restore, prune):
+for _keeping in (doctor, backup, restore, prune):
     app.command()(_keeping)
 app.command()(cost)
 app.command()(prices)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from autotune.client.connection import PREFIX, Connection
+from autotune.client.credentials import find_address
 from autotune.client.patience import Patience
 from autotune.client.watching import watch_events
-from autotune.errors import JobNotFoundError
+from autotune.errors import JobNotFoundError, StudyFileError
 from autotune.events import Event
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Client:
 
     def __init__(
         self,
-        url: str = DEFAULT_ADDRESS,
+        url: str | None = None,
         *,
         token: str | None = None,
         ca: Path | None = None,
@@ -43,7 +44,8 @@ class Client:
         """Take a service's address; nothing is sent.
 
         Args:
-            url: of the service, as its operator gave it.
+            url: of the service, as its operator gave it; None = of the one that runs in this folder, or where
+                one listens by default.
             token: what may be done; None = AUTOTUNE_TOKEN, or that of a service that was started in this
                 folder on this machine.
             ca: PEM file of the authority that signed its certificate, or of a certificate that signed itself;
@@ -54,7 +56,8 @@ class Client:
         Raises:
             ServiceError: the address is none, or `ca` or the token's file cannot be read.
         """
-        self._connection = Connection(url, token=token, ca=ca, plain=plain, patience=patience)
+        address = find_address() or DEFAULT_ADDRESS if url is None else url
+        self._connection = Connection(address, token=token, ca=ca, plain=plain, patience=patience)
 
     def __enter__(self) -> Self:
         return self
@@ -128,7 +131,7 @@ class Client:
         """List jobs, newest first.
 
         Args:
-            filters: `state`, `study`, `kind`, `plan`, `limit` and `offset`.
+            filters: `state` (one or several), `study`, `limit` and `offset`.
 
         Raises:
             AutotuneError: the service refuses, or stays out of reach.
@@ -297,6 +300,14 @@ class Client:
         """
         return self._post("/choose", asked)
 
+    def ready(self) -> None:
+        """Make sure that jobs can be asked for and are begun; needs no token.
+
+        Raises:
+            ServiceError: they cannot, and why; or the service stays out of reach.
+        """
+        self._connection.request("GET", "/health/ready")
+
     def machine(self) -> Json:
         """Give the service's machine.
 
@@ -357,12 +368,24 @@ def study_body(study: StudySpec | Mapping[str, Any] | Path) -> Json:
         StudyFileError: the file cannot be read.
     """
     if isinstance(study, Path):
-        from autotune.spec.load import read_text
-
-        return {"study_yaml": read_text(study), "name": study.stem}
+        return _file_body(study)
     if isinstance(study, Mapping):
         return {"study": dict(study)}
     return {"study": study.model_dump(mode="json")}
+
+
+def _file_body(file: Path) -> Json:
+    """Write a file's text, and its name where the text says none; what is wrong in it the service tells."""
+    from autotune.spec.load import read_text
+    from autotune.spec.reading import read_document
+
+    text = read_text(file)
+    try:
+        written = read_document(text, file=str(file)).data
+    except StudyFileError:
+        written = None
+    is_nameless = isinstance(written, Mapping) and "name" not in written
+    return {"study_yaml": text, **({"name": file.stem} if is_nameless else {})}
 
 
 def _segment(name: str) -> str:

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import httpx2
 
+from autotune.client.credentials import find_token, is_loopback
 from autotune.client.patience import Patience
 from autotune.client.refusals import is_distrust, may_pass, refusal, unreachable
-from autotune.client.tokens import find_token, is_loopback
 from autotune.errors import AccessError, ServiceError
 
 PREFIX: Final = "/api/v1"
@@ -46,7 +46,7 @@ class Connection:
         parsed = _parsed(url)
         self.url = f"{parsed.scheme}://{parsed.netloc.decode('ascii')}{parsed.path.rstrip('/')}"
         self.patience = patience
-        found = find_token(parsed.host) if token is None else token
+        found = find_token(self.url, parsed.host) if token is None else token
         if found and parsed.scheme == "http" and not (plain or is_loopback(parsed.host)):
             raise ServiceError(
                 f"the token would travel unencrypted to {self.url}",

@@ -10,10 +10,8 @@ import typer
 if TYPE_CHECKING:
     from autotune.client.client import Client
 
-DEFAULT_ADDRESS = "http://127.0.0.1:8787"
-
 ServiceUrl = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--url", metavar="URL", envvar="AUTOTUNE_URL", show_envvar=False, help="Address of the service."
     ),
@@ -43,14 +41,14 @@ AskedJob = Annotated[
 AsDocument = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
-def connect(url: str, token_file: Path | None, ca: Path | None, plain: bool) -> Client:
+def connect(url: str | None, token_file: Path | None, ca: Path | None, plain: bool) -> Client:
     """Give a client of the service that was named; nothing is sent.
 
     Raises:
         ServiceError: the address is none, or a file cannot be read.
     """
     from autotune.client.client import Client
-    from autotune.client.tokens import read_token
+    from autotune.client.credentials import read_token
 
     token = None if token_file is None else read_token(token_file)
     return Client(url, token=token, ca=ca, plain=plain)

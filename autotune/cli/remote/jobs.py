@@ -8,7 +8,6 @@ import typer
 
 from autotune.cli import output
 from autotune.cli.remote.asked_service import (
-    DEFAULT_ADDRESS,
     AsDocument,
     AskedJob,
     CertificateFile,
@@ -26,7 +25,7 @@ def status(
         str | None, typer.Argument(metavar="[JOB]", help="A job's id; without it, all are listed.")
     ] = None,
     *,
-    url: ServiceUrl = DEFAULT_ADDRESS,
+    url: ServiceUrl = None,
     study: Annotated[
         str | None, typer.Option(metavar="NAME", help="List only the jobs of this study.")
     ] = None,
@@ -53,7 +52,7 @@ def status(
 def cancel(
     job: AskedJob,
     *,
-    url: ServiceUrl = DEFAULT_ADDRESS,
+    url: ServiceUrl = None,
     token_file: TokenFile = None,
     ca: CertificateFile = None,
     plain_http: PlainHttp = False,
@@ -67,7 +66,7 @@ def cancel(
 def resume(
     job: AskedJob,
     *,
-    url: ServiceUrl = DEFAULT_ADDRESS,
+    url: ServiceUrl = None,
     token_file: TokenFile = None,
     ca: CertificateFile = None,
     plain_http: PlainHttp = False,

@@ -9,7 +9,6 @@ import typer
 
 from autotune.cli import output
 from autotune.cli.remote.asked_service import (
-    DEFAULT_ADDRESS,
     AsDocument,
     CertificateFile,
     PlainHttp,
@@ -23,7 +22,7 @@ from autotune.cli.remote.ended import PlanFile
 def submit(
     study: Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (YAML).")],
     *,
-    url: ServiceUrl = DEFAULT_ADDRESS,
+    url: ServiceUrl = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Show its progress until it has ended, as `autotune tune` does.")
     ] = False,
@@ -69,7 +68,7 @@ def submit(
         output.result_json(job)
     else:
         output.result_text(job["id"])
-        output.message(f"watch it: autotune watch {job['id']} --url {url}")
+        output.message(f"watch it: autotune watch {job['id']} --url {client.url}")
 
 
 def _print_outlook(outlook: dict[str, object], *, as_json: bool) -> None:

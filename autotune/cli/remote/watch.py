@@ -9,7 +9,6 @@ import typer
 
 from autotune.cli import exits, output
 from autotune.cli.remote.asked_service import (
-    DEFAULT_ADDRESS,
     AsDocument,
     AskedJob,
     CertificateFile,
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 def watch(
     job: AskedJob,
     *,
-    url: ServiceUrl = DEFAULT_ADDRESS,
+    url: ServiceUrl = None,
     plan_file: PlanFile = None,
     token_file: TokenFile = None,
     ca: CertificateFile = None,

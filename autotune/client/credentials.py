@@ -1,4 +1,4 @@
-"""Where a client's token comes from."""
+"""Which service a client means where nobody says so, and what token it shows there."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Final
 from autotune.errors import ServiceError
 
 VARIABLE: Final = "AUTOTUNE_TOKEN"
-LOCAL_FILE: Final = Path(".autotune", "token")
-"""Where a service on this machine that was started in this folder keeps the token of its administrator."""
+STATE: Final = Path(".autotune")
+"""Of a service that was started in this folder: its `token`, and while it runs its `address`."""
 
 
 def is_loopback(host: str) -> bool:
@@ -22,16 +22,27 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def find_token(host: str) -> str:
-    """Give the token of the environment, or else that of a service that runs here; empty without any.
+def find_address() -> str:
+    """Give the address of the service that runs in this folder; empty where none does."""
+    try:
+        return (STATE / "address").read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError):
+        return ""
+
+
+def find_token(url: str, host: str) -> str:
+    """Give the token of the environment, or else that of a service of this folder; empty without any.
+
+    The service's own token is shown to this machine alone, and to the address that it wrote down.
 
     Raises:
         ServiceError: the file of the token cannot be read.
     """
     given = os.environ.get(VARIABLE, "").strip()
-    if given or not is_loopback(host):
+    file = STATE / "token"
+    if given or not (is_loopback(host) or url == find_address()) or not file.exists():
         return given
-    return read_token(LOCAL_FILE) if LOCAL_FILE.exists() else ""
+    return read_token(file)
 
 
 def read_token(path: Path) -> str:
