@@ -14,6 +14,7 @@ from autotune.service.api.description import describe
 from autotune.service.api.routers import include_api
 from autotune.service.context import Context
 from autotune.service.feeds import Feeds
+from autotune.service.metrics import CountedRequests, ServiceMetrics
 from autotune.service.problems import install_problems
 
 THREADS = 8
@@ -44,6 +45,7 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     app.state.feeds = Feeds(context)
+    app.state.metrics = ServiceMetrics(context, app.state.feeds)
     app.state.dispatcher = None
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.add_middleware(
@@ -52,6 +54,7 @@ def create_app(context: Context) -> FastAPI:
         compresslevel=LEVEL,
         thread_minimum_size=IN_PLACE_BYTES,
     )
+    app.add_middleware(CountedRequests, metrics=app.state.metrics)
     install_problems(app)
     include_api(app)
     return app

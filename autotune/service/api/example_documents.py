@@ -221,3 +221,20 @@ MODELS: Final[Example] = {
 }
 
 SCHEMA: Final[Example] = {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object"}
+
+SCHEDULE: Final[Example] = {
+    "schema": "autotune.schedule/1",
+    "name": "nightly",
+    "study": "quickstart",
+    "machine": "server-1",
+    "every_s": 86400.0,
+    "on_change": True,
+    "tolerance": 0.05,
+    "minutes": None,
+    "webhook": None,
+    "priority": -10,
+    "asked_by": "pipeline",
+    "due_s": 1790086400.0,
+}
+
+SCHEDULES: Final[Example] = {"schedules": [SCHEDULE]}

@@ -72,3 +72,7 @@ VALIDATION: Final[Example] = {
     "lines": ["study quickstart: throughput of random:minilm-l6, batch 1 x 128 tokens, offline"],
     "skipped": None,
 }
+
+METRICS: Final = (
+    '# HELP autotune_jobs Jobs by state.\n# TYPE autotune_jobs gauge\nautotune_jobs{state="queued"} 2.0\n'
+)

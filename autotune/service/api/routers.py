@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from autotune.service.api import events, fleets, jobs, machine, plans, service, studies
+from autotune.service.api import events, fleets, jobs, machine, plans, schedules, service, studies
 
 
 def include_api(app: FastAPI) -> None:
     """Add the API to an application."""
-    for module in (jobs, events, studies, plans, fleets, machine, service):
+    for module in (jobs, events, studies, plans, fleets, machine, schedules, service):
         app.include_router(module.router)

@@ -7,10 +7,12 @@ from starlette.responses import JSONResponse
 
 from autotune.errors import AutotuneError
 from autotune.service.access import AccessRole
+from autotune.service.api import examples
 from autotune.service.api.description import describe
 from autotune.service.api.documented import documented, refusal
 from autotune.service.api.shapes import HealthShape, OpenShape
 from autotune.service.context import InContext
+from autotune.service.metrics import CONTENT_TYPE, ServiceMetrics
 from autotune.service.problems import log_own_fault, problem_response
 
 router = APIRouter(tags=["service"])
@@ -58,6 +60,18 @@ def is_ready(request: Request, context: InContext) -> Response:
 
 def _unready(what: str, remedy: str) -> Response:
     return problem_response(503, "not-ready", what, remedy=remedy, headers={"Retry-After": "10"})
+
+
+@router.get(
+    "/metrics",
+    operation_id="show_metrics",
+    summary="Show metrics",
+    **documented(AccessRole.READ, examples.METRICS, media="text/plain"),
+)
+def show_metrics(request: Request) -> Response:
+    """Give metrics for Prometheus: trials, scores, jobs, what disturbed and delayed them, and requests."""
+    metrics: ServiceMetrics = request.app.state.metrics
+    return Response(metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
 @router.get(

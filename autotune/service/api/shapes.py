@@ -397,3 +397,27 @@ class SchemaShape(BaseModel):
     """A JSON Schema."""
 
     model_config = ConfigDict(extra="allow")
+
+
+class ScheduleShape(DocumentShape):
+    """What is verified every so often."""
+
+    schema_: Literal["autotune.schedule/1"]
+    name: str
+    study: str
+    machine: str
+    every_s: float | None
+    on_change: bool
+    tolerance: float
+    minutes: float | None
+    webhook: str | None
+    priority: int
+    asked_by: str
+    due_s: float | None
+    """When the next job is asked for; null = only when something changes."""
+
+
+class ScheduleListShape(AnswerShape):
+    """Schedules by name."""
+
+    schedules: list[ScheduleShape]
