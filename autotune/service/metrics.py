@@ -128,7 +128,7 @@ class ServiceMetrics:
     """The metrics of one service; its own registry, so that several may live in one process."""
 
     def __init__(self, context: Context, feeds: Feeds) -> None:
-        disable_created_metrics()  # when each series began is told of none
+        disable_created_metrics()  # type: ignore[no-untyped-call] # none says when it began
         self._registry = CollectorRegistry(auto_describe=False)
         self._requests = Counter(
             "autotune_http_requests",

@@ -10,9 +10,9 @@ from starlette.responses import JSONResponse
 
 from autotune.service.access import AccessRole
 from autotune.service.api import example_documents as documents
+from autotune.service.api.document_shapes import ChoiceShape, CostShape, FleetShape
 from autotune.service.api.documented import documented
 from autotune.service.api.plans import PlanInPath
-from autotune.service.api.shapes import ChoiceShape, CostShape, FleetShape
 from autotune.service.context import InContext
 from autotune.service.fleet_asked import choice_among, fleet_of, plan_costs
 

@@ -7,8 +7,8 @@ from starlette.responses import JSONResponse
 
 from autotune.service.access import AccessRole
 from autotune.service.api import example_documents as documents
+from autotune.service.api.document_shapes import EnginesShape, MachineFactsShape, ModelsShape, SchemaShape
 from autotune.service.api.documented import documented
-from autotune.service.api.shapes import EnginesShape, MachineFactsShape, ModelsShape, SchemaShape
 from autotune.service.context import InContext
 from autotune.service.models import models_document
 

@@ -14,8 +14,8 @@ from autotune.errors import RequestError
 from autotune.plan.document import plan_values
 from autotune.service.access import AccessRole
 from autotune.service.api import example_documents as documents
+from autotune.service.api.document_shapes import ExportShape, PlanListShape, PlanShape, TargetListShape
 from autotune.service.api.documented import documented
-from autotune.service.api.shapes import ExportShape, PlanListShape, PlanShape, TargetListShape
 from autotune.service.context import InContext
 from autotune.service.exporting import TAR, AskedExport, download, export_plan
 

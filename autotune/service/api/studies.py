@@ -14,8 +14,8 @@ from autotune.service.admission import admit
 from autotune.service.ahead import Ahead, look_ahead
 from autotune.service.api import example_documents as documents
 from autotune.service.api import examples
+from autotune.service.api.document_shapes import StudyListShape, StudyShape, TrialListShape, ValidationShape
 from autotune.service.api.documented import documented
-from autotune.service.api.shapes import StudyListShape, StudyShape, TrialListShape, ValidationShape
 from autotune.service.asking import read_study_asked
 from autotune.service.context import Context, InContext
 from autotune.store.overview import count_studies, study_summaries
