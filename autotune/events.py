@@ -349,6 +349,8 @@ def _tag(kind: type[Event]) -> str:
 
 
 _KINDS: Final = {_tag(kind): kind for kind in EVENTS}
+NAMES: Final = tuple(_KINDS)
+"""Of all kinds of events, as JSON has them."""
 
 
 def unheard(event: Event) -> None:

@@ -21,13 +21,14 @@ _SHOWN_GROUPS = 8
 
 def describe(m: Machine) -> str:
     """Give a compact view for people, a fact per line, then a note per restriction."""
-    facts = list(_facts(m))
+    facts = list(machine_facts(m))
     width = max(len(name) for name, _ in facts)
     lines = [f"{name.ljust(width)}  {text}" for name, text in facts]
-    return "\n".join((*lines, *(f"note: {note}" for note in _notes(m))))
+    return "\n".join((*lines, *(f"note: {note}" for note in machine_notes(m))))
 
 
-def _facts(m: Machine) -> Iterator[tuple[str, str]]:
+def machine_facts(m: Machine) -> Iterator[tuple[str, str]]:
+    """Say what the machine is, fact by fact: names and texts."""
     yield "machine", f"{m.model_name or 'unknown model'} ({m.architecture})"
     yield "sockets", _groups(m.packages)
     yield "NUMA nodes", _cut([_node(m, index) for index in range(len(m.nodes))])
@@ -71,7 +72,8 @@ def _allowed(m: Machine) -> str:
     return f"{', '.join(limits)}; {'too little for one thread' if m.quota_is_too_small else most}"
 
 
-def _notes(m: Machine) -> Iterator[str]:
+def machine_notes(m: Machine) -> Iterator[str]:
+    """Say what keeps parts of the machine from being used, in sentences."""
     if m.allowed != m.online:
         barred = format_cpu_list(m.online - m.allowed)
         yield f"the affinity or cpuset of this process bars cpus {barred}; nothing will run there"

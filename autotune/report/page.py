@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Final
@@ -23,6 +22,7 @@ from autotune.plan.describe import (
 )
 from autotune.report.dossier import Dossier
 from autotune.report.figures.picture import MARK, Missing, Picture, inlined
+from autotune.report.html import html_environment
 from autotune.report.tables import (
     cost_table,
     curve_table,
@@ -40,9 +40,6 @@ from autotune.report.verdict import headline, tie_sentence
 
 LONG_TABLE: Final = 16
 """A table of more rows is folded, with the number of its rows in its heading."""
-
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-"""What HTML does not permit; engines write such characters."""
 
 
 def page(dossier: Dossier, pictures: Sequence[Picture | Missing]) -> str:
@@ -107,18 +104,4 @@ def drawn(picture: Picture) -> dict[str, Any]:
 
 def environment() -> jinja2.Environment:
     """Give what renders the templates of pages, escaping every text."""
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("autotune.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_printable,
-    )
-
-
-def _printable(value: object) -> object:
-    """Text without characters that HTML does not permit; they are shown as `\\x1b` and the like."""
-    if isinstance(value, Markup) or not isinstance(value, str):
-        return value
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", value)
+    return html_environment("autotune.report")

@@ -15,6 +15,7 @@ from autotune.service.api.routers import include_api
 from autotune.service.context import Context
 from autotune.service.feeds import Feeds
 from autotune.service.metrics import CountedRequests, ServiceMetrics
+from autotune.service.pages.site import include_pages
 from autotune.service.problems import install_problems
 
 THREADS = 8
@@ -57,6 +58,7 @@ def create_app(context: Context) -> FastAPI:
     app.add_middleware(CountedRequests, metrics=app.state.metrics)
     install_problems(app)
     include_api(app)
+    include_pages(app)
     return app
 
 

@@ -23,7 +23,7 @@ class StudySummary:
         last_s: when the last trial ended, in Unix time; None without trials.
         plans: how many there are.
         newest_plan: id of the newest; empty without one.
-        score: the newest plan's, in the objective's unit.
+        score: the newest plan's, in the unit of its objective; plan_objective: the name of that.
         gain: of the newest plan over the baseline.
     """
 
@@ -37,6 +37,7 @@ class StudySummary:
     plans: int = 0
     newest_plan: str = ""
     score: float | None = None
+    plan_objective: str = ""
     gain: float | None = None
 
 
@@ -99,15 +100,20 @@ def _newest_plans(connection: Connection, ids: Sequence[int]) -> Mapping[int, di
             plans.c.study_id,
             plans.c.id.label("newest_plan"),
             plans.c.score,
+            plans.c.objective.label("plan_objective"),
             plans.c.gain,
             place.label("place"),
         )
         .where(plans.c.study_id.in_(ids))
         .subquery()
     )
-    newest = select(ordered.c.study_id, ordered.c.newest_plan, ordered.c.score, ordered.c.gain).where(
-        ordered.c.place == 1
-    )
+    newest = select(
+        ordered.c.study_id,
+        ordered.c.newest_plan,
+        ordered.c.score,
+        ordered.c.plan_objective,
+        ordered.c.gain,
+    ).where(ordered.c.place == 1)
     return {row.study_id: _without_id(row) for row in connection.execute(newest)}
 
 

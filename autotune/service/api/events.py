@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from anyio import to_thread
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
 from autotune.service.access import AccessRole
 from autotune.service.api import examples
@@ -34,18 +36,27 @@ router = APIRouter(prefix="/api/v1", tags=["events"])
     ),
 )
 async def follow_job(
-    context: InContext, feeds: InFeeds, job_id: JobId, last_event_id: LastEventId = ""
+    context: InContext,
+    feeds: InFeeds,
+    job_id: JobId,
+    last_event_id: LastEventId = "",
+    after: Annotated[
+        int,
+        Query(
+            ge=0, le=999_999_999, description="Without `Last-Event-ID`: the number of the last that you have."
+        ),
+    ] = 0,
 ) -> Response:
     """Stream a job's events from the first on, or from the one after `Last-Event-ID`.
 
     Each event has its number as `id`, its name as `event`, and one line of JSON as `data`. The stream ends
     with `event: job`, whose data is the job's document, once the job has ended.
     """
-    after, has_end = read_identity(last_event_id)
+    number, has_end = read_identity(last_event_id)
     job = await to_thread.run_sync(context.queue.job, job_id)
     if has_end and job.is_ended:
         return Response(status_code=204)
-    hearer = feeds.admit(after)
+    hearer = feeds.admit(number or after)
     return EventStream(feeds, hearer, feeds.job(job_id, hearer))
 
 

@@ -1,0 +1,119 @@
+"""A new study: a form, the file that it stands for, what is wrong with it, and the job that it becomes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import Request, Response
+
+from autotune.errors import AutotuneError, FileFault, StudyFileError
+from autotune.service.access import MayTune
+from autotune.service.admission import admit
+from autotune.service.api.event_stream import InFeeds
+from autotune.service.asking import Asker, ask_tune, read_key
+from autotune.service.context import Context, InContext
+from autotune.service.pages.form.fields import FIELD, form_sections
+from autotune.service.pages.form.written import fault_field, read_typed, study_text
+from autotune.service.pages.forms import InForm
+from autotune.service.pages.job import read_priority
+from autotune.service.pages.rendering import render
+from autotune.service.pages.routing import page_router, see
+from autotune.spec.study import StudySpec
+
+router = page_router()
+
+BEGIN: Mapping[str, str] = {
+    f"{FIELD}model": "random:minilm-l6",
+    f"{FIELD}problem.batch_size": "8",
+    f"{FIELD}problem.sequence_length": "64",
+    f"{FIELD}objective": "throughput",
+    f"{FIELD}budget.minutes": "5",
+}
+"""What the form begins with: the first study of the manual, which needs no download."""
+
+
+@router.get("/new")
+def new(request: Request, context: InContext, _: MayTune, as_text: bool = False) -> Response:
+    """Show the form, or a field for the text of a study file."""
+    begin_with = {f"{FIELD}name": f"study-{secrets.token_hex(3)}", **BEGIN}
+    typed = {"text": study_text(begin_with)} if as_text else begin_with
+    return render(request, "new.html", **_shown(context, typed, is_text=as_text))
+
+
+@router.post("/new/check")
+def check(request: Request, context: InContext, _: MayTune, form: InForm) -> Response:
+    """Give what the command line would say of what is typed so far, and the file that it stands for."""
+    return render(request, "parts/check.html", **_shown(context, form, is_text="text" in form))
+
+
+@router.post("/new")
+def begin(request: Request, context: InContext, feeds: InFeeds, _: MayTune, form: InForm) -> Response:
+    """Ask for the study, and show its job; or show what is wrong with it."""
+    if "look" in form:
+        return render(request, "new.html", **_shown(context, form, is_text="text" in form))
+    if "to_text" in form:
+        return render(request, "new.html", **_shown(context, {"text": study_text(form)}, is_text=True))
+    shown = _shown(context, form, is_text="text" in form)
+    if shown["spec"] is None:
+        return render(request, "new.html", status=422, **shown)
+    asker = Asker(
+        getattr(request.state, "token_name", ""),
+        read_priority(form.get("priority") or "0"),
+        read_key(form.get("key") or None),
+    )
+    try:
+        job, is_new = ask_tune(context, shown["spec"], asker)
+    except AutotuneError as error:
+        return render(request, "new.html", status=422, **_refused(shown, error))
+    if is_new:
+        feeds.woken(job.id)
+    return see(f"/jobs/{job.id}")
+
+
+def _shown(context: Context, typed: Mapping[str, str], *, is_text: bool) -> dict[str, Any]:
+    text = typed.get("text", "").replace("\r\n", "\n") if is_text else study_text(typed)
+    spec, faults = _read(context, text)
+    opened = [name for name, value in typed.items() if value] + [fault_field(fault.path) for fault in faults]
+    further = {field.field for section in form_sections() if not section.is_usual for field in section.fields}
+    return {
+        "opened": opened,
+        "is_further": not further.isdisjoint(opened),
+        "is_text": is_text,
+        "text": text,
+        "typed": typed,
+        "sections": form_sections(),
+        "spec": spec,
+        "key": typed.get("key") or secrets.token_hex(12),
+        "priority": typed.get("priority", "0"),
+        "refusal": None,
+        **_faults(faults),
+    }
+
+
+def _read(context: Context, text: str) -> tuple[StudySpec | None, tuple[FileFault, ...]]:
+    """Read a study as the command line does, and refuse what may not be asked for over HTTP."""
+    spec, faults = read_typed(text)
+    if spec is None:
+        return None, faults
+    try:
+        admit(spec, context.settings)
+    except StudyFileError as error:
+        return None, error.faults
+    except AutotuneError as error:
+        return None, (FileFault("", 0, error.in_one_line),)
+    return spec, ()
+
+
+def _faults(faults: tuple[FileFault, ...]) -> dict[str, Any]:
+    """Give the faults in order, and those of each field."""
+    of_field: dict[str, str] = {}
+    for fault in faults:
+        of_field.setdefault(fault_field(fault.path), fault.fault)
+    return {"faults": [(fault, fault_field(fault.path)) for fault in faults], "of_field": of_field}
+
+
+def _refused(shown: dict[str, Any], error: AutotuneError) -> dict[str, Any]:
+    faults = error.faults if isinstance(error, StudyFileError) else ()
+    return shown | {"refusal": error, **_faults(faults)}

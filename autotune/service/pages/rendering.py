@@ -1,0 +1,101 @@
+"""Turns values into pages: the templates, and what each of them has at hand."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Any, Final
+
+import jinja2
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from markupsafe import Markup, escape
+
+from autotune.events import NAMES
+from autotune.report.html import html_environment
+from autotune.service.access import AccessRole
+from autotune.service.context import Context
+from autotune.units import format_duration
+
+THEMES: Final = ("light", "dark")
+THEME_COOKIE: Final = "autotune-theme"
+"""Holds one of `THEMES`; without it the browser's own wish decides."""
+
+SECTIONS: Final = (
+    ("/", "Studies"),
+    ("/new", "New study"),
+    ("/compare", "Compare"),
+    ("/fleet", "Fleet"),
+    ("/machine", "Machine"),
+)
+"""Of the navigation: address and title."""
+
+STATIC: Final[Mapping[str, str]] = {
+    "pages.css": "text/css; charset=utf-8",
+    "pages.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+"""Files that anybody may read, and their types."""
+
+
+def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """Answer with a page.
+
+    Args:
+        template: name of its file.
+        values: what it shows.
+    """
+    text = _environment().get_template(template).render(**_surroundings(request), **values)
+    return HTMLResponse(text, status, headers={"Vary": "Cookie"})
+
+
+def _surroundings(request: Request) -> dict[str, Any]:
+    """Give what the frame of every page shows."""
+    role: AccessRole | None = getattr(request.state, "role", None)
+    context: Context | None = getattr(request.app.state, "context", None)
+    theme = request.cookies.get(THEME_COOKIE, "")
+    return {
+        "path": request.url.path,
+        "theme": theme if theme in THEMES else "",
+        "navigation": SECTIONS,
+        "is_known": role is not None,
+        "may_tune": role is not None and role >= AccessRole.TUNE,
+        "role": "" if role is None else role.name.lower(),
+        "token_name": getattr(request.state, "token_name", ""),
+        "machine": "" if context is None or role is None else context.machine,
+        "version": version("autotune"),
+    }
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = html_environment("autotune.service.pages")
+    environment.filters |= {"moment": moment, "duration": format_duration}
+    environment.globals |= {"asset": asset_address, "event_names": " ".join((*NAMES, "job", "queue"))}
+    return environment
+
+
+def moment(unix_s: float | None) -> Markup:
+    """Write a moment to the minute, in UTC; the script writes it in the reader's own time zone."""
+    if unix_s is None:
+        return Markup("")
+    when = datetime.fromtimestamp(unix_s, UTC)
+    written = when.strftime("%Y-%m-%d %H:%M UTC")
+    return Markup('<time datetime="{}">{}</time>').format(when.isoformat(timespec="seconds"), written)
+
+
+@cache
+def asset(name: str) -> bytes:
+    """Give the bytes of one of the files of `STATIC`."""
+    return (files("autotune.service.pages") / "static" / name).read_bytes()
+
+
+@cache
+def asset_address(name: str) -> str:
+    """Give the address of a file, which changes when its bytes do: a browser keeps it for good."""
+    digest = hashlib.sha256(asset(name)).hexdigest()[:12]
+    return str(escape(f"/static/{name}?v={digest}"))
