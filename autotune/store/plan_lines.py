@@ -23,7 +23,7 @@ class PlanLine:
     created_s: float
 
 
-def newest_plans(store: StudyStore, count: int) -> tuple[PlanLine, ...]:
+def plan_lines(store: StudyStore, count: int) -> tuple[PlanLine, ...]:
     """Give the newest plans of all studies, at most so many."""
     listed = select(
         plans.c.id, studies.c.name, plans.c.objective, plans.c.configuration, plans.c.score, plans.c.created_s

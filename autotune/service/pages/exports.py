@@ -10,12 +10,15 @@ from fastapi import Request, Response
 
 from autotune.errors import AutotuneError
 from autotune.exporters.options import REQUIRED, option_rows
-from autotune.exporters.protocol import PARTS, Exporter
+from autotune.exporters.protocol import PARTS, Exported, Exporter
 from autotune.exporters.registry import get_exporter
 from autotune.plan.document import Plan
+from autotune.plan.launch import PLAN_FILE
+from autotune.plan.prepared import folders_gone
 from autotune.service.access import MayRead
-from autotune.service.context import InContext
-from autotune.service.exporting import TAR_GZ, PlanExport, archive, export_plan, listed_files
+from autotune.service.context import Context, InContext
+from autotune.service.exporting import AskedExport, export_plan
+from autotune.service.exporting import download as packed
 from autotune.service.pages.rendering import render
 from autotune.service.pages.routing import page_router
 
@@ -30,37 +33,36 @@ _FLAGS = ("workers", "allow_loss")
 @router.get("/plans/{plan_id}/export/{target}")
 def export_page(request: Request, context: InContext, _: MayRead, plan_id: str, target: str) -> Response:
     """Show what a target's files would be."""
-    return _answer(request, "export.html", context.store.plan(plan_id), target)
+    return _answer(request, "export.html", context, context.store.plan(plan_id), target)
 
 
 @router.get("/plans/{plan_id}/export/{target}/part")
 def export_part(request: Request, context: InContext, _: MayRead, plan_id: str, target: str) -> Response:
     """Give the part of the page that depends on the options."""
-    return _answer(request, "parts/export.html", context.store.plan(plan_id), target)
+    return _answer(request, "parts/export.html", context, context.store.plan(plan_id), target)
 
 
 @router.get("/plans/{plan_id}/export/{target}/files")
 def download(request: Request, context: InContext, _: MayRead, plan_id: str, target: str) -> Response:
     """Give all files of a target as one archive."""
-    name, content = archive(_export(context.store.plan(plan_id), target, request.query_params))
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(content, media_type=TAR_GZ, headers=headers)
+    plan = context.store.plan(plan_id)
+    whole = packed(plan, *export_plan(context, plan, _asked(target, request.query_params)), whole=True)
+    headers = {"Content-Disposition": f'attachment; filename="{whole.name}"'}
+    return Response(whole.content, media_type=whole.media, headers=headers)
 
 
-def _export(plan: Plan, target: str, asked: Mapping[str, str]) -> PlanExport:
-    settings = [
-        f"{name.removeprefix(OPTION)}={text}"
-        for name, text in asked.items()
-        if name.startswith(OPTION) and text
-    ]
-    return export_plan(plan, target, settings, **{flag: flag in asked for flag in _FLAGS})
+def _asked(target: str, typed: Mapping[str, str]) -> AskedExport:
+    options = {
+        name.removeprefix(OPTION): text for name, text in typed.items() if name.startswith(OPTION) and text
+    }
+    return AskedExport(target, options, **{flag: flag in typed for flag in _FLAGS})
 
 
-def _answer(request: Request, template: str, plan: Plan, target: str) -> Response:
-    exporter, asked = get_exporter(target), dict(request.query_params)
-    done, error = None, None
+def _answer(request: Request, template: str, context: Context, plan: Plan, target: str) -> Response:
+    exporter, typed = get_exporter(target), dict(request.query_params)
+    exported, error = None, None
     try:
-        done = _export(plan, target, asked)
+        _, exported = export_plan(context, plan, _asked(target, typed))
     except AutotuneError as refusal:
         error = refusal
     return render(
@@ -68,14 +70,30 @@ def _answer(request: Request, template: str, plan: Plan, target: str) -> Respons
         template,
         plan=plan,
         exporter=exporter,
-        options=_option_fields(exporter, asked),
-        flags={flag: flag in asked for flag in _FLAGS},
+        options=_option_fields(exporter, typed),
+        flags={flag: flag in typed for flag in _FLAGS},
         keeps=[(words, exporter.keeps.of(part)) for part, words in PARTS.items()],
-        files=[] if done is None else listed_files(done.exported),
-        remarks=() if done is None else done.remarks,
+        files=[] if exported is None else listed_files(exported),
+        remarks=[] if exported is None else _remarks(plan, exported),
         error=error,
-        download=f"/plans/{plan.id}/export/{target}/files?{urlencode(asked)}",
+        download=f"/plans/{plan.id}/export/{target}/files?{urlencode(typed)}",
     )
+
+
+def _remarks(plan: Plan, exported: Exported) -> list[str]:
+    """Say what the target does not keep, what it leaves to the user, and what is not on this machine."""
+    gone = [
+        f"{folder[0].upper()}{folder[1:]} is not here. Where the plan is served it must be there, or nothing "
+        "starts."
+        for folder in folders_gone(plan)
+    ]
+    return [*(loss.words for loss in exported.losses), *exported.notes, *gone]
+
+
+def listed_files(exported: Exported) -> list[tuple[str, str, bool]]:
+    """List path, text, and whether it is to be run, of every file; the plan's own document comes last."""
+    ordered = sorted(exported.files.items(), key=lambda file: (file[0] == PLAN_FILE, file[0]))
+    return [(path, text, path in exported.executable) for path, text in ordered]
 
 
 def _option_fields(exporter: Exporter, asked: Mapping[str, str]) -> list[dict[str, Any]]:

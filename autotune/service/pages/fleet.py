@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
 from typing import Any, Final
 
 from fastapi import Request, Response
 
 from autotune.errors import AutotuneError, RequestError
+from autotune.fleet.answers import answer_fleet
 from autotune.fleet.words import fleet_headline, fleet_rows, fleet_sentences
 from autotune.plan.document import Plan
 from autotune.service.access import MayRead
 from autotune.service.context import Context, InContext
+from autotune.service.fleet_asked import PERCENTILES, read_price, read_workload
 from autotune.service.pages.plan_list import plan_choices
 from autotune.service.pages.rendering import render
 from autotune.service.pages.routing import page_router
-from autotune.service.sizing import TypedWorkload, size_typed
 from autotune.units import format_latency
 
 router = page_router()
 
-PERCENTILES: Final = ("50", "90", "95", "99")
+FIELDS: Final = ("rate", "percentile", "latency", "headroom", "spare", "zones", "price")
 
 
 @router.get("/fleet")
@@ -41,8 +41,7 @@ def _shown(context: Context, asked: Mapping[str, str]) -> dict[str, Any]:
     ref = asked.get("plan") or (choices[0].id if choices else "")
     shown: dict[str, Any] = {
         "choices": choices,
-        "percentiles": PERCENTILES,
-        "plan_id": ref,
+        "percentiles": tuple(PERCENTILES),
         "typed": {},
         "error": None,
         "wrong": "",
@@ -56,16 +55,25 @@ def _shown(context: Context, asked: Mapping[str, str]) -> dict[str, Any]:
         return shown
     try:
         plan = context.store.plan(ref)
-        typed = _typed(plan, asked)
-        shown |= {"plan": plan, "typed": asdict(typed)}
+        typed = _usual(plan) | {name: asked[name] for name in FIELDS if name in asked}
+        shown |= {"plan": plan, "typed": typed}
         return shown | _answer(plan, typed)
     except AutotuneError as error:
         wrong = error.path if isinstance(error, RequestError) else ""
-        return shown | {"error": error, "wrong": wrong}
+        return shown | {"error": error, "wrong": "latency" if wrong in PERCENTILES else wrong}
 
 
-def _answer(plan: Plan, typed: TypedWorkload) -> dict[str, Any]:
-    sized = size_typed(plan, typed)
+def _answer(plan: Plan, typed: Mapping[str, str]) -> dict[str, Any]:
+    percentile = typed["percentile"] if typed["percentile"] in PERCENTILES else "p99"
+    asked = {
+        "rate": typed["rate"].strip(),
+        percentile: typed["latency"].strip(),
+        "headroom": typed["headroom"].strip(),
+        "spare": _whole("spare", typed["spare"]),
+        "zones": _whole("zones", typed["zones"]),
+        "price": typed["price"].strip() or None,
+    }
+    sized = answer_fleet(plan, read_workload(asked), read_price(asked), replay=False)
     return {
         "headline": fleet_headline(sized.fleet),
         "rows": list(fleet_rows(sized.fleet, sized.between)),
@@ -74,11 +82,13 @@ def _answer(plan: Plan, typed: TypedWorkload) -> dict[str, Any]:
     }
 
 
-def _typed(plan: Plan, asked: Mapping[str, str]) -> TypedWorkload:
-    """Give what is typed; what is not, as it is usual for the plan."""
-    usual = _usual(plan)
-    names = [field.name for field in fields(TypedWorkload)]
-    return TypedWorkload(**{name: asked[name] if name in asked else usual[name] for name in names})
+def _whole(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise RequestError(
+            f"{text!r:.40} is no whole number", path=name, remedy="write one such as 1"
+        ) from None
 
 
 def _usual(plan: Plan) -> dict[str, str]:
@@ -86,9 +96,9 @@ def _usual(plan: Plan) -> dict[str, str]:
     stated = plan.study.stated("limits", "latency")
     batch = plan.study.stated("problem", "batch_size") or 1
     rate = max(1, round(10 * plan.estimate.throughput_sps / int(batch)))
-    percentile, latency_s = "99", 0.1
+    percentile, latency_s = "p99", 0.1
     if isinstance(stated, dict) and "max_s" in stated:
-        percentile, latency_s = f"{stated.get('percentile', 99):g}", float(stated["max_s"])
+        percentile, latency_s = f"p{stated.get('percentile', 99):g}", float(stated["max_s"])
     else:
         known = [one for one in plan.estimate.latencies if one.value_s is not None]
         if known:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from autotune.objectives.catalogue import objective_named
 from autotune.service.context import Context
-from autotune.store.plan_lines import newest_plans
+from autotune.store.plan_lines import plan_lines
 
 
 @dataclass(frozen=True)
@@ -26,5 +26,5 @@ def plan_choices(context: Context) -> list[PlanChoice]:
         PlanChoice(
             plan.id, f"{plan.id}: {objective_named(plan.objective).told(plan.score)}, {plan.configuration}"
         )
-        for plan in newest_plans(context.store, MOST)
+        for plan in plan_lines(context.store, MOST)
     ]
