@@ -52,10 +52,9 @@ def download(request: Request, context: InContext, _: MayRead, plan_id: str, tar
 
 
 def _asked(target: str, typed: Mapping[str, str]) -> AskedExport:
-    options = {
-        name.removeprefix(OPTION): text for name, text in typed.items() if name.startswith(OPTION) and text
-    }
-    return AskedExport(target, options, **{flag: flag in typed for flag in _FLAGS})
+    given = {name.removeprefix(OPTION): text for name, text in typed.items() if name.startswith(OPTION)}
+    options = {name: text for name, text in given.items() if text}
+    return AskedExport(target, options, workers="workers" in typed, allow_loss="allow_loss" in typed)
 
 
 def _answer(request: Request, template: str, context: Context, plan: Plan, target: str) -> Response:
