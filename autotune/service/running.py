@@ -6,7 +6,8 @@ import gc
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Final
 
 from autotune.errors import ServiceError
@@ -85,7 +86,7 @@ def _announced(settings: ServiceSettings, port: int) -> Iterator[str]:
 
 
 def _pin(cpus: str) -> str:
-    """Keep this process, and its threads to come, on the cpus set aside for it; give those of its jobs."""
+    """Keep this process and all its threads on its own cpus, and give those that are left to its jobs."""
     if not cpus:
         return ""
     wanted, allowed = parse_cpu_list(cpus), os.sched_getaffinity(0)
@@ -94,7 +95,9 @@ def _pin(cpus: str) -> str:
             f"this process may not run on cpus {cpus!r}",
             remedy=f"name some of {format_cpu_list(frozenset(allowed))}: --cpus LIST",
         )
-    os.sched_setaffinity(0, wanted)
+    for task in Path("/proc/self/task").iterdir():  # importing libraries may have started some
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(int(task.name), wanted)
     return format_cpu_list(frozenset(allowed) - wanted)
 
 
