@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 from autotune.documents.cost import cost_document
 from autotune.documents.fleet import choice_document, fleet_document
-from autotune.errors import RequestError
+from autotune.errors import BusyError, RequestError
 from autotune.fleet.answers import answer_choice, answer_fleet
 from autotune.fleet.price import AskedPrice, parse_budget, parse_price
 from autotune.fleet.workload import LatencyTarget, Workload
@@ -21,6 +23,10 @@ from autotune.units import parse_duration_s, parse_rate_per_s, parse_share
 
 TABLE: Final = "the table sent"
 """What a table of prices is called that came with a request."""
+
+WAIT_S: Final = 5.0
+"""How long one waits for others to be done."""
+_COMPUTING: Final = threading.BoundedSemaphore(2)
 
 PERCENTILES: Final = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0}
 
@@ -50,7 +56,8 @@ def fleet_of(context: Context, asked: Mapping[str, Any]) -> dict[str, Any]:
     """
     workload, price = read_workload(asked), read_price(asked)
     plan = context.store.plan(asked.get("plan") or "latest")
-    return fleet_document(answer_fleet(plan, workload, price, replay=asked.get("replay", True)))
+    with _computing():
+        return fleet_document(answer_fleet(plan, workload, price, replay=asked.get("replay", True)))
 
 
 def choice_among(context: Context, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +71,23 @@ def choice_among(context: Context, asked: Mapping[str, Any]) -> dict[str, Any]:
     budget = asked.get("budget")
     monthly = None if budget is None else _read("budget", budget, lambda text: parse_budget(str(text)))
     plans = newest_plans(context.store, asked.get("studies") or ())
-    return choice_document(answer_choice(plans, workload, monthly, price))
+    with _computing():
+        return choice_document(answer_choice(plans, workload, monthly, price))
+
+
+@contextmanager
+def _computing() -> Iterator[None]:
+    """Compute beside few others: it takes a second or two, and one of the few threads.
+
+    Raises:
+        BusyError: there are too many.
+    """
+    if not _COMPUTING.acquire(timeout=WAIT_S):
+        raise BusyError("others have fleets computed", remedy="ask again in a moment", after_s=5)
+    try:
+        yield
+    finally:
+        _COMPUTING.release()
 
 
 def read_workload(asked: Mapping[str, Any]) -> Workload:

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from autotune.statistics.paired import t_quantile
 from autotune.statistics.quantiles import CONFIDENCE, percentile_of_sorted
+from autotune.statistics.roots import find_root
 
 REPLAYED = 120_000
 """Requests of a long replay. Every replay has the same arrivals (`_SEED`), so that configurations are
@@ -139,7 +140,6 @@ class Queue:
 
         A queue's latencies grow as 1 / (1 - load), so what is solved for is nearly linear in the load.
         """
-        from scipy.optimize import brentq  # here: it takes half a second to import
 
         def shortfall(load: float) -> float:
             latencies = self.long_run(load * self.capacity_per_s) if load else self._sorted_s
@@ -149,7 +149,7 @@ class Queue:
             return None
         if shortfall(1.0) <= 0:
             return self.capacity_per_s
-        load = float(brentq(shortfall, 0.0, 1.0, xtol=LOAD_RESOLUTION))
+        load = find_root(shortfall, 0.0, 1.0, tolerance=LOAD_RESOLUTION)
         return load * self.capacity_per_s if load > 0 else None
 
 

@@ -288,3 +288,20 @@ class SchemaShape(BaseModel):
     """A JSON Schema."""
 
     model_config = ConfigDict(extra="allow")
+
+
+class FindingShape(AnswerShape):
+    """One thing that was looked at."""
+
+    area: str
+    severity: Literal["ok", "note", "warning", "fault"]
+    words: str
+    remedy: str
+
+
+class DoctorShape(DocumentShape):
+    """What an examination found."""
+
+    schema_: Literal["autotune.doctor/1"]
+    healthy: bool
+    findings: list[FindingShape]

@@ -238,3 +238,16 @@ SCHEDULE: Final[Example] = {
 }
 
 SCHEDULES: Final[Example] = {"schedules": [SCHEDULE]}
+
+DOCTOR: Final[Example] = {
+    "schema": "autotune.doctor/1",
+    "healthy": True,
+    "findings": [
+        {
+            "area": "kernel",
+            "severity": "note",
+            "words": "the governor is powersave",
+            "remedy": "use performance",
+        }
+    ],
+}
