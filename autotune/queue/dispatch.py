@@ -80,6 +80,7 @@ class Dispatcher:
     between: Between = nothing_between
     idle_s: float = IDLE_S
     _started: int | None = field(default=None, init=False)
+    _seen: str = field(default="", init=False)
     _failures: int = field(default=0, init=False)
     _not_before_s: float = field(default=0.0, init=False)
     _is_closing: bool = field(default=False, init=False)
@@ -164,6 +165,7 @@ class Dispatcher:
             opened: closes the descriptor that is waited on.
         """
         running = self._queue.running(self.orders.machine)
+        self._note(running)
         status = self._buried()
         if running is not None:
             return self._of_running(running, opened, status)
@@ -178,6 +180,14 @@ class Dispatcher:
             return _Awaited(timeout_s=pause_s)
         self._started = start_process(self.orders)
         return self._of_started(opened)
+
+    def _note(self, running: JobRecord | None) -> None:
+        """Pass on that another job runs than before: one that another service has started wakes only that."""
+        now, before = "" if running is None else running.id, self._seen
+        self._seen = now
+        if now != before:
+            for job_id in filter(None, (before, now)):
+                self.news(job_id)
 
     def _of_running(self, job: JobRecord, opened: ExitStack, status: int | None) -> _Awaited:
         self._failures, self._not_before_s = 0, 0.0

@@ -148,6 +148,18 @@ def sqlite_code(error: DBAPIError) -> str:
     return str(getattr(error.orig, "sqlite_errorname", "") or "")
 
 
+def _codes(error: DBAPIError) -> Iterator[str]:
+    """Give SQLite's names of an error and of those before it.
+
+    A full disk ends a whole transaction, and what fails next is to go back to a savepoint in it.
+    """
+    met: BaseException | None = error
+    while met is not None:
+        if isinstance(met, DBAPIError):
+            yield sqlite_code(met)
+        met = met.__context__
+
+
 def _store_error(error: DBAPIError, location: Location, timeout_s: float) -> StoreError:
     reasons = {
         "SQLITE_BUSY": (
@@ -162,10 +174,10 @@ def _store_error(error: DBAPIError, location: Location, timeout_s: float) -> Sto
         "SQLITE_NOTADB": ("is not an SQLite database", "give the store's own file with --store"),
         "SQLITE_FULL": ("cannot grow: the disk is full", "free some space and run the command again"),
     }
-    code = sqlite_code(error)
-    for known, (what, remedy) in reasons.items():
-        if code == known or code.startswith(f"{known}_"):
-            return StoreError(f"the store {location} {what}", remedy=remedy)
+    for code in _codes(error):
+        for known, (what, remedy) in reasons.items():
+            if code == known or code.startswith(f"{known}_"):
+                return StoreError(f"the store {location} {what}", remedy=remedy)
     words = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
     return StoreError(
         f"the store {location} cannot be used: {words}", remedy="check the database, or use another --store"
