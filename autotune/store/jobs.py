@@ -124,27 +124,29 @@ class JobQueue:
         Of two that ask at once one gets it: the database holds one running job for each machine.
         """
         first = filtered(select(jobs.c.id), states=("queued",), machine=machine)
-        try:
-            with self._store.transaction() as connection:
-                if connection.execute(running_on(machine)).first() is not None:
-                    return None
-                job_id = connection.scalar(first.order_by(*_NEXT).limit(1))
-                if job_id is None:
-                    return None
-                now_s = database_clock_s(connection)
-                taken = connection.execute(
-                    update(jobs)
-                    .where(jobs.c.id == job_id, jobs.c.state == "queued")
-                    .values(
-                        state="running",
-                        started_s=func.coalesce(jobs.c.started_s, now_s),
-                        attempts=jobs.c.attempts + 1,
-                        **holder_columns(holder, now_s),
-                    )
+        with self._store.transaction() as connection:
+            if connection.execute(running_on(machine)).first() is not None:
+                return None
+            job_id = connection.scalar(first.order_by(*_NEXT).limit(1))
+            if job_id is None:
+                return None
+            now_s = database_clock_s(connection)
+            taken = (
+                update(jobs)
+                .where(jobs.c.id == job_id, jobs.c.state == "queued")
+                .values(
+                    state="running",
+                    started_s=func.coalesce(jobs.c.started_s, now_s),
+                    attempts=jobs.c.attempts + 1,
+                    **holder_columns(holder, now_s),
                 )
-                return job_record(self._row(connection, job_id)) if taken.rowcount else None
-        except IntegrityError:
-            return None
+            )
+            try:
+                with connection.begin_nested():
+                    is_taken = bool(connection.execute(taken).rowcount)
+            except IntegrityError:  # another one runs there meanwhile
+                return None
+            return job_record(self._row(connection, job_id)) if is_taken else None
 
     def tell(self, job_id: str, holder: JobHolder, event: str) -> int:
         """Keep an event of a running job, and the job for its holder a while longer; give its number.
