@@ -64,6 +64,8 @@ MEASURING = (
     "test_kept_version.py",
     "test_own_server.py",
     "bench/test_hosts.py",
+    "queue/test_jobs_run.py",
+    "queue/test_faults.py",
     "cli/test_upkeep.py",
 )
 """Files whose tests run trials, longest first. One process at a time can do that on a host, so that a second

@@ -13,18 +13,18 @@ import select
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from autotune.errors import AutotuneError
-from autotune.queue.holding import is_here, watched
+from autotune.queue.holding import holder_of, is_here, watched
 from autotune.queue.orders import JobOrders
 from autotune.queue.reaping import is_dead, reap
 from autotune.queue.starting import start_process
-from autotune.queue.stopping import bury, stop_job_here
+from autotune.queue.stopping import KILL_S, bury, has_ended, stop_job_here
 from autotune.queue.wake import WakeListener, Waker
 from autotune.store.job_records import JobRecord
 from autotune.store.jobs import JobQueue
@@ -113,6 +113,7 @@ class Dispatcher:
         self._thread.join()
         self._listener.close()
         os.close(self._control)
+        self._let_go()
 
     def stop_all(self, within_s: float = 10.0) -> JobRecord | None:
         """Start no further job, and have the one that runs here end within that time, to wait again.
@@ -125,6 +126,16 @@ class Dispatcher:
         if self._started is not None:
             bury(self._started)
         return stopped
+
+    def _let_go(self) -> None:
+        """Leave the process that was started last to itself; one that just clears up is waited for."""
+        if self._started is None:
+            return
+        with suppress(AutotuneError):
+            job = self._queue.running(self.orders.machine)
+            if job is None or job.holder is None or job.holder.pid != self._started:
+                has_ended(holder_of(self._started), KILL_S)
+        bury(self._started)
 
     def _run(self) -> None:
         while not self._is_closing:

@@ -6,8 +6,9 @@ import os
 import select
 import signal
 import time
+from contextlib import suppress
 
-from autotune.queue.holding import is_here, send, watched
+from autotune.queue.holding import children_of, is_here, send, watched
 from autotune.queue.reaping import is_dead, reap
 from autotune.store.job_records import JobHolder, JobRecord
 from autotune.store.jobs import JobQueue
@@ -45,12 +46,22 @@ def stop_job_here(queue: JobQueue, machine: str, within_s: float = 10.0) -> JobR
     give_up_s = time.monotonic() + within_s
     send(job.holder, signal.SIGTERM)
     if not has_ended(job.holder, max(0.0, within_s - KILL_S)):
-        send(job.holder, signal.SIGKILL)
-        has_ended(job.holder, max(KILL_S / 2, give_up_s - time.monotonic()))
+        _kill(job.holder, max(KILL_S, give_up_s - time.monotonic()))
     after = queue.job(job.id)
     if after.state == "running" and after.holder == job.holder and is_dead(queue, after):
         return reap(queue, after, status=-signal.SIGKILL) or queue.job(job.id)
     return after
+
+
+def _kill(keeper: JobHolder, timeout_s: float) -> None:
+    """Kill the process of a job, so that its keeper ends all that it has started; at last the keeper, too."""
+    for child in children_of(keeper.pid):
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    send(keeper, signal.SIGCONT)
+    if not has_ended(keeper, timeout_s / 2):
+        send(keeper, signal.SIGKILL)
+        has_ended(keeper, timeout_s / 2)
 
 
 def has_ended(holder: JobHolder, timeout_s: float | None) -> bool:

@@ -108,9 +108,7 @@ class JobQueueContract:
         assert queue.begin("there", OTHER) is not None
         assert queue.begin("elsewhere", OTHER) is None
 
-    def test_events_are_numbered_without_gaps_and_only_their_holder_tells_them(
-        self, queue: JobQueue
-    ) -> None:
+    def test_events_are_numbered_without_gaps_and_only_their_holder_tells_them(self, queue: JobQueue) -> None:
         job_id = queue.ask(tune_of("a"))[0].id
         queue.begin(MACHINE, HOLDER)
         assert [queue.tell(job_id, HOLDER, f'{{"event": {number}}}') for number in range(3)] == [1, 2, 3]
