@@ -32,19 +32,29 @@ def print_winner(plan: Plan, spec: StudySpec, store: str) -> None:
     with read_store(store) as opened:
         trials = opened.trial_summaries(spec.name)
         refused = list(_refused(opened.trials(spec.name)))
-    output.result_table(f"study {spec.name}: best configurations of the search", *top_table(trials, spec))
     url = "" if store == DEFAULT_URL else f" --store {shlex.quote(str(parse_location(store)))}"
-    lines = [
-        *refused,
-        *_no_gain(trials, spec),
-        "",
-        *plan_lines(plan),
+    ending = [
         f"stored in {parse_location(store)}",
         f"next: autotune show {plan.id}{url}",
         f"      autotune verify {plan.id}{url}",
         f"      autotune report {plan.id} -o report.html{url}",
         f"      autotune export {plan.id} --to numactl -o launch/{url}",
     ]
+    print_found(plan, spec, trials, refused, ending)
+
+
+def print_found(
+    plan: Plan, spec: StudySpec, trials: Sequence[TrialSummary], refused: Sequence[str], ending: Sequence[str]
+) -> None:
+    """Print what a study has found, wherever it was measured.
+
+    Args:
+        spec, trials: of its search.
+        refused: sentences on configurations whose answers are wrong.
+        ending: what stands below the plan: where it lies, and what to do with it.
+    """
+    output.result_table(f"study {spec.name}: best configurations of the search", *top_table(trials, spec))
+    lines = [*refused, *_no_gain(trials, spec), "", *_plan_lines(plan), *ending]
     output.result_text("\n".join(lines))
     if plan.confirmation.by_cores and (costs := stated_costs(plan)) is not None:
         columns, *rows = cost_rows(costs)
@@ -53,7 +63,7 @@ def print_winner(plan: Plan, spec: StudySpec, store: str) -> None:
         output.result_text("\n".join(cost_sentences(costs)))
 
 
-def plan_lines(plan: Plan) -> list[str]:
+def _plan_lines(plan: Plan) -> list[str]:
     """Say in lines what a plan is, what it gains, how sure that is, and where the minutes went."""
     return [
         f"plan {plan.id}: {plan.configuration}",

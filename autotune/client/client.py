@@ -12,8 +12,9 @@ from urllib.parse import quote
 from autotune.client.connection import PREFIX, Connection
 from autotune.client.credentials import find_address
 from autotune.client.patience import Patience
+from autotune.client.study_bodies import study_body
 from autotune.client.watching import watch_events
-from autotune.errors import JobNotFoundError, StudyFileError
+from autotune.errors import JobNotFoundError
 from autotune.events import Event
 
 if TYPE_CHECKING:
@@ -136,7 +137,8 @@ class Client:
         Raises:
             AutotuneError: the service refuses, or stays out of reach.
         """
-        return self._list("/jobs", "jobs", **filters)
+        listed: list[Json] = self._get("/jobs", **filters)["jobs"]
+        return listed
 
     def job(self, job_id: str) -> Json:
         """Give a job, with its result or its fault once it has ended.
@@ -224,7 +226,7 @@ class Client:
         Raises:
             AutotuneError: there is no such study; the service refuses, or stays out of reach.
         """
-        return self._list(f"/studies/{_segment(study)}/trials", "trials")
+        return self._list(f"/studies/{_segment(study)}/trials", "trials", following="after")
 
     def plans(self, study: str | None = None) -> list[Json]:
         """List the plans, newest first.
@@ -348,10 +350,19 @@ class Client:
     def _get(self, path: str, **params: Any) -> Json:
         return self._document("GET", path, params=params)
 
-    def _list(self, path: str, name: str, **params: Any) -> list[Json]:
-        """Give what a listing holds."""
-        listed: list[Json] = self._document("GET", path, params=params)[name]
-        return listed
+    def _list(self, path: str, name: str, *, following: str = "offset", **params: Any) -> list[Json]:
+        """Give all that a listing holds, page by page.
+
+        Args:
+            following: parameter that names where the next page begins.
+        """
+        listed: list[Json] = []
+        while True:
+            page = self._document("GET", path, params=params)
+            listed += page[name]
+            if page.get("next") is None:
+                return listed
+            params[following] = page["next"]
 
     def _post(self, path: str, body: Any = None) -> Json:
         return self._document("POST", path, body={} if body is None else body)
@@ -359,33 +370,6 @@ class Client:
     def _document(self, method: str, path: str, **asked: Any) -> Json:
         document: Json = self._connection.request(method, f"{PREFIX}{path}", **asked).json()
         return document
-
-
-def study_body(study: StudySpec | Mapping[str, Any] | Path) -> Json:
-    """Write a study as a request has it: a file as its text, with its name, so that errors tell its lines.
-
-    Raises:
-        StudyFileError: the file cannot be read.
-    """
-    if isinstance(study, Path):
-        return _file_body(study)
-    if isinstance(study, Mapping):
-        return {"study": dict(study)}
-    return {"study": study.model_dump(mode="json")}
-
-
-def _file_body(file: Path) -> Json:
-    """Write a file's text, and its name where the text says none; what is wrong in it the service tells."""
-    from autotune.spec.load import read_text
-    from autotune.spec.reading import read_document
-
-    text = read_text(file)
-    try:
-        written = read_document(text, file=str(file)).data
-    except StudyFileError:
-        written = None
-    is_nameless = isinstance(written, Mapping) and "name" not in written
-    return {"study_yaml": text, **({"name": file.stem} if is_nameless else {})}
 
 
 def _segment(name: str) -> str:

@@ -27,7 +27,7 @@ class Patient:
     Attributes:
         machine: this one.
         store: URL of a store.
-        service: address of a service; None = the one that runs in this folder, if one does.
+        service: as `examine_service` has it.
     """
 
     machine: Machine

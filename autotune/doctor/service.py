@@ -15,9 +15,9 @@ def examine_service(url: str | None) -> Iterator[Diagnosis]:
     """Ask a service whether it is ready.
 
     Args:
-        url: its address; None = of the one that was started in this folder, if one was.
+        url: its address; None = of the one that runs in this folder, if one does; empty = none.
     """
-    address = url or find_address()
+    address = find_address() if url is None else url
     if not address:
         return
     with Client(address, patience=Patience(tries=1)) as client:

@@ -15,7 +15,7 @@ from autotune.store.in_use import store_users
 from autotune.store.location import Location, parse_location
 from autotune.store.store import read_store
 from autotune.store.tables import REVISIONS
-from autotune.units import format_bytes
+from autotune.units import format_bytes, format_count
 
 LARGE_BYTES: Final = 2 << 30
 """A store of 10,000 trials takes less: what is larger holds much that is old. Source: stated."""
@@ -43,7 +43,8 @@ def examine_store(url: str, *, thorough: bool) -> Iterator[Diagnosis]:
         return
     with read_store(url) as store:
         studies = len(store.studies())
-    yield Diagnosis("store", "ok", f"the store {location} can be read: {studies} studies")
+    held = format_count(studies, "study", "studies")
+    yield Diagnosis("store", "ok", f"the store {location} can be read: {held}")
     users = store_users(location)
     if users:
         yield Diagnosis("store", "ok", f"in use here by: {', '.join(users)}")

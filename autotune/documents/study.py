@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from autotune.spec.configuration import Configuration
 from autotune.store.overview import StudySummary
 from autotune.store.records import PlanSummary, StudyRecord, TrialSummary
 from autotune.store.trial_pages import MEASURED
@@ -62,6 +63,22 @@ def trial_document(trial: TrialSummary, reason: str = "") -> dict[str, Any]:
         "violations": dict(trial.violations),
         "reason": reason or None,
     }
+
+
+def trial_of(document: Mapping[str, Any], study: str) -> TrialSummary:
+    """Read what `trial_document` wrote of a study's trial, but for the reason of a failure."""
+    state = document["state"]
+    return TrialSummary(
+        study=study,
+        number=document["number"],
+        configuration=Configuration.from_parameters(document["configuration"]),
+        baseline=document["baseline"],
+        started_s=document["started_s"],
+        ended_s=document["ended_s"],
+        failure=None if state == MEASURED else state,
+        score=document["score"],
+        violations=document["violations"],
+    )
 
 
 def plan_line(plan: PlanSummary) -> dict[str, Any]:

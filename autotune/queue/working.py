@@ -24,6 +24,7 @@ from autotune.queue.telling import JobLost, Telling
 from autotune.queue.trying import patiently
 from autotune.queue.wake import Waker
 from autotune.stop import Stop, Stopped
+from autotune.store.in_use import using_store
 from autotune.store.job_records import JobFault, JobHolder, JobRecord, JobState
 from autotune.store.jobs import JobQueue
 from autotune.store.store import StudyStore, open_store
@@ -47,7 +48,12 @@ def work(line: bytes, keeper: int, *, unblocked: Sequence[signal.Signals] = ()) 
     orders, stop = orders_from_json(line), Stop()
     if orders.cpus:
         os.sched_setaffinity(0, parse_cpu_list(orders.cpus))
-    with Interruption(stop), _unblocked(unblocked), open_store(orders.store, runs_studies=False) as store:
+    with (
+        Interruption(stop),
+        _unblocked(unblocked),
+        using_store(orders.store, "job"),
+        open_store(orders.store, runs_studies=False) as store,
+    ):
         holder, queue = holder_of(keeper), JobQueue(store)
         job = queue.begin(orders.machine, holder)
         if job is None:

@@ -50,7 +50,7 @@ def _doctor(asked: dict[str, Any]) -> dict[str, Any]:
     from autotune.doctor.examine import Patient, examine
     from autotune.documents.doctor import doctor_document
 
-    return {"document": doctor_document(examine(Patient(machine_here(), asked["store"])))}
+    return {"document": doctor_document(examine(Patient(machine_here(), asked["store"], service="")))}
 
 
 if __name__ == "__main__":

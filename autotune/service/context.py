@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from autotune.service.settings import ServiceSettings
+from autotune.store.in_use import using_store
 from autotune.store.jobs import JobQueue
 from autotune.store.store import StudyStore, open_store
 
@@ -45,7 +46,10 @@ def open_context(settings: ServiceSettings, machine: str) -> Iterator[Context]:
     Raises:
         StoreError: it cannot be opened.
     """
-    with open_store(settings.store, timeout_s=LOCK_WAIT_S, runs_studies=False) as store:
+    with (
+        using_store(settings.store, "service"),
+        open_store(settings.store, timeout_s=LOCK_WAIT_S, runs_studies=False) as store,
+    ):
         yield Context(settings, store, machine)
 
 

@@ -6,15 +6,20 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autotune.cli import exits
+from autotune.documents.study import trial_document
 from autotune.events import Event, Progress, SpaceSurveyed, Summary, TrialBegan, TrialEnded
-from autotune.plan.document import plan_values
+from autotune.plan.document import PlanStudy, plan_values
+from autotune.spec.study import StudySpec
+from autotune.store.records import TrialSummary
 from autotune.testing.plans import build_plan
+from autotune.testing.store_contract import CONFIGURATION
 from tests.client.scripted_service import DROP, Answer, document, problem, serving, stream
 from tests.conftest import RunCommand
 
@@ -24,7 +29,13 @@ TOLD: tuple[tuple[int, Event], ...] = (
     (2, TrialBegan(0, "1 x 2 threads", PROGRESS)),
     (3, TrialEnded(0, "baseline", "1 x 2 threads", Summary("10.0 samples/s", 10.0), PROGRESS)),
 )
-PLAN = build_plan()
+SPEC = StudySpec.model_validate(
+    {"name": "mine", "model": "fake:model.json", "problem": {"batch_size": 8, "sequence_length": 16}}
+)
+PLAN = build_plan(study=PlanStudy(name="mine", spec=SPEC.model_dump(mode="json")))
+
+
+SUMMARY = TrialSummary("mine", 0, CONFIGURATION, True, 1.0, 2.0, None, 10.0, {})
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +55,18 @@ def job(state: str = "queued", **values: Any) -> dict[str, Any]:
     }
     times = {"asked_s": 1_790_000_000.0, "started_s": None, "ended_s": None}
     return {**usual, **times, "plan": None, "fault": None, "result": None, **values}
+
+
+TRIALS = document(
+    study="mine",
+    trials=[
+        trial_document(SUMMARY),
+        trial_document(
+            replace(SUMMARY, number=7, baseline=False, failure="wrong_output", score=None), "far off"
+        ),
+    ],
+    next=None,
+)
 
 
 def plan_answer() -> Answer:
@@ -89,6 +112,7 @@ def test_watching_prints_what_tune_prints_and_the_plan(
         stream(*TOLD, end="done"),
         done,
         plan_answer(),
+        TRIALS,
     )
     with serving(*answers) as service:
         asked = ("submit", study_file.name, "--watch", "-o", "plan.json", "--url", service.url)
@@ -99,6 +123,8 @@ def test_watching_prints_what_tune_prints_and_the_plan(
         "[1/9] baseline: 1 x 2 threads: 10.0 samples/s; no best yet",
         *(f"warning: {warning}" for warning in PLAN.warnings),
     ]
+    assert "best configurations of the search" in out
+    assert f"trial 7, {CONFIGURATION}: far off" in out
     assert f"plan {PLAN.id}: {PLAN.configuration}" in out
     assert "autotune export ./plan.json" in out
     code, shown, err = run_command(tmp_path, "show", "./plan.json", "--json")
@@ -118,8 +144,8 @@ def test_watch_prints_the_plans_document_and_nothing_else_on_stdout(
     ("ended", "code"),
     [
         ({"state": "failed", "fault": {"kind": "NoPlanError", "problem": "none", "remedy": "r"}}, 11),
-        ({"state": "failed", "fault": {"kind": "Surprise", "problem": "none", "remedy": ""}}, 19),
-        ({"state": "failed", "fault": {"kind": "Event", "problem": "none", "remedy": ""}}, 19),
+        ({"state": "failed", "fault": {"kind": "ValueError", "problem": "none", "remedy": ""}}, exits.BUG),
+        ({"state": "failed", "fault": {"kind": "Sequence", "problem": "none", "remedy": ""}}, exits.BUG),
         ({"state": "cancelled"}, exits.INTERRUPTED),
         ({"state": "done", "kind": "verify", "result": {"verdict": "holds", "plan": "p"}}, 0),
         ({"state": "done", "kind": "verify", "result": {"verdict": "worse", "plan": "p"}}, exits.WORSE),

@@ -298,3 +298,31 @@ def test_a_file_of_certificates_that_holds_none_is_refused(tmp_path: Path) -> No
             Client("https://127.0.0.1", ca=file)
     with pytest.raises(ServiceError, match="cannot be read"):
         Client("https://127.0.0.1", ca=tmp_path / "gone.pem")
+
+
+def test_a_listing_is_read_page_by_page_to_its_end() -> None:
+    pages = (document(trials=[{"number": 0}], next=0), document(trials=[{"number": 5}], next=None))
+    with serving(*pages) as service, Client(service.url) as client:
+        assert client.trials("mine") == [{"number": 0}, {"number": 5}]
+        assert [asked.path for asked in service.asked] == [
+            "/api/v1/studies/mine/trials",
+            "/api/v1/studies/mine/trials?after=0",
+        ]
+
+
+def test_a_file_without_a_name_is_called_as_the_file_and_one_with_a_name_as_that(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    with serving(document(id="j")) as service, Client(service.url) as client:
+        for text in ("model: x", "{name: other, model: x}", "{ not yaml"):
+            file.write_text(text)
+            client.submit(file)
+    assert [asked.body.get("name") for asked in service.asked] == ["mine", None, None]
+
+
+def test_the_service_of_this_folder_is_meant_where_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".autotune").mkdir()
+    with serving(document()) as service:
+        (tmp_path / ".autotune" / "address").write_text(f"{service.url}\n")
+        with Client() as client:
+            assert client.url == service.url
+            client.machine()

@@ -90,9 +90,14 @@ def test_a_damaged_store_is_a_fault_with_the_way_back(url: str, tmp_path: Path, 
     with pytest.raises(StoreError) as raised:
         list(examine_store(url, thorough=True))
     assert raised.value.remedy
-    found = examine(Patient(machine_here(), url))
+
+
+def test_what_is_broken_keeps_nobody_from_looking_at_the_rest(url: str, tmp_path: Path) -> None:
+    (tmp_path / "autotune.db").write_bytes(b"nothing of the kind")
+    found = examine(Patient(machine_here(), url, service=""))
     assert not is_healthy(found)
     assert {diagnosis.area for diagnosis in found if diagnosis.severity == "fault"} == {"store"}
+    assert {diagnosis.area for diagnosis in found} >= {"store", "engines", "clock"}
 
 
 def test_who_works_in_the_store_is_named(url: str) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from autotune import errors
 from autotune.cli import exits, output
-from autotune.errors import AutotuneError, JobError
+from autotune.errors import AutotuneError
 
 if TYPE_CHECKING:
     from autotune.client.client import Client
@@ -35,7 +35,10 @@ def ended(client: Client, job: dict[str, Any], *, plan_file: Path | None, as_jso
         AutotuneError: the job failed: the error that its command would have ended with.
     """
     if job["state"] == "failed":
-        raise _fault(job)
+        error = _fault(job)
+        if error is None:
+            return _told_bug(job)
+        raise error
     if job["state"] != "done":
         output.message(
             f"the job {job['id']} was cancelled; every finished trial is kept: "
@@ -55,21 +58,30 @@ def ended(client: Client, job: dict[str, Any], *, plan_file: Path | None, as_jso
     return CODES[result["verdict"]]
 
 
-def _fault(job: dict[str, Any]) -> AutotuneError:
-    """The error that a job ended with; what is none of ours is the job's."""
-    fault = job.get("fault") or {}
-    kind = getattr(errors, str(fault.get("kind")), None)
-    known = kind if isinstance(kind, type) and issubclass(kind, AutotuneError) else JobError
-    problem = str(fault.get("problem") or f"the job {job['id']} failed, and nobody knows why")
-    return known(problem, remedy=str(fault.get("remedy") or ""))
+def _fault(job: dict[str, Any]) -> AutotuneError | None:
+    """The error that a job ended with; None of one that is none of ours: a bug."""
+    fault = job["fault"]
+    kind = getattr(errors, str(fault["kind"]), None)
+    if isinstance(kind, type) and issubclass(kind, AutotuneError):
+        return kind(fault["problem"], remedy=fault["remedy"])
+    return None
+
+
+def _told_bug(job: dict[str, Any]) -> int:
+    fault = job["fault"]
+    output.error(str(AutotuneError(fault["problem"], remedy=fault["remedy"])))
+    return exits.BUG
 
 
 def _print_plan(client: Client, job: dict[str, Any], plan_file: Path | None, *, as_json: bool) -> None:
     """Print a plan as `autotune tune` does, and keep its document where that is wanted."""
     import json
 
-    from autotune.cli.winner import plan_lines
+    from autotune.cli.winner import print_found
+    from autotune.documents.study import trial_of
+    from autotune.measurement.measurement import FailureKind
     from autotune.plan.document import parse_plan
+    from autotune.plan.study import spec_of
 
     document = client.plan(job["plan"])
     if plan_file is not None:
@@ -80,13 +92,20 @@ def _print_plan(client: Client, job: dict[str, Any], plan_file: Path | None, *, 
     if as_json:
         output.result_json(document)
         return
-    lines = [*plan_lines(plan), f"stored in {client.url}"]
-    if plan_file is None:
-        lines.append(f"next: autotune watch {job['id']} --url {client.url} -o plan.json")
+    trials = client.trials(job["study"])
+    refused = [
+        f"trial {trial['number']}, {trial['in_words']}: {trial['reason']}"
+        for trial in trials
+        if trial["state"] == FailureKind.WRONG_OUTPUT
+    ]
     file = plan_file or Path("plan.json")
     shown = str(file) if "/" in str(file) else f"./{file}"
-    lines.append(f"{'next:' if plan_file else '     '} autotune export {shown} --to numactl -o launch/")
-    output.result_text("\n".join(lines))
+    watching = f"autotune watch {job['id']} --url {client.url} -o {file}"
+    exporting = f"autotune export {shown} --to numactl -o launch/"
+    steps = [exporting] if plan_file else [watching, exporting]
+    ending = [f"{'next:' if number == 0 else '     '} {step}" for number, step in enumerate(steps)]
+    summaries = [trial_of(trial, job["study"]) for trial in trials]
+    print_found(plan, spec_of(plan), summaries, refused, [f"stored in {client.url}", *ending])
 
 
 def _verdict_lines(result: dict[str, Any]) -> list[str]:

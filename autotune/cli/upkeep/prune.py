@@ -35,11 +35,13 @@ def prune(
     from autotune.cli.cache import AGE_UNITS_S, parse_quantity
     from autotune.store.in_use import store_users
     from autotune.store.retention import find_expired, forget, reclaim
+    from autotune.store.schedules import ScheduleBook
     from autotune.store.store import open_store
 
     before_s = time.time() - parse_quantity(older_than, AGE_UNITS_S, "90d")
     with open_store(store) as opened:
-        expired = find_expired(opened, before_s=before_s, keep_plans=keep_plans)
+        watched = [schedule.study for schedule in ScheduleBook(opened).schedules()]
+        expired = find_expired(opened, before_s=before_s, keep_plans=keep_plans, watched=watched)
         busy: tuple[str, ...] = ()
         if not dry_run:
             busy = forget(opened, store, expired)
