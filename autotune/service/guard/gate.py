@@ -11,7 +11,7 @@ from autotune.service.guard.audit import Audit
 from autotune.service.guard.bodies import check_type, has_body, read_body, replaying
 from autotune.service.guard.failures import FailureLimit
 from autotune.service.guard.framing import check_framing
-from autotune.service.guard.identity import LOGIN, Doorkeeper, shows_token
+from autotune.service.guard.identity import Doorkeeper, is_public, shows_token
 from autotune.service.guard.origins import check_host, check_origin
 from autotune.service.guard.request_head import is_unsafe
 from autotune.service.guard.sessions import Sessions, SignInCodes
@@ -85,7 +85,7 @@ class Gate:
         body = b""
         if is_unsafe(scope):
             check_type(scope)
-            limit = FORM_BYTES if scope["path"] == LOGIN else self._settings.body_bytes
+            limit = FORM_BYTES if is_public(scope["path"]) else self._settings.body_bytes
             body = await read_body(scope, receive, limit, self._settings.times.body_s)
         if self._signing_in.is_asked(scope):
             await self._signing_in.answer(scope, body)(scope, receive, send)

@@ -16,7 +16,7 @@ from autotune.service.guard.tokens import TokenHolder
 from autotune.service.guard.turned_away import TurnedAway
 
 FORM_BYTES = 4_096
-"""Of the form of `/login`, which anybody may send."""
+"""Of the forms that anybody may send."""
 
 _SIGNED_IN = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={next}">

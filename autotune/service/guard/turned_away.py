@@ -10,16 +10,18 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Scope
 
 from autotune.service.guard.request_head import header
+from autotune.service.pages.rendering import asset_address
 from autotune.service.problems import problem_response
 
 CLOSE = {"Connection": "close"}
 """Ends a connection whose further bytes nobody reads."""
 
 _PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>autotune: {phrase}</title></head>
-<body><main><h1>{phrase}</h1><p>{detail}</p><p>{remedy}</p><p><a href="/login">Sign in</a></p></main></body>
-</html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><link rel="stylesheet" href="{css}">
+<title>{phrase}: autotune</title></head>
+<body><main id="main" class="wide"><div class="narrow problem"><p class="code">{code}</p><h1>{phrase}</h1>
+<p>{detail}</p><p class="remedy">{remedy}</p><p><a href="/login">Sign in</a></p></div></main></body></html>
 """
 
 
@@ -54,7 +56,11 @@ class TurnedAway(Exception):  # noqa: N818 - an answer, which the guard sends
                 self.status, self.kind, self.detail, remedy=self.remedy, headers=self.headers
             )
         text = _PAGE.format(
-            phrase=escape(self.status.phrase), detail=escape(self.detail), remedy=escape(self.remedy)
+            css=asset_address("pages.css"),
+            code=self.status.value,
+            phrase=escape(self.status.phrase),
+            detail=escape(self.detail),
+            remedy=escape(self.remedy),
         )
         return HTMLResponse(text, self.status, headers=self.headers)
 
