@@ -15,6 +15,8 @@ from autotune.machine.cpus import format_cpu_list, parse_cpu_list
 from autotune.service.app import create_app
 from autotune.service.binding import bind, check_exposure, check_tls
 from autotune.service.context import open_context
+from autotune.service.dashboard.child import DashboardChild, check_dashboard
+from autotune.service.dashboard.relay import DashboardRelay
 from autotune.service.dispatching import dispatching
 from autotune.service.guard.gate import Keys, guarded, open_keys
 from autotune.service.guard.tokens import OPERATOR
@@ -47,14 +49,21 @@ def run_service(
     check_exposure(settings)
     if settings.certificate is not None and settings.key is not None:
         check_tls(settings.certificate, settings.key)
+    if settings.dashboard:
+        check_dashboard()
     with bind(settings.host, settings.port) as listening:
         port = int(listening.getsockname()[1])
         keys = open_keys(settings, port)
         begin_logging(log_format, _secrets(settings, keys))
         cpus = _pin(settings.cpus)
-        with open_context(settings, socket.gethostname()) as context, _announced(settings, port) as url:
+        with (
+            open_context(settings, socket.gethostname()) as context,
+            _announced(settings, port) as url,
+            DashboardChild(settings.store) as child,
+        ):
             app = create_app(context)
-            config = server_config(guarded(app, settings, keys), settings)
+            shown = DashboardRelay(app, child) if settings.dashboard else app
+            config = server_config(guarded(shown, settings, keys), settings)
             server = SleepingServer(
                 config, lambda: on_ready(f"{url}/login?code={keys.codes.issue(OPERATOR)}")
             )

@@ -127,7 +127,9 @@ def is_closed(connection: socket.socket) -> bool:
     return True
 
 
-def run_autotune(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run_autotune(
+    *words: str, folder: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*PROGRAM, *words],
         cwd=folder,
@@ -135,6 +137,7 @@ def run_autotune(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=WAIT_S,
         check=False,
+        env={**os.environ, **(environment or {})},
     )
 
 

@@ -17,7 +17,8 @@ CLOSE = {"Connection": "close"}
 """Ends a connection whose further bytes nobody reads."""
 
 _PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><link rel="stylesheet" href="{css}">
 <title>{phrase}: autotune</title></head>
 <body><main id="main" class="wide"><div class="narrow problem"><p class="code">{code}</p><h1>{phrase}</h1>

@@ -67,6 +67,7 @@ def _surroundings(request: Request) -> dict[str, Any]:
         "role": "" if role is None else role.name.lower(),
         "token_name": getattr(request.state, "token_name", ""),
         "machine": "" if context is None or role is None else context.machine,
+        "has_dashboard": context is not None and context.settings.dashboard,
         "version": version("autotune"),
     }
 
