@@ -15,7 +15,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from autotune.bench.local import machine_here
+from autotune.bench.here import machine_here
 from autotune.cli import exits
 from autotune.errors import ChangedMachineError
 from autotune.events import Event, RunEnded

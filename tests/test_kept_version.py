@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from autotune.bench.local import machine_here
+from autotune.bench.here import machine_here
 from autotune.cli import exits
 from autotune.cli.verify import CODES
 from autotune.errors import ResumeError

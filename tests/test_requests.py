@@ -13,7 +13,8 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from autotune import tune
-from autotune.bench.local import LocalHost, machine_here
+from autotune.bench.here import machine_here
+from autotune.bench.local import LocalHost
 from autotune.bench.orders import Orders
 from autotune.cli.exits import exit_code
 from autotune.errors import StudyFileError

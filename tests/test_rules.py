@@ -367,7 +367,7 @@ OF_THE_HOST = {"host_lock", "end_fork_server", "rest_fork_server", "read_machine
 def test_only_the_bench_locks_reads_and_clears_the_host() -> None:
     """Who wants anything of this machine asks `LocalHost`; doubles read it for their plug-ins' sake."""
     calling = {name for name in callers(OF_THE_HOST) if not name.startswith("testing/")}
-    assert calling == {"bench/local.py", "bench/changes.py"}
+    assert calling == {"bench/here.py", "bench/local.py", "bench/changes.py"}
 
 
 def test_an_import_inside_a_function_counts_as_an_import_of_a_room_only(tmp_path: Path) -> None:

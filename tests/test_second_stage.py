@@ -172,7 +172,7 @@ from pathlib import Path
 from autotune.bench.local import LocalHost
 from autotune.bench.orders import Orders
 from autotune.preflight.setup import set_up
-from autotune.bench.local import machine_here
+from autotune.bench.here import machine_here
 from autotune.preflight.survey import survey
 from autotune.spec.load import load_study
 

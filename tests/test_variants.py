@@ -12,7 +12,8 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from typer.testing import CliRunner, Result
 
-from autotune.bench.local import LocalHost, machine_here
+from autotune.bench.here import machine_here
+from autotune.bench.local import LocalHost
 from autotune.bench.orders import Orders
 from autotune.cli import exits
 from autotune.cli.main import app

@@ -27,8 +27,6 @@ from autotune.errors import (
     UnsupportedError,
 )
 from autotune.events import Emit, ReferenceBegan, WaitingBegan, WaitingEnded, unheard
-from autotune.machine.machine import Machine
-from autotune.machine.read import read_machine
 from autotune.measurement.measurement import Failure, FailureKind, TrialResult
 from autotune.model.artifacts.cache import ArtifactCache
 from autotune.objectives.catalogue import objective_of
@@ -45,18 +43,6 @@ from autotune.spec.study import Measure, StudySpec
 from autotune.stop import Stop
 from autotune.trial.run import Trial, run_trial
 from autotune.trial.watch import Watch
-
-
-def machine_here(root: Path = Path("/")) -> Machine:
-    """Read the machine that this process runs on.
-
-    Args:
-        root: of another one, as a recording of it.
-
-    Raises:
-        MachineError: it cannot be read.
-    """
-    return read_machine(root)
 
 
 @dataclass

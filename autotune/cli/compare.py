@@ -99,7 +99,7 @@ def _plans(a: str, b: str, store: str, bounds: Bounds, origin: Origin) -> Compar
 def _configurations(
     spec: StudySpec, a: str, b: str, store: str, bounds: Bounds, origin: Origin
 ) -> Comparison:
-    from autotune.bench.local import machine_here
+    from autotune.bench.here import machine_here
     from autotune.jobs.comparison import compare_configurations
     from autotune.preflight.setup import set_up
     from autotune.preflight.survey import survey

@@ -22,7 +22,7 @@ def engines(
     """List the engines, with their precisions on this cpu and their knobs, and how to install the others."""
     from autotune.backends.inventory import engine_statuses
     from autotune.backends.registry import broken_backends
-    from autotune.bench.local import machine_here
+    from autotune.bench.here import machine_here
     from autotune.cli.knobs import KNOB_COLUMNS, knob_refusals, knob_row
     from autotune.search.knobs import knob_statuses
 

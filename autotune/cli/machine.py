@@ -22,7 +22,7 @@ def machine(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show what this host is and what we may use of it: topology, ISA features, quota and limits."""
-    from autotune.bench.local import machine_here
+    from autotune.bench.here import machine_here
     from autotune.machine.describe import describe
     from autotune.machine.document import machine_document
 

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from autotune.fleet.workload import LatencyTarget
 from autotune.plan.curve import Curve, CurvePoint
@@ -30,7 +30,9 @@ from autotune.plan.document import Plan
 from autotune.plan.histogram import histogram_values_s
 from autotune.spec.scenario import traits_of
 from autotune.statistics.quantiles import percentile_of, upper_bound
-from autotune.statistics.queueing import Queue
+
+if TYPE_CHECKING:
+    from autotune.statistics.queueing import Queue
 
 Basis = Literal["swept", "tuned", "back-to-back"]
 """What stands behind it: a curve that was measured on purpose; the rates that were tried while the plan was
@@ -90,7 +92,7 @@ class MeasuredRun:
     def at_speed(self, times: float) -> MeasuredRun:
         """Give the run as it would have been on a machine that does everything so many times as fast."""
         return MeasuredRun(
-            Queue(self.queue.servers, tuple(service_s / times for service_s in self.queue.services_s)),
+            _queue(self.queue.servers, tuple(service_s / times for service_s in self.queue.services_s)),
             None if self.rate_per_s is None else self.rate_per_s * times,
             {percentile: upper_s / times for percentile, upper_s in self.stated.items()},
         )
@@ -321,7 +323,7 @@ def _runs(curve: Curve) -> tuple[MeasuredRun, ...]:
 
 
 def _run(curve: Curve, point: CurvePoint) -> MeasuredRun:
-    queue = Queue(curve.instances, _thinned(point.services_s()))
+    queue = _queue(curve.instances, _thinned(point.services_s()))
     return MeasuredRun(queue, point.rate_per_s, _stated(point))
 
 
@@ -336,7 +338,13 @@ def _back_to_back(plan: Plan, histogram: str) -> Capability:
     services = _thinned(histogram_values_s(histogram))
     mean_s = sum(services) / len(services)
     samples = plan.estimate.throughput_sps * mean_s / servers
-    return Capability("back-to-back", samples, (MeasuredRun(Queue(servers, services)),))
+    return Capability("back-to-back", samples, (MeasuredRun(_queue(servers, services)),))
+
+
+def _queue(servers: int, services_s: tuple[float, ...]) -> Queue:
+    from autotune.statistics.queueing import Queue  # here: with NumPy, which only who sizes a fleet needs
+
+    return Queue(servers, services_s)
 
 
 def _thinned(ascending_s: tuple[float, ...]) -> tuple[float, ...]:

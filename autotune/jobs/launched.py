@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from autotune.bench.local import machine_here
+from autotune.bench.here import machine_here
 from autotune.events import Emit, RateBegan, RateEnded, unheard
 from autotune.launched.bodies import USUAL_ANSWERS, cached_words, usual_bodies
 from autotune.launched.compare import compare_plan

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.backends.availability import Engines
-from autotune.bench.local import machine_here
+from autotune.bench.here import machine_here
 from autotune.errors import ModelError
 from autotune.model.assessment import UNCOMPARED, limits_in_words
 from autotune.model.hub.fetch import offline_reason

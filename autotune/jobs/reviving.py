@@ -11,8 +11,8 @@ from pathlib import Path
 import autotune
 from autotune.backends.protocol import Shape
 from autotune.backends.registry import get_backend, package_versions
+from autotune.bench.here import machine_here
 from autotune.bench.host import Host
-from autotune.bench.local import machine_here
 from autotune.errors import ModelError, PlanError
 from autotune.machine.document import machine_differences, machine_document
 from autotune.machine.machine import Machine

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.bench.crew import Crew
-from autotune.bench.local import LocalHost, machine_here
+from autotune.bench.here import machine_here
+from autotune.bench.local import LocalHost
 from autotune.bench.orders import Orders
 from autotune.errors import AutotuneError, ChangedMachineError, HostLostError
 from autotune.events import (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from autotune.measurement.measurement import Measurement
 from autotune.measurement.outcomes import TrialOutcome
@@ -12,7 +13,9 @@ from autotune.objectives.objective import Objective
 from autotune.objectives.outcome import Resources
 from autotune.spec.scenario import Scenario, traits_of
 from autotune.spec.study import StudySpec
-from autotune.trial.server.rate_search import Demand
+
+if TYPE_CHECKING:
+    from autotune.trial.server.rate_search import Demand
 
 LEAST_SHARE = 0.01
 """A rate of less than this share of another one is almost none: what a `server` bears that needs nearly all
@@ -66,6 +69,8 @@ def demand(
     """
     if not traits_of(spec.scenario).seeks_rate or spec.limits.latency is None:
         return None
+    from autotune.trial.server.rate_search import Demand  # here: with NumPy, which a ranking does without
+
     return Demand(spec.limits.latency, LAUNCHES * spec.seed + launch, start_rate_per_s, is_fixed)
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autotune.backends.registry import package_versions
+from autotune.bench.here import machine_here
 from autotune.bench.host import releasing
-from autotune.bench.local import LocalHost, machine_here
+from autotune.bench.local import LocalHost
 from autotune.bench.orders import Orders
 from autotune.errors import (
     CacheError,

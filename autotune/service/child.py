@@ -46,7 +46,7 @@ def _outlook(asked: dict[str, Any]) -> dict[str, Any]:
 
 def _doctor(asked: dict[str, Any]) -> dict[str, Any]:
     """What is wrong with the store and its machine, and what would make measurements better."""
-    from autotune.bench.local import machine_here
+    from autotune.bench.here import machine_here
     from autotune.doctor.examine import Patient, examine
     from autotune.documents.doctor import doctor_document
 

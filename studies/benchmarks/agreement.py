@@ -22,7 +22,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from autotune.bench.local import LocalHost, machine_here
+from autotune.bench.here import machine_here
+from autotune.bench.local import LocalHost
 from autotune.errors import AutotuneError
 from autotune.model.assessment import Assessment
 from autotune.preflight.setup import Setup, set_up

@@ -18,7 +18,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from autotune.bench.local import LocalHost, machine_here
+from autotune.bench.here import machine_here
+from autotune.bench.local import LocalHost
 from autotune.errors import AutotuneError, UnsupportedError
 from autotune.preflight.setup import set_up
 from autotune.preflight.survey import Survey, survey

@@ -57,7 +57,7 @@ import json, sys
 from pathlib import Path
 from autotune.bench.local import LocalHost
 from autotune.preflight.setup import set_up
-from autotune.bench.local import machine_here
+from autotune.bench.here import machine_here
 from autotune.preflight.survey import survey
 from autotune.spec.load import parse_study
 from autotune.measurement.codec import failure_to_json, measurement_to_json

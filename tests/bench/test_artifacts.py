@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from autotune.bench.artifacts import Artifacts
-from autotune.bench.local import LocalHost, machine_here
+from autotune.bench.here import machine_here
+from autotune.bench.local import LocalHost
 from autotune.bench.orders import Orders
 from autotune.bench.starting import Starting
 from autotune.errors import MemoryShortageError

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from autotune.bench.here import machine_here
 from autotune.bench.host import Host
-from autotune.bench.local import LocalHost, machine_here
+from autotune.bench.local import LocalHost
 from autotune.bench.orders import Orders
 from autotune.errors import HostLostError
 from autotune.measurement.measurement import Failure, FailureKind

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.bench.local import machine_here
+from autotune.bench.here import machine_here
 from autotune.bench.lock import NAME, LockHolder, lock_holder
 from autotune.doctor.clock import examine_clock, is_synchronised
 from autotune.doctor.diagnosis import SEVERITIES, Diagnosis, is_healthy

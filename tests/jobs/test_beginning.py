@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.bench.local import machine_here
+from autotune.bench.here import machine_here
 from autotune.errors import ResumeError
 from autotune.jobs.beginning import begin_or_resume
 from autotune.preflight.setup import Setup, set_up

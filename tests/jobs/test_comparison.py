@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from autotune.bench.here import machine_here
 from autotune.bench.host import Admission
-from autotune.bench.local import machine_here
 from autotune.errors import HostLostError, PlacementError, PlanError
 from autotune.events import PreparationBegan
 from autotune.jobs.comparison import (

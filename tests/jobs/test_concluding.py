@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from autotune.bench.local import LocalHost, machine_here
+from autotune.bench.here import machine_here
+from autotune.bench.local import LocalHost
 from autotune.jobs.concluding import unconfirmed
 from autotune.measurement.measurement import Failure, FailureKind, TrialResult
 from autotune.preflight.setup import Setup, set_up

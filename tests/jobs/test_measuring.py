@@ -95,7 +95,7 @@ from autotune.model.artifacts.cache import ArtifactCache
 from autotune.plan.evidence import Confirmation
 from autotune.plan.make import Deployment, Measured, folders_of, make_plan
 from autotune.preflight.setup import set_up
-from autotune.bench.local import machine_here
+from autotune.bench.here import machine_here
 from autotune.preflight.survey import survey
 from autotune.events import AssessmentBegan, RoundBegan, SearchEnded
 from autotune.testing.listener import Listener

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.bench.local import machine_here
+from autotune.bench.here import machine_here
 from autotune.cli.exits import EXIT_CODES
 from autotune.errors import PlacementError
 from autotune.model.found import find_study

@@ -20,7 +20,7 @@ def doctor(
 
     Nothing is changed. The exit code is 1 where something does not work, and 0 where all does.
     """
-    from autotune.bench.local import machine_here
+    from autotune.bench.here import machine_here
     from autotune.doctor.diagnosis import is_healthy
     from autotune.doctor.examine import Patient, examine
     from autotune.documents.doctor import doctor_document

@@ -33,7 +33,7 @@ router = APIRouter(prefix="/api/v1", tags=["machine"])
 )
 def show_machine() -> Response:
     """Show what the service's machine is, as `autotune machine --json` does."""
-    from autotune.bench.local import machine_here
+    from autotune.bench.here import machine_here
     from autotune.machine.document import machine_document
 
     return JSONResponse(machine_document(machine_here()))
@@ -49,7 +49,7 @@ def list_engines() -> Response:
     """List the engines with what each can do here, as `autotune engines --json` does."""
     from autotune.backends.inventory import engine_statuses
     from autotune.backends.registry import broken_backends
-    from autotune.bench.local import machine_here
+    from autotune.bench.here import machine_here
     from autotune.documents.engines import engines_document
     from autotune.search.knobs import knob_statuses
 

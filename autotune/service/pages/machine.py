@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from autotune.backends.inventory import EngineStatus, engine_statuses
-from autotune.bench.local import machine_here
+from autotune.bench.here import machine_here
 from autotune.machine.describe import machine_facts, machine_notes
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine

@@ -1,0 +1,40 @@
+"""What the HTTP process imports and takes: beside a study, memory is the study's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.service.serving import serving
+
+MOST_BYTES = 120 * 10**6
+UNWANTED = (
+    "alembic",
+    "matplotlib",
+    "numpy",
+    "optuna",
+    "scipy",
+    "torch",
+    "transformers",
+    "autotune.trial.run",
+)
+PATHS = (
+    *("/", "/new", "/machine", "/compare", "/fleet", "/metrics", "/openapi.json"),
+    *("/api/v1/jobs", "/api/v1/studies", "/api/v1/plans", "/api/v1/machine", "/api/v1/engines"),
+)
+
+
+def test_the_service_imports_no_large_library() -> None:
+    code = "import sys, autotune.service.running; print(*sorted(set(sys.argv[1:]) & set(sys.modules)))"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *UNWANTED], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.split() == []
+
+
+def test_the_service_stays_small_when_everything_was_asked_for(tmp_path: Path) -> None:
+    with serving(tmp_path) as service:
+        for path in PATHS:
+            assert service.ask("GET", path, service.bearer).status == 200
+        assert service.memory_bytes() < MOST_BYTES
