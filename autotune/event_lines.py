@@ -176,7 +176,7 @@ def _(event: events.RateEnded) -> Iterator[EventLine]:
 
 @lines_of.register
 def _(event: events.WebhookCalled) -> Iterator[EventLine]:
-    yield EventLine(f"webhook to {event.host}: {event.in_words}")
+    yield EventLine(f"webhook{f' to {event.host}' if event.host else ''}: {event.in_words}")
 
 
 def _left_out(left_out: tuple[str, ...]) -> Iterator[EventLine]:

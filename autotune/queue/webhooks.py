@@ -143,12 +143,14 @@ def tell_webhook(
     if verification["verdict"] not in TOLD_OF:
         return
     body = json.dumps({"schema": "autotune.webhook/1", "job": job_id, "verification": dict(verification)})
+    host = ""
     try:
         webhook = read_webhook(url, allowed)
+        host = webhook.authority
         outcome = _told(webhook, body.encode(), allowed)
-        emit(WebhookCalled(webhook.authority, outcome))
     except ServiceError as error:
-        emit(WebhookCalled(urlsplit(url).hostname or "", error.in_one_line))
+        outcome = error.in_one_line
+    emit(WebhookCalled(host, outcome))
 
 
 def _told(webhook: Webhook, body: bytes, allowed: Collection[str]) -> str:

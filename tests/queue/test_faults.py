@@ -1,4 +1,4 @@
-"""What happens to a job when processes die, stop, or cannot reach their store: nothing is lost or run twice."""
+"""Processes die or stop, or cannot reach their store: a job is neither lost nor run twice."""
 
 from __future__ import annotations
 
