@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from autotune.bench.local import machine_here
+from autotune.bench.here import machine_here
 from autotune.documents.schedule import schedule_document
 from autotune.errors import StoreError
 from autotune.events import WaitingEnded, to_json
