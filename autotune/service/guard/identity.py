@@ -16,7 +16,7 @@ from autotune.service.guard.turned_away import TurnedAway, wants_page
 
 LOGIN: Final = "/login"
 LOGOUT: Final = "/logout"
-_PUBLIC: Final = frozenset({LOGIN, "/theme", "/health/live", "/health/ready"})
+_PUBLIC: Final = frozenset({LOGIN, "/favicon.ico", "/theme", "/health/live", "/health/ready"})
 _PUBLIC_FOLDERS: Final = ("/static/",)
 _SCHEME: Final = "bearer "
 CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="autotune"'}

@@ -95,7 +95,7 @@ def _usual(plan: Plan) -> dict[str, str]:
     """Give values to begin with: ten times what one machine serves, within a latency that it keeps to."""
     stated = plan.study.stated("limits", "latency")
     batch = plan.study.stated("problem", "batch_size") or 1
-    rate = max(1, round(10 * plan.estimate.throughput_sps / int(batch)))
+    rate = float(f"{10 * plan.estimate.throughput_sps / int(batch):.2g}")
     percentile, latency_s = "p99", 0.1
     if isinstance(stated, dict) and "max_s" in stated:
         percentile, latency_s = f"p{stated.get('percentile', 99):g}", float(stated["max_s"])
@@ -104,7 +104,7 @@ def _usual(plan: Plan) -> dict[str, str]:
         if known:
             latency_s = 3 * (known[-1].value_s or latency_s)
     return {
-        "rate": f"{rate}/s",
+        "rate": f"{rate:.12g}/s",
         "percentile": percentile,
         "latency": format_latency(latency_s),
         "headroom": "30%",

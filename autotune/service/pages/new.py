@@ -11,9 +11,11 @@ from fastapi import Request, Response
 from autotune.errors import AutotuneError, FileFault, StudyFileError
 from autotune.service.access import MayTune
 from autotune.service.admission import admit
+from autotune.service.ahead import look_ahead
 from autotune.service.api.event_stream import InFeeds
 from autotune.service.asking import Asker, ask_tune, read_key
 from autotune.service.context import Context, InContext
+from autotune.service.models import models_document
 from autotune.service.pages.form.fields import FIELD, form_sections
 from autotune.service.pages.form.written import fault_field, read_typed, study_text
 from autotune.service.pages.forms import InForm
@@ -39,7 +41,7 @@ def new(request: Request, context: InContext, _: MayTune, as_text: bool = False)
     """Show the form, or a field for the text of a study file."""
     begin_with = {f"{FIELD}name": f"study-{secrets.token_hex(3)}", **BEGIN}
     typed = {"text": study_text(begin_with)} if as_text else begin_with
-    return render(request, "new.html", **_shown(context, typed, is_text=as_text))
+    return _page(request, context, _shown(context, typed, is_text=as_text))
 
 
 @router.post("/new/check")
@@ -50,26 +52,37 @@ def check(request: Request, context: InContext, _: MayTune, form: InForm) -> Res
 
 @router.post("/new")
 def begin(request: Request, context: InContext, feeds: InFeeds, _: MayTune, form: InForm) -> Response:
-    """Ask for the study, and show its job; or show what is wrong with it."""
-    if "look" in form:
-        return render(request, "new.html", **_shown(context, form, is_text="text" in form))
+    """Ask for the study, and show its job; or look ahead; or show what is wrong with it."""
     if "to_text" in form:
-        return render(request, "new.html", **_shown(context, {"text": study_text(form)}, is_text=True))
+        return _page(request, context, _shown(context, {"text": study_text(form)}, is_text=True))
     shown = _shown(context, form, is_text="text" in form)
-    if shown["spec"] is None:
-        return render(request, "new.html", status=422, **shown)
-    asker = Asker(
+    spec: StudySpec | None = shown["spec"]
+    if spec is None:
+        return _page(request, context, shown, status=422)
+    try:
+        if "look" in form:
+            ahead = look_ahead(context, admit(spec, context.settings))
+            return _page(request, context, shown | {"ahead": ahead})
+        job, is_new = ask_tune(context, spec, _asker(request, form))
+    except AutotuneError as error:
+        return _page(request, context, _refused(shown, error), status=422)
+    if is_new:
+        feeds.woken(job.id)
+    return see(f"/jobs/{job.id}")
+
+
+def _asker(request: Request, form: InForm) -> Asker:
+    return Asker(
         getattr(request.state, "token_name", ""),
         read_priority(form.get("priority") or "0"),
         read_key(form.get("key") or None),
     )
-    try:
-        job, is_new = ask_tune(context, shown["spec"], asker)
-    except AutotuneError as error:
-        return render(request, "new.html", status=422, **_refused(shown, error))
-    if is_new:
-        feeds.woken(job.id)
-    return see(f"/jobs/{job.id}")
+
+
+def _page(request: Request, context: Context, shown: dict[str, Any], *, status: int = 200) -> Response:
+    """Show the form, with the models that may be named."""
+    models = models_document(context.settings)["models"]
+    return render(request, "new.html", status=status, **shown, models=models)
 
 
 def _shown(context: Context, typed: Mapping[str, str], *, is_text: bool) -> dict[str, Any]:
@@ -88,6 +101,7 @@ def _shown(context: Context, typed: Mapping[str, str], *, is_text: bool) -> dict
         "key": typed.get("key") or secrets.token_hex(12),
         "priority": typed.get("priority", "0"),
         "refusal": None,
+        "ahead": None,
         **_faults(faults),
     }
 

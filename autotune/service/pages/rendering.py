@@ -25,9 +25,12 @@ THEMES: Final = ("light", "dark")
 THEME_COOKIE: Final = "autotune-theme"
 """Holds one of `THEMES`; without it the browser's own wish decides."""
 
-SECTIONS: Final = (
+NEW: Final = "/new"
+"""Of who may tune; nobody else sees the way there."""
+
+SECTIONS: Final[tuple[tuple[str, str], ...]] = (
     ("/", "Studies"),
-    ("/new", "New study"),
+    (NEW, "New study"),
     ("/compare", "Compare"),
     ("/fleet", "Fleet"),
     ("/machine", "Machine"),
@@ -58,12 +61,13 @@ def _surroundings(request: Request) -> dict[str, Any]:
     role: AccessRole | None = getattr(request.state, "role", None)
     context: Context | None = getattr(request.app.state, "context", None)
     theme = request.cookies.get(THEME_COOKIE, "")
+    may_tune = role is not None and role >= AccessRole.TUNE
     return {
         "path": request.url.path,
         "theme": theme if theme in THEMES else "",
-        "navigation": SECTIONS,
+        "navigation": [section for section in SECTIONS if may_tune or section[0] != NEW],
         "is_known": role is not None,
-        "may_tune": role is not None and role >= AccessRole.TUNE,
+        "may_tune": may_tune,
         "role": "" if role is None else role.name.lower(),
         "token_name": getattr(request.state, "token_name", ""),
         "machine": "" if context is None or role is None else context.machine,

@@ -33,6 +33,12 @@ def static(name: str, v: str = "") -> Response:
     return Response(asset(name), media_type=STATIC[name], headers={"Cache-Control": kept})
 
 
+@_router.get("/favicon.ico")
+def favicon() -> Response:
+    """Give the icon where a page names none, as browsers ask for it then."""
+    return static("icon.svg")
+
+
 @_router.get("/login")
 def login(request: Request, next: str = "/", failed: str = "") -> Response:
     """Show the form that takes a token."""

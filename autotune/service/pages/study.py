@@ -56,16 +56,15 @@ def _shown(context: Context, name: str, page: int, order: TrialOrder) -> dict[st
 def study_facts(spec: StudySpec, record: StudyRecord) -> list[tuple[str, str]]:
     """Say what was asked: names and texts."""
     machine = record.machine
+    limited = (("latency", spec.limits.latency), ("memory", spec.limits.memory_bytes))
     limits = [
-        name
-        for name, value in (("latency", spec.limits.latency), ("memory", spec.limits.memory_bytes))
-        if value
+        limit_words(spec.limits, name).removeprefix("the limit of ") for name, value in limited if value
     ]
     return [
         ("model", ", ".join(spec.models)),
         ("problem", f"{problem_in_words(spec.problem)}, {spec.scenario}"),
         ("objective", objective_of(spec).title),
-        *([("limits", "; ".join(limit_words(spec.limits, name) for name in limits))] if limits else []),
+        *([("limits", "; ".join(limits))] if limits else []),
         ("budget", _budget_words(spec)),
         (
             "machine",

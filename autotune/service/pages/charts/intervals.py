@@ -11,6 +11,8 @@ from autotune.plan.evidence import Range
 from autotune.service.pages.charts.chart import Axis, Tick
 
 ROW: Final = 34.0
+NEAR: Final = 40.0
+"""A tick that is nearer to 1x than this is left out, so that both can be read."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 150.0, 546.0, 10.0, 40.0
 
 
@@ -57,9 +59,11 @@ def gains_chart(plan: Plan) -> IntervalChart | None:
     )
     bottom = _TOP + ROW * len(rows)
     told = "; ".join(f"{row.name}: {row.told}" for row in rows)
-    ticks = tuple(Tick(tick.at, f"{tick.told}x") for tick in axis.ticks())
+    one = axis.at(1.0)
+    one = axis.at(1.0)
+    ticks = tuple(Tick(tick.at, f"{tick.told}x") for tick in axis.ticks() if abs(tick.at - one) > NEAR)
     return IntervalChart(
-        rows, ticks, axis.at(1.0), bottom + _BOTTOM, bottom, f"How many times better the plan is. {told}."
+        rows, ticks, one, bottom + _BOTTOM, bottom, f"How many times better the plan is. {told}."
     )
 
 

@@ -14,7 +14,7 @@ from autotune.units import format_count
 COLOURS: Final = 8
 """So many instances have a colour of their own; each cell bears its instance's number in any case."""
 
-CELL: Final = 38.0
+CELL: Final = 42.0
 """Width of a cpu in the picture."""
 
 _LETTERING: Final = Lettering(line=0.62, letter=0.21)

@@ -12,6 +12,9 @@ from autotune.spec.schema import Schema, study_schema
 FIELD: Final = "study."
 """Begins the name of a field that holds a value of the study file; its place in the file follows."""
 
+TOLD: Final = 12
+"""A description that holds so many of the first letters of what may be written says it all."""
+
 FIRST: Final = ("name", "model", "problem", "objective", "limits", "budget")
 """Sections that nearly every study has, in the order of the form; all others can be unfolded."""
 
@@ -85,6 +88,11 @@ class FormSection:
     is_usual: bool
 
     @property
+    def is_single(self) -> bool:
+        """Whether it is one value, and no mapping."""
+        return [field.path for field in self.fields] == [self.name]
+
+    @property
     def fields(self) -> tuple[FormField, ...]:
         """All of them."""
         return (*self.first, *self.rest)
@@ -135,13 +143,13 @@ def _fields(path: str, schema: Schema, *, is_required: bool) -> Iterator[FormFie
 
 def _form(schema: Schema) -> str:
     """Say what may be written, where the description does not."""
-    if title := schema.get("title"):
-        return str(title)
+    if title := str(schema.get("title", "")).replace("`", ""):
+        return "" if title[:TOLD] in _words(schema.get("description")) else title
     if "enum" in schema:
         return ""
     if schema.get("type") in ("integer", "number"):
         return _bounds(schema)
-    return "; ".join(filter(None, map(_alternative, schema.get("anyOf", ()))))
+    return ", ".join(filter(None, map(_alternative, schema.get("anyOf", ()))))
 
 
 def _alternative(schema: Schema) -> str:
@@ -150,7 +158,7 @@ def _alternative(schema: Schema) -> str:
     if "enum" in schema:
         return ", ".join(map(str, schema["enum"]))
     if schema.get("type") == "array":
-        return "or a list of several, such as [a, b]"
+        return "or a list of several"
     if schema.get("type") == "boolean":
         return "true or false"
     return _bounds(schema) if schema.get("type") in ("integer", "number") else str(schema.get("title", ""))
