@@ -58,25 +58,35 @@ def run_service(
         cpus = _pin(settings.cpus)
         with (
             open_context(settings, socket.gethostname()) as context,
-            _announced(settings, port) as url,
+            _announced(settings, port),
             DashboardChild(settings.store) as child,
         ):
             app = create_app(context)
             shown = DashboardRelay(app, child) if settings.dashboard else app
             config = server_config(guarded(shown, settings, keys), settings)
-            server = SleepingServer(
-                config, lambda: on_ready(f"{url}/login?code={keys.codes.issue(OPERATOR)}")
-            )
+
+            def ready() -> None:
+                code = keys.codes.issue(OPERATOR)
+                on_ready(f"{browser_url(settings, port)}/login?code={code}")
+
+            server = SleepingServer(config, ready, settings.times.handshake_s)
             gc.freeze()
             with dispatching(app, context, cpus):
                 server.run([listening])
 
 
-def service_url(settings: ServiceSettings, port: int) -> str:
-    """Give the URL under which a browser reaches the service."""
-    scheme = "https" if settings.certificate is not None else "http"
-    if settings.names:
-        return f"{scheme}://{settings.names[0]}:{port}"
+def browser_url(settings: ServiceSettings, port: int) -> str:
+    """Give the URL under which a browser reaches the service: that of the proxy, where there is one."""
+    if not settings.names:
+        return own_url(settings, port)
+    if settings.proxies:
+        return f"https://{settings.names[0]}"
+    return f"{'http' if settings.certificate is None else 'https'}://{settings.names[0]}:{port}"
+
+
+def own_url(settings: ServiceSettings, port: int) -> str:
+    """Give the URL under which this machine reaches the service."""
+    scheme = "http" if settings.certificate is None else "https"
     host = settings.host.strip("[]")
     if host in _EVERYWHERE:
         host = "127.0.0.1" if host == _EVERYWHERE[0] else "::1"
@@ -84,12 +94,12 @@ def service_url(settings: ServiceSettings, port: int) -> str:
 
 
 @contextmanager
-def _announced(settings: ServiceSettings, port: int) -> Iterator[str]:
+def _announced(settings: ServiceSettings, port: int) -> Iterator[None]:
     """Write down where the service listens for as long as it does."""
-    url, path = service_url(settings, port), settings.state / ADDRESS_FILE
-    path.write_text(f"{url}\n", encoding="utf-8")
+    path = settings.state / ADDRESS_FILE
+    path.write_text(f"{own_url(settings, port)}\n", encoding="utf-8")
     try:
-        yield url
+        yield
     finally:
         path.unlink(missing_ok=True)
 

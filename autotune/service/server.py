@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from autotune.service.connection import ConnectionLimits, bounded
+from autotune.errors import ServiceError
+from autotune.service.connection import BoundedConnection, ConnectionLimits, bounded
 from autotune.service.guard.framing import HEAD_BYTES
 from autotune.service.settings import ServiceSettings
 
@@ -27,13 +29,38 @@ class SleepingServer(uvicorn.Server):
     Args:
         config: of uvicorn.
         on_ready: is called once clients are answered.
+        handshake_s: how long a client may take to agree on keys of TLS.
     """
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None], handshake_s: float) -> None:
         super().__init__(config)
-        self._on_ready = on_ready
+        self._on_ready, self._handshake_s = on_ready, handshake_s
         self._stopping: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer on sockets that listen already.
+
+        Raises:
+            ServiceError: the application could not begin.
+        """
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            raise ServiceError("the service could not begin", remedy="its log says what happened")
+        config, loop = self.config, asyncio.get_running_loop()
+
+        def connection() -> asyncio.Protocol:
+            kind = cast(type[BoundedConnection], config.http_protocol_class)
+            return kind(config, self.server_state, self.lifespan.state)
+
+        within_s = None if config.ssl is None else self._handshake_s
+        self.servers = [
+            await loop.create_server(
+                connection, sock=listening, ssl=config.ssl, ssl_handshake_timeout=within_s
+            )
+            for listening in sockets or ()
+        ]
+        self.started = True
 
     async def main_loop(self) -> None:
         """Wait until the service is to stop."""

@@ -19,6 +19,7 @@ class TimeLimits:
     """How long a client may keep the service waiting, in seconds.
 
     Attributes:
+        handshake_s: to agree on keys of TLS.
         head_s: to begin a request, and for the head of each.
         body_s: for a body; a study file is sent within one second.
         idle_s: until a connection that is kept for the next request is closed.
@@ -27,6 +28,7 @@ class TimeLimits:
         linger_s: for reading why it was turned away, while it still sends.
     """
 
+    handshake_s: float = 10.0
     head_s: float = 10.0
     body_s: float = 20.0
     idle_s: int = 30

@@ -36,11 +36,11 @@ class Served:
 
     @property
     def port(self) -> int:
-        return urlsplit(self.link).port or 0
+        return urlsplit((self.folder / ".autotune" / "address").read_text(encoding="utf-8").strip()).port or 0
 
     @property
     def host(self) -> str:
-        return urlsplit(self.link).netloc
+        return f"127.0.0.1:{self.port}"
 
     @property
     def token(self) -> str:

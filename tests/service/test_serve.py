@@ -10,14 +10,19 @@ import ssl
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from autotune.service.binding import is_loopback
 from autotune.service.redaction import redacted
+from autotune.service.running import browser_url, own_url
+from autotune.service.settings import ServiceSettings
 from tests.service.serving import (
     Served,
     answered,
+    impatient,
+    is_closed,
     read_answer,
     request_bytes,
     run_autotune,
@@ -84,6 +89,22 @@ def test_tls_needs_both_files_and_they_must_belong_together(tmp_path: Path, tls:
     assert "--tls-key" in refusal(tmp_path, "--tls-certificate", certificate)
     assert "cannot be read" in refusal(tmp_path, "--tls-certificate", certificate, "--tls-key", "absent")
     assert "no certificate" in refusal(tmp_path, "--tls-certificate", key, "--tls-key", certificate)
+
+
+WITHOUT = (
+    "import sys\nfor name in ('fastapi', 'uvicorn', 'starlette', 'multipart'): sys.modules[name] = None\n"
+)
+"""Has Python find none of the packages of the extra."""
+
+
+def test_without_the_extra_the_service_says_what_to_install_and_all_else_works(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT, encoding="utf-8")
+    bare = {"PYTHONPATH": str(tmp_path)}
+    ended = run_autotune("serve", "--port", "0", folder=tmp_path, environment=bare)
+    assert ended.returncode == 18
+    assert "pip install 'autotune[service]'" in ended.stderr
+    for words in (("--help",), ("serve", "--help"), ("plans",), ("serve", "token", "add", "x")):
+        assert "Traceback" not in run_autotune(*words, folder=tmp_path, environment=bare).stderr
 
 
 def test_a_port_that_is_taken_is_said_in_a_sentence_with_what_to_do(tmp_path: Path) -> None:
@@ -164,6 +185,17 @@ def test_under_tls_cookies_are_for_tls_alone(tmp_path: Path, tls: tuple[Path, Pa
             answered(service.port, request_bytes("GET", "/health/live", {"Host": service.host}))
 
 
+def test_who_begins_tls_and_says_no_more_is_not_waited_for(tmp_path: Path, tls: tuple[Path, Path]) -> None:
+    certificate, key = tls
+    files = f"certificate=Path({str(certificate)!r}), key=Path({str(key)!r})"
+    with impatient(tmp_path, f"{files}, times=TimeLimits(handshake_s=0.5)") as service:
+        for sent in (b"", b"\x16\x03\x01\x02\x00\x01"):
+            with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+                connection.sendall(sent)
+                assert is_closed(connection)
+    assert "Traceback" not in (tmp_path / "service.log").read_text(encoding="utf-8")
+
+
 def test_only_the_stated_proxy_is_believed_about_tls_and_names(tmp_path: Path) -> None:
     forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9", "Host": "tune.example"}
     form = {"Content-Type": "application/x-www-form-urlencoded", "Origin": "https://tune.example"}
@@ -228,6 +260,22 @@ def test_secrets_are_taken_out_of_texts(text: str) -> None:
 )
 def test_texts_without_secrets_stay_as_they_are(text: str) -> None:
     assert redacted(text) == text
+
+
+@pytest.mark.parametrize(
+    ("settings", "own", "link"),
+    [
+        ({}, "http://127.0.0.1:1", "http://127.0.0.1:1"),
+        ({"host": "::1"}, "http://[::1]:1", "http://[::1]:1"),
+        ({"host": "0.0.0.0", "certificate": Path("c")}, "https://127.0.0.1:1", "https://127.0.0.1:1"),
+        ({"names": ("a.b", "c.d")}, "http://127.0.0.1:1", "http://a.b:1"),
+        ({"names": ("a.b",), "proxies": ("10.0.0.5",)}, "http://127.0.0.1:1", "https://a.b"),
+    ],
+    ids=range(5),
+)
+def test_the_link_is_what_a_browser_can_open(settings: dict[str, Any], own: str, link: str) -> None:
+    assert own_url(ServiceSettings(**settings), 1) == own
+    assert browser_url(ServiceSettings(**settings), 1) == link
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost"])

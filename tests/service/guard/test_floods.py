@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 from collections.abc import Iterator
 
@@ -155,6 +156,16 @@ def test_a_client_that_leaves_in_the_middle_of_a_body_leaves_nothing_behind(hast
     assert hasty.ask("GET", "/openapi.json", hasty.bearer).status == 200
     log = (hasty.folder / "service.log").read_text(encoding="utf-8")
     assert "Traceback" not in log
+
+
+def test_who_leaves_answers_unread_is_let_go(hasty: Served) -> None:
+    asked = request_bytes("GET", "/openapi.json", {"Host": hasty.host, **hasty.bearer})
+    with connect(hasty) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        connection.sendall(1_000 * asked)
+        ended = select.poll()
+        ended.register(connection, select.POLLHUP | select.POLLERR | select.POLLRDHUP)
+        assert ended.poll(20_000)
 
 
 def test_there_is_an_end_to_connections_and_room_again_when_some_are_closed(hasty: Served) -> None:
