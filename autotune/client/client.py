@@ -7,26 +7,23 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote
 
-from autotune.client.connection import PREFIX, Connection
+from autotune.client.asking import Json, segment
+from autotune.client.connection import Connection
 from autotune.client.credentials import find_address
+from autotune.client.looking import Looking
 from autotune.client.patience import Patience
 from autotune.client.study_bodies import study_body
 from autotune.client.watching import watch_events
-from autotune.errors import JobNotFoundError
 from autotune.events import Event
 
 if TYPE_CHECKING:
     from autotune.spec.study import StudySpec
 
-Json = dict[str, Any]
-"""A document, as the command line's `--json` prints it."""
-
 DEFAULT_ADDRESS = "http://127.0.0.1:8787"
 
 
-class Client:
+class Client(Looking):
     """A service that `autotune serve` runs; a context manager.
 
     Every call is sent again where the connection is lost or the service is busy, and has its effect once.
@@ -58,7 +55,7 @@ class Client:
             ServiceError: the address is none, or `ca` or the token's file cannot be read.
         """
         address = find_address() or DEFAULT_ADDRESS if url is None else url
-        self._connection = Connection(address, token=token, ca=ca, plain=plain, patience=patience)
+        super().__init__(Connection(address, token=token, ca=ca, plain=plain, patience=patience))
 
     def __enter__(self) -> Self:
         return self
@@ -147,7 +144,7 @@ class Client:
             JobNotFoundError: there is none of this id.
             AutotuneError: the service refuses, or stays out of reach.
         """
-        return self._get(f"/jobs/{_segment(job_id)}")
+        return self._get(f"/jobs/{segment(job_id)}")
 
     def watch(self, job_id: str, *, after: int = 0) -> Iterator[Event]:
         """Give the events of a job from its first on, as they happen, until it has ended.
@@ -161,7 +158,7 @@ class Client:
             JobNotFoundError: there is none of this id.
             AutotuneError: the service refuses, or stays out of reach.
         """
-        return watch_events(self._connection, _segment(job_id), after)
+        return watch_events(self._connection, segment(job_id), after)
 
     def cancel(self, job_id: str) -> Json:
         """End a job early: what it has measured is kept. An ended one stays as it is.
@@ -170,7 +167,7 @@ class Client:
             JobNotFoundError: there is none of this id.
             AutotuneError: the service refuses, or stays out of reach.
         """
-        return self._post(f"/jobs/{_segment(job_id)}/cancel")
+        return self._post(f"/jobs/{segment(job_id)}/cancel")
 
     def resume(self, job_id: str) -> Json:
         """Let a job that was cancelled or failed go on.
@@ -180,7 +177,7 @@ class Client:
             JobConflictError: it is done, or is just ending.
             AutotuneError: the service refuses, or stays out of reach.
         """
-        return self._post(f"/jobs/{_segment(job_id)}/resume")
+        return self._post(f"/jobs/{segment(job_id)}/resume")
 
     def reorder(self, job_id: str, priority: int) -> Json:
         """Give a job that waits another priority.
@@ -190,7 +187,7 @@ class Client:
             JobConflictError: it does not wait.
             AutotuneError: the service refuses, or stays out of reach.
         """
-        return self._document("PATCH", f"/jobs/{_segment(job_id)}", body={"priority": priority})
+        return self._document("PATCH", f"/jobs/{segment(job_id)}", body={"priority": priority})
 
     def delete(self, job_id: str) -> None:
         """Forget a job and its events; its study and plans stay. One that is gone already is no error.
@@ -199,108 +196,34 @@ class Client:
             JobConflictError: it runs.
             AutotuneError: the service refuses, or stays out of reach.
         """
-        try:
-            self._connection.request("DELETE", f"{PREFIX}/jobs/{_segment(job_id)}")
-        except JobNotFoundError:
-            return  # it may be that an earlier try did it, whose answer was lost
+        self._forget(f"/jobs/{segment(job_id)}")
 
-    def studies(self) -> list[Json]:
-        """List the studies.
+    def schedules(self) -> list[Json]:
+        """List what is verified every so often, by name.
 
         Raises:
             AutotuneError: the service refuses, or stays out of reach.
         """
-        return self._list("/studies", "studies")
+        return self._list("/schedules", "schedules")
 
-    def study(self, name: str) -> Json:
-        """Give a study.
-
-        Raises:
-            AutotuneError: there is none; the service refuses, or stays out of reach.
-        """
-        return self._get(f"/studies/{_segment(name)}")
-
-    def trials(self, study: str) -> list[Json]:
-        """List the trials of a study, by number.
-
-        Raises:
-            AutotuneError: there is no such study; the service refuses, or stays out of reach.
-        """
-        return self._list(f"/studies/{_segment(study)}/trials", "trials", following="after")
-
-    def plans(self, study: str | None = None) -> list[Json]:
-        """List the plans, newest first.
-
-        Raises:
-            AutotuneError: the service refuses, or stays out of reach.
-        """
-        return self._list("/plans", "plans", study=study)
-
-    def plan(self, plan_id: str) -> Json:
-        """Give a plan's document, which `autotune.plan.document.parse_plan` reads.
-
-        Raises:
-            AutotuneError: there is none; the service refuses, or stays out of reach.
-        """
-        return self._get(f"/plans/{_segment(plan_id)}")
-
-    def export(self, plan_id: str, target: str, **options: Any) -> bytes:
-        """Give a plan's files for a target: a file, or several as a tar.gz.
+    def put_schedule(self, name: str, study: str, **asked: Any) -> Json:
+        """Have a study's newest plan verified every so often, in the place of the schedule of this name.
 
         Args:
-            target: as of `autotune export --to`.
-            options: of the target.
+            asked: `every_s`, `on_change`, `tolerance`, `minutes`, `webhook` and `priority`.
 
         Raises:
-            ExportError: the target is unknown, an option is wrong, or it cannot express the plan.
             AutotuneError: the service refuses, or stays out of reach.
         """
-        asked = {"to": target, "download": "true", **options}
-        path = f"{PREFIX}/plans/{_segment(plan_id)}/export"
-        return self._connection.request("GET", path, params=asked).content
+        return self._document("PUT", f"/schedules/{segment(name)}", body={"study": study, **asked})
 
-    def preview(self, plan_id: str, target: str, **options: Any) -> Json:
-        """Give what `export` would, as texts, and what the target cannot express.
+    def delete_schedule(self, name: str) -> None:
+        """Forget a schedule; the jobs that it has asked for stay. One that is gone already is no error.
 
         Raises:
-            AutotuneError: as for `export`.
-        """
-        return self._get(f"/plans/{_segment(plan_id)}/export", to=target, **options)
-
-    def cost(self, plan_id: str, **asked: Any) -> Json:
-        """Say what a plan costs.
-
-        Args:
-            asked: `rate`, `type`, `region` and `prices`, as the service describes them.
-
-        Raises:
-            AutotuneError: there is no price; the service refuses, or stays out of reach.
-        """
-        return self._post(f"/plans/{_segment(plan_id)}/cost", asked)
-
-    def fleet(self, **asked: Any) -> Json:
-        """Count the machines that serve a rate within a latency, and say what they cost.
-
-        Args:
-            asked: `plan`, `rate`, `p99` and others, as the service describes them.
-
-        Raises:
-            FleetError: no number of machines does.
             AutotuneError: the service refuses, or stays out of reach.
         """
-        return self._post("/fleet", asked)
-
-    def choose(self, **asked: Any) -> Json:
-        """Choose the cheapest plan for a rate and a latency.
-
-        Args:
-            asked: `rate`, `p99` and others, as the service describes them.
-
-        Raises:
-            FleetError: none of them does.
-            AutotuneError: the service refuses, or stays out of reach.
-        """
-        return self._post("/choose", asked)
+        self._forget(f"/schedules/{segment(name)}")
 
     def ready(self) -> None:
         """Make sure that jobs can be asked for and are begun; needs no token.
@@ -310,68 +233,7 @@ class Client:
         """
         self._connection.request("GET", "/health/ready")
 
-    def machine(self) -> Json:
-        """Give the service's machine.
-
-        Raises:
-            AutotuneError: the service refuses, or stays out of reach.
-        """
-        return self._get("/machine")
-
-    def engines(self) -> Json:
-        """Give the engines of the service's machine.
-
-        Raises:
-            AutotuneError: the service refuses, or stays out of reach.
-        """
-        return self._get("/engines")
-
-    def models(self) -> Json:
-        """Give the models that a study may name there.
-
-        Raises:
-            AutotuneError: the service refuses, or stays out of reach.
-        """
-        return self._get("/models")
-
-    def doctor(self) -> Json:
-        """Give what the service's machine lacks for good measurements.
-
-        Raises:
-            AutotuneError: the service refuses, or stays out of reach.
-        """
-        return self._get("/doctor")
-
     def _ask(self, body: Json, key: str | None) -> Json:
         """Put a job into the queue, once, however often the request has to be sent."""
         headers = {"Idempotency-Key": key if key is not None else secrets.token_hex(16)}
         return self._document("POST", "/jobs", body=body, headers=headers)
-
-    def _get(self, path: str, **params: Any) -> Json:
-        return self._document("GET", path, params=params)
-
-    def _list(self, path: str, name: str, *, following: str = "offset", **params: Any) -> list[Json]:
-        """Give all that a listing holds, page by page.
-
-        Args:
-            following: parameter that names where the next page begins.
-        """
-        listed: list[Json] = []
-        while True:
-            page = self._document("GET", path, params=params)
-            listed += page[name]
-            if page.get("next") is None:
-                return listed
-            params[following] = page["next"]
-
-    def _post(self, path: str, body: Any = None) -> Json:
-        return self._document("POST", path, body={} if body is None else body)
-
-    def _document(self, method: str, path: str, **asked: Any) -> Json:
-        document: Json = self._connection.request(method, f"{PREFIX}{path}", **asked).json()
-        return document
-
-
-def _segment(name: str) -> str:
-    """A name as one part of a path, whatever is in it."""
-    return quote(name, safe="")

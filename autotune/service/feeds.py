@@ -58,6 +58,7 @@ class Hearer:
 
     Attributes:
         after: number of the last event that it was sent.
+        beat_s: how long it may be sent nothing before it is shown that the stream lives.
         is_sending: whether something is on its way to it; a client that takes nothing for long is dropped.
         missed: how many events have passed since it took anything.
         sent_s: when it was last sent anything, by the loop's clock.
@@ -65,6 +66,7 @@ class Hearer:
     """
 
     after: int = 0
+    beat_s: float = BEAT_S
     is_sending: bool = False
     missed: int = 0
     sent_s: float = 0.0
@@ -74,7 +76,7 @@ class Hearer:
     @property
     def is_due(self) -> bool:
         """Whether it was sent nothing for so long that it is to be shown that the stream lives."""
-        return asyncio.get_running_loop().time() - self.sent_s >= BEAT_S
+        return asyncio.get_running_loop().time() - self.sent_s >= self.beat_s
 
     def stir(self) -> None:
         """Have it look for what is new; drop it where it takes nothing."""
@@ -108,8 +110,9 @@ class JobFeed:
 class Feeds:
     """Every stream of a service; belongs to its event loop."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, *, beat_s: float = BEAT_S) -> None:
         self._context = context
+        self._beat_s = beat_s
         self._jobs: dict[str, JobFeed] = {}
         self._hearers: set[Hearer] = set()
         self._is_ending = False
@@ -169,7 +172,7 @@ class Feeds:
                 remedy="close some of them, or ask for the job itself from time to time",
                 after_s=30,
             )
-        hearer = Hearer(after)
+        hearer = Hearer(after, self._beat_s)
         self._hearers.add(hearer)
         return hearer
 
@@ -319,7 +322,7 @@ class Feeds:
         """While no job measures here, show idle clients that the stream lives, and read of others' jobs."""
         while True:
             await self._idle.wait()
-            await asyncio.sleep(BEAT_S)
+            await asyncio.sleep(self._beat_s)
             if self._idle.is_set() and self.streams:
                 with suppress(StoreError):
                     await self._look_whether_idle()

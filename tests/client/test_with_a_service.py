@@ -29,7 +29,7 @@ from autotune.plan.document import parse_plan
 from autotune.store.in_use import store_users
 from autotune.store.location import parse_location
 from autotune.testing.fake_model import SCHEMA
-from tests.service.serving import Served, run_autotune, serving
+from tests.service.serving import PROGRAM, Served, serving
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -46,6 +46,11 @@ STUDY: dict[str, Any] = {
     "budget": {"trials": 9, "minutes": 9.0},
 }
 MODEL = {"schema": SCHEMA, "parallel_s_per_token": 0.02, "speed": {"fp32": 1.0, "int8-dynamic": 2.0}}
+
+
+def run(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command of autotune to its end; whatever else measures on this host may take its time before."""
+    return subprocess.run([*PROGRAM, *words], cwd=folder, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +84,7 @@ def client(served: Served) -> Iterator[Client]:
 def tuned(served: Served) -> tuple[str, subprocess.CompletedProcess[str]]:
     """What `autotune submit --watch` printed in the service's own folder, and the plan's id."""
     asked = ("submit", "small.yaml", "--watch", "-o", "plan.json", "--key", "first")
-    ended = run_autotune(*asked, folder=served.folder)
+    ended = run(*asked, folder=served.folder)
     assert ended.returncode == 0, ended.stderr
     return json.loads((served.folder / "plan.json").read_text())["id"], ended
 
@@ -92,7 +97,7 @@ def test_a_study_is_submitted_watched_and_taken_away(
     assert "[round 1] baseline: " in ended.stderr
     assert f"plan {plan}: " in ended.stdout
     assert "best configurations of the search" in ended.stdout
-    exported = run_autotune("export", "./plan.json", "--to", "numactl", "-o", "launch/", folder=served.folder)
+    exported = run("export", "./plan.json", "--to", "numactl", "-o", "launch/", folder=served.folder)
     assert exported.returncode == 0, exported.stderr
     measured = subprocess.run(
         ["bash", "launch/launch.sh", "--seconds", "1"],
@@ -178,11 +183,11 @@ def test_a_plan_is_verified_and_compared_with_itself(
     served: Served, tuned: tuple[str, subprocess.CompletedProcess[str]], client: Client
 ) -> None:
     job = client.verify(tuned[0], rounds=3, tolerance=0.9)
-    watched = run_autotune("watch", job["id"], "--json", folder=served.folder)
+    watched = run("watch", job["id"], "--json", folder=served.folder)
     assert watched.returncode in {0, 22}, watched.stderr
     assert json.loads(watched.stdout)["schema"] == "autotune.verification/1"
     job = client.compare(tuned[0], tuned[0], rounds=3)
-    watched = run_autotune("watch", job["id"], folder=served.folder)
+    watched = run("watch", job["id"], folder=served.folder)
     assert watched.returncode in {0, 22}, watched.stderr
     assert "A: " in watched.stdout
 
@@ -202,10 +207,10 @@ def test_a_job_is_cancelled_while_it_runs_watched_to_its_end_and_resumed(
     ended = client.job(job["id"])
     assert ended["state"] == "cancelled"
     finished = [event for event in events if isinstance(event, TrialEnded)]
-    assert run_autotune("watch", job["id"], folder=served.folder).returncode == 130
-    resumed = run_autotune("resume", job["id"], folder=served.folder)
+    assert run("watch", job["id"], folder=served.folder).returncode == 130
+    resumed = run("resume", job["id"], folder=served.folder)
     assert resumed.returncode == 0, resumed.stderr
-    again = run_autotune("watch", job["id"], "--json", folder=served.folder)
+    again = run("watch", job["id"], "--json", folder=served.folder)
     assert again.returncode == 0, again.stderr
     numbers = [trial["number"] for trial in client.trials("long")]
     assert len(numbers) == len(set(numbers)) > len(finished)
@@ -241,6 +246,6 @@ def test_who_watches_sees_the_rest_after_the_service_was_started_anew(tmp_path: 
 
 
 def test_a_command_without_a_service_says_how_to_start_one(tmp_path: Path) -> None:
-    ended = run_autotune("status", "--url", "http://127.0.0.1:9", folder=tmp_path)
+    ended = run("status", "--url", "http://127.0.0.1:9", folder=tmp_path)
     assert ended.returncode == 18
     assert "autotune serve" in ended.stderr

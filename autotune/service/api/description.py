@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
 from autotune.service.api.shapes import ProblemShape
 
@@ -38,14 +40,26 @@ def describe(app: FastAPI) -> dict[str, Any]:
             version=app.version,
             summary="autotune's service",
             description=DESCRIPTION,
-            routes=app.routes,
+            routes=app.state.api_routes,
             tags=[{"name": name, "description": words} for name, words in TAGS],
         )
         parts = described.setdefault("components", {})
         reference = "#/components/schemas/{model}"
         shape = ProblemShape.model_json_schema(mode="serialization", ref_template=reference)
         parts.setdefault("schemas", {}).update({**shape.pop("$defs", {}), "ProblemShape": shape})
+        _restore_examples(app.state.api_routes, described["paths"])
         parts["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         described["security"] = [{"token": []}]
         app.openapi_schema = described
     return app.openapi_schema
+
+
+def _restore_examples(routes: Sequence[APIRoute], paths: dict[str, Any]) -> None:
+    """Write the examples of answers as they are: what generates the description leaves every null out."""
+    for route in routes:
+        for method in route.methods:
+            answers = paths[route.path][method.lower()]["responses"]
+            for status, answer in route.responses.items():
+                for media, content in answer.get("content", {}).items():
+                    if "example" in content:
+                        answers[str(status)]["content"][media]["example"] = content["example"]

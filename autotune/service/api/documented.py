@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel
+from starlette.responses import Response
 
 from autotune.service.access import AccessRole, MayAdminister, MayRead, MayTune
 from autotune.service.problems import PROBLEM_JSON, problem_document
@@ -18,6 +19,8 @@ ROLE: Final = "x-autotune-role"
 
 ALWAYS: Final = (400, 401, 403, 413, 415, 422, 429, 503)
 """Refusals that every endpoint may answer with."""
+
+JSON: Final = "application/json"
 
 _MEANINGS: Final[Mapping[int, str]] = {
     400: "The request cannot be read.",
@@ -40,7 +43,7 @@ def documented(
     shape: type[BaseModel] | None = None,
     status: int = 200,
     refused: tuple[int, ...] = (),
-    media: str = "application/json",
+    media: str = JSON,
     also: Mapping[int, str] | None = None,
     downloads: tuple[str, ...] = (),
 ) -> dict[str, Any]:
@@ -66,6 +69,7 @@ def documented(
         "dependencies": [get_args(_MAY[role])[1]],
         "status_code": status,
         "response_model": None,
+        **({} if media == JSON else {"response_class": Response}),
         "responses": {
             **{
                 code: {**(answer if code != HTTPStatus.NO_CONTENT else {}), "description": meaning}

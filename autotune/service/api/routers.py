@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
 
 from autotune.service.api import events, fleets, jobs, machine, plans, schedules, service, studies
 
+ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
+    module.router for module in (jobs, events, studies, plans, fleets, machine, schedules, service)
+)
+
 
 def include_api(app: FastAPI) -> None:
-    """Add the API to an application."""
-    for module in (jobs, events, studies, plans, fleets, machine, schedules, service):
-        app.include_router(module.router)
+    """Add the API to an application, which describes it."""
+    app.state.api_routes = [route for router in ROUTERS for route in router.routes]
+    for router in ROUTERS:
+        app.include_router(router)

@@ -20,10 +20,20 @@ _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><link rel="stylesheet" href="{css}">
+<link rel="icon" href="{icon}">
 <title>{phrase}: autotune</title></head>
 <body><main id="main" class="wide"><div class="narrow problem"><p class="code">{code}</p><h1>{phrase}</h1>
 <p>{detail}</p><p class="remedy">{remedy}</p><p><a href="/login">Sign in</a></p></div></main></body></html>
 """
+
+
+_TITLES: Mapping[HTTPStatus, str] = {
+    HTTPStatus.UNAUTHORIZED: "Sign in first",
+    HTTPStatus.FORBIDDEN: "You may not do this",
+    HTTPStatus.MISDIRECTED_REQUEST: "This is another address",
+    HTTPStatus.TOO_MANY_REQUESTS: "Wait a little",
+}
+"""Of pages, where the status's own phrase is for programs."""
 
 
 class TurnedAway(Exception):  # noqa: N818 - an answer, which the guard sends
@@ -58,8 +68,9 @@ class TurnedAway(Exception):  # noqa: N818 - an answer, which the guard sends
             )
         text = _PAGE.format(
             css=asset_address("pages.css"),
+            icon=asset_address("icon.svg"),
             code=self.status.value,
-            phrase=escape(self.status.phrase),
+            phrase=escape(_TITLES.get(self.status, self.status.phrase)),
             detail=escape(self.detail),
             remedy=escape(self.remedy),
         )

@@ -92,6 +92,7 @@ def test_the_link_signs_a_browser_in_once(tmp_path_factory: pytest.TempPathFacto
         again = service.ask("GET", target)
         assert (again.status, again.headers.get("set-cookie")) == (401, None)
         assert service.ask("GET", "/openapi.json", cookie_of(first)).status == 200
+        assert service.ask("GET", target, cookie_of(first)).status == 303  # who is in goes on
         attributes = {part.strip() for part in first.headers["set-cookie"].split(";")[1:]}
         assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= attributes
         assert first.headers["referrer-policy"] == "no-referrer"
@@ -116,6 +117,22 @@ def test_signing_in_leads_nowhere_else(service: Served, target: str) -> None:
     answer = sign_in(service, service.token, next=target)
     assert answer.status == 200
     assert b'content="0; url=/"' in answer.body
+
+
+def test_after_a_wrong_token_the_form_still_knows_where_to_go(service: Served) -> None:
+    answer = sign_in(service, "autotune_wrong", next="/plans/x")
+    if answer.status != 429:  # tests before this one may have shown many wrong ones
+        assert answer.status == 303
+        assert answer.headers["location"] == "/login?failed=token&next=%2Fplans%2Fx"
+
+
+@pytest.mark.parametrize(
+    "body", [b"&" * 4000, b"a=b&" * 1000, b"\xff" * 100, b"token", b"=", b"%"], ids=range(6)
+)
+def test_a_form_that_is_none_is_a_wrong_token(service: Served, body: bytes) -> None:
+    headers = {**FORM, "Origin": f"http://{service.host}"}
+    assert service.ask("POST", "/login", headers, body).status in (303, 429)
+    assert service.ask("GET", f"/login?code=x&{'a=b&' * 20}").status in (401, 429)
 
 
 def test_a_path_that_holds_markup_is_written_as_text(service: Served) -> None:
