@@ -89,7 +89,12 @@ def what_disturbed(conditions: Sequence[Conditions]) -> str:
     for finding in (finding for one in conditions for finding in _findings(one)):
         found.setdefault(finding.kind, []).append(finding)
     often = sorted(found.values(), key=len, reverse=True)
-    return "; ".join(f"{max(same, key=lambda one: one.size).phrase} ({_times(len(same))})" for same in often)
+    return "; ".join(f"{max(same, key=lambda one: one.size).phrase} ({_of(len(same))})" for same in often)
+
+
+def _of(count: int) -> str:
+    """Say of how many a phrase tells the worst."""
+    return "once" if count == 1 else f"the worst of {_times(count)}"
 
 
 def quietness(kept: Sequence[Conditions], dropped: Sequence[Conditions], treatment: str = COUNTED) -> str:

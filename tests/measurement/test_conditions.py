@@ -111,7 +111,7 @@ def test_others_have_disturbed_exactly_when_they_are_said_to(conditions: Conditi
 def test_what_disturbed_is_told_by_its_worst_and_the_most_frequent_first() -> None:
     blocks = [replace(QUIET, steal=0.2), *(replace(QUIET, others_cpus=taken) for taken in (0.3, 0.9, 0.5))]
     assert what_disturbed(blocks) == (
-        "other processes took 0.90 cpus (3 times); the hypervisor took 20 % of the cpus (once)"
+        "other processes took 0.90 cpus (the worst of 3 times); the hypervisor took 20 % of the cpus (once)"
     )
 
 

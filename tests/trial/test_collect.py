@@ -171,7 +171,7 @@ def test_a_quota_that_stops_every_block_ends_the_trial_as_disturbed() -> None:
     with pytest.raises(InstanceError, match="6 of 7 blocks cannot count") as caught:
         collected(RULE, *blocks)
     assert caught.value.kind is FailureKind.DISTURBED
-    assert "the CPU quota throttled the trial once (6 times)" in caught.value.reason
+    assert "the CPU quota throttled the trial once (the worst of 6 times)" in caught.value.reason
 
 
 def test_a_quota_that_stops_blocks_when_there_are_enough_leaves_a_measurement() -> None:
