@@ -23,6 +23,7 @@ from autotune.service.guard.tokens import OPERATOR
 from autotune.service.logs import LogFormat, begin_logging
 from autotune.service.server import SleepingServer, server_config
 from autotune.service.settings import ServiceSettings
+from autotune.store.location import parse_location
 
 ADDRESS_FILE: Final = "address"
 """In the state folder while the service runs: its URL, for the commands of this user."""
@@ -121,7 +122,6 @@ def _pin(cpus: str) -> str:
 
 
 def _secrets(settings: ServiceSettings, keys: Keys) -> tuple[str, ...]:
-    from sqlalchemy import make_url
-
-    password = make_url(settings.store).password if "://" in settings.store else None
+    """Give the texts that no line of the log may hold."""
+    password = parse_location(settings.store).url.password
     return (keys.tokens.operator_token, *([str(password)] if password else []))

@@ -238,6 +238,15 @@ def test_a_password_of_the_store_is_in_no_message(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "url", ["", "x", "sqlite://", "x://y:z@w:port/", "sqlite:///:memory:", "mysql://h/d"]
+)
+def test_a_store_that_is_none_is_refused_in_words(tmp_path: Path, url: str) -> None:
+    ended = run_autotune("serve", "--port", "0", "--store", url, folder=tmp_path)
+    assert (ended.returncode, ended.stdout) == (12, "")
+    assert ended.stderr.startswith("error: ")
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "postgresql://me:SECRET-1@host/db",
