@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,9 @@ _ADVISORY_KEY = 0x6175746F74756E65
 
 BUSY_TIMEOUT_S = 30.0
 """How long a lock that another process holds is waited for; writers hold one for milliseconds."""
+
+_SERVER_PAUSE_S = 0.2
+"""Between two tries to reach a server that is gone."""
 
 READS = "autotune_reads"
 """Execution option of a connection that writes nothing, and asks for no lock before it needs one."""
@@ -48,6 +52,8 @@ def writing_engine(location: Location, timeout_s: float) -> Engine:
     )
     if location.path is not None:
         _take_over_transactions(engine, "BEGIN IMMEDIATE", WRITING_PRAGMAS)
+    else:
+        wait_for_server(engine, timeout_s)
     return engine
 
 
@@ -91,6 +97,29 @@ def _take_over_transactions(engine: Engine, begin: str, pragmas: Iterable[str]) 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(READS) else begin)
+
+
+def wait_for_server(engine: Engine, timeout_s: float) -> None:
+    """Have an engine wait for a server that was there and is gone, as for a lock: it may be restarted.
+
+    The first connection waits for nothing: a URL may be wrong.
+    """
+    has_connected = False
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, _: object, arguments: Any, options: Any) -> Any:
+        nonlocal has_connected
+        give_up_s = time.monotonic() + timeout_s
+        while True:
+            try:
+                connection = dialect.connect(*arguments, **options)
+            except dialect.loaded_dbapi.OperationalError:
+                if not has_connected or time.monotonic() >= give_up_s:
+                    raise
+                time.sleep(_SERVER_PAUSE_S)
+            else:
+                has_connected = True
+                return connection
 
 
 class _NoJsonError(ValueError):

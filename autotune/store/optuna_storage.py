@@ -11,7 +11,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 
 from autotune.errors import StoreError
-from autotune.store.engine import connect_args, making_tables, translated
+from autotune.store.engine import connect_args, making_tables, translated, wait_for_server
 from autotune.store.location import Location
 
 
@@ -21,14 +21,21 @@ def open_optuna(location: Location, timeout_s: float) -> RDBStorage:
     Raises:
         StoreError: the database cannot be used.
     """
-    engine_kwargs = {"connect_args": connect_args(location, timeout_s)}
+    # A server that was restarted meanwhile has closed the connections that are kept.
+    engine_kwargs = {
+        "connect_args": connect_args(location, timeout_s),
+        "pool_pre_ping": location.path is None,
+    }
     with translated(location, timeout_s), making_tables(location, timeout_s), _one_at_a_time(location):
         try:
-            return RDBStorage(location.optuna_url, engine_kwargs=engine_kwargs)
+            storage = RDBStorage(location.optuna_url, engine_kwargs=engine_kwargs)
         except (StorageInternalError, RuntimeError) as error:
             raise StoreError(
                 f"Optuna cannot use the store {location}: {error}", remedy="use another --store"
             ) from error
+    if location.path is None:
+        wait_for_server(storage.engine, timeout_s)
+    return storage
 
 
 def close_optuna(storage: RDBStorage) -> None:

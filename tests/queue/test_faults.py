@@ -186,7 +186,9 @@ def test_a_database_server_that_is_started_anew_in_the_middle_of_a_trial_loses_n
 
 
 @pytest.mark.slow
-def test_a_database_server_that_is_gone_for_a_while_costs_an_attempt_at_most(folder: JobFolder) -> None:
+def test_a_database_server_that_is_gone_until_after_a_trial_costs_an_attempt_at_most(
+    folder: JobFolder,
+) -> None:
     folder.path.joinpath("postgresql").mkdir()
     with own_postgresql() as server, job_folder(folder.path / "postgresql", server.url) as served:
         job_id = served.ask()
