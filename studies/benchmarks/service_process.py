@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 START_S = 30.0
+KEPT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,15 @@ class ServiceProcess:
         self.token_file = folder / "state" / "token"
         self._port = port
         self._connection: http.client.HTTPConnection | None = None
+        self._asked_s = 0.0
 
     def ask(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> HttpAnswer:
-        """Ask once, on a connection that is kept."""
+        """Ask once, on a connection that is kept, unless the service may have closed it meanwhile."""
+        if time.monotonic() - self._asked_s > KEPT_S:
+            self.disconnect()
+        self._asked_s = time.monotonic()
         if self._connection is None:
             self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         sent = None if body is None else json.dumps(body)

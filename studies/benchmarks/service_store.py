@@ -6,7 +6,9 @@ The values are built: of trials that have raw latencies, failures with their rea
 from __future__ import annotations
 
 import json
+import os
 import random
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -16,6 +18,7 @@ from autotune.events import Progress, Summary, TrialBegan, TrialEnded, to_json
 from autotune.machine.document import machine_document
 from autotune.measurement.measurement import Failure, FailureKind, TrialResult
 from autotune.model.stored_study import study_document
+from autotune.queue.holding import holder_of
 from autotune.queue.requests import TuneValues, tune_request
 from autotune.spec.configuration import Configuration
 from autotune.spec.study import StudySpec
@@ -35,8 +38,6 @@ LARGE_TRIALS = 1000
 TRIALS = 100
 """How many every other study has."""
 BEGAN_S = 1_790_000_000.0
-ELSEWHERE = "another-machine"
-"""Name of a machine that nobody serves: what waits for it is never begun."""
 RAN = "a-former-machine"
 """Name of a machine on which a job has run."""
 
@@ -119,10 +120,12 @@ def configuration(number: int, chance: random.Random) -> Configuration:
 
 
 def queue_up(store: StudyStore, count: int) -> None:
-    """Let so many jobs wait for a machine that nobody serves."""
-    queue = JobQueue(store)
-    for index in range(count):
-        queue.ask(tune_request(TuneValues(study=spec_of(f"waiting-{index}")), ELSEWHERE, asked_by="a-token"))
+    """Let so many jobs wait for this machine, behind one that this process claims to run."""
+    queue, machine = JobQueue(store), socket.gethostname()
+    for index in range(count + 1):
+        queue.ask(tune_request(TuneValues(study=spec_of(f"waiting-{index}")), machine, asked_by="a-token"))
+    if queue.begin(machine, holder_of(os.getpid())) is None:
+        raise RuntimeError("another job runs there")
 
 
 def run_down(store: StudyStore, count: int) -> str:
