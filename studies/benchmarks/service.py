@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--model", default="random:minilm-l6", help="that the studies serve")
     parser.add_argument("--cpus", default="0", help="of the service and its clients; none = shared")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, as Ctrl-C does
     for part in options.part or PARTS:
         for line in PARTS[part](options):
             print(line, flush=True)
@@ -200,7 +201,7 @@ def small_study(name: str, model: str, *, minutes: float, trials: int = 1000) ->
         "model": model,
         "problem": {"batch_size": 1, "sequence_length": 64},
         "search": {"backends": ["onnxruntime"], "precisions": ["fp32"], "knobs": "none"},
-        "measure": {"warmup": "1s", "block": "1s", "blocks": 3, "max_blocks": 3, "disturbed": "keep"},
+        "measure": {"warmup": "500ms", "block": "1s", "blocks": 3, "max_blocks": 3, "disturbed": "keep"},
         "confirm": {"rounds": 3, "finalists": 1},
         "budget": {"trials": trials, "minutes": minutes},
     }
@@ -231,7 +232,7 @@ def wait_for_end(service: ServiceProcess, job: str) -> dict[str, Any]:
 
 def scores_of(service: ServiceProcess, name: str, model: str) -> dict[str, float]:
     """Run a study; give the mean score of each configuration, over its trial and its rounds."""
-    document = wait_for_end(service, ask_for(service, small_study(name, model, minutes=10.0, trials=6)))
+    document = wait_for_end(service, ask_for(service, small_study(name, model, minutes=10.0, trials=2)))
     if document["state"] != "done":
         raise RuntimeError(f"the study {name} ended so: {document}")
     scores: dict[str, list[float]] = {}

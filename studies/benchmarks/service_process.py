@@ -120,9 +120,9 @@ class ServiceProcess:
 
 @contextmanager
 def running(folder: Path, *options: str) -> Iterator[ServiceProcess]:
-    """Start a service in a folder, on the store `autotune.db` there, and stop it in the end."""
+    """Start a service in a folder, on the store `autotune.db` there; stop it and its job in the end."""
     port = free_port()
-    argv = [sys.executable, "-P", "-m", "autotune", "serve", "--port", str(port)]
+    argv = [sys.executable, "-P", "-m", "autotune", "serve", "--stop-jobs", "--port", str(port)]
     argv += ["--store", f"sqlite:///{folder}/autotune.db", "--state", str(folder / "state"), *options]
     with (
         (folder / "service.log").open("wb") as log,
