@@ -17,7 +17,7 @@ _MAY: Final = {AccessRole.READ: MayRead, AccessRole.TUNE: MayTune, AccessRole.AD
 ROLE: Final = "x-autotune-role"
 """The member of an operation in the description that names the role which it needs."""
 
-ALWAYS: Final = (400, 401, 403, 413, 415, 422, 429, 503)
+ALWAYS: Final = (400, 401, 403, 408, 413, 414, 415, 421, 422, 429, 431, 503)
 """Refusals that every endpoint may answer with."""
 
 JSON: Final = "application/json"
@@ -27,11 +27,15 @@ _MEANINGS: Final[Mapping[int, str]] = {
     401: "There is no token, or nobody knows it.",
     403: "The token's role may not do that, or the request comes from elsewhere.",
     404: "There is no such thing.",
+    408: "The body came too slowly.",
     409: "It is in a state in which that cannot be done.",
     413: "The body is too large.",
+    414: "Path and query are too long.",
     415: "The body is of another type than JSON.",
+    421: "The request names another host.",
     422: "A value is wrong; `errors` names each.",
     429: "Too many requests failed; `Retry-After` says when to come again.",
+    431: "The headers are too many, or too long.",
     503: "It can be asked for again later; `Retry-After` says when.",
 }
 

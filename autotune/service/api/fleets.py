@@ -38,7 +38,7 @@ PlanReference = Annotated[
 class PricedBody(BaseModel):
     """What machines cost; nothing = what the plan's study states."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     type: Annotated[
         str | None, Field(max_length=200, description="A machine type's price in the place of the study's.")
@@ -57,7 +57,9 @@ class PricedBody(BaseModel):
 class CostBody(PricedBody):
     """What is asked of a plan's cost."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rate": "1e9/day"}]})
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"rate": "1e9/day"}]}
+    )
 
     rate: RateAsked | None = None
 
@@ -86,6 +88,7 @@ class FleetBody(WorkloadBody):
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={
             "examples": [{"plan": "quickstart-7f3a9c", "rate": 25000, "p99": "20ms", "price": "0.808USD"}]
         },
@@ -99,7 +102,7 @@ class ChoiceBody(WorkloadBody):
     """A choice among the newest plans of all studies, or of those that are named."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"rate": "1e9/day", "p99": "20ms"}]}
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"rate": "1e9/day", "p99": "20ms"}]}
     )
 
     budget: Annotated[

@@ -54,7 +54,7 @@ Minutes = Annotated[
 class JobBody(BaseModel):
     """What every request for a job may hold."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     priority: Priority = 0
 
@@ -64,6 +64,7 @@ class TuneBody(JobBody):
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={
             "examples": [
                 {"kind": "tune", "study": examples.STUDY},
@@ -72,7 +73,7 @@ class TuneBody(JobBody):
         },
     )
 
-    kind: Literal["tune"] = "tune"
+    kind: Literal["tune"]
     study: Annotated[
         dict[str, Any] | None, Field(description="The study as JSON, with what a study file holds.")
     ] = None
@@ -84,7 +85,9 @@ class VerifyBody(JobBody):
     """Run a plan again beside its baseline: does it hold what it states?"""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"kind": "verify", "plan": "quickstart-7f3a9c"}]}
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"examples": [{"kind": "verify", "plan": "quickstart-7f3a9c"}]},
     )
 
     kind: Literal["verify"]
@@ -105,6 +108,7 @@ class CompareBody(JobBody):
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={
             "examples": [{"kind": "compare", "a": "quickstart-7f3a9c", "b": "quickstart-1b2c3d"}]
         },
@@ -120,7 +124,7 @@ class CompareBody(JobBody):
 class JobChange(BaseModel):
     """What may be changed of a job that waits."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"priority": 10}]})
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [{"priority": 10}]})
 
     priority: Priority
 

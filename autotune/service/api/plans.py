@@ -26,6 +26,7 @@ PlanInPath = Annotated[
     Path(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,79}$",
         description="A plan's id or how it begins, a study's name (its newest plan), or `latest`.",
+        examples=["latest"],
     ),
 ]
 
@@ -84,14 +85,16 @@ class ExportQuery(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    to: Annotated[str, Field(max_length=64, description="The target, such as `systemd`.")]
+    to: Annotated[
+        str, Field(max_length=64, description="The target, such as `systemd`.", examples=["numactl"])
+    ]
     set: Annotated[list[str], Field(max_length=50, description="NAME=VALUE of an option of the target.")] = []
     port: Annotated[
         int | None, Field(ge=1, le=65_535, description="Of the server's first instance; else the study's.")
     ] = None
     command: Annotated[
         str | None,
-        Field(max_length=4096, description="Of your server, if the operator allows it; else the study's."),
+        Field(max_length=1000, description="Of your server, if the operator allows it; else the study's."),
     ] = None
     workers: Annotated[
         bool, Field(description="Start autotune's workers, to measure, though there is a server.")

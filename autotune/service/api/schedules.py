@@ -36,6 +36,7 @@ class ScheduleBody(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={"examples": [{"study": "quickstart", "every_s": 86400, "on_change": True}]},
     )
 

@@ -24,7 +24,12 @@ from autotune.store.trial_pages import best_trials, study_found, trials_of
 router = APIRouter(prefix="/api/v1", tags=["studies"])
 
 StudyName = Annotated[
-    str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$", description="The study's name.")
+    str,
+    Path(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$",
+        description="The study's name.",
+        examples=["quickstart"],
+    ),
 ]
 
 
@@ -33,6 +38,7 @@ class StudyBody(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={"examples": [{"study": examples.STUDY}, {"study_yaml": examples.STUDY_YAML}]},
     )
 

@@ -27,6 +27,11 @@ def check_framing(scope: Scope) -> None:
     Raises:
         TurnedAway: with 400, 405, 414 or 431.
     """
+    if scope["method"] not in _METHODS:
+        allowed = {"Allow": ", ".join(sorted(_METHODS))}
+        raise TurnedAway(
+            HTTPStatus.METHOD_NOT_ALLOWED, "method", "the method is not known", headers={**CLOSE, **allowed}
+        )
     size = sum(len(key) + len(value) + 4 for key, value in scope["headers"])
     if len(scope["headers"]) > HEADERS or size > HEAD_BYTES:
         raise TurnedAway(
@@ -44,8 +49,6 @@ def check_framing(scope: Scope) -> None:
             remedy=f"send at most {TARGET_BYTES // 2**10} KiB",
             headers=CLOSE,
         )
-    if scope["method"] not in _METHODS:
-        raise TurnedAway(HTTPStatus.METHOD_NOT_ALLOWED, "method", "the method is not known", headers=CLOSE)
     if fault := _ambiguity(scope):
         raise TurnedAway(HTTPStatus.BAD_REQUEST, "head", fault, headers=CLOSE)
 
