@@ -33,6 +33,7 @@ def test_a_study_is_listed_with_its_counts_and_its_newest_plan(
         last_s=max(measured.ended_s, failed.ended_s),
         plans=2,
         newest_plan="quickstart-000002",
+        plan_objective="throughput",
         score=30.0,
         gain=3.0,
     )

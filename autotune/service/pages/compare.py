@@ -52,7 +52,7 @@ def ask(request: Request, context: InContext, feeds: InFeeds, _: MayTune, form: 
     asker = Asker(getattr(request.state, "token_name", ""), key=read_key(form.get("key") or None))
     job, is_new = ask_compare(context, a, b, asker)
     if is_new:
-        feeds.woken(job.id)
+        feeds.changed(job.id)
     return see(f"/jobs/{job.id}")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from autotune.errors import RequestError
+from autotune.queue.stopping import end_early
 from autotune.service.access import MayAdminister, MayRead, MayTune
 from autotune.service.api.event_stream import InFeeds
 from autotune.service.asking import MOST_PRIORITY
@@ -51,7 +52,7 @@ def job_part(
 @router.post("/jobs/{job_id}/cancel")
 def cancel(context: InContext, feeds: InFeeds, _: MayTune, job_id: str, form: InForm) -> Response:
     """Cancel a job, and go back."""
-    return _told(feeds, context.queue.cancel(job_id), form)
+    return _told(feeds, end_early(context.queue, job_id), form)
 
 
 @router.post("/jobs/{job_id}/resume")
@@ -70,12 +71,12 @@ def reorder(context: InContext, feeds: InFeeds, _: MayTune, job_id: str, form: I
 def delete(context: InContext, feeds: InFeeds, _: MayAdminister, job_id: str) -> Response:
     """Forget a job, and show the others."""
     context.queue.delete(job_id)
-    feeds.woken(job_id)
+    feeds.changed(job_id)
     return see("/")
 
 
 def _told(feeds: Feeds, changed: JobRecord, form: InForm) -> Response:
-    feeds.woken(changed.id)
+    feeds.changed(changed.id)
     return see("/" if form.get("back") == "/" else f"/jobs/{changed.id}")
 
 

@@ -67,7 +67,7 @@ def begin(request: Request, context: InContext, feeds: InFeeds, _: MayTune, form
     except AutotuneError as error:
         return _page(request, context, _refused(shown, error), status=422)
     if is_new:
-        feeds.woken(job.id)
+        feeds.changed(job.id)
     return see(f"/jobs/{job.id}")
 
 

@@ -70,7 +70,7 @@ def verify(
     asker = Asker(getattr(request.state, "token_name", ""), key=read_key(form.get("key") or None))
     job, is_new = ask_verify(context, plan_id, asker)
     if is_new:
-        feeds.woken(job.id)
+        feeds.changed(job.id)
     return see(f"/jobs/{job.id}")
 
 
