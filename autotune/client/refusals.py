@@ -15,6 +15,11 @@ from autotune.errors import AccessError, AutotuneError, ServiceError
 BUSY: Final = frozenset({429, 502, 503, 504})
 """Statuses after which the same request may succeed a little later."""
 
+TOKEN_REMEDY: Final = (
+    "set AUTOTUNE_TOKEN, or name a file that holds one with --token-file; "
+    "the service's operator makes one: autotune serve token add NAME"
+)
+
 PROBLEM: Final = "application/problem+json"
 """Source: RFC 9457."""
 
@@ -28,6 +33,8 @@ def refusal(response: httpx2.Response) -> AutotuneError:
     if document is None:
         return _by_status(response)
     detail = str(document.get("detail") or document.get("title") or f"it answers {response.status_code}")
+    if response.status_code == httpx2.codes.UNAUTHORIZED:
+        return AccessError(detail, remedy=TOKEN_REMEDY)  # the service's own is for browsers, too
     kind = _kind(document) or type(_by_status(response))
     return kind(detail, remedy=str(document.get("remedy") or ""))
 
@@ -104,7 +111,7 @@ def _by_status(response: httpx2.Response) -> ServiceError:
     if response.status_code == httpx2.codes.UNAUTHORIZED:
         return AccessError(
             f"the service at {response.url.host} wants a token, or another one",
-            remedy="set AUTOTUNE_TOKEN, or name a file that holds one with --token-file",
+            remedy=TOKEN_REMEDY,
         )
     if response.status_code == httpx2.codes.FORBIDDEN:
         return AccessError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from autotune.bench.lock import lock_holder
 from autotune.doctor.clock import examine_clock
@@ -27,12 +28,13 @@ class Patient:
     Attributes:
         machine: this one.
         store: URL of a store.
-        service: as `examine_service` has it.
+        service, ca: as `examine_service` has them.
     """
 
     machine: Machine
     store: str
     service: str | None = None
+    ca: Path | None = None
 
 
 def examine(patient: Patient) -> tuple[Diagnosis, ...]:
@@ -45,7 +47,7 @@ def examine(patient: Patient) -> tuple[Diagnosis, ...]:
     machine = patient.machine
     parts: tuple[tuple[str, Callable[[], Iterable[Diagnosis]]], ...] = (
         ("store", lambda: examine_store(patient.store, thorough=not is_measuring)),
-        ("service", lambda: examine_service(patient.service)),
+        ("service", lambda: examine_service(patient.service, patient.ca)),
         ("lock", examine_lock),
         ("engines", lambda: examine_engines(machine)),
         ("limits", lambda: examine_limits(machine)),

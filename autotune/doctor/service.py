@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from autotune.client.client import Client
 from autotune.client.credentials import find_address
@@ -11,16 +12,17 @@ from autotune.doctor.diagnosis import Diagnosis
 from autotune.errors import ServiceError
 
 
-def examine_service(url: str | None) -> Iterator[Diagnosis]:
+def examine_service(url: str | None, ca: Path | None = None) -> Iterator[Diagnosis]:
     """Ask a service whether it is ready.
 
     Args:
         url: its address; None = of the one that runs in this folder, if one does; empty = none.
+        ca: PEM file of certificates to trust in the place of the system's.
     """
     address = find_address() if url is None else url
     if not address:
         return
-    with Client(address, patience=Patience(tries=1)) as client:
+    with Client(address, ca=ca, patience=Patience(tries=1)) as client:
         try:
             client.ready()
         except ServiceError as error:

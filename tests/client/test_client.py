@@ -326,3 +326,13 @@ def test_the_service_of_this_folder_is_meant_where_none_is_named(tmp_path: Path)
         with Client() as client:
             assert client.url == service.url
             client.machine()
+
+
+def test_who_shows_no_token_is_told_where_a_command_takes_it_from() -> None:
+    with (
+        serving(problem(401, "access", "nobody may do that without a token", "sign in at /login")) as service,
+        Client(service.url) as client,
+        pytest.raises(AccessError, match="without a token") as raised,
+    ):
+        client.jobs()
+    assert "AUTOTUNE_TOKEN" in raised.value.remedy

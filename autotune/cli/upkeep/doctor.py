@@ -8,12 +8,13 @@ import typer
 
 from autotune.cli import output
 from autotune.cli.asked_plan import StoreUrl
-from autotune.cli.remote.asked_service import ServiceUrl
+from autotune.cli.remote.asked_service import CertificateFile, ServiceUrl
 
 
 def doctor(
     store: StoreUrl = "sqlite:///autotune.db",
     url: ServiceUrl = None,
+    ca: CertificateFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Examine store, machine, engines and service: what is broken, and what would make measurements better.
@@ -25,7 +26,7 @@ def doctor(
     from autotune.doctor.examine import Patient, examine
     from autotune.documents.doctor import doctor_document
 
-    diagnoses = examine(Patient(machine_here(), store, url))
+    diagnoses = examine(Patient(machine_here(), store, url, ca))
     if as_json:
         output.result_json(doctor_document(diagnoses))
     else:
