@@ -9,11 +9,12 @@ from fastapi import Request, Response
 
 from autotune.backends.inventory import EngineStatus, engine_statuses
 from autotune.bench.here import machine_here
-from autotune.doctor.diagnosis import SEVERITIES, Diagnosis
+from autotune.doctor.diagnosis import SEVERITIES
 from autotune.machine.describe import machine_facts, machine_notes
 from autotune.machine.document import machine_document
 from autotune.machine.machine import Machine
 from autotune.service.access import MayRead
+from autotune.service.api.machine import examined
 from autotune.service.context import Context, InContext
 from autotune.service.pages.charts.placement import machine_picture
 from autotune.service.pages.rendering import render
@@ -26,17 +27,14 @@ router = page_router()
 def machine(request: Request, context: InContext, _: MayRead, examine: bool = False) -> Response:
     """Show the machine that the service runs on; examine it where somebody asks for that."""
     found = machine_here()
-    findings = _examined(context, found) if examine else None
+    findings = _examined(context) if examine else None
     return render(request, "machine.html", **_shown(found), name=context.machine, findings=findings)
 
 
-def _examined(context: Context, found: Machine) -> list[Diagnosis]:
-    """Examine store and machine as `autotune doctor` does, worst first; the service answers in any case."""
-    from autotune.doctor.examine import Patient, examine
-
-    found_all = examine(Patient(found, context.settings.store))
-    listed = [diagnosis for diagnosis in found_all if diagnosis.area != "service"]
-    return sorted(listed, key=lambda diagnosis: -SEVERITIES.index(diagnosis.severity))
+def _examined(context: Context) -> list[dict[str, Any]]:
+    """Examine store and machine as `autotune doctor` does, worst first."""
+    findings: list[dict[str, Any]] = examined(context)["findings"]
+    return sorted(findings, key=lambda finding: -SEVERITIES.index(finding["severity"]))
 
 
 def _shown(found: Machine) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from autotune.spec.schema import Schema, study_schema
 FIELD: Final = "study."
 """Begins the name of a field that holds a value of the study file; its place in the file follows."""
 
-TOLD: Final = 12
+TOLD: Final = 16
 """A description that holds so many of the first letters of what may be written says it all."""
 
 FIRST: Final = ("name", "model", "problem", "objective", "limits", "budget")
@@ -149,7 +149,8 @@ def _form(schema: Schema) -> str:
         return ""
     if schema.get("type") in ("integer", "number"):
         return _bounds(schema)
-    return ", ".join(filter(None, map(_alternative, schema.get("anyOf", ()))))
+    *others, last = [told for form in schema.get("anyOf", ()) if (told := _alternative(form))] or [""]
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _alternative(schema: Schema) -> str:
@@ -158,7 +159,7 @@ def _alternative(schema: Schema) -> str:
     if "enum" in schema:
         return ", ".join(map(str, schema["enum"]))
     if schema.get("type") == "array":
-        return "or a list of several"
+        return "a list of several"
     if schema.get("type") == "boolean":
         return "true or false"
     return _bounds(schema) if schema.get("type") in ("integer", "number") else str(schema.get("title", ""))
