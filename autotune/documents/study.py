@@ -9,6 +9,7 @@ from typing import Any, Final
 from autotune.spec.configuration import Configuration
 from autotune.store.overview import StudySummary
 from autotune.store.records import PlanSummary, StudyRecord, TrialSummary
+from autotune.store.schedule_records import PlanStanding
 from autotune.store.trial_pages import MEASURED
 
 SCHEMA: Final = "autotune.study/1"
@@ -81,6 +82,15 @@ def trial_of(document: Mapping[str, Any], study: str) -> TrialSummary:
     )
 
 
-def plan_line(plan: PlanSummary) -> dict[str, Any]:
-    """Write a plan as a listing has it, as `autotune plans --json` does."""
-    return asdict(plan)
+def plan_line(plan: PlanSummary, standing: PlanStanding | None = None) -> dict[str, Any]:
+    """Write a plan as a listing has it, as `autotune plans --json` does.
+
+    Args:
+        standing: what its newest verification has shown; None where there was none.
+    """
+    return {**asdict(plan), "verification": None if standing is None else standing_document(standing)}
+
+
+def standing_document(standing: PlanStanding) -> dict[str, Any]:
+    """Write what the newest verification of a plan has shown: one that is `worse` is not to be relied on."""
+    return {"verdict": standing.verdict, "job": standing.job, "ended_s": standing.ended_s}

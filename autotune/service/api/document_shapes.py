@@ -104,6 +104,14 @@ class TrialListShape(AnswerShape):
     """The `after` of the next page; null on the last one."""
 
 
+class VerificationLineShape(AnswerShape):
+    """What the newest verification of a plan has shown that could tell."""
+
+    verdict: str
+    job: str
+    ended_s: float
+
+
 class PlanLineShape(AnswerShape):
     """A plan, as a listing has it."""
 
@@ -116,6 +124,8 @@ class PlanLineShape(AnswerShape):
     default_ratio: float | None
     created_s: float
     origin: str
+    verification: VerificationLineShape | None
+    """Null where it was never verified; a plan that is `worse` does not hold what it states any more."""
 
 
 class PlanListShape(AnswerShape):

@@ -94,6 +94,7 @@ PLANS: Final[Example] = {
             "default_ratio": 1.2,
             "created_s": 1790000300.0,
             "origin": "",
+            "verification": {"verdict": "holds", "job": "0f3a9c1d2e4b5a68", "ended_s": 1790090300.0},
         }
     ],
     "count": 1,

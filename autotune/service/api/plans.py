@@ -18,6 +18,7 @@ from autotune.service.api.document_shapes import ExportShape, PlanListShape, Pla
 from autotune.service.api.documented import documented
 from autotune.service.context import InContext
 from autotune.service.exporting import TAR, AskedExport, download, export_plan
+from autotune.store.standings import standings
 
 router = APIRouter(prefix="/api/v1", tags=["plans"])
 
@@ -50,7 +51,9 @@ def list_plans(
     """List plans, newest first."""
     found = context.store.plans(study)
     more = offset + limit if offset + limit < len(found) else None
-    listed = [plan_line(plan) for plan in found[offset : offset + limit]]
+    page = found[offset : offset + limit]
+    shown = standings(context.store, [plan.id for plan in page])
+    listed = [plan_line(plan, shown.get(plan.id)) for plan in page]
     return JSONResponse({"plans": listed, "count": len(found), "next": more})
 
 

@@ -22,8 +22,11 @@ from autotune.plan.costs import costs_of
 from autotune.plan.document import Plan, plan_values
 from autotune.service.settings import ServiceSettings
 from autotune.spec.machine_price import MachinePrice
+from autotune.store.job_records import JobRequest
+from autotune.testing.queue_contract import HOLDER
+from autotune.testing.store_contract import STUDY
 from tests.conftest import RunCommand
-from tests.service.api.conftest import ServedStore, filled, serving
+from tests.service.api.conftest import MACHINE, ServedStore, filled, serving
 
 Ask = Callable[..., Any]
 PLAN = "quickstart-7f3a9c"
@@ -94,6 +97,19 @@ def test_a_plan_is_shown_as_the_command_line_does(ask: Ask, plan: Plan) -> None:
         assert ask("GET", f"/plans/{ref}") == plan_values(plan)
     (line,) = ask("GET", "/plans")["plans"]
     assert (line["id"], line["study"], line["gain"]) == (PLAN, "quickstart", 3.0)
+
+
+def test_a_plan_that_got_worse_is_marked_by_its_newest_verification(served: ServedStore, ask: Ask) -> None:
+    queue = served.context.queue
+    assert ask("GET", "/plans")["plans"][0]["verification"] is None
+    for verdict in ("holds", "worse"):
+        queue.ask(JobRequest("verify", STUDY.name, MACHINE, {"format": 1, "plan": PLAN}))
+        job = queue.begin(MACHINE, HOLDER)
+        assert job is not None
+        queue.end(job.id, HOLDER, "done", plan=PLAN, result={"verdict": verdict})
+    verification = ask("GET", "/plans")["plans"][0]["verification"]
+    newest, _ = queue.jobs(plan=PLAN)
+    assert (verification["verdict"], verification["job"]) == ("worse", newest.id)
 
 
 def test_every_target_can_be_looked_at(ask: Ask) -> None:
