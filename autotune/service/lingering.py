@@ -51,8 +51,11 @@ class LingeringTransport:
             self._transport.close()
             return
         self._timer = self._loop.call_later(self._linger_s, self._transport.abort)
-        self._transport.write_eof()
-        self._transport.resume_reading()
+        try:
+            self._transport.write_eof()
+            self._transport.resume_reading()
+        except OSError:  # the client has gone
+            self._transport.abort()
 
     def drop(self, size: int) -> None:
         """Take note that so many bytes came after the end."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import select
 import socket
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -263,6 +264,16 @@ def test_what_two_readers_could_read_differently_is_refused(service: Served, hea
 )
 def test_a_head_that_is_too_long_is_refused(service: Served, head: str, status: int) -> None:
     assert raw(service, head).status in (status, 400)
+
+
+@pytest.mark.parametrize("sent", [b"", b"{", bytes(2**17)], ids=["head", "byte", "flood"])
+def test_a_connection_that_is_reset_while_it_is_refused_is_no_bug(service: Served, sent: bytes) -> None:
+    at_once = struct.pack("ii", 1, 0)
+    for _ in range(30):
+        with connect(service) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+            connection.sendall(head_of(service, Content_Length=str(GIGABYTE)) + sent)
+    assert service.ask("GET", "/health/live").status == 200
 
 
 def test_a_web_socket_is_not_opened(service: Served) -> None:
