@@ -70,7 +70,7 @@ def run_service(
                 code = keys.codes.issue(OPERATOR)
                 on_ready(f"{browser_url(settings, port)}/login?code={code}")
 
-            server = SleepingServer(config, ready, settings.times.handshake_s)
+            server = SleepingServer(config, ready, settings.times.handshake_s, app.state.feeds.end)
             gc.freeze()
             with dispatching(app, context, cpus):
                 server.run([listening])

@@ -30,11 +30,18 @@ class SleepingServer(uvicorn.Server):
         config: of uvicorn.
         on_ready: is called once clients are answered.
         handshake_s: how long a client may take to agree on keys of TLS.
+        on_stop: is called once it is to stop, before what it answers is waited for: streams end by it.
     """
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None], handshake_s: float) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_ready: Callable[[], None],
+        handshake_s: float,
+        on_stop: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(config)
-        self._on_ready, self._handshake_s = on_ready, handshake_s
+        self._on_ready, self._handshake_s, self._on_stop = on_ready, handshake_s, on_stop
         self._stopping: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -68,6 +75,7 @@ class SleepingServer(uvicorn.Server):
         if not self.should_exit:
             self._on_ready()
             await self._stopping.wait()
+        self._on_stop()
 
     def stop(self) -> None:
         """Ask the server to stop; from any thread, and from a signal's handler."""

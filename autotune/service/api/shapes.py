@@ -86,7 +86,7 @@ class JobShape(JobLineShape):
     request: dict[str, Any]
     """What its kind needs; of `tune` the whole study."""
     result: dict[str, Any] | None
-    """The document of its result, once it is done: as the command's `--json`."""
+    """Of `verify` and `compare`, what the command prints with `--json`, once it is done."""
 
 
 class JobListShape(AnswerShape):
