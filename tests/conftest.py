@@ -68,6 +68,8 @@ MEASURING = (
     "queue/test_faults.py",
     "cli/test_upkeep.py",
     "client/test_with_a_service.py",
+    "service/pages/test_journeys.py",
+    "service/pages/test_looks.py",
 )
 """Files whose tests run trials, longest first. One process at a time can do that on a host, so that a second
 such file would only wait for the first."""

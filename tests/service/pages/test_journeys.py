@@ -9,8 +9,12 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.service.pages.site import PLAIN, SCREENSHOTS, STUDY, Visitor, plan_of, visiting
 from tests.service.serving import Served
+
+pytestmark = pytest.mark.slow
 
 BRIEF = {**STUDY, "search": {**STUDY["search"], "precisions": ["int8-dynamic"]}, "confirm": {"finalists": 1}}
 

@@ -11,6 +11,8 @@ import pytest
 from tests.service.pages.site import SCREENSHOTS, Visitor, pages_of, visiting
 from tests.service.serving import Served
 
+pytestmark = pytest.mark.slow
+
 WIDTHS: Mapping[str, int] = {"phone": 390, "desk": 1280}
 SERIOUS = ("serious", "critical")
 
