@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import select
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from autotune.errors import AutotuneError
-from autotune.queue.holding import holder_of, is_here, watched
+from autotune.queue.holding import holder_of, is_here, send, watched
 from autotune.queue.orders import JobOrders
 from autotune.queue.reaping import is_dead, reap
 from autotune.queue.starting import start_process
@@ -106,6 +107,10 @@ class Dispatcher:
 
     def close(self) -> None:
         """Start no further job, and end the thread; a job that runs goes on."""
+        self._end_thread()
+        self._let_go()
+
+    def _end_thread(self) -> None:
         if self._is_closing:
             return
         self._is_closing = True
@@ -113,7 +118,6 @@ class Dispatcher:
         self._thread.join()
         self._listener.close()
         os.close(self._control)
-        self._let_go()
 
     def stop_all(self, within_s: float = 10.0) -> JobRecord | None:
         """Start no further job, and have the one that runs here end within that time, to wait again.
@@ -121,10 +125,11 @@ class Dispatcher:
         Returns:
             The job that was stopped, as it is now; None where none ran.
         """
-        self.close()
+        self._end_thread()
+        if self._started is not None:  # it may be about to begin one, and gives that back at once
+            send(holder_of(self._started), signal.SIGTERM)
         stopped = stop_job_here(self._queue, self.orders.machine, within_s)
-        if self._started is not None:
-            bury(self._started)
+        self._let_go()
         return stopped
 
     def _let_go(self) -> None:
@@ -165,7 +170,7 @@ class Dispatcher:
             ready = {descriptor for descriptor, _ in polled.poll(wait_ms)}
             if self._listener.fileno() in ready:
                 for job_id in filter(None, self._listener.heard()):
-                    self.news(job_id)
+                    self._pass_on(job_id)
             if ready != {self._listener.fileno()} or awaited.ending is None:
                 return
 
@@ -198,7 +203,14 @@ class Dispatcher:
         self._seen = now
         if now != before:
             for job_id in filter(None, (before, now)):
-                self.news(job_id)
+                self._pass_on(job_id)
+
+    def _pass_on(self, job_id: str) -> None:
+        """Tell who listens; what goes wrong there keeps no job from being begun."""
+        try:
+            self.news(job_id)
+        except Exception:
+            _LOG.exception("nobody was told of the job %s", job_id)
 
     def _of_running(self, job: JobRecord, opened: ExitStack, status: int | None) -> _Awaited:
         self._failures, self._not_before_s = 0, 0.0
@@ -209,7 +221,7 @@ class Dispatcher:
                 return _Awaited(descriptor)
         if is_dead(self._queue, job):
             reap(self._queue, job, status=status)
-            self.news(job.id)
+            self._pass_on(job.id)
             return _Awaited(timeout_s=0.0)
         return _Awaited(timeout_s=self.idle_s)
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from autotune.errors import AutotuneError, NotStoredError, StoreError
+from autotune.errors import AutotuneError, JobConflictError, NotStoredError, StoreError
 from autotune.events import AttemptBegan
 from autotune.jobs.interruption import Interruption
 from autotune.machine.cpus import parse_cpu_list
@@ -100,7 +100,7 @@ class _Work:
             ended = self._outcome(telling)
             with self.stop.finishing():
                 return self._keep(ended)
-        except JobLost:
+        except (JobLost, JobConflictError):
             _LOG.warning("job %s is not this process's any more: somebody took it for dead", self.job.id)
             return 0
         finally:

@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy import insert
 
 from autotune.events import AttemptBegan, TrialEnded
-from autotune.queue.job_log import job_log
+from autotune.queue.dispatch import Dispatcher
+from autotune.queue.job_log import FOLDER, job_log
 from autotune.queue.requests import CompareValues, VerifyValues, values_to_store
+from autotune.queue.starting import LOG
 from autotune.queue.stopping import end_early
 from autotune.store.job_records import JobRequest
 from autotune.store.job_rows import request_row
@@ -119,6 +121,26 @@ def test_a_service_that_takes_its_job_along_leaves_it_waiting(folder: JobFolder,
         assert folder.ended(job_id).state == "done"
     assert trials <= folder.configurations()
     assert set(folder.configurations().values()) == {1}
+
+
+def test_a_process_that_is_just_started_when_the_service_ends_leaves_its_job_waiting(
+    folder: JobFolder, nothing_left: None
+) -> None:
+    log = folder.path / "state" / FOLDER / LOG
+    job_id = folder.ask()
+    with folder.dispatcher() as dispatcher:
+        until(log.exists)
+        dispatcher.stop_all(within_s=20.0)
+    assert (folder.queue.job(job_id).state, folder.queue.job(job_id).attempts) == ("queued", 0)
+
+
+def test_jobs_are_begun_whatever_goes_wrong_where_they_are_told_of(folder: JobFolder) -> None:
+    def stumble(job_id: str) -> None:
+        raise RuntimeError(f"nobody hears of {job_id}")
+
+    first, second = (folder.ask(name=name, model=f"fake:{folder.path / 'none.json'}") for name in "ab")
+    with Dispatcher(folder.store, folder.orders, news=stumble):
+        assert {folder.ended(job_id).state for job_id in (first, second)} == {"failed"}
 
 
 def test_a_job_that_does_not_end_in_time_is_killed_with_all_its_processes(folder: JobFolder) -> None:
