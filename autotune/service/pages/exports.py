@@ -102,7 +102,7 @@ def _option_fields(exporter: Exporter, asked: Mapping[str, str]) -> list[dict[st
             "name": row.name,
             "usual": "" if row.usual == REQUIRED else row.usual,
             "is_required": row.usual == REQUIRED,
-            "meaning": row.meaning,
+            "meaning": row.meaning.replace("`", ""),
             "text": asked.get(OPTION + row.name, ""),
         }
         for row in option_rows(exporter)

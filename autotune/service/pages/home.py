@@ -15,6 +15,7 @@ from autotune.service.pages.rendering import render
 from autotune.service.pages.routing import page_router
 from autotune.store.job_records import ENDED, JobRecord
 from autotune.store.overview import StudySummary, count_studies, study_summaries
+from autotune.store.standings import standings
 
 router = page_router()
 
@@ -38,7 +39,9 @@ def queue_part(request: Request, context: InContext, _: MayRead, queue: int = 1)
 def _shown(context: Context, page: int, queue: int) -> dict[str, Any]:
     paging = Paging(count_studies(context.store), STUDIES, page, "page")
     listed = study_summaries(context.store, limit=STUDIES, offset=paging.offset)
+    shown = standings(context.store, [study.newest_plan for study in listed if study.newest_plan])
     return {
+        "worse": {plan for plan, found in shown.items() if found.is_worse},
         "studies": [(study, score_words(study)) for study in listed],
         "paging": paging,
         **_queue(context, queue),

@@ -161,6 +161,22 @@ def test_hostile_texts_come_through_as_texts(tmp_path: Path) -> None:
         assert sum("&lt;script&gt;document" in page.text for page in pages) >= 9
 
 
+def test_a_plan_that_got_worse_is_marked_in_the_list_and_on_its_page(tmp_path: Path) -> None:
+    with asking(tmp_path) as (client, context):
+        add_study(context.store, "long", 3)
+        plan = build_plan()
+        save_plan_of(context, plan, "long")
+        assert "got worse" not in client.get("/").text + client.get(f"/plans/{plan.id}").text
+        request = JobRequest("verify", "long", MACHINE, {"format": 1, "plan": plan.id})
+        job, _ = context.queue.ask(request)
+        context.queue.begin(MACHINE, HOLDER)
+        context.queue.end(job.id, HOLDER, "done", plan=plan.id, result={"verdict": "worse"})
+        assert "got worse" in client.get("/").text
+        page = client.get(f"/plans/{plan.id}").text
+        assert "It got worse than it states" in page
+        assert f'href="/jobs/{job.id}"' in page
+
+
 @pytest.mark.parametrize("path", ["/nothing", "/studies/none", "/plans/none", "/jobs/none", "/static/none"])
 def test_what_is_not_there_is_said_on_a_page(path: str, tmp_path: Path) -> None:
     with asking(tmp_path) as (client, _):

@@ -9,9 +9,9 @@ from typing import Final, Literal
 
 from autotune.units import format_significant
 
-WIDTH: Final = 560.0
+WIDTH: Final = 480.0
 HEIGHT: Final = 300.0
-LEFT: Final = 58.0
+LEFT: Final = 56.0
 RIGHT: Final = 14.0
 TOP: Final = 14.0
 BOTTOM: Final = 46.0

@@ -13,7 +13,7 @@ from autotune.service.pages.charts.chart import Axis, Tick
 ROW: Final = 34.0
 NEAR: Final = 40.0
 """A tick that is nearer to 1x than this is left out, so that both can be read."""
-_LEFT, _RIGHT, _TOP, _BOTTOM = 150.0, 546.0, 10.0, 40.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 118.0, 466.0, 10.0, 30.0
 
 
 @dataclass(frozen=True)
