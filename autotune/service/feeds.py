@@ -122,6 +122,7 @@ class Feeds:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._queue_read: tuple[int, asyncio.Task[bytes]] | None = None
         self._idle = asyncio.Event()
+        self._is_stale = True
         self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -129,7 +130,6 @@ class Feeds:
         """Serve streams for as long as the service runs; all end with it."""
         self._loop = asyncio.get_running_loop()
         beating = asyncio.create_task(self._beat())
-        await self._look_whether_idle()
         try:
             yield
         finally:
@@ -177,11 +177,15 @@ class Feeds:
         return hearer
 
     def release(self, hearer: Hearer) -> None:
-        """Forget a client whose stream has ended."""
+        """Forget a client whose stream has ended; without any, no timer runs."""
         self._hearers.discard(hearer)
+        if not self._hearers:
+            self._is_stale = True
+            self._idle.clear()
 
     async def job(self, job_id: str, hearer: Hearer) -> AsyncIterator[bytes]:
         """Give the frames of a job's events from `hearer.after` on, until it has ended."""
+        await self._catch_up()
         feed = self._jobs.setdefault(job_id, JobFeed(job_id))
         feed.hearers.add(hearer)
         try:
@@ -209,6 +213,7 @@ class Feeds:
 
     async def queue(self, hearer: Hearer) -> AsyncIterator[bytes]:
         """Give the queue as it is, then every job whose state changes."""
+        await self._catch_up()
         hearer.after, frame_of_now = await self._queue_now()
         yield frame_of_now
         while not self._is_ending:
@@ -239,7 +244,10 @@ class Feeds:
         task.add_done_callback(self._tasks.discard)
 
     async def _tell(self, job_id: str) -> None:
-        """Read what is new of a job, once, and have everybody look."""
+        """Read what is new of a job, once, and have everybody look; nothing while nobody listens."""
+        if not self._hearers:
+            self._is_stale = True
+            return
         with suppress(StoreError):  # a store that is locked now is read at the next event
             job = await to_thread.run_sync(self._job, job_id)
             self._note(job_id, job)
@@ -309,6 +317,12 @@ class Feeds:
             queue.running(machine), queue.waiting(machine, limit=WAITING_SHOWN), queue.counts()
         )
         return frame("queue", _line(document))
+
+    async def _catch_up(self) -> None:
+        """Look at what was told while nobody listened, as far as it matters to those who do now."""
+        if self._is_stale:
+            self._is_stale = False
+            await self._look_whether_idle()
 
     async def _look_whether_idle(self) -> None:
         """Let the timer run only while no job does on this machine."""

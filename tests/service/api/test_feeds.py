@@ -184,6 +184,26 @@ def test_an_event_is_read_once_however_many_listen(context: Context, clients: in
     in_a_loop(test())
 
 
+def test_nothing_is_read_of_what_nobody_listens_to(context: Context) -> None:
+    async def test() -> None:
+        feeds, job = Feeds(context, beat_s=0.01), begun(context)
+        async with feeds.running():
+            tell(context, job)
+            with counted_reads() as reads:
+                feeds.woken(job.id)
+                await asyncio.sleep(0.2)
+            assert reads == [0]
+            hearer = feeds.admit()
+            async with listening(feeds, feeds.queue(hearer)) as heard:
+                await heard.until(lambda heard: len(heard.events) == 1)
+                with counted_reads() as reads:
+                    await asyncio.sleep(0.2)
+                assert reads == [0]
+            feeds.release(hearer)
+
+    in_a_loop(test())
+
+
 def test_a_client_that_takes_nothing_is_dropped_and_the_others_hear_on(context: Context) -> None:
     async def test() -> None:
         feeds, job = Feeds(context), begun(context)
