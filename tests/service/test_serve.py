@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from autotune.service.binding import is_loopback
+from autotune.errors import ServiceError, StoreError
+from autotune.service.binding import check_exposure, is_loopback
 from autotune.service.redaction import redacted
-from autotune.service.running import browser_url, own_url
+from autotune.service.running import browser_url, own_url, run_service
 from autotune.service.settings import ServiceSettings
 from tests.service.serving import (
     Served,
@@ -69,19 +70,23 @@ def refusal(folder: Path, *options: str) -> str:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", "", "127.0.0.1.example.com"])
-def test_listening_to_other_machines_is_refused_unless_it_is_said(tmp_path: Path, host: str) -> None:
-    assert "--public" in refusal(tmp_path, "--host", host)
+def test_listening_to_other_machines_is_refused_unless_it_is_said(host: str) -> None:
+    with pytest.raises(ServiceError, match="--public"):
+        check_exposure(ServiceSettings(host=host))
 
 
 def test_listening_to_other_machines_needs_tls_or_a_proxy(tmp_path: Path) -> None:
     told = refusal(tmp_path, "--host", "0.0.0.0", "--public")
     assert "--tls-certificate" in told
     assert "--behind-proxy" in told
+    check_exposure(ServiceSettings(host="0.0.0.0", public=True, proxies=("10.0.0.5",)))
+    check_exposure(ServiceSettings(host="0.0.0.0", public=True, certificate=Path("c"), key=Path("k")))
 
 
 @pytest.mark.parametrize("address", ["*", "0.0.0.0/0", "::/0", "proxy.example", "10.0.0.0/33"])
-def test_nobody_is_believed_to_be_a_proxy_but_by_an_address(tmp_path: Path, address: str) -> None:
-    refusal(tmp_path, "--host", "0.0.0.0", "--public", "--behind-proxy", address)
+def test_nobody_is_believed_to_be_a_proxy_but_by_an_address(address: str) -> None:
+    with pytest.raises(ServiceError, match=r"proxy|everybody"):
+        check_exposure(ServiceSettings(host="0.0.0.0", public=True, proxies=(address,)))
 
 
 def test_tls_needs_both_files_and_they_must_belong_together(tmp_path: Path, tls: tuple[Path, Path]) -> None:
@@ -241,9 +246,8 @@ def test_a_password_of_the_store_is_in_no_message(tmp_path: Path) -> None:
     "url", ["", "x", "sqlite://", "x://y:z@w:port/", "sqlite:///:memory:", "mysql://h/d"]
 )
 def test_a_store_that_is_none_is_refused_in_words(tmp_path: Path, url: str) -> None:
-    ended = run_autotune("serve", "--port", "0", "--store", url, folder=tmp_path)
-    assert (ended.returncode, ended.stdout) == (12, "")
-    assert ended.stderr.startswith("error: ")
+    with pytest.raises(StoreError):
+        run_service(ServiceSettings(store=url, port=0, state=tmp_path / "state"))
 
 
 @pytest.mark.parametrize(
