@@ -23,8 +23,10 @@ from autotune.store.schema import Contents, check_contents, check_readable
 
 STEP_PAGES: Final = 4096
 """Copied at a time, 16 MiB: between two steps, others may write."""
-MOST_BEGINNINGS: Final = 50
-"""So often a copy may have to begin anew, as somebody has written meanwhile, before it is given up."""
+MOST_BEGINNINGS: Final = 5
+"""So often a copy by steps is begun, and anew where somebody has written meanwhile."""
+AT_ONCE_BYTES: Final = 1 << 30
+"""So much is copied in a few seconds, for which every writer waits. Source: 0.3 GiB took 0.6 s."""
 
 BUSY_S: Final = 5.0
 """Writers hold a lock for milliseconds."""
@@ -232,31 +234,49 @@ def _set_aside(target: Path) -> Path | None:
     return kept
 
 
-def _copy(source: Path, target: Path, location: Location) -> None:
-    """Copy a database with SQLite's own means, step by step; begun anew where somebody writes meanwhile.
+class _OvertakenError(Exception):
+    """Others have written so often that a copy by steps comes to no end."""
 
+
+def _copy(source: Path, target: Path, location: Location) -> None:
+    """Copy a database with SQLite's own means: by steps, between which others may write.
+
+    What is overtaken too often is copied at once, while writers wait, where that takes seconds at most.
     Source: https://www.sqlite.org/backup.html
     """
+    try:
+        with closing(_read_only(source)) as read:
+            try:
+                _copy_by_steps(read, target)
+            except _OvertakenError:
+                if source.stat().st_size > AT_ONCE_BYTES:
+                    raise
+                target.unlink()
+                with closing(sqlite3.connect(target)) as written:
+                    read.backup(written)
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"the store {str(source)!r} cannot be copied to {str(target.parent)!r}: {error}",
+            remedy="free some space on that disk, or see whether the store is locked or damaged",
+        ) from error
+    except _OvertakenError as error:
+        raise StoreError(
+            f"the store {location} is written too often to be copied", remedy="try again when less runs"
+        ) from error
+
+
+def _copy_by_steps(read: sqlite3.Connection, target: Path) -> None:
     beginnings, least = 0, 0
 
     def count(_: int, left: int, __: int) -> None:
         nonlocal beginnings, least
         beginnings += left > least
         least = left
-        if beginnings > MOST_BEGINNINGS:  # the first one is counted, too
-            raise StoreError(
-                f"the store {location} is written too often to be copied", remedy="try again when less runs"
-            )
+        if beginnings > MOST_BEGINNINGS:
+            raise _OvertakenError
 
-    try:
-        with closing(_read_only(source)) as read, closing(sqlite3.connect(target)) as written:
-            read.backup(written, pages=STEP_PAGES, progress=count, sleep=0.01)
-            written.execute("PRAGMA journal_mode = DELETE")
-    except sqlite3.Error as error:
-        raise StoreError(
-            f"the store {str(source)!r} cannot be copied to {str(target.parent)!r}: {error}",
-            remedy="free some space on that disk, or see whether the store is locked or damaged",
-        ) from error
+    with closing(sqlite3.connect(target)) as written:
+        read.backup(written, pages=STEP_PAGES, progress=count, sleep=0.01)
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
@@ -272,8 +292,6 @@ def _check_sound(path: Path) -> None:
     try:
         with closing(_read_only(path)) as connection:
             verdict = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
-            if verdict == "ok" and connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
-                verdict = "rows refer to others that are not there"
     except sqlite3.DatabaseError as error:
         verdict = str(error)
     if verdict != "ok":

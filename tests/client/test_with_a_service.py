@@ -178,6 +178,15 @@ def test_what_is_refused_is_the_error_that_the_same_command_would_end_with(
             reading.submit(served.folder / "small.yaml")
 
 
+def test_the_store_of_a_service_is_copied_and_not_replaced(served: Served) -> None:
+    copied = run("backup", "copy.db", "--force", folder=served.folder)
+    assert copied.returncode == 0, copied.stderr
+    refused = run("restore", "copy.db", "--force", folder=served.folder)
+    assert refused.returncode == 12
+    assert "in use by a" in refused.stderr
+    assert "service" in refused.stderr
+
+
 @pytest.mark.slow
 def test_a_plan_is_verified_and_compared_with_itself(
     served: Served, tuned: tuple[str, subprocess.CompletedProcess[str]], client: Client

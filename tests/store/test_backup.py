@@ -100,6 +100,16 @@ def test_copies_are_sound_while_others_write_on_and_on(
     assert fresh.trials >= counts[-1]
 
 
+def test_a_store_that_is_written_without_a_pause_is_copied_all_the_same(
+    filled: str, path: Path, tmp_path: Path, study: StudyRecord
+) -> None:
+    with open_store(filled) as store, store.transaction() as connection:
+        connection.exec_driver_sql("UPDATE autotune_studies SET model_source = hex(randomblob(60000000))")
+    with program(WRITE_ON_AND_ON, filled):
+        assert back_up(filled, tmp_path / "copy.db").size_bytes > 100_000_000
+    assert trials_of(tmp_path / "copy.db", study) >= 5
+
+
 def test_a_copy_of_a_store_that_a_killed_process_left_half_written_is_whole(
     filled: str, path: Path, tmp_path: Path, study: StudyRecord
 ) -> None:

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from autotune.store.records import ConfirmationRecord, StudyRecord, TrialRecord
 from autotune.store.retention import Expired, find_expired, forget, reclaim
 from autotune.store.store import StudyStore, open_store
 from autotune.testing.plans import build_plan
+from tests.store.databases import postgresql_database
 
 HOLDER = JobHolder("here", "boot", os.getpid(), 1)
 OLD_S, NOW_S = 1_000_000.0, 2_000_000_000.0
@@ -64,6 +66,23 @@ def plan_in(store: StudyStore, name: str, at_s: float) -> str:
     )
     store.save_plan(plan)
     return plan.id
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, path: Path) -> Iterator[str]:
+    """An SQLite file, or a database of its own on a server."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{path}"
+    else:
+        with postgresql_database() as found:
+            yield found
+
+
+@pytest.fixture
+def of_file(url: str) -> None:
+    """For what only files have."""
+    if not url.startswith("sqlite"):
+        pytest.skip("a server gives space back by itself, and has rights of its own")
 
 
 @pytest.fixture
@@ -161,7 +180,8 @@ def test_what_was_broken_off_is_done_by_the_next_call(store: StudyStore, url: st
         assert store.trials("old") == ()
 
 
-def test_the_space_is_given_back(store: StudyStore, url: str, path: Path) -> None:
+@pytest.mark.usefixtures("of_file")
+def test_the_space_is_given_back(store: StudyStore, path: Path) -> None:
     with store:
         with store.transaction() as connection:
             connection.exec_driver_sql("CREATE TABLE filler AS SELECT randomblob(4000000) AS content")
@@ -186,6 +206,7 @@ def test_the_command_says_what_would_go_and_lets_it_go(url: str, store: StudySto
         assert opened.trials("old") == ()
 
 
+@pytest.mark.usefixtures("of_file")
 def test_a_store_that_is_read_only_is_told(store: StudyStore, url: str, path: Path) -> None:
     with store:
         expired = find_expired(store, before_s=BEFORE_S)
