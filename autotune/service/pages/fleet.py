@@ -92,17 +92,21 @@ def _whole(name: str, text: str) -> int:
 
 
 def _usual(plan: Plan) -> dict[str, str]:
-    """Give values to begin with: ten times what one machine serves, within a latency that it keeps to."""
+    """Give values to begin with: ten times what one machine serves, within a latency that it keeps to.
+
+    That is the study's limit, or else three times the highest percentile that the plan's requests tell.
+    """
     stated = plan.study.stated("limits", "latency")
     batch = plan.study.stated("problem", "batch_size") or 1
     rate = float(f"{10 * plan.estimate.throughput_sps / int(batch):.2g}")
-    percentile, latency_s = "p99", 0.1
+    percentile, latency_s = "p50", 0.1
     if isinstance(stated, dict) and "max_s" in stated:
-        percentile, latency_s = f"p{stated.get('percentile', 99):g}", float(stated["max_s"])
+        limited = f"p{stated.get('percentile', 99):g}"
+        percentile, latency_s = limited if limited in PERCENTILES else "p99", float(stated["max_s"])
     else:
-        known = [one for one in plan.estimate.latencies if one.value_s is not None]
-        if known:
-            latency_s = 3 * (known[-1].value_s or latency_s)
+        for told in plan.estimate.latencies:
+            if told.value_s is not None and f"p{told.percentile:g}" in PERCENTILES:
+                percentile, latency_s = f"p{told.percentile:g}", 3 * told.value_s
     return {
         "rate": f"{rate:.12g}/s",
         "percentile": percentile,
