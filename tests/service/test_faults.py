@@ -31,6 +31,7 @@ from autotune.store.store import read_store
 from autotune.testing.fake_model import SCHEMA
 from autotune.testing.fake_trial import processes_of
 from tests.service.serving import WAIT_S, Served, run_autotune, serving, until
+from tests.store.databases import own_postgresql
 
 pytestmark = pytest.mark.skipif(
     len(os.sched_getaffinity(0)) < 2, reason="a search over one cpu has nothing to choose"
@@ -353,3 +354,23 @@ def test_a_thousand_jobs_wait_in_their_order_and_survive_the_service(folder: Pat
     assert counts.get("failed", 0) == 0
     kill_with_children(*filter(None, [holder_pid(folder)]))
     assert until(lambda: processes_of(folder) == [])
+
+
+@pytest.mark.slow
+def test_a_service_answers_again_when_its_database_server_does_and_its_job_loses_nothing(
+    folder: Path,
+) -> None:
+    with own_postgresql() as server:
+        with served(folder, "--store", server.url) as service, client_of(service) as client:
+            job = submit(client, folder)
+            watch_until_trial(client, job, 0)
+            server.stop()
+            asked = service.ask("GET", "/api/v1/jobs", service.bearer)
+            ready = service.ask("GET", "/health/ready")
+            server.start()
+            done = ended(client, job)
+        check_all(folder, url=server.url)
+    assert asked.status == 503
+    assert asked.problem["remedy"]
+    assert ready.status == 503
+    assert done["state"] == "done", done
