@@ -27,6 +27,10 @@ from autotune.store.location import parse_location
 
 ADDRESS_FILE: Final = "address"
 """In the state folder while the service runs: its URL, for the commands of this user."""
+GIVEN_WAY: Final = 10
+"""By so much answers are nicer than jobs on shared cpus. Where both want all of one, answers get a tenth of it.
+Source: `sched_prio_to_weight` in Linux's kernel/sched/core.c, by which each step is worth a quarter."""
+LEAST_PRIORITY: Final = 19
 _EVERYWHERE: Final = ("0.0.0.0", "::")
 
 
@@ -73,7 +77,19 @@ def run_service(
             server = SleepingServer(config, ready, settings.times.handshake_s, app.state.feeds.end)
             gc.freeze()
             with dispatching(app, context, cpus):
+                if not cpus:
+                    _give_way()
                 server.run([listening])
+
+
+def _give_way() -> None:
+    """Let jobs go first on cpus that this process shares with them.
+
+    Linux keeps this by thread: it holds for the one that answers and for those that it will start, and not
+    for the dispatcher, whose jobs would inherit it.
+    """
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, min(usual + GIVEN_WAY, LEAST_PRIORITY))
 
 
 def browser_url(settings: ServiceSettings, port: int) -> str:

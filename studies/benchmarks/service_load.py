@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 from autotune.machine.cpus import parse_cpu_list
 
 CONNECTIONS = 10
-PATHS = ("/api/v1/jobs", "/api/v1/studies", "/api/v1/plans", "/metrics")
+PATHS = ("/api/v1/jobs?limit=20", "/api/v1/queue", "/api/v1/jobs?state=running", "/health/ready")
 LIMIT = 2**24
 """The longest line that is read."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,3 +39,15 @@ def test_the_service_stays_small_when_everything_was_asked_for(tmp_path: Path) -
         for path in PATHS:
             assert service.ask("GET", path, service.bearer).status == 200
         assert service.memory_bytes() < MOST_BYTES
+
+
+def test_answers_give_way_to_jobs_on_cpus_that_they_share_but_jobs_are_begun_at_usual_priority(
+    tmp_path: Path,
+) -> None:
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    with serving(tmp_path) as service:
+        assert service.ask("GET", "/api/v1/jobs", service.bearer).status == 200
+        tasks = [int(task.name) for task in Path(f"/proc/{service.process.pid}/task").iterdir()]
+        priorities = {task: os.getpriority(os.PRIO_PROCESS, task) for task in tasks}
+    assert priorities.pop(service.process.pid) == min(usual + 10, 19)
+    assert usual in priorities.values()
