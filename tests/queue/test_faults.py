@@ -18,7 +18,15 @@ from autotune.events import AttemptBegan
 from autotune.queue.holding import process_facts
 from autotune.store.job_records import JobRecord
 from autotune.testing.fake_trial import processes_of
-from tests.queue.jobs_at_hand import JobFolder, job_folder, kill, processes_below, until, workers_of
+from tests.queue.jobs_at_hand import (
+    STUDY,
+    JobFolder,
+    job_folder,
+    kill,
+    processes_below,
+    until,
+    workers_of,
+)
 from tests.store.databases import own_postgresql
 
 pytestmark = pytest.mark.skipif(
@@ -129,7 +137,8 @@ def test_a_job_that_is_stopped_for_a_while_is_not_taken_for_dead(folder: JobFold
 @pytest.mark.slow
 def test_two_services_on_one_store_run_each_job_once(folder: JobFolder, nothing_left: None) -> None:
     names = ["one", "two"]
-    asked = [folder.ask(name=name, confirm={"finalists": 1, "rounds": 3}) for name in names]
+    small = {**STUDY["search"], "instances": [1]}
+    asked = [folder.ask(name=name, search=small) for name in names]
     with folder.dispatcher() as first, folder.dispatcher() as second:
         first.waker.wake()
         ended = [folder.ended(job_id) for job_id in asked]

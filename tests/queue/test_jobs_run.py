@@ -20,7 +20,7 @@ from autotune.store.job_records import JobRequest
 from autotune.store.job_rows import request_row
 from autotune.store.job_tables import jobs
 from autotune.testing.fake_trial import processes_of
-from tests.queue.jobs_at_hand import MACHINE, JobFolder, processes_below, until
+from tests.queue.jobs_at_hand import MACHINE, STUDY, JobFolder, processes_below, until
 
 pytestmark = pytest.mark.skipif(
     len(os.sched_getaffinity(0)) < 2, reason="a search over one cpu has nothing to choose"
@@ -37,7 +37,7 @@ def test_a_study_is_tuned_verified_and_compared_and_every_event_told(
     folder: JobFolder, nothing_left: None
 ) -> None:
     with folder.dispatcher() as dispatcher:
-        tuned_id = folder.ask()
+        tuned_id = folder.ask(search={**STUDY["search"], "instances": [1]})
         dispatcher.waker.wake(tuned_id)
         tuned = folder.ended(tuned_id)
         assert (tuned.state, tuned.fault, tuned.attempts) == ("done", None, 1)
