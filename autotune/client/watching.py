@@ -28,14 +28,14 @@ def watch_events(connection: Connection, job_id: str, after: int) -> Iterator[Ev
     Raises:
         AutotuneError: the service refuses, or stays out of reach; the job goes on.
     """
-    last, pauses_s = after, connection.patience.pauses_s()
+    last, pauses_s = after, connection.patience.pauses_s(watching=True)
     while True:
         pause_s = next(pauses_s, None)
         try:
             with connection.stream(f"{PREFIX}/jobs/{job_id}/events", last=last) as response:
                 if response.is_success:
                     for sent in httpx2.EventSource(response):
-                        pauses_s = connection.patience.pauses_s()
+                        pauses_s = connection.patience.pauses_s(watching=True)
                         if sent.event == END:
                             return
                         number = int(sent.id) if sent.id.isdigit() else last + 1

@@ -21,7 +21,7 @@ from autotune.events import DoubtRaised, Event, FilesRead, SpaceSurveyed
 from autotune.testing.fake_plans import FakeStudy
 from tests.client.scripted_service import DROP, Answer, document, problem, serving, stream
 
-HASTY = Patience(tries=3, first_s=0.001, most_s=0.002)
+HASTY = Patience(tries=3, watching_tries=3, first_s=0.001, most_s=0.002)
 SURVEYED, READ, DOUBTED = SpaceSurveyed(("jax: none",)), FilesRead(("one",)), DoubtRaised("why")
 TOLD: tuple[tuple[int, Event], ...] = ((1, SURVEYED), (2, READ), (3, DOUBTED))
 
