@@ -28,7 +28,7 @@ from autotune.store.location import parse_location
 ADDRESS_FILE: Final = "address"
 """In the state folder while the service runs: its URL, for the commands of this user."""
 GIVEN_WAY: Final = 10
-"""By so much answers are nicer than jobs on shared cpus. Where both want all of one, answers get a tenth of it.
+"""By so much answers are nicer than jobs on shared cpus: where both want all of one, they get a tenth of it.
 Source: `sched_prio_to_weight` in Linux's kernel/sched/core.c, by which each step is worth a quarter."""
 LEAST_PRIORITY: Final = 19
 _EVERYWHERE: Final = ("0.0.0.0", "::")
