@@ -20,11 +20,17 @@ SESSION_S: Final = 7 * 24 * 3600
 CODE_S: Final = 3600
 """How long the link that `autotune serve` prints can be opened."""
 _SECRET_FILE: Final = "session.key"
+_ENDED_FILE: Final = "sessions.ended"
+MOST_ENDED: Final = 10_000
+"""When so many are remembered, all sessions end, as another key is made: the list must not grow for ever."""
 _SECRET_BYTES: Final = 32
 
 
 class Sessions:
     """Signed cookies, each bound to its token: without the token, or after `SESSION_S`, it is worth nothing.
+
+    Nor is one from which somebody has signed out; those are remembered in the state folder until they are too
+    old in any case.
 
     Args:
         tokens: of the service.
@@ -42,11 +48,12 @@ class Sessions:
             ServiceError: it cannot be used, or others may read it.
         """
         self._tokens, self._clock, self._port = tokens, clock, port
-        path = folder / _SECRET_FILE
-        self._key = read_secret(path) or b""
+        self._folder = folder
+        self._key = read_secret(folder / _SECRET_FILE) or b""
         if len(self._key) != _SECRET_BYTES:
-            self._key = secrets.token_bytes(_SECRET_BYTES)
-            write_secret(path, self._key)
+            self._make_key()
+        lines = (read_secret(folder / _ENDED_FILE) or b"").decode("ascii", "replace").split()
+        self._ended = {line for line in lines if self._is_young(line.partition(".")[0])}
 
     def cookie_name(self, *, secure: bool) -> str:
         """Give the cookie's name; under TLS, one that browsers take from this host alone."""
@@ -54,7 +61,7 @@ class Sessions:
 
     def set_cookie(self, holder: TokenHolder, *, secure: bool) -> str:
         """Give the value of the Set-Cookie header that signs somebody in."""
-        issued = str(int(self._clock()))
+        issued = f"{int(self._clock())}.{secrets.token_urlsafe(12)}"
         name = base64.urlsafe_b64encode(holder.name.encode()).decode().rstrip("=")
         value = f"{issued}.{name}.{self._signature(issued, holder)}"
         return self._attributes(value, SESSION_S, secure=secure)
@@ -63,17 +70,25 @@ class Sessions:
         """Give the value of the Set-Cookie header that signs out."""
         return self._attributes("", 0, secure=secure)
 
+    def end(self, cookies: str, *, secure: bool) -> None:
+        """Let the session of a Cookie header be worth nothing from now on, whoever has kept a copy.
+
+        Raises:
+            ServiceError: that cannot be written down.
+        """
+        if self.holder(cookies, secure=secure) is None:
+            return
+        issued, *_ = self._parts(cookies, secure=secure)
+        self._ended = {ended for ended in self._ended if self._is_young(ended.partition(".")[0])} | {issued}
+        if len(self._ended) > MOST_ENDED:
+            self._make_key()
+            self._ended = set()
+        write_secret(self._folder / _ENDED_FILE, "".join(f"{one}\n" for one in sorted(self._ended)).encode())
+
     def holder(self, cookies: str, *, secure: bool) -> TokenHolder | None:
         """Give who is signed in by a Cookie header; None if nobody."""
-        try:
-            morsel = SimpleCookie(cookies).get(self.cookie_name(secure=secure))
-        except CookieError:
-            return None
-        parts = ("" if morsel is None else morsel.value).split(".")
-        if len(parts) != 3 or not parts[0].isdecimal() or len(parts[0]) > 12 or not parts[0].isascii():
-            return None
-        issued, name, signature = parts
-        if not 0 <= self._clock() - int(issued) <= SESSION_S:
+        issued, name, signature = self._parts(cookies, secure=secure)
+        if not self._is_young(issued.partition(".")[0]) or issued in self._ended:
             return None
         try:
             decoded = base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode()
@@ -84,6 +99,24 @@ class Sessions:
             return None
         expected = self._signature(issued, holder).encode()
         return holder if hmac.compare_digest(expected, signature.encode()) else None
+
+    def _parts(self, cookies: str, *, secure: bool) -> tuple[str, str, str]:
+        """Take a cookie apart: when and as what it was issued, for whom, and the signature; empty if none."""
+        try:
+            morsel = SimpleCookie(cookies).get(self.cookie_name(secure=secure))
+        except CookieError:
+            morsel = None
+        parts = ("" if morsel is None else morsel.value).split(".")
+        return (f"{parts[0]}.{parts[1]}", parts[2], parts[3]) if len(parts) == 4 else ("", "", "")
+
+    def _is_young(self, issued: str) -> bool:
+        """Whether a session issued then is not too old yet."""
+        is_time = issued.isascii() and issued.isdecimal() and len(issued) <= 12
+        return is_time and 0 <= self._clock() - int(issued) <= SESSION_S
+
+    def _make_key(self) -> None:
+        self._key = secrets.token_bytes(_SECRET_BYTES)
+        write_secret(self._folder / _SECRET_FILE, self._key)
 
     def _signature(self, issued: str, holder: TokenHolder) -> str:
         text = f"{issued}\n{holder.name}\n{self._port}\n".encode() + holder.digest

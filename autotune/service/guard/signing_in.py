@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Scope
 
 from autotune.service.guard.identity import LOGIN, LOGOUT, Doorkeeper
-from autotune.service.guard.request_head import is_secure
+from autotune.service.guard.request_head import header, is_secure
 from autotune.service.guard.sessions import SignInCodes
 from autotune.service.guard.tokens import TokenHolder
 from autotune.service.guard.turned_away import TurnedAway
@@ -51,6 +51,7 @@ class SigningIn:
         """
         if scope["path"] == LOGOUT:
             response: Response = RedirectResponse(LOGIN, HTTPStatus.SEE_OTHER)
+            self._door.sessions.end(header(scope, b"cookie"), secure=is_secure(scope))
             response.headers["Set-Cookie"] = self._door.sessions.clear_cookie(secure=is_secure(scope))
             return response
         if scope["method"] == "GET":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import Request, Response
@@ -17,22 +17,14 @@ from autotune.service.api.event_stream import InFeeds
 from autotune.service.asking import Asker, ask_compare, read_key
 from autotune.service.context import Context, InContext
 from autotune.service.pages.forms import InForm
-from autotune.service.pages.job_words import STATES
+from autotune.service.pages.job_words import STATES, comparison_sides, outcome_words, whole_jobs
 from autotune.service.pages.plan_list import plan_choices
 from autotune.service.pages.rendering import render
 from autotune.service.pages.routing import page_router, see
-from autotune.store.job_records import JobRecord
 
 router = page_router()
 
 JOBS: Final = 10
-
-VERDICTS: Final[Mapping[str, str]] = {
-    "a": "A is faster",
-    "b": "B is faster",
-    "tie": "neither is faster, within a tie",
-    "undecided": "not told apart",
-}
 
 
 @router.get("/compare")
@@ -63,14 +55,14 @@ def _shown(context: Context, a: str, b: str) -> dict[str, Any]:
         sides = [context.store.plan(ref) for ref in (a, b) if ref]
     except AutotuneError as error:
         sides, problem = [], error.problem
-    jobs = [context.queue.job(job.id) for job in context.queue.jobs(kind="compare", limit=JOBS)]
+    jobs = whole_jobs(context, context.queue.jobs(kind="compare", limit=JOBS))
     return {
         "choices": choices,
         "a": a,
         "b": b,
         "problem": problem,
         "rows": side_by_side(sides) if len(sides) == 2 else [],
-        "jobs": [(job, *_sides(job), comparison_words(job)) for job in jobs],
+        "jobs": [(job, comparison_sides(job), outcome_words(job)) for job in jobs],
         "states": STATES,
     }
 
@@ -96,23 +88,3 @@ def _gain(plan: Plan) -> str:
     if plan.gain is None:
         return "not known"
     return f"{plan.gain:.2f}x" + (f" (95 %: {format_range(plan.gain_range)})" if plan.gain_range else "")
-
-
-def _sides(job: JobRecord) -> tuple[str, str]:
-    return str(job.request.values.get("a", "")), str(job.request.values.get("b", ""))
-
-
-def comparison_words(job: JobRecord) -> str:
-    """Say what a comparison has found."""
-    if job.fault is not None:
-        return job.fault.problem
-    result = job.result or {}
-    verdict, ratio = str(result.get("verdict", "")), result.get("ratio") or {}
-    told = VERDICTS.get(verdict, verdict)
-    if not isinstance(ratio, Mapping) or not isinstance(ratio.get("estimate"), float):
-        return told
-    low, high = ratio.get("low"), ratio.get("high")
-    between = (
-        f" (95 %: {low:.2f}x to {high:.2f}x)" if isinstance(low, float) and isinstance(high, float) else ""
-    )
-    return f"{told}: {ratio['estimate']:.2f}x{between}"

@@ -9,7 +9,14 @@ from fastapi import Request, Response
 from autotune.objectives.catalogue import objective_named
 from autotune.service.access import MayRead
 from autotune.service.context import Context, InContext
-from autotune.service.pages.job_words import KINDS, STATES, JobStanding, job_standing, outcome_words
+from autotune.service.pages.job_words import (
+    KINDS,
+    STATES,
+    JobStanding,
+    job_standing,
+    outcome_words,
+    whole_jobs,
+)
 from autotune.service.pages.paging import Paging
 from autotune.service.pages.rendering import render
 from autotune.service.pages.routing import page_router
@@ -58,7 +65,7 @@ def _queue(context: Context, page: int) -> dict[str, Any]:
         "standing": _standing(context, running),
         "waiting": list(enumerate(waiting, start=1))[paging.offset : paging.offset + WAITING],
         "queue_paging": paging,
-        "lately": [(job, outcome_words(job)) for job in lately],
+        "lately": [(job, outcome_words(job)) for job in whole_jobs(context, lately)],
         "kinds": KINDS,
         "states": STATES,
     }

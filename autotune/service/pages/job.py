@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import Request, Response
+from starlette.exceptions import HTTPException
 
 from autotune.errors import RequestError
 from autotune.queue.stopping import end_early
@@ -14,7 +15,13 @@ from autotune.service.asking import MOST_PRIORITY
 from autotune.service.context import Context, InContext
 from autotune.service.feeds import Feeds
 from autotune.service.pages.forms import InForm
-from autotune.service.pages.job_words import KINDS, STATES, job_standing, outcome_words
+from autotune.service.pages.job_words import (
+    KINDS,
+    STATES,
+    comparison_sides,
+    job_standing,
+    outcome_words,
+)
 from autotune.service.pages.rendering import render
 from autotune.service.pages.routing import page_router, see
 from autotune.service.pages.search_view import ORDERS, SearchView, TrialOrder, search_view, stored_spec
@@ -62,9 +69,25 @@ def resume(context: InContext, feeds: InFeeds, _: MayTune, job_id: str, form: In
 
 
 @router.post("/jobs/{job_id}/priority")
-def reorder(context: InContext, feeds: InFeeds, _: MayTune, job_id: str, form: InForm) -> Response:
-    """Give a job another priority, and go back."""
-    return _told(feeds, context.queue.reorder(job_id, read_priority(form.get("priority", ""))), form)
+def reorder(
+    request: Request, context: InContext, feeds: InFeeds, _: MayTune, job_id: str, form: InForm
+) -> Response:
+    """Give a job another priority, and go back; or show the job with what is wrong with the priority."""
+    typed = form.get("priority", "")
+    try:
+        priority = read_priority(typed)
+    except RequestError as error:
+        shown = _shown(context, job_id, 1, "newest") | {"refusal": error, "typed": typed}
+        return render(request, "job.html", status=422, **shown)
+    return _told(feeds, context.queue.reorder(job_id, priority), form)
+
+
+@router.get("/jobs/{job_id}/{action}")
+def go_back(_: MayRead, job_id: str, action: str) -> Response:
+    """Show the job to who loads an address again that is for forms."""
+    if action not in ("cancel", "resume", "priority", "delete"):
+        raise HTTPException(404)
+    return see(f"/jobs/{job_id}")
 
 
 @router.post("/jobs/{job_id}/delete")
@@ -111,6 +134,8 @@ def _shown(context: Context, job_id: str, page: int, order: TrialOrder) -> dict[
         "orders": ORDERS,
         "outcome": outcome_words(found),
         "ahead": _ahead(context, found),
+        "sides": comparison_sides(found),
+        "refusal": None,
     }
 
 

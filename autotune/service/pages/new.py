@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Request, Response
 
-from autotune.errors import AutotuneError, FileFault, StudyFileError
+from autotune.errors import AutotuneError, FileFault, RequestError, StudyFileError
 from autotune.service.access import MayTune
 from autotune.service.admission import admit
 from autotune.service.ahead import look_ahead
@@ -35,6 +35,9 @@ BEGIN: Mapping[str, str] = {
 }
 """What the form begins with: the first study of the manual, which needs no download."""
 
+PRIORITY: Final = "priority"
+"""The field of the job itself; all others are of the study."""
+
 
 @router.get("/new")
 def new(request: Request, context: InContext, _: MayTune, as_text: bool = False) -> Response:
@@ -58,7 +61,7 @@ def begin(request: Request, context: InContext, feeds: InFeeds, _: MayTune, form
     shown = _shown(context, form, is_text="text" in form)
     spec: StudySpec | None = shown["spec"]
     if spec is None:
-        return _page(request, context, shown, status=422)
+        return _page(request, context, shown | {"is_refused": True}, status=422)
     try:
         if "look" in form:
             ahead = look_ahead(context, admit(spec, context.settings))
@@ -88,18 +91,26 @@ def _page(request: Request, context: Context, shown: dict[str, Any], *, status: 
 def _shown(context: Context, typed: Mapping[str, str], *, is_text: bool) -> dict[str, Any]:
     text = typed.get("text", "").replace("\r\n", "\n") if is_text else study_text(typed)
     spec, faults = _read(context, text)
-    opened = [name for name, value in typed.items() if value] + [fault_field(fault.path) for fault in faults]
-    further = {field.field for section in form_sections() if not section.is_usual for field in section.fields}
+    try:
+        read_priority(typed.get("priority") or "0")
+    except RequestError as error:
+        spec, faults = None, (*faults, FileFault(PRIORITY, 0, f"{error.problem}: {error.remedy}"))
+    opened = [name for name, value in typed.items() if value] + [_field(fault) for fault in faults]
+    sections = [
+        section for section in form_sections() if section.name != "launch" or context.settings.commands
+    ]
+    further = {field.field for section in sections if not section.is_usual for field in section.fields}
     return {
         "opened": opened,
         "is_further": not further.isdisjoint(opened),
         "is_text": is_text,
         "text": text,
         "typed": typed,
-        "sections": form_sections(),
+        "sections": sections,
         "spec": spec,
         "key": typed.get("key") or secrets.token_hex(12),
         "priority": typed.get("priority", "0"),
+        "is_refused": False,
         "refusal": None,
         "ahead": None,
         **_faults(faults),
@@ -124,10 +135,14 @@ def _faults(faults: tuple[FileFault, ...]) -> dict[str, Any]:
     """Give the faults in order, and those of each field."""
     of_field: dict[str, str] = {}
     for fault in faults:
-        of_field.setdefault(fault_field(fault.path), fault.fault)
-    return {"faults": [(fault, fault_field(fault.path)) for fault in faults], "of_field": of_field}
+        of_field.setdefault(_field(fault), fault.fault)
+    return {"faults": [(fault, _field(fault)) for fault in faults], "of_field": of_field}
+
+
+def _field(fault: FileFault) -> str:
+    return PRIORITY if fault.path == PRIORITY else fault_field(fault.path)
 
 
 def _refused(shown: dict[str, Any], error: AutotuneError) -> dict[str, Any]:
     faults = error.faults if isinstance(error, StudyFileError) else ()
-    return shown | {"refusal": error, **_faults(faults)}
+    return shown | {"is_refused": True, "refusal": error, **_faults(faults)}

@@ -35,14 +35,17 @@ from autotune.service.context import Context, InContext
 from autotune.service.pages.charts.intervals import gains_chart
 from autotune.service.pages.charts.placement import placement_picture
 from autotune.service.pages.forms import InForm
-from autotune.service.pages.job_words import KINDS, STATES, outcome_words
+from autotune.service.pages.job_words import KINDS, STATES, outcome_words, whole_jobs
 from autotune.service.pages.rendering import render
 from autotune.service.pages.routing import page_router, see
+from autotune.store.job_records import ENDED, JobRecord
 from autotune.store.standings import standing
 
 router = page_router()
 
-JOBS = 10
+JOBS: Final = 10
+ACTIVE: Final = 30
+"""So many jobs that wait or run are looked at for those with this plan."""
 
 VERDICTS: Final[Mapping[str, str]] = {
     "holds": "It still holds what it states",
@@ -76,7 +79,7 @@ def verify(
 
 def _shown(context: Context, found: Plan) -> dict[str, Any]:
     costs = stated_costs(found)
-    jobs = context.queue.jobs(plan=found.id, limit=JOBS)
+    jobs = _jobs(context, found.id)
     return {
         "plan": found,
         "verdicts": VERDICTS,
@@ -105,6 +108,13 @@ def _shown(context: Context, found: Plan) -> dict[str, Any]:
         "kinds": KINDS,
         "states": STATES,
     }
+
+
+def _jobs(context: Context, plan_id: str) -> list[JobRecord]:
+    """Read the jobs with a plan, newest first: those that wait or run, and those that ended."""
+    active = whole_jobs(context, context.queue.jobs(states=("queued", "running"), limit=ACTIVE))
+    asked = [job for job in active if plan_id in (job.request.values.get(key) for key in ("plan", "a", "b"))]
+    return [*asked, *whole_jobs(context, context.queue.jobs(plan=plan_id, states=ENDED, limit=JOBS))]
 
 
 def plan_figures(found: Plan) -> list[tuple[str, str, str]]:

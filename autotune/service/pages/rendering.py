@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -21,9 +22,17 @@ from autotune.service.access import AccessRole
 from autotune.service.context import Context
 from autotune.units import format_duration
 
+_CODE: Final = re.compile("`([^`]+)`")
 THEMES: Final = ("light", "dark")
 THEME_COOKIE: Final = "autotune-theme"
 """Holds one of `THEMES`; without it the browser's own wish decides."""
+
+ROLE_WORDS: Final[Mapping[AccessRole, str]] = {
+    AccessRole.READ: "may read",
+    AccessRole.TUNE: "may tune",
+    AccessRole.ADMIN: "may do all",
+}
+"""What is said of who is signed in."""
 
 NEW: Final = "/new"
 """Of who may tune; nobody else sees the way there."""
@@ -64,11 +73,13 @@ def _surroundings(request: Request) -> dict[str, Any]:
     may_tune = role is not None and role >= AccessRole.TUNE
     return {
         "path": request.url.path,
+        "here": f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path,
         "theme": theme if theme in THEMES else "",
         "navigation": [section for section in SECTIONS if may_tune or section[0] != NEW],
         "is_known": role is not None,
         "may_tune": may_tune,
         "role": "" if role is None else role.name.lower(),
+        "role_words": "" if role is None else ROLE_WORDS[role],
         "token_name": getattr(request.state, "token_name", ""),
         "machine": "" if context is None or role is None else context.machine,
         "has_dashboard": context is not None and context.settings.dashboard,
@@ -79,7 +90,7 @@ def _surroundings(request: Request) -> dict[str, Any]:
 @cache
 def _environment() -> jinja2.Environment:
     environment = html_environment("autotune.service.pages")
-    environment.filters |= {"moment": moment, "duration": format_duration}
+    environment.filters |= {"moment": moment, "duration": format_duration, "code": code}
     environment.globals |= {"asset": asset_address, "event_names": " ".join((*NAMES, "job", "queue"))}
     return environment
 
@@ -91,6 +102,11 @@ def moment(unix_s: float | None) -> Markup:
     when = datetime.fromtimestamp(unix_s, UTC)
     written = when.strftime("%Y-%m-%d %H:%M UTC")
     return Markup('<time datetime="{}">{}</time>').format(when.isoformat(timespec="seconds"), written)
+
+
+def code(text: str) -> Markup:
+    """Write what stands between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
 
 
 @cache

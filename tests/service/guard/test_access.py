@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import stat
+import time
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -13,6 +14,7 @@ import pytest
 from autotune.errors import ServiceError
 from autotune.service.access import AccessRole
 from autotune.service.guard.failures import FAILURES
+from autotune.service.guard.sessions import SESSION_S, Sessions
 from autotune.service.guard.tokens import TokenStore
 from tests.service.serving import Answered, Served, answered, run_autotune, serving
 
@@ -102,7 +104,9 @@ def test_the_link_signs_a_browser_in_once(tmp_path_factory: pytest.TempPathFacto
         assert first.headers["referrer-policy"] == "no-referrer"
 
 
-def test_a_token_in_the_form_signs_in_and_signing_out_takes_the_cookie_back(service: Served) -> None:
+def test_a_token_in_the_form_signs_in_and_signing_out_ends_this_session_wherever_its_cookie_is(
+    service: Served,
+) -> None:
     answer = sign_in(service, service.token, next="/plans/x?a=b")
     assert answer.status == 200
     assert b'url=/plans/x?a=b"' in answer.body
@@ -111,6 +115,23 @@ def test_a_token_in_the_form_signs_in_and_signing_out_takes_the_cookie_back(serv
     out = service.ask("POST", "/logout", {**signed_in, "Origin": f"http://{service.host}"})
     assert (out.status, out.headers["location"]) == (303, "/login")
     assert "Max-Age=0" in out.headers["set-cookie"]
+    assert service.ask("GET", "/openapi.json", signed_in).status == 401
+    other = cookie_of(sign_in(service, service.token))
+    assert service.ask("GET", "/openapi.json", other).status == 200
+
+
+def test_a_session_that_was_ended_stays_so_when_the_service_is_started_again(tmp_path: Path) -> None:
+    tokens = TokenStore(tmp_path)
+    sessions = Sessions(tokens, tmp_path, 1)
+    holder = tokens.find(tokens.add("somebody", AccessRole.READ))
+    assert holder is not None
+    ended, kept = (sessions.set_cookie(holder, secure=False).partition(";")[0] for _ in range(2))
+    sessions.end(ended, secure=False)
+    for again in (sessions, Sessions(tokens, tmp_path, 1)):
+        assert again.holder(ended, secure=False) is None
+        assert again.holder(kept, secure=False) is not None
+    later = Sessions(tokens, tmp_path, 1, clock=lambda: time.time() + SESSION_S + 1)
+    assert later.holder(kept, secure=False) is None
 
 
 @pytest.mark.parametrize(
@@ -144,7 +165,7 @@ def test_a_path_that_holds_markup_is_written_as_text(service: Served) -> None:
     assert b"<script>" not in answer.body
 
 
-@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
 def test_no_part_of_a_session_can_be_changed(service: Served, number: int) -> None:
     name, _, value = cookie_of(sign_in(service, service.token))["Cookie"].partition("=")
     parts = value.split(".")

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -114,11 +115,15 @@ def test_a_theme_is_chosen_and_kept(visitor: Visitor) -> None:
     page = visitor.page
     visitor.visit("/")
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    page.get_by_role("button", name="dark").click()
+    with page.expect_response("**/theme"):
+        page.get_by_role("button", name="dark").click()
     page.locator("html[data-theme='dark']").wait_for(state="attached")
     visitor.visit("/machine")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
     assert page.get_by_role("button", name="dark").get_attribute("aria-pressed") == "true"
+    page.get_by_role("button", name="system").click()
+    page.locator("html:not([data-theme])").wait_for(state="attached")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == light
 
 
 def test_the_keyboard_alone_is_enough(visitor: Visitor) -> None:
@@ -144,6 +149,24 @@ def test_the_keyboard_alone_is_enough(visitor: Visitor) -> None:
     _tab_to(page, "form[action$='/cancel'] button")
     page.keyboard.press("Enter")
     page.locator(".state.cancelled").wait_for()
+
+
+def test_the_focus_stays_on_its_button_when_the_page_follows_an_event(
+    visitor: Visitor, jobs: Mapping[str, str]
+) -> None:
+    page = visitor.page
+    event = {"content_type": "text/event-stream", "body": "retry: 100\nevent: queue\ndata: {}\n\n"}
+    page.route("**/events?*", lambda route: route.fulfill(**event))
+    visitor.visit(f"/jobs/{jobs['job-waiting']}")
+    page.get_by_role("button", name="Cancel").focus()
+    for _ in range(2):
+        page.evaluate("document.querySelector('#live .now').dataset.old = 'yes'")
+        page.wait_for_function("() => document.querySelector('#live .now').dataset.old === undefined")
+        assert page.evaluate("document.activeElement.textContent") == "Cancel"
+    page.unroute("**/events?*")
+    page.route("**/events?*", lambda route: route.abort())
+    page.get_by_text("The service does not answer").wait_for()
+    visitor.complaints[:] = [words for words in visitor.complaints if "ERR_FAILED" not in words]
 
 
 def _tab_to(page: Any, selector: str) -> None:

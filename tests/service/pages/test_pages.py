@@ -79,11 +79,40 @@ def test_the_queue_is_shown_in_the_order_in_which_jobs_begin_and_can_be_reordere
         assert "2 jobs come before it." in client.get(f"/jobs/{ids[1]}").text
         wrong = client.post(f"/jobs/{ids[1]}/priority", data={"priority": "urgent"})
         assert wrong.status_code == 422
-        assert "urgent" in wrong.text
+        assert "<title>Error: second" in wrong.text
+        assert re.search('name="priority"[^>]*value="urgent" aria-invalid="true"', wrong.text)
+        assert client.get(f"/jobs/{ids[1]}/priority").headers["Location"] == f"/jobs/{ids[1]}"
 
 
 def _queued(page: str) -> list[str]:
     return re.findall(r'<td><a href="/jobs/[0-9a-f]+">Tune (\w+)</a>', page)
+
+
+def test_a_study_that_is_refused_keeps_all_that_was_typed_and_leads_to_each_fault(tmp_path: Path) -> None:
+    with asking(tmp_path) as (client, _):
+        typed = {"study.name": "kept", "study.model": "random:minilm-l6", "study.objective": "cost"}
+        answer = client.post("/new", data={**typed, "priority": "101"})
+        assert answer.status_code == 422
+        assert "<title>Error: New study" in answer.text
+        refused = answer.text.partition('id="refused"')[2].partition("</div>")[0]
+        assert {"study.problem.batch_size", "priority"} <= set(re.findall('href="#([^"]+)"', refused))
+        for field in ("study.problem.batch_size", "priority"):
+            assert re.search(f'id="{field}"[^>]* aria-invalid="true"', answer.text)
+        assert 'value="kept"' in answer.text
+        assert 'value="101"' in answer.text
+        assert 'name="study.launch.command"' not in answer.text
+
+
+def test_a_comparison_says_which_plans_it_is_of_and_what_it_found(tmp_path: Path) -> None:
+    with asking(tmp_path) as (client, context):
+        values = {"format": 1, "a": "first-1", "b": "second-2"}
+        job, _ = context.queue.ask(JobRequest("compare", "one", MACHINE, values))
+        context.queue.begin(MACHINE, HOLDER)
+        found = {"verdict": "undecided", "ratio": {"estimate": 1.02, "low": 0.9, "high": 1.1}}
+        context.queue.end(job.id, HOLDER, "done", result=found)
+        page = client.get(f"/jobs/{job.id}").text
+        assert 'A is <a href="/plans/first-1">' in page
+        assert "not told apart: 1.02x" in client.get("/").text
 
 
 def test_a_job_that_failed_says_why_and_can_go_on(tmp_path: Path) -> None:

@@ -84,10 +84,16 @@ def _of_the_form(fault: FileFault) -> FileFault:
 
 
 def fault_field(path: str) -> str:
-    """Name the field of the form that a place in the file belongs to; empty where there is none."""
+    """Name the field of the form that a place in the file belongs to; empty where there is none.
+
+    Of a part that is missing as a whole, it is the first one.
+    """
     place = re.sub(r"\[\d+\]", "", path)
     while place:
         if place in form_fields():
             return FIELD + place
+        inside = next((field for field in form_fields() if field.startswith(f"{place}.")), "")
+        if inside:
+            return FIELD + inside
         place = place.rpartition(".")[0]
     return ""
