@@ -86,7 +86,9 @@ def _give_way() -> None:
     """Let jobs go first on cpus that this process shares with them.
 
     Linux keeps this by thread: it holds for the one that answers and for those that it will start, and not
-    for the dispatcher, whose jobs would inherit it.
+    for the dispatcher, whose jobs would inherit it. It counts within a cgroup, as that of a unit or a container.
+    Outside of one, where Linux groups by terminal (`sched_autogroup_enabled`), each group gets as much as the
+    next one, whatever this says. Source: Linux, sched(7).
     """
     usual = os.getpriority(os.PRIO_PROCESS, 0)
     os.setpriority(os.PRIO_PROCESS, 0, min(usual + GIVEN_WAY, LEAST_PRIORITY))
