@@ -86,7 +86,7 @@ def _give_way() -> None:
     """Let jobs go first on cpus that this process shares with them.
 
     Linux keeps this by thread: it holds for the one that answers and for those that it will start, and not
-    for the dispatcher, whose jobs would inherit it. It counts within a cgroup, as that of a unit or a container.
+    for the dispatcher, whose jobs would inherit it. It counts within a cgroup, as that of a systemd unit.
     Outside of one, where Linux groups by terminal (`sched_autogroup_enabled`), each group gets as much as the
     next one, whatever this says. Source: Linux, sched(7).
     """
