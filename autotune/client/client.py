@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,18 +10,21 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from autotune.client.asking import Json, segment
-from autotune.client.connection import Connection
+from autotune.client.connection import Connection, OnWait
 from autotune.client.credentials import find_address
 from autotune.client.looking import Looking
 from autotune.client.patience import Patience
 from autotune.client.study_bodies import study_body
 from autotune.client.watching import watch_events
+from autotune.errors import RequestError
 from autotune.events import Event
 
 if TYPE_CHECKING:
     from autotune.spec.study import StudySpec
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8787"
+_KEY = re.compile(r"[!-~]{1,128}")
+"""What names a request. A service refuses others, too, but some of them no request could even carry."""
 
 
 class Client(Looking):
@@ -38,6 +42,7 @@ class Client(Looking):
         ca: Path | None = None,
         plain: bool = False,
         patience: Patience = Patience(),  # noqa: B008 - a frozen value
+        on_wait: OnWait | None = None,
     ) -> None:
         """Take a service's address; nothing is sent.
 
@@ -50,12 +55,14 @@ class Client(Looking):
                 None = the authorities that the system trusts.
             plain: send a token over a network unencrypted.
             patience: how often something is tried again.
+            on_wait: is told what is waited for, and how many seconds, where that is longer than a moment.
 
         Raises:
             ServiceError: the address is none, or `ca` or the token's file cannot be read.
         """
         address = find_address() or DEFAULT_ADDRESS if url is None else url
-        super().__init__(Connection(address, token=token, ca=ca, plain=plain, patience=patience))
+        told = {} if on_wait is None else {"on_wait": on_wait}
+        super().__init__(Connection(address, token=token, ca=ca, plain=plain, patience=patience, **told))
 
     def __enter__(self) -> Self:
         return self
@@ -87,6 +94,7 @@ class Client(Looking):
         Raises:
             StudyFileError: it is no study, or the file cannot be read.
             JobConflictError: the key was used for another study.
+            RequestError: the key is none.
             AutotuneError: the service refuses, or stays out of reach.
         """
         return self._ask({"kind": "tune", **study_body(study), "priority": priority}, key)
@@ -235,5 +243,11 @@ class Client(Looking):
 
     def _ask(self, body: Json, key: str | None) -> Json:
         """Put a job into the queue, once, however often the request has to be sent."""
+        if key is not None and not _KEY.fullmatch(key):
+            raise RequestError(
+                f"{key!r:.60} is no key",
+                path="Idempotency-Key",
+                remedy="give 1 to 128 printable letters of ASCII without blanks",
+            )
         headers = {"Idempotency-Key": key if key is not None else secrets.token_hex(16)}
         return self._document("POST", "/jobs", body=body, headers=headers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ import httpx2
 from autotune.client.credentials import find_token, is_loopback
 from autotune.client.patience import Patience
 from autotune.client.refusals import is_distrust, may_pass, refusal, unreachable
-from autotune.errors import AccessError, ServiceError
+from autotune.errors import AccessError, AutotuneError, ServiceError
 
 PREFIX: Final = "/api/v1"
 
@@ -31,12 +31,29 @@ KEEP_ALIVE: Final = (
 )
 """Two minutes after its peer has vanished, the kernel ends a connection; no program has to run for that."""
 
+TOLD_S: Final = 1.0
+"""Of so long a pause its user is told: who waits wants to know why."""
+
+OnWait = Callable[[AutotuneError, float], None]
+"""Is told what a client waits for, once until it is answered again, and how many seconds at first."""
+
+
+def _wait_silently(_: AutotuneError, __: float) -> None:
+    """Tell nobody what is waited for."""
+
 
 class Connection:
     """One service, under one token."""
 
     def __init__(
-        self, url: str, *, token: str | None, ca: Path | None, plain: bool, patience: Patience
+        self,
+        url: str,
+        *,
+        token: str | None,
+        ca: Path | None,
+        plain: bool,
+        patience: Patience,
+        on_wait: OnWait = _wait_silently,
     ) -> None:
         """Check the address; nothing is sent.
 
@@ -46,6 +63,7 @@ class Connection:
         parsed = _parsed(url)
         self.url = f"{parsed.scheme}://{parsed.netloc.decode('ascii')}{parsed.path.rstrip('/')}"
         self.patience = patience
+        self._on_wait, self._has_told = on_wait, False
         found = find_token(self.url, parsed.host) if token is None else token
         if found and parsed.scheme == "http" and not (plain or is_loopback(parsed.host)):
             raise ServiceError(
@@ -88,17 +106,37 @@ class Connection:
             except httpx2.TransportError as error:
                 if pause_s is None or is_distrust(error):
                     raise unreachable(self.url, error) from error
+                reason: AutotuneError = unreachable(self.url, error)
             else:
                 if response.is_success:
+                    self.answered()
                     return response
-                pause_s = self.pause_s(response, pause_s)
+                pause_s, reason = self.pause_s(response, pause_s), refusal(response)
                 if pause_s is None:
-                    raise refusal(response)
-            time.sleep(pause_s)
+                    raise reason
+            self.wait(pause_s, reason)
 
-    def pause_s(self, response: httpx2.Response, pause_s: float | None) -> float | None:
-        """Say how long to wait before what was refused is asked again; None where that is of no use."""
-        if pause_s is None or not may_pass(response):
+    def answered(self) -> None:
+        """Note that the service answers: what is waited for next is told anew."""
+        self._has_told = False
+
+    def wait(self, pause_s: float, reason: AutotuneError | None) -> None:
+        """Wait before the next try, and tell once what for, unless the pause is short."""
+        if reason is not None and pause_s >= TOLD_S and not self._has_told:
+            self._has_told = True
+            self._on_wait(reason, pause_s)
+        time.sleep(pause_s)
+
+    def pause_s(
+        self, response: httpx2.Response, pause_s: float | None, *, watching: bool = False
+    ) -> float | None:
+        """Say how long to wait before what was refused is asked again; None where that is of no use.
+
+        Args:
+            watching: whether to wait for what the service may lack for long, too, such as a store that is
+                locked, as the job goes on in any case.
+        """
+        if pause_s is None or not may_pass(response, watching=watching):
             return None
         asked = response.headers.get("retry-after", "").strip()
         asked_s = float(asked) if asked.isascii() and asked.isdigit() else pause_s

@@ -11,6 +11,14 @@ from autotune.client.connection import PREFIX
 class Looking(Asking):
     """Looks at what a service has, and computes with it; changes nothing."""
 
+    def queue(self) -> Json:
+        """Give what runs on the service's machine, and what waits in its order.
+
+        Raises:
+            AutotuneError: the service refuses, or stays out of reach.
+        """
+        return self._get("/queue")
+
     def studies(self) -> list[Json]:
         """List the studies.
 

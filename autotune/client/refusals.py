@@ -39,13 +39,18 @@ def refusal(response: httpx2.Response) -> AutotuneError:
     return kind(detail, remedy=str(document.get("remedy") or ""))
 
 
-def may_pass(response: httpx2.Response) -> bool:
+def may_pass(response: httpx2.Response, *, watching: bool = False) -> bool:
     """Whether what was refused may be granted a little later, so that it is worth asking again.
 
     A service that is short of something for longer names the error: a store that is corrupt, say.
+
+    Args:
+        watching: whether there is time to wait for that, too.
     """
     if response.status_code not in BUSY:
         return False
+    if watching:
+        return True
     document = _problem(response)
     kind = None if document is None else _kind(document)
     return kind is None or issubclass(kind, ServiceError)

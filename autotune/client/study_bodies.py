@@ -16,12 +16,17 @@ def study_body(study: StudySpec | Mapping[str, Any] | Path) -> dict[str, Any]:
     """Write a study as a request has it: a file as its text, with its name, so that errors tell its lines.
 
     Raises:
-        StudyFileError: the file cannot be read.
+        StudyFileError: it is no study, or the file cannot be read.
     """
     if isinstance(study, Path):
         return _file_body(study)
     if isinstance(study, Mapping):
         return {"study": dict(study)}
+    if not hasattr(study, "model_dump"):
+        raise StudyFileError(
+            f"{study!r:.60} is no study",
+            remedy="give a `Path` of a study file, the values of one as a dictionary, or a `StudySpec`",
+        )
     return {"study": study.model_dump(mode="json")}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,6 +9,7 @@ import httpx2
 
 from autotune.client.connection import PREFIX, Connection
 from autotune.client.refusals import is_distrust, refusal, unreachable
+from autotune.errors import AutotuneError
 from autotune.events import Event, from_json
 
 END: Final = "job"
@@ -31,9 +31,11 @@ def watch_events(connection: Connection, job_id: str, after: int) -> Iterator[Ev
     last, pauses_s = after, connection.patience.pauses_s(watching=True)
     while True:
         pause_s = next(pauses_s, None)
+        reason: AutotuneError | None = None
         try:
             with connection.stream(f"{PREFIX}/jobs/{job_id}/events", last=last) as response:
                 if response.is_success:
+                    connection.answered()
                     for sent in httpx2.EventSource(response):
                         pauses_s = connection.patience.pauses_s(watching=True)
                         if sent.event == END:
@@ -43,15 +45,17 @@ def watch_events(connection: Connection, job_id: str, after: int) -> Iterator[Ev
                             last = number
                             yield from _events(sent.data)
                 else:
-                    pause_s = connection.pause_s(response, pause_s)
+                    pause_s = connection.pause_s(response, pause_s, watching=True)
+                    reason = refusal(response)
                     if pause_s is None:
-                        raise refusal(response)
+                        raise reason
         except httpx2.TransportError as error:
             if pause_s is None or is_distrust(error):
                 raise unreachable(connection.url, error) from error
+            reason = unreachable(connection.url, error)
         if pause_s is None:  # it was answered, but ended each time before the job did
             pause_s = connection.patience.most_s
-        time.sleep(pause_s)
+        connection.wait(pause_s, reason)
 
 
 def _events(data: str) -> tuple[Event, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from autotune.errors import JobConflictError
 from autotune.queue.requests import VerifyValues, values_to_store
@@ -56,9 +57,9 @@ class Scheduler:
         The first look at the machine is no change: it only says what a change is one from.
         """
         if schedule.on_change and schedule.seen != seen and book.note_seen(schedule, seen) and schedule.seen:
-            return f"changed to {seen[:16]} at {now_s:.0f}"
+            return f"changed to {seen[:16]} at {_moment(now_s, 'seconds')}"
         if schedule.due_s is not None and now_s >= schedule.due_s:
-            return f"due at {schedule.due_s:.3f}"
+            return f"due at {_moment(schedule.due_s, 'milliseconds')}"
         return ""
 
     def _asked(self, queue: JobQueue, schedule: ScheduleRecord, reason: str) -> list[JobRecord]:
@@ -91,6 +92,11 @@ class Scheduler:
             return []
         _LOG.info("schedule %s: %s: asked for the job %s", schedule.name, reason, job.id)
         return [job] if is_new else []
+
+
+def _moment(moment_s: float, precision: str) -> str:
+    """Write a moment so that people can read it, and two never look alike."""
+    return datetime.fromtimestamp(moment_s, UTC).replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 
 
 def _newest_first(store: StudyStore, study: str) -> tuple[str, ...]:

@@ -19,10 +19,12 @@ from autotune.service.dashboard.child import DashboardChild, check_dashboard
 from autotune.service.dashboard.relay import DashboardRelay
 from autotune.service.dispatching import dispatching
 from autotune.service.guard.gate import Keys, guarded, open_keys
+from autotune.service.guard.state_folder import alone_in
 from autotune.service.guard.tokens import OPERATOR
 from autotune.service.logs import LogFormat, begin_logging
 from autotune.service.server import SleepingServer, server_config
 from autotune.service.settings import ServiceSettings
+from autotune.service.stated import check_stated
 from autotune.store.location import parse_location
 
 ADDRESS_FILE: Final = "address"
@@ -47,11 +49,12 @@ def run_service(
         on_ready: is given the link that signs the operator's browser in, once.
 
     Raises:
-        ServiceError: it may not or cannot listen, or the state folder cannot be used.
+        ServiceError: it may not or cannot listen, or the state folder cannot be used or is another service's.
         StoreError: the store cannot be opened.
         MachineError: the list of cpus is none.
     """
     check_exposure(settings)
+    check_stated(settings)
     if settings.certificate is not None and settings.key is not None:
         check_tls(settings.certificate, settings.key)
     if settings.dashboard:
@@ -62,6 +65,7 @@ def run_service(
         begin_logging(log_format, _secrets(settings, keys))
         cpus = _pin(settings.cpus)
         with (
+            alone_in(settings.state),
             open_context(settings, socket.gethostname()) as context,
             _announced(settings, port),
             DashboardChild(settings.store) as child,
@@ -132,6 +136,11 @@ def _pin(cpus: str) -> str:
         raise ServiceError(
             f"this process may not run on cpus {cpus!r}",
             remedy=f"name some of {format_cpu_list(frozenset(allowed))}: --cpus LIST",
+        )
+    if wanted == allowed:
+        raise ServiceError(
+            f"cpus {cpus!r} are all that this process may run on: none is left for what is measured",
+            remedy="name fewer, or leave --cpus out: the service then sleeps while a job measures",
         )
     for task in Path("/proc/self/task").iterdir():  # importing libraries may have started some
         with suppress(ProcessLookupError):

@@ -101,7 +101,7 @@ def restore(copy: Path, store: str, *, replace: bool = False, timeout_s: float =
     location = _file_location(
         store, "pg_restore --clean --dbname=URL FILE puts back what pg_dump has written"
     )
-    wanted, target = describe_copy(copy), _path(location)
+    wanted, target = _wanted(copy), _path(location)
     _check_target(copy, target)
     with _alone(location, timeout_s) as held, _new_beside(target) as new:
         if held is not None and not replace:
@@ -130,6 +130,20 @@ def describe_copy(path: Path) -> StoreCopy:
         }
         newest_s = _newest_s(connection)
     return StoreCopy(path, path.stat().st_size, str(contents.revision), **counts, newest_s=newest_s)
+
+
+def _wanted(copy: Path) -> StoreCopy:
+    """Read what a copy holds that is to be put back: what is wrong with it is no fault of the store."""
+    try:
+        return describe_copy(copy)
+    except StoreError as error:
+        is_of_store = "--store" in error.remedy or "restore" in error.remedy
+        raise StoreError(
+            error.problem.replace("the store ", "the copy ", 1),
+            remedy="give another copy, as `autotune backup` wrote it; the store was left as it is"
+            if is_of_store
+            else error.remedy,
+        ) from error
 
 
 def _file_location(store: str, remedy: str) -> Location:

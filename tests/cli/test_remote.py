@@ -176,7 +176,9 @@ def test_a_file_for_the_plan_is_refused_where_nobody_waits_for_one(
 def test_status_lists_jobs_and_says_how_one_stands(run_command: RunCommand, tmp_path: Path) -> None:
     fault = {"kind": "ModelError", "problem": "no model", "remedy": "name another"}
     failed = job("failed", id="f", fault=fault)
-    with serving(document(jobs=[job(), failed]), document(jobs=[]), document(**failed)) as service:
+    with serving(
+        document(jobs=[job(), failed]), document(jobs=[]), document(jobs=[]), document(**failed)
+    ) as service:
         code, out, _ = run_command(tmp_path, "status", "--study", "mine", "--url", service.url)
         assert code == 0
         assert [line.split()[:4] for line in out.splitlines()[1:]] == [
@@ -186,9 +188,58 @@ def test_status_lists_jobs_and_says_how_one_stands(run_command: RunCommand, tmp_
         code, out, err = run_command(tmp_path, "status", "--url", service.url)
         assert (code, out) == (0, "")
         assert "there are no jobs" in err
+        assert (
+            "of the study nope" in run_command(tmp_path, "status", "--study", "nope", "--url", service.url)[2]
+        )
         code, out, _ = run_command(tmp_path, "status", "f", "--url", service.url)
         assert out.splitlines()[0] == "job f: tune of mine, failed"
         assert out.splitlines()[-2:] == ["no model", "name another"]
+
+
+def test_status_says_what_a_job_waits_for_how_far_it_is_and_what_it_found(
+    run_command: RunCommand, tmp_path: Path
+) -> None:
+    queue = document(running=job("running", id="r"), waiting=[job(id="w"), job()])
+    far = document(**job("running", standing=["[3/9] 2 x 1 threads: 12.0 samples/s"]))
+    found = document(
+        **job("done", kind="verify", result={"verdict": "stale", "plan": "p", "notes": ["new cpu"]})
+    )
+    with serving(document(**job()), queue, far, found) as service:
+        asked = ("status", "0badcafe", "--url", service.url)
+        lines = [run_command(tmp_path, *asked)[1].splitlines()[2:] for _ in range(3)]
+    assert lines == [
+        ["it waits for 1 other job; r of mine runs"],
+        ["[3/9] 2 x 1 threads: 12.0 samples/s"],
+        ["stale: plan p", "new cpu"],
+    ]
+
+
+def test_a_dry_run_that_could_not_look_ahead_says_why(
+    run_command: RunCommand, tmp_path: Path, study_file: Path
+) -> None:
+    with serving(document(name="mine", lines=[], outlook=None, skipped="a job measures")) as service:
+        code, out, _ = run_command(tmp_path, "submit", study_file.name, "--dry-run", "--url", service.url)
+    assert (code, out) == (0, "the study is right; what it would try is not known: a job measures\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("submit", "mine.yaml", "--key", "\xe4 b"), 18, "1 to 128 printable letters"),
+        (("submit", "mine.yaml", "--key", 129 * "k"), 18, "1 to 128 printable letters"),
+        (("submit", "mine.yaml", "--priority", "1000"), 2, "less than or equal to 100"),
+        (("submit", "mine.yaml", "--watch", "-o", "gone/plan.json"), 14, "there is no gone"),
+        (("watch", "0badcafe", "-o", "."), 14, "is a folder"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_sent(
+    run_command: RunCommand, tmp_path: Path, study_file: Path, words: tuple[str, ...], code: int, told: str
+) -> None:
+    with serving(document(**job())) as service:
+        ended, out, err = run_command(tmp_path, *words, "--url", service.url)
+        assert service.asked == []
+    assert (ended, out) == (code, "")
+    assert told in err
 
 
 @pytest.mark.parametrize("command", ["cancel", "resume"])

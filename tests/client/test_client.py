@@ -133,6 +133,33 @@ def test_a_pause_that_the_service_asks_for_is_kept() -> None:
         assert len(service.asked) == 2
 
 
+def test_who_waits_is_told_once_what_for_and_of_short_pauses_nothing() -> None:
+    locked = problem(503, "service", "too many ask", **{"Retry-After": "1"})
+    told: list[tuple[str, float]] = []
+    with serving(locked, locked, document(jobs=[]), DROP, document(jobs=[])) as service:
+        patience = Patience(first_s=0.001, most_s=0.002)
+        with Client(
+            service.url, patience=patience, on_wait=lambda reason, s: told.append((reason.problem, s))
+        ) as client:
+            client.jobs()
+            client.jobs()
+        assert len(service.asked) == 5
+    assert told == [("too many ask", 1.0)]
+
+
+def test_what_is_watched_is_waited_for_though_the_store_is_locked() -> None:
+    locked = problem(503, "store", "the store is locked", **{"Retry-After": "0"})
+    with serving(locked, stream(*TOLD, end="done")) as service, Client(service.url, patience=HASTY) as client:
+        assert list(client.watch("0badcafe")) == [SURVEYED, READ, DOUBTED]
+
+
+def test_what_is_no_study_is_told_as_such() -> None:
+    with serving(document()) as service, Client(service.url) as client:
+        with pytest.raises(StudyFileError, match="'a/b' is no study"):
+            client.submit("a/b")  # type: ignore[arg-type]
+        assert service.asked == []
+
+
 def test_an_answer_that_is_none_of_the_services_is_told_by_its_status() -> None:
     page = Answer(403, b"<h1>no</h1>", {"Content-Type": "text/html"})
     with serving(page) as service, Client(service.url) as client, pytest.raises(AccessError):

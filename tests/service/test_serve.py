@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from autotune.errors import ServiceError, StoreError
+from autotune.machine.cpus import format_cpu_list
 from autotune.service.binding import check_exposure, is_loopback
 from autotune.service.redaction import redacted
 from autotune.service.running import browser_url, own_url, run_service
 from autotune.service.settings import ServiceSettings
+from autotune.service.stated import check_stated
 from tests.service.serving import (
     Served,
     answered,
@@ -122,8 +124,41 @@ def test_a_port_that_is_taken_is_said_in_a_sentence_with_what_to_do(tmp_path: Pa
     assert not (tmp_path / "autotune.db").exists()
 
 
-def test_cpus_that_are_not_there_are_refused(tmp_path: Path) -> None:
+def test_cpus_that_are_not_there_or_that_leave_none_are_refused(tmp_path: Path) -> None:
     assert "--cpus" in refusal(tmp_path, "--cpus", "60000")
+    everything = format_cpu_list(frozenset(os.sched_getaffinity(0)))
+    assert "none is left" in refusal(tmp_path, "--cpus", everything)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (ServiceSettings(roots=(Path("/nowhere"),)), "--root"),
+        (ServiceSettings(names=("a b",)), "--name"),
+        (ServiceSettings(names=("https://tune.example.org",)), "--name"),
+        (ServiceSettings(webhook_hosts=("http://x/",)), "--webhook-host"),
+    ],
+    ids=["root", "blank", "scheme", "webhook"],
+)
+def test_what_could_never_work_is_refused_at_the_start(settings: ServiceSettings, told: str) -> None:
+    with pytest.raises(ServiceError, match=told):
+        run_service(settings)
+
+
+def test_hosts_are_taken_as_requests_name_them(tmp_path: Path) -> None:
+    names, hooks = ("tune.example.org", "10.0.0.4", "[::1]", "host_1"), ("hooks.example.org:8443", "[::1]:9")
+    check_stated(ServiceSettings(roots=(tmp_path,), names=names, webhook_hosts=hooks))
+
+
+def test_tokens_of_no_service_are_neither_listed_nor_made_by_looking(tmp_path: Path) -> None:
+    for words in (("list",), ("remove", "x")):
+        ended = run_autotune("serve", "token", *words, "--state", "gone", folder=tmp_path)
+        assert (ended.returncode, ended.stdout) == (18, "")
+        assert "no service has its state in 'gone'" in ended.stderr
+    assert not (tmp_path / "gone").exists()
+    made = run_autotune("serve", "token", "add", "x", "--state", "gone", folder=tmp_path)
+    assert made.returncode == 0
+    assert "no service had its state in 'gone'" in made.stderr
 
 
 def test_a_state_folder_that_others_may_write_is_refused(tmp_path: Path) -> None:
@@ -147,6 +182,8 @@ def test_a_signal_ends_it_soon_though_clients_listen_and_others_are_in_the_middl
         for waiting in idle:
             waiting.sendall(request_bytes("GET", "/health/live", {"Host": service.host}))
             assert read_answer(waiting).status == 200
+        assert "another service runs with the state folder" in refusal(tmp_path)
+        assert (tmp_path / ".autotune" / "address").exists()
         assert stop(service.process, number, WITHIN_S) == 0
         for connection in connections:
             connection.close()

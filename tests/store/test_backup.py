@@ -225,8 +225,9 @@ def test_a_damaged_copy_is_refused_and_the_store_stays_as_it_is(
     }
     copy.write_bytes(damaged[damage])
     before = path.read_bytes()
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, match="copy") as raised:
         restore(copy, filled, replace=True)
+    assert raised.value.remedy.startswith("give another copy")
     assert path.read_bytes() == before
     assert entries(tmp_path) == {"autotune.db", "copy.db"}
 

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autotune.cli import output
+
 if TYPE_CHECKING:
     from autotune.client.client import Client
+    from autotune.errors import AutotuneError
 
 ServiceUrl = Annotated[
     str | None,
@@ -51,4 +54,11 @@ def connect(url: str | None, token_file: Path | None, ca: Path | None, plain: bo
     from autotune.client.credentials import read_token
 
     token = None if token_file is None else read_token(token_file)
-    return Client(url, token=token, ca=ca, plain=plain)
+    return Client(url, token=token, ca=ca, plain=plain, on_wait=_say)
+
+
+def _say(reason: AutotuneError, pause_s: float) -> None:
+    """Say what is waited for, as the command would seem to hang."""
+    from autotune.units import format_duration
+
+    output.message(f"{reason.problem}; trying again, first in {format_duration(max(1, round(pause_s)))}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from autotune import errors
 from autotune.cli import exits, output
-from autotune.errors import AutotuneError
+from autotune.errors import AutotuneError, ExportError
 
 if TYPE_CHECKING:
     from autotune.client.client import Client
@@ -26,6 +27,21 @@ CODES = {
     **{"a": 0, "b": 0, "tie": 0, "undecided": exits.UNDECIDED},
 }
 """By the verdict of a verification or a comparison."""
+
+
+def check_plan_file(plan_file: Path | None) -> None:
+    """Refuse a file that the plan could not be written to, before anybody waits hours for the plan.
+
+    Raises:
+        ExportError: it is a folder, or its folder is not there or may not be written to.
+    """
+    if plan_file is None:
+        return
+    if plan_file.is_dir() or not plan_file.parent.is_dir():
+        what = "is a folder" if plan_file.is_dir() else f"lies in no folder: there is no {plan_file.parent}"
+        raise ExportError(f"{str(plan_file)!r} {what}", remedy="give another file with --output")
+    if not os.access(plan_file if plan_file.exists() else plan_file.parent, os.W_OK):
+        raise ExportError(f"{str(plan_file)!r} may not be written", remedy="give another file with --output")
 
 
 def ended(client: Client, job: dict[str, Any], *, plan_file: Path | None, as_json: bool) -> int:
@@ -54,7 +70,7 @@ def ended(client: Client, job: dict[str, Any], *, plan_file: Path | None, as_jso
     if as_json:
         output.result_json(result)
     else:
-        output.result_text("\n".join(_verdict_lines(result)))
+        output.result_text("\n".join(verdict_lines(result)))
     return CODES[result["verdict"]]
 
 
@@ -108,7 +124,7 @@ def _print_plan(client: Client, job: dict[str, Any], plan_file: Path | None, *, 
     print_found(plan, spec_of(plan), summaries, refused, [f"stored in {client.url}", *ending])
 
 
-def _verdict_lines(result: dict[str, Any]) -> list[str]:
+def verdict_lines(result: dict[str, Any]) -> list[str]:
     """A verification or comparison in lines: the verdict, the figures, and what there is to say of them."""
     sides = f"plan {result['plan']}" if "plan" in result else f"A: {result['a']}, B: {result['b']}"
     sentences = [*result.get("notes", ()), *result.get("reasons", ()), result.get("quietness")]

@@ -16,6 +16,7 @@ from autotune.cli.remote.asked_service import (
     TokenFile,
     connect,
 )
+from autotune.cli.remote.ended import verdict_lines
 
 COLUMNS = ("job", "kind", "study", "state", "priority", "asked", "started", "ended", "by")
 
@@ -38,13 +39,17 @@ def status(
     """List the jobs of a service, newest first, or say how one stands."""
     with connect(url, token_file, ca, plain_http) as client:
         if job is not None:
-            _print(client.job(job), as_json=as_json)
+            found = client.job(job)
+            place = _place(found, client.queue()) if found["state"] == "queued" and not as_json else ""
+            _print(found, as_json=as_json, place=place)
             return
         jobs = client.jobs(study=study, limit=limit)
     if as_json:
         output.result_json(jobs)
     elif jobs:
         output.result_table("", COLUMNS, map(_row, jobs))
+    elif study is not None:
+        output.message(f"there are no jobs of the study {study}; without --study all jobs are listed")
     else:
         output.message("there are no jobs: ask for one with `autotune submit STUDY.yaml`")
 
@@ -77,21 +82,36 @@ def resume(
         _print(client.resume(job), as_json=as_json)
 
 
-def _print(job: dict[str, Any], *, as_json: bool) -> None:
+def _print(job: dict[str, Any], *, as_json: bool, place: str = "") -> None:
     if as_json:
         output.result_json(job)
     else:
-        output.result_text("\n".join(_lines(job)))
+        output.result_text("\n".join(_lines(job, place)))
 
 
-def _lines(job: dict[str, Any]) -> list[str]:
+def _place(job: dict[str, Any], queue: dict[str, Any]) -> str:
+    """Say what a job waits for; empty where it waits for no job of this machine's."""
+    from autotune.units import format_count
+
+    before = [waiting["id"] for waiting in queue["waiting"]]
+    if job["id"] not in before:
+        return ""
+    number, running = before.index(job["id"]), queue["running"]
+    waits = f"it waits for {format_count(number, 'other job')}" if number else "it is the next one"
+    return waits if running is None else f"{waits}; {running['id']} of {running['study']} runs"
+
+
+def _lines(job: dict[str, Any], place: str) -> list[str]:
     """How a job stands, in lines."""
     stopping = ", and is just being stopped" if job["state"] == "running" and job.get("stop_asked") else ""
     lines = [f"job {job['id']}: {job['kind']} of {job['study']}, {job['state']}{stopping}"]
     times = [f"{name} {_time(job.get(f'{name}_s'))}" for name in ("asked", "started", "ended")]
     lines.append(", ".join(text for text in times if not text.endswith(" ")))
+    lines += [place] if place else job.get("standing", [])
     if job.get("plan"):
         lines.append(f"plan {job['plan']}")
+    if result := job.get("result"):
+        lines += verdict_lines(result)
     if fault := job.get("fault"):
         lines += [fault["problem"], *filter(None, [fault.get("remedy")])]
     return lines

@@ -16,7 +16,7 @@ from autotune.cli.remote.asked_service import (
     TokenFile,
     connect,
 )
-from autotune.cli.remote.ended import PlanFile
+from autotune.cli.remote.ended import PlanFile, check_plan_file
 
 
 def submit(
@@ -31,7 +31,10 @@ def submit(
         typer.Option(metavar="TEXT", help="Names this request: asking again with it gives the same job."),
     ] = None,
     priority: Annotated[
-        int, typer.Option(metavar="N", help="Begin it before all jobs with a lower number.")
+        int,
+        typer.Option(
+            metavar="N", min=-100, max=100, help="Begin it before all jobs with a lower number (-100 to 100)."
+        ),
     ] = 0,
     dry_run: Annotated[
         bool,
@@ -56,6 +59,7 @@ def submit(
         raise typer.BadParameter(
             "there is no plan before the job has ended: add --watch", param_hint="--output"
         )
+    check_plan_file(plan_file)
     with connect(url, token_file, ca, plain_http) as client:
         if dry_run:
             _print_outlook(client.validate(study), as_json=as_json)
@@ -75,5 +79,7 @@ def _print_outlook(outlook: dict[str, object], *, as_json: bool) -> None:
     lines = outlook.get("lines")
     if as_json or not isinstance(lines, list):
         output.result_json(outlook)
+    elif outlook.get("skipped"):
+        output.result_text(f"the study is right; what it would try is not known: {outlook['skipped']}")
     else:
         output.result_text("\n".join(map(str, lines)))

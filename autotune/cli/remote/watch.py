@@ -17,7 +17,7 @@ from autotune.cli.remote.asked_service import (
     TokenFile,
     connect,
 )
-from autotune.cli.remote.ended import PlanFile
+from autotune.cli.remote.ended import PlanFile, check_plan_file
 
 if TYPE_CHECKING:
     from autotune.client.client import Client
@@ -38,6 +38,7 @@ def watch(
     The exit code is the one that the same command would end with on that machine. Ctrl-C ends the
     watching and leaves the job alone.
     """
+    check_plan_file(plan_file)
     with connect(url, token_file, ca, plain_http) as client:
         raise typer.Exit(watch_job(client, job, plan_file=plan_file, as_json=as_json))
 

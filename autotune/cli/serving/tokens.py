@@ -34,6 +34,19 @@ def _tokens(state: Path) -> TokenStore:
     return TokenStore(state)
 
 
+def _known_tokens(state: Path) -> TokenStore:
+    """Open the tokens of a service that has been there: to look at them makes none."""
+    from autotune.errors import ServiceError
+    from autotune.service.guard.tokens import TOKEN_FILE
+
+    if not (state / TOKEN_FILE).exists():
+        raise ServiceError(
+            f"no service has its state in {str(state)!r}",
+            remedy="run this in the service's folder, or name its state with --state DIR",
+        )
+    return _tokens(state)
+
+
 @token.command("add")
 def add_token(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who gets it.")],
@@ -45,7 +58,12 @@ def add_token(
     """Make a token, and print it: it is shown this once, and kept nowhere."""
     from autotune.service.access import AccessRole
 
+    is_new = not state.exists()
     made = _tokens(state).add(name, AccessRole[role.name])
+    if is_new:
+        output.message(
+            f"no service had its state in {str(state)!r}: the token is for one that is started there"
+        )
     if as_json:
         output.result_json({"name": name, "role": role.value, "token": made})
     else:
@@ -59,7 +77,9 @@ def list_tokens(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """List who has a token, and what it is good for; the tokens themselves are not kept."""
-    rows = [(holder.name, holder.role.name.lower(), holder.created) for holder in _tokens(state).holders()]
+    rows = [
+        (holder.name, holder.role.name.lower(), holder.created) for holder in _known_tokens(state).holders()
+    ]
     if as_json:
         output.result_json([dict(zip(("name", "role", "created"), row, strict=True)) for row in rows])
     else:
@@ -73,5 +93,5 @@ def remove_token(
     state: State = Path(".autotune"),
 ) -> None:
     """Remove a token; a service that runs refuses it from the next request on."""
-    _tokens(state).remove(name)
+    _known_tokens(state).remove(name)
     output.message(f"the token of {name} is removed")

@@ -44,6 +44,14 @@ JOB: Final[Example] = {
     "result": None,
 }
 
+STANDING: Final[Example] = {
+    **JOB,
+    "state": "running",
+    "attempts": 1,
+    "started_s": 1790000003.0,
+    "standing": ["[1/9] baseline: 2 x 4 threads: 98.1 samples/s; best 98.1 samples/s"],
+}
+
 JOBS: Final[Example] = {"jobs": [JOB_LINE], "next": None}
 
 QUEUE: Final[Example] = {

@@ -9,12 +9,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from autotune.documents.job import job_document, job_line, queue_document
+from autotune.documents.standing import READ_EVENTS, standing_lines
 from autotune.queue.stopping import end_early
 from autotune.service.access import AccessRole
 from autotune.service.api import examples
 from autotune.service.api.documented import documented
 from autotune.service.api.event_stream import InFeeds
-from autotune.service.api.shapes import JobKindName, JobListShape, JobShape, JobStateName, QueueShape
+from autotune.service.api.shapes import (
+    JobKindName,
+    JobListShape,
+    JobShape,
+    JobStandingShape,
+    JobStateName,
+    QueueShape,
+)
 from autotune.service.asking import (
     MOST_PRIORITY,
     Asker,
@@ -26,10 +34,12 @@ from autotune.service.asking import (
 )
 from autotune.service.context import Context, InContext
 from autotune.store.job_records import JobRecord
+from autotune.store.job_tables import KEY_LETTERS
+from autotune.store.newest_events import newest_events
 
 router = APIRouter(prefix="/api/v1", tags=["jobs"])
 
-JobId = Annotated[str, Path(pattern=r"^[0-9a-f]{1,32}$", description="The job's id.")]
+JobId = Annotated[str, Path(description="The job's id: hexadecimal digits. There is no job of any other.")]
 Priority = Annotated[int, Field(ge=-MOST_PRIORITY, le=MOST_PRIORITY, description="A higher one comes first.")]
 Reference = Annotated[
     str,
@@ -152,7 +162,10 @@ def submit_job(
     body: _ASKED,
     idempotency_key: Annotated[
         str | None,
-        Header(max_length=512, description="The same key asks for the same job, however often it is sent."),
+        Header(
+            description="The same key asks for the same job, however often it is sent.",
+            json_schema_extra={"minLength": 1, "maxLength": KEY_LETTERS},
+        ),
     ] = None,
 ) -> Response:
     """Put a job at the end of its priority's line. It begins once nothing else measures on the machine."""
@@ -213,11 +226,13 @@ def show_queue(context: InContext) -> Response:
     "/jobs/{job_id}",
     operation_id="show_job",
     summary="Show a job",
-    **documented(AccessRole.READ, examples.JOB, shape=JobShape, refused=(404,)),
+    **documented(AccessRole.READ, examples.STANDING, shape=JobStandingShape, refused=(404,)),
 )
 def show_job(context: InContext, job_id: JobId) -> Response:
-    """Show a job with what was asked for and what came of it."""
-    return JSONResponse(job_document(context.queue.job(job_id)))
+    """Show a job with what was asked for, where it stands, and what came of it."""
+    job = context.queue.job(job_id)
+    told = newest_events(context.store, job.id, READ_EVENTS) if job.state == "running" else ()
+    return JSONResponse({**job_document(job), "standing": standing_lines(told)})
 
 
 @router.post(

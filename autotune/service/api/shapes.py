@@ -89,6 +89,13 @@ class JobShape(JobLineShape):
     """Of `verify` and `compare`, what the command prints with `--json`, once it is done."""
 
 
+class JobStandingShape(JobShape):
+    """A job with where it stands."""
+
+    standing: list[str]
+    """While it runs, the last lines of its progress: what has ended, and what goes on since then."""
+
+
 class JobListShape(AnswerShape):
     """Jobs, newest first."""
 

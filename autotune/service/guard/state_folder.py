@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from autotune.errors import ServiceError
 from autotune.files import write_remedy
 
+LOCK_FILE: Final = ".service.lock"
 _OTHERS = 0o077
 """Permissions of the group and of everybody else."""
 
@@ -33,6 +38,28 @@ def make_state_folder(folder: Path) -> None:
         raise ServiceError(
             f"others may write to the state folder {folder}", remedy=f"run: chmod go-w {folder}"
         )
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other services out of a state folder; the kernel lets them in once this process has ended.
+
+    Raises:
+        ServiceError: another service runs in it, or it cannot be used.
+    """
+    try:
+        lock = (folder / LOCK_FILE).open("a")
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ServiceError(
+                f"another service runs with the state folder {folder}",
+                remedy="stop that one, or give this one a folder of its own: --state DIR",
+            ) from None
+        yield
 
 
 def read_secret(path: Path) -> bytes | None:

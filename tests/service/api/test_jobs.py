@@ -19,7 +19,9 @@ def test_a_study_that_is_asked_for_waits_as_a_job(served: ServedStore, ask: Ask)
     job = ask("POST", "/jobs", 201, json=tune_body())
     assert (job["schema"], job["state"], job["study"]) == ("autotune.job/1", "queued", "asked")
     assert (job["machine"], job["asked_by"]) == (MACHINE, "tester")
-    assert job == ask("GET", f"/jobs/{job['id']}") == job_document(served.context.queue.job(job["id"]))
+    assert job == job_document(served.context.queue.job(job["id"]))
+    assert ask("GET", f"/jobs/{job['id']}") == {**job, "standing": []}
+    assert "there is no job 'zzz'" in ask("GET", "/jobs/zzz", 404)["detail"]
 
 
 def test_the_study_of_a_job_has_every_value_and_downloads_nothing(ask: Ask) -> None:
