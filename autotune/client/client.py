@@ -206,6 +206,15 @@ class Client(Looking):
         """
         self._forget(f"/jobs/{segment(job_id)}")
 
+    def delete_study(self, name: str) -> None:
+        """Forget a study with its trials and plans. One that is gone already is no error.
+
+        Raises:
+            JobConflictError: a job of it waits or runs, or a schedule watches it.
+            AutotuneError: the service refuses, or stays out of reach.
+        """
+        self._forget(f"/studies/{segment(name)}")
+
     def schedules(self) -> list[Json]:
         """List what is verified every so often, by name.
 

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any, Final
 
-from autotune.store.job_records import JobRecord
+from autotune.documents.remote_words import remote_words
+from autotune.documents.webhook import hidden_webhook
+from autotune.store.job_records import JobFault, JobRecord
 
 SCHEMA: Final = "autotune.job/1"
 QUEUE_SCHEMA: Final = "autotune.queue/1"
 
 
-def job_document(job: JobRecord) -> dict[str, Any]:
-    """Write a job as one JSON document, with what was asked for and what came of it."""
+def job_document(job: JobRecord, *, whole: bool = False) -> dict[str, Any]:
+    """Write a job as one JSON document, with what was asked for and what came of it.
+
+    Args:
+        whole: with all of a webhook, whose path and query may be a secret; else its host alone.
+    """
+    request = dict(job.request.values)
+    if request.get("webhook") and not whole:
+        request["webhook"] = hidden_webhook(str(request["webhook"]))
     return {
         **job_line(job),
-        "request": dict(job.request.values),
+        "request": request,
         "result": None if job.result is None else dict(job.result),
     }
 
@@ -38,8 +46,14 @@ def job_line(job: JobRecord) -> dict[str, Any]:
         "started_s": job.started_s,
         "ended_s": job.ended_s,
         "plan": job.plan or None,
-        "fault": None if job.fault is None else asdict(job.fault),
+        "fault": None if job.fault is None else _fault(job.fault),
     }
+
+
+def _fault(fault: JobFault) -> dict[str, str]:
+    """Say why a job failed, to who has asked for it over HTTP."""
+    told = remote_words(fault.problem, "api"), remote_words(fault.remedy, "api")
+    return {"kind": fault.kind, "problem": told[0], "remedy": told[1]}
 
 
 def queue_document(running: JobRecord | None, waiting: Sequence[JobRecord], counts: Any) -> dict[str, Any]:

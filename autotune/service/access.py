@@ -40,6 +40,11 @@ def _administers(request: Request) -> AccessRole:
     return _require(request, AccessRole.ADMIN)
 
 
+def is_admin(request: Request) -> bool:
+    """Say whether who asks may do everything, and so see secrets of others."""
+    return getattr(request.state, "role", None) == AccessRole.ADMIN
+
+
 MayRead = Annotated[AccessRole, Depends(_reads)]
 MayTune = Annotated[AccessRole, Depends(_tunes)]
 MayAdminister = Annotated[AccessRole, Depends(_administers)]

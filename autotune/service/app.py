@@ -14,6 +14,7 @@ from autotune.service.api.description import describe
 from autotune.service.api.routers import include_api
 from autotune.service.context import Context
 from autotune.service.feeds import Feeds
+from autotune.service.heads import HeadAsGet
 from autotune.service.metrics import CountedRequests, ServiceMetrics
 from autotune.service.pages.site import include_pages
 from autotune.service.problems import install_problems
@@ -55,6 +56,7 @@ def create_app(context: Context) -> FastAPI:
         compresslevel=LEVEL,
         thread_minimum_size=IN_PLACE_BYTES,
     )
+    app.add_middleware(HeadAsGet)
     app.add_middleware(CountedRequests, metrics=app.state.metrics)
     install_problems(app)
     include_api(app)

@@ -19,6 +19,7 @@ from autotune.queue.requests import (
 from autotune.queue.webhooks import read_webhook
 from autotune.service.admission import admit
 from autotune.service.context import Context
+from autotune.service.runnable import check_runs
 from autotune.spec.json_document import study_of_json
 from autotune.spec.load import parse_study
 from autotune.spec.study import StudySpec
@@ -90,9 +91,10 @@ def ask_tune(context: Context, spec: StudySpec, asker: Asker) -> tuple[JobRecord
 
     Raises:
         JobConflictError: the key was used for another request.
-        AutotuneError: the study may not be asked for over HTTP.
+        AutotuneError: the study may not be asked for over HTTP, or cannot run here.
     """
     values = TuneValues(study=admit(spec, context.settings), offline=not context.settings.hub)
+    check_runs(context, values.study)
     return context.queue.ask(tune_request(values, context.machine, **_others(asker)))
 
 

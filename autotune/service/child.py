@@ -25,7 +25,7 @@ def main() -> None:
 def answer(asked: dict[str, Any]) -> dict[str, Any]:
     """Give the answer of a task, or the error that it meets."""
     try:
-        return _outlook(asked) if asked["task"] == "outlook" else _doctor(asked)
+        return {"outlook": _outlook, "doctor": _doctor, "forget": _forget}[asked["task"]](asked)
     except AutotuneError as error:
         faults = [asdict(fault) for fault in error.faults] if isinstance(error, StudyFileError) else []
         told = {"kind": type(error).__name__, "problem": error.problem, "remedy": error.remedy}
@@ -51,6 +51,16 @@ def _doctor(asked: dict[str, Any]) -> dict[str, Any]:
     from autotune.documents.doctor import doctor_document
 
     return {"document": doctor_document(examine(Patient(machine_here(), asked["store"], service="")))}
+
+
+def _forget(asked: dict[str, Any]) -> dict[str, Any]:
+    """Forget a study with its trials and plans."""
+    from autotune.store.retention import delete_study
+    from autotune.store.store import open_store
+
+    with open_store(asked["store"]) as store:
+        delete_study(store, asked["store"], asked["study"])
+    return {}
 
 
 if __name__ == "__main__":

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Collection
+from http import HTTPStatus
 from typing import Any, Final
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from autotune.service.guard.answers import HEADERS_OF_ALL
 from autotune.service.lingering import LingeringTransport
+from autotune.service.problems import problem_response
 from autotune.service.settings import TimeLimits
 
 FURTHER: Final = 64
@@ -20,6 +23,22 @@ _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 )
 _SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+def _no_http() -> bytes:
+    """Write the answer to what is no HTTP: a problem document, with the headers of every answer."""
+    answer = problem_response(
+        HTTPStatus.BAD_REQUEST,
+        "head",
+        "the request is no HTTP, or its head is ambiguous",
+        remedy="send HTTP/1.1 with one Host header, and at most one Content-Length",
+        headers={**HEADERS_OF_ALL, "Connection": "close"},
+    )
+    lines = [b"HTTP/1.1 400 Bad Request", *(name + b": " + value for name, value in answer.raw_headers)]
+    return b"\r\n".join([*lines, b"", bytes(answer.body)])
+
+
+_NO_HTTP: Final = _no_http()
 
 
 class ConnectionLimits:
@@ -106,7 +125,7 @@ class BoundedConnection(H11Protocol):
         if self.cycle is not before:
             self._head_is_here()
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, _msg: str) -> None:
         """Refuse what is no HTTP; where it is within a body, its handler is told that the client has gone."""
         cycle: Any = self.cycle
         if cycle is not None and not cycle.response_complete:
@@ -115,7 +134,8 @@ class BoundedConnection(H11Protocol):
             if cycle.response_started:
                 self.transport.close()
                 return
-        super().send_400_response(msg)
+        self.transport.write(_NO_HTTP)
+        self.transport.close()
 
     def pause_writing(self) -> None:
         """Wait for a client that does not read, but not for ever."""

@@ -30,6 +30,16 @@ _COMPUTING: Final = threading.BoundedSemaphore(2)
 
 PERCENTILES: Final = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0}
 
+FORMS: Final[Mapping[str, str]] = {
+    "rate": 'give requests per second as a number, or a text such as "1e9/day"',
+    **dict.fromkeys(PERCENTILES, 'give seconds as a number, or a text such as "20ms"'),
+    "headroom": 'give a share as a number below 1, or a text such as "30%"',
+    "price": 'give what one machine costs an hour, such as "0.808USD"',
+    "budget": 'give what may be spent in a month, such as "500USD"',
+    "": "/openapi.json says what each of them may be",
+}
+"""What to do about a wrong value, by its place."""
+
 Value = TypeVar("Value")
 
 
@@ -168,4 +178,4 @@ def _read(path: str, value: Any, read: Callable[[Any], Value]) -> Value:
     try:
         return read(value)
     except (ValueError, OverflowError) as error:
-        raise RequestError(str(error), path=path) from None
+        raise RequestError(str(error), path=path, remedy=FORMS.get(path, FORMS[""])) from None

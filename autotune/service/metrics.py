@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 from prometheus_client import (
@@ -23,6 +24,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from autotune.errors import StoreError
 from autotune.service.context import Context
 from autotune.service.feeds import Feeds
 from autotune.store.job_records import JobState
@@ -47,6 +49,8 @@ class StoreCollector(Collector):
         self._context, self._feeds = context, feeds
         self._waits, self._blocks = WaitCounter(), BlockCounter()
         self._lock = threading.Lock()
+        with suppress(StoreError):  # it is locked just now: the first who asks begins to count
+            self._blocks.begin(context.store)
 
     def collect(self) -> Iterator[Metric]:
         """Give every metric of the store and the queue."""

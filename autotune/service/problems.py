@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,7 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from autotune import errors
+from autotune.documents.remote_words import remote_words
 from autotune.errors import AutotuneError
+from autotune.store.job_records import JobKind
 
 LOGGER: Final = logging.getLogger("autotune.service")
 
@@ -57,6 +59,9 @@ STATUSES: Final[Mapping[type[AutotuneError], HTTPStatus]] = {
     errors.FleetError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ExportError: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
+
+OTHERWISE: Final = "/openapi.json says what a request may hold"
+"""The remedy of what has none of its own."""
 
 MOST_FAULTS: Final = 200
 """So many faults of one body are told."""
@@ -124,7 +129,12 @@ def error_response(error: AutotuneError, *, is_known: bool = True) -> JSONRespon
         headers = {"Retry-After": str(after_s)}
     kind = problem_type(error).removeprefix(URN)
     return problem_response(
-        status, kind, error.problem, remedy=error.remedy, faults=_faults(error), headers=headers
+        status,
+        kind,
+        remote_words(error.problem, "api"),
+        remedy=remote_words(error.remedy, "api") or OTHERWISE,
+        faults=_faults(error),
+        headers=headers,
     )
 
 
@@ -174,18 +184,29 @@ def _answer_wrong_request(_: Request, error: Exception) -> JSONResponse:
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "request",
         told,
-        remedy="/openapi.json says what a request may hold",
+        remedy=OTHERWISE,
         faults=faults,
     )
 
 
 def _path(location: Sequence[str | int]) -> str:
-    """Where a value stands, as users read it: `search.instances[2]`; the body itself is `body`."""
-    inside = location[1:] if location and location[0] == "body" and len(location) > 1 else location
+    """Where a value stands, as users read it: `search.instances[2]`; the body itself is `body`.
+
+    Neither where a parameter stands, nor the tag by which pydantic has told bodies apart, is part of that.
+    """
+    inside = location[1:] if len(location) > 1 and location[0] in _PLACES else location
+    if len(inside) > 1 and location[0] == "body" and inside[0] in get_args(JobKind):
+        inside = inside[1:]
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in inside).removeprefix(".")
 
 
+_PLACES: Final = ("body", "query", "path", "header")
+
 _HTTP: Final[Mapping[int, tuple[str, str]]] = {
+    HTTPStatus.BAD_REQUEST: (
+        "the body cannot be read: it is not JSON in UTF-8, or is nested too deeply",
+        "send one JSON object, in UTF-8",
+    ),
     HTTPStatus.NOT_FOUND: ("there is nothing at {path}", "/openapi.json lists what there is"),
     HTTPStatus.METHOD_NOT_ALLOWED: (
         "{method} is not allowed at {path}",
@@ -199,7 +220,7 @@ _HTTP: Final[Mapping[int, tuple[str, str]]] = {
 def _answer_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     phrase = HTTPStatus(error.status_code).phrase
-    detail, remedy = _HTTP.get(error.status_code, (str(error.detail), ""))
+    detail, remedy = _HTTP.get(error.status_code, (str(error.detail), OTHERWISE))
     return problem_response(
         error.status_code,
         phrase.lower().replace(" ", "-"),

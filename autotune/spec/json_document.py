@@ -43,10 +43,21 @@ def study_of_json(data: Any, *, name: str = "", file: str = "the study") -> Stud
         with suppress(ValidationError):
             return StudySpec.model_validate_json(json.dumps(data))
     if isinstance(data, dict) and "name" not in data and not name:
-        raise StudyFileError(
-            f"missing: there is no file to call the study by ({file})", path="name", remedy=NAME_IT
-        )
+        raise _nameless(document, file)
     return study_of(document, name=name, file=file)
+
+
+def _nameless(document: Document, file: str) -> StudyFileError:
+    """Say that a study lacks a name, and what else is wrong with it."""
+    missing = "missing: there is no file to call the study by"
+    try:
+        study_of(document, name=ANY_NAME, file=file)
+    except StudyFileError as error:
+        others = [
+            Refusal((fault.path,) if fault.path else (), fault.line, fault.fault) for fault in error.faults
+        ]
+        return study_file_error(file, [Refusal(("name",), 0, missing), *others])
+    return StudyFileError(f"{missing} ({file})", path="name", remedy=NAME_IT)
 
 
 def document_of_json(data: Any, *, file: str, hint: str = SCHEMA_HINT) -> Document:
@@ -66,6 +77,9 @@ def document_of_json(data: Any, *, file: str, hint: str = SCHEMA_HINT) -> Docume
         raise study_file_error(file, reader.refusals, hint=hint)
     return Document(data, reader.written)
 
+
+ANY_NAME: Final = "nameless"
+"""Stands for the name of a study that has none, to find what else is wrong with it."""
 
 NAME_IT: Final = "write a name of letters, digits, dots, - and _"
 

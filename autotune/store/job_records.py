@@ -73,8 +73,10 @@ class JobRecord:
 
     Attributes:
         id: opaque; of the letters and digits of a URL.
-        asked_s, started_s, ended_s: Unix time by the database's clock; None before it happened.
-        attempts: how many processes have begun it; those that were told to leave it do not count.
+        asked_s, started_s, ended_s: Unix time by the database's clock; None before it happened. Who resumes a
+            job lets it begin anew.
+        attempts: how many processes have begun it since it was asked for, or resumed; those that were told to
+            leave it do not count.
         stop_asked: somebody wants it to end early.
         holder: the process that runs it; None while none does.
         held_until_s: until when a holder on another machine is believed to live, by the database's clock.

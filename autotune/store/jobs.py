@@ -272,6 +272,7 @@ class JobQueue:
                 again = {
                     "state": "queued",
                     "stop_asked": False,
+                    "started_s": None,
                     "ended_s": None,
                     "attempts": 0,
                     "result": None,

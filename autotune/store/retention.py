@@ -10,13 +10,15 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, Subquery, delete, func, select, union_all
 
-from autotune.errors import StoreError, StudyError
+from autotune.errors import JobConflictError, StoreError, StudyError
 from autotune.store.engine import BUSY_TIMEOUT_S
 from autotune.store.in_use import one_run
 from autotune.store.job_records import ENDED
 from autotune.store.job_tables import events, jobs
+from autotune.store.schedule_tables import schedules
 from autotune.store.store import StudyStore
 from autotune.store.tables import confirmations, plans, studies, trials
+from autotune.store.trial_pages import study_found
 
 BATCH: Final = 500
 """Jobs whose events are forgotten in one transaction: others may write between two."""
@@ -95,6 +97,35 @@ def forget(store: StudyStore, url: str, expired: Expired) -> tuple[str, ...]:
             connection.execute(delete(events).where(events.c.job_id.in_(gone)))
             connection.execute(delete(jobs).where(ended))
     return tuple(name for name in expired.studies if not _forget_study(store, url, name, expired.plans))
+
+
+def delete_study(store: StudyStore, url: str, name: str) -> None:
+    """Forget a study with its trials, rounds and plans; jobs that have ended stay.
+
+    Args:
+        url: of the store.
+
+    Raises:
+        NotStoredError: there is none of this name.
+        JobConflictError: a job of it waits or runs, or a schedule watches it.
+        StudyError: it is being tuned.
+        StoreError: the store cannot be written.
+    """
+    study_found(store, name)
+    with store.reading() as connection:
+        waiting = select(jobs.c.id).where(jobs.c.study == name, jobs.c.state.not_in(ENDED))
+        job = connection.scalar(waiting.limit(1))
+        schedule = connection.scalar(select(schedules.c.name).where(schedules.c.study == name).limit(1))
+    if job is not None:
+        raise JobConflictError(
+            f"the job {job} of the study {name!r} waits or runs", remedy="cancel it, and wait for its end"
+        )
+    if schedule is not None:
+        raise JobConflictError(
+            f"the schedule {schedule!r} watches the study {name!r}", remedy="delete the schedule first"
+        )
+    if not _forget_study(store, url, name, [plan.id for plan in store.plans(name)]):
+        raise StudyError(f"the study {name!r} is being tuned", remedy="wait for it to end, or stop it")
 
 
 def reclaim(store: StudyStore) -> None:

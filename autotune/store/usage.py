@@ -11,13 +11,13 @@ from sqlalchemy import func, select
 
 from autotune.store.job_tables import events, jobs
 from autotune.store.store import StudyStore
-from autotune.store.tables import studies, trials
+from autotune.store.tables import confirmations, studies, trials
 
 WAITED: Final = '%"event":"waiting_ended"%'
 """What is in the line of an event that tells how long was waited for others."""
 
 TRIALS_READ: Final = 200
-"""So many trials with their raw values are looked at, at a time."""
+"""So many trials, or runs of rounds, with their raw values are looked at, at a time."""
 
 
 @dataclass(frozen=True)
@@ -75,30 +75,45 @@ class WaitCounter:
 
 @dataclass
 class BlockCounter:
-    """Counts what became of measuring windows, of trials that ended since it was made; reads each once.
+    """Counts what became of measuring windows since it was begun, rounds included; reads each result once.
 
     Attributes:
         kept: windows that count; dropped: those that do not, as the host disturbed them.
-        measuring_s: how long trials were measured.
+        measuring_s: how long was measured.
     """
 
     kept: int = 0
     dropped: int = 0
     measuring_s: float = 0.0
-    _last: int = field(default=-1, init=False)
+    _last: dict[str, int] = field(default_factory=dict, init=False)
+
+    def begin(self, store: StudyStore) -> None:
+        """Count from here on; what ended before is passed over.
+
+        Raises:
+            StoreError: the store cannot be read now.
+        """
+        with store.reading() as connection:
+            for table in (trials, confirmations):
+                self._last[table.name] = int(connection.scalar(select(func.max(table.c.id))) or 0)
 
     def read(self, store: StudyStore) -> None:
-        """Count what ended since the last call, as far as is looked at in one."""
+        """Count what ended since the last call, as far as is looked at in one.
+
+        Raises:
+            StoreError: the store cannot be read now.
+        """
+        if not self._last:
+            self.begin(store)
+            return
         with store.reading() as connection:
-            if self._last < 0:
-                self._last = int(connection.scalar(select(func.max(trials.c.id))) or 0)
-                return
-            new = select(trials.c.id, trials.c.result).where(
-                trials.c.id > self._last, trials.c.failure.is_(None)
-            )
-            for row in connection.execute(new.order_by(trials.c.id).limit(TRIALS_READ)):
-                self._last = row.id
-                self._count(row.result)
+            for table in (trials, confirmations):
+                new = select(table.c.id, table.c.result).where(
+                    table.c.id > self._last[table.name], table.c.failure.is_(None)
+                )
+                for row in connection.execute(new.order_by(table.c.id).limit(TRIALS_READ)):
+                    self._last[table.name] = row.id
+                    self._count(row.result)
 
     def _count(self, result: Any) -> None:
         if isinstance(result, dict):

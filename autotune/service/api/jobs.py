@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from autotune.documents.job import job_document, job_line, queue_document
 from autotune.documents.standing import READ_EVENTS, standing_lines
 from autotune.queue.stopping import end_early
-from autotune.service.access import AccessRole
+from autotune.service.access import AccessRole, is_admin
 from autotune.service.api import examples
 from autotune.service.api.documented import documented
 from autotune.service.api.event_stream import InFeeds
@@ -33,6 +33,7 @@ from autotune.service.asking import (
     read_study_asked,
 )
 from autotune.service.context import Context, InContext
+from autotune.service.deleting import forget_job
 from autotune.store.job_records import JobRecord
 from autotune.store.job_tables import KEY_LETTERS
 from autotune.store.newest_events import newest_events
@@ -174,7 +175,7 @@ def submit_job(
     if is_new:
         feeds.changed(job.id)
     where = {"Location": f"/api/v1/jobs/{job.id}"}
-    return JSONResponse(job_document(job), 201 if is_new else 200, headers=where)
+    return JSONResponse(job_document(job, whole=is_admin(request)), 201 if is_new else 200, headers=where)
 
 
 def _ask(context: Context, body: TuneBody | VerifyBody | CompareBody, asker: Asker) -> tuple[JobRecord, bool]:
@@ -228,11 +229,12 @@ def show_queue(context: InContext) -> Response:
     summary="Show a job",
     **documented(AccessRole.READ, examples.STANDING, shape=JobStandingShape, refused=(404,)),
 )
-def show_job(context: InContext, job_id: JobId) -> Response:
+def show_job(request: Request, context: InContext, job_id: JobId) -> Response:
     """Show a job with what was asked for, where it stands, and what came of it."""
     job = context.queue.job(job_id)
     told = newest_events(context.store, job.id, READ_EVENTS) if job.state == "running" else ()
-    return JSONResponse({**job_document(job), "standing": standing_lines(told)})
+    document = job_document(job, whole=is_admin(request))
+    return JSONResponse({**document, "standing": standing_lines(told)})
 
 
 @router.post(
@@ -275,8 +277,8 @@ def reorder_job(context: InContext, feeds: InFeeds, job_id: JobId, body: JobChan
     **documented(AccessRole.ADMIN, status=204, refused=(404, 409)),
 )
 def delete_job(context: InContext, feeds: InFeeds, job_id: JobId) -> Response:
-    """Forget a job and its events. Its study, trials and plans stay."""
-    context.queue.delete(job_id)
+    """Forget a job, its events and its log. Its study, trials and plans stay."""
+    forget_job(context, job_id)
     feeds.changed(job_id)
     return Response(status_code=204)
 

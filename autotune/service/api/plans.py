@@ -106,7 +106,7 @@ class ExportQuery(BaseModel):
         bool, Field(description="Export though the target loses what the plan depends on.")
     ] = False
     download: Annotated[bool, Field(description="Give the files, not a description of them.")] = False
-    archive: Annotated[bool, Field(description="Download an archive even of a single file.")] = False
+    archive: Annotated[bool, Field(description="Download an archive, even of a single file.")] = False
 
 
 @router.get(
@@ -122,7 +122,7 @@ def export(context: InContext, ref: PlanInPath, query: Annotated[ExportQuery, Qu
     """
     plan = context.store.plan(ref)
     exporter, exported = export_plan(context, plan, _asked(query))
-    if not query.download:
+    if not (query.download or query.archive):
         return JSONResponse(export_document(plan.id, exporter, exported))
     found = download(plan, exporter, exported, whole=query.archive)
     headers = {"Content-Disposition": f'attachment; filename="{found.name}"'}

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from autotune.documents.schedule import schedule_document
-from autotune.service.access import AccessRole
+from autotune.service.access import AccessRole, is_admin
 from autotune.service.api import example_documents as documents
 from autotune.service.api.documented import documented
 from autotune.service.api.jobs import Minutes, Priority
@@ -19,6 +19,7 @@ from autotune.service.context import InContext
 from autotune.store.schedule_records import ScheduleRecord
 from autotune.store.schedule_tables import NAME_LETTERS
 from autotune.store.schedules import ScheduleBook
+from autotune.store.trial_pages import study_found
 
 router = APIRouter(prefix="/api/v1", tags=["schedules"])
 
@@ -68,10 +69,12 @@ class ScheduleBody(BaseModel):
     summary="List schedules",
     **documented(AccessRole.READ, documents.SCHEDULES, shape=ScheduleListShape),
 )
-def list_schedules(context: InContext) -> Response:
+def list_schedules(request: Request, context: InContext) -> Response:
     """List the schedules by name."""
     listed = ScheduleBook(context.store).schedules()
-    return JSONResponse({"schedules": [schedule_document(schedule) for schedule in listed]})
+    return JSONResponse(
+        {"schedules": [schedule_document(schedule, whole=is_admin(request)) for schedule in listed]}
+    )
 
 
 @router.get(
@@ -80,9 +83,10 @@ def list_schedules(context: InContext) -> Response:
     summary="Show a schedule",
     **documented(AccessRole.READ, documents.SCHEDULE, shape=ScheduleShape, refused=(404,)),
 )
-def show_schedule(context: InContext, name: ScheduleName) -> Response:
+def show_schedule(request: Request, context: InContext, name: ScheduleName) -> Response:
     """Show a schedule, and when its next job is asked for."""
-    return JSONResponse(schedule_document(ScheduleBook(context.store).schedule(name)))
+    schedule = ScheduleBook(context.store).schedule(name)
+    return JSONResponse(schedule_document(schedule, whole=is_admin(request)))
 
 
 @router.put(
@@ -93,17 +97,18 @@ def show_schedule(context: InContext, name: ScheduleName) -> Response:
         AccessRole.TUNE,
         documents.SCHEDULE,
         shape=ScheduleShape,
-        refused=(409,),
+        refused=(404, 409),
         also={201: "There was none of this name."},
     ),
 )
 def put_schedule(request: Request, context: InContext, name: ScheduleName, body: ScheduleBody) -> Response:
     """Have a study's newest plan verified every so often, first one interval from now."""
+    study_found(context.store, body.study)
     check_webhook(context, body.webhook)
     asked_by = getattr(request.state, "token_name", "")
     schedule = ScheduleRecord(name, machine=context.machine, asked_by=asked_by, **body.model_dump())
     kept, is_new = ScheduleBook(context.store).put(schedule)
-    return JSONResponse(schedule_document(kept), 201 if is_new else 200)
+    return JSONResponse(schedule_document(kept, whole=is_admin(request)), 201 if is_new else 200)
 
 
 @router.delete(

@@ -18,6 +18,8 @@ from autotune.service.api.document_shapes import StudyListShape, StudyShape, Tri
 from autotune.service.api.documented import documented
 from autotune.service.asking import read_study_asked
 from autotune.service.context import Context, InContext
+from autotune.service.deleting import forget_study
+from autotune.service.runnable import check_runs
 from autotune.store.overview import count_studies, study_summaries
 from autotune.store.trial_pages import best_trials, study_found, trials_of
 
@@ -59,6 +61,7 @@ class StudyBody(BaseModel):
 def validate_study(context: InContext, body: StudyBody) -> Response:
     """Check a study and say what it would try here, and for how long. Nothing is measured or stored."""
     spec = admit(read_study_asked(body.study, body.study_yaml, name=body.name), context.settings)
+    check_runs(context, spec)
     ahead = look_ahead(context, spec) if body.outlook else Ahead(None, skipped="nobody asked for it")
     return JSONResponse(
         {
@@ -99,6 +102,18 @@ def list_studies(
 def show_study(context: InContext, name: StudyName) -> Response:
     """Show a study: what was asked, on which machine, how its trials stand, and its plans."""
     return JSONResponse(shown_study(context, name))
+
+
+@router.delete(
+    "/studies/{name}",
+    operation_id="delete_study",
+    summary="Delete a study",
+    **documented(AccessRole.ADMIN, status=204, refused=(404, 409)),
+)
+def delete_study(context: InContext, name: StudyName) -> Response:
+    """Forget a study with its trials and plans. Jobs that have ended stay."""
+    forget_study(context, name)
+    return Response(status_code=204)
 
 
 def shown_study(context: Context, name: str) -> dict[str, Any]:

@@ -18,6 +18,8 @@ HEAD_BYTES: Final = 16 * 2**10
 TARGET_BYTES: Final = 4 * 2**10
 """Of its path and query."""
 
+PLAINLY: Final = "send HTTP/1.1 with one header of each of these names, and a body where the method has one"
+
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -30,7 +32,11 @@ def check_framing(scope: Scope) -> None:
     if scope["method"] not in _METHODS:
         allowed = {"Allow": ", ".join(sorted(_METHODS))}
         raise TurnedAway(
-            HTTPStatus.METHOD_NOT_ALLOWED, "method", "the method is not known", headers={**CLOSE, **allowed}
+            HTTPStatus.METHOD_NOT_ALLOWED,
+            "method",
+            "the method is not known",
+            remedy=f"use one of {allowed['Allow']}",
+            headers={**CLOSE, **allowed},
         )
     size = sum(len(key) + len(value) + 4 for key, value in scope["headers"])
     if len(scope["headers"]) > HEADERS or size > HEAD_BYTES:
@@ -50,7 +56,7 @@ def check_framing(scope: Scope) -> None:
             headers=CLOSE,
         )
     if fault := _ambiguity(scope):
-        raise TurnedAway(HTTPStatus.BAD_REQUEST, "head", fault, headers=CLOSE)
+        raise TurnedAway(HTTPStatus.BAD_REQUEST, "head", fault, remedy=PLAINLY, headers=CLOSE)
 
 
 def _ambiguity(scope: Scope) -> str:

@@ -13,6 +13,7 @@ from autotune.service.access import MayAdminister, MayRead, MayTune
 from autotune.service.api.event_stream import InFeeds
 from autotune.service.asking import MOST_PRIORITY
 from autotune.service.context import Context, InContext
+from autotune.service.deleting import forget_job
 from autotune.service.feeds import Feeds
 from autotune.service.pages.forms import InForm
 from autotune.service.pages.job_words import (
@@ -93,7 +94,7 @@ def go_back(_: MayRead, job_id: str, action: str) -> Response:
 @router.post("/jobs/{job_id}/delete")
 def delete(context: InContext, feeds: InFeeds, _: MayAdminister, job_id: str) -> Response:
     """Forget a job, and show the others."""
-    context.queue.delete(job_id)
+    forget_job(context, job_id)
     feeds.changed(job_id)
     return see("/")
 

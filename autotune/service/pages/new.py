@@ -22,6 +22,7 @@ from autotune.service.pages.forms import InForm
 from autotune.service.pages.job import read_priority
 from autotune.service.pages.rendering import render
 from autotune.service.pages.routing import page_router, see
+from autotune.service.runnable import check_runs
 from autotune.spec.study import StudySpec
 
 router = page_router()
@@ -118,12 +119,12 @@ def _shown(context: Context, typed: Mapping[str, str], *, is_text: bool) -> dict
 
 
 def _read(context: Context, text: str) -> tuple[StudySpec | None, tuple[FileFault, ...]]:
-    """Read a study as the command line does, and refuse what may not be asked for over HTTP."""
+    """Read a study as the command line does; refuse what may not be asked for over HTTP, or cannot run."""
     spec, faults = read_typed(text)
     if spec is None:
         return None, faults
     try:
-        admit(spec, context.settings)
+        check_runs(context, admit(spec, context.settings))
     except StudyFileError as error:
         return None, error.faults
     except AutotuneError as error:

@@ -16,6 +16,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup, escape
 
+from autotune.documents.remote_words import remote_words
 from autotune.events import NAMES
 from autotune.report.html import html_environment
 from autotune.service.access import AccessRole
@@ -90,9 +91,14 @@ def _surroundings(request: Request) -> dict[str, Any]:
 @cache
 def _environment() -> jinja2.Environment:
     environment = html_environment("autotune.service.pages")
-    environment.filters |= {"moment": moment, "duration": format_duration, "code": code}
+    environment.filters |= {"moment": moment, "duration": format_duration, "code": code, "remote": in_page_words}
     environment.globals |= {"asset": asset_address, "event_names": " ".join((*NAMES, "job", "queue"))}
     return environment
+
+
+def in_page_words(text: str) -> str:
+    """Give a text of an error as a reader of pages, who has no command line, can follow it."""
+    return remote_words(text, "page")
 
 
 def moment(unix_s: float | None) -> Markup:

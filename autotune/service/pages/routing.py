@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from autotune.documents.remote_words import remote_words
 from autotune.errors import AccessError, AutotuneError
 from autotune.service.pages.rendering import render
 from autotune.service.problems import problem_status
@@ -63,7 +64,8 @@ def _error_page(request: Request, error: AutotuneError) -> Response:
         target = request.url.path if request.method == "GET" else "/"
         return see("/login", next=target)
     status = problem_status(error)
-    return problem_page(request, status, _TITLES.get(status, status.phrase), error.problem, error.remedy)
+    told, remedy = remote_words(error.problem, "page"), remote_words(error.remedy, "page")
+    return problem_page(request, status, _TITLES.get(status, status.phrase), told, remedy)
 
 
 _TITLES = {

@@ -10,11 +10,12 @@ from fastapi import Request, Response
 from autotune.errors import NotStoredError
 from autotune.objectives.catalogue import objective_named, objective_of
 from autotune.objectives.limits import limit_words
-from autotune.service.access import MayRead
+from autotune.service.access import MayAdminister, MayRead
 from autotune.service.context import Context, InContext
+from autotune.service.deleting import forget_study
 from autotune.service.pages.job_words import KINDS, STATES, outcome_words
 from autotune.service.pages.rendering import render
-from autotune.service.pages.routing import page_router
+from autotune.service.pages.routing import page_router, see
 from autotune.service.pages.search_view import ORDERS, TrialOrder, search_view, stored_spec
 from autotune.spec.problem import problem_in_words
 from autotune.spec.study import StudySpec
@@ -32,6 +33,13 @@ def study(
 ) -> Response:
     """Show a study."""
     return render(request, "study.html", **_shown(context, name, trials, order))
+
+
+@router.post("/studies/{name}/delete")
+def delete(context: InContext, _: MayAdminister, name: str) -> Response:
+    """Forget a study with its trials and plans, and show the others."""
+    forget_study(context, name)
+    return see("/")
 
 
 def _shown(context: Context, name: str, page: int, order: TrialOrder) -> dict[str, Any]:

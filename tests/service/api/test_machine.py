@@ -18,6 +18,7 @@ from autotune.machine.document import machine_document
 from autotune.service.settings import ServiceSettings
 from autotune.spec.schema import study_schema
 from autotune.store.job_records import JobHolder
+from autotune.store.records import ConfirmationRecord
 from autotune.store.schedules import ScheduleBook
 from autotune.testing.store_contract import MEASURED
 from tests.service.api.conftest import MACHINE, STUDY_TEXT, ServedStore, filled, serving, tune_body
@@ -80,7 +81,7 @@ def test_a_study_can_be_checked_alone(ask: Ask) -> None:
 def test_a_dry_run_meets_what_a_run_would(ask: Ask) -> None:
     text = f"{STUDY_TEXT}search: {{backends: [nothing]}}\n"
     problem = ask("POST", "/studies/validate", 422, json={"study_yaml": text, "name": "dry"})
-    assert problem["type"] == "urn:autotune:problem:backend"
+    assert [fault["path"] for fault in problem["errors"]] == ["search.backends"]
     assert "nothing" in problem["detail"]
 
 
@@ -101,6 +102,8 @@ def test_an_examination_is_the_command_lines_document(ask: Ask) -> None:
 
 def test_a_schedule_is_made_changed_and_forgotten(served: ServedStore, ask: Ask) -> None:
     body = {"study": "quickstart", "every_s": 3600, "on_change": True}
+    assert ask("PUT", "/schedules/nightly", 404, json=body)["type"] == "urn:autotune:problem:not-stored"
+    filled(served.context)
     made = ask("PUT", "/schedules/nightly", 201, json=body)
     assert (made["machine"], made["asked_by"], made["webhook"]) == (MACHINE, "tester", None)
     assert made == schedule_document(ScheduleBook(served.context.store).schedule("nightly"))
@@ -120,7 +123,10 @@ def test_a_schedule_is_made_changed_and_forgotten(served: ServedStore, ask: Ask)
         ({"study": "quickstart", "every_s": 3600, "webhook": "http://169.254.169.254/"}, 422),
     ],
 )
-def test_a_wrong_schedule_is_refused(ask: Ask, body: dict[str, Any], status: int) -> None:
+def test_a_wrong_schedule_is_refused(
+    served: ServedStore, ask: Ask, body: dict[str, Any], status: int
+) -> None:
+    filled(served.context)
     assert ask("PUT", "/schedules/nightly", status, json=body)["remedy"]
     assert ask("GET", "/schedules")["schedules"] == []
 
@@ -158,12 +164,28 @@ def test_metrics_tell_of_trials_scores_and_jobs(served: ServedStore, ask: Ask) -
 
 def test_metrics_count_what_was_measured_since_the_service_began(served: ServedStore) -> None:
     filled(served.context)
-    assert metrics(served)["autotune_blocks_total fate=kept"] == 0
-    served.context.store.record_trial(replace(MEASURED, number=9))
+    served.context.store.record_confirmation(
+        ConfirmationRecord(
+            study="quickstart",
+            series=1,
+            round=1,
+            position=0,
+            contender="trial 0",
+            trial=0,
+            configuration=MEASURED.configuration,
+            started_s=1.0,
+            ended_s=2.0,
+            result=MEASURED.result,
+            score=158.0,
+            violations={},
+        )
+    )
     for _ in range(2):
         found = metrics(served)
-        assert found["autotune_blocks_total fate=kept"] == 1
-        assert found["autotune_measuring_seconds_total"] == pytest.approx(1.0)
+        assert found["autotune_blocks_total fate=kept"] == 3
+        assert found["autotune_measuring_seconds_total"] == pytest.approx(3.0)
+    with serving(served.context.settings) as later:
+        assert metrics(later)["autotune_blocks_total fate=kept"] == 0
 
 
 def test_metrics_count_requests_by_route_and_never_by_path(served: ServedStore, ask: Ask) -> None:
