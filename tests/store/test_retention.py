@@ -13,12 +13,14 @@ from pathlib import Path
 import optuna
 import pytest
 
-from autotune.errors import StoreError
+from autotune.errors import JobConflictError, NotStoredError, StoreError, StudyError
 from autotune.store.in_use import one_run
 from autotune.store.job_records import JobHolder, JobKind, JobRequest
 from autotune.store.jobs import JobQueue
 from autotune.store.records import ConfirmationRecord, StudyRecord, TrialRecord
-from autotune.store.retention import Expired, find_expired, forget, reclaim
+from autotune.store.retention import Expired, delete_study, find_expired, forget, reclaim
+from autotune.store.schedule_records import ScheduleRecord
+from autotune.store.schedules import ScheduleBook
 from autotune.store.store import StudyStore, open_store
 from autotune.testing.plans import build_plan
 from tests.store.databases import postgresql_database
@@ -143,6 +145,29 @@ def test_a_study_stays_while_a_job_of_it_waits_or_somebody_tunes_it(store: Study
         JobQueue(store).ask(JobRequest("tune", "old", "here", {}))
         assert find_expired(store, before_s=BEFORE_S).kept == (("old", "a job of it waits or runs"),)
         assert find_expired(store, before_s=BEFORE_S).studies == ()
+
+
+def test_a_study_is_deleted_with_all_that_it_has_unless_somebody_needs_it(
+    store: StudyStore, url: str
+) -> None:
+    with store:
+        with one_run(url, "old"), pytest.raises(StudyError, match="is being tuned"):
+            delete_study(store, url, "old")
+        ScheduleBook(store).put(ScheduleRecord("nightly", "old", "here", every_s=60.0))
+        with pytest.raises(JobConflictError, match="'nightly' watches"):
+            delete_study(store, url, "old")
+        ScheduleBook(store).delete("nightly")
+        job, _ = JobQueue(store).ask(JobRequest("tune", "old", "here", {}))
+        with pytest.raises(JobConflictError, match=job.id):
+            delete_study(store, url, "old")
+        JobQueue(store).cancel(job.id)
+        delete_study(store, url, "old")
+        assert store.studies() == ("new",)
+        assert store.plans() == ()
+        assert names(store) == {"new"}
+        assert JobQueue(store).job(job.id).state == "cancelled"
+        with pytest.raises(NotStoredError):
+            delete_study(store, url, "old")
 
 
 def test_events_go_with_the_jobs_that_have_ended_but_for_the_newest_verification_of_a_plan(

@@ -242,6 +242,7 @@ def test_a_wrong_question_is_refused_with_its_place(
 ) -> None:
     problem = ask("POST", path, 422, json=body)
     assert place in [fault["path"] for fault in problem["errors"]]
+    assert problem["remedy"]
 
 
 def test_a_price_that_nobody_states_is_a_refusal_with_a_remedy(ask: Ask) -> None:
@@ -253,3 +254,19 @@ def test_a_price_that_nobody_states_is_a_refusal_with_a_remedy(ask: Ask) -> None
 def test_a_rate_that_no_machine_bears_in_time_is_a_refusal(ask: Ask) -> None:
     problem = ask("POST", "/fleet", 422, json={"rate": 1000, "p99": 0.001})
     assert problem["type"] == "urn:autotune:problem:fleet"
+
+
+def test_a_study_is_deleted_with_its_plans_once_nothing_of_it_waits(served: ServedStore, ask: Ask) -> None:
+    job = served.context.queue.ask(JobRequest("verify", STUDY.name, MACHINE, {}))[0]
+    assert ask("DELETE", f"/studies/{STUDY.name}", 409)["type"] == "urn:autotune:problem:job-conflict"
+    served.context.queue.begin(MACHINE, HOLDER)
+    assert ask("DELETE", f"/studies/{STUDY.name}", 503)["remedy"] == "ask again once it has ended"
+    served.context.queue.end(job.id, HOLDER, "failed")
+    ask("DELETE", f"/studies/{STUDY.name}", 204)
+    assert ask("GET", "/plans")["plans"] == ask("GET", "/studies")["studies"] == []
+    assert ask("DELETE", f"/studies/{STUDY.name}", 404)["remedy"]
+
+
+def test_an_archive_needs_no_second_parameter(served: ServedStore) -> None:
+    answer = served.client.get(f"/api/v1/plans/{PLAN}/export?to=numactl&archive=true")
+    assert answer.headers["content-type"] == "application/gzip"

@@ -243,6 +243,8 @@ def test_what_two_readers_could_read_differently_is_refused(service: Served, hea
         connection.sendall(text)
         answer = read_answer(connection)
         assert 400 <= answer.status < 500
+        assert answer.problem["remedy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
         rest = b""
         try:
             while received := connection.recv(65_536):
