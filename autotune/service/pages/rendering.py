@@ -91,7 +91,12 @@ def _surroundings(request: Request) -> dict[str, Any]:
 @cache
 def _environment() -> jinja2.Environment:
     environment = html_environment("autotune.service.pages")
-    environment.filters |= {"moment": moment, "duration": format_duration, "code": code, "remote": in_page_words}
+    environment.filters |= {
+        "moment": moment,
+        "duration": format_duration,
+        "code": code,
+        "remote": in_page_words,
+    }
     environment.globals |= {"asset": asset_address, "event_names": " ".join((*NAMES, "job", "queue"))}
     return environment
 
