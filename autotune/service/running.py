@@ -21,6 +21,7 @@ from autotune.service.dispatching import dispatching
 from autotune.service.guard.gate import Keys, guarded, open_keys
 from autotune.service.guard.state_folder import alone_in
 from autotune.service.guard.tokens import OPERATOR
+from autotune.service.heap import keep_one_heap
 from autotune.service.logs import LogFormat, begin_logging
 from autotune.service.server import SleepingServer, server_config
 from autotune.service.settings import ServiceSettings
@@ -53,6 +54,7 @@ def run_service(
         StoreError: the store cannot be opened.
         MachineError: the list of cpus is none.
     """
+    keep_one_heap()
     check_exposure(settings)
     check_stated(settings)
     if settings.certificate is not None and settings.key is not None:

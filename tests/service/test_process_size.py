@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
-from tests.service.serving import serving
+from tests.service.serving import Served, read_answer, request_bytes, serving
 
 MOST_BYTES = 120 * 10**6
 UNWANTED = (
@@ -34,11 +37,27 @@ def test_the_service_imports_no_large_library() -> None:
     assert ended.stdout.split() == []
 
 
-def test_the_service_stays_small_when_everything_was_asked_for(tmp_path: Path) -> None:
+def test_the_service_stays_small_when_everything_was_asked_for_at_once_and_many_listen(
+    tmp_path: Path,
+) -> None:
     with serving(tmp_path) as service:
         for path in PATHS:
             assert service.ask("GET", path, service.bearer).status == 200
         assert service.memory_bytes() < MOST_BYTES
+        with ThreadPoolExecutor(24) as pool, ExitStack() as clients:
+            asked = [pool.submit(service.ask, "GET", path, service.bearer) for path in 12 * PATHS]
+            assert {answer.result().status for answer in asked} <= {200, 503}
+            for _ in range(100):
+                clients.enter_context(listening(service))
+            assert service.memory_bytes() < MOST_BYTES
+
+
+def listening(service: Served) -> socket.socket:
+    """Open a stream of events, and leave it open."""
+    client = socket.create_connection(("127.0.0.1", service.port), timeout=30)
+    client.sendall(request_bytes("GET", "/api/v1/events", {"Host": service.host, **service.bearer}))
+    assert read_answer(client).status == 200
+    return client
 
 
 def test_answers_give_way_to_jobs_on_cpus_that_they_share_but_jobs_are_begun_at_usual_priority(
