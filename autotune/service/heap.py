@@ -13,9 +13,9 @@ _ARENA_MAX: Final = -8
 def keep_one_heap() -> None:
     """Have all threads share one heap, unless the C library has no such choice.
 
-    glibc gives each new thread a heap of its own, and each keeps what its largest request took, while Python's
-    threads take turns anyway. After a burst of requests it saves 6 of 116 MiB. Jobs are processes of their
-    own, which this does not touch.
+    glibc gives each new thread a heap of its own, and each keeps what its largest request took. Threads of
+    Python take turns anyway. After a burst of requests one heap saves 6 of 116 MiB. Jobs are processes of
+    their own, which this does not touch.
     """
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
