@@ -88,7 +88,10 @@ def test_what_it_answers_is_bounded_by_a_policy_of_its_own(shown: Served, path: 
 def test_nobody_changes_anything_through_it(shown: Served, method: str, path: str) -> None:
     headers = {**shown.bearer, "Content-Type": "application/json"}
     body = b'{"study_name": "evil", "directions": ["minimize"]}'
-    assert shown.ask(method, path, headers, body).status in (404, 405, 415)
+    answer = shown.ask(method, path, headers, body)
+    assert answer.status in (404, 405, 415)
+    if path.startswith("/api/"):
+        assert "read-only" in answer.problem["detail"]
     listed = json.loads(shown.ask("GET", "/api/studies", shown.bearer).body)["study_summaries"]
     assert len(listed) == 1
 
@@ -131,6 +134,10 @@ def test_a_store_without_a_study_is_said_in_words(tmp_path: Path) -> None:
         answer = served.ask("GET", "/api/studies", served.bearer)
         assert answer.status == 503
         assert "a study" in answer.problem["remedy"]
+        page = served.ask("GET", "/dashboard", {**served.bearer, "Accept": "text/html"})
+        assert (page.status, page.headers["content-type"]) == (503, "text/html; charset=utf-8")
+        assert b"there must be a study" in page.body
+        assert b"/optuna" not in served.ask("GET", "/machine", served.bearer).body
         assert served.ask("GET", "/health/live").status == 200
 
 

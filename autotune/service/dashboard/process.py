@@ -54,7 +54,11 @@ def main() -> None:
     """Serve the dashboard until the service ends or is silent for long."""
     with socket.socket(fileno=int(sys.argv[1])) as control:
         store = control.recv(MOST_STORE_LETTERS).decode()
-        app = reading_alone(_dashboard(store))
+        try:
+            app = reading_alone(_dashboard(store))
+        except Exception as error:  # whatever the database or Optuna has against it, one line tells it
+            sys.stderr.write(f"Optuna's dashboard: {str(error).splitlines()[0]}\n")
+            return
         control.send(READY)
         control.settimeout(IDLE_S)
         while True:

@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from autotune.errors import ServiceError
 from autotune.service.dashboard.child import DashboardChild
-from autotune.service.problems import error_response, problem_response
+from autotune.service.guard.turned_away import TurnedAway
+from autotune.service.problems import problem_response
 
 ENTRANCE: Final = "/optuna"
 _PATHS: Final = re.compile(
@@ -75,7 +76,9 @@ class DashboardRelay:
             async with asyncio.timeout(_ANSWER_S), self._asked(scope) as reader:
                 await self._relay(reader, scope, send)
         except ServiceError as error:
-            await error_response(error)(scope, receive, send)
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            turned = TurnedAway(status, "service", error.problem, remedy=error.remedy)
+            await turned.response(scope)(scope, receive, send)
 
     @asynccontextmanager
     async def _asked(self, scope: Scope) -> AsyncIterator[asyncio.StreamReader]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from autotune.service.dashboard.reading import check_reading
 from autotune.service.guard.answers import AnswerHeaders
 from autotune.service.guard.audit import Audit
 from autotune.service.guard.bodies import check_type, has_body, read_body, replaying
@@ -84,6 +85,8 @@ class Gate:
             scope.setdefault("state", {}).update(role=holder.role, token_name=holder.name)
         body = b""
         if is_unsafe(scope):
+            if self._settings.dashboard:
+                check_reading(scope)
             check_type(scope)
             limit = FORM_BYTES if is_public(scope["path"]) else self._settings.body_bytes
             body = await read_body(scope, receive, limit, self._settings.times.body_s)

@@ -23,7 +23,7 @@ _PAGE = """<!doctype html>
 <link rel="icon" href="{icon}">
 <title>{phrase}: autotune</title></head>
 <body><main id="main" class="wide"><div class="narrow problem"><p class="code">{code}</p><h1>{phrase}</h1>
-<p>{detail}</p><p class="remedy">{remedy}</p><p><a href="/login">Sign in</a></p></div></main></body></html>
+<p>{detail}</p><p class="remedy">{remedy}</p><p>{way_on}</p></div></main></body></html>
 """
 
 
@@ -66,6 +66,7 @@ class TurnedAway(Exception):  # noqa: N818 - an answer, which the guard sends
             return problem_response(
                 self.status, self.kind, self.detail, remedy=self.remedy, headers=self.headers
             )
+        is_known = "role" in scope.get("state", {})
         text = _PAGE.format(
             css=asset_address("pages.css"),
             icon=asset_address("icon.svg"),
@@ -73,6 +74,7 @@ class TurnedAway(Exception):  # noqa: N818 - an answer, which the guard sends
             phrase=escape(_TITLES.get(self.status, self.status.phrase)),
             detail=escape(self.detail),
             remedy=escape(self.remedy),
+            way_on='<a href="/">Studies and queue</a>' if is_known else '<a href="/login">Sign in</a>',
         )
         return HTMLResponse(text, self.status, headers=self.headers)
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Request, Response
 
-from autotune.errors import AutotuneError
-from autotune.exporters.options import REQUIRED, option_rows
+from autotune.errors import AutotuneError, ExportError
+from autotune.exporters.exporting import export, launch_for
+from autotune.exporters.options import REQUIRED, option_rows, read_options
 from autotune.exporters.protocol import PARTS, Exported, Exporter
-from autotune.exporters.registry import get_exporter
+from autotune.exporters.registry import exporters, get_exporter
 from autotune.plan.document import Plan
-from autotune.plan.launch import PLAN_FILE
+from autotune.plan.launch import PLAN_FILE, server_of
 from autotune.plan.prepared import folders_gone
 from autotune.service.access import MayRead
 from autotune.service.context import Context, InContext
@@ -54,14 +56,25 @@ def download(request: Request, context: InContext, _: MayRead, plan_id: str, tar
 def _asked(target: str, typed: Mapping[str, str]) -> AskedExport:
     given = {name.removeprefix(OPTION): text for name, text in typed.items() if name.startswith(OPTION)}
     options = {name: text for name, text in given.items() if text}
-    return AskedExport(target, options, workers="workers" in typed, allow_loss="allow_loss" in typed)
+    return AskedExport(
+        target,
+        options,
+        command=typed.get("command", "").strip() or None,
+        workers="workers" in typed,
+        allow_loss="allow_loss" in typed,
+    )
 
 
 def _answer(request: Request, template: str, context: Context, plan: Plan, target: str) -> Response:
     exporter, typed = get_exporter(target), dict(request.query_params)
+    asked = _asked(target, typed)
     exported, error = None, None
+    faults = _option_faults(exporter, asked.options)
+    missing = [name for name, fault in faults.items() if not fault]
+    needs_command = _needs_command(exporter, plan, asked)
     try:
-        _, exported = export_plan(context, plan, _asked(target, typed))
+        if not faults and not needs_command:
+            _, exported = export_plan(context, plan, asked)
     except AutotuneError as refusal:
         error = refusal
     return render(
@@ -69,7 +82,13 @@ def _answer(request: Request, template: str, context: Context, plan: Plan, targe
         template,
         plan=plan,
         exporter=exporter,
-        options=_option_fields(exporter, typed),
+        options=_option_fields(exporter, typed, faults),
+        missing=missing,
+        faults=[(OPTION + name, name, fault) for name, fault in faults.items() if fault],
+        needs_command=needs_command,
+        takes_command="command" in exporter.programs and context.settings.commands,
+        command=asked.command or "",
+        stated=server_of(plan) is not None,
         flags={flag: flag in typed for flag in _FLAGS},
         keeps=[(words, exporter.keeps.of(part)) for part, words in PARTS.items()],
         files=[] if exported is None else listed_files(exported),
@@ -95,7 +114,66 @@ def listed_files(exported: Exported) -> list[tuple[str, str, bool]]:
     return [(path, text, path in exported.executable) for path, text in ordered]
 
 
-def _option_fields(exporter: Exporter, asked: Mapping[str, str]) -> list[dict[str, Any]]:
+def _option_faults(exporter: Exporter, options: Mapping[str, str]) -> dict[str, str]:
+    """Say of each option that is wrong what is; an empty text of one that is only missing."""
+    faults = {}
+    for row in option_rows(exporter):
+        if row.name not in options and row.usual == REQUIRED:
+            faults[row.name] = ""
+    needed = dict.fromkeys(faults, "x")
+    for name, text in options.items():
+        try:
+            read_options(exporter, [f"{name}={text}", *(f"{one}={usual}" for one, usual in needed.items())])
+        except ExportError as error:
+            faults[name] = error.problem.removeprefix("--set ")
+    return faults
+
+
+def _needs_command(exporter: Exporter, plan: Plan, asked: AskedExport) -> bool:
+    """Whether the target starts the user's server, and nobody says how that is started."""
+    server = server_of(plan)
+    is_known = asked.command is not None or (server is not None and server.command is not None)
+    return exporter.is_starting and "worker" not in exporter.programs and not is_known
+
+
+@dataclass(frozen=True)
+class TargetCard:
+    """A target as a plan's page lists it.
+
+    Attributes:
+        note: what it asks for, or why it cannot take the plan; empty where it takes it as it is.
+        is_possible: whether anything can be done about that.
+    """
+
+    name: str
+    summary: str
+    note: str
+    is_possible: bool
+
+
+def target_cards(plan: Plan) -> list[TargetCard]:
+    """List the targets, and what stands between each and this plan; nothing is written."""
+    return [_card(plan, name, exporter) for name, exporter in sorted(exporters().items())]
+
+
+def _card(plan: Plan, name: str, exporter: Exporter) -> TargetCard:
+    needs = [row.name for row in option_rows(exporter) if row.usual == REQUIRED]
+    if _needs_command(exporter, plan, AskedExport(name)):
+        needs.append("your server’s command")
+    if needs:
+        return TargetCard(name, exporter.summary, f"asks for {' and '.join(needs)}", is_possible=True)
+    try:
+        options = read_options(exporter, [])
+        launch = launch_for(exporter, plan, server_of(plan), plan_path=options.plan, workers=False)
+        export(exporter, launch, options, allow_loss=True)
+    except AutotuneError as error:
+        return TargetCard(name, exporter.summary, f"cannot: {error.problem}", is_possible=False)
+    return TargetCard(name, exporter.summary, "", is_possible=True)
+
+
+def _option_fields(
+    exporter: Exporter, asked: Mapping[str, str], faults: Mapping[str, str]
+) -> list[dict[str, Any]]:
     return [
         {
             "field": OPTION + row.name,
@@ -104,6 +182,7 @@ def _option_fields(exporter: Exporter, asked: Mapping[str, str]) -> list[dict[st
             "is_required": row.usual == REQUIRED,
             "meaning": row.meaning.replace("`", ""),
             "text": asked.get(OPTION + row.name, ""),
+            "wrong": faults.get(row.name, ""),
         }
         for row in option_rows(exporter)
     ]

@@ -18,7 +18,7 @@ from autotune.service.api.machine import examined
 from autotune.service.context import Context, InContext
 from autotune.service.pages.charts.placement import machine_picture
 from autotune.service.pages.rendering import render
-from autotune.service.pages.routing import page_router
+from autotune.service.pages.routing import page_router, see
 
 router = page_router()
 
@@ -29,6 +29,12 @@ def machine(request: Request, context: InContext, _: MayRead, examine: bool = Fa
     found = machine_here()
     findings = _examined(context) if examine else None
     return render(request, "machine.html", **_shown(found), name=context.machine, findings=findings)
+
+
+@router.get("/doctor")
+def doctor(_: MayRead) -> Response:
+    """Show the examination, under the name that the command line has for it."""
+    return see("/machine?examine=true#doctor")
 
 
 def _examined(context: Context) -> list[dict[str, Any]]:

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from fastapi import Request, Response
 
-from autotune.exporters.registry import exporters
 from autotune.objectives.catalogue import objective_named
 from autotune.plan.claims import format_range
 from autotune.plan.cost_words import cost_rows, cost_sentences
@@ -34,6 +33,7 @@ from autotune.service.asking import Asker, ask_verify, read_key
 from autotune.service.context import Context, InContext
 from autotune.service.pages.charts.intervals import gains_chart
 from autotune.service.pages.charts.placement import placement_picture
+from autotune.service.pages.exports import target_cards
 from autotune.service.pages.forms import InForm
 from autotune.service.pages.job_words import KINDS, STATES, outcome_words, whole_jobs
 from autotune.service.pages.rendering import render
@@ -103,7 +103,7 @@ def _shown(context: Context, found: Plan) -> dict[str, Any]:
         "values": json.dumps(found.study.spec, indent=2, ensure_ascii=False, default=str),
         "origin": context.store.origin(found.id),
         "is_stored_study": context.store.find_study(found.study.name) is not None,
-        "targets": [(name, exporter.summary) for name, exporter in sorted(exporters().items())],
+        "targets": target_cards(found),
         "jobs": [(job, outcome_words(job)) for job in jobs],
         "kinds": KINDS,
         "states": STATES,

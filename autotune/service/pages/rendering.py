@@ -21,6 +21,7 @@ from autotune.events import NAMES
 from autotune.report.html import html_environment
 from autotune.service.access import AccessRole
 from autotune.service.context import Context
+from autotune.store.overview import count_studies
 from autotune.units import format_duration
 
 _CODE: Final = re.compile("`([^`]+)`")
@@ -83,7 +84,9 @@ def _surroundings(request: Request) -> dict[str, Any]:
         "role_words": "" if role is None else ROLE_WORDS[role],
         "token_name": getattr(request.state, "token_name", ""),
         "machine": "" if context is None or role is None else context.machine,
-        "has_dashboard": context is not None and context.settings.dashboard,
+        "has_dashboard": context is not None
+        and context.settings.dashboard
+        and count_studies(context.store) > 0,
         "version": version("autotune"),
     }
 

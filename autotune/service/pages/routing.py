@@ -36,7 +36,10 @@ class PageRoute(APIRoute):
             except RequestValidationError as error:
                 first = error.errors()[0]
                 told = f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}"
-                return problem_page(request, HTTPStatus.BAD_REQUEST, "This address is not right.", told)
+                remedy = "Take out what stands after the ? in the address, or go back."
+                return problem_page(
+                    request, HTTPStatus.BAD_REQUEST, "This address is not right", told, remedy
+                )
 
         return answered
 
@@ -87,6 +90,12 @@ def install_page_problems(app: FastAPI) -> None:
         if error.status_code == HTTPStatus.NOT_FOUND and _is_for_people(request):
             title, told = _TITLES[HTTPStatus.NOT_FOUND], f"There is no page at {request.url.path[:200]}."
             return problem_page(request, error.status_code, title, told, "Begin at the list of studies.")
+        if _is_for_people(request):
+            phrase, told = HTTPStatus(error.status_code).phrase, "This address is for forms alone."
+            is_method = error.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+            return problem_page(
+                request, error.status_code, phrase, told if is_method else "", "Begin at the list of studies."
+            )
         answered = before(request, error) if before is not None else None
         if answered is None:
             return problem_page(request, error.status_code, HTTPStatus(error.status_code).phrase, "", "")

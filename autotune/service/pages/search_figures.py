@@ -23,6 +23,7 @@ from autotune.statistics.quantiles import percentile_of
 from autotune.store.records import TrialRecord
 from autotune.store.store import StudyStore
 from autotune.store.trial_points import TrialPoint, chosen_trials
+from autotune.units import format_latency
 
 SAMPLED: Final = 16
 """So many trials are read whole where their columns do not tell both figures."""
@@ -90,6 +91,13 @@ def _speed(record: TrialRecord, spec: StudySpec, *, is_feasible: bool) -> SpeedP
     assert isinstance(record.result, Measurement)
     latency_s = percentile_of(latencies_s(record.result), shown_percentile(spec))
     return SpeedPoint(record.number, throughput_sps(record.result), latency_s, is_feasible, record.baseline)
+
+
+def latency_words(record: TrialRecord, spec: StudySpec) -> str:
+    """Give a trial's latency at the percentile that is shown; empty of one that failed."""
+    if not isinstance(record.result, Measurement):
+        return ""
+    return format_latency(percentile_of(latencies_s(record.result), shown_percentile(spec)))
 
 
 def disturbed_words(record: TrialRecord) -> str:

@@ -19,6 +19,7 @@ from autotune.service.pages.charts.search import history_chart, speed_chart
 from autotune.service.pages.paging import Paging
 from autotune.service.pages.search_figures import (
     disturbed_words,
+    latency_words,
     quietness_words,
     shown_percentile,
     speed_points,
@@ -44,6 +45,7 @@ class TrialRow:
     """One trial in words.
 
     Attributes:
+        latency: at the percentile that the view names; empty where none was measured.
         mark: `baseline`, `best` or what went wrong, else empty.
         tail: the end of what a failed worker wrote.
     """
@@ -52,6 +54,7 @@ class TrialRow:
     configuration: str
     score: str
     gain: str
+    latency: str
     outcome: str
     mark: str
     disturbed: str
@@ -65,6 +68,7 @@ class SearchView:
     Attributes:
         best: number of the best trial; score and gain of it in words.
         nearest: where none meets the limits, which one misses them by the least, in words.
+        percentile: of the latencies in the rows.
         quiet: how quiet the machine was, of the trials that are listed.
     """
 
@@ -80,6 +84,7 @@ class SearchView:
     rows: tuple[TrialRow, ...]
     paging: Paging
     order: TrialOrder
+    percentile: str
     quiet: str
 
 
@@ -128,6 +133,7 @@ def search_view(
         rows=tuple(_row(record, leading, baseline, spec) for record in records),
         paging=paging,
         order=order,
+        percentile=f"p{shown_percentile(spec):g}",
         quiet=quietness_words(records),
     )
 
@@ -163,6 +169,7 @@ def _row(
         configuration=str(record.configuration),
         score="" if record.score is None else format_score(spec, record.score),
         gain="" if gained is None else f"{gained:.2f}x",
+        latency=latency_words(record, spec),
         outcome=outcome_in_words(record),
         mark=_mark(record, leading),
         disturbed=disturbed_words(record),

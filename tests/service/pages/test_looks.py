@@ -14,7 +14,7 @@ from tests.service.serving import Served
 pytestmark = pytest.mark.slow
 
 WIDTHS: Mapping[str, int] = {"phone": 390, "desk": 1280}
-SERIOUS = ("serious", "critical")
+SERIOUS = ("moderate", "serious", "critical")
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])

@@ -190,6 +190,22 @@ def test_hostile_texts_come_through_as_texts(tmp_path: Path) -> None:
         assert sum("&lt;script&gt;document" in page.text for page in pages) >= 9
 
 
+def test_targets_say_what_stands_between_them_and_a_plan(tmp_path: Path) -> None:
+    with asking(tmp_path) as (client, context):
+        plan = build_plan()
+        save_plan_of(context, plan, "long")
+        page = client.get(f"/plans/{plan.id}").text
+        assert "asks for image and your server’s command" in page
+        assert page.count('class="barred"') >= 1
+        answer = client.get(f"/plans/{plan.id}/export/kubernetes/part").text
+        assert 'href="#set.image"' in answer
+        assert "takes no commands over HTTP" in answer
+        assert "notice bad" not in answer
+        wrong = client.get(f"/plans/{plan.id}/export/numactl?set.port=no&set.grace_s=-1").text
+        assert "--set" not in wrong
+        assert re.search('name="set.grace_s"[^>]* aria-invalid="true"', wrong)
+
+
 def test_a_plan_that_got_worse_is_marked_in_the_list_and_on_its_page(tmp_path: Path) -> None:
     with asking(tmp_path) as (client, context):
         add_study(context.store, "long", 3)
