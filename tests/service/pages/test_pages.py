@@ -192,6 +192,7 @@ def test_hostile_texts_come_through_as_texts(tmp_path: Path) -> None:
 
 def test_targets_say_what_stands_between_them_and_a_plan(tmp_path: Path) -> None:
     with asking(tmp_path) as (client, context):
+        add_study(context.store, "long", 3)
         plan = build_plan()
         save_plan_of(context, plan, "long")
         page = client.get(f"/plans/{plan.id}").text
