@@ -55,6 +55,16 @@ def test_who_shows_no_token_is_sent_to_sign_in_and_comes_back(path: str, tmp_pat
         assert f'name="next" value="{path}"' in client.get(answer.headers["Location"]).text
 
 
+@pytest.mark.parametrize(("role", "may"), [(AccessRole.ADMIN, True), (AccessRole.TUNE, False)])
+def test_a_study_is_deleted_by_administrators_alone(role: AccessRole, may: bool, tmp_path: Path) -> None:
+    with asking(tmp_path, role) as (client, context):
+        add_study(context.store, "one", 3)
+        assert ("Delete the study" in client.get("/studies/one").text) is may
+        ask_job(context)
+        assert client.post("/studies/one/delete").status_code == (409 if may else 403)
+        assert context.store.studies() == ("one",)
+
+
 @pytest.mark.parametrize("path", ["/cancel", "/resume", "/priority", "/delete"])
 def test_who_may_read_sees_no_buttons_and_changes_nothing(path: str, tmp_path: Path) -> None:
     with asking(tmp_path, AccessRole.READ) as (client, context):
