@@ -153,7 +153,7 @@ class _Work:
         if state is None and fault is not None:
             self.queue.free(job_id, self.holder, most_attempts=MOST_ATTEMPTS, fault=fault)
         elif state is None and not self.queue.is_stop_asked(job_id):
-            self.queue.give_back(job_id, self.holder)
+            self.queue.give_back(job_id, self.holder, plan=result.plan)
         else:
             if state is None and result.reason:
                 fault = JobFault("Stopped", result.reason)

@@ -185,7 +185,7 @@ class JobQueue:
         result: Mapping[str, Any] | None = None,
         fault: JobFault | None = None,
     ) -> None:
-        """Keep what came of a running job.
+        """Keep what came of a running job; without a plan, that of an attempt before it stays.
 
         Raises:
             JobConflictError: the job is not this holder's any more.
@@ -199,7 +199,7 @@ class JobQueue:
                 | {
                     "state": state,
                     "ended_s": database_clock_s(connection),
-                    "plan": plan,
+                    **({"plan": plan} if plan else {}),
                     "result": None if result is None else dict(result),
                     "fault": None if fault is None else asdict(fault),
                 },
@@ -220,16 +220,20 @@ class JobQueue:
             after: JobState = "failed" if row.attempts >= most_attempts else "queued"
             return self._let_go(connection, row, after, {"fault": asdict(fault)})
 
-    def give_back(self, job_id: str, holder: JobHolder) -> JobRecord | None:
+    def give_back(self, job_id: str, holder: JobHolder, *, plan: str = "") -> JobRecord | None:
         """Let a job wait again that its holder was told to leave; None where it is not his any more.
 
         That was no attempt. A job that was to be stopped is cancelled.
+
+        Args:
+            plan: what was stored of it until then; the job leads to it until a later one is found.
         """
         with self._store.transaction() as connection:
             row = self._held(connection, job_id, holder)
             if row is None:
                 return None
-            return self._let_go(connection, row, "queued", {"attempts": row.attempts - 1})
+            found = {"plan": plan} if plan else {}
+            return self._let_go(connection, row, "queued", {"attempts": row.attempts - 1} | found)
 
     def is_expired(self, record: JobRecord) -> bool:
         """Say whether a holder on another machine was not heard of for too long, by the database's clock."""

@@ -152,6 +152,16 @@ class JobQueueContract:
         assert given is not None
         assert (given.state, given.attempts, given.ended_s) == ("queued", 0, None)
 
+    def test_a_job_leads_to_the_plan_that_was_stored_before_its_holder_left_it(self, queue: JobQueue) -> None:
+        job_id = queue.ask(tune_of("a"))[0].id
+        for plan in ("a-1", ""):
+            queue.begin(MACHINE, HOLDER)
+            queue.give_back(job_id, HOLDER, plan=plan)
+            assert queue.job(job_id).plan == "a-1"
+        queue.begin(MACHINE, HOLDER)
+        queue.end(job_id, HOLDER, "failed", fault=LOST)
+        assert queue.job(job_id).plan == "a-1"
+
     def test_what_somebody_cancels_ends_however_its_holder_leaves_it(self, queue: JobQueue) -> None:
         waits = queue.ask(tune_of("a"))[0].id
         assert queue.cancel(waits).state == "cancelled"
