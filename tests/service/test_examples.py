@@ -75,6 +75,7 @@ def test_the_unit_takes_nothing_away_that_measuring_needs() -> None:
 def test_what_is_started_serves(kind: str, tmp_path: Path) -> None:
     words = shlex.split(unit()["ExecStart"])[1:] if kind == "unit" else container_command()[1:]
     assert words[0] == "serve"
+    words[words.index("--root") + 1] = str(tmp_path)  # it must be there
     process = subprocess.Popen(
         [*PROGRAM, *words, "--port", "0"],
         cwd=tmp_path,
