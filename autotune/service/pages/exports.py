@@ -164,7 +164,9 @@ def _card(plan: Plan, name: str, exporter: Exporter) -> TargetCard:
         return TargetCard(name, exporter.summary, f"asks for {' and '.join(needs)}", is_possible=True)
     try:
         options = read_options(exporter, [])
-        launch = launch_for(exporter, plan, server_of(plan), plan_path=options.plan or PLAN_FILE, workers=False)
+        launch = launch_for(
+            exporter, plan, server_of(plan), plan_path=options.plan or PLAN_FILE, workers=False
+        )
         export(exporter, launch, options, allow_loss=True)
     except AutotuneError as error:
         return TargetCard(name, exporter.summary, f"cannot: {error.problem}", is_possible=False)
