@@ -186,7 +186,7 @@ def test_without_the_script_everything_can_be_done(served: Served, browser: Any,
         visitor.visit("/new?as_text=true")
         page.get_by_label("Study file").fill("model: fake:model.json\nproblem: {batch_size: 2}\n")
         page.get_by_role("button", name="Begin the study").click()
-        told = page.locator(".faults").inner_text()
+        told = page.locator("#refused .faults").inner_text()
         assert "name (line 1): missing" in told
         assert "sequence_length" in told
         study = json.dumps({**BRIEF, "name": "without-script"})
