@@ -155,4 +155,4 @@ def test_what_is_not_installed_is_said_before_anything_listens(tmp_path: Path) -
         "serve", "--dashboard", "--port", "0", folder=tmp_path, environment={"PYTHONPATH": str(tmp_path)}
     )
     assert ended.returncode == 18
-    assert "pip install 'autotune[dashboard]'" in ended.stderr
+    assert "pip install optuna-dashboard" in ended.stderr

@@ -145,6 +145,7 @@ def _serve(settings: ServiceSettings, log_format: AskedLogFormat) -> None:
 def _check_installed() -> None:
     missing = [package for package in NEEDED if importlib.util.find_spec(package) is None]
     if missing:
+        packages = " ".join(package.replace("_", "-") for package in missing)
         raise ServiceError(
-            f"the service needs {', '.join(missing)}", remedy="install it: pip install 'autotune[service]'"
+            f"the service needs {packages}", remedy=f"install what it needs: pip install {packages}"
         )

@@ -26,7 +26,7 @@ def check_dashboard() -> None:
     """
     if importlib.util.find_spec("optuna_dashboard") is None:
         raise ServiceError(
-            "Optuna's dashboard is not installed", remedy="install it: pip install 'autotune[dashboard]'"
+            "Optuna's dashboard is not installed", remedy="install it: pip install optuna-dashboard"
         )
 
 
