@@ -48,6 +48,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "trial/speed.py": "keeps NumPy's own library to one thread, whatever it was built with",
     "testing/fake_backend.py": "plays ONNX Runtime's knobs",
     "testing/plans.py": "sample documents",
+    "service/api/example_documents.py": "examples of answers, as a reader would get them",
 }
 """Modules outside of backends/ that name one all the same, and why."""
 

@@ -87,7 +87,7 @@ class Scheduler:
             asked_by=BY_SCHEDULE,
         )
         try:
-            job, is_new = queue.ask(request)
+            job, is_new = queue.enqueue(request)
         except JobConflictError:  # another service has just asked for it, of another plan
             return []
         _LOG.info("schedule %s: %s: asked for the job %s", schedule.name, reason, job.id)

@@ -95,7 +95,7 @@ def ask_tune(context: Context, spec: StudySpec, asker: Asker) -> tuple[JobRecord
     """
     values = TuneValues(study=admit(spec, context.settings), offline=not context.settings.hub)
     check_runs(context, values.study)
-    return context.queue.ask(tune_request(values, context.machine, **_others(asker)))
+    return context.queue.enqueue(tune_request(values, context.machine, **_others(asker)))
 
 
 def ask_verify(context: Context, plan: str, asker: Asker, **bounds: Any) -> tuple[JobRecord, bool]:
@@ -138,7 +138,7 @@ def check_webhook(context: Context, url: str) -> None:
 
 def _ask(context: Context, kind: Any, study: str, values: JobValues, asker: Asker) -> tuple[JobRecord, bool]:
     request = JobRequest(kind, study[:64], context.machine, values_to_store(values), **_others(asker))
-    return context.queue.ask(request)
+    return context.queue.enqueue(request)
 
 
 def _others(asker: Asker) -> dict[str, Any]:

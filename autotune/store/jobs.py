@@ -32,6 +32,12 @@ from autotune.store.job_selects import database_clock_s, filtered, locked, runni
 from autotune.store.job_tables import events, jobs
 from autotune.store.store import StudyStore
 
+_TICK_S = 1e-6
+"""Between jobs that were asked for at one reading of the clock, of which SQLite's has thousands a second."""
+_SAME_S = 1.0
+"""The newest job may be so far ahead of the clock, and is taken for asked for just now. One that is further
+ahead was asked for before somebody set the clock back."""
+
 _NEWEST = (jobs.c.asked_s.desc(), jobs.c.id)
 _NEXT = (jobs.c.priority.desc(), jobs.c.asked_s, jobs.c.id)
 _LISTED = [column for column in jobs.c if column.name not in ("request", "result")]
@@ -43,7 +49,7 @@ class JobQueue:
     def __init__(self, store: StudyStore) -> None:
         self._store = store
 
-    def ask(self, request: JobRequest) -> tuple[JobRecord, bool]:
+    def enqueue(self, request: JobRequest) -> tuple[JobRecord, bool]:
         """Put a job at the end of its priority's line, and say whether it is new.
 
         Asking again with the same key gives the job that there is.
@@ -61,7 +67,7 @@ class JobQueue:
                 "id": job_id,
                 "digest": digest,
                 "state": "queued",
-                "asked_s": database_clock_s(connection),
+                "asked_s": _next_asked_s(connection),
                 "attempts": 0,
             }
             try:
@@ -368,3 +374,12 @@ class JobQueue:
                 f"the job {job_id} is not this process's any more",
                 remedy="it was taken for dead, and somebody else goes on with it",
             )
+
+
+def _next_asked_s(connection: Connection) -> float:
+    """Give the time as the database has it, but later than the newest job's: who came first is first."""
+    now_s = database_clock_s(connection)
+    newest_s = connection.scalar(select(func.max(jobs.c.asked_s)))
+    if newest_s is None or not now_s <= newest_s < now_s + _SAME_S:
+        return now_s
+    return float(newest_s) + _TICK_S

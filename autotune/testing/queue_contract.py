@@ -59,7 +59,7 @@ class JobQueueContract:
         return JobQueue(store)
 
     def test_a_job_comes_back_as_it_was_asked_for(self, queue: JobQueue) -> None:
-        asked, is_new = queue.ask(tune_of("a", priority=3, client_key="key", asked_by="me"))
+        asked, is_new = queue.enqueue(tune_of("a", priority=3, client_key="key", asked_by="me"))
         assert is_new
         assert queue.job(asked.id) == asked
         assert (asked.state, asked.attempts, asked.request.values["study"]) == ("queued", 0, {"name": "a"})
@@ -67,23 +67,23 @@ class JobQueueContract:
             queue.job("0" * 16)
 
     def test_the_same_key_asks_for_the_same_job_and_for_no_other(self, queue: JobQueue) -> None:
-        first, _ = queue.ask(tune_of("a", client_key="key"))
-        assert queue.ask(tune_of("a", client_key="key", asked_by="another")) == (first, False)
+        first, _ = queue.enqueue(tune_of("a", client_key="key"))
+        assert queue.enqueue(tune_of("a", client_key="key", asked_by="another")) == (first, False)
         with pytest.raises(JobConflictError, match=first.id):
-            queue.ask(tune_of("b", client_key="key"))
+            queue.enqueue(tune_of("b", client_key="key"))
         assert len(queue.jobs()) == 1
 
     def test_one_key_that_many_ask_with_at_once_gives_one_job(self, queue: JobQueue) -> None:
         with ThreadPoolExecutor(THREADS) as threads:
             asked = list(
-                threads.map(lambda _: queue.ask(tune_of("a", client_key="key"))[0].id, range(THREADS))
+                threads.map(lambda _: queue.enqueue(tune_of("a", client_key="key"))[0].id, range(THREADS))
             )
         assert len({*asked}) == len(queue.jobs()) == 1
 
     def test_jobs_are_begun_by_priority_and_then_in_the_order_in_which_they_were_asked_for(
         self, queue: JobQueue
     ) -> None:
-        asked = [queue.ask(tune_of(name, priority=priority))[0].id for name, priority in _PRIORITIES]
+        asked = [queue.enqueue(tune_of(name, priority=priority))[0].id for name, priority in _PRIORITIES]
         queue.reorder(asked[4], 9)
         listed = [job.request.study for job in queue.waiting(MACHINE)]
         begun = []
@@ -94,7 +94,7 @@ class JobQueueContract:
 
     def test_of_many_that_begin_at_once_one_gets_the_job(self, queue: JobQueue) -> None:
         for name in "abcd":
-            queue.ask(tune_of(name))
+            queue.enqueue(tune_of(name))
         holders = [replace(HOLDER, pid=pid) for pid in range(1, THREADS + 1)]
         with ThreadPoolExecutor(THREADS) as threads:
             begun = list(threads.map(lambda holder: queue.begin(MACHINE, holder), holders))
@@ -102,14 +102,14 @@ class JobQueueContract:
         assert queue.counts() == {"queued": 3, "running": 1}
 
     def test_each_machine_runs_a_job_of_its_own(self, queue: JobQueue) -> None:
-        queue.ask(tune_of("a"))
-        queue.ask(replace(tune_of("b"), machine="there"))
+        queue.enqueue(tune_of("a"))
+        queue.enqueue(replace(tune_of("b"), machine="there"))
         assert queue.begin(MACHINE, HOLDER) is not None
         assert queue.begin("there", OTHER) is not None
         assert queue.begin("elsewhere", OTHER) is None
 
     def test_events_are_numbered_without_gaps_and_only_their_holder_tells_them(self, queue: JobQueue) -> None:
-        job_id = queue.ask(tune_of("a"))[0].id
+        job_id = queue.enqueue(tune_of("a"))[0].id
         queue.begin(MACHINE, HOLDER)
         assert [queue.tell(job_id, HOLDER, f'{{"event": {number}}}') for number in range(3)] == [1, 2, 3]
         with pytest.raises(JobConflictError):
@@ -118,7 +118,7 @@ class JobQueueContract:
         assert [told.event for told in queue.events(job_id, limit=1)] == ['{"event": 0}']
 
     def test_what_came_of_a_job_is_kept_by_its_holder_alone(self, queue: JobQueue) -> None:
-        job_id = queue.ask(tune_of("a"))[0].id
+        job_id = queue.enqueue(tune_of("a"))[0].id
         queue.begin(MACHINE, HOLDER)
         with pytest.raises(JobConflictError):
             queue.end(job_id, OTHER, "done")
@@ -129,7 +129,7 @@ class JobQueueContract:
             queue.end(job_id, HOLDER, "failed")
 
     def test_a_job_whose_holder_died_waits_again_until_it_has_killed_too_many(self, queue: JobQueue) -> None:
-        job_id = queue.ask(tune_of("a"))[0].id
+        job_id = queue.enqueue(tune_of("a"))[0].id
         for attempt in (1, 2, 3):
             begun = queue.begin(MACHINE, HOLDER)
             assert begun is not None
@@ -145,7 +145,7 @@ class JobQueueContract:
     def test_a_job_that_its_holder_gives_back_waits_again_and_that_was_no_attempt(
         self, queue: JobQueue
     ) -> None:
-        job_id = queue.ask(tune_of("a"))[0].id
+        job_id = queue.enqueue(tune_of("a"))[0].id
         queue.begin(MACHINE, HOLDER)
         assert queue.give_back(job_id, OTHER) is None
         given = queue.give_back(job_id, HOLDER)
@@ -153,7 +153,7 @@ class JobQueueContract:
         assert (given.state, given.attempts, given.ended_s) == ("queued", 0, None)
 
     def test_a_job_leads_to_the_plan_that_was_stored_before_its_holder_left_it(self, queue: JobQueue) -> None:
-        job_id = queue.ask(tune_of("a"))[0].id
+        job_id = queue.enqueue(tune_of("a"))[0].id
         for plan in ("a-1", ""):
             queue.begin(MACHINE, HOLDER)
             queue.give_back(job_id, HOLDER, plan=plan)
@@ -163,10 +163,10 @@ class JobQueueContract:
         assert queue.job(job_id).plan == "a-1"
 
     def test_what_somebody_cancels_ends_however_its_holder_leaves_it(self, queue: JobQueue) -> None:
-        waits = queue.ask(tune_of("a"))[0].id
+        waits = queue.enqueue(tune_of("a"))[0].id
         assert queue.cancel(waits).state == "cancelled"
         for leave in _LEAVING:
-            job_id = queue.ask(tune_of("b"))[0].id
+            job_id = queue.enqueue(tune_of("b"))[0].id
             queue.begin(MACHINE, HOLDER)
             assert not queue.is_stop_asked(job_id)
             assert queue.cancel(job_id).state == "running"
@@ -182,7 +182,7 @@ class JobQueueContract:
     def test_a_job_that_runs_is_not_deleted_and_one_that_does_not_takes_its_events_with_it(
         self, queue: JobQueue
     ) -> None:
-        job_id = queue.ask(tune_of("a"))[0].id
+        job_id = queue.enqueue(tune_of("a"))[0].id
         queue.begin(MACHINE, HOLDER)
         queue.tell(job_id, HOLDER, "{}")
         with pytest.raises(JobConflictError, match="cancel it first"):
@@ -195,14 +195,14 @@ class JobQueueContract:
     def test_a_holder_of_another_machine_is_believed_until_the_databases_clock_says_otherwise(
         self, queue: JobQueue
     ) -> None:
-        queue.ask(tune_of("a"))
+        queue.enqueue(tune_of("a"))
         job = queue.begin(MACHINE, HOLDER)
         assert job is not None
         assert not queue.is_expired(job)
         assert queue.is_expired(replace(job, held_until_s=queue.now_s() - 1.0))
 
     def test_a_thousand_jobs_are_begun_in_their_order(self, queue: JobQueue) -> None:
-        asked = [queue.ask(tune_of(f"s{number}"))[0].id for number in range(1000)]
+        asked = [queue.enqueue(tune_of(f"s{number}"))[0].id for number in range(1000)]
         assert [job.id for job in queue.waiting(MACHINE)] == asked
         assert queue.counts() == {"queued": 1000}
         first = queue.begin(MACHINE, HOLDER)
@@ -213,7 +213,7 @@ class JobQueueContract:
         self, store: StudyStore, queue: JobQueue
     ) -> None:
         for verdict in ("holds", "worse", "undecided"):
-            queue.ask(VERIFY)
+            queue.enqueue(VERIFY)
             job = queue.begin(MACHINE, HOLDER)
             assert job is not None
             queue.end(job.id, HOLDER, "done", plan="quickstart-1", result={"verdict": verdict})

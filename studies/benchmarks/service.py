@@ -98,7 +98,7 @@ def submit(options: Options) -> Iterator[str]:
             job = ask_for(service, small_study(f"submitted-{number}", options.model, minutes=1.0))
             first_event(service, job)
             taken_s.append(time.perf_counter() - start_s)
-            service.ask("POST", f"{API}/jobs/{job}/cancel")
+            service.request("POST", f"{API}/jobs/{job}/cancel")
             wait_for_end(service, job)
     yield f"submit to first event: {of(taken_s)}"
 
@@ -113,7 +113,7 @@ def process(options: Options) -> Iterator[str]:
             time.sleep(options.seconds)
             share = (service.cpu_s() - used_s) / (time.monotonic() - start_s)
             memory_mb = service.memory_bytes() / 1e6
-        service.ask("POST", f"{API}/jobs/{job}/cancel")
+        service.request("POST", f"{API}/jobs/{job}/cancel")
         wait_for_end(service, job)
     yield (
         f"HTTP process with 100 streams, {options.seconds:g} s of a study: {share:.2%} of a core,"
@@ -180,10 +180,10 @@ def study_service(options: Options) -> Iterator[ServiceProcess]:
 
 def timed(service: ServiceProcess, name: str, path: str, runs: int) -> str:
     """Ask for a path so many times after a first time, and say what that took."""
-    first = service.ask("GET", path, headers={"Accept": "text/html, application/json"})
+    first = service.request("GET", path, headers={"Accept": "text/html, application/json"})
     if first.status != 200:
         return f"{name:26} {path}: answered {first.status}: {first.body[:200]!r}"
-    answers = [service.ask("GET", path) for _ in range(runs)]
+    answers = [service.request("GET", path) for _ in range(runs)]
     size_kb = answers[-1].sent_bytes / 1000
     taken_s = [answer.seconds for answer in answers]
     return f"{name:26} first {first.seconds * 1e3:.0f} ms; then {of(taken_s)}; {size_kb:.1f} kB sent"
@@ -210,7 +210,7 @@ def small_study(name: str, model: str, *, minutes: float, trials: int = 1000) ->
 def ask_for(service: ServiceProcess, study: dict[str, Any]) -> str:
     """Ask for a study; give the job's id."""
     key = {"Idempotency-Key": str(study["name"])}
-    answer = service.ask("POST", f"{API}/jobs", {"kind": "tune", "study": study}, key)
+    answer = service.request("POST", f"{API}/jobs", {"kind": "tune", "study": study}, key)
     if answer.status not in (200, 201, 202):
         raise RuntimeError(f"the service answers {answer.status}: {answer.body!r}")
     return str(answer.json()["id"])

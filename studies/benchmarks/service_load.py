@@ -87,7 +87,7 @@ class Clients:
             opened.set()
             writer.close()
 
-    async def ask(self, paths: Iterator[str], every_s: float, phase_s: float) -> None:
+    async def request(self, paths: Iterator[str], every_s: float, phase_s: float) -> None:
         """Read one path after the other on one connection, each when it is due."""
         reader, writer = await asyncio.open_connection(self._host, self._port, limit=LIMIT)
         due_s = time.monotonic() + phase_s
@@ -140,7 +140,7 @@ async def run(options: argparse.Namespace) -> Seen:
     if options.rate > 0:
         paths, every_s = cycle(options.paths or PATHS), CONNECTIONS / options.rate
         tasks += [
-            asyncio.create_task(clients.ask(paths, every_s, every_s * place / CONNECTIONS))
+            asyncio.create_task(clients.request(paths, every_s, every_s * place / CONNECTIONS))
             for place in range(CONNECTIONS)
         ]
     print("ready", flush=True)

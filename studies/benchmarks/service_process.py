@@ -52,7 +52,7 @@ class ServiceProcess:
         self._connection: http.client.HTTPConnection | None = None
         self._asked_s = 0.0
 
-    def ask(
+    def request(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> HttpAnswer:
         """Ask once, on a connection that is kept, unless the service may have closed it meanwhile."""
@@ -146,7 +146,7 @@ def wait_until_ready(service: ServiceProcess, process: subprocess.Popen[bytes], 
     until_s = time.monotonic() + START_S
     while True:
         with contextlib.suppress(OSError, http.client.HTTPException):
-            if service.ask("GET", "/health/ready").status == 200:
+            if service.request("GET", "/health/ready").status == 200:
                 return
         service.disconnect()
         if process.poll() is not None or time.monotonic() > until_s:

@@ -123,7 +123,9 @@ def queue_up(store: StudyStore, count: int) -> None:
     """Let so many jobs wait for this machine, behind one that this process claims to run."""
     queue, machine = JobQueue(store), socket.gethostname()
     for index in range(count + 1):
-        queue.ask(tune_request(TuneValues(study=spec_of(f"waiting-{index}")), machine, asked_by="a-token"))
+        queue.enqueue(
+            tune_request(TuneValues(study=spec_of(f"waiting-{index}")), machine, asked_by="a-token")
+        )
     if queue.begin(machine, holder_of(os.getpid())) is None:
         raise RuntimeError("another job runs there")
 
@@ -132,7 +134,7 @@ def run_down(store: StudyStore, count: int) -> str:
     """Keep a job that has ended after so many trials, with what was told of it; give its id."""
     queue = JobQueue(store)
     holder = JobHolder(RAN, "a-boot", 1, 1)
-    asked, _ = queue.ask(tune_request(TuneValues(study=spec_of(LARGE)), RAN))
+    asked, _ = queue.enqueue(tune_request(TuneValues(study=spec_of(LARGE)), RAN))
     if queue.begin(RAN, holder) is None:
         raise RuntimeError("another job runs there")
     told = [

@@ -96,7 +96,7 @@ class JobFolder:
         request = tune_request(
             TuneValues(study=self.spec(**study)), MACHINE, client_key=key, priority=priority
         )
-        return self.queue.ask(request)[0].id
+        return self.queue.enqueue(request)[0].id
 
     def dispatcher(self, **others: Any) -> Dispatcher:
         return Dispatcher(self.store, self.orders, news=self.news.append, **others)

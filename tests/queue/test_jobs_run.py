@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(
 
 def ask(folder: JobFolder, kind: Any, values: Any) -> str:
     request = JobRequest(kind, "small", MACHINE, values_to_store(values))
-    return folder.queue.ask(request)[0].id
+    return folder.queue.enqueue(request)[0].id
 
 
 @pytest.mark.slow
@@ -63,7 +63,7 @@ def test_a_study_is_tuned_verified_and_compared_and_every_event_told(
 def test_a_job_that_cannot_be_done_fails_in_the_words_of_its_error(folder: JobFolder) -> None:
     wrong = folder.ask(name="wrong", model=f"fake:{folder.path / 'none.json'}")
     unknown = ask(folder, "verify", VerifyValues(plan="none"))
-    later = folder.queue.ask(JobRequest("tune", "later", MACHINE, {"format": 99}))[0].id
+    later = folder.queue.enqueue(JobRequest("tune", "later", MACHINE, {"format": 99}))[0].id
     with folder.dispatcher():
         failed = {job_id: folder.ended(job_id) for job_id in (wrong, unknown, later)}
     assert {job.state for job in failed.values()} == {"failed"}

@@ -61,7 +61,7 @@ def test_a_process_that_cannot_begin_is_started_again_and_its_job_waits(tmp_path
     orders = JobOrders(f"sqlite:///{tmp_path}/none/autotune.db", MACHINE, str(tmp_path / "state"))
     log = tmp_path / "state" / FOLDER / LOG
     with open_store(url) as store, Dispatcher(store, orders) as dispatcher:
-        job = JobQueue(store).ask(tune_of("a"))[0]
+        job = JobQueue(store).enqueue(tune_of("a"))[0]
         dispatcher.waker.wake(job.id)
         first = until(lambda: log.stat().st_mtime_ns if log.exists() and log.stat().st_size else None)
         until(lambda: log.stat().st_mtime_ns != first and "StoreError" in log.read_text())

@@ -39,7 +39,7 @@ class Interleaved(RuleBasedStateMachine):
 
     @rule(target=ids, machine=MACHINES, priority=st.integers(-1, 1))
     def ask(self, machine: str, priority: int) -> str:
-        job, is_new = self.queue.ask(JobRequest("tune", "s", machine, {}, priority=priority))
+        job, is_new = self.queue.enqueue(JobRequest("tune", "s", machine, {}, priority=priority))
         assert is_new
         self.known.add(job.id)
         return job.id

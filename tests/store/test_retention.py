@@ -48,7 +48,7 @@ def add_study(store: StudyStore, study: StudyRecord, measured: TrialRecord, name
 def run_job(store: StudyStore, kind: JobKind, study: str, plan: str = "") -> str:
     """A job with two events that is done now."""
     queue = JobQueue(store)
-    queue.ask(JobRequest(kind, study, "here", {}))
+    queue.enqueue(JobRequest(kind, study, "here", {}))
     begun = queue.begin("here", HOLDER)
     assert begun is not None
     for _ in range(2):
@@ -142,7 +142,7 @@ def test_a_study_stays_while_a_job_of_it_waits_or_somebody_tunes_it(store: Study
         with one_run(url, "old"):
             assert forget(store, url, expired) == ("old",)
         assert len(store.trials("old")) == 1
-        JobQueue(store).ask(JobRequest("tune", "old", "here", {}))
+        JobQueue(store).enqueue(JobRequest("tune", "old", "here", {}))
         assert find_expired(store, before_s=BEFORE_S).kept == (("old", "a job of it waits or runs"),)
         assert find_expired(store, before_s=BEFORE_S).studies == ()
 
@@ -157,7 +157,7 @@ def test_a_study_is_deleted_with_all_that_it_has_unless_somebody_needs_it(
         with pytest.raises(JobConflictError, match="'nightly' watches"):
             delete_study(store, url, "old")
         ScheduleBook(store).delete("nightly")
-        job, _ = JobQueue(store).ask(JobRequest("tune", "old", "here", {}))
+        job, _ = JobQueue(store).enqueue(JobRequest("tune", "old", "here", {}))
         with pytest.raises(JobConflictError, match=job.id):
             delete_study(store, url, "old")
         JobQueue(store).cancel(job.id)
@@ -177,7 +177,7 @@ def test_events_go_with_the_jobs_that_have_ended_but_for_the_newest_verification
         queue = JobQueue(store)
         tuned = run_job(store, "tune", "new")
         first, newest = (run_job(store, "verify", "new", plan="p") for _ in range(2))
-        waiting, _ = queue.ask(JobRequest("tune", "new", "here", {}))
+        waiting, _ = queue.enqueue(JobRequest("tune", "new", "here", {}))
         assert find_expired(store, before_s=OLD_S).jobs == ()
         expired = find_expired(store, before_s=queue.now_s() + 1)
         assert (set(expired.jobs), expired.events) == ({tuned, first}, 4)
@@ -189,7 +189,7 @@ def test_events_go_with_the_jobs_that_have_ended_but_for_the_newest_verification
 def test_a_job_that_somebody_resumed_meanwhile_stays(store: StudyStore, url: str) -> None:
     with store:
         queue = JobQueue(store)
-        job, _ = queue.ask(JobRequest("tune", "new", "here", {}))
+        job, _ = queue.enqueue(JobRequest("tune", "new", "here", {}))
         queue.cancel(job.id)
         expired = find_expired(store, before_s=queue.now_s() + 1)
         assert expired.jobs == (job.id,)

@@ -35,7 +35,7 @@ def context(settings: ServiceSettings) -> Iterator[Context]:
 def begun(context: Context, name: str = "told") -> JobRecord:
     """A job that this process runs."""
     values = TuneValues(study=parse_study(STUDY_TEXT, name=name))
-    context.queue.ask(tune_request(values, MACHINE))
+    context.queue.enqueue(tune_request(values, MACHINE))
     job = context.queue.begin(MACHINE, HOLDER)
     assert job is not None
     return job

@@ -103,7 +103,7 @@ def test_a_plan_that_got_worse_is_marked_by_its_newest_verification(served: Serv
     queue = served.context.queue
     assert ask("GET", "/plans")["plans"][0]["verification"] is None
     for verdict in ("holds", "worse"):
-        queue.ask(JobRequest("verify", STUDY.name, MACHINE, {"format": 1, "plan": PLAN}))
+        queue.enqueue(JobRequest("verify", STUDY.name, MACHINE, {"format": 1, "plan": PLAN}))
         job = queue.begin(MACHINE, HOLDER)
         assert job is not None
         queue.end(job.id, HOLDER, "done", plan=PLAN, result={"verdict": verdict})
@@ -257,7 +257,7 @@ def test_a_rate_that_no_machine_bears_in_time_is_a_refusal(ask: Ask) -> None:
 
 
 def test_a_study_is_deleted_with_its_plans_once_nothing_of_it_waits(served: ServedStore, ask: Ask) -> None:
-    job = served.context.queue.ask(JobRequest("verify", STUDY.name, MACHINE, {}))[0]
+    job = served.context.queue.enqueue(JobRequest("verify", STUDY.name, MACHINE, {}))[0]
     assert ask("DELETE", f"/studies/{STUDY.name}", 409)["type"] == "urn:autotune:problem:job-conflict"
     served.context.queue.begin(MACHINE, HOLDER)
     assert ask("DELETE", f"/studies/{STUDY.name}", 503)["remedy"] == "ask again once it has ended"

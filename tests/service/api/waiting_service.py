@@ -51,7 +51,7 @@ def queue_up(context: Context) -> None:
     """Jobs, those that have ended with an event each; and a schedule."""
     for number in range(len(ENDS) + 1):
         values = TuneValues(study=parse_study(STUDY_TEXT, name=f"study-{number}"))
-        context.queue.ask(tune_request(values, MACHINE))
+        context.queue.enqueue(tune_request(values, MACHINE))
     for end in ENDS:
         job = context.queue.begin(MACHINE, HOLDER)
         assert job is not None

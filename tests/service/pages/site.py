@@ -95,15 +95,15 @@ def add_jobs(folder: Path) -> Mapping[str, str]:
     holder = JobHolder(ELSEWHERE, "boot", 1, 1)
     with open_store(store_url(folder)) as store:
         queue = JobQueue(store)
-        failed, _ = queue.ask(
+        failed, _ = queue.enqueue(
             JobRequest("tune", HOSTILE[:64], ELSEWHERE, {"format": 1}, asked_by=HOSTILE[:64])
         )
         queue.begin(ELSEWHERE, holder)
         progress = Progress(2, 9, 1, 12.0, "12.0 samples/s", 1.5, 60.0)
         queue.tell(failed.id, holder, to_json(SearchEnded(HOSTILE, progress)))
         queue.end(failed.id, holder, "failed", fault=JobFault("ModelError", HOSTILE, f"write {HOSTILE}"))
-        waiting, _ = queue.ask(JobRequest("tune", "waits", ELSEWHERE, {"format": 1}, priority=3))
-        queue.ask(JobRequest("verify", "comes-later", ELSEWHERE, {"format": 1}))
+        waiting, _ = queue.enqueue(JobRequest("tune", "waits", ELSEWHERE, {"format": 1}, priority=3))
+        queue.enqueue(JobRequest("verify", "comes-later", ELSEWHERE, {"format": 1}))
     return {"job-failed": failed.id, "job-waiting": waiting.id}
 
 

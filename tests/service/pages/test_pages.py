@@ -28,7 +28,7 @@ HOLDER = JobHolder(MACHINE, "boot", 1, 1)
 
 def ask_job(context: Context, study: str = "one", **others: Any) -> str:
     values: dict[str, Any] = {"format": 1}
-    return context.queue.ask(JobRequest("tune", study, MACHINE, values, **others))[0].id
+    return context.queue.enqueue(JobRequest("tune", study, MACHINE, values, **others))[0].id
 
 
 def save_plan_of(context: Context, plan: Plan, study: str) -> None:
@@ -116,7 +116,7 @@ def test_a_study_that_is_refused_keeps_all_that_was_typed_and_leads_to_each_faul
 def test_a_comparison_says_which_plans_it_is_of_and_what_it_found(tmp_path: Path) -> None:
     with asking(tmp_path) as (client, context):
         values = {"format": 1, "a": "first-1", "b": "second-2"}
-        job, _ = context.queue.ask(JobRequest("compare", "one", MACHINE, values))
+        job, _ = context.queue.enqueue(JobRequest("compare", "one", MACHINE, values))
         context.queue.begin(MACHINE, HOLDER)
         found = {"verdict": "undecided", "ratio": {"estimate": 1.02, "low": 0.9, "high": 1.1}}
         context.queue.end(job.id, HOLDER, "done", result=found)
@@ -224,7 +224,7 @@ def test_a_plan_that_got_worse_is_marked_in_the_list_and_on_its_page(tmp_path: P
         save_plan_of(context, plan, "long")
         assert "got worse" not in client.get("/").text + client.get(f"/plans/{plan.id}").text
         request = JobRequest("verify", "long", MACHINE, {"format": 1, "plan": plan.id})
-        job, _ = context.queue.ask(request)
+        job, _ = context.queue.enqueue(request)
         context.queue.begin(MACHINE, HOLDER)
         context.queue.end(job.id, HOLDER, "done", plan=plan.id, result={"verdict": "worse"})
         assert "got worse" in client.get("/").text
