@@ -75,6 +75,7 @@ def test_a_job_that_cannot_be_done_fails_in_the_words_of_its_error(folder: JobFo
     assert "cannot be read" in problems[2]
 
 
+@pytest.mark.slow
 def test_who_cancels_a_job_ends_its_trial_and_what_was_measured_is_kept(
     folder: JobFolder, nothing_left: None
 ) -> None:

@@ -129,6 +129,7 @@ def test_its_process_ends_with_the_service_even_by_force(tmp_path: Path, shown: 
         assert until(lambda: not Path(f"/proc/{child}").exists(), 10)
 
 
+@pytest.mark.slow
 def test_a_store_without_a_study_is_said_in_words(tmp_path: Path) -> None:
     with serving(tmp_path, "--dashboard") as served:
         answer = served.ask("GET", "/api/studies", served.bearer)

@@ -133,6 +133,7 @@ def check_all(folder: Path, study: str = "small", url: str = "") -> None:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+@pytest.mark.slow
 def test_a_job_goes_on_when_the_http_process_is_killed_and_its_stream_when_there_is_another(
     folder: Path,
 ) -> None:
@@ -171,6 +172,7 @@ def test_a_job_goes_on_with_the_next_service_when_everything_is_killed_at_once(f
     check_all(folder)
 
 
+@pytest.mark.slow
 def test_a_job_goes_on_while_the_http_process_is_stopped_which_catches_up_later(folder: Path) -> None:
     with served(folder) as service, client_of(service) as client:
         job = submit(client, folder)
